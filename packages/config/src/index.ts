@@ -1,0 +1,2 @@
+export * from "./CameraOptions.ts"
+export * from "./SchemaFault.ts"

@@ -1,0 +1,83 @@
+/**
+ * A camera type: how the columns of a row become the address of a stream.
+ *
+ * A type is data: its name, the columns that it needs, and a pure `toUrl`. Built-in types, templates
+ * from the settings, modules named in the settings and types that an embedding program adds are all
+ * the same thing, so nobody edits this package for a new camera.
+ */
+import { schemaFaults } from "@restream/config"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { BadUrl } from "../camera/Reason.ts"
+import { StreamUrl } from "../camera/StreamUrl.ts"
+
+/** The columns of one row that hold something, by name. */
+export type Columns = Readonly<Record<string, unknown>>
+
+/** How the rows of one type of camera become addresses. */
+export interface CameraType {
+  /** What stands in the table's `type` column. Compared without regard to case. */
+  readonly name: string
+  /** One sentence for people: which cameras, which form of address. */
+  readonly description: string
+  /** The address of the row's stream, or what the row lacks for one. Pure. */
+  readonly toUrl: (columns: Columns) => Result.Result<StreamUrl, BadUrl>
+}
+
+/**
+ * Makes a camera type from the columns that it needs and a pure function of them.
+ *
+ * `toUrl` returns a {@link StreamUrl}, a `Result` of one, or a text. A text is read as people write
+ * addresses, so a raw `@` or `/` in a password is understood. A thrown error makes the row's camera
+ * invalid and touches no other.
+ *
+ * @example
+ * ```ts
+ * import { CameraType, Column } from "@restream/core"
+ * import * as Schema from "effect/Schema"
+ *
+ * export const acme = CameraType.make({
+ *   name: "acme",
+ *   description: "Acme domes, firmware 3 and later",
+ *   columns: { host: Column.host, channel: Schema.optional(Column.ordinal) },
+ *   toUrl: ({ host, channel }) => `rtsp://${host}/live/${channel ?? 1}`
+ * })
+ * ```
+ */
+export const make = <
+  const Fields extends Readonly<Record<string, Schema.ConstraintCodec<any, any>>>
+>(type: {
+  readonly name: string
+  readonly description?: string
+  readonly columns: Fields
+  readonly toUrl: (
+    columns: Schema.Struct<Fields>["Type"]
+  ) => StreamUrl | string | Result.Result<StreamUrl, BadUrl>
+}): CameraType => {
+  const decode = Schema.decodeUnknownResult(
+    Schema.Struct(type.columns) as unknown as Schema.Codec<any, any>
+  )
+  return {
+    name: type.name,
+    description: type.description ?? "",
+    toUrl: (columns) => {
+      const decoded = decode(columns, { errors: "all" })
+      if (Result.isFailure(decoded)) {
+        const faults = schemaFaults(decoded.failure).map(
+          ({ message, path }) => `column ${path.join(".")} ${message}`
+        )
+        return Result.fail(new BadUrl({ detail: faults.join("; ") }))
+      }
+      try {
+        const url = type.toUrl(decoded.success)
+        if (typeof url === "string") return StreamUrl.parse(url)
+        return url instanceof StreamUrl ? Result.succeed(url) : url
+      } catch {
+        // the message of a thrown error may hold the row's secrets
+        return Result.fail(
+          new BadUrl({ detail: `toUrl of the camera type ${type.name} threw an error` })
+        )
+      }
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** The registry of camera types, by name. */
+import { nearest } from "@restream/config"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import { BadUrl } from "../camera/Reason.ts"
+import type { StreamUrl } from "../camera/StreamUrl.ts"
+import { axis } from "./builtin/axis.ts"
+import { dahua } from "./builtin/dahua.ts"
+import { hikvision } from "./builtin/hikvision.ts"
+import { url } from "./builtin/url.ts"
+import type { CameraType, Columns } from "./CameraType.ts"
+
+/** The types that need no settings: `url`, `hikvision`, `dahua`, `axis`. */
+export const builtin: ReadonlyArray<CameraType> = [url, hikvision, dahua, axis]
+
+export class CameraTypes extends Context.Service<
+  CameraTypes,
+  {
+    /** Every type, by its name in lower case. */
+    readonly all: ReadonlyMap<string, CameraType>
+    /** The address of a row's stream by the type of that name. Pure. */
+    readonly toUrl: (type: string, columns: Columns) => Result.Result<StreamUrl, BadUrl>
+  }
+>()("@restream/core/camera-type/CameraTypes") {
+  /** The built-in types and those given; one that is given takes the place of a built-in of its name. */
+  static readonly make = (more: Iterable<CameraType> = []): CameraTypes["Service"] => {
+    const all = new Map([...builtin, ...more].map((type) => [type.name.toLowerCase(), type]))
+    return CameraTypes.of({
+      all,
+      toUrl: (name, columns) => {
+        const type = all.get(name.trim().toLowerCase())
+        if (type !== undefined) return type.toUrl(columns)
+        const close = nearest(name, all.keys())
+        const hint =
+          close === undefined ? `known are ${[...all.keys()].join(", ")}` : `did you mean ${close}?`
+        return Result.fail(new BadUrl({ detail: `unknown camera type "${name}"; ${hint}` }))
+      }
+    })
+  }
+
+  /** A layer of the built-in types and those given. */
+  static readonly layer = (more: Iterable<CameraType> = []) =>
+    Layer.succeed(CameraTypes, CameraTypes.make(more))
+}

@@ -1,0 +1,38 @@
+/** A camera as it is wanted: what the row asks for, resolved and checked. */
+import * as Schema from "effect/Schema"
+import type { CameraOptions } from "./CameraOptions.ts"
+import type { MediaPath } from "./MediaPath.ts"
+import { StreamUrl } from "./StreamUrl.ts"
+
+/** The row's `id` as text. */
+export const CameraId = Schema.String.pipe(Schema.brand("CameraId"))
+export type CameraId = typeof CameraId.Type
+
+/** A camera that can be relayed. */
+export interface Camera {
+  readonly _tag: "Camera"
+  readonly id: CameraId
+  /** For people; changes without a restart. */
+  readonly name: string
+  /** The name of its camera type. */
+  readonly type: string
+  /** Where its stream is. */
+  readonly url: StreamUrl
+  /** Where its stream goes on the media server. */
+  readonly path: MediaPath
+  readonly options: CameraOptions
+}
+
+/** A row that makes no camera, and why. */
+export interface InvalidCamera {
+  readonly _tag: "InvalidCamera"
+  readonly id: CameraId
+  readonly name: string
+  readonly type: string
+  /** What is wrong with the row, in one line without secrets. */
+  readonly problem: string
+}
+
+/** All that a relay depends on. Two cameras with the same key need no restart between them. */
+export const relayKey = (camera: Camera): string =>
+  JSON.stringify([StreamUrl.reveal(camera.url), camera.path, camera.options])

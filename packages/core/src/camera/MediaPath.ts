@@ -1,0 +1,55 @@
+/**
+ * The path under which a camera stands on the media server.
+ *
+ * The rule is MediaMTX's (internal/conf/path.go, `isValidPathName`): letters, digits and `_ . / -`, no
+ * slash at either end, no `.` or `..` segment.
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { oneLine } from "./Redaction.ts"
+
+const whatIsWrong = (path: string): string | undefined => {
+  if (path === "") return "the path is empty"
+  const illegal = /[^0-9a-zA-Z_./-]/u.exec(path)
+  if (illegal !== null) {
+    return `the path "${oneLine(path)}" holds "${oneLine(illegal[0])}"; letters, digits and _ . / - may stand in it`
+  }
+  if (path.startsWith("/") || path.endsWith("/")) {
+    return `the path "${path}" begins or ends with a slash`
+  }
+  if (path.split("/").some((segment) => segment === "." || segment === "..")) {
+    return `the path "${path}" has "." or ".." for a segment`
+  }
+  return undefined
+}
+
+/** A valid path on the media server. */
+export const MediaPath = Schema.String.pipe(
+  Schema.check(Schema.makeFilter((path: string) => whatIsWrong(path) ?? true)),
+  Schema.brand("MediaPath")
+)
+export type MediaPath = typeof MediaPath.Type
+
+/** Takes a text for a path, or says what is wrong with it. */
+export const parse = (text: string): Result.Result<MediaPath, string> => {
+  const wrong = whatIsWrong(text)
+  return wrong === undefined ? Result.succeed(text as MediaPath) : Result.fail(wrong)
+}
+
+/** Fills a template such as `cam{id}` or `site-4/{name}` with values; an unknown name is a fault. */
+export const fromTemplate = (
+  template: string,
+  values: Readonly<Record<string, string>>
+): Result.Result<MediaPath, string> => {
+  let unknown: string | undefined
+  const filled = template.replaceAll(/\{([^{}]*)\}/g, (_, name: string) => {
+    const value = values[name]
+    if (value === undefined) unknown ??= name
+    return value ?? ""
+  })
+  return unknown === undefined
+    ? parse(filled)
+    : Result.fail(
+        `the path template ${template} names {${unknown}}, and the row has no such column`
+      )
+}

@@ -1,0 +1,58 @@
+/**
+ * Percent-encoding for the parts of a URL (RFC 3986 §2), such that every password works and nothing
+ * is encoded twice.
+ */
+
+/** Needs no encoding anywhere in a URL: RFC 3986 §2.3, "unreserved". */
+const unreserved = /^[A-Za-z0-9\-._~]*$/
+
+const encodedBytes = /(?:%[0-9A-Fa-f]{2})+/g
+
+const decodeStrict = (text: string): string | undefined => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Whether a value was percent-encoded by whoever wrote it: all of it could stand in a URL, each `%`
+ * begins a byte, the bytes are UTF-8, and at least one of them needed the encoding.
+ *
+ * So `p%40ss` is encoded (`p@ss`), and `50%off`, `100%`, `%61` and `a%zz` are plain text.
+ */
+export const isEncoded = (text: string): boolean => {
+  if (!text.includes("%") || !/^(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*$/.test(text)) {
+    return false
+  }
+  const runs = text.match(encodedBytes) ?? []
+  const decoded = runs.map(decodeStrict)
+  return (
+    decoded.every((run) => run !== undefined) && !decoded.every((run) => unreserved.test(run ?? ""))
+  )
+}
+
+/** Encodes plain text for use as user name, password, path segment or query value. */
+export const encode = (text: string): string =>
+  encodeURIComponent(text.toWellFormed()).replaceAll(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`
+  )
+
+/** The plain text of a value that may or may not be percent-encoded; see {@link isEncoded}. */
+export const decodeOnce = (text: string): string =>
+  isEncoded(text) ? decodeURIComponent(text) : text
+
+/** Encodes a value unless it already is; see {@link isEncoded}. */
+export const encodeOnce = (text: string): string => encode(decodeOnce(text))
+
+/**
+ * Makes a path with its query fit for a request line: what may stand in a URL stays, bytes that are
+ * encoded stay, all else (white space, control characters, letters beyond ASCII, a lone `%`) is encoded.
+ */
+export const encodeTarget = (target: string): string =>
+  target
+    .toWellFormed()
+    .replaceAll(/%(?![0-9A-Fa-f]{2})/g, "%25")
+    .replaceAll(/[^\x21-\x7e]|["<>\\^`{|}]/gu, (character) => encodeURIComponent(character))

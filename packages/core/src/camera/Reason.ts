@@ -1,0 +1,263 @@
+/**
+ * Why a camera is not live.
+ *
+ * Each reason is data: it says in one line what is wrong, for an operator, and at which pace it is
+ * worth trying again. Nothing anywhere matches on the text of a message.
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * How soon another attempt makes sense.
+ *
+ * - `backoff`: on the retry schedule (1, 2, 4, 8, 16, then every 30 s by default).
+ * - `lockout`: every 5 min by default, because cameras lock accounts after wrong passwords.
+ * - `rejected`: every 30 s by default, because only an operator can change the media server's mind.
+ */
+export type RetryPace = "backoff" | "lockout" | "rejected"
+
+/** Where in an exchange with the camera a time-out struck. */
+export const Phase = Schema.Literals(["connecting", "asking for the stream", "waiting for media"])
+export type Phase = typeof Phase.Type
+
+/** Nothing listens at the camera's address. */
+export class Refused extends Schema.TaggedClass<Refused>()("Refused", {
+  authority: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `connection refused at ${this.authority}`
+  }
+}
+
+/** The camera's host name has no address. */
+export class HostUnknown extends Schema.TaggedClass<HostUnknown>()("HostUnknown", {
+  host: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `no address for the host name ${this.host}`
+  }
+}
+
+/** The network has no way to the camera. */
+export class HostUnreachable extends Schema.TaggedClass<HostUnreachable>()("HostUnreachable", {
+  authority: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `no route to ${this.authority}`
+  }
+}
+
+/** The camera did not answer in time. */
+export class TimedOut extends Schema.TaggedClass<TimedOut>()("TimedOut", {
+  phase: Phase,
+  afterMs: Schema.Number
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `no answer within ${this.afterMs / 1000} s while ${this.phase}`
+  }
+}
+
+/** The camera ended the connection. */
+export class Closed extends Schema.TaggedClass<Closed>()("Closed", {
+  phase: Phase
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `the camera closed the connection while we were ${this.phase}`
+  }
+}
+
+/** The camera wants another user name or password. */
+export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthorized", {
+  credentials: Schema.Literals(["wrong", "missing"])
+}) {
+  readonly pace: RetryPace = "lockout"
+  get message(): string {
+    return this.credentials === "missing"
+      ? "the camera wants a user name and a password, and the row has none"
+      : "wrong user name or password"
+  }
+}
+
+/** The camera has no stream at this address. */
+export class NotFound extends Schema.TaggedClass<NotFound>()("NotFound", {}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return "the camera has no stream at this address (404)"
+  }
+}
+
+/** The camera refused with another status, 503 for instance when it serves too many already. */
+export class Rejected extends Schema.TaggedClass<Rejected>()("Rejected", {
+  status: Schema.Number,
+  detail: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `the camera answered ${this.status}${this.detail === "" ? "" : ` ${this.detail}`}`
+  }
+}
+
+/** The camera answers, but offers no video. */
+export class NoVideo extends Schema.TaggedClass<NoVideo>()("NoVideo", {}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return "the camera offers no video"
+  }
+}
+
+/** What answers does not speak the protocol. */
+export class Garbled extends Schema.TaggedClass<Garbled>()("Garbled", {
+  detail: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `the camera's answer is not valid: ${this.detail}`
+  }
+}
+
+/** The engine can't do what this camera needs; another engine may. */
+export class Unsupported extends Schema.TaggedClass<Unsupported>()("Unsupported", {
+  what: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `not supported: ${this.what}`
+  }
+}
+
+/** The certificate of the camera or of the media server can't be trusted. */
+export class Untrusted extends Schema.TaggedClass<Untrusted>()("Untrusted", {
+  detail: Schema.String
+}) {
+  readonly pace: RetryPace = "rejected"
+  get message(): string {
+    return `the certificate is not trusted: ${this.detail}`
+  }
+}
+
+/** Nothing advanced for the stall time: the camera stopped sending, or the server stopped taking. */
+export class Stalled extends Schema.TaggedClass<Stalled>()("Stalled", {
+  side: Schema.Literals(["input", "output"]),
+  afterMs: Schema.Number
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    const seconds = `${this.afterMs / 1000} s`
+    return this.side === "input"
+      ? `no video from the camera for ${seconds}`
+      : `the media server took nothing for ${seconds}`
+  }
+}
+
+/** The relay's process ended. */
+export class Exited extends Schema.TaggedClass<Exited>()("Exited", {
+  /** The exit code, or the name of the signal that ended it. */
+  status: Schema.Union([Schema.Number, Schema.String]),
+  /** The last thing that it said, without secrets. */
+  lastWords: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    const how =
+      typeof this.status === "number" ? `ended with code ${this.status}` : `died by ${this.status}`
+    return this.lastWords === "" ? `the relay ${how}` : `the relay ${how}: ${this.lastWords}`
+  }
+}
+
+/** The relay could not be started at all: a missing program, no file descriptors, no memory. */
+export class StartFailed extends Schema.TaggedClass<StartFailed>()("StartFailed", {
+  detail: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `could not start: ${this.detail}`
+  }
+}
+
+/** The media server wants another user name or password. */
+export class SinkUnauthorized extends Schema.TaggedClass<SinkUnauthorized>()(
+  "SinkUnauthorized",
+  {}
+) {
+  readonly pace: RetryPace = "rejected"
+  get message(): string {
+    return "the media server refuses our user name or password"
+  }
+}
+
+/** The media server does not take this stream or this path. */
+export class SinkRejected extends Schema.TaggedClass<SinkRejected>()("SinkRejected", {
+  status: Schema.Number,
+  detail: Schema.String
+}) {
+  readonly pace: RetryPace = "rejected"
+  get message(): string {
+    return `the media server rejected the stream with ${this.status}${this.detail === "" ? "" : ` ${this.detail}`}`
+  }
+}
+
+/** The media server went away, or put us out. */
+export class SinkGone extends Schema.TaggedClass<SinkGone>()("SinkGone", {
+  detail: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `the media server is gone: ${this.detail}`
+  }
+}
+
+/** The row gives no address that anything could connect to. */
+export class BadUrl extends Schema.TaggedClass<BadUrl>()("BadUrl", {
+  detail: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return this.detail
+  }
+}
+
+/** A fault in restream itself; the log has its cause. */
+export class Defect extends Schema.TaggedClass<Defect>()("Defect", {}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return "a fault in restream itself, see the log"
+  }
+}
+
+/** What can be wrong on the way to a camera's stream. */
+export const ProbeReason = Schema.Union([
+  Refused,
+  HostUnknown,
+  HostUnreachable,
+  TimedOut,
+  Closed,
+  Unauthorized,
+  NotFound,
+  Rejected,
+  NoVideo,
+  Garbled,
+  Unsupported,
+  Untrusted,
+  StartFailed,
+  BadUrl
+])
+export type ProbeReason = typeof ProbeReason.Type
+
+/** Why a relay ended: all that can be wrong with the camera, and what is wrong beyond it. */
+export const RelayReason = Schema.Union([
+  ...ProbeReason.members,
+  Stalled,
+  Exited,
+  SinkUnauthorized,
+  SinkRejected,
+  SinkGone
+])
+export type RelayReason = typeof RelayReason.Type
+
+/** Any reason why a camera is not live. */
+export const Reason = Schema.Union([...RelayReason.members, Defect])
+export type Reason = typeof Reason.Type

@@ -1,0 +1,66 @@
+/**
+ * Takes credentials out of text.
+ *
+ * URLs of cameras carry them in the user-info, in the query (`?user=…&password=…`) or in the path
+ * (`/user=admin_password=…_channel=1`). Anything that a program or a camera said goes through
+ * {@link redact} before it reaches a log, an error or a status.
+ */
+
+const mask = "***"
+
+/** `scheme://user:password@` wherever it stands in a text; the user-info may hold anything but white space. */
+const userInfo = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]*@/gi
+
+/** The same where a raw `/`, `?` or `#` stands in the password: up to the last `@` before white space. */
+const rawUserInfo = /\b((?:rtsps?|rtmps?|https?|srt|postgres(?:ql)?):\/\/)[^\s"'<>]*@/gi
+
+/**
+ * `password=…` and its kin in a query, in a path or in a list of fields. The value ends at `&`, `/`,
+ * `?`, white space or a quote, or where the next `_name=` begins.
+ */
+const namedSecret =
+  /\b((?:[a-z0-9]*_)?(?:user(?:name)?|usr|login|pass(?:word|wd|phrase)?|pwd|token|secret|auth|api_?key|access_?key|session))(=|%3D|:\s?)(?!\s)((?:(?!_[a-z]+=|%26)[^&/?\s"'<>,;])+)/gi
+
+/** `Authorization: …` and the fields of a Digest answer. */
+const authorization = /\b(authorization\s*:\s*)(basic|digest)\s+[^\r\n]*/gi
+
+/** The shortest secret that is searched for letter by letter; a shorter one would mangle all text. */
+const shortestLiteral = 3
+
+const escape = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")
+
+/**
+ * The text without credentials: known secrets letter by letter, and whatever looks like one.
+ *
+ * @param secrets secrets that are known, in every form in which they may appear.
+ */
+export const redact = (text: string, secrets: ReadonlyArray<string> = []): string => {
+  let result = text
+  const known = secrets.filter((secret) => secret.length >= shortestLiteral)
+  if (known.length > 0) {
+    // the longest first, so that a secret which contains another is taken out whole
+    const longestFirst = [...new Set(known)].sort((a, b) => b.length - a.length)
+    result = result.replaceAll(new RegExp(longestFirst.map(escape).join("|"), "g"), mask)
+  }
+  return result
+    .replaceAll(userInfo, `$1${mask}@`)
+    .replaceAll(rawUserInfo, `$1${mask}@`)
+    .replaceAll(namedSecret, `$1$2${mask}`)
+    .replaceAll(authorization, `$1$2 ${mask}`)
+}
+
+/** Control characters, line breaks and terminal escapes, which could forge a line of the log. */
+// oxlint-disable-next-line no-control-regex
+const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+
+/** The text on one line: each control character becomes a visible escape such as `\x1b`. */
+export const oneLine = (text: string): string =>
+  text.replaceAll(control, (character) => {
+    const code = character.codePointAt(0) ?? 0
+    if (character === "\n") return "\\n"
+    if (character === "\r") return "\\r"
+    if (character === "\t") return "\\t"
+    return code < 0x100
+      ? `\\x${code.toString(16).padStart(2, "0")}`
+      : `\\u${code.toString(16).padStart(4, "0")}`
+  })

@@ -1,0 +1,214 @@
+/**
+ * Reads the rows of a snapshot as cameras.
+ *
+ * Each row is read on its own: one that makes no camera becomes an {@link InvalidCamera} with its
+ * problem, and all others run.
+ */
+import { schemaFaults } from "@restream/config"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { CameraTypes } from "../camera-type/CameraTypes.ts"
+import type { Columns } from "../camera-type/CameraType.ts"
+import * as Column from "../camera-type/Column.ts"
+import type { Camera, CameraId, InvalidCamera } from "./Camera.ts"
+import { type CameraOptions, CameraOptionsColumn, withDefaults } from "./CameraOptions.ts"
+import * as MediaPath from "./MediaPath.ts"
+import { oneLine } from "./Redaction.ts"
+
+/** One row as the source gave it: column names and values. */
+export type CameraRow = Readonly<Record<string, unknown>>
+
+/** The cameras that a snapshot asks for. */
+export interface Roster {
+  readonly cameras: ReadonlyMap<CameraId, Camera | InvalidCamera>
+  /** How many rows are switched off by `enabled`. */
+  readonly disabled: number
+}
+
+export interface RosterOptions {
+  readonly types: CameraTypes["Service"]
+  /** The path of a row that has none, such as `cam{id}`. Any scalar column may stand in it. */
+  readonly pathTemplate: string
+  readonly defaults: CameraOptions
+}
+
+/** What a row alone says, before rows are compared with each other. */
+type Reading = { readonly _tag: "Disabled" } | Camera | InvalidCamera
+
+const decodeEnabled = Schema.decodeUnknownResult(Column.flag)
+const decodeOptions = Schema.decodeUnknownResult(CameraOptionsColumn)
+
+/** The columns that hold something: NULL and empty texts count as missing. */
+const holding = (row: CameraRow): Columns => {
+  const columns: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(row)) {
+    if (value !== null && value !== undefined && value !== "") columns[name] = value
+  }
+  return columns
+}
+
+const shownScalar = (value: unknown): string | undefined => {
+  switch (typeof value) {
+    case "string":
+      return value
+    case "number":
+    case "bigint":
+    case "boolean":
+      return String(value)
+    default:
+      return undefined
+  }
+}
+
+/** The columns that may stand in a path template; the ones that hold secrets may not. */
+const pathValues = (columns: Columns): Record<string, string> => {
+  const values: Record<string, string> = {}
+  for (const [name, value] of Object.entries(columns)) {
+    const text = shownScalar(value)
+    if (text !== undefined && name !== "password" && name !== "url") values[name] = text
+  }
+  return values
+}
+
+const readRow = (row: CameraRow, position: number, options: RosterOptions): Reading => {
+  const columns = holding(row)
+  const id = shownScalar(columns["id"])
+  const identity = {
+    id: oneLine(id ?? `row ${position + 1}`) as CameraId,
+    name: oneLine(shownScalar(columns["name"]) ?? id ?? `row ${position + 1}`),
+    type: oneLine(shownScalar(columns["type"]) ?? "url")
+  }
+  const problems: Array<string> = []
+
+  const enabled =
+    columns["enabled"] === undefined ? Result.succeed(true) : decodeEnabled(columns["enabled"])
+  if (Result.isFailure(enabled)) problems.push("column enabled expected true or false")
+  else if (!enabled.success) return { _tag: "Disabled" }
+
+  if (id === undefined) problems.push("column id is missing")
+
+  const chosen = decodeOptions(columns["options"], { errors: "all", onExcessProperty: "error" })
+  if (Result.isFailure(chosen)) {
+    for (const { message, path } of schemaFaults(chosen.failure)) {
+      problems.push(`column ${["options", ...path].join(".")} ${message}`)
+    }
+  }
+
+  const given = shownScalar(columns["path"])
+  const path =
+    given === undefined
+      ? MediaPath.fromTemplate(options.pathTemplate, pathValues(columns))
+      : MediaPath.parse(given)
+  // without an id the template can't be filled, and that was said already
+  if (Result.isFailure(path) && !(given === undefined && id === undefined)) {
+    problems.push(path.failure)
+  }
+
+  const url = options.types.toUrl(identity.type, columns)
+  if (Result.isFailure(url)) problems.push(url.failure.message)
+
+  if (
+    problems.length > 0 ||
+    Result.isFailure(path) ||
+    Result.isFailure(url) ||
+    Result.isFailure(chosen)
+  ) {
+    return { _tag: "InvalidCamera", ...identity, problem: oneLine(problems.join("; ")) }
+  }
+  return {
+    _tag: "Camera",
+    ...identity,
+    url: url.success,
+    path: path.success,
+    options: withDefaults(chosen.success, options.defaults)
+  }
+}
+
+const sameValue = (a: unknown, b: unknown): boolean =>
+  Object.is(a, b) ||
+  (typeof a === "object" &&
+    typeof b === "object" &&
+    a !== null &&
+    b !== null &&
+    JSON.stringify(a) === JSON.stringify(b))
+
+const sameRow = (a: CameraRow, b: CameraRow): boolean => {
+  const keys = Object.keys(a)
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => key in b && sameValue(a[key], b[key]))
+  )
+}
+
+/**
+ * Makes a reader of rosters. It remembers the last reading of each row, so that a snapshot without
+ * changes costs a comparison and not a decoding: most snapshots of most days. Such a snapshot gives
+ * the very roster that the one before it gave.
+ */
+export const makeReader = (
+  options: RosterOptions
+): ((rows: ReadonlyArray<CameraRow>) => Roster) => {
+  let remembered: ReadonlyArray<{ readonly row: CameraRow; readonly reading: Reading }> = []
+  let roster: Roster = { cameras: new Map(), disabled: 0 }
+  return (rows) => {
+    const byId = new Map(remembered.map((entry) => [entry.row["id"], entry]))
+    const current = rows.map((row, position) => {
+      const known = byId.get(row["id"])
+      return known !== undefined && row["id"] != null && sameRow(known.row, row)
+        ? known
+        : { row, reading: readRow(row, position, options) }
+    })
+    const unchanged =
+      current.length === remembered.length &&
+      current.every((entry, index) => entry === remembered[index])
+    if (!unchanged) roster = compare(current.map((entry) => entry.reading))
+    remembered = current
+    return roster
+  }
+}
+
+/** Settles what rows claim against each other: the first row by id keeps an id or a path. */
+const compare = (readings: ReadonlyArray<Reading>): Roster => {
+  const cameras = new Map<CameraId, Camera | InvalidCamera>()
+  const pathOwners = new Map<MediaPath.MediaPath, CameraId>()
+  let disabled = 0
+  for (const reading of [...readings].sort(byId)) {
+    if (reading._tag === "Disabled") {
+      disabled++
+      continue
+    }
+    let entry = reading
+    if (cameras.has(entry.id)) {
+      entry = {
+        ...asInvalid(entry, `another row has the id ${entry.id}, too`),
+        id: unusedId(cameras, entry.id)
+      }
+    }
+    if (entry._tag === "Camera") {
+      const owner = pathOwners.get(entry.path)
+      if (owner === undefined) pathOwners.set(entry.path, entry.id)
+      else entry = asInvalid(entry, `the path ${entry.path} belongs to camera ${owner}`)
+    }
+    cameras.set(entry.id, entry)
+  }
+  return { cameras, disabled }
+}
+
+const asInvalid = ({ id, name, type }: Camera | InvalidCamera, problem: string): InvalidCamera => ({
+  _tag: "InvalidCamera",
+  id,
+  name,
+  type,
+  problem
+})
+
+const unusedId = (taken: ReadonlyMap<CameraId, unknown>, id: CameraId): CameraId => {
+  let n = 2
+  while (taken.has(`${id} (${n})` as CameraId)) n++
+  return `${id} (${n})` as CameraId
+}
+
+/** Numbers by value, texts by letter: `9` stands before `10`. Rows of one id keep the source's order. */
+const order = new Intl.Collator("en", { numeric: true })
+const byId = (a: Reading, b: Reading): number =>
+  order.compare(a._tag === "Disabled" ? "" : a.id, b._tag === "Disabled" ? "" : b.id)

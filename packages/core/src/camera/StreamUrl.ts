@@ -1,0 +1,271 @@
+/**
+ * The address of a stream, with credentials that never show by accident.
+ *
+ * A `StreamUrl` prints itself without secrets, whichever way it is printed; {@link reveal} is the one
+ * way to the whole text. It holds user name and password as plain text and encodes them when it is
+ * revealed, so that a password may hold any character.
+ */
+import * as Equal from "effect/Equal"
+import * as Hash from "effect/Hash"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as PercentEncoding from "./PercentEncoding.ts"
+import { BadUrl } from "./Reason.ts"
+import { redact } from "./Redaction.ts"
+
+/** The parts of a {@link StreamUrl}. */
+export interface StreamUrlParts {
+  /** `rtsp`, `rtsps`, or any other that ffmpeg reads: `rtmp`, `http`, `https`, `srt`, … */
+  readonly scheme: string
+  /** A host name, an IPv4 address, or an IPv6 address without brackets. */
+  readonly host: string
+  /** Default: the scheme's, 554 for `rtsp` and 322 for `rtsps`. */
+  readonly port?: number | undefined
+  /** As plain text or percent-encoded. */
+  readonly username?: string | undefined
+  /** As plain text or percent-encoded. */
+  readonly password?: Redacted.Redacted | string | undefined
+  /** The path with its query, from the slash on. Default `/`. It may hold secrets, too. */
+  readonly target?: string | undefined
+}
+
+const defaultPorts: Readonly<Record<string, number>> = {
+  rtsp: 554,
+  rtsps: 322,
+  rtmp: 1935,
+  rtmps: 443,
+  http: 80,
+  https: 443
+}
+
+/** RFC 952 and RFC 1123 §2.1 with the underscore that some name servers carry; IPv4; IPv6 with a zone. */
+const hostName =
+  /^(?=.{1,253}$)[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?(?:\.[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?)*\.?$/u
+const ipv6 = /^[0-9a-fA-F:]*:[0-9a-fA-F:.]*(?:%[0-9A-Za-z._~-]+)?$/
+
+/** Whether the text can be a host: a name, an IPv4 address, or an IPv6 address without brackets. */
+export const isHost = (text: string): boolean => hostName.test(text) || ipv6.test(text)
+
+export class StreamUrl implements Equal.Equal {
+  readonly scheme: string
+  readonly host: string
+  readonly port: number | undefined
+  readonly #username: string | undefined
+  readonly #password: string | undefined
+  readonly #target: string
+
+  constructor(parts: StreamUrlParts) {
+    const password = Redacted.isRedacted(parts.password)
+      ? Redacted.value(parts.password)
+      : parts.password
+    const target = parts.target ?? "/"
+    this.scheme = parts.scheme.toLowerCase()
+    this.host = parts.host
+    this.port = parts.port
+    this.#username =
+      parts.username === undefined ? undefined : PercentEncoding.decodeOnce(parts.username)
+    this.#password = password === undefined ? undefined : PercentEncoding.decodeOnce(password)
+    this.#target = PercentEncoding.encodeTarget(
+      target.startsWith("/") || target.startsWith("?") ? target : `/${target}`
+    )
+  }
+
+  /** The port to connect to: the one given, or the scheme's. */
+  get effectivePort(): number {
+    return this.port ?? defaultPorts[this.scheme] ?? 554
+  }
+
+  /** `host:port`, an IPv6 host in brackets. For people and for limits by host; it holds no secret. */
+  get authority(): string {
+    return `${bracketed(this.host)}:${this.effectivePort}`
+  }
+
+  get hasCredentials(): boolean {
+    return this.#username !== undefined || this.#password !== undefined
+  }
+
+  /** User name and password as plain text, for the answer to a challenge. */
+  get credentials():
+    | { readonly username: string; readonly password: Redacted.Redacted }
+    | undefined {
+    return this.hasCredentials
+      ? { username: this.#username ?? "", password: Redacted.make(this.#password ?? "") }
+      : undefined
+  }
+
+  /**
+   * Every text that must not show: the password plain, percent-encoded and in `user:password` form,
+   * and each value of the path or query that looks like one.
+   */
+  get secrets(): ReadonlyArray<string> {
+    const found: Array<string> = []
+    const add = (secret: string) => {
+      if (secret !== "")
+        found.push(secret, PercentEncoding.encode(secret), encodeURI(secret.toWellFormed()))
+    }
+    if (this.#password !== undefined) {
+      add(this.#password)
+      found.push(
+        btoa(
+          String.fromCharCode(
+            ...new TextEncoder().encode(`${this.#username ?? ""}:${this.#password}`)
+          )
+        )
+      )
+    } else if (this.#username !== undefined) {
+      add(this.#username)
+    }
+    for (const secret of secretsIn(this.#target)) add(secret)
+    return [...new Set(found)]
+  }
+
+  /** The URL without credentials, as a request line or an `ANNOUNCE` names it. It may hold secrets in its path. */
+  get withoutUserInfo(): Redacted.Redacted {
+    return Redacted.make(this.#render(""))
+  }
+
+  /** The same address under another path. */
+  withTarget(target: string): StreamUrl {
+    return new StreamUrl({
+      scheme: this.scheme,
+      host: this.host,
+      port: this.port,
+      username: this.#username === undefined ? undefined : PercentEncoding.encode(this.#username),
+      password: this.#password === undefined ? undefined : PercentEncoding.encode(this.#password),
+      target
+    })
+  }
+
+  #render(userInfo: string): string {
+    const port = this.port === undefined ? "" : `:${this.port}`
+    return `${this.scheme}://${userInfo}${bracketed(this.host)}${port}${this.#target}`
+  }
+
+  /** The whole URL, credentials percent-encoded. For the wire and for argv, never for people. */
+  static reveal(url: StreamUrl): string {
+    if (!url.hasCredentials) return url.#render("")
+    const username = PercentEncoding.encode(url.#username ?? "")
+    const password = url.#password === undefined ? "" : `:${PercentEncoding.encode(url.#password)}`
+    return url.#render(`${username}${password}@`)
+  }
+
+  /** The URL for people: `rtsp://***@10.0.0.5/Streaming/Channels/101`. */
+  toString(): string {
+    return redact(this.#render(this.hasCredentials ? "***@" : ""), this.secrets)
+  }
+
+  toJSON(): string {
+    return this.toString()
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `StreamUrl(${this.toString()})`
+  }
+
+  [Equal.symbol](that: unknown): boolean {
+    return that instanceof StreamUrl && StreamUrl.reveal(this) === StreamUrl.reveal(that)
+  }
+
+  [Hash.symbol](): number {
+    return Hash.string(StreamUrl.reveal(this))
+  }
+
+  /**
+   * Reads an address as people write it.
+   *
+   * A raw `@`, `/`, `?`, `#` or `%` in the password is understood where it leaves only one reading:
+   * `rtsp://admin:p/w@10.0.0.5/live` has the password `p/w`, because `p` is no port.
+   */
+  static parse(text: string): Result.Result<StreamUrl, BadUrl> {
+    const bad = (detail: string) => Result.fail(new BadUrl({ detail }))
+    const trimmed = text.trim()
+    const schemeEnd = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(trimmed)
+    if (schemeEnd === null) {
+      return bad("the address needs a scheme, such as rtsp://host/path")
+    }
+    const scheme = (schemeEnd[1] ?? "").toLowerCase()
+    const rest = trimmed.slice(schemeEnd[0].length)
+    for (const split of splits(rest)) {
+      const place = readPlace(split.place)
+      if (place === undefined) continue
+      const colon = split.userInfo?.indexOf(":") ?? -1
+      return Result.succeed(
+        new StreamUrl({
+          scheme,
+          ...place,
+          username: colon === -1 ? split.userInfo : split.userInfo?.slice(0, colon),
+          password: colon === -1 ? undefined : split.userInfo?.slice(colon + 1),
+          target: split.target === "" ? "/" : split.target
+        })
+      )
+    }
+    return bad(
+      rest === ""
+        ? "the address has no host"
+        : "the address has no valid host and port after the scheme"
+    )
+  }
+
+  /** Takes the parts of an address, and says what is wrong with them. */
+  static fromParts(parts: StreamUrlParts): Result.Result<StreamUrl, BadUrl> {
+    const bad = (detail: string) => Result.fail(new BadUrl({ detail }))
+    const host = parts.host.trim().replace(/^\[(.*)\]$/, "$1")
+    if (host === "") return bad("the address has no host")
+    if (!isHost(host)) return bad("the host is not a valid name or address")
+    if (parts.port !== undefined && !isPort(parts.port)) {
+      return bad(`the port must be a whole number from 1 to 65535, not ${parts.port}`)
+    }
+    return Result.succeed(new StreamUrl({ ...parts, host }))
+  }
+}
+
+const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host)
+
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535
+
+interface Split {
+  readonly userInfo: string | undefined
+  /** `host` or `host:port`. */
+  readonly place: string
+  readonly target: string
+}
+
+/**
+ * The ways to cut `user:password@host:port/path?query` into its parts, the standard's first: there the
+ * authority ends at the first `/`, `?` or `#` (RFC 3986 §3.2). After it come those in which the password
+ * holds such a character raw.
+ */
+function* splits(rest: string): Generator<Split> {
+  const cut = (at: number): Split => {
+    const afterUserInfo = rest.slice(at + 1)
+    const end = afterUserInfo.search(/[/?#]/)
+    return {
+      userInfo: at === -1 ? undefined : rest.slice(0, at),
+      place: end === -1 ? afterUserInfo : afterUserInfo.slice(0, end),
+      target: end === -1 ? "" : afterUserInfo.slice(end)
+    }
+  }
+  const end = rest.search(/[/?#]/)
+  const authority = end === -1 ? rest : rest.slice(0, end)
+  yield cut(authority.lastIndexOf("@"))
+  for (let at = rest.indexOf("@", authority.length); at !== -1; at = rest.indexOf("@", at + 1)) {
+    yield cut(at)
+  }
+}
+
+const readPlace = (place: string): { host: string; port: number | undefined } | undefined => {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(place)
+  if (match === null) return undefined
+  const host = match[1] ?? match[2] ?? ""
+  const port = match[3] === undefined || match[3] === "" ? undefined : Number(match[3])
+  if (!isHost(host) || (match[1] !== undefined && !ipv6.test(host))) return undefined
+  return port === undefined || isPort(port) ? { host, port } : undefined
+}
+
+/** The values in a path or query that look like credentials. */
+const secretsIn = (target: string): ReadonlyArray<string> =>
+  [
+    ...target.matchAll(
+      /(?:pass(?:word|wd|phrase)?|pwd|token|secret|auth|api_?key|access_?key|session)=((?:(?!_[a-z]+=)[^&/?#])+)/gi
+    )
+  ].map((match) => PercentEncoding.decodeOnce(match[1] ?? ""))

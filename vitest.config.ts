@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config"
+
+const source = (path: string) => new URL(path, import.meta.url).pathname
+
+export default defineConfig({
+  resolve: {
+    // tests run on the sources; what is spawned as a process is the build
+    alias: [
+      { find: /^@restream\/config$/, replacement: source("packages/config/src/index.ts") },
+      { find: /^@restream\/core$/, replacement: source("packages/core/src/index.ts") },
+      { find: /^@restream\/core\/rtsp$/, replacement: source("packages/core/src/rtsp/index.ts") }
+    ]
+  },
+  test: {
+    include: ["tests/**/*.test.ts"],
+    testTimeout: 30_000,
+    hookTimeout: 60_000
+  }
+})
