@@ -19,7 +19,7 @@ const rawUserInfo = /\b((?:rtsps?|rtmps?|https?|srt|postgres(?:ql)?):\/\/)[^\s"'
  * `?`, white space or a quote, or where the next `_name=` begins.
  */
 const namedSecret =
-  /\b((?:[a-z0-9]*_)?(?:user(?:name)?|usr|login|pass(?:word|wd|phrase)?|pwd|token|secret|auth|api_?key|access_?key|session))(=|%3D|:\s?)(?!\s)((?:(?!_[a-z]+=|%26)[^&/?\s"'<>,;])+)/gi
+  /(?<![a-z0-9])((?:[a-z0-9]+_)?(?:user(?:name)?|usr|login|pass(?:word|wd|phrase)?|pwd|token|secret|auth|api_?key|access_?key|session))(=|%3D|:\s?)(?!\s)((?:(?!_[a-z]+=|%26)[^&/?\s"'<>,;])+)/gi
 
 /** `Authorization: …` and the fields of a Digest answer. */
 const authorization = /\b(authorization\s*:\s*)(basic|digest)\s+[^\r\n]*/gi

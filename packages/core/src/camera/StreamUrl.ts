@@ -144,9 +144,10 @@ export class StreamUrl implements Equal.Equal {
   /** The whole URL, credentials percent-encoded. For the wire and for argv, never for people. */
   static reveal(url: StreamUrl): string {
     if (!url.hasCredentials) return url.#render("")
+    // the colon stands even before an empty password: without it some clients send no answer at all
     const username = PercentEncoding.encode(url.#username ?? "")
-    const password = url.#password === undefined ? "" : `:${PercentEncoding.encode(url.#password)}`
-    return url.#render(`${username}${password}@`)
+    const password = PercentEncoding.encode(url.#password ?? "")
+    return url.#render(`${username}:${password}@`)
   }
 
   /** The URL for people: `rtsp://***@10.0.0.5/Streaming/Channels/101`. */

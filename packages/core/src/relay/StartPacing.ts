@@ -1,0 +1,29 @@
+/**
+ * Spreads starts over time, so that a thousand cameras after a power cut come up as a ramp and not as a
+ * wall: neither this process nor the media server nor the network gets all of them at once.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+
+export interface StartPacing {
+  /** Waits for the next free moment. At once where nobody started just before. */
+  readonly turn: Effect.Effect<void>
+}
+
+/** @param spacing the mean time between two starts; each gap is between half and one and a half of it. */
+export const make = (spacing: Duration.Input): StartPacing => {
+  const meanMs = Duration.toMillis(Duration.fromInputUnsafe(spacing))
+  let freeAt = 0
+  return {
+    turn: Effect.gen(function* () {
+      const gapMs = meanMs * (0.5 + (yield* Random.next))
+      // monotonic: if the wall clock were set back, nothing would start until it has caught up
+      const now = Number(yield* Clock.monotonicTimeNanos) / 1e6
+      const mine = Math.max(now, freeAt)
+      freeAt = mine + gapMs
+      if (mine > now) yield* Effect.sleep(mine - now)
+    })
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The port for the list of cameras: a stream of full snapshots.
+ *
+ * Adapters: `PgCameraSource` (a PostgreSQL table), `MemoryCameraSource` (rows held by a program). Any
+ * other source is a `take` given to `Polling.make`. Every adapter passes the suite in
+ * `tests/source/CameraSourceContract.ts`.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import type { CameraRow } from "../camera/Roster.ts"
+
+/** All rows as they stood at one moment. Never a part of them. */
+export interface Snapshot {
+  readonly rows: ReadonlyArray<CameraRow>
+  /** When it was taken, in milliseconds since 1970 by Effect's `Clock`. */
+  readonly takenAt: number
+}
+
+/** The source can't be reached, or does not answer in time. */
+export class Unavailable extends Schema.TaggedClass<Unavailable>()("Unavailable", {
+  detail: Schema.String
+}) {
+  get message(): string {
+    return this.detail
+  }
+}
+
+/** The source does not let us in, or not at the rows. */
+export class Denied extends Schema.TaggedClass<Denied>()("Denied", {
+  detail: Schema.String
+}) {
+  get message(): string {
+    return this.detail
+  }
+}
+
+/** The source does not understand the question: a missing table, a mistake in the query. */
+export class Misasked extends Schema.TaggedClass<Misasked>()("Misasked", {
+  detail: Schema.String
+}) {
+  get message(): string {
+    return this.detail
+  }
+}
+
+/** No snapshot could be taken. Whatever the reason, another is tried: all of them can pass. */
+export class CameraSourceError extends Schema.TaggedError<CameraSourceError>()(
+  "CameraSourceError",
+  { reason: Schema.Union([Unavailable, Denied, Misasked]) }
+) {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/** How the source does. */
+export type SourceHealth =
+  /** No attempt has ended yet. */
+  | { readonly _tag: "Connecting" }
+  | { readonly _tag: "Up"; readonly lastSnapshotAt: number }
+  | {
+      readonly _tag: "Down"
+      readonly since: number
+      /** `undefined`: there has been none since the start. */
+      readonly lastSnapshotAt: number | undefined
+      readonly error: CameraSourceError
+    }
+
+export class CameraSource extends Context.Service<
+  CameraSource,
+  {
+    /**
+     * Snapshots as they are taken, the newest first for whoever joins late. It never ends and never
+     * fails: a snapshot that could not be taken is no snapshot, and what runs goes on. A slow reader
+     * misses snapshots in between, never the newest.
+     */
+    readonly snapshots: Stream.Stream<Snapshot>
+    /**
+     * Takes a snapshot now, and gives it to all readers of `snapshots`, too. Many askers at once cost
+     * one query; each gets a snapshot that was begun after it asked.
+     */
+    readonly refresh: Effect.Effect<Snapshot, CameraSourceError>
+    readonly health: Effect.Effect<SourceHealth>
+  }
+>()("@restream/core/source/CameraSource") {}

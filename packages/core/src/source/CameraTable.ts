@@ -1,0 +1,83 @@
+/** The table that `restream db init` makes, and the trigger that tells when it changes. */
+
+/** A table's name, with its schema where one is given. */
+export interface TableName {
+  readonly schema: string | undefined
+  readonly name: string
+}
+
+/** Reads `cameras`, `video.cameras` or `"Video"."Cameras"` as PostgreSQL reads names. */
+export const parseTableName = (text: string): TableName | undefined => {
+  const part = /\s*(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))\s*/.source
+  const match = new RegExp(`^${part}(?:\\.${part})?$`).exec(text)
+  if (match === null) return undefined
+  const read = (quoted: string | undefined, bare: string | undefined) =>
+    quoted?.replaceAll('""', '"') ?? bare?.toLowerCase()
+  const first = read(match[1], match[2])
+  const second = read(match[3], match[4])
+  if (first === undefined) return undefined
+  return second === undefined ? { schema: undefined, name: first } : { schema: first, name: second }
+}
+
+const quoted = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`
+
+/** The name as SQL takes it, quoted. */
+export const tableSql = ({ name, schema }: TableName): string =>
+  schema === undefined ? quoted(name) : `${quoted(schema)}.${quoted(name)}`
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
+
+/** The columns of the default table, in its order. */
+export const columns = [
+  ["id", "bigint generated always as identity primary key", ""],
+  ["name", "text", "for people"],
+  [
+    "type",
+    "text not null default 'url'",
+    "camera type: url, hikvision, dahua, axis, or one of yours"
+  ],
+  ["url", "text", "whole address, for the type url"],
+  ["host", "text", "for the vendors' types"],
+  ["port", "integer", "default 554"],
+  ["username", "text", ""],
+  ["password", "text", ""],
+  ["channel", "integer", "the camera's input, default 1"],
+  ["stream", "text", "main (default) or sub"],
+  ["path", "text", "path on the media server; default by the setting mediaServer.pathTemplate"],
+  ["enabled", "boolean not null default true", ""],
+  ["options", "jsonb", "engine, transport, audio, wallclock, for this camera only"]
+] as const
+
+/**
+ * The statements that make the table, the notifying function and the trigger. Each can run again
+ * without harm, and none touches rows.
+ *
+ * The trigger fires once a statement, not once a row: a bulk load of 10,000 cameras sends one
+ * notification. Its message is empty, because a notification is only a hint to look.
+ */
+export const initStatements = (table: TableName, channel: string): ReadonlyArray<string> => {
+  const sql = tableSql(table)
+  const notify = tableSql({ schema: table.schema, name: `${table.name}_notify` })
+  const trigger = quoted(`${table.name}_notify`)
+  const width = Math.max(...columns.map(([name]) => name.length))
+  const lines = columns.map(([name, type, comment], index) => {
+    const comma = index === columns.length - 1 ? "" : ","
+    return `  ${name.padEnd(width)} ${type}${comma}${comment === "" ? "" : ` -- ${comment}`}`
+  })
+  return [
+    ...(table.schema === undefined ? [] : [`create schema if not exists ${quoted(table.schema)}`]),
+    `create table if not exists ${sql} (\n${lines.join("\n")}\n)`,
+    `create or replace function ${notify}() returns trigger language plpgsql as $$
+begin
+  perform pg_notify(${literal(channel)}, '');
+  return null;
+end
+$$`,
+    `create or replace trigger ${trigger}
+  after insert or update or delete or truncate on ${sql}
+  for each statement execute function ${notify}()`
+  ]
+}
+
+/** What reads all cameras when no query is set. */
+export const selectAll = (table: TableName): string => `select * from ${tableSql(table)}`

@@ -1,0 +1,31 @@
+/** A camera source whose rows a program holds: for embedders with a list of their own, and for tests. */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { CameraRow } from "../camera/Roster.ts"
+import { CameraSource } from "./CameraSource.ts"
+import * as Polling from "./Polling.ts"
+
+/** The rows; whoever changes them changes the cameras that run. */
+export class CameraRows extends Context.Service<
+  CameraRows,
+  SubscriptionRef.SubscriptionRef<ReadonlyArray<CameraRow>>
+>()("@restream/core/source/CameraRows") {}
+
+/** Provides the source, and the rows to change. */
+export const layer = (
+  rows: ReadonlyArray<CameraRow> = []
+): Layer.Layer<CameraSource | CameraRows> =>
+  Layer.effect(
+    CameraSource,
+    Effect.gen(function* () {
+      const ref = yield* CameraRows
+      return yield* Polling.make({
+        label: "cameras",
+        take: SubscriptionRef.get(ref),
+        hints: Stream.drop(SubscriptionRef.changes(ref), 1)
+      })
+    })
+  ).pipe(Layer.provideMerge(Layer.effect(CameraRows, SubscriptionRef.make(rows))))

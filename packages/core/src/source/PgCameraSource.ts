@@ -1,0 +1,90 @@
+/**
+ * The camera source over PostgreSQL.
+ *
+ * It polls, and where a trigger sends notifications it hears of changes at once. It needs the right to
+ * SELECT and no other. Any table works, by a query whose columns are named as the camera types expect.
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
+import { oneLine, redact } from "../camera/Redaction.ts"
+import type { CameraRow } from "../camera/Roster.ts"
+import { CameraSource, CameraSourceError, Denied, Misasked, Unavailable } from "./CameraSource.ts"
+import * as Polling from "./Polling.ts"
+
+export interface PgCameraSourceOptions {
+  /** The SELECT that gives all rows. */
+  readonly query: string
+  /** The channel on which the table's trigger notifies; `undefined` to poll only. */
+  readonly channel?: string | undefined
+  /** Default 10 s. */
+  readonly pollInterval?: Duration.Input | undefined
+  /** Default 10 s. */
+  readonly queryTimeout?: Duration.Input | undefined
+}
+
+/** A LISTEN that broke is tried again on this schedule: 0.5, 1, 2, 4, then every 5 s, for ever. */
+const listenAgain = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")])
+
+/**
+ * Takes snapshots with the `PgClient` in context, which must allow three connections at least: LISTEN
+ * keeps one of them.
+ */
+export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions) {
+  const sql = yield* PgClient.PgClient
+
+  // Unprepared: a prepared `select *` fails for ever after the table gained a column.
+  const take = Effect.mapError(sql.unsafe<CameraRow>(options.query).unprepared, toSourceError)
+
+  // What was sent while nobody listened is lost, so each LISTEN begins with a hint.
+  const notifications = (channel: string) =>
+    Stream.unwrap(
+      Effect.map(sql.listen(channel), (queue) =>
+        Stream.concat(Stream.make(undefined), Stream.fromQueue(queue))
+      )
+    ).pipe(
+      Stream.tapError((error) =>
+        Effect.logDebug(`database: LISTEN ended: ${toSourceError(error).message}`)
+      ),
+      Stream.retry(listenAgain),
+      Stream.ignore
+    )
+
+  return yield* Polling.make({
+    label: "database",
+    take,
+    hints: options.channel === undefined ? undefined : notifications(options.channel),
+    pollInterval: options.pollInterval,
+    takeTimeout: options.queryTimeout
+  })
+})
+
+/** Provides the camera source over the `PgClient` in context. */
+export const layer = (
+  options: PgCameraSourceOptions
+): Layer.Layer<CameraSource, never, PgClient.PgClient> => Layer.effect(CameraSource, make(options))
+
+/** SQLSTATE 28… and AuthenticationError: who we are. 42501: what we may see. */
+const toSourceError = (error: SqlError): CameraSourceError => {
+  const detail = describe(error)
+  switch (error.reason._tag) {
+    case "AuthenticationError":
+    case "AuthorizationError":
+      return new CameraSourceError({ reason: new Denied({ detail }) })
+    case "SqlSyntaxError":
+      return new CameraSourceError({ reason: new Misasked({ detail }) })
+    default:
+      return new CameraSourceError({ reason: new Unavailable({ detail }) })
+  }
+}
+
+/** The server's own words where it had some, else the socket's; on one line, without secrets. */
+const describe = (error: SqlError): string => {
+  const cause = error.reason.cause
+  const own = cause instanceof Error && cause.message !== "" ? cause.message : error.reason.message
+  return oneLine(redact(own ?? error.message)).slice(0, 300)
+}

@@ -1,0 +1,121 @@
+/** Makes a camera source out of a way to take one snapshot. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { CameraRow } from "../camera/Roster.ts"
+import * as Sampler from "../sampler/Sampler.ts"
+import {
+  CameraSource,
+  CameraSourceError,
+  type Snapshot,
+  type SourceHealth,
+  Unavailable
+} from "./CameraSource.ts"
+
+export interface PollingOptions {
+  /** For the log: what is polled, such as `database`. */
+  readonly label: string
+  /** Takes all rows once. Interrupted at `takeTimeout`. */
+  readonly take: Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError>
+  /** Hints that something may have changed. Many at once cost one `take`. Default: none. */
+  readonly hints?: Stream.Stream<unknown> | undefined
+  /** The longest time between the end of one `take` and the next. Default 10 s. */
+  readonly pollInterval?: Duration.Input | undefined
+  /** How long a `take` may last. Default 10 s. */
+  readonly takeTimeout?: Duration.Input | undefined
+}
+
+/** After a failed `take` the next comes sooner than the poll interval, at first: 1, 2, 4, … s. */
+const retryDelay = (failures: number): Duration.Duration =>
+  Duration.seconds(Math.min(2 ** (failures - 1), 30))
+
+/**
+ * Starts polling in the scope, and says once when the source fails, once when its failure changes, and
+ * once when it is back.
+ */
+export const make = Effect.fnUntraced(function* (
+  options: PollingOptions
+): Effect.fn.Return<CameraSource["Service"], never, Scope.Scope> {
+  const pollInterval = Duration.fromInputUnsafe(options.pollInterval ?? "10 seconds")
+  const takeTimeout = Duration.fromInputUnsafe(options.takeTimeout ?? "10 seconds")
+  const published = yield* PubSub.sliding<Snapshot>({ capacity: 1, replay: 1 })
+  let health: SourceHealth = { _tag: "Connecting" }
+  let failures = 0
+
+  const look = Effect.gen(function* () {
+    const takenAt = yield* Clock.currentTimeMillis
+    const rows = yield* options.take
+    return { rows, takenAt }
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: takeTimeout,
+      orElse: () => Effect.fail(unavailable(`no answer within ${Duration.format(takeTimeout)}`))
+    }),
+    // a defect of an adapter must not end the polling
+    Effect.catchDefect((defect) =>
+      Effect.andThen(
+        Effect.logError(`${options.label}: taking a snapshot broke down`, defect),
+        Effect.fail(unavailable("a fault in restream itself, see the log"))
+      )
+    )
+  )
+
+  const onSnapshot = Effect.fnUntraced(function* (snapshot: Snapshot) {
+    const before = health
+    health = { _tag: "Up", lastSnapshotAt: snapshot.takenAt }
+    failures = 0
+    if (before._tag === "Down") {
+      const away = wholeSeconds(snapshot.takenAt - before.since)
+      yield* Effect.logInfo(`${options.label}: back after ${away}, ${snapshot.rows.length} rows`)
+    }
+    yield* PubSub.publish(published, snapshot)
+  })
+
+  const onFailure = Effect.fnUntraced(function* (error: CameraSourceError) {
+    const now = yield* Clock.currentTimeMillis
+    const before = health
+    const last = before._tag === "Connecting" ? undefined : before.lastSnapshotAt
+    const since = before._tag === "Down" ? before.since : now
+    health = { _tag: "Down", since, lastSnapshotAt: last, error }
+    failures++
+    if (before._tag !== "Down" || before.error.message !== error.message) {
+      const consequence =
+        last === undefined
+          ? "no camera is known yet; waiting for it"
+          : `what runs goes on; the last good look was ${wholeSeconds(now - last)} ago`
+      yield* Effect.logError(`${options.label}: ${error.message}; ${consequence}`)
+    }
+  })
+
+  const sampler = yield* Sampler.make({
+    look,
+    onLook: Exit.match({
+      onSuccess: onSnapshot,
+      onFailure: (cause) => {
+        const error = Exit.findErrorOption(Exit.failCause(cause))
+        return error._tag === "Some" ? onFailure(error.value) : Effect.void
+      }
+    }),
+    pause: () => (failures === 0 ? pollInterval : Duration.min(pollInterval, retryDelay(failures)))
+  })
+
+  if (options.hints !== undefined) {
+    yield* Effect.forkScoped(Stream.runForEach(options.hints, () => sampler.hint))
+  }
+
+  return CameraSource.of({
+    snapshots: Stream.fromPubSub(published),
+    refresh: sampler.now,
+    health: Effect.sync(() => health)
+  })
+})
+
+const unavailable = (detail: string): CameraSourceError =>
+  new CameraSourceError({ reason: new Unavailable({ detail }) })
+
+const wholeSeconds = (millis: number): string =>
+  Duration.format(Duration.seconds(Math.round(millis / 1000)))

@@ -1,0 +1,139 @@
+/**
+ * The states of a camera, as they are observed, and the one table of which may follow which.
+ *
+ * What is wanted stands elsewhere (the roster); a state never says what should be.
+ */
+import * as Duration from "effect/Duration"
+import type { Engine } from "../engine/Engine.ts"
+import type { Reason } from "../camera/Reason.ts"
+import type { ProbeResult } from "../probe/Prober.ts"
+
+/** The row makes no camera. It stays so until the row changes. */
+export interface Invalid {
+  readonly _tag: "Invalid"
+  readonly problem: string
+}
+
+/** Nothing is wrong with the camera; something else has to come first. */
+export interface Waiting {
+  readonly _tag: "Waiting"
+  /** The server must be there; or it is others' turn to be probed or started. */
+  readonly for: "media server" | "turn"
+}
+
+/** The camera is being asked what it offers. */
+export interface Probing {
+  readonly _tag: "Probing"
+  /** Counted from 1, over all failures in a row. */
+  readonly attempt: number
+}
+
+/** The camera did not answer as it should. */
+export interface Unreachable {
+  readonly _tag: "Unreachable"
+  readonly reason: Reason
+  readonly attempt: number
+  /** When it is asked again, in milliseconds since 1970. */
+  readonly retryAt: number
+}
+
+/** A relay was started, and nothing has arrived at the server yet. */
+export interface Starting {
+  readonly _tag: "Starting"
+  readonly engine: Engine["name"]
+}
+
+/** Media reach the server. */
+export interface Live {
+  readonly _tag: "Live"
+  readonly engine: Engine["name"]
+  readonly offer: ProbeResult
+  /** When the first media arrived, in milliseconds since 1970. */
+  readonly since: number
+}
+
+/** The relay ended and will be started again. */
+export interface Restarting {
+  readonly _tag: "Restarting"
+  readonly reason: Reason
+  /** When it is started again, in milliseconds since 1970. */
+  readonly at: number
+}
+
+/** Its relay is being ended. */
+export interface Stopping {
+  readonly _tag: "Stopping"
+}
+
+export type CameraState =
+  | Invalid
+  | Waiting
+  | Probing
+  | Unreachable
+  | Starting
+  | Live
+  | Restarting
+  | Stopping
+
+export type Tag = CameraState["_tag"]
+
+/** The states in which a camera may first be seen. */
+export const initial: ReadonlyArray<Tag> = ["Invalid", "Waiting", "Probing"]
+
+/** Which states may follow each. A camera leaves the table from `Invalid` and from `Stopping`. */
+export const successors: Readonly<Record<Tag, ReadonlyArray<Tag>>> = {
+  // another problem, or the row was mended
+  Invalid: ["Invalid", "Waiting", "Probing"],
+  // a fault of our own can strike anywhere, so each working state may become Restarting
+  Waiting: ["Waiting", "Probing", "Starting", "Restarting", "Stopping"],
+  // the next engine takes over: Probing again
+  Probing: ["Probing", "Unreachable", "Waiting", "Starting", "Restarting", "Stopping"],
+  Unreachable: ["Waiting", "Probing", "Restarting", "Stopping"],
+  Starting: ["Live", "Waiting", "Probing", "Restarting", "Stopping"],
+  Live: ["Waiting", "Probing", "Restarting", "Stopping"],
+  Restarting: ["Waiting", "Probing", "Restarting", "Stopping"],
+  // started anew under another address, or found invalid
+  Stopping: ["Waiting", "Probing", "Invalid", "Stopping"]
+}
+
+/** Whether a camera may go from one state to another; `undefined` is "not there yet". */
+export const isLegal = (from: Tag | undefined, to: Tag): boolean =>
+  (from === undefined ? initial : successors[from]).includes(to)
+
+/** What the video and the sound are: `h264 1920x1080 + aac`. */
+export const describeOffer = ({ audio, video }: ProbeResult): string => {
+  const size =
+    video.width === undefined || video.height === undefined ? "" : ` ${video.width}x${video.height}`
+  return `${video.codec}${size}${audio === undefined ? ", no sound" : ` + ${audio.codec}`}`
+}
+
+/** The state in words for an operator, in one line. @param now milliseconds since 1970. */
+export const describe = (state: CameraState, now: number): string => {
+  switch (state._tag) {
+    case "Invalid":
+      return `invalid: ${state.problem}`
+    case "Waiting":
+      return state.for === "turn" ? "waiting for its turn" : `waiting for the ${state.for}`
+    case "Probing":
+      return state.attempt === 1
+        ? "asking the camera"
+        : `asking the camera, attempt ${state.attempt}`
+    case "Unreachable":
+      return `unreachable: ${state.reason.message}; next attempt in ${span(state.retryAt - now)}`
+    case "Starting":
+      return `starting the relay (${state.engine})`
+    case "Live":
+      return `live: ${describeOffer(state.offer)} (${state.engine})`
+    case "Restarting":
+      return `down: ${state.reason.message}; restart in ${span(state.at - now)}`
+    case "Stopping":
+      return "stopping"
+  }
+}
+
+const span = (millis: number): string =>
+  Duration.format(
+    millis < 1000
+      ? Duration.millis(Math.max(0, Math.round(millis)))
+      : Duration.seconds(Math.round(millis / 1000))
+  )

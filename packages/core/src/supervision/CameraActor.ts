@@ -1,0 +1,157 @@
+/**
+ * The life of one camera: probe it until it answers, relay it until that ends, and begin again.
+ *
+ * One fiber runs this for each camera. It never ends by itself; interrupting it ends the relay and waits
+ * until that is gone. Nothing that happens in it reaches another camera.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { Camera } from "../camera/Camera.ts"
+import { Defect } from "../camera/Reason.ts"
+import { type Engine, Engines } from "../engine/Engine.ts"
+import { MediaServer } from "../media-server/MediaServer.ts"
+import type { ProbeLimits } from "../probe/ProbeLimits.ts"
+import type { ProbeError, ProbeResult } from "../probe/Prober.ts"
+import type { RelayError } from "../relay/Relay.ts"
+import type { StartPacing } from "../relay/StartPacing.ts"
+import { CameraSource } from "../source/CameraSource.ts"
+import { StatusBoard } from "../status/StatusBoard.ts"
+import * as RestartSchedule from "./RestartSchedule.ts"
+import * as RetrySchedule from "./RetrySchedule.ts"
+
+/** What all cameras share. */
+export interface CameraActorOptions {
+  readonly retry: RetrySchedule.RetryPolicy
+  readonly restart: RestartSchedule.RestartPolicy
+  readonly probeLimits: ProbeLimits
+  readonly startPacing: StartPacing
+}
+
+/** Runs a camera for ever. */
+export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraActorOptions) {
+  const engines = (yield* Engines).select(camera.options.engine)
+  const mediaServer = yield* MediaServer
+  const source = yield* CameraSource
+  const board = yield* StatusBoard
+  const destination = mediaServer.destination(camera.path)
+
+  // What `auto` learns about a camera is remembered as long as this fiber runs: until its row changes.
+  let engine: Engine = engines[0]
+  let rank = 0
+  let sawOutage = false
+
+  /** Whether another engine can take over where this one met something that it does not support. */
+  const takesOver = (error: ProbeError | RelayError): boolean =>
+    error.reason._tag === "Unsupported" && rank + 1 < engines.length
+
+  const nextEngine = Effect.fnUntraced(function* (error: ProbeError | RelayError) {
+    const before = engine
+    engine = engines[++rank] ?? engine
+    yield* Effect.logInfo(
+      `camera ${camera.id}: ${error.reason.message} by ${before.name}; taking ${engine.name}`
+    )
+  })
+
+  const awaitMediaServer = Effect.gen(function* () {
+    const { _tag } = yield* mediaServer.status
+    if (_tag === "Up") return
+    if (_tag === "Down") sawOutage = true
+    yield* board.enter(camera, { _tag: "Waiting", for: "media server" })
+    yield* mediaServer.awaitUp
+  })
+
+  /** Asks the camera what it offers, on the retry schedule, until it answers. */
+  const probe = Effect.suspend(() => {
+    let attempt = 0
+    const once = Effect.gen(function* () {
+      yield* awaitMediaServer
+      yield* board.enter(camera, { _tag: "Waiting", for: "turn" })
+      attempt++
+      return yield* options.probeLimits.withPlace(camera.url.authority)(
+        Effect.andThen(
+          board.enter(camera, { _tag: "Probing", attempt }),
+          Effect.suspend(() => engine.prober.probe(camera))
+        )
+      )
+    })
+    const withAnyEngine: typeof once = Effect.catchIf(once, takesOver, (error) =>
+      Effect.andThen(nextEngine(error), withAnyEngine)
+    )
+    return Effect.retry(
+      withAnyEngine,
+      RetrySchedule.make(options.retry).pipe(
+        Schedule.tap(({ duration, input, now }) =>
+          board.enter(camera, {
+            _tag: "Unreachable",
+            reason: input.reason,
+            attempt,
+            retryAt: now + Duration.toMillis(duration)
+          })
+        )
+      )
+    )
+  })
+
+  /** Relays until the relay ends. Its process and its connections are gone when this returns. */
+  const relay = Effect.fnUntraced(function* (offer: ProbeResult) {
+    yield* board.enter(camera, { _tag: "Starting", engine: engine.name })
+    const running = yield* engine.relay.start({ camera, offer, destination })
+    yield* board.count(camera.id, running.counters)
+    yield* Effect.raceFirst(running.flowing, running.ended)
+    const since = yield* Clock.currentTimeMillis
+    yield* board.enter(camera, { _tag: "Live", engine: engine.name, offer, since })
+    // by the monotonic clock, which nobody sets
+    const [lived, error] = yield* Effect.timed(Effect.flip(running.ended))
+    return { error, lived }
+  }, Effect.scoped)
+
+  /** One life: from a camera that may not even answer to the end of its relay. */
+  const life: Effect.Effect<RestartSchedule.RelayEnd> = Effect.gen(function* () {
+    sawOutage = false
+    const offer = yield* probe
+    yield* options.startPacing.turn
+    // while this camera was probed or waited for its turn, the server may have gone
+    yield* awaitMediaServer
+    const end = yield* relay(offer).pipe(
+      Effect.catch((error) => Effect.succeed({ error, lived: Duration.zero }))
+    )
+    if (takesOver(end.error)) {
+      yield* nextEngine(end.error)
+      return yield* life
+    }
+    return { reason: end.error.reason, lived: end.lived, afterOutage: sawOutage }
+  }).pipe(
+    // a fault of our own ends this life and no other
+    Effect.catchCause((cause) =>
+      Effect.as(Effect.logError(`camera ${camera.id}: a fault in restream itself`, cause), {
+        reason: new Defect(),
+        lived: Duration.zero,
+        afterOutage: false
+      })
+    )
+  )
+
+  const restart = RestartSchedule.make(options.restart).pipe(
+    Schedule.setInputType<RestartSchedule.RelayEnd>(),
+    Schedule.tap(
+      Effect.fnUntraced(function* ({ duration, input, now }) {
+        yield* board.enter(camera, {
+          _tag: "Restarting",
+          reason: input.reason,
+          at: now + Duration.toMillis(duration)
+        })
+        if (blamesMediaServer(input.reason)) yield* mediaServer.suspect
+        // Is it still wanted? If not, the supervisor interrupts us. A source that does not answer keeps
+        // nobody waiting, so the look goes on beside the wait.
+        yield* Effect.forkChild(Effect.ignore(source.refresh))
+      })
+    )
+  )
+
+  return yield* Effect.repeat(life, restart)
+})
+
+const blamesMediaServer = ({ _tag, ...reason }: RestartSchedule.RelayEnd["reason"]): boolean =>
+  _tag === "SinkGone" || (_tag === "Stalled" && "side" in reason && reason.side === "output")

@@ -1,0 +1,64 @@
+/** What has to be done so that what runs becomes what is wanted. Pure. */
+import { type Camera, type CameraId, type InvalidCamera, relayKey } from "../camera/Camera.ts"
+
+/** Cameras by id: as they are wanted, or as they were last applied. */
+export type Cameras = ReadonlyMap<CameraId, Camera | InvalidCamera>
+
+export type Action =
+  | { readonly _tag: "Start"; readonly camera: Camera }
+  /** The address, the path or the options changed: end the relay, wait for its end, start. */
+  | { readonly _tag: "Restart"; readonly camera: Camera }
+  /** Only what people see changed. */
+  | { readonly _tag: "Rename"; readonly camera: Camera }
+  /** End what may run, and say what is wrong with the row. */
+  | { readonly _tag: "Invalidate"; readonly camera: InvalidCamera }
+  | { readonly _tag: "Stop"; readonly id: CameraId }
+
+/** The actions that lead from what was applied to what is wanted, those that end something first. */
+export const diff = (applied: Cameras, wanted: Cameras): ReadonlyArray<Action> => {
+  const ending: Array<Action> = []
+  const others: Array<Action> = []
+  for (const id of applied.keys()) {
+    if (!wanted.has(id)) ending.push({ _tag: "Stop", id })
+  }
+  for (const [id, camera] of wanted) {
+    const before = applied.get(id)
+    if (before === camera) continue
+    const action = change(before, camera)
+    if (action === undefined) continue
+    if (action._tag === "Invalidate") ending.push(action)
+    else others.push(action)
+  }
+  return [...ending, ...others]
+}
+
+const change = (
+  before: Camera | InvalidCamera | undefined,
+  wanted: Camera | InvalidCamera
+): Action | undefined => {
+  if (wanted._tag === "InvalidCamera") {
+    const isKnown =
+      before?._tag === "InvalidCamera" &&
+      before.problem === wanted.problem &&
+      isShownAlike(before, wanted)
+    return isKnown ? undefined : { _tag: "Invalidate", camera: wanted }
+  }
+  if (before === undefined || before._tag === "InvalidCamera") {
+    return { _tag: "Start", camera: wanted }
+  }
+  if (relayKey(before) !== relayKey(wanted)) return { _tag: "Restart", camera: wanted }
+  return isShownAlike(before, wanted) ? undefined : { _tag: "Rename", camera: wanted }
+}
+
+const isShownAlike = (a: Camera | InvalidCamera, b: Camera | InvalidCamera): boolean =>
+  a.name === b.name && a.type === b.type
+
+/** What stands applied after the actions were carried out. */
+export const apply = (applied: Cameras, actions: ReadonlyArray<Action>): Cameras => {
+  const result = new Map(applied)
+  for (const action of actions) {
+    if (action._tag === "Stop") result.delete(action.id)
+    else result.set(action.camera.id, action.camera)
+  }
+  return result
+}

@@ -1,0 +1,43 @@
+/** When an unreachable camera is asked again. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import type { Reason, RetryPace } from "../camera/Reason.ts"
+
+export interface RetryPolicy {
+  /** The delays after the first, second, … failure in a row; the last one repeats for ever. */
+  readonly delays: ReadonlyArray<Duration.Duration>
+  /** Each of them is lengthened or shortened by up to this fraction, so that cameras do not march in step. */
+  readonly jitter: number
+  /** The delay after a wrong password: cameras lock accounts. */
+  readonly lockoutDelay: Duration.Duration
+  /** The delay after something that only an operator can mend. */
+  readonly rejectedDelay: Duration.Duration
+}
+
+/** The delays of the two slow paces; `backoff` has its own in each schedule. */
+export const slowDelay = (
+  pace: Exclude<RetryPace, "backoff">,
+  policy: Pick<RetryPolicy, "lockoutDelay" | "rejectedDelay">
+): Duration.Duration => (pace === "lockout" ? policy.lockoutDelay : policy.rejectedDelay)
+
+/** Recurs for ever; its output is the delay until the next attempt. */
+export const make = (
+  policy: RetryPolicy
+): Schedule.Schedule<Duration.Duration, { readonly reason: Reason }> =>
+  Schedule.fromStep(
+    Effect.sync(() => {
+      let failures = 0
+      return (_now: number, { reason }: { readonly reason: Reason }) =>
+        Effect.map(Random.next, (random): [Duration.Duration, Duration.Duration] => {
+          const step =
+            policy.delays[Math.min(failures++, policy.delays.length - 1)] ?? Duration.zero
+          const delay =
+            reason.pace === "backoff"
+              ? Duration.times(step, 1 + policy.jitter * (2 * random - 1))
+              : slowDelay(reason.pace, policy)
+          return [delay, delay]
+        })
+    })
+  )

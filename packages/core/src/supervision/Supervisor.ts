@@ -1,0 +1,181 @@
+/**
+ * The root of the tree: makes what runs agree with the newest snapshot, again and again.
+ *
+ * Every pass compares the *whole* list of wanted cameras with what was applied before. Each camera has
+ * one fiber in a `FiberMap`; whatever happens to a camera replaces that fiber by one which first waits
+ * for the end of its predecessors: of the camera's own, and of whoever had its path. So two relays never
+ * touch one path, however fast the rows change.
+ */
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberMap from "effect/FiberMap"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { CameraTypes } from "../camera-type/CameraTypes.ts"
+import type { Camera, CameraId } from "../camera/Camera.ts"
+import type { CameraOptions } from "../camera/CameraOptions.ts"
+import type { MediaPath } from "../camera/MediaPath.ts"
+import * as Roster from "../camera/Roster.ts"
+import type { Engines } from "../engine/Engine.ts"
+import type { MediaServer } from "../media-server/MediaServer.ts"
+import { CameraSource } from "../source/CameraSource.ts"
+import { StatusBoard } from "../status/StatusBoard.ts"
+import * as CameraActor from "./CameraActor.ts"
+import { type Action, type Cameras, apply, diff } from "./Diff.ts"
+
+export interface SupervisorOptions extends CameraActor.CameraActorOptions {
+  /** The path of a row that has none. Default `cam{id}`. */
+  readonly pathTemplate: string
+  /** The options of a row that chooses nothing. */
+  readonly defaults: CameraOptions
+}
+
+export class Supervisor extends Context.Service<
+  Supervisor,
+  {
+    /** Done when the first snapshot was applied. */
+    readonly ready: Effect.Effect<void>
+    /** How many snapshots were applied. It only grows; a loop that stands still can be seen by it. */
+    readonly passes: Effect.Effect<number>
+  }
+>()("@restream/core/supervision/Supervisor") {
+  /** Runs the tree in the layer's scope: closing it ends every relay and waits for their ends. */
+  static readonly layer = (
+    options: SupervisorOptions
+  ): Layer.Layer<
+    Supervisor,
+    never,
+    CameraSource | CameraTypes | Engines | MediaServer | StatusBoard
+  > => Layer.effect(Supervisor, make(options))
+}
+
+const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
+  const source = yield* CameraSource
+  const board = yield* StatusBoard
+  const readRoster = Roster.makeReader({
+    types: yield* CameraTypes,
+    pathTemplate: options.pathTemplate,
+    defaults: options.defaults
+  })
+  const fibers = yield* FiberMap.make<CameraId, void>()
+  const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
+  const ready = yield* Deferred.make<void>()
+  let applied: Cameras = new Map()
+  let passes = 0
+
+  /** Runs something for a camera after all that may still run for it, or on its path, has ended. */
+  const succeed = Effect.fnUntraced(function* <R>(
+    id: CameraId,
+    next: Effect.Effect<void, never, R>,
+    path?: MediaPath
+  ) {
+    const predecessors = [
+      Option.getOrUndefined(FiberMap.getUnsafe(fibers, id)),
+      path === undefined ? undefined : pathOwners.get(path)
+    ].filter((fiber) => fiber !== undefined)
+    // Uninterruptible: with a → b → c in quick succession, b is interrupted while it waits for a. Were it
+    // to end at once, c would wait for b only, and run beside a.
+    const fiber = yield* FiberMap.run(
+      fibers,
+      id,
+      Effect.andThen(Effect.uninterruptible(Fiber.awaitAll(predecessors)), next)
+    )
+    if (path !== undefined) {
+      pathOwners.set(path, fiber)
+      fiber.addObserver(() => {
+        if (pathOwners.get(path) === fiber) pathOwners.delete(path)
+      })
+    }
+  })
+
+  const start = (camera: Camera) =>
+    succeed(camera.id, CameraActor.run(camera, options), camera.path)
+
+  /** Begins to end what runs for a camera, and says so; does not wait for the end. */
+  const stopping = Effect.fnUntraced(function* (id: CameraId) {
+    const before = applied.get(id)
+    if (before?._tag !== "Camera") return
+    // first the interruption, then the state: so the camera's fiber can't enter one after it
+    const fiber = Option.getOrUndefined(FiberMap.getUnsafe(fibers, id))
+    fiber?.interruptUnsafe()
+    if ((yield* board.get(id)) !== undefined) yield* board.enter(before, { _tag: "Stopping" })
+  })
+
+  const perform = Effect.fnUntraced(function* (action: Action) {
+    switch (action._tag) {
+      case "Start":
+        return yield* start(action.camera)
+      case "Restart": {
+        yield* stopping(action.camera.id)
+        return yield* start(action.camera)
+      }
+      case "Rename":
+        return yield* board.rename(action.camera)
+      case "Invalidate": {
+        const { camera } = action
+        yield* stopping(camera.id)
+        return yield* succeed(
+          camera.id,
+          board.enter(camera, { _tag: "Invalid", problem: camera.problem })
+        )
+      }
+      case "Stop": {
+        yield* stopping(action.id)
+        return yield* succeed(action.id, board.remove(action.id))
+      }
+    }
+  })
+
+  const reconcile = Effect.fnUntraced(function* (roster: Roster.Roster) {
+    const actions = diff(applied, roster.cameras)
+    const before = applied
+    if (actions.length > 0) yield* announce(before, roster, actions)
+    for (const action of actions) yield* perform(action)
+    applied = apply(applied, actions)
+    passes++
+    yield* Deferred.succeed(ready, undefined)
+  })
+
+  yield* Effect.addFinalizer(() =>
+    Effect.logInfo(`ending ${applied.size} cameras`).pipe(
+      Effect.when(Effect.sync(() => applied.size > 0))
+    )
+  )
+  yield* source.snapshots.pipe(
+    Stream.map((snapshot) => readRoster(snapshot.rows)),
+    Stream.runForEach(reconcile),
+    Effect.annotateLogs("module", "supervisor"),
+    Effect.forkScoped
+  )
+
+  return Supervisor.of({
+    ready: Deferred.await(ready),
+    passes: Effect.sync(() => passes)
+  })
+})
+
+/** One line for what a pass does; a loud one where the table was emptied. */
+const announce = (before: Cameras, roster: Roster.Roster, actions: ReadonlyArray<Action>) => {
+  const count = (tag: Action["_tag"]) => actions.filter((action) => action._tag === tag).length
+  if (roster.cameras.size === 0) {
+    const disabled = roster.disabled === 0 ? "" : ` (${roster.disabled} are disabled)`
+    return Effect.logWarning(
+      `NO CAMERA IS WANTED ANY MORE${disabled}: stopping all ${before.size} that were`
+    )
+  }
+  const changes = (
+    [
+      ["started", count("Start")],
+      ["restarted", count("Restart")],
+      ["renamed", count("Rename")],
+      ["invalid", count("Invalidate")],
+      ["stopped", count("Stop")]
+    ] as const
+  )
+    .filter(([, n]) => n > 0)
+    .map(([what, n]) => `${n} ${what}`)
+  return Effect.logInfo(`${roster.cameras.size} cameras wanted: ${changes.join(", ")}`)
+}

@@ -1,0 +1,69 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Redaction, StreamUrl } from "@restream/core"
+import { Result } from "effect"
+import * as fc from "fast-check"
+
+const { oneLine, redact } = Redaction
+
+describe("Redaction", () => {
+  for (const text of [
+    "Did you mean file:rtsp://admin:TopSecret1@10.0.0.5/live",
+    "[rtsp @ 0x55] rtsp://admin:Top/Secret1@10.0.0.5/live: Invalid data",
+    "rtsp://10.0.0.5/live?user=admin&password=TopSecret1: 404 Not Found",
+    "GET /user=admin_password=TopSecret1_channel=1_stream=0.sdp",
+    'Authorization: Digest username="admin", response="TopSecret1"',
+    "Authorization: Basic VG9wU2VjcmV0MQ==TopSecret1",
+    "postgres://user:TopSecret1@db/cameras",
+    "password=TopSecret1 host=db"
+  ]) {
+    it(`takes the secret out of ${text.replaceAll(/TopSecret1|Top\/Secret1/g, "…")}`, () => {
+      const shown = redact(text)
+      assert.notInclude(shown, "Secret1")
+      assert.include(shown, "***")
+    })
+  }
+
+  it("leaves text without secrets alone", () => {
+    for (const text of [
+      "Connection refused",
+      "rtsp://10.0.0.5/Streaming/Channels/101: Connection timed out",
+      'password authentication failed for user "restream"',
+      "method SETUP failed: 461 Unsupported transport"
+    ]) {
+      assert.strictEqual(redact(text), text)
+    }
+  })
+
+  it("takes a known secret out wherever it stands", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ minLength: 4, unit: "grapheme" }),
+        fc.string(),
+        fc.string(),
+        (secret, before, after) => {
+          fc.pre(!"***".includes(secret) && !`${before}***${after}`.includes(secret))
+          const url = new StreamUrl({ scheme: "rtsp", host: "h", username: "u", password: secret })
+          assert.notInclude(redact(`${before}${secret}${after}`, url.secrets), secret)
+        }
+      )
+    )
+  })
+
+  it("takes the credentials out of an address, in whichever words it stands", () => {
+    const url = Result.getOrThrow(StreamUrl.parse("rtsp://admin:p%20w%22d@10.0.0.5/live"))
+    const said = `Opening '${StreamUrl.reveal(url)}' with p w"d for reading`
+    assert.notInclude(redact(said, url.secrets), 'p w"d')
+    assert.notInclude(redact(said, url.secrets), "p%20w%22d")
+  })
+
+  it("keeps any text on one line, without control characters", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (text) => {
+        // oxlint-disable-next-line no-control-regex
+        assert.notMatch(oneLine(text), /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202e]/)
+      })
+    )
+    assert.strictEqual(oneLine("Gate\n\u001b[31mERROR\u202e"), "Gate\\n\\x1b[31mERROR\\u202e")
+    assert.strictEqual(oneLine("Hof, Tür 3 – 門"), "Hof, Tür 3 – 門")
+  })
+})

@@ -1,0 +1,176 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type CameraId, type CameraRow, CameraTypes, Roster, StreamUrl } from "@restream/core"
+import * as fc from "fast-check"
+import { options } from "../supervision/Tree.ts"
+
+const reader = (pathTemplate = "cam{id}") =>
+  Roster.makeReader({ types: CameraTypes.make(), pathTemplate, defaults: options.defaults })
+
+const read = (...rows: ReadonlyArray<CameraRow>) => reader()(rows)
+
+const url = "rtsp://10.0.0.5/live"
+
+const problemOf = (row: CameraRow): string => {
+  const [camera] = read(row).cameras.values()
+  return camera?._tag === "InvalidCamera" ? camera.problem : `${camera?._tag}`
+}
+
+describe("Roster", () => {
+  it("reads a row with nothing but an id and an address", () => {
+    const [camera] = read({ id: 7, url }).cameras.values()
+    assert.strictEqual(camera?._tag, "Camera")
+    assert.strictEqual(camera?.id, "7")
+    assert.strictEqual(camera?.name, "7")
+    assert.strictEqual(camera?.type, "url")
+    assert.strictEqual(camera?._tag === "Camera" && camera.path, "cam7")
+    assert.deepStrictEqual(camera?._tag === "Camera" && camera.options, options.defaults)
+  })
+
+  it("takes ids of any type", () => {
+    const roster = read({ id: 1, url }, { id: 2n, url }, { id: "9f2c", url }, { id: true, url })
+    assert.sameMembers([...roster.cameras.keys()], ["1", "2", "9f2c", "true"])
+  })
+
+  it("puts the row's options over the defaults", () => {
+    const [camera] = read({ id: 1, url, options: { audio: "drop", engine: null } }).cameras.values()
+    assert.deepStrictEqual(camera?._tag === "Camera" && camera.options, {
+      ...options.defaults,
+      audio: "drop"
+    })
+  })
+
+  for (const [what, row, problem] of [
+    ["an unknown option", { options: { enigne: "ffmpeg" } }, "column options.enigne is not known"],
+    ["a wrong option", { options: { audio: "loud" } }, /^column options\.audio expected "auto"/],
+    ["options that are no object", { options: 5 }, /^column options expected/],
+    [
+      "an unknown type",
+      { type: "hikvison" },
+      'unknown camera type "hikvison"; did you mean hikvision?'
+    ],
+    ["no address", { url: null }, "column url is missing"],
+    ["an empty address", { url: "" }, "column url is missing"],
+    ["an illegal path", { path: "a b" }, /^the path "a b" holds " "/],
+    ["an odd enabled", { enabled: "perhaps" }, "column enabled expected true or false"],
+    ["no id", { id: null }, "column id is missing"]
+  ] as const) {
+    it(`says what is wrong with ${what}`, () => {
+      const said = problemOf({ id: 1, url, ...row })
+      if (typeof problem === "string") assert.strictEqual(said, problem)
+      else assert.match(said, problem)
+    })
+  }
+
+  it("tells all that is wrong with a row at once", () => {
+    assert.strictEqual(
+      problemOf({ id: 1, type: "hikvision", port: 0, channel: "x", path: "/a" }),
+      'the path "/a" begins or ends with a slash; column host is missing; ' +
+        "column port expected a whole number from 1 to 65535; " +
+        "column channel expected a whole number from 1 on"
+    )
+  })
+
+  for (const off of [false, "false", "f", 0, "0", "no", "off"]) {
+    it(`leaves out a row with enabled ${JSON.stringify(off)}`, () => {
+      const roster = read({ id: 1, url, enabled: off }, { id: 2, url, enabled: null })
+      assert.deepStrictEqual([...roster.cameras.keys()], ["2" as CameraId])
+      assert.strictEqual(roster.disabled, 1)
+    })
+  }
+
+  it("gives a path to the first row by id, whatever the order of the rows", () => {
+    const rows = [10, 9, 2].map((id) => ({ id, url, path: "gate" }))
+    const roster = read(...rows)
+    assert.deepStrictEqual(
+      [...roster.cameras.values()].map(({ _tag, id }) => `${id} ${_tag}`),
+      ["2 Camera", "9 InvalidCamera", "10 InvalidCamera"]
+    )
+  })
+
+  it("keeps the path of a disabled row free", () => {
+    const roster = read({ id: 1, url, path: "gate", enabled: false }, { id: 2, url, path: "gate" })
+    assert.strictEqual(roster.cameras.get("2" as CameraId)?._tag, "Camera")
+  })
+
+  it("keeps two rows of one id apart", () => {
+    const roster = read({ id: 1, url }, { id: 1, url: "rtsp://10.0.0.6/live" })
+    assert.deepStrictEqual(
+      [...roster.cameras.values()].map(({ _tag, id }) => `${id} ${_tag}`),
+      ["1 Camera", "1 (2) InvalidCamera"]
+    )
+  })
+
+  it("keeps names on one line", () => {
+    const [camera] = read({ id: 1, url, name: "Gate\n\u001b[2J" }).cameras.values()
+    assert.strictEqual(camera?.name, "Gate\\n\\x1b[2J")
+  })
+
+  it("never shows a password in what it says is wrong", () => {
+    const secret = "TopSecret1"
+    for (const row of [
+      { id: 1, url: `rtsp://admin:${secret}@/live` },
+      { id: 1, type: "hikvision", password: secret },
+      { id: 1, type: secret.slice(0, 3), password: secret },
+      { id: 1, url, path: "{password}", password: secret }
+    ]) {
+      assert.notInclude(JSON.stringify([...read(row).cameras]), secret)
+    }
+    const filled = reader("{password}")([{ id: 1, url, password: secret }])
+    assert.notInclude(JSON.stringify([...filled.cameras]), secret)
+  })
+
+  it("gives the very same roster for rows that did not change", () => {
+    const readRows = reader()
+    const rows = () => [
+      { id: 1, url, options: { audio: "drop" } },
+      { id: 2, url: "nothing" }
+    ]
+    assert.strictEqual(readRows(rows()), readRows(rows()))
+  })
+
+  it("sees a change in any column, though it remembers", () => {
+    const readRows = reader()
+    const before = readRows([{ id: 1, url, options: { audio: "drop" } }])
+    const after = readRows([{ id: 1, url, options: { audio: "copy" } }])
+    assert.notStrictEqual(before, after)
+    const [camera] = after.cameras.values()
+    assert.strictEqual(camera?._tag === "Camera" && camera.options.audio, "copy")
+  })
+
+  it("reads any row without throwing, and the good row beside it", () => {
+    const value = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.integer(),
+      fc.constant(null),
+      fc.jsonValue()
+    )
+    const row = fc.dictionary(
+      fc.constantFrom("id", "name", "type", "url", "host", "path", "enabled", "options", "port"),
+      value
+    )
+    fc.assert(
+      fc.property(fc.array(row, { maxLength: 5 }), (rows) => {
+        const roster = read(...rows, { id: "the good one", url, path: "good" })
+        const good = roster.cameras.get("the good one" as CameraId)
+        assert.isTrue(
+          good?._tag === "Camera" ||
+            rows.some(({ path, id }) => path === "good" || id === "the good one")
+        )
+      })
+    )
+  })
+
+  it("reads a reveal of its own addresses alike", () => {
+    const [camera] = read({
+      id: 1,
+      type: "dahua",
+      host: "10.0.0.5",
+      username: "admin",
+      password: "p@/?#%"
+    }).cameras.values()
+    assert.strictEqual(
+      camera?._tag === "Camera" && StreamUrl.reveal(camera.url),
+      "rtsp://admin:p%40%2F%3F%23%25@10.0.0.5/cam/realmonitor?channel=1&subtype=0"
+    )
+  })
+})

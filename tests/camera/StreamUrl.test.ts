@@ -1,0 +1,186 @@
+import { assert, describe, it } from "@effect/vitest"
+import { StreamUrl } from "@restream/core"
+import { Equal, Redacted, Result } from "effect"
+import * as fc from "fast-check"
+import { inspect } from "node:util"
+
+const parse = (text: string): StreamUrl => Result.getOrThrow(StreamUrl.parse(text))
+
+const parts = (text: string) => {
+  const url = parse(text)
+  return {
+    host: url.host,
+    port: url.port,
+    username: url.credentials?.username,
+    password: url.credentials && Redacted.value(url.credentials.password)
+  }
+}
+
+/** Every way in which a value may end up before somebody's eyes. */
+const renderings = (value: unknown): string =>
+  [
+    String(value),
+    `${value as string}`,
+    JSON.stringify(value),
+    JSON.stringify({ nested: value }),
+    inspect(value, { depth: 10, showHidden: true }),
+    inspect({ nested: [value] }, { depth: 10 }),
+    Object.keys(value as object).join()
+  ].join("\n")
+
+describe("StreamUrl", () => {
+  it("reads a plain address", () => {
+    assert.deepStrictEqual(parts("rtsp://10.0.0.5/Streaming/Channels/101"), {
+      host: "10.0.0.5",
+      port: undefined,
+      username: undefined,
+      password: undefined
+    })
+    assert.strictEqual(parse("rtsp://10.0.0.5/live").effectivePort, 554)
+    assert.strictEqual(parse("RTSPS://cam.example/live").effectivePort, 322)
+    assert.strictEqual(parse("rtsp://10.0.0.5:8554/live").authority, "10.0.0.5:8554")
+  })
+
+  it("reads IPv6 hosts", () => {
+    const url = parse("rtsp://admin:x@[fe80::1%25eth0]:554/live")
+    assert.strictEqual(parse("rtsp://[2001:db8::1]:554/live").authority, "[2001:db8::1]:554")
+    assert.strictEqual(url.host, "fe80::1%25eth0")
+    assert.strictEqual(StreamUrl.reveal(parse("rtsp://[::1]/a")), "rtsp://[::1]/a")
+  })
+
+  for (const [text, password, host] of [
+    ["rtsp://admin:p@ss@10.0.0.5/live", "p@ss", "10.0.0.5"],
+    ["rtsp://admin:p/w@10.0.0.5/live", "p/w", "10.0.0.5"],
+    ["rtsp://admin:p?w#x@10.0.0.5:554/live", "p?w#x", "10.0.0.5"],
+    ["rtsp://admin:a:b@10.0.0.5/live", "a:b", "10.0.0.5"],
+    ["rtsp://admin:50%off@10.0.0.5/live", "50%off", "10.0.0.5"],
+    ["rtsp://admin:p%40ss@10.0.0.5/live", "p@ss", "10.0.0.5"],
+    ["rtsp://admin:@10.0.0.5/live", "", "10.0.0.5"],
+    ["rtsp://admin:пароль@10.0.0.5/live", "пароль", "10.0.0.5"],
+    ["rtsp://admin:x@10.0.0.5/live?user=a@b", "x", "10.0.0.5"],
+    ["rtsp://admin:x@10.0.0.5", "x", "10.0.0.5"]
+  ] as const) {
+    it(`reads the password of ${text}`, () => {
+      assert.strictEqual(parts(text).password, password)
+      assert.strictEqual(parts(text).host, host)
+      assert.strictEqual(parts(text).username, "admin")
+    })
+  }
+
+  it("understands every password that is percent-encoded", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "grapheme" }),
+        fc.string({ unit: "grapheme" }),
+        (username, password) => {
+          const text = `rtsp://${encodeURIComponent(username)}:${encodeURIComponent(password)}@10.0.0.5/live`
+          const read = parts(text)
+          // what reads as encoded is taken for encoded; all that encodeURIComponent encodes does
+          if (/[^A-Za-z0-9\-._~!'()*]/.test(password)) assert.strictEqual(read.password, password)
+          assert.strictEqual(read.host, "10.0.0.5")
+        }
+      )
+    )
+  })
+
+  it("survives being revealed and read again", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "grapheme" }),
+        fc.option(fc.string({ unit: "grapheme" }), { nil: undefined }),
+        fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: undefined }),
+        fc.string({ unit: "grapheme" }),
+        (username, password, port, path) => {
+          const url = new StreamUrl({
+            scheme: "rtsp",
+            host: "cam.example",
+            port,
+            username,
+            password,
+            target: `/${path}`
+          })
+          const again = parse(StreamUrl.reveal(url))
+          assert.isTrue(Equal.equals(url, again))
+          assert.strictEqual(StreamUrl.reveal(again), StreamUrl.reveal(url))
+          assert.strictEqual(StreamUrl.reveal(url.withTarget(`/${path}`)), StreamUrl.reveal(url))
+        }
+      )
+    )
+  })
+
+  it("never shows its password, however it is printed", () => {
+    const password = fc
+      .string({ unit: "grapheme", minLength: 6 })
+      .filter((text) => !"rtsp://***@cam.example/live StreamUrl".includes(text))
+    fc.assert(
+      fc.property(password, (secret) => {
+        const url = new StreamUrl({
+          scheme: "rtsp",
+          host: "cam.example",
+          username: "admin",
+          password: secret,
+          target: "/live"
+        })
+        const shown = renderings(url)
+        assert.isFalse(shown.includes(secret))
+        assert.isFalse(shown.includes(encodeURIComponent(secret)))
+      })
+    )
+  })
+
+  for (const text of [
+    "rtsp://admin:TopSecret1@10.0.0.5/live",
+    "rtsp://10.0.0.5/live?user=admin&password=TopSecret1&channel=1",
+    "rtsp://10.0.0.5/user=admin_password=TopSecret1_channel=1_stream=0.sdp",
+    "rtsp://10.0.0.5/user=admin&password=TopSecret1&channel=1&stream=0.sdp?",
+    "rtsp://10.0.0.5/live?token=TopSecret1",
+    "rtsp://TopSecret1@10.0.0.5/live",
+    "rtsp://admin:x@10.0.0.5/live?pwd=TopSecret1"
+  ]) {
+    it(`hides the secret of ${text.replaceAll("TopSecret1", "…")}`, () => {
+      const url = parse(text)
+      assert.notInclude(renderings(url), "TopSecret1")
+      assert.include(url.secrets, "TopSecret1")
+      assert.include(StreamUrl.reveal(url), "TopSecret1")
+    })
+  }
+
+  it("shows what is no secret", () => {
+    assert.strictEqual(
+      String(parse("rtsp://admin:x@10.0.0.5:8554/cam/realmonitor?channel=1&subtype=0")),
+      "rtsp://***@10.0.0.5:8554/cam/realmonitor?channel=1&subtype=0"
+    )
+  })
+
+  for (const text of [
+    "",
+    "10.0.0.5/live",
+    "rtsp://",
+    "rtsp:///live",
+    "rtsp://host:port/live",
+    "rtsp://host:99999/live",
+    "rtsp://ho st/live",
+    "rtsp://admin:pass@/live",
+    "rtsp://[::1/live",
+    "rtsp://[nonsense]/live"
+  ]) {
+    it(`rejects ${JSON.stringify(text)}`, () => {
+      assert.isTrue(Result.isFailure(StreamUrl.parse(text)))
+    })
+  }
+
+  it("never throws, and never shows a password in what it says is wrong", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "binary" }),
+        fc.constantFrom("", "rtsp://", "rtsp://u:"),
+        (text, start) => {
+          const result = StreamUrl.parse(`${start}${text}`)
+          if (Result.isFailure(result) && text.length > 8) {
+            assert.notInclude(result.failure.message, text)
+          }
+        }
+      )
+    )
+  })
+})

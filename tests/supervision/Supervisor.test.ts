@@ -1,0 +1,251 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type CameraId, Reason, StatusBoard, Supervisor } from "@restream/core"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import * as FakeEngine from "./FakeEngine.ts"
+import { layer, row, setRows, stateOf, tagOf } from "./Tree.ts"
+
+const settle = TestClock.adjust("1 second")
+
+const started = (fake: FakeEngine.FakeEngine) =>
+  fake.relays.map(({ camera }) => `${camera.id} ${camera.url} ${camera.path}`)
+
+const ids = Effect.gen(function* () {
+  const board = yield* StatusBoard
+  return (yield* board.all).map(({ id }) => id)
+})
+
+describe("Supervisor", () => {
+  it.effect("starts what is added, and lets go what is removed", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      assert.deepStrictEqual(yield* ids, ["1"])
+      yield* setRows([row(1), row(2)])
+      yield* settle
+      assert.strictEqual(yield* tagOf(2), "Live")
+      yield* setRows([row(2)])
+      yield* settle
+      assert.deepStrictEqual(yield* ids, ["2"])
+      assert.isDefined(fake.relays[0]!.endedAt)
+      assert.isUndefined(fake.relays[1]!.endedAt)
+    }).pipe(Effect.provide(layer([fake], [row(1)])))
+  })
+
+  it.effect("does not start a disabled camera, and stops one that is switched off", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      assert.deepStrictEqual(yield* ids, ["1"])
+      yield* setRows([row(1, { enabled: false }), row(2, { enabled: true })])
+      yield* settle
+      assert.deepStrictEqual(yield* ids, ["2"])
+      assert.isDefined(fake.relays[0]!.endedAt)
+    }).pipe(Effect.provide(layer([fake], [row(1), row(2, { enabled: false })])))
+  })
+
+  it.effect("changes a name without a restart", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      yield* setRows([row(1, { name: "Gate" })])
+      yield* settle
+      const board = yield* StatusBoard
+      assert.strictEqual((yield* board.get("1" as CameraId))?.name, "Gate")
+      assert.strictEqual(fake.relays.length, 1)
+      assert.isUndefined(fake.relays[0]!.endedAt)
+    }).pipe(Effect.provide(layer([fake], [row(1)])))
+  })
+
+  for (const [what, change] of [
+    ["address", { url: "rtsp://10.0.0.9/live" }],
+    ["password", { url: "rtsp://admin:new@10.0.0.1/live" }],
+    ["path", { path: "gate" }],
+    ["options", { options: { audio: "drop" } }]
+  ] as const) {
+    it.effect(`restarts a camera whose ${what} changed`, () => {
+      const fake = FakeEngine.make()
+      return Effect.gen(function* () {
+        yield* settle
+        yield* setRows([row(1, change)])
+        yield* settle
+        assert.strictEqual(fake.relays.length, 2)
+        assert.isDefined(fake.relays[0]!.endedAt)
+        assert.strictEqual(yield* tagOf(1), "Live")
+      }).pipe(Effect.provide(layer([fake], [row(1)])))
+    })
+  }
+
+  it.effect("waits for the old relay before it starts the changed one", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      fake.endingTakes = 2000
+      yield* setRows([row(1, { url: "rtsp://10.0.0.9/live" })])
+      yield* TestClock.adjust(1999)
+      assert.strictEqual(fake.probes.length, 1)
+      assert.strictEqual(yield* tagOf(1), "Stopping")
+      yield* TestClock.adjust(1)
+      assert.strictEqual(fake.relays.length, 2)
+      assert.strictEqual(yield* tagOf(1), "Live")
+      assert.strictEqual(fake.mostAtATime.get("cam1"), 1)
+      fake.endingTakes = 0
+    }).pipe(Effect.provide(layer([fake], [row(1)])))
+  })
+
+  it.effect("waits for the old relay when the camera changes its path, too", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      fake.endingTakes = 2000
+      yield* setRows([row(1, { path: "gate" })])
+      yield* TestClock.adjust(1999)
+      assert.strictEqual(fake.probes.length, 1)
+      yield* TestClock.adjust(1)
+      assert.strictEqual(fake.relays[1]?.camera.path, "gate")
+      fake.endingTakes = 0
+    }).pipe(Effect.provide(layer([fake], [row(1)])))
+  })
+
+  it.effect("runs only the last of several changes that come while the old relay ends", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      fake.endingTakes = 2000
+      for (const host of ["b", "c", "d"]) {
+        yield* setRows([row(1, { url: `rtsp://${host}/live` })])
+        yield* TestClock.adjust(300)
+      }
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(started(fake), ["1 rtsp://10.0.0.1/live cam1", "1 rtsp://d/live cam1"])
+      assert.strictEqual(fake.mostAtATime.get("cam1"), 1)
+      fake.endingTakes = 0
+    }).pipe(Effect.provide(layer([fake], [row(1)])))
+  })
+
+  it.effect("hands a path from one camera to another only when it is free", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      fake.endingTakes = 2000
+      yield* setRows([row(2, { path: "gate" })])
+      yield* TestClock.adjust(1999)
+      assert.strictEqual(fake.relays.length, 1)
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* tagOf(2), "Live")
+      assert.strictEqual(fake.mostAtATime.get("gate"), 1)
+      fake.endingTakes = 0
+    }).pipe(Effect.provide(layer([fake], [row(1, { path: "gate" })])))
+  })
+
+  it.effect("lets two cameras swap their paths", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      fake.endingTakes = 1000
+      yield* setRows([row(1, { path: "b" }), row(2, { path: "a" })])
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* tagOf(1), "Live")
+      assert.strictEqual(yield* tagOf(2), "Live")
+      assert.deepStrictEqual([...fake.mostAtATime.values()], [1, 1])
+      fake.endingTakes = 0
+    }).pipe(Effect.provide(layer([fake], [row(1, { path: "a" }), row(2, { path: "b" })])))
+  })
+
+  it.effect("makes bad rows invalid, and runs the good ones", () => {
+    const fake = FakeEngine.make()
+    const rows = [
+      row(1),
+      row(2, { type: "hikvison" }),
+      row(3, { type: "hikvision", host: null }),
+      row(4, { path: "/gate" }),
+      row(5, { path: "cam1" }),
+      row(6, { url: null })
+    ]
+    return Effect.gen(function* () {
+      yield* settle
+      assert.strictEqual(yield* tagOf(1), "Live")
+      const problems: Array<string> = []
+      for (const id of [2, 3, 4, 5, 6]) {
+        const state = yield* stateOf(id)
+        problems.push(state?._tag === "Invalid" ? state.problem : `${id} is ${state?._tag}`)
+      }
+      assert.deepStrictEqual(problems, [
+        'unknown camera type "hikvison"; did you mean hikvision?',
+        "column host is missing",
+        'the path "/gate" begins or ends with a slash',
+        "the path cam1 belongs to camera 1",
+        "column url is missing"
+      ])
+      assert.strictEqual(fake.relays.length, 1)
+    }).pipe(Effect.provide(layer([fake], rows)))
+  })
+
+  it.effect("starts a row that was mended, and stops one that was spoilt", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      yield* setRows([row(1, { url: "no address" }), row(2)])
+      yield* settle
+      assert.strictEqual(yield* tagOf(1), "Invalid")
+      assert.isDefined(fake.relays[0]!.endedAt)
+      assert.strictEqual(yield* tagOf(2), "Live")
+    }).pipe(Effect.provide(layer([fake], [row(1), row(2, { url: "no address" })])))
+  })
+
+  it.effect("stops everything when the table is emptied", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      yield* setRows([])
+      yield* settle
+      assert.deepStrictEqual(yield* ids, [])
+      assert.isTrue(fake.relays.every(({ endedAt }) => endedAt !== undefined))
+    }).pipe(Effect.provide(layer([fake], [row(1), row(2), row(3)])))
+  })
+
+  it.effect("does not restart a camera that left the table while it waited", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      yield* fake.relays[0]!.end(new Reason.Exited({ status: 1, lastWords: "" }))
+      yield* TestClock.adjust("2 seconds")
+      yield* setRows([])
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(fake.relays.length, 1)
+      assert.strictEqual(fake.probes.length, 1)
+    }).pipe(Effect.provide(layer([fake], [row(1)])))
+  })
+
+  it.effect("ends every relay when its scope is closed", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle.pipe(Effect.provide(layer([fake], [row(1), row(2)])))
+      assert.deepStrictEqual(
+        fake.relays.map(({ endedAt }) => endedAt),
+        [1000, 1000]
+      )
+    })
+  })
+
+  it.effect("is ready when the first snapshot was applied", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      const supervisor = yield* Supervisor
+      yield* settle
+      yield* supervisor.ready
+      assert.strictEqual(yield* supervisor.passes, 1)
+    }).pipe(Effect.provide(layer([fake], [])))
+  })
+
+  it.effect("probes one channel of a recorder at a time, and other hosts beside it", () => {
+    const fake = FakeEngine.make()
+    fake.answer = () => Effect.as(Effect.sleep("1 second"), FakeEngine.offer)
+    const recorder = [1, 2, 3].map((id) => row(id, { url: `rtsp://10.0.0.100/${id}` }))
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("5 seconds")
+      const at = (id: string) => fake.probes.find((probe) => probe.id === id)?.at
+      assert.deepStrictEqual([at("1"), at("2"), at("3"), at("4")], [0, 1000, 2000, 0])
+    }).pipe(Effect.provide(layer([fake], [...recorder, row(4)])))
+  })
+})

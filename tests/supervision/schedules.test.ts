@@ -1,0 +1,148 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Reason, RestartSchedule, RetrySchedule } from "@restream/core"
+import { Duration, Effect, Schedule } from "effect"
+import * as fc from "fast-check"
+import { options } from "./Tree.ts"
+
+const refused = { reason: new Reason.Refused({ authority: "10.0.0.1:554" }) }
+
+/** The delays, in seconds, that a schedule gives for a row of inputs. */
+const delays = <Input>(
+  schedule: Schedule.Schedule<Duration.Duration, Input>,
+  inputs: ReadonlyArray<Input>
+) =>
+  Effect.gen(function* () {
+    const step = yield* Schedule.toStep(schedule)
+    const given: Array<number> = []
+    for (const input of inputs) {
+      const [, delay] = yield* step(0, input)
+      given.push(Duration.toSeconds(delay))
+    }
+    return given
+  }).pipe(Effect.orDie)
+
+const life = (seconds: number, afterOutage = false): RestartSchedule.RelayEnd => ({
+  reason: new Reason.Exited({ status: 1, lastWords: "" }),
+  lived: Duration.seconds(seconds),
+  afterOutage
+})
+
+describe("RetrySchedule", () => {
+  it.effect("keeps each delay within its jitter", () =>
+    Effect.gen(function* () {
+      const schedule = RetrySchedule.make({ ...options.retry, jitter: 0.1 })
+      for (let run = 0; run < 50; run++) {
+        const given = yield* delays(
+          schedule,
+          Array.from({ length: 8 }, () => refused)
+        )
+        for (const [index, wanted] of [1, 2, 4, 8, 16, 30, 30, 30].entries()) {
+          assert.isAtLeast(given[index]!, wanted * 0.9 - 1e-9)
+          assert.isAtMost(given[index]!, wanted * 1.1 + 1e-9)
+        }
+      }
+    })
+  )
+
+  it.effect("does not march in step", () =>
+    Effect.gen(function* () {
+      const schedule = RetrySchedule.make({ ...options.retry, jitter: 0.1 })
+      const a = yield* delays(schedule, [refused, refused, refused])
+      const b = yield* delays(schedule, [refused, refused, refused])
+      assert.notDeepEqual(a, b)
+    })
+  )
+
+  it.effect("gives a wrong password its own pace", () =>
+    Effect.gen(function* () {
+      const unauthorized = { reason: new Reason.Unauthorized({ credentials: "wrong" }) }
+      const given = yield* delays(RetrySchedule.make(options.retry), [
+        refused,
+        unauthorized,
+        refused
+      ])
+      assert.deepStrictEqual(given, [1, 300, 4])
+    })
+  )
+})
+
+describe("RestartSchedule", () => {
+  const restart = RestartSchedule.make(options.restart)
+
+  it.effect("stays at 5 s for lives of 10 s and more, however many", () =>
+    Effect.gen(function* () {
+      const given = yield* delays(
+        restart,
+        Array.from({ length: 20 }, () => life(10))
+      )
+      assert.deepStrictEqual(new Set(given), new Set([5]))
+    })
+  )
+
+  it.effect("doubles from the fifth short life in a row on, up to 60 s", () =>
+    Effect.gen(function* () {
+      const given = yield* delays(
+        restart,
+        Array.from({ length: 9 }, () => life(2))
+      )
+      assert.deepStrictEqual(given, [5, 5, 5, 5, 10, 20, 40, 60, 60])
+    })
+  )
+
+  it.effect("begins a new row after a life of 10 s", () =>
+    Effect.gen(function* () {
+      const given = yield* delays(
+        restart,
+        [2, 2, 2, 2, 12, 2, 2, 2, 2, 2].map((s) => life(s))
+      )
+      assert.deepStrictEqual(given, [5, 5, 5, 5, 5, 5, 5, 5, 5, 10])
+    })
+  )
+
+  it.effect("once slowed down, comes back only after 60 s of health", () =>
+    Effect.gen(function* () {
+      const given = yield* delays(
+        restart,
+        [2, 2, 2, 2, 2, 2, 30, 59, 60, 2].map((s) => life(s))
+      )
+      assert.deepStrictEqual(given, [5, 5, 5, 5, 10, 20, 20, 20, 5, 5])
+    })
+  )
+
+  it.effect("stays at 5 s for ever where the backoff is switched off", () =>
+    Effect.gen(function* () {
+      const constant = RestartSchedule.make({ ...options.restart, backoff: false })
+      const given = yield* delays(
+        constant,
+        Array.from({ length: 50 }, () => life(0))
+      )
+      assert.deepStrictEqual(new Set(given), new Set([5]))
+    })
+  )
+
+  it.effect("never exceeds the slowest, nor falls below the delay", () =>
+    Effect.sync(() =>
+      fc.assert(
+        fc.property(
+          fc.array(fc.tuple(fc.integer({ min: 0, max: 100 }), fc.boolean()), { maxLength: 100 }),
+          (lives) => {
+            const given = Effect.runSync(
+              delays(
+                restart,
+                lives.map(([seconds, afterOutage]) => life(seconds, afterOutage))
+              )
+            )
+            assert.isTrue(given.every((delay) => delay >= 5 && delay <= 60))
+          }
+        )
+      )
+    )
+  )
+
+  it.effect("keeps a delay that is set beyond the slowest", () =>
+    Effect.gen(function* () {
+      const slow = RestartSchedule.make({ ...options.restart, delay: Duration.minutes(2) })
+      assert.deepStrictEqual(yield* delays(slow, [life(0), life(0)]), [120, 120])
+    })
+  )
+})
