@@ -8,7 +8,8 @@ export default defineConfig({
     alias: [
       { find: /^@restream\/config$/, replacement: source("packages/config/src/index.ts") },
       { find: /^@restream\/core$/, replacement: source("packages/core/src/index.ts") },
-      { find: /^@restream\/core\/rtsp$/, replacement: source("packages/core/src/rtsp/index.ts") }
+      { find: /^@restream\/core\/rtsp$/, replacement: source("packages/core/src/rtsp/index.ts") },
+      { find: /^@restream\/cli\/demo$/, replacement: source("packages/cli/src/demo/index.ts") }
     ]
   },
   test: {

@@ -5,6 +5,7 @@
  * problem, and all others run.
  */
 import { schemaFaults } from "@restream/config"
+import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { CameraTypes } from "../camera-type/CameraTypes.ts"
@@ -124,19 +125,11 @@ const readRow = (row: CameraRow, position: number, options: RosterOptions): Read
   }
 }
 
-const sameValue = (a: unknown, b: unknown): boolean =>
-  Object.is(a, b) ||
-  (typeof a === "object" &&
-    typeof b === "object" &&
-    a !== null &&
-    b !== null &&
-    JSON.stringify(a) === JSON.stringify(b))
-
 const sameRow = (a: CameraRow, b: CameraRow): boolean => {
   const keys = Object.keys(a)
   return (
     keys.length === Object.keys(b).length &&
-    keys.every((key) => key in b && sameValue(a[key], b[key]))
+    keys.every((key) => key in b && Equal.equals(a[key], b[key]))
   )
 }
 

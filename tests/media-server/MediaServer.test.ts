@@ -1,0 +1,122 @@
+import { assert, describe, it } from "@effect/vitest"
+import { MediaPath, MediaServer, MediaServerError, StreamUrl } from "@restream/core"
+import { Effect, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { withLog } from "../support/Log.ts"
+
+const address = new StreamUrl({
+  scheme: "rtsp",
+  host: "127.0.0.1",
+  port: 8554,
+  username: "publisher",
+  password: "TopSecret1"
+})
+
+/** A server that answers as the test says, and counts how often it was asked. */
+const make = Effect.gen(function* () {
+  const fake = {
+    checks: 0,
+    answer: Effect.void as Effect.Effect<void, MediaServerError>
+  }
+  const check = Effect.suspend(() => {
+    fake.checks++
+    return fake.answer
+  })
+  return { fake, server: yield* MediaServer.make({ address, check }) }
+})
+
+const refused = Effect.fail(new MediaServerError({ detail: "connection refused" }))
+
+describe("MediaServer", () => {
+  it.effect("keeps those who wait until it is there, then lets all of them through", () =>
+    Effect.gen(function* () {
+      const { fake, server } = yield* make
+      fake.answer = refused
+      yield* TestClock.adjust("1 minute")
+      const waiting = yield* Effect.forkChild(
+        Effect.all([server.awaitUp, server.awaitUp], { concurrency: 2 })
+      )
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(waiting.pollUnsafe())
+      fake.answer = Effect.void
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(waiting)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("takes a server that accepts and never answers for one that is away", () =>
+    Effect.gen(function* () {
+      const { fake, server } = yield* make
+      fake.answer = Effect.never
+      yield* TestClock.adjust("2 seconds")
+      const status = yield* server.status
+      assert.strictEqual(status._tag === "Down" && status.detail, "no answer within 2s")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("says once that it is away, and once that it is back", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const { fake } = yield* make
+        yield* TestClock.adjust("1 minute")
+        fake.answer = refused
+        yield* TestClock.adjust("10 minutes")
+        fake.answer = Effect.void
+        yield* TestClock.adjust("10 minutes")
+        assert.deepStrictEqual(lines.slice(0, 2), [
+          "Info media server 127.0.0.1:8554: there",
+          "Error media server 127.0.0.1:8554: connection refused; cameras that are not live wait for it"
+        ])
+        assert.match(lines[2]!, /^Info media server 127\.0\.0\.1:8554: back after (10m|9m 5\ds)/)
+        assert.strictEqual(lines.length, 3)
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("checks at most twice for a thousand suspicions at once", () =>
+    Effect.gen(function* () {
+      const { fake, server } = yield* make
+      yield* TestClock.adjust("1 second")
+      const before = fake.checks
+      yield* Effect.repeat(server.suspect, { times: 999 })
+      yield* TestClock.adjust("1 second")
+      // one that they came upon, and one after the last of them
+      assert.isAtMost(fake.checks, before + 2)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("tells whether it answers now, not whether it did", () =>
+    Effect.gen(function* () {
+      const { fake, server } = yield* make
+      yield* TestClock.adjust("1 second")
+      fake.answer = refused
+      const answering = yield* Effect.forkChild(server.isAnswering)
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(yield* Fiber.join(answering))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("survives a check that breaks down", () =>
+    Effect.gen(function* () {
+      const { fake, server } = yield* make
+      fake.answer = Effect.die(new Error("boom"))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* server.status)._tag, "Down")
+      fake.answer = Effect.void
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* server.status)._tag, "Up")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("sends each camera to its path, with the server's credentials", () =>
+    Effect.gen(function* () {
+      const { server } = yield* make
+      const destination = server.destination(Result.getOrThrow(MediaPath.parse("site/cam1")))
+      assert.strictEqual(
+        StreamUrl.reveal(destination),
+        "rtsp://publisher:TopSecret1@127.0.0.1:8554/site/cam1"
+      )
+      assert.strictEqual(String(destination), "rtsp://***@127.0.0.1:8554/site/cam1")
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,175 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type CameraRow, CameraSourceError, Polling, Unavailable } from "@restream/core"
+import { Deferred, Effect, Fiber, Queue, Ref, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { withLog } from "../support/Log.ts"
+
+const away = (detail: string) => new CameraSourceError({ reason: new Unavailable({ detail }) })
+
+/** A source whose rows are the number of looks taken so far. */
+const counting = (options: Partial<Polling.PollingOptions> = {}) =>
+  Effect.gen(function* () {
+    const looks = yield* Ref.make(0)
+    const source = yield* Polling.make({
+      label: "database",
+      take: Effect.map(
+        Ref.updateAndGet(looks, (n) => n + 1),
+        (id): ReadonlyArray<CameraRow> => [{ id }]
+      ),
+      ...options
+    })
+    return { looks: Ref.get(looks), source }
+  })
+
+describe("Polling", () => {
+  it.effect("looks at once, then at every interval", () =>
+    Effect.gen(function* () {
+      const { looks } = yield* counting({ pollInterval: "10 seconds" })
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* looks, 1)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* looks, 1)
+      yield* TestClock.adjust("50 millis")
+      assert.strictEqual(yield* looks, 2)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("takes one look for a thousand askers, begun after the first of them asked", () =>
+    Effect.gen(function* () {
+      const { looks, source } = yield* counting()
+      yield* TestClock.adjust("1 second")
+      const askers = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: 1000 }), () => source.refresh, {
+          concurrency: "unbounded"
+        })
+      )
+      yield* TestClock.adjust("1 second")
+      const answers = yield* Fiber.join(askers)
+      assert.strictEqual(yield* looks, 2)
+      assert.isTrue(answers.every(({ rows }) => rows[0]?.["id"] === 2))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("gives who asks during a look the next look, not that one", () =>
+    Effect.gen(function* () {
+      const gate = yield* Queue.unbounded<void>()
+      const { source } = yield* counting({
+        take: Effect.as(Queue.take(gate), [])
+      })
+      yield* TestClock.adjust(0)
+      const asker = yield* Effect.forkChild(source.refresh)
+      yield* TestClock.adjust(0)
+      yield* Queue.offer(gate, undefined)
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(asker.pollUnsafe())
+      yield* Queue.offer(gate, undefined)
+      yield* TestClock.adjust(0)
+      assert.isDefined(asker.pollUnsafe())
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("settles a burst of hints by few looks", () =>
+    Effect.gen(function* () {
+      const hints = yield* Queue.unbounded<void>()
+      const { looks } = yield* counting({ hints: Stream.fromQueue(hints) })
+      yield* TestClock.adjust("1 second")
+      yield* Queue.offerAll(hints, Array.from({ length: 5000 }))
+      yield* TestClock.adjust("1 second")
+      assert.isAtMost(yield* looks, 3)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect(
+    "says once that the source is away, with the time since the last good look, and once that it is back",
+    () =>
+      withLog((lines) =>
+        Effect.gen(function* () {
+          const answer = yield* Ref.make<
+            Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError>
+          >(Effect.succeed([{ id: 1 }]))
+          const source = yield* Polling.make({
+            label: "database",
+            take: Effect.flatten(Ref.get(answer))
+          })
+          yield* TestClock.adjust("35 seconds")
+          yield* Ref.set(answer, Effect.fail(away("connection refused")))
+          yield* TestClock.adjust("10 minutes")
+          yield* Ref.set(answer, Effect.fail(away("password authentication failed")))
+          yield* TestClock.adjust("10 minutes")
+          assert.strictEqual((yield* source.health)._tag, "Down")
+          yield* Ref.set(answer, Effect.succeed([{ id: 1 }]))
+          yield* TestClock.adjust("1 minute")
+          assert.strictEqual((yield* source.health)._tag, "Up")
+          assert.strictEqual(lines.length, 3)
+          assert.match(
+            lines[0]!,
+            /^Error database: connection refused; what runs goes on; the last good look was 10s ago$/
+          )
+          assert.match(
+            lines[1]!,
+            /^Error database: password authentication failed; what runs goes on/
+          )
+          assert.match(lines[2]!, /^Info database: back after 20m.*, 1 rows$/)
+        }).pipe(Effect.scoped)
+      )
+  )
+
+  it.effect("says that it waits where the source is away from the start", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        yield* Polling.make({ label: "database", take: Effect.fail(away("connection refused")) })
+        yield* TestClock.adjust("5 minutes")
+        assert.deepStrictEqual(lines, [
+          "Error database: connection refused; no camera is known yet; waiting for it"
+        ])
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("tries a source that is away sooner than the interval, at first", () =>
+    Effect.gen(function* () {
+      const looks = yield* Ref.make(0)
+      yield* Polling.make({
+        label: "database",
+        pollInterval: "1 hour",
+        take: Effect.andThen(
+          Ref.update(looks, (n) => n + 1),
+          Effect.fail(away("refused"))
+        )
+      })
+      yield* TestClock.adjust("8 seconds")
+      assert.strictEqual(yield* Ref.get(looks), 4)
+      yield* TestClock.adjust("10 minutes")
+      assert.isAtLeast(yield* Ref.get(looks), 20)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("gives up a look that takes too long, and takes another", () =>
+    Effect.gen(function* () {
+      const interrupted = yield* Deferred.make<void>()
+      const { source } = yield* counting({
+        takeTimeout: "3 seconds",
+        take: Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+      })
+      yield* TestClock.adjust("3 seconds")
+      yield* Deferred.await(interrupted)
+      const health = yield* source.health
+      assert.strictEqual(health._tag === "Down" && health.error.message, "no answer within 3s")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("goes on after a defect of the adapter", () =>
+    Effect.gen(function* () {
+      const looks = yield* Ref.make(0)
+      const source = yield* Polling.make({
+        label: "database",
+        take: Effect.flatMap(
+          Ref.updateAndGet(looks, (n) => n + 1),
+          (n) => (n === 1 ? Effect.die(new Error("boom")) : Effect.succeed([]))
+        )
+      })
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* source.health)._tag, "Up")
+    }).pipe(Effect.scoped)
+  )
+})
