@@ -32,10 +32,14 @@ export type AudioPolicy = typeof AudioPolicy.Type
 
 /**
  * The SHA-256 fingerprint of a certificate, as `openssl x509 -fingerprint -sha256` prints it:
- * 32 bytes in hexadecimal, with or without colons. Kept without colons, in upper case.
+ * 32 bytes in hexadecimal, with or without colons.
  */
 export const CertificateFingerprint = Schema.String.check(
   Schema.isPattern(/^(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}$/, {
     message: "Expected a SHA-256 fingerprint: 32 bytes in hexadecimal, with or without colons"
   })
 )
+
+/** The fingerprint without colons, in upper case, so that two of them can be compared. */
+export const plainFingerprint = (fingerprint: string): string =>
+  fingerprint.replaceAll(":", "").toUpperCase()

@@ -72,7 +72,8 @@ export const cameraType = (name: string, template: string): CameraType => {
   const parts = pieces(template)
   return {
     name,
-    description: `a template from the settings: ${template}`,
+    // without the template itself, which may hold a password that all cameras share
+    description: "a template from the settings",
     toUrl: (columns) => Result.flatMap(fill(parts, columns), StreamUrl.parse)
   }
 }

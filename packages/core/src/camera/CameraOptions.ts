@@ -1,5 +1,11 @@
 /** What an operator may choose for one camera, in the table's `options` column. */
-import { AudioPolicy, CertificateFingerprint, EngineChoice, Transport } from "@restream/config"
+import {
+  AudioPolicy,
+  CertificateFingerprint,
+  EngineChoice,
+  plainFingerprint,
+  Transport
+} from "@restream/config"
 import * as Schema from "effect/Schema"
 
 /** A camera's options, with every choice made. */
@@ -17,7 +23,10 @@ export const CameraOptions = Schema.Struct({
   wallclock: Schema.Boolean,
   /** Whether any certificate of an `rtsps` camera is taken, without looking. Default `false`. */
   insecure: Schema.Boolean,
-  /** The one certificate that is taken from an `rtsps` camera, instead of those that an authority signed. */
+  /**
+   * The one certificate that is taken from an `rtsps` camera, instead of those that an authority signed:
+   * its SHA-256 without colons, in upper case.
+   */
   fingerprint: Schema.UndefinedOr(CertificateFingerprint)
 })
 export type CameraOptions = typeof CameraOptions.Type
@@ -47,5 +56,6 @@ export const withDefaults = (
   audio: column?.audio ?? defaults.audio,
   wallclock: column?.wallclock ?? defaults.wallclock,
   insecure: column?.insecure ?? defaults.insecure,
-  fingerprint: column?.fingerprint ?? defaults.fingerprint
+  fingerprint:
+    column?.fingerprint == null ? defaults.fingerprint : plainFingerprint(column.fingerprint)
 })

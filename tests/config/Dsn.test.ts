@@ -1,0 +1,231 @@
+import { Dsn, load } from "@restream/config"
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Equal, Redacted, Result } from "effect"
+import * as fc from "fast-check"
+import { assertHidden, markedPassword, renderings } from "./Given.ts"
+
+const parse = (text: string) => Result.getOrThrowWith(Dsn.parse(text), (fault) => new Error(fault))
+
+const fault = (text: string) =>
+  Result.match(Dsn.parse(text), { onFailure: (words) => words, onSuccess: () => "" })
+
+const passwordOf = (dsn: Dsn.Dsn) => dsn.password && Redacted.value(dsn.password)
+
+describe("Dsn", () => {
+  it("reads every part", () => {
+    const dsn = parse(
+      "postgresql://us%65r:p%40ss%2Fword@db.example:6432/cam%20eras?sslmode=verify-full&sslrootcert=/etc/ca.pem" +
+        "&sslcert=/etc/c.pem&sslkey=/etc/k.pem&application_name=cctv&options=-c%20search_path%3Dv&connect_timeout=7"
+    )
+    assert.strictEqual(passwordOf(dsn), "p@ss/word")
+    assert.deepStrictEqual(
+      {
+        ...dsn,
+        password: undefined,
+        connectTimeout: dsn.connectTimeout && Duration.toMillis(dsn.connectTimeout)
+      },
+      {
+        host: "db.example",
+        port: 6432,
+        user: "user",
+        password: undefined,
+        database: "cam eras",
+        sslmode: "verify-full",
+        sslrootcert: "/etc/ca.pem",
+        sslcert: "/etc/c.pem",
+        sslkey: "/etc/k.pem",
+        applicationName: "cctv",
+        options: "-c search_path=v",
+        connectTimeout: 7000,
+        ignored: []
+      }
+    )
+  })
+
+  it("fills in localhost and 5432", () => {
+    const { database, host, port, sslmode, user } = parse("postgres://")
+    assert.deepStrictEqual(
+      [host, port, user, database, sslmode],
+      ["localhost", 5432, undefined, undefined, undefined]
+    )
+  })
+
+  it("reads IPv6 hosts, socket directories and parameters that stand for the parts", () => {
+    assert.strictEqual(parse("postgres://u@[fe80::1%25eth0]:1/x").host, "fe80::1%eth0")
+    assert.strictEqual(parse("postgres://u@%2Fvar%2Frun/x").host, "/var/run")
+    const dsn = parse("postgres:///?host=/var/run/postgresql&user=u&password=a+b&dbname=x&port=7")
+    assert.deepStrictEqual(
+      [dsn.host, dsn.user, passwordOf(dsn), dsn.database, dsn.port],
+      ["/var/run/postgresql", "u", "a+b", "x", 7]
+    )
+  })
+
+  it("takes a raw @ and a raw : in the password, since the last @ ends it", () => {
+    const dsn = parse("postgres://u:p@ss:word@h/x")
+    assert.deepStrictEqual([dsn.user, passwordOf(dsn), dsn.host], ["u", "p@ss:word", "h"])
+  })
+
+  it("lets a parameter win over the part that it stands for", () => {
+    const dsn = parse("postgres://u:p@h:1/x?host=i&port=2&user=v&password=q&dbname=y")
+    assert.strictEqual(Dsn.reveal(dsn), "postgres://v:q@i:2/y")
+  })
+
+  it("keeps an empty password apart from none", () => {
+    assert.strictEqual(passwordOf(parse("postgres://u:@h/x")), "")
+    assert.strictEqual(passwordOf(parse("postgres://u@h/x")), undefined)
+  })
+
+  it("lets connect_timeout=0 count as not given, and names what it ignores", () => {
+    const dsn = parse("postgres://h/x?connect_timeout=0&channel_binding=require&keepalives=1")
+    assert.strictEqual(dsn.connectTimeout, undefined)
+    assert.deepStrictEqual(dsn.ignored, ["channel_binding", "keepalives"])
+  })
+
+  it.each([
+    ["", "expected a DSN such as postgres://user:password@host:5432/database"],
+    ["host=x password=y", "expected a DSN such as"],
+    ["mysql://u:p@h/x", "expected a DSN such as"],
+    ["postgres://u:p@h1,h2/x", "several hosts in one DSN are not supported"],
+    ["postgres://u:p@h1:1,h2:2/x", "several hosts in one DSN are not supported"],
+    ["postgres:///x?host=h1,h2", "several hosts in one DSN are not supported"],
+    ["postgres://u:p/w@h/x", "a raw @ or # stands after the host; in a user name or password"],
+    ["postgres://u:p?w@h/x", "a raw @ or # stands after the host; in a user name or password"],
+    ["postgres://u:p#w@h/x", "a raw @ or # stands after the host; in a user name or password"],
+    ["postgres://u:1/w@h/x", "a raw @ or # stands after the host; in a user name or password"],
+    ["postgres://u:p%w@h/x", "the password holds a % that begins no encoded character; in a user"],
+    ["postgres://u:%ff@h/x", "the password holds a % that begins no encoded character"],
+    ["postgres://u:%00@h/x", "the password holds a % that begins no encoded character"],
+    ["postgres://u%:p@h/x", "the user name holds a %"],
+    ["postgres://u:p@h:x/x", "the port is not a whole number from 1 to 65535"],
+    ["postgres://u:p@h:0/x", "the port is not a whole number from 1 to 65535"],
+    ["postgres://u:p@h:65536/x", "the port is not a whole number from 1 to 65535"],
+    ["postgres://u:p@::1/x", "the host is not valid (an IPv6 address needs brackets)"],
+    ["postgres://u:p@[x]/x", "the brackets hold no IPv6 address"],
+    ["postgres://u:p@h h/x", "the host is not a valid name"],
+    ["postgres://u:p@h/x/y", "a raw / stands in the database's name"],
+    ["postgres://u:p@h/x y", "a raw space stands after the host"],
+    ["postgres://u:p@h/x\ny", "the DSN holds a control character"],
+    ["postgres://u:p@h/x?sslmode=on", "sslmode is none of disable, allow, prefer, require"],
+    ["postgres://u:p@h/x?sslmode", "the parameter sslmode has no value"],
+    ["postgres://u:p@h/x?user=a&user=b", "the parameter user stands twice"],
+    ["postgres://u:p@h/x?sslmod=require", "after the ? only these are supported: host, port, user"],
+    ["postgres://u:p@h/x?connect_timeout=5s", "connect_timeout is not a whole number of seconds"]
+  ])("refuses %j", (text, words) => {
+    assert.isTrue(fault(text).startsWith(words), fault(text))
+    assert.notInclude(fault(text), "\n")
+  })
+
+  const part = fc
+    .string({ maxLength: 12, unit: "grapheme" })
+    .filter((text) => text.isWellFormed() && !text.includes("\0"))
+  const named = part.filter((text) => text !== "")
+  const dsn = fc.record({
+    host: fc.constantFrom(
+      "localhost",
+      "10.0.0.1",
+      "::1",
+      "fe80::1%eth0",
+      "/var/run/postgresql",
+      "db_1.example."
+    ),
+    port: fc.integer({ min: 1, max: 65_535 }),
+    user: fc.option(named, { nil: undefined }),
+    password: fc.option(
+      part.map((text) => Redacted.make(text)),
+      { nil: undefined }
+    ),
+    database: fc.option(named, { nil: undefined }),
+    sslmode: fc.constantFrom(undefined, ...Dsn.SslMode.literals),
+    sslrootcert: fc.option(named, { nil: undefined }),
+    sslcert: fc.option(named, { nil: undefined }),
+    sslkey: fc.option(named, { nil: undefined }),
+    applicationName: fc.option(named, { nil: undefined }),
+    options: fc.option(named, { nil: undefined }),
+    connectTimeout: fc.option(fc.integer({ min: 1, max: 999_999 }).map(Duration.seconds), {
+      nil: undefined
+    }),
+    ignored: fc.constant([])
+  })
+
+  it("reads back what it reveals", () => {
+    fc.assert(fc.property(dsn, (dsn) => assert.isTrue(Equal.equals(parse(Dsn.reveal(dsn)), dsn))))
+  })
+
+  it("shows user, host, port and database to people", () => {
+    assert.strictEqual(
+      Dsn.show(parse("postgres://u:secret@h/x?sslmode=require")),
+      "postgres://u@h:5432/x"
+    )
+    assert.strictEqual(Dsn.show(parse("postgres://[::1]")), "postgres://[::1]:5432/")
+    assert.strictEqual(
+      Dsn.show(parse("postgres://u@/x?host=/run/pg")),
+      "postgres://u@:5432/x?host=/run/pg"
+    )
+  })
+
+  const mostly = (good: ReadonlyArray<string>, bad: ReadonlyArray<string>) =>
+    fc.oneof(
+      { weight: 4, arbitrary: fc.constantFrom(...good) },
+      { weight: 1, arbitrary: fc.constantFrom(...bad) }
+    )
+
+  // user, colon and the last @ stand; everything else may be broken
+  const broken = fc
+    .tuple(
+      mostly(["postgres://", "POSTGRESQL://", " postgres://"], ["postgres:/", "http://", ""]),
+      mostly(["", "u", "user%40host"], ["u%", "a b"]),
+      fc.constant(":"),
+      fc.oneof(
+        markedPassword,
+        markedPassword.map(encodeURIComponent),
+        markedPassword.map((text) => encodeURIComponent(text).slice(1))
+      ),
+      fc.constant("@"),
+      mostly(["h", "", "[::1]", "10.0.0.1"], ["h,g", "h h", "[", "::1", "%zz", "h\n", "/x"]),
+      mostly(["", ":5432", ":"], [":x", ":99999", ":1,2"]),
+      mostly(["", "/", "/x"], ["/x/y", "/x%", "/x y", "x", "/x@y", "#f"]),
+      mostly(
+        ["", "?", "?sslmode=require"],
+        ["?sslmode=x", "?x=y", "?port=0", "?host=a,b", "?connect_timeout=x", "?host=%", "?a@b"]
+      )
+    )
+    .map((parts) => parts.join(""))
+
+  it("never lets a password out, neither in a fault nor in what it read", () => {
+    let read = 0
+    fc.assert(
+      fc.property(broken, (text) => {
+        const result = Dsn.parse(text)
+        if (Result.isSuccess(result)) {
+          read++
+          assertHidden(Dsn.show(result.success))
+        }
+        assertHidden(renderings(result))
+        for (const from of [{ env: { PG_DSN: text } }, { flags: { pg_dsn: text } }]) {
+          assertHidden(renderings(load(from)))
+          const failure = Result.flip(load(from))
+          if (Result.isSuccess(failure)) assertHidden(renderings(failure.success))
+        }
+      }),
+      { numRuns: 2000 }
+    )
+    assert.isAbove(read, 20, "both outcomes are tried")
+  })
+
+  it("keeps a password of the query out, too", () => {
+    fc.assert(
+      fc.property(
+        markedPassword,
+        fc.constantFrom("", "%zz", "&sslmode=x", "&port=0"),
+        (password, rest) => {
+          const result = Dsn.parse(`postgres://h/x?password=${encodeURIComponent(password)}${rest}`)
+          assertHidden(renderings(result))
+          if (Result.isSuccess(result)) {
+            assert.strictEqual(passwordOf(result.success), password)
+            assertHidden(Dsn.show(result.success))
+          }
+        }
+      )
+    )
+  })
+})

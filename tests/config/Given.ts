@@ -1,0 +1,124 @@
+/** What the tests of the settings give to them: values for every setting, and ways to look at a result. */
+import { defaultSettings, load, type Loaded, settings, type Sources } from "@restream/config"
+import { assert } from "@effect/vitest"
+import { Result } from "effect"
+import * as fc from "fast-check"
+import { inspect } from "node:util"
+
+export type Setting = (typeof settings)[number]
+
+/** Values of the settings whose form `values` does not tell. A new setting of that sort needs a line here. */
+const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
+  "database.dsn": [
+    "postgres://a@one/x",
+    "postgresql://b:p%40ss@two:6432/y?sslmode=require",
+    "postgres:///db?host=/run/pg"
+  ],
+  "database.table": ["one", "video.cameras", 'video."Cameras"'],
+  "database.query": ["SELECT 1", "WITH x AS (SELECT 2) SELECT * FROM x", "-- why\nTABLE cameras"],
+  "database.channel": ["one", "two_2", "Three"],
+  "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
+  "mediaServer.pathTemplate": ["a{id}", "{name}/{id}", "site-4/{id}"],
+  "mediaServer.fingerprint": ["a1".repeat(32), "b2".repeat(32), Array(32).fill("C3").join(":")],
+  cameraTypes: [{ a: "rtsp://{host}" }, { b: "rtsp://{host}/1", c: "http://{host}" }],
+  "log.modules": [{ camera: "debug" }, { source: "warn", engine: "error" }]
+}
+
+const forms: ReadonlyArray<readonly [RegExp, (match: RegExpExecArray) => ReadonlyArray<unknown>]> =
+  [
+    [/^auto \| (\d+) to (\d+)$/, ([, least, most]) => [least, most, "auto"]],
+    [/^(\d+) to 1$/, () => ["0", "0.25", "1"]],
+    [/^(\d+) to (\d+)$/, ([, least, most]) => [least, most]],
+    [/^duration$/, () => ["1 min", "90s", "1.5 h"]],
+    [/^list of durations$/, () => ["1s", "1 s, 2min", "500ms,500ms,1 day"]],
+    [/^list of texts$/, () => ["one", "one, two"]],
+    [/^size$/, () => ["1 MB", "16MiB", "5 kb"]],
+    [/^text$/, () => ["one", "two", "three 3"]],
+    [/^\w+( \| \w+)+$/, ([all]) => all.split(" | ")]
+  ]
+
+/** Different values that the setting takes, as texts wherever it has a form as one. */
+export const samples = (setting: Setting): ReadonlyArray<unknown> => {
+  const own = special[setting.key]
+  if (own !== undefined) return own
+  for (const [pattern, make] of forms) {
+    const match = pattern.exec(setting.values)
+    if (match !== null) return make(match)
+  }
+  return assert.fail(`tests/config/Given.ts has no values for ${setting.key} (${setting.values})`)
+}
+
+/** A file that sets one key. JSON in a line is YAML, too. */
+export const fileWith = (setting: Setting, value: unknown): string =>
+  setting.path.length === 1
+    ? `${setting.path[0]}: ${JSON.stringify(value)}\n`
+    : `${setting.path[0]}:\n  ${setting.path[1]}: ${JSON.stringify(value)}\n`
+
+/** What some settings demand of others. */
+export const companions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "mediaServer.password": { RESTREAM_MEDIA_SERVER_USERNAME: "someone" },
+  "mediaServer.fingerprint": { RESTREAM_MEDIA_SERVER_SCHEME: "rtsps" }
+}
+
+export const loaded = (sources: Sources): Loaded =>
+  Result.getOrThrowWith(load(sources), (error) => new Error(error.message))
+
+/** The lines of the faults; none if all is well. */
+export const faults = (sources: Sources): ReadonlyArray<string> =>
+  Result.match(load(sources), { onSuccess: () => [], onFailure: (error) => error.lines })
+
+export const valueOf = ({ settings }: Loaded, { path }: Setting): unknown =>
+  path.reduce((value, name) => (value as Record<string, unknown>)[name], settings as unknown)
+
+export const defaultOf = (setting: Setting): unknown =>
+  valueOf({ settings: defaultSettings, origins: new Map() }, setting)
+
+export const settingOf = (key: string): Setting =>
+  settings.find((one) => one.key === key) ?? assert.fail(`no setting ${key}`)
+
+/** Everything that a value shows of itself, whichever way it is printed. */
+export const renderings = (value: unknown): string => {
+  const shown = [
+    inspect(value, { depth: null, showHidden: true, getters: true }),
+    inspect(value, { depth: null, customInspect: false, showHidden: true }),
+    JSON.stringify(value),
+    String(value)
+  ]
+  if (value instanceof Error) {
+    shown.push(value.message, String(value.stack), inspect(value.cause), value.toString())
+  }
+  return shown.join("\n")
+}
+
+const marks = ["kXq7", "Wz0v"] as const
+
+/** Passwords that hold whatever breaks a URL or YAML, and pieces by which a leak is known. */
+export const markedPassword = fc
+  .array(
+    fc.tuple(
+      fc.oneof(
+        fc.constantFrom(
+          ..."/#?%@:&=+[],; \\'\"*!|>{}-.~",
+          "1",
+          "5432",
+          "%41",
+          "%4",
+          "%zz",
+          "ß",
+          "🎥"
+        ),
+        fc.string({ maxLength: 3, unit: "grapheme" })
+      ),
+      fc.constantFrom(...marks)
+    ),
+    { minLength: 1, maxLength: 4 }
+  )
+  .map((pieces) => pieces.flat().join(""))
+
+export const assertHidden = (text: string): void => {
+  for (const mark of marks) {
+    const at = text.toLowerCase().indexOf(mark.toLowerCase())
+    if (at !== -1)
+      assert.fail(`shows a piece of the password: …${text.slice(Math.max(0, at - 80), at + 20)}…`)
+  }
+}

@@ -1,0 +1,397 @@
+import {
+  Dsn,
+  load,
+  requireDsn,
+  SettingsError,
+  settings,
+  Settings,
+  type Sources
+} from "@restream/config"
+import { assert, describe, it } from "@effect/vitest"
+import { Equal, Redacted, Result, Schema } from "effect"
+import * as fc from "fast-check"
+import {
+  assertHidden,
+  companions,
+  defaultOf,
+  faults,
+  fileWith,
+  loaded,
+  markedPassword,
+  renderings,
+  samples,
+  type Setting,
+  valueOf
+} from "./Given.ts"
+
+const layers = ["file", "flag", "env"] as const
+type Layer = (typeof layers)[number]
+
+/** Sets the setting in some layers, each to its own value. */
+const inLayers = (
+  setting: Setting,
+  values: Partial<Record<Layer, unknown>>,
+  flag = setting.flags[0]
+): Sources => ({
+  file:
+    "file" in values ? { name: "restream.yaml", text: fileWith(setting, values.file) } : undefined,
+  flags: "flag" in values ? { [flag ?? ""]: String(values.flag) } : {},
+  env: {
+    ...companions[setting.key],
+    ...("env" in values ? { [setting.env ?? ""]: String(values.env) } : {})
+  }
+})
+
+const originOf = (setting: Setting, layer: Layer | undefined) => {
+  switch (layer) {
+    case "env":
+      return { _tag: "Env", name: setting.env }
+    case "flag":
+      return { _tag: "Flag", name: setting.flags[0] }
+    case "file":
+      return { _tag: "File", place: `restream.yaml:${setting.path.length}` }
+    default:
+      return { _tag: "Default" }
+  }
+}
+
+describe("load", () => {
+  it.each(settings.map((one) => [one.key, one] as const))(
+    "lets the environment beat the flag, the flag the file, and the file the default: %s",
+    (_, setting) => {
+      const possible = setting.env === undefined ? (["file"] as const) : layers
+      fc.assert(
+        fc.property(
+          fc.subarray([...possible]),
+          fc.shuffledSubarray([...samples(setting)], { minLength: 2 }),
+          (given, values) => {
+            const chosen = Object.fromEntries(
+              given.map((layer, index) => [layer, values[index % values.length]])
+            )
+            const winner = layers.findLast((layer) => layer in chosen)
+            const all = loaded(inLayers(setting, chosen))
+            const alone =
+              winner === undefined
+                ? defaultOf(setting)
+                : valueOf(loaded(inLayers(setting, { [winner]: chosen[winner] })), setting)
+            assert.isTrue(Equal.equals(valueOf(all, setting), alone))
+            assert.deepStrictEqual(all.origins.get(setting.key), originOf(setting, winner) as never)
+          }
+        ),
+        { numRuns: 40 }
+      )
+    }
+  )
+
+  it.each(settings.flatMap((one) => one.flags.map((flag) => [flag, one] as const)))(
+    "takes --%s",
+    (flag, setting) => {
+      const [value] = samples(setting)
+      const from = loaded(inLayers(setting, { flag: value }, flag))
+      assert.deepStrictEqual(from.origins.get(setting.key), { _tag: "Flag", name: flag })
+      assert.isFalse(Equal.equals(valueOf(from, setting), undefined))
+    }
+  )
+
+  it("gives the defaults where nothing is set", () => {
+    const from = loaded({})
+    assert.isTrue(Equal.equals(from.settings, Schema.decodeSync(Settings)({})))
+    assert.isTrue([...from.origins.values()].every(({ _tag }) => _tag === "Default"))
+    assert.strictEqual(from.origins.size, settings.length)
+  })
+
+  it("takes an empty variable for a missing one", () => {
+    const empty = Object.fromEntries(
+      settings.flatMap(({ env }) => (env === undefined ? [] : [[env, ""]]))
+    )
+    assert.isTrue(Equal.equals(loaded({ env: empty }).settings, loaded({}).settings))
+    const flag = loaded({ env: { PG_DSN: "" }, flags: { "pg-dsn": "postgres://h/x" } })
+    assert.deepStrictEqual(flag.origins.get("database.dsn"), { _tag: "Flag", name: "pg-dsn" })
+  })
+
+  it("takes a key without a value for a missing one, and a group without keys for an empty one", () => {
+    const text = "database:\nrelay:\n  restartDelay:\n  killGrace: ~\nplugins:\n"
+    assert.isTrue(Equal.equals(loaded({ file: { name: "f", text } }).settings, loaded({}).settings))
+    for (const text of ["", "# nothing\n", "---\n"]) {
+      assert.isTrue(
+        Equal.equals(loaded({ file: { name: "f", text } }).settings, loaded({}).settings)
+      )
+    }
+  })
+
+  it("does not judge a value that another one covers", () => {
+    const file = { name: "f", text: "relay:\n  restartDelay: 5" }
+    assert.deepStrictEqual(faults({ file, env: { RESTREAM_RELAY_RESTART_DELAY: "5s" } }), [])
+  })
+
+  it("says everything that is wrong at once, one line each", () => {
+    const lines = faults({
+      file: {
+        name: "restream.yaml",
+        text: [
+          "databse:",
+          "  table: x",
+          "database:",
+          "  poll_interval: 1s",
+          "  restartDelay: 1s",
+          "relay: 5",
+          "probe:",
+          "  retryDelays: []",
+          "mediaServer:",
+          "  password: 1234",
+          "log: { level: loud, modules: { camra: debug } }",
+          "plugins: [1]",
+          "cameraTypes: { A: x, a: y }"
+        ].join("\n")
+      },
+      flags: {
+        pg_dsn: "postgres://u:p/w@h/x",
+        "log-levl": "info",
+        "database-dsn": "x",
+        "camera-types": "x"
+      },
+      env: {
+        RESTREAM_CAMERA_ENGINE: "nativ\nx",
+        RESTREAM_RELAY_STAL_TIMEOUT: "5s",
+        RESTREAM_MEDIA_SERVER_PORT: "1",
+        RESTREAM_LOG_MODULES: "x",
+        MEDIA_SERVER_PORT: "tcp://10.0.0.1:8554"
+      }
+    })
+    assert.deepStrictEqual(lines, [
+      "databse (from restream.yaml:1): is not known; did you mean database?",
+      "database.poll_interval (from restream.yaml:4): is not known; did you mean database.pollInterval?",
+      'database.restartDelay (from restream.yaml:5): is not known; did you mean relay.restartDelay, which is "restartDelay:" indented below "relay:"?',
+      "relay (from restream.yaml:6): expected its settings, indented below it",
+      "--log-levl: is not known; did you mean --log-level?",
+      "--database-dsn: is not known; did you mean --pg-dsn?",
+      "--camera-types: is not known; only a file can set cameraTypes",
+      "RESTREAM_RELAY_STAL_TIMEOUT: is not known; did you mean RESTREAM_RELAY_STALL_TIMEOUT?",
+      "RESTREAM_MEDIA_SERVER_PORT: is not known; did you mean MEDIA_SERVER_PORT?",
+      "RESTREAM_LOG_MODULES: is not known; only a file can set log.modules",
+      "database.dsn (from --pg_dsn): a raw @ or # stands after the host; in a user name or password / # ? % @ are written %2F %23 %3F %25 %40",
+      'mediaServer.port (from MEDIA_SERVER_PORT): expected a whole number from 1 to 65535, not "tcp://10.0.0.1:8554"',
+      "mediaServer.password (from restream.yaml:10): expected a text, which needs quotes here",
+      'camera.engine (from RESTREAM_CAMERA_ENGINE): expected auto, native or ffmpeg, not "nativ\\u000ax"',
+      "cameraTypes (from restream.yaml:13): holds both A and a",
+      "plugins (from restream.yaml:12): expected item 1 to be a module's name, which needs quotes here",
+      "probe.retryDelays (from restream.yaml:8): expected a list that is not empty",
+      'log.level (from restream.yaml:11): expected trace, debug, info, warn or error, not "loud"',
+      "log.modules (from restream.yaml:11): holds camra, which is no module; did you mean camera?"
+    ])
+  })
+
+  it("finds the setting that a key at the wrong place means", () => {
+    const hint = (text: string) => faults({ file: { name: "f", text } }).join()
+    const nested = (key: string, group: string, name: string) =>
+      `is not known; did you mean ${key}, which is "${name}:" indented below "${group}:"?`
+    assert.include(
+      hint("pollInterval: 1s"),
+      nested("database.pollInterval", "database", "pollInterval")
+    )
+    assert.include(hint("PG_DSN: x"), nested("database.dsn", "database", "dsn"))
+    assert.include(hint("database.table: x"), nested("database.table", "database", "table"))
+    assert.include(hint("log:\n  plugins: x"), "is not known; did you mean plugins?")
+    assert.match(hint("zzzzzzzzzz: 1"), /is not known$/)
+  })
+
+  it("refuses contradictions within the media server", () => {
+    const line = (text: string) => faults({ file: { name: "f", text: `mediaServer: { ${text} }` } })
+    const fingerprint = `fingerprint: ${"ab".repeat(32)}`
+    assert.deepStrictEqual(line("password: x"), [
+      "mediaServer.password (from f:1): needs mediaServer.username, too"
+    ])
+    assert.deepStrictEqual(line("username: x"), [])
+    assert.deepStrictEqual(line(fingerprint), [
+      "mediaServer.fingerprint (from f:1): is of no use over rtsp; set mediaServer.scheme to rtsps"
+    ])
+    assert.deepStrictEqual(line(`${fingerprint}, scheme: rtsps, insecure: on`), [
+      "mediaServer.insecure (from f:1): contradicts mediaServer.fingerprint; leave out one of the two"
+    ])
+  })
+
+  it("takes table and query together, since the query wins", () => {
+    assert.deepStrictEqual(
+      faults({ flags: { "database-table": "a", "database-query": "SELECT 1" } }),
+      []
+    )
+  })
+
+  it("lets the links of Kubernetes' services and the caller's own variables stand", () => {
+    const env = {
+      RESTREAM_PORT: "tcp://10.0.0.1:80",
+      RESTREAM_SERVICE_HOST: "10.0.0.1",
+      RESTREAM_SERVICE_PORT_HTTP: "80",
+      RESTREAM_METRICS_PORT_9090_TCP_ADDR: "10.0.0.1",
+      RESTREAM_CONFIG: "/etc/restream.yaml"
+    }
+    assert.deepStrictEqual(faults({ env, otherVariables: ["RESTREAM_CONFIG"] }), [])
+    assert.lengthOf(faults({ env }), 1)
+    assert.lengthOf(faults({ env: { RESTREAM_PORT: "80" } }), 1)
+  })
+
+  it("does not take what an object inherits for a value", () => {
+    const file = { name: "f", text: "constructor: 1\n__proto__: 2\ndatabase:\n  toString: 3" }
+    assert.lengthOf(
+      faults({
+        file,
+        flags: Object.create({ "pg-dsn": "x" }),
+        env: Object.create({ PG_DSN: "x" })
+      }),
+      3
+    )
+  })
+
+  it("shows no value that may hold a secret, even in the wrong place", () => {
+    for (const value of ["postgres://u:kXq7@h/x", "host=x password=kXq7"]) {
+      const file = {
+        name: "f",
+        text: JSON.stringify({ [value]: 1, log: { modules: { [value]: 1 } } })
+      }
+      const env = {
+        RESTREAM_LOG_LEVEL: value,
+        RESTREAM_DATABASE_QUERY: value,
+        [`RESTREAM_${value}`]: "1"
+      }
+      const lines = faults({ file, env, flags: { [value]: "1", "camera-engine": value } })
+      assert.lengthOf(lines, 7)
+      assertHidden(lines.join())
+    }
+    const template = { file: { name: "f", text: "cameraTypes: rtsp://admin:kXq7@{host}" } }
+    assertHidden(faults(template).join())
+  })
+
+  const text = fc.oneof(
+    fc.string(),
+    fc.string({ unit: "binary" }),
+    fc.json(),
+    fc.constantFrom("1s", "a,b", "true", "postgres://")
+  )
+  const anyNames = settings.flatMap(({ env, flags }) => [env ?? "", ...flags])
+  const record = fc.dictionary(
+    fc.oneof(
+      fc.constantFrom(...anyNames),
+      fc.string(),
+      fc.string().map((rest) => `RESTREAM_${rest}`)
+    ),
+    text
+  )
+  const groups = [...new Set(settings.flatMap(({ path }) => path))]
+  const yaml = fc.oneof(
+    text,
+    fc
+      .array(
+        fc
+          .tuple(
+            fc.constantFrom("", "  ", "    ", "\t", "- "),
+            fc.constantFrom(...groups),
+            fc.constantFrom(": ", ":", ""),
+            text
+          )
+          .map((parts) => parts.join(""))
+      )
+      .map((lines) => lines.join("\n")),
+    fc
+      .dictionary(
+        fc.constantFrom(...groups),
+        fc.oneof(fc.jsonValue(), fc.dictionary(fc.constantFrom(...groups), fc.jsonValue()))
+      )
+      .map((tree) => JSON.stringify(tree))
+  )
+
+  it("never throws, and each of its lines is one", () => {
+    fc.assert(
+      fc.property(yaml, record, record, (text, flags, env) => {
+        const result = load({ file: { name: "f", text }, flags, env })
+        if (Result.isSuccess(result)) return
+        assert.isAbove(result.failure.lines.length, 0)
+        for (const line of result.failure.lines) assert.match(line, /^[^\p{Cc}\u2028]{1,600}$/u)
+      }),
+      { numRuns: 1000 }
+    )
+  })
+
+  it("survives what is made to hurt a parser", () => {
+    const bomb = [
+      "a: &a [x, x]",
+      ...[..."bcdefghijklmnopqrstuvwxyz"].map(
+        (name, i) =>
+          `${name}: &${name} [*${"abcdefghijklmnopqrstuvwxyz"[i]}, *${"abcdefghijklmnopqrstuvwxyz"[i]}]`
+      ),
+      "plugins: *z",
+      "log: { level: *z, modules: *z }"
+    ]
+    for (const text of [
+      bomb.join("\n"),
+      "[".repeat(50_000),
+      "a:\n".repeat(5000),
+      '"',
+      "\uFEFF",
+      "x".repeat(1_000_001)
+    ]) {
+      assert.isTrue(Result.isResult(load({ file: { name: "f", text } })))
+    }
+  })
+
+  it("shows no secret in what it loaded, nor in its faults", () => {
+    const spoil = fc.constantFrom(
+      (text: string) => JSON.stringify(text),
+      (text: string) => text,
+      (text: string) => `"${text}`,
+      (text: string) => `'${text}`,
+      (text: string) => `*${text}`,
+      (text: string) => `&${text}`,
+      (text: string) => `[${text}`,
+      (text: string) => `{${text}`,
+      (text: string) => `"${text}" ${text}`,
+      (text: string) => `"\\q${text}"`,
+      (text: string) => `|\n  ${text}`,
+      (text: string) => `${text}: ${text}`
+    )
+    fc.assert(
+      fc.property(markedPassword, spoil, fc.boolean(), (password, spoil, inEnv) => {
+        const text = `mediaServer:\n  username: u\n  password: ${spoil(password)}\ndatabase:\n  dsn: ${spoil(`postgres://u:${password}@h/x`)}`
+        const env = inEnv
+          ? {
+              PG_DSN: `postgres://u:${encodeURIComponent(password)}@h/x`,
+              RESTREAM_MEDIA_SERVER_PASSWORD: password
+            }
+          : {}
+        for (const sources of [
+          { file: { name: "f", text } },
+          { file: { name: "f", text }, env },
+          { env }
+        ]) {
+          const result = load(sources)
+          assertHidden(renderings(result))
+          assertHidden(renderings(Result.merge(result)))
+          if (Result.isSuccess(result) && "env" in sources && inEnv) {
+            const { database, mediaServer } = result.success.settings
+            assert.strictEqual(
+              mediaServer.password && Redacted.value(mediaServer.password),
+              password
+            )
+            assert.strictEqual(
+              database.dsn?.password && Redacted.value(database.dsn.password),
+              password
+            )
+          }
+        }
+      }),
+      { numRuns: 1000 }
+    )
+  })
+})
+
+describe("requireDsn", () => {
+  it("gives the DSN, or says in one line how to set it", () => {
+    const dsn = requireDsn(loaded({ env: { PG_DSN: "postgres://u:p@h/x" } }).settings)
+    assert.strictEqual(Result.getOrThrow(dsn).host, "h")
+    const error = Result.getOrThrow(Result.flip(requireDsn(loaded({}).settings)))
+    assert.instanceOf(error, SettingsError)
+    assert.deepStrictEqual(error.lines, [
+      "database.dsn: is not set; set PG_DSN, --pg-dsn or the file's database.dsn to postgres://user:password@host:5432/database"
+    ])
+    assert.strictEqual(Dsn.show(Result.getOrThrow(dsn)), "postgres://u@h:5432/x")
+  })
+})
