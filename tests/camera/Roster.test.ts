@@ -22,7 +22,7 @@ describe("Roster", () => {
     assert.strictEqual(camera?.id, "7")
     assert.strictEqual(camera?.name, "7")
     assert.strictEqual(camera?.type, "url")
-    assert.strictEqual(camera?._tag === "Camera" && camera.path, "cam7")
+    assert.strictEqual(camera?._tag === "Camera" ? `${camera.path}` : undefined, "cam7")
     assert.deepStrictEqual(camera?._tag === "Camera" && camera.options, options.defaults)
   })
 

@@ -53,6 +53,8 @@ describe("StreamUrl", () => {
     ["rtsp://admin:p/w@10.0.0.5/live", "p/w", "10.0.0.5"],
     ["rtsp://admin:p?w#x@10.0.0.5:554/live", "p?w#x", "10.0.0.5"],
     ["rtsp://admin:a:b@10.0.0.5/live", "a:b", "10.0.0.5"],
+    ["rtsp://admin:p@ss#w@10.0.0.5/live", "p@ss#w", "10.0.0.5"],
+    ["rtsp://admin:p@ss?w@10.0.0.5/live", "p@ss?w", "10.0.0.5"],
     ["rtsp://admin:50%off@10.0.0.5/live", "50%off", "10.0.0.5"],
     ["rtsp://admin:p%40ss@10.0.0.5/live", "p@ss", "10.0.0.5"],
     ["rtsp://admin:@10.0.0.5/live", "", "10.0.0.5"],

@@ -12,11 +12,18 @@ import * as Schema from "effect/Schema"
  * - `backoff`: on the retry schedule (1, 2, 4, 8, 16, then every 30 s by default).
  * - `lockout`: every 5 min by default, because cameras lock accounts after wrong passwords.
  * - `rejected`: every 30 s by default, because only an operator can change the media server's mind.
+ * - `evicted`: as `backoff` the first time, then as `rejected`, so that two who fight for a path do not
+ *   take turns every 5 s.
  */
-export type RetryPace = "backoff" | "lockout" | "rejected"
+export type RetryPace = "backoff" | "lockout" | "rejected" | "evicted"
 
 /** Where in an exchange with the camera a time-out struck. */
-export const Phase = Schema.Literals(["connecting", "asking for the stream", "waiting for media"])
+export const Phase = Schema.Literals([
+  "connecting",
+  "asking for the stream",
+  "waiting for media",
+  "streaming"
+])
 export type Phase = typeof Phase.Type
 
 /** Nothing listens at the camera's address. */
@@ -52,7 +59,7 @@ export class HostUnreachable extends Schema.TaggedClass<HostUnreachable>()("Host
 /** The camera did not answer in time. */
 export class TimedOut extends Schema.TaggedClass<TimedOut>()("TimedOut", {
   phase: Phase,
-  afterMs: Schema.Number
+  afterMs: Schema.Finite
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
@@ -92,7 +99,7 @@ export class NotFound extends Schema.TaggedClass<NotFound>()("NotFound", {}) {
 
 /** The camera refused with another status, 503 for instance when it serves too many already. */
 export class Rejected extends Schema.TaggedClass<Rejected>()("Rejected", {
-  status: Schema.Number,
+  status: Schema.Finite,
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
@@ -142,7 +149,7 @@ export class Untrusted extends Schema.TaggedClass<Untrusted>()("Untrusted", {
 /** Nothing advanced for the stall time: the camera stopped sending, or the server stopped taking. */
 export class Stalled extends Schema.TaggedClass<Stalled>()("Stalled", {
   side: Schema.Literals(["input", "output"]),
-  afterMs: Schema.Number
+  afterMs: Schema.Finite
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
@@ -156,7 +163,7 @@ export class Stalled extends Schema.TaggedClass<Stalled>()("Stalled", {
 /** The relay's process ended. */
 export class Exited extends Schema.TaggedClass<Exited>()("Exited", {
   /** The exit code, or the name of the signal that ended it. */
-  status: Schema.Union([Schema.Number, Schema.String]),
+  status: Schema.Union([Schema.Finite, Schema.String]),
   /** The last thing that it said, without secrets. */
   lastWords: Schema.String
 }) {
@@ -191,7 +198,7 @@ export class SinkUnauthorized extends Schema.TaggedClass<SinkUnauthorized>()(
 
 /** The media server does not take this stream or this path. */
 export class SinkRejected extends Schema.TaggedClass<SinkRejected>()("SinkRejected", {
-  status: Schema.Number,
+  status: Schema.Finite,
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "rejected"
@@ -207,6 +214,17 @@ export class SinkGone extends Schema.TaggedClass<SinkGone>()("SinkGone", {
   readonly pace: RetryPace = "backoff"
   get message(): string {
     return `the media server is gone: ${this.detail}`
+  }
+}
+
+/**
+ * The media server is there, and put us out. Most often another publisher took the path: two relays of
+ * one path would put each other out for ever.
+ */
+export class SinkEvicted extends Schema.TaggedClass<SinkEvicted>()("SinkEvicted", {}) {
+  readonly pace: RetryPace = "evicted"
+  get message(): string {
+    return "the media server ended our stream; perhaps another publisher took the path"
   }
 }
 
@@ -254,7 +272,8 @@ export const RelayReason = Schema.Union([
   Exited,
   SinkUnauthorized,
   SinkRejected,
-  SinkGone
+  SinkGone,
+  SinkEvicted
 ])
 export type RelayReason = typeof RelayReason.Type
 

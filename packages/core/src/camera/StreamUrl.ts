@@ -248,10 +248,15 @@ function* splits(rest: string): Generator<Split> {
   }
   const end = rest.search(/[/?#]/)
   const authority = end === -1 ? rest : rest.slice(0, end)
-  yield cut(authority.lastIndexOf("@"))
+  const standard = cut(authority.lastIndexOf("@"))
+  // no camera's address has a query or a fragment right behind the host: with an @ further on, the host
+  // is still to come, and what looks like it is a part of the password
+  const isDoubtful = /^[?#][^/]*@/.test(standard.target)
+  if (!isDoubtful) yield standard
   for (let at = rest.indexOf("@", authority.length); at !== -1; at = rest.indexOf("@", at + 1)) {
     yield cut(at)
   }
+  if (isDoubtful) yield standard
 }
 
 const readPlace = (place: string): { host: string; port: number | undefined } | undefined => {

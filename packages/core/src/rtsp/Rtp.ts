@@ -1,0 +1,72 @@
+/**
+ * RTP packets, read where they lie (RFC 3550 §5.1).
+ *
+ * The functions take the bytes and the packet's bounds, and make nothing. Check {@link isRtp} once; the
+ * others trust it.
+ */
+
+export const headerBytes = 12
+
+/** Whether `bytes[at, end)` can be an RTP packet: long enough, and of version 2. */
+export const isRtp = (bytes: Uint8Array, at: number, end: number): boolean =>
+  end - at >= headerBytes && end <= bytes.length && ((bytes[at] ?? 0) & 0xc0) === 0x80
+
+export const marker = (bytes: Uint8Array, at: number): boolean =>
+  ((bytes[at + 1] ?? 0) & 0x80) !== 0
+
+export const payloadType = (bytes: Uint8Array, at: number): number => (bytes[at + 1] ?? 0) & 0x7f
+
+export const sequence = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)
+
+const word = (bytes: Uint8Array, at: number): number =>
+  (((bytes[at] ?? 0) << 24) |
+    ((bytes[at + 1] ?? 0) << 16) |
+    ((bytes[at + 2] ?? 0) << 8) |
+    (bytes[at + 3] ?? 0)) >>>
+  0
+
+export const timestamp = (bytes: Uint8Array, at: number): number => word(bytes, at + 4)
+
+export const ssrc = (bytes: Uint8Array, at: number): number => word(bytes, at + 8)
+
+/**
+ * Where the payload begins, after contributing sources and the extension. -1 where they would reach
+ * beyond the packet.
+ */
+export const payloadStart = (bytes: Uint8Array, at: number, end: number): number => {
+  const first = bytes[at] ?? 0
+  let start = at + headerBytes + 4 * (first & 0x0f)
+  if ((first & 0x10) !== 0) {
+    if (start + 4 > end) return -1
+    start += 4 + 4 * (((bytes[start + 2] ?? 0) << 8) | (bytes[start + 3] ?? 0))
+  }
+  return start <= end ? start : -1
+}
+
+/** Where the payload ends, before the padding. -1 where the padding is longer than it may be. */
+export const payloadEnd = (bytes: Uint8Array, at: number, end: number): number => {
+  if (((bytes[at] ?? 0) & 0x20) === 0) return end
+  const padding = bytes[end - 1] ?? 0
+  const trimmed = end - padding
+  return padding === 0 || trimmed < at + headerBytes ? -1 : trimmed
+}
+
+export interface RtpHeader {
+  readonly marker: boolean
+  readonly payloadType: number
+  readonly sequence: number
+  readonly timestamp: number
+  readonly ssrc: number
+}
+
+/** A packet. For sources and tests; a relay passes packets on as they are. */
+export const make = (header: RtpHeader, ...payload: ReadonlyArray<Uint8Array>): Buffer => {
+  const head = Buffer.alloc(headerBytes)
+  head[0] = 0x80
+  head[1] = (header.marker ? 0x80 : 0) | (header.payloadType & 0x7f)
+  head.writeUInt16BE(header.sequence & 0xffff, 2)
+  head.writeUInt32BE(header.timestamp >>> 0, 4)
+  head.writeUInt32BE(header.ssrc >>> 0, 8)
+  return Buffer.concat([head, ...payload])
+}

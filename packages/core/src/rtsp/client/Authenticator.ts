@@ -1,0 +1,73 @@
+/**
+ * Answers the challenges of one connection, and knows when a refusal is final.
+ *
+ * Cameras lock accounts, so a password is tried once: a 401 to an answer is final, unless the server says
+ * that only the nonce was too old, or had accepted us before and now names another nonce. Each new nonce
+ * is worth one more try.
+ */
+import { randomBytes } from "node:crypto"
+import {
+  answer,
+  type Challenge,
+  choose,
+  type Credentials,
+  parseChallenges
+} from "../Authentication.ts"
+import { headerValues, type Response } from "../Message.ts"
+import { type RtspReason, Unauthorized, Unsupported } from "./RtspError.ts"
+
+export class Authenticator {
+  readonly #credentials: Credentials | undefined
+  #challenge: Challenge | undefined
+  #nonceCount = 0
+  /** Whether an answer of ours was ever accepted. */
+  #accepted = false
+
+  constructor(credentials: Credentials | undefined) {
+    this.#credentials = credentials
+  }
+
+  /** The `Authorization` of a request; `undefined` as long as nobody asked. */
+  authorize(method: string, uri: string): string | undefined {
+    if (this.#challenge === undefined || this.#credentials === undefined) return undefined
+    return answer({
+      challenge: this.#challenge,
+      credentials: this.#credentials,
+      method,
+      uri,
+      nonceCount: ++this.#nonceCount,
+      cnonce: randomBytes(8).toString("hex")
+    })
+  }
+
+  /** An answer of ours was good. */
+  onAccepted(): void {
+    this.#accepted = true
+  }
+
+  /**
+   * Takes a 401. `undefined`: the request is worth sending again; else why it is not.
+   *
+   * @param answered whether the request carried an answer of ours.
+   */
+  onRefused(response: Response, answered: boolean): RtspReason | undefined {
+    const before = this.#challenge
+    const challenge = choose(parseChallenges(headerValues(response, "www-authenticate")))
+    if (this.#credentials === undefined) return new Unauthorized({ credentials: "missing" })
+    if (challenge === undefined) {
+      return answered
+        ? new Unauthorized({ credentials: "wrong" })
+        : new Unsupported({ what: "the way in which a password is asked for" })
+    }
+    if (answered) {
+      const isNew =
+        challenge._tag === "Digest" &&
+        (before?._tag !== "Digest" || challenge.nonce !== before.nonce)
+      const isStale = challenge._tag === "Digest" && challenge.stale
+      if (!isNew || !(isStale || this.#accepted)) return new Unauthorized({ credentials: "wrong" })
+    }
+    this.#challenge = challenge
+    this.#nonceCount = 0
+    return undefined
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * A session with a camera: from OPTIONS and DESCRIBE over SETUP to PLAY, and TEARDOWN on every way out.
+ *
+ * ```ts
+ * const session = yield* CameraSession.open({ url })
+ * const tracks = yield* session.setup(session.offer.tracks)
+ * yield* session.play({ frames: (bytes, start, end, reused) => … })
+ * yield* session.closed
+ * ```
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import type { StreamUrl } from "../../camera/StreamUrl.ts"
+import { baseUrl, controlUrl } from "../BaseUrl.ts"
+import { slotsByChannel } from "../ChannelMap.ts"
+import { header, headerValues, type Headers, type Response } from "../Message.ts"
+import { type Method, parsePublic } from "../Method.ts"
+import { relayDescription, type RelayDescription, type RelayTrack } from "../RelayDescription.ts"
+import * as Sdp from "../Sdp.ts"
+import * as SessionHeader from "../SessionHeader.ts"
+import * as Transport from "../Transport.ts"
+import {
+  type Connection,
+  type ConnectionOptions,
+  type FrameHandler,
+  isSuccess,
+  make as makeConnection,
+  refusal
+} from "./Connection.ts"
+import type { Trust } from "./Dialer.ts"
+import { follow, maxRedirects } from "./Redirect.ts"
+import {
+  Garbled,
+  type RtspReason,
+  RtspError,
+  TimedOut,
+  TooManyRedirects,
+  Unsupported
+} from "./RtspError.ts"
+
+export interface CameraSessionOptions extends Omit<
+  ConnectionOptions,
+  "host" | "port" | "tls" | "credentials" | "answersRequests"
+> {
+  /** `rtsp` or `rtsps`, with the credentials. */
+  readonly url: StreamUrl
+  /** For `rtsps`. Default: verified by name. */
+  readonly trust?: Trust | undefined
+  /** For all of {@link open}: connecting, redirects, OPTIONS and DESCRIBE. Default 10 s. */
+  readonly openTimeout?: Duration.Input | undefined
+  /** How long the end waits for the answer to TEARDOWN. Default 1 s. */
+  readonly teardownTimeout?: Duration.Input | undefined
+}
+
+/** A track that is set up. */
+export interface SetupTrack {
+  readonly track: RelayTrack
+  /** The channels that the camera sends on. */
+  readonly channels: Transport.Pair
+}
+
+/** The longest time between two keep-alives. */
+const longestKeepAlive = Duration.seconds(25)
+
+const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
+
+const withoutUserInfo = (url: StreamUrl): string => Redacted.value(url.withoutUserInfo)
+
+/** What a camera offers, and the session with it. Make one with {@link open}. */
+export class CameraSession {
+  readonly connection: Connection
+  /** Where the camera is, behind all redirects. */
+  readonly url: StreamUrl
+  /** The camera's description as it is. */
+  readonly description: Sdp.SessionDescription
+  /** What of it can be relayed, and what can't. */
+  readonly offer: RelayDescription
+  /** What requests of the session name. */
+  readonly #baseUrl: string
+  readonly #teardownTimeout: Duration.Input
+  #publicMethods: ReadonlySet<string>
+  #session: SessionHeader.SessionHeader | undefined
+  #tracks: ReadonlyArray<SetupTrack> = []
+  #isSetUp = false
+
+  constructor(fields: {
+    readonly connection: Connection
+    readonly url: StreamUrl
+    readonly description: Sdp.SessionDescription
+    readonly baseUrl: string
+    readonly publicMethods: ReadonlySet<string>
+    readonly teardownTimeout: Duration.Input | undefined
+  }) {
+    this.connection = fields.connection
+    this.url = fields.url
+    this.description = fields.description
+    this.offer = relayDescription(fields.description)
+    this.#baseUrl = fields.baseUrl
+    this.#publicMethods = fields.publicMethods
+    this.#teardownTimeout = fields.teardownTimeout ?? "1 second"
+  }
+
+  /** Fails when the connection is gone, with the reason. It never succeeds. */
+  get closed(): Effect.Effect<never, RtspError> {
+    return this.connection.closed
+  }
+
+  /** The tracks that are set up, in the order in which they were asked for. */
+  get tracks(): ReadonlyArray<SetupTrack> {
+    return this.#tracks
+  }
+
+  /** The slots of {@link tracks} by channel, see `ChannelMap`. */
+  get slots(): Uint8Array {
+    return slotsByChannel(this.#tracks.map(({ channels }) => channels))
+  }
+
+  get #headers(): Headers {
+    return this.#session === undefined ? [] : [["Session", this.#session.id]]
+  }
+
+  /**
+   * Sets tracks up, one after the other, and gives the channels that the camera chose. `Unsupported` where
+   * the camera sends by UDP alone.
+   */
+  readonly setup = Effect.fnUntraced(function* (
+    this: CameraSession,
+    tracks: ReadonlyArray<RelayTrack>
+  ): Effect.fn.Return<ReadonlyArray<SetupTrack>, RtspError> {
+    const done: Array<SetupTrack> = []
+    for (const track of tracks) {
+      const asked: Transport.Pair = [2 * done.length, 2 * done.length + 1]
+      const uri = controlUrl(this.#baseUrl, track.control)
+      this.#isSetUp = true
+      const response = yield* this.connection.exchange({
+        method: "SETUP",
+        uri,
+        headers: [...this.#headers, ["Transport", Transport.render(Transport.interleaved(asked))]]
+      })
+      if (response.status === 461) {
+        return yield* fail(new Unsupported({ what: "a camera that sends by UDP alone" }))
+      }
+      if (!isSuccess(response)) return yield* refusal("SETUP", response)
+      this.#session ??= SessionHeader.parse(header(response, "session") ?? "")
+      const chosen = Transport.chosenChannels(header(response, "transport"), asked)
+      if (Result.isFailure(chosen)) {
+        return yield* fail(new Unsupported({ what: chosen.failure.detail }))
+      }
+      const used = new Set(done.flatMap(({ channels }) => channels))
+      const channels = chosen.success.some((channel) => used.has(channel)) ? asked : chosen.success
+      done.push({ track, channels })
+    }
+    this.#tracks = done
+    return done
+  })
+
+  /**
+   * Starts the stream. Frames go to the handler, from before the answer on: cameras don't wait. Those on
+   * channels that belong to no track come along; see {@link slots}.
+   */
+  readonly play = Effect.fnUntraced(function* (
+    this: CameraSession,
+    handler: FrameHandler
+  ): Effect.fn.Return<void, RtspError> {
+    this.connection.setFrameHandler(handler)
+    const ask = (range: Headers) =>
+      this.connection.exchange({
+        method: "PLAY",
+        uri: this.#baseUrl,
+        headers: [...this.#headers, ...range]
+      })
+    // some cameras demand a range, and some refuse the one that is demanded
+    let response = yield* ask([["Range", "npt=0.000-"]])
+    if (response.status === 457) response = yield* ask([])
+    if (!isSuccess(response)) {
+      this.connection.setFrameHandler(undefined)
+      return yield* refusal("PLAY", response)
+    }
+  })
+
+  /** How often {@link keepAlive} has to be sent: half the session's life, and at least every 25 s. */
+  get keepAliveInterval(): Duration.Duration {
+    const seconds = this.#session?.timeoutSeconds ?? SessionHeader.defaultTimeoutSeconds
+    return Duration.min(Duration.seconds(seconds / 2), longestKeepAlive)
+  }
+
+  /**
+   * Tells the camera that we are still there, with GET_PARAMETER where it knows that, else with OPTIONS.
+   * It never fails: a camera that does not answer may well go on sending.
+   */
+  readonly keepAlive: Effect.Effect<void> = Effect.suspend(() => {
+    const method: Method = this.#publicMethods.has("GET_PARAMETER") ? "GET_PARAMETER" : "OPTIONS"
+    return this.connection.exchange({ method, uri: this.#baseUrl, headers: this.#headers }).pipe(
+      Effect.map((response) => {
+        // it lists what it does not know
+        if (response.status === 405 || response.status === 501) this.#publicMethods = new Set()
+      }),
+      Effect.ignore
+    )
+  })
+
+  /** Ends the session at the camera, and waits a moment for its answer. It never fails. */
+  readonly teardown: Effect.Effect<void> = Effect.suspend(() => {
+    if (!this.#isSetUp || this.connection.endedBy !== undefined) return Effect.void
+    this.#isSetUp = false
+    this.connection.setFrameHandler(undefined)
+    // the answer comes behind whatever frames wait
+    this.connection.resume()
+    return this.connection
+      .exchange({
+        method: "TEARDOWN",
+        uri: this.#baseUrl,
+        headers: this.#headers,
+        timeout: this.#teardownTimeout
+      })
+      .pipe(Effect.ignore)
+  })
+}
+
+interface Described {
+  readonly connection: Connection
+  readonly url: StreamUrl
+  readonly response: Response
+  readonly publicMethods: ReadonlySet<string>
+}
+
+const describe = Effect.fnUntraced(function* (
+  options: CameraSessionOptions,
+  url: StreamUrl
+): Effect.fn.Return<Described, RtspError, Scope.Scope> {
+  const connection = yield* makeConnection({
+    ...options,
+    host: url.host,
+    port: url.effectivePort,
+    credentials: url.credentials,
+    tls: url.scheme === "rtsps" ? (options.trust ?? { _tag: "Verify" }) : undefined
+  })
+  const uri = withoutUserInfo(url)
+  // what comes back may be anything: 404 is common
+  const greeting = yield* connection.exchange({ method: "OPTIONS", uri })
+  const response = yield* connection.exchange({
+    method: "DESCRIBE",
+    uri,
+    headers: [["Accept", "application/sdp"]]
+  })
+  const publicMethods = parsePublic(headerValues(greeting, "public"))
+  return { connection, url, response, publicMethods }
+})
+
+const isRedirect = ({ status }: Response): boolean =>
+  status >= 301 && status <= 308 && status !== 304
+
+/** Follows redirects; each connection but the last is closed again. */
+const describeSomewhere = Effect.fnUntraced(function* (
+  options: CameraSessionOptions
+): Effect.fn.Return<Described, RtspError, Scope.Scope> {
+  const outer = yield* Effect.scope
+  let url = options.url
+  for (let redirects = 0; redirects <= maxRedirects; redirects++) {
+    const scope = yield* Scope.fork(outer)
+    const described = yield* Scope.provide(describe(options, url), scope)
+    if (!isRedirect(described.response)) return described
+    const next = follow(url, header(described.response, "location"))
+    yield* Scope.close(scope, Exit.void)
+    url = yield* Effect.fromResult(next)
+  }
+  return yield* fail(new TooManyRedirects())
+})
+
+/**
+ * Connects to a camera and asks what it offers.
+ *
+ * The scope owns the session: closing it sends TEARDOWN where something is set up, waits for the answer at
+ * most `teardownTimeout`, and closes the connection. Failures are `RtspError`; a wrong password costs the
+ * camera one attempt.
+ */
+export const open = Effect.fn("CameraSession.open")(function* (
+  options: CameraSessionOptions
+): Effect.fn.Return<CameraSession, RtspError, Scope.Scope> {
+  const timeout = Duration.fromInputUnsafe(options.openTimeout ?? "10 seconds")
+  const { connection, publicMethods, response, url } = yield* describeSomewhere(options).pipe(
+    Effect.timeoutOrElse({
+      duration: timeout,
+      orElse: () => fail(new TimedOut({ phase: "DESCRIBE", afterMs: Duration.toMillis(timeout) }))
+    })
+  )
+  if (!isSuccess(response)) return yield* refusal("DESCRIBE", response)
+  // whatever its type is called, and whether it has one
+  const description = Sdp.parse(Buffer.from(response.body).toString("utf8"))
+  if (Result.isFailure(description)) {
+    return yield* fail(new Garbled({ detail: description.failure.detail }))
+  }
+  const session = new CameraSession({
+    connection,
+    url,
+    description: description.success,
+    baseUrl: baseUrl({
+      requestUrl: withoutUserInfo(url),
+      contentBase: header(response, "content-base"),
+      contentLocation: header(response, "content-location"),
+      sessionControl: description.success.control
+    }),
+    publicMethods,
+    teardownTimeout: options.teardownTimeout
+  })
+  yield* Effect.addFinalizer(() => session.teardown)
+  return session
+})

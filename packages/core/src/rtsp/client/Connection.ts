@@ -1,0 +1,382 @@
+/**
+ * A connection to an RTSP server, a camera or a media server: requests and their answers, and frames.
+ *
+ * Requests are effects; frames are not. They go to a synchronous handler where they lie, with no object
+ * for each packet, so that one process can relay hundreds of cameras.
+ */
+import type { Socket } from "node:net"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { oneLine, redact } from "../../camera/Redaction.ts"
+import type { Credentials } from "../Authentication.ts"
+import { Framer, type FramerHandlers } from "../Framer.ts"
+import {
+  cseq,
+  type Headers,
+  type Message,
+  noBody,
+  phrase,
+  render,
+  type Request,
+  type Response,
+  text
+} from "../Message.ts"
+import type { Method } from "../Method.ts"
+import { Authenticator } from "./Authenticator.ts"
+import * as SendPool from "./SendPool.ts"
+import { dial, type DialOptions, type Trust } from "./Dialer.ts"
+import {
+  Closed,
+  Garbled,
+  type Phase,
+  type RtspReason,
+  RtspError,
+  Status,
+  TimedOut
+} from "./RtspError.ts"
+
+export interface ConnectionOptions {
+  /** A name, an IPv4 address, or an IPv6 address without brackets. */
+  readonly host: string
+  readonly port: number
+  /** `undefined`: plain RTSP. */
+  readonly tls?: Trust | undefined
+  readonly credentials?: Credentials | undefined
+  /** Some cameras refuse a client without one. Default `restream`. */
+  readonly userAgent?: string | undefined
+  /** For finding the address, connecting, and TLS together. Default 5 s. */
+  readonly connectTimeout?: Duration.Input | undefined
+  /** For each request with its answer, the password's detour included. Default 5 s. */
+  readonly requestTimeout?: Duration.Input | undefined
+  /**
+   * Reads into memory that all such connections share; frames are `reused` then. Default false. With TLS it
+   * has no effect.
+   */
+  readonly sharedBuffer?: boolean | undefined
+  /**
+   * Answers requests that come from the other side, as cameras expect. Default true. Off for publishers:
+   * a media server closes the connection at any response.
+   */
+  readonly answersRequests?: boolean | undefined
+  /** Finds the addresses of a name. Default: the system's way. */
+  readonly resolve?: DialOptions["resolve"]
+}
+
+export interface RequestOptions {
+  readonly method: Method
+  /** Without user-info. */
+  readonly uri: string
+  readonly headers?: Headers | undefined
+  readonly body?: Uint8Array | undefined
+  /** Default: the connection's. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/** Takes the frames of a connection. Both calls are synchronous; a throw in them is a defect of the process. */
+export interface FrameHandler {
+  /**
+   * Whole frames in `bytes[start, end)`, one after the other, see `Framer`. They may be changed in place;
+   * with `reused` they hold good during the call only.
+   */
+  readonly frames: FramerHandlers["frames"]
+  /** All frames that came at once were handed out: the moment for one write of what was gathered. */
+  readonly flush?: (() => void) | undefined
+}
+
+interface Pending {
+  readonly method: Method
+  readonly resume: (effect: Effect.Effect<Response, RtspError>) => void
+}
+
+const defaultTimeout = Duration.seconds(5)
+
+/** How many requests without an answer are remembered, so that a late answer is not taken for another's. */
+const maxAbandoned = 64
+
+/** What waits to be sent when the other side asks and asks and takes nothing, in bytes. */
+const maxUnsentAnswers = 262_144
+
+const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
+
+/** What a server said to a status, for people. */
+const detailOf = (response: Response): string =>
+  oneLine(redact(text(response.reason.slice(0, 2_000)) || phrase(response.status))).slice(0, 200)
+
+/** The error that an answer other than 2xx stands for. */
+export const refusal = (method: Method, response: Response): RtspError =>
+  new RtspError({
+    reason: new Status({ status: response.status, detail: detailOf(response), phase: method })
+  })
+
+export const isSuccess = (response: Response): boolean =>
+  response.status >= 200 && response.status < 300
+
+/** A connection. Make one with {@link make}; its scope owns the socket. */
+export class Connection {
+  /** Fails when the connection is gone, with the reason. It never succeeds. */
+  readonly closed: Effect.Effect<never, RtspError>
+  /** Bytes that came in so far. */
+  received = 0
+  /** Bytes that made no sense so far. */
+  garbage = 0
+  readonly #options: ConnectionOptions
+  readonly #authenticator: Authenticator
+  readonly #framer: Framer
+  readonly #ended = Deferred.makeUnsafe<never, RtspError>()
+  readonly #pending = new Map<number, Pending>()
+  readonly #abandoned = new Set<number>()
+  #socket: Socket | undefined
+  #handler: FrameHandler | undefined
+  #lastExchange = 0
+  #reason: RtspReason | undefined
+  /** Whether anything sensible came yet. */
+  #understood = false
+  #streaming = false
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    this.#authenticator = new Authenticator(options.credentials)
+    this.closed = Deferred.await(this.#ended)
+    this.#framer = new Framer({
+      frames: (bytes, start, end, reused) => {
+        this.#understood = true
+        this.#handler?.frames(bytes, start, end, reused)
+      },
+      message: (message) => this.#onMessage(message),
+      skipped: (bytes, fault) => this.#onGarbage(bytes, fault?.detail),
+      failed: (fault) => this.#end(new Garbled({ detail: fault.detail }))
+    })
+  }
+
+  /** Takes what comes in; for the socket that {@link make} opens. */
+  readonly receive = (chunk: Buffer, reused: boolean): void => {
+    this.received += chunk.length
+    this.#framer.push(chunk, reused)
+    this.#handler?.flush?.()
+  }
+
+  attach(socket: Socket): void {
+    this.#socket = socket
+    socket.on("error", (error: NodeJS.ErrnoException) =>
+      this.#end(new Closed({ phase: this.#phase, code: error.code ?? "unknown" }))
+    )
+    socket.on("end", () => this.#end(new Closed({ phase: this.#phase })))
+    socket.on("close", () => this.#end(new Closed({ phase: this.#phase })))
+    if (socket.destroyed) this.#end(new Closed({ phase: "connecting" }))
+  }
+
+  get #phase(): Phase {
+    const [oldest] = this.#pending.values()
+    return oldest?.method ?? "streaming"
+  }
+
+  #end(reason: RtspReason): void {
+    if (this.#reason !== undefined) return
+    this.#reason = reason
+    this.#framer.stop()
+    const failure = fail(reason)
+    for (const { resume } of this.#pending.values()) resume(failure)
+    this.#pending.clear()
+    this.#socket?.destroy()
+    Deferred.doneUnsafe(this.#ended, failure)
+  }
+
+  /** Why the connection is gone; `undefined` while it stands. */
+  get endedBy(): RtspReason | undefined {
+    return this.#reason
+  }
+
+  #onGarbage(bytes: number, fault: string | undefined): void {
+    this.garbage += bytes
+    // among frames it is passed over; before any of them it is the answer, or stands in its place
+    if (this.#streaming || (fault === undefined && this.#understood)) return
+    this.#end(new Garbled({ detail: fault ?? "it is neither a message nor a frame" }))
+  }
+
+  #onMessage(message: Message): void {
+    this.#understood = true
+    if (message._tag === "Request") return this.#onRequest(message)
+    if (message.status < 200) return
+    const exchange = this.#exchangeOf(message)
+    const pending = exchange === undefined ? undefined : this.#pending.get(exchange)
+    if (exchange === undefined || pending === undefined) return
+    this.#pending.delete(exchange)
+    pending.resume(Effect.succeed(message))
+  }
+
+  /** Which exchange an answer belongs to: by its number, or else the oldest that waits. */
+  #exchangeOf(response: Response): number | undefined {
+    const number = cseq(response)
+    if (number !== undefined) {
+      if (this.#pending.has(number)) return number
+      if (this.#abandoned.delete(number)) return undefined
+    }
+    const [oldest] = this.#pending.keys()
+    return oldest
+  }
+
+  #onRequest(request: Request): void {
+    if (this.#options.answersRequests === false || this.unsent > maxUnsentAnswers) return
+    const known = /^(?:OPTIONS|[GS]ET_PARAMETER)$/.test(request.method)
+    const status = known ? 200 : 501
+    const number = cseq(request)
+    const headers: Array<readonly [string, string]> = []
+    if (number !== undefined) headers.push(["CSeq", String(number)])
+    if (request.method === "OPTIONS") {
+      headers.push(["Public", "OPTIONS, GET_PARAMETER, SET_PARAMETER"])
+    }
+    this.write(render({ _tag: "Response", status, reason: phrase(status), headers, body: noBody }))
+  }
+
+  /**
+   * Sends a request and gives the answer, whatever its status. A 401 is answered where that can help;
+   * `Unauthorized` is the failure when it can't.
+   */
+  exchange(options: RequestOptions): Effect.Effect<Response, RtspError> {
+    const timeout = Duration.fromInputUnsafe(
+      options.timeout ?? this.#options.requestTimeout ?? defaultTimeout
+    )
+    return Effect.suspend(() => {
+      const garbage = this.garbage
+      return this.#authorized(options).pipe(
+        Effect.timeoutOrElse({
+          duration: timeout,
+          orElse: () =>
+            fail(
+              this.garbage > garbage
+                ? new Garbled({ detail: "it is neither a message nor a frame" })
+                : new TimedOut({ phase: options.method, afterMs: Duration.toMillis(timeout) })
+            )
+        })
+      )
+    })
+  }
+
+  readonly #authorized = Effect.fnUntraced(function* (
+    this: Connection,
+    options: RequestOptions
+  ): Effect.fn.Return<Response, RtspError> {
+    // without an answer, with one, and with one to another nonce
+    for (let attempt = 1; ; attempt++) {
+      const authorization = this.#authenticator.authorize(options.method, options.uri)
+      const response = yield* this.#send(options, authorization)
+      if (response.status !== 401) {
+        if (authorization !== undefined) this.#authenticator.onAccepted()
+        return response
+      }
+      const final = this.#authenticator.onRefused(response, authorization !== undefined)
+      if (final !== undefined) return yield* fail(final)
+      if (attempt === 3) return yield* refusal(options.method, response)
+    }
+  })
+
+  /** Sends a request; any answer but 2xx is a failure with `Status`. */
+  request(options: RequestOptions): Effect.Effect<Response, RtspError> {
+    return Effect.filterOrFail(this.exchange(options), isSuccess, (response) =>
+      refusal(options.method, response)
+    )
+  }
+
+  #send(
+    options: RequestOptions,
+    authorization: string | undefined
+  ): Effect.Effect<Response, RtspError> {
+    return Effect.callback((resume) => {
+      if (this.#reason !== undefined) return resume(fail(this.#reason))
+      const exchange = ++this.#lastExchange
+      const headers: Array<readonly [string, string]> = [
+        ["CSeq", String(exchange)],
+        ["User-Agent", this.#options.userAgent ?? "restream"],
+        ...(options.headers ?? [])
+      ]
+      if (authorization !== undefined) headers.push(["Authorization", authorization])
+      this.#pending.set(exchange, { method: options.method, resume })
+      const { body = noBody, method, uri } = options
+      this.write(render({ _tag: "Request", method, uri, headers, body }))
+      return Effect.sync(() => {
+        if (!this.#pending.delete(exchange)) return
+        this.#abandoned.add(exchange)
+        const [oldest] = this.#abandoned
+        if (this.#abandoned.size > maxAbandoned && oldest !== undefined) {
+          this.#abandoned.delete(oldest)
+        }
+      })
+    })
+  }
+
+  /**
+   * Hands the frames from now on to a handler; without one they are dropped. From the first handler on,
+   * garbage between frames is passed over instead of ending the connection.
+   */
+  setFrameHandler(handler: FrameHandler | undefined): void {
+    this.#handler = handler
+    if (handler !== undefined) this.#streaming = true
+  }
+
+  /** Reads no more until {@link resume}; answers don't come in meanwhile either. */
+  pause(): void {
+    this.#socket?.pause()
+  }
+
+  resume(): void {
+    this.#socket?.resume()
+  }
+
+  /**
+   * Sends bytes as they are. The memory is kept until it is sent: what is `reused` has to be copied first.
+   *
+   * @returns `false` when more waits to be sent than is good; see {@link unsent} and {@link onDrain}.
+   */
+  write(bytes: Uint8Array): boolean {
+    const socket = this.#socket
+    return socket !== undefined && !socket.destroyed && socket.write(bytes)
+  }
+
+  /**
+   * Sends the first bytes of a piece and gives it back when they are sent. Much of it for few bytes is not
+   * kept waiting: behind a long queue they are copied.
+   */
+  writePiece(piece: SendPool.Piece, length: number): boolean {
+    const socket = this.#socket
+    const bytes = piece.buffer.subarray(0, length)
+    if (socket === undefined || socket.destroyed) {
+      piece.release()
+      return false
+    }
+    if (socket.writableLength <= SendPool.pieceBytes) return socket.write(bytes, piece.release)
+    const isRoom = socket.write(Buffer.from(bytes))
+    piece.release()
+    return isRoom
+  }
+
+  /** Bytes that wait to be sent. */
+  get unsent(): number {
+    return this.#socket?.writableLength ?? 0
+  }
+
+  /** Calls back whenever all that waited was sent. Gives a function that takes it back. */
+  onDrain(callback: () => void): () => void {
+    this.#socket?.on("drain", callback)
+    return () => this.#socket?.off("drain", callback)
+  }
+}
+
+/** Opens a connection. The scope owns it: closing it, or interrupting this, closes the socket at once. */
+export const make = Effect.fnUntraced(function* (
+  options: ConnectionOptions
+): Effect.fn.Return<Connection, RtspError, Scope.Scope> {
+  const connection = new Connection(options)
+  const socket = yield* dial({
+    host: options.host,
+    port: options.port,
+    tls: options.tls,
+    timeout: options.connectTimeout ?? defaultTimeout,
+    sharedBuffer: options.sharedBuffer ?? false,
+    receive: connection.receive,
+    resolve: options.resolve
+  })
+  connection.attach(socket)
+  return connection
+})

@@ -1,0 +1,261 @@
+/** Opens connections: addresses of a name tried side by side, TLS on top where it is wanted. */
+import { lookup } from "node:dns"
+import { connect, isIP, type Socket } from "node:net"
+import { connect as connectTls, type ConnectionOptions } from "node:tls"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import {
+  Closed,
+  fromConnectCode,
+  Garbled,
+  HostUnknown,
+  type RtspReason,
+  RtspError,
+  TimedOut,
+  Untrusted
+} from "./RtspError.ts"
+
+/**
+ * Whose certificate is good for `rtsps`.
+ *
+ * - `Verify`: one that an authority vouches for, by name; `ca` names authorities besides the usual, in PEM.
+ * - `Fingerprint`: this one, by its SHA-256 in hexadecimal, with or without colons. For cameras, which
+ *   sign their own.
+ * - `Insecure`: any. Whoever sits in between can read along.
+ */
+export type Trust =
+  | { readonly _tag: "Verify"; readonly ca?: string | undefined }
+  | { readonly _tag: "Fingerprint"; readonly sha256: string }
+  | { readonly _tag: "Insecure" }
+
+/** Takes what comes in. With `reused` the chunk's memory is overwritten after the call. */
+export type Receive = (chunk: Buffer, reused: boolean) => void
+
+export interface DialOptions {
+  /** A name, an IPv4 address, or an IPv6 address without brackets. */
+  readonly host: string
+  readonly port: number
+  /** `undefined`: no TLS. */
+  readonly tls?: Trust | undefined
+  /** For all of it: the name, the connection, TLS. */
+  readonly timeout: Duration.Input
+  /**
+   * Reads into one piece of memory that all such connections share: cheaper by a fifth with hundreds of
+   * them. Not with TLS, which has its own.
+   */
+  readonly sharedBuffer: boolean
+  readonly receive: Receive
+  /** Finds the addresses of a name. Default: the system's way. */
+  readonly resolve?: ((host: string) => Effect.Effect<ReadonlyArray<string>, RtspError>) | undefined
+}
+
+/** How long an address may keep us waiting before the next is tried beside it (RFC 8305 §5). */
+const stagger = Duration.millis(250)
+
+const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
+
+/** What all connections with `sharedBuffer` read into: each is done with it before the next begins. */
+const shared = Buffer.allocUnsafeSlow(65_536)
+
+const resolveBySystem = (host: string): Effect.Effect<ReadonlyArray<string>, RtspError> =>
+  isIP(host) !== 0
+    ? Effect.succeed([host])
+    : Effect.callback((resume) => {
+        lookup(host, { all: true }, (error, addresses) =>
+          resume(
+            error === null && addresses.length > 0
+              ? Effect.succeed(addresses.map(({ address }) => address))
+              : fail(new HostUnknown({ host }))
+          )
+        )
+      })
+
+/** Opens a connection to one address. Every socket goes into `opened`, whatever becomes of it. */
+const attempt = (
+  options: DialOptions,
+  address: string,
+  opened: Set<Socket>
+): Effect.Effect<Socket, RtspError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (startedAt) =>
+    Effect.callback<Socket, RtspError>((resume) => {
+      const authority = `${address.includes(":") ? `[${address}]` : address}:${options.port}`
+      const socket = connect({
+        host: address,
+        port: options.port,
+        noDelay: true,
+        ...(options.sharedBuffer && options.tls === undefined
+          ? {
+              onread: {
+                buffer: shared,
+                callback: (length: number) => {
+                  options.receive(shared.subarray(0, length), true)
+                  return true
+                }
+              }
+            }
+          : {})
+      })
+      opened.add(socket)
+      const onError = (error: NodeJS.ErrnoException) => {
+        socket.destroy()
+        resume(
+          Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            fail(fromConnectCode(error.code, authority, now - startedAt))
+          )
+        )
+      }
+      socket.once("error", onError)
+      socket.once("connect", () => {
+        socket.off("error", onError)
+        // until its owner listens, an error must not end the process
+        socket.on("error", () => {})
+        resume(Effect.succeed(socket))
+      })
+      return Effect.sync(() => socket.destroy())
+    })
+  )
+
+/** Of several failures the one that says most: an address that can't be reached says least. */
+const worthiest = (failures: ReadonlyArray<RtspError>): RtspError | undefined =>
+  failures.find(({ reason }) => reason._tag === "Refused") ??
+  failures.find(({ reason }) => reason._tag !== "HostUnreachable") ??
+  failures[0]
+
+/** The first address that answers: each begins when the one before failed, or kept us waiting. */
+const race = Effect.fnUntraced(function* (
+  options: DialOptions,
+  addresses: ReadonlyArray<string>,
+  opened: Set<Socket>
+): Effect.fn.Return<Socket, RtspError> {
+  const failures: Array<RtspError> = []
+  let before: Deferred.Deferred<void> | undefined
+  const attempts: Array<Effect.Effect<Socket, RtspError>> = []
+  for (const address of addresses) {
+    const turn = before
+    const failed = yield* Deferred.make<void>()
+    before = failed
+    attempts.push(
+      attempt(options, address, opened).pipe(
+        Effect.tapError((error) =>
+          Effect.suspend(() => {
+            failures.push(error)
+            return Deferred.succeed(failed, undefined)
+          })
+        ),
+        turn === undefined
+          ? (self) => self
+          : (self) =>
+              Effect.andThen(
+                // the one before may never answer; from its turn on it has the stagger
+                Effect.raceFirst(
+                  Effect.sleep(Duration.times(stagger, attempts.length)),
+                  Deferred.await(turn)
+                ),
+                self
+              )
+      )
+    )
+  }
+  return yield* Effect.raceAll(attempts).pipe(
+    Effect.mapError((error) => worthiest(failures) ?? error)
+  )
+})
+
+const normalFingerprint = (text: string): string => text.replaceAll(/[:\s]/g, "").toUpperCase()
+
+const tlsOptions = (host: string, trust: Trust): ConnectionOptions => {
+  const name = isIP(host) === 0 ? { servername: host } : { host }
+  if (trust._tag === "Verify") {
+    return {
+      ...name,
+      rejectUnauthorized: true,
+      ...(trust.ca === undefined ? {} : { ca: trust.ca })
+    }
+  }
+  // cameras that sign their own certificate speak old versions, too
+  return {
+    ...name,
+    rejectUnauthorized: false,
+    minVersion: "TLSv1",
+    ciphers: "DEFAULT@SECLEVEL=0"
+  }
+}
+
+const fromTlsCode = (code: string): RtspReason => {
+  if (code === "ECONNRESET" || code === "EPIPE") return new Closed({ phase: "connecting", code })
+  // what came was no TLS, or in no version that we share; all else is about the certificate
+  return code === "EPROTO" || code.startsWith("ERR_SSL_")
+    ? new Garbled({ detail: `no TLS that we understand (${code})` })
+    : new Untrusted({ detail: code })
+}
+
+const secure = (
+  socket: Socket,
+  options: DialOptions,
+  trust: Trust
+): Effect.Effect<Socket, RtspError> =>
+  Effect.callback((resume) => {
+    const secured = connectTls({ socket, ...tlsOptions(options.host, trust) })
+    const onError = (error: NodeJS.ErrnoException) => {
+      socket.destroy()
+      resume(fail(fromTlsCode(error.code ?? "unknown")))
+    }
+    const onClose = () => resume(fail(new Closed({ phase: "connecting" })))
+    secured.once("error", onError)
+    secured.once("close", onClose)
+    secured.once("secureConnect", () => {
+      secured.off("error", onError)
+      secured.off("close", onClose)
+      secured.on("error", () => {})
+      if (
+        trust._tag === "Fingerprint" &&
+        normalFingerprint(secured.getPeerCertificate().fingerprint256 ?? "") !==
+          normalFingerprint(trust.sha256)
+      ) {
+        secured.destroy()
+        return resume(fail(new Untrusted({ detail: "it has another fingerprint" })))
+      }
+      resume(Effect.succeed(secured))
+    })
+    return Effect.sync(() => {
+      secured.destroy()
+      socket.destroy()
+    })
+  })
+
+/**
+ * Opens a connection. The scope owns it: closing it destroys the socket at once. Interrupting it leaves
+ * nothing open.
+ */
+export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.gen(function* () {
+      const opened = new Set<Socket>()
+      const close = Effect.sync(() => opened.forEach((socket) => socket.destroy()))
+      const timeout = Duration.fromInputUnsafe(options.timeout)
+      return yield* Effect.gen(function* () {
+        const addresses = yield* (options.resolve ?? resolveBySystem)(options.host)
+        const socket = yield* race(options, addresses, opened)
+        // one that lost the race by a hair may be open, too
+        opened.forEach((other) => other !== socket && other.destroy())
+        const { tls } = options
+        const secured = tls === undefined ? socket : yield* secure(socket, options, tls)
+        if (tls !== undefined || !options.sharedBuffer) {
+          secured.on("data", (chunk: Buffer) => options.receive(chunk, false))
+        }
+        return secured
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: timeout,
+          orElse: () =>
+            fail(new TimedOut({ phase: "connecting", afterMs: Duration.toMillis(timeout) }))
+        }),
+        Effect.onError(() => close)
+      )
+    }),
+    (socket) => Effect.sync(() => socket.destroy()),
+    { interruptible: true }
+  )

@@ -1,0 +1,138 @@
+/**
+ * A session that publishes to a media server: ANNOUNCE, SETUP for each track, RECORD, and TEARDOWN on every
+ * way out.
+ *
+ * The order and the wording are those that MediaMTX demands (gortsplib, `server_session.go`): the URL
+ * without a slash at its end, the track's URL one slash and the control behind it, `mode=record`, and no
+ * frame before RECORD is answered.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { StreamUrl } from "../../camera/StreamUrl.ts"
+import { withoutSlashes } from "../BaseUrl.ts"
+import { header, type Headers } from "../Message.ts"
+import * as SessionHeader from "../SessionHeader.ts"
+import * as Transport from "../Transport.ts"
+import { type Connection, type ConnectionOptions, make as makeConnection } from "./Connection.ts"
+import type { Trust } from "./Dialer.ts"
+import { RtspError, type RtspReason, TimedOut, Unsupported } from "./RtspError.ts"
+
+export interface PublisherSessionOptions extends Omit<
+  ConnectionOptions,
+  "host" | "port" | "tls" | "credentials" | "answersRequests"
+> {
+  /** The path on the media server, with the credentials. */
+  readonly url: StreamUrl
+  /** For `rtsps`. Default: verified by name. */
+  readonly trust?: Trust | undefined
+  /** The announcement, as `relayDescription` makes it. */
+  readonly sdp: string
+  /** The controls of its tracks, in their order. */
+  readonly controls: ReadonlyArray<string>
+  /** For all of {@link open}. Default 10 s. */
+  readonly openTimeout?: Duration.Input | undefined
+  /** How long the end waits for the answer to TEARDOWN. Default 1 s. */
+  readonly teardownTimeout?: Duration.Input | undefined
+}
+
+const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
+
+/** A publisher whose RECORD was answered. Made by {@link open}. */
+export interface PublisherSession {
+  /** Frames go out by its `write`, on {@link channels}. What the server sends is dropped. */
+  readonly connection: Connection
+  /** What requests of the session name. */
+  readonly uri: string
+  /** The channels for each track, in the order of the announcement. */
+  readonly channels: ReadonlyArray<Transport.Pair>
+  /** Fails when the connection is gone: the server ended, or another publisher took the path. */
+  readonly closed: Effect.Effect<never, RtspError>
+  /** Ends the session at the server, once, and waits a moment for its answer. It never fails. */
+  readonly teardown: Effect.Effect<void>
+}
+
+const announce = Effect.fnUntraced(function* (
+  options: PublisherSessionOptions
+): Effect.fn.Return<PublisherSession, RtspError, Scope.Scope> {
+  const { url } = options
+  const connection = yield* makeConnection({
+    ...options,
+    host: url.host,
+    port: url.effectivePort,
+    credentials: url.credentials,
+    tls: url.scheme === "rtsps" ? (options.trust ?? { _tag: "Verify" }) : undefined,
+    answersRequests: false
+  })
+  const uri = withoutSlashes(Redacted.value(url.withoutUserInfo))
+  let session: SessionHeader.SessionHeader | undefined
+  let isTornDown = false
+  const teardown = Effect.suspend(() => {
+    if (session === undefined || isTornDown || connection.endedBy !== undefined) return Effect.void
+    isTornDown = true
+    return connection
+      .exchange({
+        method: "TEARDOWN",
+        uri,
+        headers: sessionHeaders(session),
+        timeout: options.teardownTimeout ?? "1 second"
+      })
+      .pipe(Effect.ignore)
+  })
+  yield* Effect.addFinalizer(() => teardown)
+
+  // its answer carries no session; those to SETUP do
+  yield* connection.request({
+    method: "ANNOUNCE",
+    uri,
+    headers: [["Content-Type", "application/sdp"]],
+    body: Buffer.from(options.sdp, "utf8")
+  })
+  const channels: Array<Transport.Pair> = []
+  for (const [track, control] of options.controls.entries()) {
+    const asked: Transport.Pair = [2 * track, 2 * track + 1]
+    const response = yield* connection.request({
+      method: "SETUP",
+      uri: `${uri}/${control}`,
+      headers: [
+        ["Transport", Transport.render(Transport.interleaved(asked, "record"))],
+        ...sessionHeaders(session)
+      ]
+    })
+    session ??= SessionHeader.parse(header(response, "session") ?? "")
+    const chosen = Transport.chosenChannels(header(response, "transport"), asked)
+    if (Result.isFailure(chosen)) {
+      return yield* fail(new Unsupported({ what: chosen.failure.detail }))
+    }
+    channels.push(chosen.success)
+  }
+  yield* connection.request({
+    method: "RECORD",
+    uri,
+    headers: [...sessionHeaders(session), ["Range", "npt=0.000-"]]
+  })
+  return { connection, uri, channels, closed: connection.closed, teardown }
+})
+
+const sessionHeaders = (session: SessionHeader.SessionHeader | undefined): Headers =>
+  session === undefined ? [] : [["Session", session.id]]
+
+/**
+ * Connects to a media server and publishes. Frames may be written as soon as this succeeds, and no sooner.
+ *
+ * The scope owns the session: closing it sends TEARDOWN, waits for the answer at most `teardownTimeout`,
+ * and closes the connection.
+ */
+export const open = Effect.fn("PublisherSession.open")(function* (
+  options: PublisherSessionOptions
+): Effect.fn.Return<PublisherSession, RtspError, Scope.Scope> {
+  const timeout = Duration.fromInputUnsafe(options.openTimeout ?? "10 seconds")
+  return yield* announce(options).pipe(
+    Effect.timeoutOrElse({
+      duration: timeout,
+      orElse: () => fail(new TimedOut({ phase: "RECORD", afterMs: Duration.toMillis(timeout) }))
+    })
+  )
+})

@@ -1,0 +1,663 @@
+import { assert, describe, it } from "@effect/vitest"
+import { createHash, X509Certificate } from "node:crypto"
+import { createServer, type Socket } from "node:net"
+import { Deferred, Effect, Fiber, Redacted, Result, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  type Authentication,
+  CameraSession,
+  Connection,
+  Frame,
+  Message,
+  type Quirks,
+  Redirect,
+  RtspServer,
+  TestPattern
+} from "@restream/core/rtsp"
+import { certificate, key } from "./Certificate.ts"
+import { nextRequest } from "./Events.ts"
+import { cameraWith, play, url, watch } from "./LiveCamera.ts"
+import { skipped } from "./Peers.ts"
+
+/** A server that does as it is told with each request. */
+const scripted = (
+  onRequest: (request: string, socket: Socket, exchange: string) => void
+): Effect.Effect<{ readonly port: number; readonly sockets: Set<Socket> }, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<{ port: number; sockets: Set<Socket>; close: () => void }>((resume) => {
+      const sockets = new Set<Socket>()
+      const server = createServer((socket) => {
+        sockets.add(socket)
+        let text = ""
+        socket.on("error", () => {})
+        socket.on("data", (chunk: Buffer) => {
+          text += chunk.toString("latin1")
+          for (let end = text.indexOf("\r\n\r\n"); end !== -1; end = text.indexOf("\r\n\r\n")) {
+            const request = text.slice(0, end)
+            text = text.slice(end + 4)
+            onRequest(request, socket, /CSeq: (\d+)/.exec(request)?.[1] ?? "")
+          }
+        })
+      })
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        resume(
+          Effect.succeed({
+            port: typeof address === "object" && address !== null ? address.port : 0,
+            sockets,
+            close: () => {
+              sockets.forEach((socket) => socket.destroy())
+              server.close()
+            }
+          })
+        )
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+const connect = (port: number, options: Partial<Connection.ConnectionOptions> = {}) =>
+  Connection.make({ host: "127.0.0.1", port, ...options })
+
+const options = { method: "OPTIONS", uri: "rtsp://h/" } as const
+
+const user = (username: string, password: string): Authentication.Credentials => ({
+  username,
+  password: Redacted.make(password)
+})
+
+describe("Connection", () => {
+  it.live("matches answers to requests by their numbers, in whatever order they come", () =>
+    Effect.gen(function* () {
+      const held: Array<string> = []
+      const { port } = yield* scripted((_, socket, exchange) => {
+        held.push(exchange)
+        if (held.length < 2) return
+        for (const number of held.toReversed()) {
+          socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${number}\r\nEcho: ${number}\r\n\r\n`)
+        }
+      })
+      const connection = yield* connect(port)
+      const answers = yield* Effect.all(
+        [connection.request(options), connection.request(options)],
+        {
+          concurrency: 2
+        }
+      )
+      assert.deepStrictEqual(
+        answers.map((answer) => Message.header(answer, "echo")),
+        ["1", "2"]
+      )
+    })
+  )
+
+  it.live(
+    "takes an answer without a number, or with one never used, for the oldest request's",
+    () =>
+      Effect.gen(function* () {
+        const numbers = ["", "CSeq: 0\r\n", "CSeq: 4711\r\n", "CSeq: x\r\n"]
+        const { port } = yield* scripted((_, socket) => {
+          socket.write(`RTSP/1.0 200 OK\r\n${numbers.shift() ?? ""}\r\n`)
+        })
+        const connection = yield* connect(port)
+        for (let i = 0; i < 4; i++) {
+          assert.strictEqual((yield* connection.request(options)).status, 200)
+        }
+      })
+  )
+
+  it.effect("does not take a late answer for that to a later request", () =>
+    Effect.gen(function* () {
+      const held: Array<() => void> = []
+      const asked = yield* Deferred.make<void>()
+      const { port } = yield* scripted((_, socket, exchange) => {
+        const answer = () =>
+          socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\nEcho: ${exchange}\r\n\r\n`)
+        if (exchange === "1") {
+          held.push(answer)
+          Deferred.doneUnsafe(asked, Effect.void)
+        } else {
+          held.forEach((late) => late())
+          answer()
+        }
+      })
+      const connection = yield* connect(port)
+      const first = yield* Effect.forkChild(Effect.flip(connection.request(options)))
+      yield* Deferred.await(asked)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(first)).reason._tag, "TimedOut")
+      const second = yield* connection.request(options)
+      assert.strictEqual(Message.header(second, "echo"), "2")
+    })
+  )
+
+  it.live("passes over provisional answers", () =>
+    Effect.gen(function* () {
+      const { port } = yield* scripted((_, socket, exchange) => {
+        socket.write(`RTSP/1.0 100 Continue\r\nCSeq: ${exchange}\r\n\r\n`)
+        socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
+      })
+      const connection = yield* connect(port)
+      assert.strictEqual((yield* connection.exchange(options)).status, 200)
+    })
+  )
+
+  it.live("fails every request that waits when the connection ends, and every later one", () =>
+    Effect.gen(function* () {
+      const { port } = yield* scripted((_, socket) => void socket.destroy())
+      const connection = yield* connect(port)
+      const { reason } = yield* Effect.flip(connection.request(options))
+      assert.deepInclude(reason, { _tag: "Closed", phase: "OPTIONS" })
+      assert.strictEqual((yield* Effect.flip(connection.closed)).reason, reason)
+      assert.strictEqual((yield* Effect.flip(connection.request(options))).reason, reason)
+      assert.isFalse(connection.write(Buffer.from("x")))
+    })
+  )
+
+  it.live("answers OPTIONS and GET_PARAMETER from the other side, and knows no more", () =>
+    Effect.gen(function* () {
+      const answers = yield* Deferred.make<string>()
+      let text = ""
+      const { port } = yield* scripted((_, socket, exchange) => {
+        socket.on("data", (chunk: Buffer) => {
+          text += chunk.toString("latin1")
+          if (text.split("\r\n\r\n").length === 4)
+            Deferred.doneUnsafe(answers, Effect.succeed(text))
+        })
+        socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
+        socket.write("OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n")
+        socket.write("GET_PARAMETER * RTSP/1.0\r\ncseq: 8\r\n\r\n")
+        socket.write("ANNOUNCE * RTSP/1.0\r\nCSeq: 9\r\n\r\n")
+      })
+      const connection = yield* connect(port)
+      yield* connection.request(options)
+      const said = yield* Deferred.await(answers)
+      assert.match(said, /200 OK\r\nCSeq: 7[^]*200 OK\r\nCSeq: 8[^]*501 Not Implemented\r\nCSeq: 9/)
+    })
+  )
+
+  it.live("answers nobody where it is told not to", () =>
+    Effect.gen(function* () {
+      let text = ""
+      const asked = yield* Deferred.make<void>()
+      const { port } = yield* scripted((request, socket, exchange) => {
+        text += request
+        socket.write("OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n")
+        socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
+        if (exchange === "2") Deferred.doneUnsafe(asked, Effect.void)
+      })
+      const connection = yield* connect(port, { answersRequests: false })
+      yield* connection.request(options)
+      yield* connection.request(options)
+      yield* Deferred.await(asked)
+      assert.notInclude(text, "CSeq: 7")
+    })
+  )
+
+  it.live("tells what can't be read at once, without waiting for the time-out", () =>
+    Effect.gen(function* () {
+      const { port } = yield* scripted(
+        (_, socket) => void socket.write("HTTP/1.1 400 Bad Request\r\n\r\n")
+      )
+      const connection = yield* connect(port)
+      const { reason } = yield* Effect.flip(connection.request(options))
+      assert.deepInclude(reason, { _tag: "Garbled", detail: "it speaks HTTP, not RTSP" })
+    })
+  )
+
+  it.live("redacts what a server says to a status", () =>
+    Effect.gen(function* () {
+      const { port } = yield* scripted(
+        (_, socket, exchange) =>
+          void socket.write(`RTSP/1.0 454 no rtsp://a:geheim@h/\x9b2J\r\nCSeq: ${exchange}\r\n\r\n`)
+      )
+      const connection = yield* connect(port)
+      const { message } = yield* Effect.flip(connection.request(options))
+      assert.strictEqual(message, "OPTIONS was answered with 454 no rtsp://***@h/\\x9b2J")
+    })
+  )
+
+  for (const sharedBuffer of [false, true]) {
+    it.live(
+      `plays${sharedBuffer ? " out of memory that is shared" : " out of memory of its own"}, and marks it so`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* cameraWith({})
+          const session = yield* CameraSession.open({ url: url(server.url("cam")), sharedBuffer })
+          yield* session.setup(session.offer.tracks)
+          const reuse = new Set<boolean>()
+          let flushes = 0
+          const enough = yield* Deferred.make<void>()
+          let frames = 0
+          yield* session.play({
+            frames: (bytes, start, end, reused) => {
+              reuse.add(reused)
+              for (let at = start; at < end; at = Frame.end(bytes, at)) frames++
+              if (frames > 200) Deferred.doneUnsafe(enough, Effect.void)
+            },
+            flush: () => {
+              flushes++
+            }
+          })
+          yield* Deferred.await(enough)
+          assert.strictEqual(reuse.has(true), sharedBuffer)
+          assert.isAbove(flushes, 0)
+          assert.strictEqual(session.connection.garbage, 0)
+          assert.isAbove(session.connection.received, 200 * 12)
+        })
+    )
+
+    it.live(
+      `stops reading while it is paused${sharedBuffer ? ", out of shared memory, too" : ""}`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* cameraWith({}, { readerBufferBytes: 300_000 })
+          const { session, watched } = yield* play({ url: url(server.url("cam")), sharedBuffer })
+          yield* watched.first(0)
+          session.connection.pause()
+          // what was read already may still be handed out
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+          const { received } = session.connection
+          const before = (yield* server.path("cam"))?.packets ?? 0
+          yield* Effect.repeat(server.path("cam").pipe(Effect.delay("20 millis")), {
+            until: (status) => (status?.packets ?? 0) > before + 60
+          })
+          assert.strictEqual(session.connection.received, received)
+          const later = watch(session.slots)
+          session.connection.setFrameHandler(later.handler)
+          session.connection.resume()
+          yield* later.first(0)
+        })
+    )
+
+    it.live(
+      `notices the other side's end${sharedBuffer ? ", reading into shared memory" : ""}`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* cameraWith({})
+          const { session, watched } = yield* play({ url: url(server.url("cam")), sharedBuffer })
+          yield* watched.first(0)
+          yield* server.kick("cam")
+          assert.deepInclude((yield* Effect.flip(session.closed)).reason, {
+            _tag: "Closed",
+            phase: "streaming"
+          })
+        })
+    )
+  }
+
+  it.live("says how much waits to be sent, and when it is gone", () =>
+    Effect.gen(function* () {
+      const { port, sockets } = yield* scripted(() => {})
+      const connection = yield* connect(port)
+      yield* Effect.repeat(Effect.sync(() => sockets.size).pipe(Effect.delay("5 millis")), {
+        until: (size) => size === 1
+      })
+      for (const socket of sockets) socket.pause()
+      const drained = yield* Deferred.make<void>()
+      connection.onDrain(() => Deferred.doneUnsafe(drained, Effect.void))
+      const chunk = Buffer.alloc(1_000_000)
+      let writes = 0
+      while (connection.write(chunk) && writes < 200) {
+        writes++
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      }
+      assert.isAbove(connection.unsent, 0)
+      for (const socket of sockets) socket.resume()
+      yield* Deferred.await(drained)
+      assert.strictEqual(connection.unsent, 0)
+    })
+  )
+})
+
+describe("Connection, dialling", () => {
+  it.live("tells that nothing listens", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.scoped(Effect.map(RtspServer.make(), (server) => server.port))
+      const { reason } = yield* Effect.flip(connect(port))
+      assert.deepInclude(reason, { _tag: "Refused", authority: `127.0.0.1:${port}` })
+    })
+  )
+
+  it.live("tells that a name has no address", () =>
+    Effect.gen(function* () {
+      const { reason } = yield* Effect.flip(connect(554, { host: "camera.invalid" }))
+      assert.deepInclude(reason, { _tag: "HostUnknown", host: "camera.invalid" })
+    })
+  )
+
+  it.live("dials an IPv6 address", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({ host: "::1" })
+      yield* TestPattern.publish(server, "cam", { frameRate: 25, keyframeEvery: 1 })
+      assert.match(server.url("cam"), /^rtsp:\/\/\[::1\]:\d+\/cam$/)
+      const { watched } = yield* play({ url: url(server.url("cam")) })
+      yield* watched.first(0)
+    }).pipe(
+      Effect.catchIf(
+        (error) => error._tag === "RtspServerError",
+        () => Effect.sync(() => skipped("dialling an IPv6 address", "this machine has none"))
+      )
+    )
+  )
+
+  it.live("takes the first address that answers", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      const connection = yield* connect(server.port, {
+        host: "cam",
+        resolve: () => Effect.succeed(["127.0.0.2", "::1", "127.0.0.1"])
+      })
+      assert.strictEqual((yield* connection.request(options)).status, 200)
+      assert.strictEqual(yield* server.connections, 1)
+    })
+  )
+
+  it.live("tells the failure that says most when no address answers", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.scoped(Effect.map(RtspServer.make(), (server) => server.port))
+      const { reason } = yield* Effect.flip(
+        connect(port, { host: "cam", resolve: () => Effect.succeed(["127.0.0.3", "127.0.0.4"]) })
+      )
+      assert.strictEqual(reason._tag, "Refused")
+    })
+  )
+
+  it.effect("gives up on a name that takes too long", () =>
+    Effect.gen(function* () {
+      const asked = yield* Deferred.make<void>()
+      const fiber = yield* Effect.forkChild(
+        Effect.flip(
+          connect(554, {
+            host: "cam",
+            resolve: () => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)
+          })
+        )
+      )
+      yield* Deferred.await(asked)
+      yield* TestClock.adjust("5 seconds")
+      assert.deepInclude((yield* Fiber.join(fiber)).reason, {
+        _tag: "TimedOut",
+        phase: "connecting",
+        afterMs: 5000
+      })
+    })
+  )
+})
+
+describe("Connection, with a password", () => {
+  const guarded = (
+    authentication: Partial<import("@restream/core/rtsp").ServerAuthentication>,
+    quirks: Quirks = {}
+  ) =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({
+        authentication: {
+          username: "admin",
+          password: Redacted.make("p@ss:w/ö"),
+          ...authentication
+        },
+        settings: () => ({ quirks })
+      })
+      yield* TestPattern.publish(server, "cam", { frameRate: 25, keyframeEvery: 1 })
+      return server
+    })
+
+  const camera = (server: RtspServer["Service"], userInfo: string) =>
+    url(server.url("cam").replace("rtsp://", `rtsp://${userInfo}@`))
+
+  const right = "admin:p%40ss%3Aw%2F%C3%B6"
+
+  const schemes: ReadonlyArray<Partial<import("@restream/core/rtsp").ServerAuthentication>> = [
+    { schemes: ["basic"] },
+    { schemes: ["md5"] },
+    { schemes: ["md5"], qop: "auth", opaque: "x,y" },
+    { schemes: ["sha256"] },
+    { schemes: ["sha256"], qop: "auth" },
+    { schemes: ["basic", "md5", "sha256"] },
+    { schemes: ["md5"], realm: 'Cam, "Nord" \\ 2' }
+  ]
+  for (const scheme of schemes) {
+    it.live(`gets in with ${JSON.stringify(scheme)}, without a wrong attempt`, () =>
+      Effect.gen(function* () {
+        const server = yield* guarded(scheme)
+        const { watched } = yield* play({ url: camera(server, right) })
+        yield* watched.first(0)
+        assert.strictEqual(yield* server.authenticationFailures, 0)
+      })
+    )
+
+    it.live(`tries a wrong password once with ${JSON.stringify(scheme)}`, () =>
+      Effect.gen(function* () {
+        const server = yield* guarded(scheme)
+        const { reason } = yield* Effect.flip(play({ url: camera(server, "admin:wrong") }))
+        assert.deepInclude(reason, { _tag: "Unauthorized", credentials: "wrong" })
+        assert.strictEqual(yield* server.authenticationFailures, 1)
+      })
+    )
+  }
+
+  it.live("tells that there is no password to try", () =>
+    Effect.gen(function* () {
+      const server = yield* guarded({})
+      const { reason } = yield* Effect.flip(play({ url: url(server.url("cam")) }))
+      assert.deepInclude(reason, { _tag: "Unauthorized", credentials: "missing" })
+      assert.strictEqual(yield* server.authenticationFailures, 0)
+    })
+  )
+
+  it.live("tries a right password once, too, where the camera refuses every one", () =>
+    Effect.gen(function* () {
+      const server = yield* guarded({}, { alwaysUnauthorized: true, freshNonces: true })
+      const { reason } = yield* Effect.flip(play({ url: camera(server, right) }))
+      assert.deepInclude(reason, { _tag: "Unauthorized", credentials: "wrong" })
+      assert.strictEqual(yield* server.authenticationFailures, 1)
+    })
+  )
+
+  it.live("answers a challenge to OPTIONS", () =>
+    Effect.gen(function* () {
+      const server = yield* guarded({}, { guardsOptions: true })
+      const { watched } = yield* play({ url: camera(server, right) })
+      yield* watched.first(0)
+    })
+  )
+
+  for (const tellsStale of [false, true]) {
+    it.live(
+      `answers each new nonce once, whether the camera calls the old one stale or not: ${tellsStale}`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* guarded({ qop: "auth" }, { freshNonces: true, tellsStale })
+          const events = yield* server.events
+          const { watched } = yield* play({ url: camera(server, right) })
+          yield* watched.first(0)
+          assert.strictEqual(yield* server.authenticationFailures, 0)
+          // every request is refused first, and let in with the new nonce
+          for (const method of ["DESCRIBE", "SETUP", "PLAY"]) {
+            assert.strictEqual((yield* nextRequest(events, method)).status, 401)
+            assert.strictEqual((yield* nextRequest(events, method)).status, 200)
+          }
+        })
+    )
+  }
+
+  const challenged = (...challenges: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      let requests = 0
+      const { port } = yield* scripted((_, socket, exchange) => {
+        requests++
+        const headers = challenges.map((challenge) => `WWW-Authenticate: ${challenge}\r\n`).join("")
+        socket.write(`RTSP/1.0 401 Unauthorized\r\nCSeq: ${exchange}\r\n${headers}\r\n`)
+      })
+      const connection = yield* connect(port, { credentials: user("a", "b") })
+      const { reason } = yield* Effect.flip(connection.request(options))
+      return { reason, requests }
+    })
+
+  it.live("does not try a password where it does not understand the challenge", () =>
+    Effect.gen(function* () {
+      const { reason, requests } = yield* challenged(
+        "Negotiate",
+        'Digest realm="r", nonce="n", algorithm=SHA3'
+      )
+      assert.strictEqual(reason._tag, "Unsupported")
+      assert.strictEqual(requests, 1)
+    })
+  )
+
+  it.live("does not go on for ever with a server that calls every nonce stale", () =>
+    Effect.gen(function* () {
+      let nonce = 0
+      let requests = 0
+      const { port } = yield* scripted((_, socket, exchange) => {
+        requests++
+        socket.write(
+          `RTSP/1.0 401 Unauthorized\r\nCSeq: ${exchange}\r\nWWW-Authenticate: Digest realm="r", nonce="${++nonce}", stale=true\r\n\r\n`
+        )
+      })
+      const connection = yield* connect(port, { credentials: user("a", "b") })
+      yield* Effect.flip(connection.request(options))
+      assert.strictEqual(requests, 3)
+    })
+  )
+})
+
+describe("Connection, redirected", () => {
+  it.live("follows a camera to another place, and takes the password along", () =>
+    Effect.gen(function* () {
+      const target = yield* RtspServer.make({
+        authentication: { username: "a", password: Redacted.make("b%c") }
+      })
+      yield* TestPattern.publish(target, "there", { frameRate: 25, keyframeEvery: 1 })
+      const first = yield* cameraWith({ redirect: target.url("there?x=1") })
+      const { session, watched } = yield* play({
+        url: url(first.url("cam").replace("rtsp://", "rtsp://a:b%25c@"))
+      })
+      yield* watched.first(0)
+      assert.strictEqual(session.url.effectivePort, target.port)
+      assert.strictEqual(yield* first.connections, 0)
+    })
+  )
+
+  it.live("gives up after three redirects", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ redirect: "/cam" })
+      const events = yield* server.events
+      const { reason } = yield* Effect.flip(play({ url: url(server.url("cam")) }))
+      assert.strictEqual(reason._tag, "TooManyRedirects")
+      for (let i = 0; i < 4; i++) yield* nextRequest(events, "DESCRIBE")
+      yield* server.awaitConnections(0)
+    })
+  )
+
+  const follow = (from: string, location: string | undefined) =>
+    Redirect.follow(url(from), location).pipe(
+      Result.match({
+        onSuccess: (to) =>
+          `${to.credentials?.username ?? ""} ${Redacted.value(to.withoutUserInfo)}`,
+        onFailure: ({ reason }) => reason._tag
+      })
+    )
+
+  it("keeps the credentials, unless it is given others", () => {
+    assert.strictEqual(follow("rtsp://u:p@h/a", "rtsp://i:554/b?c"), "u rtsp://i:554/b?c")
+    assert.strictEqual(follow("rtsp://u:p@h/a", "rtsp://v:q@i/b"), "v rtsp://i/b")
+    assert.strictEqual(follow("rtsp://u:p@h:1/a", "/b"), "u rtsp://h:1/b")
+    assert.strictEqual(follow("rtsp://h/a", "rtsps://i/b"), " rtsps://i/b")
+  })
+
+  it("never leads from rtsps to rtsp, nor to another protocol, nor nowhere", () => {
+    assert.strictEqual(follow("rtsps://u:p@h/a", "rtsp://h/a"), "Unsupported")
+    assert.strictEqual(follow("rtsp://h/a", "http://h/a"), "Unsupported")
+    assert.strictEqual(follow("rtsp://h/a", undefined), "Garbled")
+    assert.strictEqual(follow("rtsp://h/a", "rtsp://"), "Garbled")
+  })
+})
+
+describe("Connection, with TLS", () => {
+  const secured = Effect.gen(function* () {
+    const server = yield* RtspServer.make({ tls: { certificate, key } })
+    yield* TestPattern.publish(server, "cam", { frameRate: 25, keyframeEvery: 1 })
+    return server
+  })
+  const fingerprint = new X509Certificate(certificate).fingerprint256
+
+  it.live("plays a camera whose certificate an authority vouches for", () =>
+    Effect.gen(function* () {
+      const server = yield* secured
+      const { watched } = yield* play({
+        url: url(server.url("cam")),
+        trust: { _tag: "Verify", ca: certificate },
+        sharedBuffer: true
+      })
+      yield* watched.first(0)
+    })
+  )
+
+  it.live("plays a camera whose certificate has the known fingerprint, however it is written", () =>
+    Effect.gen(function* () {
+      const server = yield* secured
+      for (const sha256 of [fingerprint, fingerprint.replaceAll(":", "").toLowerCase()]) {
+        const { watched } = yield* play({
+          url: url(server.url("cam")),
+          trust: { _tag: "Fingerprint", sha256 }
+        })
+        yield* watched.first(0)
+      }
+    })
+  )
+
+  it.live("plays any camera where it is told to", () =>
+    Effect.gen(function* () {
+      const server = yield* secured
+      const { watched } = yield* play({ url: url(server.url("cam")), trust: { _tag: "Insecure" } })
+      yield* watched.first(0)
+    })
+  )
+
+  it.live("trusts neither an unknown authority, nor another name, nor another fingerprint", () =>
+    Effect.gen(function* () {
+      const server = yield* secured
+      const reasonFor = (
+        trust: import("@restream/core/rtsp").Dialer.Trust | undefined,
+        address: string
+      ) =>
+        Effect.map(
+          Effect.flip(
+            play({ url: url(address), trust, resolve: () => Effect.succeed(["127.0.0.1"]) })
+          ),
+          ({ reason }) => reason
+        )
+      assert.strictEqual((yield* reasonFor(undefined, server.url("cam")))._tag, "Untrusted")
+      assert.deepInclude(
+        yield* reasonFor(
+          { _tag: "Verify", ca: certificate },
+          server.url("cam").replace("127.0.0.1", "camera.example")
+        ),
+        { _tag: "Untrusted", detail: "ERR_TLS_CERT_ALTNAME_INVALID" }
+      )
+      assert.strictEqual(
+        (yield* reasonFor(
+          { _tag: "Fingerprint", sha256: createHash("sha256").update("other").digest("hex") },
+          server.url("cam")
+        ))._tag,
+        "Untrusted"
+      )
+      yield* server.awaitConnections(0)
+    })
+  )
+
+  it.live("tells that what answers speaks no TLS", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({})
+      const { reason } = yield* Effect.flip(
+        play({
+          url: url(server.url("cam").replace("rtsp:", "rtsps:")),
+          trust: { _tag: "Insecure" }
+        })
+      )
+      assert.strictEqual(reason._tag, "Garbled")
+    })
+  )
+})

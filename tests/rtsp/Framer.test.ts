@@ -1,0 +1,336 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { Frame, Framer, Message } from "@restream/core/rtsp"
+import { cutAt, holds } from "./Fuzz.ts"
+
+interface Seen {
+  readonly frames: Array<readonly [channel: number, packet: string]>
+  readonly messages: Array<Message.Message>
+  readonly faults: Array<string>
+  skipped: number
+  failed: number
+  runs: number
+}
+
+const observe = (): { readonly framer: Framer.Framer; readonly seen: Seen } => {
+  const seen: Seen = { frames: [], messages: [], faults: [], skipped: 0, failed: 0, runs: 0 }
+  const framer = new Framer.Framer({
+    frames: (bytes, start, end) => {
+      seen.runs++
+      for (let at = start; at < end; at = Frame.end(bytes, at)) {
+        assert.strictEqual(bytes[at], Frame.dollar)
+        seen.frames.push([
+          Frame.channel(bytes, at),
+          bytes.toString("hex", Frame.packetStart(at), Frame.end(bytes, at))
+        ])
+      }
+    },
+    message: (message) => {
+      seen.messages.push({ ...message, body: Buffer.from(message.body) })
+    },
+    skipped: (bytes, fault) => {
+      seen.skipped += bytes
+      if (fault !== undefined) seen.faults.push(fault.detail)
+    },
+    failed: () => {
+      seen.failed++
+    }
+  })
+  return { framer, seen }
+}
+
+/** Pushes chunks through memory that is overwritten after each call, as `onread` does. */
+const pushReused = (framer: Framer.Framer, chunks: ReadonlyArray<Buffer>): void => {
+  const shared = Buffer.alloc(Math.max(1, ...chunks.map((chunk) => chunk.length)))
+  for (const chunk of chunks) {
+    chunk.copy(shared)
+    framer.push(shared.subarray(0, chunk.length), true)
+    shared.fill(0x24)
+  }
+}
+
+const rtp = (fill: number, length: number): Buffer => {
+  const packet = Buffer.alloc(12 + length, fill)
+  packet[0] = 0x80
+  return packet
+}
+
+const response = (body = ""): Message.Response => ({
+  _tag: "Response",
+  status: 200,
+  reason: "OK",
+  headers: [
+    ["CSeq", "3"],
+    ...(body === "" ? [] : [["Content-Length", String(body.length)] as const])
+  ],
+  body: Buffer.from(body)
+})
+
+const options: Message.Request = {
+  _tag: "Request",
+  method: "OPTIONS",
+  uri: "rtsp://h/",
+  headers: [["CSeq", "9"]],
+  body: Buffer.alloc(0)
+}
+
+describe("Framer", () => {
+  it("hands out the whole frames of a chunk as one run, where they lie", () => {
+    const chunk = Buffer.concat([1, 2, 3].map((n) => Frame.make(n, rtp(n, 100))))
+    const runs: Array<readonly [Buffer, number, number, boolean]> = []
+    const framer = new Framer.Framer({
+      frames: (...run) => runs.push(run),
+      message: () => assert.fail("no message"),
+      skipped: () => assert.fail("no garbage"),
+      failed: () => assert.fail("no fault")
+    })
+    framer.push(chunk, true)
+    assert.strictEqual(runs.length, 1)
+    assert.strictEqual(runs[0]?.[0], chunk)
+    assert.deepStrictEqual(runs[0]?.slice(1), [0, chunk.length, true])
+  })
+
+  it("copies a frame that a chunk cuts, and gives it out as its own", () => {
+    const whole = Buffer.concat([Frame.make(0, rtp(1, 50)), Frame.make(0, rtp(2, 50))])
+    const reuse: Array<boolean> = []
+    const framer = new Framer.Framer({
+      frames: (bytes, start, end, reused) => {
+        reuse.push(reused)
+        if (!reused) assert.deepStrictEqual([start, end], [0, bytes.length])
+      },
+      message: () => assert.fail("no message"),
+      skipped: () => assert.fail("no garbage"),
+      failed: () => assert.fail("no fault")
+    })
+    framer.push(whole.subarray(0, 80), true)
+    framer.push(whole.subarray(80), true)
+    assert.deepStrictEqual(reuse, [true, false])
+  })
+
+  it("lets the caller change channels in place", () => {
+    const chunk = Frame.make(4, rtp(1, 10))
+    const framer = new Framer.Framer({
+      frames: (bytes, start) => Frame.setChannel(bytes, start, 2),
+      message: () => assert.fail("no message"),
+      skipped: () => assert.fail("no garbage"),
+      failed: () => assert.fail("no fault")
+    })
+    framer.push(chunk)
+    assert.deepStrictEqual(chunk, Frame.make(2, rtp(1, 10)))
+  })
+
+  it("passes on empty frames and the longest", () => {
+    const { framer, seen } = observe()
+    framer.push(Buffer.concat([Frame.make(0, Buffer.alloc(0)), Frame.make(1, rtp(5, 65_523))]))
+    assert.deepStrictEqual(
+      seen.frames.map(([channel, packet]) => [channel, packet.length / 2]),
+      [
+        [0, 0],
+        [1, 65_535]
+      ]
+    )
+  })
+
+  it("finds a message between frames, and goes on behind its body", () => {
+    const { framer, seen } = observe()
+    framer.push(
+      Buffer.concat([
+        Frame.make(0, rtp(1, 20)),
+        Message.render(response("v=0\r\n$\0\0\0")),
+        Buffer.from("\r\n"),
+        Frame.make(0, rtp(2, 20)),
+        Message.render(options)
+      ])
+    )
+    assert.strictEqual(seen.frames.length, 2)
+    assert.deepStrictEqual(seen.messages, [response("v=0\r\n$\0\0\0"), options])
+    assert.strictEqual(seen.skipped, 0)
+  })
+
+  it("finds the next frame behind garbage", () => {
+    const { framer, seen } = observe()
+    const garbage = Buffer.from([0, 1, 0xff, 0x24, 0x99, 0, 4, 0x24, 0x24])
+    framer.push(
+      Buffer.concat([
+        Frame.make(0, rtp(1, 20)),
+        garbage,
+        Frame.make(2, rtp(2, 20)),
+        Frame.make(2, rtp(3, 20))
+      ])
+    )
+    assert.deepStrictEqual(
+      seen.frames.map(([channel]) => channel),
+      [0, 2, 2]
+    )
+    assert.strictEqual(seen.skipped, garbage.length)
+  })
+
+  it("takes nothing in garbage for a frame that does not look like one", () => {
+    const lookalikes: ReadonlyArray<readonly [what: string, frame: Buffer]> = [
+      ["a channel that nobody has", Frame.make(77, rtp(1, 20))],
+      ["too short", Frame.make(0, Buffer.from([0x80, 0, 0]))],
+      ["another version", Frame.make(0, Buffer.alloc(20))],
+      ["followed by nothing sensible", Buffer.concat([Frame.make(0, rtp(1, 20)), Buffer.from([0])])]
+    ]
+    for (const [what, frame] of lookalikes) {
+      const { framer, seen } = observe()
+      framer.push(Buffer.concat([Buffer.from([0xff]), frame, Frame.make(4, rtp(2, 20))]))
+      assert.deepStrictEqual(
+        seen.frames.map(([channel]) => channel),
+        [4],
+        what
+      )
+    }
+  })
+
+  it("finds the next frame behind garbage that begins like a message", () => {
+    const { framer, seen } = observe()
+    framer.push(Buffer.concat([Buffer.from("PLAY rtsp://h/ RT"), Frame.make(0, rtp(1, 20))]))
+    assert.strictEqual(seen.frames.length, 1)
+    assert.deepStrictEqual(seen.faults, ["a message's head holds binary data"])
+  })
+
+  it("finds the next message behind one that can't be read", () => {
+    const { framer, seen } = observe()
+    framer.push(
+      Buffer.concat([
+        Buffer.from("RTSP/1.0 abc OK\r\nCSeq: 1\r\n\r\n"),
+        Message.render(response()),
+        Buffer.from("HTTP/1.1 400 Bad Request\r\n\r\n"),
+        Message.render(options)
+      ])
+    )
+    assert.deepStrictEqual(seen.messages, [response(), options])
+    assert.strictEqual(seen.faults.length, 2)
+    assert.include(seen.faults[1], "HTTP")
+  })
+
+  it("never holds more than a head, however slowly one comes", () => {
+    const { framer, seen } = observe()
+    framer.push(Buffer.from("RTSP/1.0 200 OK\r\n"))
+    const drop = Buffer.from("X")
+    for (let i = 0; i < 2 * Message.maxHeadBytes; i++) {
+      framer.push(drop)
+      assert.isAtMost(framer.held, Message.maxHeadBytes)
+    }
+    assert.include(seen.faults[0], "longer than")
+  })
+
+  it("refuses a body above the limit without waiting for it", () => {
+    const { framer, seen } = observe()
+    framer.push(
+      Buffer.from(`RTSP/1.0 200 OK\r\nContent-Length: ${Message.maxBodyBytes + 1}\r\n\r\n`)
+    )
+    assert.strictEqual(framer.held, 0)
+    assert.include(seen.faults[0], "body is longer")
+  })
+
+  it("gives up after too much garbage, once, and ignores what follows", () => {
+    const { framer, seen } = observe()
+    const garbage = Buffer.alloc(10_000, 0xab)
+    for (let i = 0; i < 60; i++) framer.push(garbage)
+    framer.push(Frame.make(0, rtp(1, 10)))
+    assert.strictEqual(seen.failed, 1)
+    assert.strictEqual(seen.frames.length, 0)
+    assert.isAtMost(seen.skipped, Framer.maxGarbageBytes + garbage.length)
+  })
+
+  it("counts garbage anew after each frame", () => {
+    const { framer, seen } = observe()
+    const garbage = Buffer.alloc(Framer.maxGarbageBytes - 10, 0xab)
+    for (let i = 0; i < 3; i++) {
+      framer.push(garbage)
+      framer.push(Frame.make(0, rtp(1, 10)))
+    }
+    assert.strictEqual(seen.failed, 0)
+    assert.strictEqual(seen.frames.length, 3)
+  })
+
+  it("stops in the middle of a chunk when it is told to", () => {
+    let messages = 0
+    const framer: Framer.Framer = new Framer.Framer({
+      frames: () => assert.fail("no frame"),
+      message: () => {
+        messages++
+        framer.stop()
+      },
+      skipped: () => assert.fail("no garbage"),
+      failed: () => assert.fail("no fault")
+    })
+    framer.push(
+      Buffer.concat([Message.render(options), Message.render(options), Frame.make(0, rtp(1, 1))])
+    )
+    framer.push(Message.render(options))
+    assert.strictEqual(messages, 1)
+  })
+
+  const frame = fc
+    .tuple(fc.integer({ min: 0, max: 255 }), fc.uint8Array({ maxLength: 60 }))
+    .map(([channel, packet]) => Frame.make(channel, packet))
+  const message = fc.oneof(
+    fc.string({ maxLength: 40 }).map((body) => {
+      const bytes = Buffer.from(body)
+      return Message.render({ ...options, headers: [["CSeq", "1"]], body: bytes })
+    }),
+    fc.constant(Message.render(response())),
+    fc.constant(Buffer.from("RTSP/1.0 200\nCSeq:1\n\n"))
+  )
+  const cuts = fc.array(fc.nat(), { maxLength: 30 })
+
+  it("finds the same frames and messages wherever the chunks are cut", () => {
+    holds(
+      fc.property(fc.array(fc.oneof(frame, message), { maxLength: 12 }), cuts, (parts, cuts) => {
+        const bytes = Buffer.concat(parts)
+        const whole = observe()
+        whole.framer.push(Buffer.from(bytes))
+        const cut = observe()
+        pushReused(cut.framer, cutAt(bytes, cuts))
+        assert.deepStrictEqual({ ...cut.seen, runs: 0 }, { ...whole.seen, runs: 0 })
+        assert.strictEqual(whole.seen.frames.length + whole.seen.messages.length, parts.length)
+        assert.strictEqual(whole.seen.skipped, 0)
+        assert.strictEqual(cut.framer.held, 0)
+      })
+    )
+  })
+
+  it("takes any bytes in any chunks without a throw, a hang, or a growing store", () => {
+    const spice = fc.constantFrom(
+      "$",
+      "RTSP/1.0 ",
+      "PLAY rtsp://",
+      "\r\n\r\n",
+      "Content-Length: 5\r\n"
+    )
+    const piece = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+      spice.map((text) => Buffer.from(text)),
+      frame
+    )
+    holds(
+      fc.property(fc.array(piece, { maxLength: 20 }), cuts, (pieces, cuts) => {
+        const { framer, seen } = observe()
+        const bytes = Buffer.concat(pieces)
+        pushReused(framer, cutAt(bytes, cuts))
+        const framed = seen.frames.reduce((sum, [, packet]) => sum + 4 + packet.length / 2, 0)
+        assert.isAtMost(framed + seen.skipped + framer.held, bytes.length)
+        assert.isAtMost(framer.held, Frame.maxFrameBytes)
+      })
+    )
+  })
+
+  it("comes back to the frames behind garbage, wherever the chunks are cut", () => {
+    // garbage that holds no `$` and no capital letter can't be taken for anything
+    const garbage = fc
+      .uint8Array({ minLength: 1, maxLength: 100 })
+      .map((bytes) => Buffer.from(bytes.map((byte) => byte | 0x80)))
+    holds(
+      fc.property(garbage, cuts, fc.integer({ min: 1, max: 31 }), (garbage, cuts, channel) => {
+        const frames = [1, 2, 3].map((n) => Frame.make(channel, rtp(n, 30)))
+        const { framer, seen } = observe()
+        pushReused(framer, cutAt(Buffer.concat([garbage, ...frames]), cuts))
+        assert.strictEqual(seen.frames.length, 3)
+        assert.strictEqual(seen.skipped, garbage.length)
+      })
+    )
+  })
+})

@@ -1,0 +1,89 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { CameraSession, PublisherSession, RtspServer, TestPattern } from "@restream/core/rtsp"
+import { play, url, watch } from "./LiveCamera.ts"
+import { gstreamerPython, skipped, start } from "./Peers.ts"
+
+const script = new URL("gstreamer.py", import.meta.url).pathname
+
+const gstreamer = (...args: ReadonlyArray<string>) =>
+  start(gstreamerPython ?? "python3", [script, ...args])
+
+/** A program of GStreamer that serves, and its port. */
+const serving = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+  const running = yield* gstreamer(...args)
+  const said = yield* running.awaitSaid(/port \d+/)
+  return { running, port: said.slice("port ".length) }
+})
+
+if (gstreamerPython === undefined) {
+  skipped("GStreamer as a peer", "no Python with gir1.2-gst-rtsp-server-1.0 and python3-gi")
+}
+
+describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
+  it.live("is a camera that we play", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving("camera")
+      const { session, watched } = yield* play({ url: url(`rtsp://127.0.0.1:${port}/cam`) })
+      assert.deepStrictEqual(
+        session.offer.tracks.map(({ codec }) => codec),
+        ["h264", "pcm_mulaw"]
+      )
+      assert.deepInclude(session.offer.tracks[0], { width: 320, height: 240 })
+      yield* watched.first(0)
+      yield* watched.first(2)
+      yield* session.keepAlive
+      assert.isUndefined(session.connection.endedBy)
+    })
+  )
+
+  for (const method of ["digest", "basic"]) {
+    it.live(`is a camera that asks for a password by ${method}`, () =>
+      Effect.gen(function* () {
+        const { port } = yield* serving("camera", method)
+        const { reason } = yield* Effect.flip(
+          CameraSession.open({ url: url(`rtsp://admin:wrong@127.0.0.1:${port}/cam`) })
+        )
+        assert.deepInclude(reason, { _tag: "Unauthorized", credentials: "wrong" })
+        const missing = yield* Effect.flip(
+          CameraSession.open({ url: url(`rtsp://127.0.0.1:${port}/cam`) })
+        )
+        assert.deepInclude(missing.reason, { _tag: "Unauthorized", credentials: "missing" })
+        const { watched } = yield* play({ url: url(`rtsp://admin:secret@127.0.0.1:${port}/cam`) })
+        yield* watched.first(0)
+      })
+    )
+  }
+
+  it.live("takes what we publish, and decodes it", () =>
+    Effect.gen(function* () {
+      const { port, running } = yield* serving("sink")
+      const source = yield* RtspServer.make()
+      yield* TestPattern.publish(source, "cam", { frameRate: 25, keyframeEvery: 1 })
+      const camera = yield* CameraSession.open({ url: url(source.url("cam")) })
+      yield* camera.setup(camera.offer.tracks)
+      const publisher = yield* PublisherSession.open({
+        url: url(`rtsp://127.0.0.1:${port}/out`),
+        sdp: camera.offer.sdp,
+        controls: camera.offer.tracks.map(({ announcedControl }) => announcedControl)
+      })
+      const watched = watch(camera.slots)
+      yield* camera.play({
+        frames: (bytes, from, to, reused) => {
+          watched.handler.frames(bytes, from, to, reused)
+          publisher.connection.write(bytes.subarray(from, to))
+        }
+      })
+      yield* running.awaitSaid(/pictures \d+/)
+    })
+  )
+
+  it.live("reads from our server, and decodes what it reads", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      yield* TestPattern.publish(server, "cam", { frameRate: 25, keyframeEvery: 1 })
+      const running = yield* gstreamer("read", server.url("cam"))
+      yield* running.awaitSaid(/pictures \d+/)
+    })
+  )
+})

@@ -1,0 +1,280 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Redacted, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  CameraSession,
+  ChannelMap,
+  Frame,
+  PublisherSession,
+  type Quirks,
+  RtspServer,
+  StreamUrl,
+  TestPattern
+} from "@restream/core/rtsp"
+import { next, nextRequest } from "./Events.ts"
+import { cameraWith, url, watch } from "./LiveCamera.ts"
+
+const pattern = TestPattern.description({ audio: true })
+
+const publish = (
+  address: string,
+  options: Partial<PublisherSession.PublisherSessionOptions> = {}
+) =>
+  PublisherSession.open({
+    url: url(address),
+    sdp: pattern,
+    controls: ["trackID=0", "trackID=1"],
+    ...options
+  })
+
+const failsWith = (quirks: Quirks) =>
+  Effect.gen(function* () {
+    const server = yield* RtspServer.make({ settings: () => ({ quirks }) })
+    const error = yield* Effect.flip(Effect.scoped(publish(server.url("a"))))
+    yield* server.awaitConnections(0)
+    return error.reason
+  })
+
+/** The simplest relay: a camera's frames, under the server's channels. */
+const relay = (
+  from: StreamUrl,
+  to: StreamUrl
+): Effect.Effect<
+  CameraSession.CameraSession,
+  import("@restream/core/rtsp").RtspError.RtspError,
+  Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const camera = yield* CameraSession.open({ url: from, sharedBuffer: true })
+    yield* camera.setup(camera.offer.tracks)
+    const publisher = yield* PublisherSession.open({
+      url: to,
+      sdp: camera.offer.sdp,
+      controls: camera.offer.tracks.map(({ announcedControl }) => announcedControl)
+    })
+    const channels = publisher.channels.flat()
+    const { slots } = camera
+    yield* camera.play({
+      frames: (bytes, start, end, reused) => {
+        let from = start
+        const pass = (to: number) => {
+          if (from >= to) return
+          const run = bytes.subarray(from, to)
+          publisher.connection.write(reused ? Buffer.from(run) : run)
+        }
+        for (let at = start; at < end;) {
+          const following = Frame.end(bytes, at)
+          const slot = slots[Frame.channel(bytes, at)] ?? ChannelMap.unassigned
+          if (slot === ChannelMap.unassigned) {
+            pass(at)
+            from = following
+          } else Frame.setChannel(bytes, at, channels[slot] ?? ChannelMap.unassigned)
+          at = following
+        }
+        pass(end)
+      }
+    })
+    return camera
+  })
+
+describe("PublisherSession", () => {
+  it.live("announces, sets up and records in order, and tears down at the end", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      const events = yield* server.events
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const session = yield* publish(server.url("a"))
+          assert.deepStrictEqual(session.channels, [
+            [0, 1],
+            [2, 3]
+          ])
+          assert.deepStrictEqual(
+            (yield* server.path("a"))?.publisher?.tracks.map(({ codec }) => codec),
+            ["h264", "pcm_mulaw"]
+          )
+        })
+      )
+      for (const method of ["ANNOUNCE", "SETUP", "SETUP", "RECORD", "TEARDOWN"]) {
+        const request = yield* next(events, "Request")
+        assert.strictEqual(request.method, method)
+        assert.strictEqual(request.status, 200)
+      }
+      assert.deepInclude(yield* server.path("a"), { publisher: undefined, publishers: 1 })
+    })
+  )
+
+  it.live("names the type, the mode and the channels as a media server demands", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      const events = yield* server.events
+      yield* publish(`${server.url("a")}/`)
+      const headers = (request: { readonly headers: ReadonlyArray<readonly [string, string]> }) =>
+        Object.fromEntries(request.headers)
+      assert.deepInclude(headers(yield* nextRequest(events, "ANNOUNCE")), {
+        "Content-Type": "application/sdp"
+      })
+      assert.deepInclude(headers(yield* nextRequest(events, "SETUP")), {
+        Transport: "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"
+      })
+      const second = headers(yield* nextRequest(events, "SETUP"))
+      assert.strictEqual(second["Transport"], "RTP/AVP/TCP;unicast;interleaved=2-3;mode=record")
+      assert.isString(second["Session"])
+      assert.isString(headers(yield* nextRequest(events, "RECORD"))["Session"])
+    })
+  )
+
+  it.live("publishes under a path with a query", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      yield* publish(server.url("a?user=x"))
+      yield* server.awaitPublisher("a")
+    })
+  )
+
+  it.live("gets in with a password, and tries a wrong one once", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({
+        authentication: { username: "u", password: Redacted.make("p"), schemes: ["sha256", "md5"] }
+      })
+      yield* publish(server.url("a").replace("rtsp://", "rtsp://u:p@"))
+      assert.strictEqual(yield* server.authenticationFailures, 0)
+      const { reason } = yield* Effect.flip(
+        publish(server.url("b").replace("rtsp://", "rtsp://u:x@"))
+      )
+      assert.deepInclude(reason, { _tag: "Unauthorized", credentials: "wrong" })
+      assert.strictEqual(yield* server.authenticationFailures, 1)
+    })
+  )
+
+  it.live("tells that the server does not take the description", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      const { reason } = yield* Effect.flip(
+        publish(server.url("a"), { sdp: pattern.replace("packetization-mode=1", "") })
+      )
+      assert.deepInclude(reason, { _tag: "Status", status: 400, phase: "ANNOUNCE" })
+    })
+  )
+
+  it.live("tells that somebody else keeps the path", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({ overridePublisher: "reject" })
+      yield* publish(server.url("a"))
+      const { reason } = yield* Effect.flip(publish(server.url("a")))
+      assert.deepInclude(reason, { _tag: "Status", status: 400, phase: "RECORD" })
+    })
+  )
+
+  it.live("learns that another publisher took the path by the end of its connection", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      const old = yield* publish(server.url("a"))
+      yield* publish(server.url("a"))
+      const { reason } = yield* Effect.flip(old.closed)
+      assert.deepInclude(reason, { _tag: "Closed", phase: "streaming" })
+    })
+  )
+
+  for (const method of ["ANNOUNCE", "SETUP", "RECORD"] as const) {
+    it.live(`tells that the server refuses ${method}, or closes the connection at it`, () =>
+      Effect.gen(function* () {
+        assert.deepInclude(yield* failsWith({ refuse: { [method]: 503 } }), {
+          _tag: "Status",
+          status: 503,
+          phase: method
+        })
+        assert.deepInclude(yield* failsWith({ closeAt: method }), { _tag: "Closed", phase: method })
+      })
+    )
+
+    it.effect(`gives up on a server that never answers ${method}`, () =>
+      Effect.gen(function* () {
+        const server = yield* RtspServer.make({
+          settings: () => ({ quirks: { silentAt: method } })
+        })
+        const events = yield* server.events
+        const fiber = yield* Effect.forkChild(Effect.flip(Effect.scoped(publish(server.url("a")))))
+        yield* nextRequest(events, method)
+        yield* TestClock.adjust("5 seconds")
+        assert.deepInclude((yield* Fiber.join(fiber)).reason, { _tag: "TimedOut", phase: method })
+        yield* server.awaitConnections(0)
+      })
+    )
+  }
+
+  it.effect("ends a whole opening in time", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({
+        settings: () => ({ quirks: { silentAt: "RECORD" } })
+      })
+      const events = yield* server.events
+      const fiber = yield* Effect.forkChild(
+        Effect.flip(Effect.scoped(publish(server.url("a"), { openTimeout: "2 seconds" })))
+      )
+      yield* nextRequest(events, "RECORD")
+      yield* TestClock.adjust("2 seconds")
+      assert.deepInclude((yield* Fiber.join(fiber)).reason, { _tag: "TimedOut", afterMs: 2000 })
+    })
+  )
+
+  it.live("carries a camera's frames to the server, and drains the server's reports", () =>
+    Effect.gen(function* () {
+      const source = yield* cameraWith({ channelOffset: 6, strayFrames: true })
+      const sink = yield* RtspServer.make()
+      const events = yield* sink.events
+      const camera = yield* relay(url(source.url("cam")), url(sink.url("out")))
+      const reader = yield* CameraSession.open({ url: url(sink.url("out")) })
+      yield* reader.setup(reader.offer.tracks)
+      const watched = watch(reader.slots)
+      yield* reader.play(watched.handler)
+      yield* watched.first(0)
+      yield* watched.first(2)
+      assert.isUndefined(camera.connection.endedBy)
+      // nothing that the relay sent was taken for an answer, which would have ended it
+      assert.strictEqual((yield* sink.path("out"))?.publishers, 1)
+      assert.deepInclude(yield* next(events, "Publishing"), { path: "out" })
+    })
+  )
+
+  it.live("answers no request of the server, which would end the connection", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({ settings: () => ({ quirks: { asksOptions: true } }) })
+      const events = yield* server.events
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const session = yield* publish(server.url("a"))
+          // the answer to this comes behind the server's request
+          yield* session.connection.exchange({ method: "OPTIONS", uri: server.url("a") })
+        })
+      )
+      const ended = yield* next(events, "Ended")
+      assert.deepInclude(ended, { was: "publisher", why: "torn down" })
+    })
+  )
+
+  it.live("tears down what it set up when the server refuses RECORD", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({
+        settings: () => ({ quirks: { refuse: { RECORD: 503 } } })
+      })
+      const events = yield* server.events
+      yield* Effect.flip(Effect.scoped(publish(server.url("a"))))
+      assert.deepInclude(yield* nextRequest(events, "TEARDOWN"), { status: 200 })
+    })
+  )
+
+  it.live("tears down when it is interrupted", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      const events = yield* server.events
+      const fiber = yield* Effect.forkChild(
+        Effect.scoped(Effect.andThen(publish(server.url("a")), Effect.never))
+      )
+      yield* nextRequest(events, "RECORD")
+      yield* Fiber.interrupt(fiber)
+      assert.deepInclude(yield* nextRequest(events, "TEARDOWN"), { status: 200 })
+      yield* server.awaitConnections(0)
+    })
+  )
+})
