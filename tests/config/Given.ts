@@ -20,13 +20,13 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
   "mediaServer.pathTemplate": ["a{id}", "{name}/{id}", "site-4/{id}"],
   "mediaServer.fingerprint": ["a1".repeat(32), "b2".repeat(32), Array(32).fill("C3").join(":")],
+  "relay.coalescing": ["0 ms", "5ms", "0.02 s"],
   cameraTypes: [{ a: "rtsp://{host}" }, { b: "rtsp://{host}/1", c: "http://{host}" }],
   "log.modules": [{ camera: "debug" }, { source: "warn", engine: "error" }]
 }
 
 const forms: ReadonlyArray<readonly [RegExp, (match: RegExpExecArray) => ReadonlyArray<unknown>]> =
   [
-    [/^auto \| (\d+) to (\d+)$/, ([, least, most]) => [least, most, "auto"]],
     [/^(\d+) to 1$/, () => ["0", "0.25", "1"]],
     [/^(\d+) to (\d+)$/, ([, least, most]) => [least, most]],
     [/^duration$/, () => ["1 min", "90s", "1.5 h"]],

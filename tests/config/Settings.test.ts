@@ -61,7 +61,10 @@ describe("Settings", () => {
     )
     assert.deepStrictEqual(probe.retryDelays.map(Duration.toSeconds), [1, 2, 4, 8, 16, 30])
     assert.strictEqual(Duration.toMinutes(probe.lockoutDelay), 5)
-    assert.deepStrictEqual([Duration.toSeconds(relay.restartDelay), relay.workers], [5, "auto"])
+    assert.deepStrictEqual(
+      [Duration.toSeconds(relay.restartDelay), relay.restartBackoff],
+      [5, true]
+    )
     assert.deepStrictEqual([log.fileMaxSize, Duration.toHours(log.fileMaxAge)], [10_000_000, 24])
   })
 
@@ -203,7 +206,7 @@ describe("numbers, words and lists", () => {
     ["probe-jitter", "1.1", "a number from 0 to 1"],
     ["probe-jitter", "-0", "a number from 0 to 1"],
     ["probe-jitter", "NaN", "a number from 0 to 1"],
-    ["relay-workers", "many", "auto or a whole number from 0 to 256"],
+    ["relay-coalescing", "1s", "a duration from 0 ms to 50 ms"],
     ["database-listen", "maybe", "true or false"],
     ["camera-engine", "nativ", "auto, native or ffmpeg"],
     ["log-file-max-size", "10", 'a size with its unit, such as "10 MB" or "16MiB"'],

@@ -38,7 +38,7 @@ const invalidCamera = (id: CameraId): fc.Arbitrary<InvalidCamera> =>
     .record({ ...shown, problem: fc.constantFrom("column host is missing", "no path") })
     .map((fields) => ({ _tag: "InvalidCamera", id, ...fields }))
 
-const ids = ["1", "2", "3", "4"] as ReadonlyArray<CameraId>
+const ids = ["1", "2", "3", "4"].map((id) => id as CameraId)
 
 /** Up to four cameras, some of them invalid, few enough values that two draws often agree. */
 const cameras: fc.Arbitrary<Diff.Cameras> = fc

@@ -86,7 +86,12 @@ export const make = (name: Engine["name"] = "native"): FakeEngine => {
           )
           fake.relays.push(relay)
           if (fake.flowsAtOnce) yield* relay.flow
-          const counters: RelayCounters = { bytes: 1, packets: 1, lost: 0 }
+          const counters: RelayCounters = {
+            bytes: 1,
+            packets: 1,
+            lost: 0,
+            lastVideoAt: now
+          }
           return {
             flowing: Deferred.await(flowing),
             ended: Deferred.await(ended),

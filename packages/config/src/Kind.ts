@@ -152,19 +152,6 @@ export const fraction: Kind<number> = make({
   print: (value) => value
 })
 
-/** A word, or a value of another kind. */
-export const orWord = <const W extends string, A>(word: W, kind: Kind<A>): Kind<W | A> => ({
-  type: Schema.Union([Schema.Literal(word), kind.type]),
-  values: `${word} | ${kind.values}`,
-  parse: (given) =>
-    typeof given === "string" && given.trim().toLowerCase() === word
-      ? Result.succeed(word)
-      : Result.mapError(kind.parse(given), (message) =>
-          message.replace("expected ", `expected ${word} or `)
-        ),
-  print: (value) => (value === word ? word : kind.print(value as A))
-})
-
 const hasNoUnit = (given: unknown): boolean =>
   typeof given === "number" || (typeof given === "string" && /^\s*[\d.]+\s*$/.test(given))
 

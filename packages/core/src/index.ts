@@ -1,3 +1,5 @@
+// the whole of it
+export * as Restream from "./Restream.ts"
 // the cameras
 export * from "./camera/Camera.ts"
 export * from "./camera/CameraOptions.ts"
@@ -21,18 +23,28 @@ export * as PgCameraSource from "./source/PgCameraSource.ts"
 export * as Polling from "./source/Polling.ts"
 // how they are probed and relayed
 export * from "./engine/Engine.ts"
+export * as EngineInUse from "./engine/EngineInUse.ts"
+export * as Ffmpeg from "./engine/ffmpeg/index.ts"
+export * as Coalescing from "./engine/native/Coalescing.ts"
+export * as NativeEngine from "./engine/native/NativeEngine.ts"
+export * as Pump from "./engine/native/Pump.ts"
 export * from "./probe/Prober.ts"
 export * as ProbeLimits from "./probe/ProbeLimits.ts"
 export * from "./relay/Relay.ts"
+export * as StallWatch from "./relay/StallWatch.ts"
 export * as StartPacing from "./relay/StartPacing.ts"
+export * as Process from "./process/index.ts"
 // where they go
 export * from "./media-server/MediaServer.ts"
+export { rtspCheck } from "./media-server/RtspCheck.ts"
 // who minds them
 export * as Diff from "./supervision/Diff.ts"
 export * as RestartSchedule from "./supervision/RestartSchedule.ts"
 export * as RetrySchedule from "./supervision/RetrySchedule.ts"
 export * from "./supervision/Supervisor.ts"
 // how they do
+export * as Check from "./check/Check.ts"
 export * as CameraState from "./status/CameraState.ts"
 export * as History from "./status/History.ts"
+export type { Health } from "./status/History.ts"
 export * from "./status/StatusBoard.ts"

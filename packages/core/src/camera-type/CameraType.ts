@@ -57,27 +57,45 @@ export const make = <
   const decode = Schema.decodeUnknownResult(
     Schema.Struct(type.columns) as unknown as Schema.Codec<any, any>
   )
-  return {
+  return of({
     name: type.name,
-    description: type.description ?? "",
+    description: type.description,
     toUrl: (columns) => {
       const decoded = decode(columns, { errors: "all" })
-      if (Result.isFailure(decoded)) {
-        const faults = schemaFaults(decoded.failure).map(
-          ({ message, path }) => `column ${path.join(".")} ${message}`
-        )
-        return Result.fail(new BadUrl({ detail: faults.join("; ") }))
-      }
-      try {
-        const url = type.toUrl(decoded.success)
-        if (typeof url === "string") return StreamUrl.parse(url)
-        return url instanceof StreamUrl ? Result.succeed(url) : url
-      } catch {
-        // the message of a thrown error may hold the row's secrets
-        return Result.fail(
-          new BadUrl({ detail: `toUrl of the camera type ${type.name} threw an error` })
-        )
-      }
+      if (Result.isSuccess(decoded)) return type.toUrl(decoded.success)
+      const faults = schemaFaults(decoded.failure).map(
+        ({ message, path }) => `column ${path.join(".")} ${message}`
+      )
+      return Result.fail(new BadUrl({ detail: faults.join("; ") }))
     }
-  }
+  })
 }
+
+/**
+ * Makes a camera type from a function of a row's columns as they are, without a schema: the least that a
+ * module named in the settings can export.
+ */
+export const of = (type: {
+  readonly name: string
+  readonly description?: string | undefined
+  readonly toUrl: (columns: Columns) => StreamUrl | string | Result.Result<StreamUrl, BadUrl>
+}): CameraType => ({
+  name: type.name,
+  description: type.description ?? "",
+  toUrl: (columns) => {
+    try {
+      const url = type.toUrl(columns)
+      if (typeof url === "string") return StreamUrl.parse(url)
+      if (url instanceof StreamUrl) return Result.succeed(url)
+      if (Result.isResult(url)) return url
+    } catch {
+      // the message of a thrown error may hold the row's secrets
+      return Result.fail(
+        new BadUrl({ detail: `toUrl of the camera type ${type.name} threw an error` })
+      )
+    }
+    return Result.fail(
+      new BadUrl({ detail: `toUrl of the camera type ${type.name} gave no address` })
+    )
+  }
+})

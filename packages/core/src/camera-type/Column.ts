@@ -51,11 +51,11 @@ export const host = read(Schema.String, "a host name or an IP address", (value) 
 })
 
 /** A port from 1 to 65535. */
-export const port = read(Schema.Number, "a whole number from 1 to 65535", wholeNumber(1, 65_535))
+export const port = read(Schema.Finite, "a whole number from 1 to 65535", wholeNumber(1, 65_535))
 
 /** A positive whole number, such as the number of a channel. */
 export const ordinal = read(
-  Schema.Number,
+  Schema.Finite,
   "a whole number from 1 on",
   wholeNumber(1, Number.MAX_SAFE_INTEGER)
 )

@@ -109,7 +109,7 @@ export class MediaServer extends Context.Service<
         }
       }),
       pause: (exit) => (Exit.isSuccess(exit) ? checkInterval : awayInterval)
-    })
+    }).pipe(Effect.annotateLogs("module", "media-server"))
 
     return MediaServer.of({
       destination: (path) => options.address.withTarget(`/${path}`),

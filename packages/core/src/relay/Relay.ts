@@ -19,16 +19,23 @@ export interface RelayJob {
   readonly offer: ProbeResult
   /** The camera's path on the media server, with the server's credentials. */
   readonly destination: StreamUrl
+  /**
+   * Whether another engine stands by. Then an engine that can't do all that the camera's options ask for
+   * fails with `Unsupported`; else it does what it can, and leaves out the sound before the camera.
+   */
+  readonly canHandOver: boolean
 }
 
 /** Counters of one relay since its start. They only grow. */
 export interface RelayCounters {
-  /** Media that went to the server, in bytes. */
+  /** Media that went to the server, in bytes; 0 where the engine can't tell. */
   readonly bytes: number
   /** RTP packets that went to the server, or frames where the engine counts no packets. */
   readonly packets: number
   /** RTP packets that never came, by their sequence numbers; 0 where the engine can't tell. */
   readonly lost: number
+  /** When the last of the video came, in milliseconds since 1970; `undefined` before the first. */
+  readonly lastVideoAt: number | undefined
 }
 
 /** The relay ended by itself; `reason` tells why. */

@@ -30,15 +30,20 @@ export interface PgCameraSourceOptions {
 /** A LISTEN that broke is tried again on this schedule: 0.5, 1, 2, 4, then every 5 s, for ever. */
 const listenAgain = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")])
 
+/** All rows, once. Unprepared: a prepared `select *` fails for ever after the table gained a column. */
+export const take = (
+  query: string
+): Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError, PgClient.PgClient> =>
+  Effect.flatMap(PgClient.PgClient, (sql) =>
+    Effect.mapError(sql.unsafe<CameraRow>(query).unprepared, toSourceError)
+  )
+
 /**
  * Takes snapshots with the `PgClient` in context, which must allow three connections at least: LISTEN
  * keeps one of them.
  */
 export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions) {
   const sql = yield* PgClient.PgClient
-
-  // Unprepared: a prepared `select *` fails for ever after the table gained a column.
-  const take = Effect.mapError(sql.unsafe<CameraRow>(options.query).unprepared, toSourceError)
 
   // What was sent while nobody listened is lost, so each LISTEN begins with a hint.
   const notifications = (channel: string) =>
@@ -56,7 +61,7 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
 
   return yield* Polling.make({
     label: "database",
-    take,
+    take: Effect.provideService(take(options.query), PgClient.PgClient, sql),
     hints: options.channel === undefined ? undefined : notifications(options.channel),
     pollInterval: options.pollInterval,
     takeTimeout: options.queryTimeout

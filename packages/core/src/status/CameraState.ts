@@ -6,7 +6,7 @@
 import * as Duration from "effect/Duration"
 import type { Engine } from "../engine/Engine.ts"
 import type { Reason } from "../camera/Reason.ts"
-import type { ProbeResult } from "../probe/Prober.ts"
+import type { ProbeResult, VideoTrack } from "../probe/Prober.ts"
 
 /** The row makes no camera. It stays so until the row changes. */
 export interface Invalid {
@@ -100,12 +100,13 @@ export const successors: Readonly<Record<Tag, ReadonlyArray<Tag>>> = {
 export const isLegal = (from: Tag | undefined, to: Tag): boolean =>
   (from === undefined ? initial : successors[from]).includes(to)
 
+/** What the video is: `h264 1920x1080`. */
+export const describeVideo = ({ codec, height, width }: VideoTrack): string =>
+  width === undefined || height === undefined ? codec : `${codec} ${width}x${height}`
+
 /** What the video and the sound are: `h264 1920x1080 + aac`. */
-export const describeOffer = ({ audio, video }: ProbeResult): string => {
-  const size =
-    video.width === undefined || video.height === undefined ? "" : ` ${video.width}x${video.height}`
-  return `${video.codec}${size}${audio === undefined ? ", no sound" : ` + ${audio.codec}`}`
-}
+export const describeOffer = ({ audio, video }: ProbeResult): string =>
+  `${describeVideo(video)}${audio === undefined ? ", no sound" : ` + ${audio.codec}`}`
 
 /** The state in words for an operator, in one line. @param now milliseconds since 1970. */
 export const describe = (state: CameraState, now: number): string => {

@@ -53,7 +53,7 @@ interface Entry {
   told: string | undefined
 }
 
-const noCounters: RelayCounters = { bytes: 0, packets: 0, lost: 0 }
+const noCounters: RelayCounters = { bytes: 0, packets: 0, lost: 0, lastVideoAt: undefined }
 
 export class StatusBoard extends Context.Service<
   StatusBoard,

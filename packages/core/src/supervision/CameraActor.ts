@@ -9,12 +9,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Camera } from "../camera/Camera.ts"
-import { Defect } from "../camera/Reason.ts"
-import { type Engine, Engines } from "../engine/Engine.ts"
+import { Defect, type ProbeReason, type Reason } from "../camera/Reason.ts"
+import { Engines } from "../engine/Engine.ts"
+import * as EngineInUse from "../engine/EngineInUse.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
 import type { ProbeLimits } from "../probe/ProbeLimits.ts"
-import type { ProbeError, ProbeResult } from "../probe/Prober.ts"
-import type { RelayError } from "../relay/Relay.ts"
+import type { ProbeResult } from "../probe/Prober.ts"
 import type { StartPacing } from "../relay/StartPacing.ts"
 import { CameraSource } from "../source/CameraSource.ts"
 import { StatusBoard } from "../status/StatusBoard.ts"
@@ -31,27 +31,23 @@ export interface CameraActorOptions {
 
 /** Runs a camera for ever. */
 export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraActorOptions) {
-  const engines = (yield* Engines).select(camera.options.engine)
   const mediaServer = yield* MediaServer
   const source = yield* CameraSource
   const board = yield* StatusBoard
   const destination = mediaServer.destination(camera.path)
-
   // What `auto` learns about a camera is remembered as long as this fiber runs: until its row changes.
-  let engine: Engine = engines[0]
-  let rank = 0
+  const inUse = EngineInUse.make((yield* Engines).select(camera.options.engine))
   let sawOutage = false
 
-  /** Whether another engine can take over where this one met something that it does not support. */
-  const takesOver = (error: ProbeError | RelayError): boolean =>
-    error.reason._tag === "Unsupported" && rank + 1 < engines.length
-
-  const nextEngine = Effect.fnUntraced(function* (error: ProbeError | RelayError) {
-    const before = engine
-    engine = engines[++rank] ?? engine
-    yield* Effect.logInfo(
-      `camera ${camera.id}: ${error.reason.message} by ${before.name}; taking ${engine.name}`
-    )
+  /** What to do about a failure: the next engine at once where that helps, else its reason is the end. */
+  const onFailure = Effect.fnUntraced(function* <R extends Reason>(reason: R) {
+    const verdict = inUse.onFailure(reason)
+    if (verdict._tag === "TryNext" && verdict.told !== undefined) {
+      yield* Effect.logInfo(`camera ${camera.id}: ${verdict.told}`).pipe(
+        Effect.annotateLogs({ module: "engine", camera: camera.id })
+      )
+    }
+    return verdict
   })
 
   const awaitMediaServer = Effect.gen(function* () {
@@ -72,32 +68,40 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
       return yield* options.probeLimits.withPlace(camera.url.authority)(
         Effect.andThen(
           board.enter(camera, { _tag: "Probing", attempt }),
-          Effect.suspend(() => engine.prober.probe(camera))
+          Effect.suspend(() => inUse.engine.prober.probe(camera))
         )
       )
     })
-    const withAnyEngine: typeof once = Effect.catchIf(once, takesOver, (error) =>
-      Effect.andThen(nextEngine(error), withAnyEngine)
-    )
+    const withAnyEngine: Effect.Effect<ProbeResult, { readonly reason: ProbeReason }> =
+      Effect.catch(once, ({ reason }) =>
+        Effect.flatMap(onFailure(reason), (verdict) =>
+          verdict._tag === "TryNext" ? withAnyEngine : Effect.fail({ reason: verdict.reason })
+        )
+      )
     return Effect.retry(
       withAnyEngine,
       RetrySchedule.make(options.retry).pipe(
         Schedule.tap(({ duration, input, now }) =>
-          board.enter(camera, {
-            _tag: "Unreachable",
-            reason: input.reason,
-            attempt,
-            retryAt: now + Duration.toMillis(duration)
+          Effect.suspend(() => {
+            inUse.begin()
+            return board.enter(camera, {
+              _tag: "Unreachable",
+              reason: input.reason,
+              attempt,
+              retryAt: now + Duration.toMillis(duration)
+            })
           })
         )
       )
-    )
+      // the schedule never ends
+    ).pipe(Effect.orDie)
   })
 
   /** Relays until the relay ends. Its process and its connections are gone when this returns. */
   const relay = Effect.fnUntraced(function* (offer: ProbeResult) {
+    const { canHandOver, engine } = inUse
     yield* board.enter(camera, { _tag: "Starting", engine: engine.name })
-    const running = yield* engine.relay.start({ camera, offer, destination })
+    const running = yield* engine.relay.start({ camera, offer, destination, canHandOver })
     yield* board.count(camera.id, running.counters)
     yield* Effect.raceFirst(running.flowing, running.ended)
     const since = yield* Clock.currentTimeMillis
@@ -107,29 +111,33 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
     return { error, lived }
   }, Effect.scoped)
 
-  /** One life: from a camera that may not even answer to the end of its relay. */
-  const life: Effect.Effect<RestartSchedule.RelayEnd> = Effect.gen(function* () {
-    sawOutage = false
+  /** From a camera that may not even answer to the end of its relay, by whichever engine can. */
+  const attempt: Effect.Effect<RestartSchedule.RelayEnd> = Effect.gen(function* () {
     const offer = yield* probe
     yield* options.startPacing.turn
     // while this camera was probed or waited for its turn, the server may have gone
     yield* awaitMediaServer
-    const end = yield* relay(offer).pipe(
+    const { error, lived } = yield* relay(offer).pipe(
       Effect.catch((error) => Effect.succeed({ error, lived: Duration.zero }))
     )
-    if (takesOver(end.error)) {
-      yield* nextEngine(end.error)
-      return yield* life
-    }
-    return { reason: end.error.reason, lived: end.lived, afterOutage: sawOutage }
+    const verdict = yield* onFailure(error.reason)
+    if (verdict._tag === "TryNext") return yield* attempt
+    return { reason: verdict.reason, lived, afterOutage: sawOutage }
+  })
+
+  const life = Effect.suspend(() => {
+    inUse.begin()
+    sawOutage = false
+    return attempt
   }).pipe(
     // a fault of our own ends this life and no other
     Effect.catchCause((cause) =>
-      Effect.as(Effect.logError(`camera ${camera.id}: a fault in restream itself`, cause), {
-        reason: new Defect(),
-        lived: Duration.zero,
-        afterOutage: false
-      })
+      Effect.as(
+        Effect.logError(`camera ${camera.id}: a fault in restream itself`, cause).pipe(
+          Effect.annotateLogs({ module: "camera", camera: camera.id })
+        ),
+        { reason: new Defect(), lived: Duration.zero, afterOutage: false }
+      )
     )
   )
 

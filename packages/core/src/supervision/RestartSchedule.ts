@@ -53,14 +53,26 @@ export const make = (policy: RestartPolicy): Schedule.Schedule<Duration.Duration
       return (_now: number, end: RelayEnd) =>
         Effect.sync((): [Duration.Duration, Duration.Duration] => {
           flaps = countFlaps(flaps, end)
-          const delay =
-            end.reason.pace === "backoff"
-              ? flapDelay(policy, flaps)
-              : slowDelay(end.reason.pace, policy)
+          const delay = delayAfter(policy, end, flaps)
           return [delay, delay]
         })
     })
   )
+
+const delayAfter = (
+  policy: RestartPolicy,
+  { lived, reason }: RelayEnd,
+  flaps: number
+): Duration.Duration => {
+  switch (reason.pace) {
+    case "backoff":
+      return flapDelay(policy, flaps)
+    case "evicted":
+      return Duration.isLessThan(lived, healthyLife) ? policy.rejectedDelay : policy.delay
+    default:
+      return slowDelay(reason.pace, policy)
+  }
+}
 
 const flapDelay = (policy: RestartPolicy, flaps: number): Duration.Duration => {
   const doublings = policy.backoff ? Math.max(0, flaps - flapsInARow + 1) : 0

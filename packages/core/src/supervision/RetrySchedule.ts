@@ -16,7 +16,7 @@ export interface RetryPolicy {
   readonly rejectedDelay: Duration.Duration
 }
 
-/** The delays of the two slow paces; `backoff` has its own in each schedule. */
+/** The delays of the slow paces; `backoff` has its own in each schedule. */
 export const slowDelay = (
   pace: Exclude<RetryPace, "backoff">,
   policy: Pick<RetryPolicy, "lockoutDelay" | "rejectedDelay">

@@ -141,7 +141,8 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
 
   yield* Effect.addFinalizer(() =>
     Effect.logInfo(`ending ${applied.size} cameras`).pipe(
-      Effect.when(Effect.sync(() => applied.size > 0))
+      Effect.when(Effect.sync(() => applied.size > 0)),
+      Effect.annotateLogs("module", "supervisor")
     )
   )
   yield* source.snapshots.pipe(

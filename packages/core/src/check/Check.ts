@@ -1,0 +1,89 @@
+/**
+ * Probes every camera once, and says which of them are wrong and why.
+ *
+ * It touches no media server and starts no relay, so it can run beside a daemon.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Camera, InvalidCamera } from "../camera/Camera.ts"
+import type { ProbeReason } from "../camera/Reason.ts"
+import { type Engine, Engines } from "../engine/Engine.ts"
+import * as EngineInUse from "../engine/EngineInUse.ts"
+import * as ProbeLimits from "../probe/ProbeLimits.ts"
+import type { ProbeResult } from "../probe/Prober.ts"
+import type { Health } from "../status/History.ts"
+
+/** What came of one camera's check. */
+export type CheckResult = {
+  readonly camera: Camera | InvalidCamera
+  /** How long the camera took; its wait for others does not count. Zero for an invalid row. */
+  readonly took: Duration.Duration
+  /**
+   * - `good`: it answered, and all of it can be relayed as it is.
+   * - `fair`: it answered, but slowly, or with sound that can't be passed on as it is.
+   * - `poor`: it did not answer as it should, or its row is invalid.
+   */
+  readonly health: Health
+} & (
+  | { readonly _tag: "Answered"; readonly engine: Engine["name"]; readonly offer: ProbeResult }
+  | { readonly _tag: "Unreachable"; readonly reason: ProbeReason }
+  | { readonly _tag: "Invalid"; readonly problem: string }
+)
+
+/** A camera that takes longer than this is slow. */
+export const slow = Duration.seconds(2)
+
+/** Probes all cameras; the results come as the cameras answer, in no order. */
+export const run = (
+  cameras: Iterable<Camera | InvalidCamera>,
+  limits: ProbeLimits.ProbeLimitsOptions = {}
+): Stream.Stream<CheckResult, never, Engines> => {
+  const { withPlace } = ProbeLimits.make(limits)
+  return Stream.fromIterable(cameras).pipe(
+    Stream.mapEffect(
+      (camera) =>
+        camera._tag === "Camera"
+          ? Effect.timed(checkOne(camera)).pipe(
+              withPlace(camera.url.authority),
+              Effect.map(([took, result]) => withHealth(camera, took, result))
+            )
+          : Effect.succeed<CheckResult>({
+              _tag: "Invalid",
+              camera,
+              took: Duration.zero,
+              health: "poor",
+              problem: camera.problem
+            }),
+      // the limits hold back what must wait: a busy host must not keep others from their turn
+      { concurrency: "unbounded", unordered: true }
+    )
+  )
+}
+
+type Outcome =
+  | { readonly _tag: "Answered"; readonly engine: Engine["name"]; readonly offer: ProbeResult }
+  | { readonly _tag: "Unreachable"; readonly reason: ProbeReason }
+
+const checkOne = Effect.fnUntraced(function* (camera: Camera) {
+  const inUse = EngineInUse.make((yield* Engines).select(camera.options.engine))
+  const probe: Effect.Effect<Outcome> = Effect.suspend(() => {
+    const { engine } = inUse
+    return Effect.matchEffect(engine.prober.probe(camera), {
+      onSuccess: (offer) => Effect.succeed({ _tag: "Answered", engine: engine.name, offer }),
+      onFailure: ({ reason }) => {
+        const verdict = inUse.onFailure(reason)
+        return verdict._tag === "TryNext"
+          ? probe
+          : Effect.succeed({ _tag: "Unreachable", reason: verdict.reason })
+      }
+    })
+  })
+  return yield* probe
+})
+
+const withHealth = (camera: Camera, took: Duration.Duration, outcome: Outcome): CheckResult => {
+  if (outcome._tag === "Unreachable") return { camera, took, health: "poor", ...outcome }
+  const isFair = Duration.isGreaterThan(took, slow) || outcome.offer.audio?.copyable === false
+  return { camera, took, health: isFair ? "fair" : "good", ...outcome }
+}

@@ -1,0 +1,99 @@
+/** The arguments by which ffmpeg and ffprobe open a camera. */
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as CommandLine from "effect/process/CommandLine"
+import { BadUrl, Unsupported } from "../../camera/Reason.ts"
+import { oneLine } from "../../camera/Redaction.ts"
+import { StreamUrl } from "../../camera/StreamUrl.ts"
+import type { ProbeTarget } from "../../probe/Prober.ts"
+import type { Trust } from "../../rtsp/client/Dialer.ts"
+import { type FfmpegVersion, isAtLeast } from "./FfmpegVersion.ts"
+
+export type Arguments = ReadonlyArray<CommandLine.Word>
+
+export interface InputOptions {
+  readonly version: FfmpegVersion
+  /** How long one answer may take, or one piece of media. */
+  readonly ioTimeoutMs: number
+  /** Whether the camera is asked for its sound, too. */
+  readonly wantsAudio: boolean
+}
+
+/**
+ * What ffmpeg may open. Others, such as `file` or `concat`, would read what is on this machine, and
+ * a row of the table must not be able to ask for that.
+ */
+const networkSchemes: ReadonlySet<string> = new Set(
+  "rtsp rtsps http https rtmp rtmps rtmpt srt udp rtp tcp mmsh mmst rist".split(" ")
+)
+
+const isRtsp = (url: StreamUrl): boolean => url.scheme === "rtsp" || url.scheme === "rtsps"
+
+/** The arguments from the camera's transport to its address. The address holds its credentials. */
+export const inputArguments = (
+  { options, url }: ProbeTarget,
+  { ioTimeoutMs, version, wantsAudio }: InputOptions
+): Result.Result<Arguments, BadUrl | Unsupported> => {
+  if (!networkSchemes.has(url.scheme)) {
+    return Result.fail(
+      new BadUrl({ detail: `no camera can be reached by ${oneLine(url.scheme)}://` })
+    )
+  }
+  const ioTimeout = String(Math.max(1, Math.round(ioTimeoutMs)) * 1000)
+  const address = ["-i", Redacted.make(StreamUrl.reveal(url))]
+  if (!isRtsp(url)) {
+    // not -timeout: for rtmp that means "listen"
+    return Result.succeed(["-rw_timeout", ioTimeout, ...address])
+  }
+  return Result.map(
+    trust(url, trustOf(options), version, "the camera's option insecure"),
+    (trusting) => [
+      "-rtsp_transport",
+      options.transport,
+      // in microseconds; below ffmpeg 5 -timeout meant "listen, for so many seconds"
+      isAtLeast(version, 59) ? "-timeout" : "-stimeout",
+      ioTimeout,
+      "-allowed_media_types",
+      wantsAudio ? "video+audio" : "video",
+      ...trusting,
+      ...address
+    ]
+  )
+}
+
+/** What a row says of the certificate of its camera. */
+const trustOf = ({ fingerprint, insecure }: ProbeTarget["options"]): Trust => {
+  if (fingerprint !== undefined) return { _tag: "Fingerprint", sha256: fingerprint }
+  return insecure ? { _tag: "Insecure" } : { _tag: "Verify" }
+}
+
+/**
+ * The arguments by which ffmpeg looks at the certificate of an `rtsps` peer.
+ *
+ * RTSP hands no options on to TLS before ffmpeg 8, so that older ones take any certificate. That is not
+ * done in silence: they can't be used unless `waiver`, an option, says that nobody need look.
+ */
+export const trust = (
+  url: StreamUrl,
+  trust: Trust,
+  version: FfmpegVersion,
+  waiver: string
+): Result.Result<ReadonlyArray<string>, Unsupported> => {
+  if (url.scheme !== "rtsps" || trust._tag === "Insecure") return Result.succeed([])
+  if (trust._tag === "Fingerprint") {
+    return Result.fail(new Unsupported({ what: "the fingerprint of a certificate, by ffmpeg" }))
+  }
+  if (trust.ca !== undefined) {
+    return Result.fail(new Unsupported({ what: "an authority of one's own, by ffmpeg" }))
+  }
+  const unchecked = (by: string) =>
+    Result.fail(
+      new Unsupported({
+        what: `checking the certificate of ${url.authority}, by ffmpeg${by}; ${waiver} would leave the check out`
+      })
+    )
+  if (!isAtLeast(version, 62)) return unchecked(" before 8")
+  // 8.0 with OpenSSL compares no name with a bare address: any certificate of any host would do
+  if (/^[\d.]+$|:/.test(url.host)) return unchecked(" without a host name")
+  return Result.succeed(["-tls_verify", "1"])
+}

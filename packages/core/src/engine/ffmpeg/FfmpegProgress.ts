@@ -1,0 +1,113 @@
+/**
+ * Reads what ffmpeg writes with `-progress`: blocks of `key=value` lines, each ended by
+ * `progress=continue` or `progress=end` (fftools/ffmpeg.c, `print_report`).
+ */
+
+/** One block. A number that ffmpeg does not know (`N/A`) or does not tell is missing. */
+export interface Progress {
+  /** Video frames that went out, copied ones included. */
+  readonly frame: number | undefined
+  /** Bytes that went out. An RTSP output never tells. */
+  readonly totalSize: number | undefined
+  /** The timestamp of the media that went out, in microseconds: that of the track furthest behind, or ahead. */
+  readonly outTimeUs: number | undefined
+  /** Whether ffmpeg said that this is the last block. */
+  readonly isLast: boolean
+}
+
+/** How far a parser has come. A value: parsing makes the next one. */
+export interface ProgressState {
+  /** The beginning of a line whose end has not come yet. */
+  readonly rest: string
+  readonly values: Omit<Progress, "isLast">
+}
+
+const noValues = { frame: undefined, totalSize: undefined, outTimeUs: undefined }
+
+/** Before anything was read. */
+export const initial: ProgressState = { rest: "", values: noValues }
+
+/** ffmpeg's lines are short; what is longer is none, and is not kept. */
+const longestLine = 1024
+
+const wholeNumber = (text: string): number | undefined =>
+  /^-?\d{1,19}$/.test(text) ? Number(text) : undefined
+
+/** Takes the next piece of text, cut anywhere, and gives the blocks that it completes. */
+export const parse = (
+  state: ProgressState,
+  text: string
+): { readonly state: ProgressState; readonly blocks: ReadonlyArray<Progress> } => {
+  const lines = (state.rest + text).split("\n")
+  const rest = (lines.pop() ?? "").slice(0, longestLine)
+  const blocks: Array<Progress> = []
+  let { frame, outTimeUs, totalSize } = state.values
+  for (const line of lines) {
+    const equals = line.indexOf("=")
+    if (equals === -1 || line.length >= longestLine) continue
+    const value = line.slice(equals + 1).trim()
+    switch (line.slice(0, equals).trim()) {
+      case "frame":
+        frame = wholeNumber(value)
+        break
+      case "total_size":
+        totalSize = wholeNumber(value)
+        break
+      case "out_time_us":
+        outTimeUs = wholeNumber(value)
+        break
+      case "progress":
+        blocks.push({ frame, totalSize, outTimeUs, isLast: value === "end" })
+        frame = totalSize = outTimeUs = undefined
+        break
+    }
+  }
+  return { state: { rest, values: { frame, totalSize, outTimeUs } }, blocks }
+}
+
+/** What is known of the media after some blocks. A value: {@link measure} makes the next one. */
+export interface Meter {
+  readonly frames: number
+  readonly bytes: number
+  readonly outTimeUs: number
+  readonly countsFrames: boolean
+  readonly countsBytes: boolean
+}
+
+/** Before the first block. */
+export const emptyMeter: Meter = {
+  frames: 0,
+  bytes: 0,
+  outTimeUs: 0,
+  countsFrames: false,
+  countsBytes: false
+}
+
+/**
+ * Takes a block into account, and tells whether the video advanced since the one before.
+ *
+ * Frames decide. Only an ffmpeg that never tells them is judged by bytes, and one that tells neither by
+ * the media's time. What only comes again with the same values is no advance.
+ */
+export const measure = (
+  meter: Meter,
+  block: Progress
+): { readonly meter: Meter; readonly hasAdvanced: boolean } => {
+  const next: Meter = {
+    frames: Math.max(meter.frames, block.frame ?? 0),
+    bytes: Math.max(meter.bytes, block.totalSize ?? 0),
+    outTimeUs: Math.max(meter.outTimeUs, block.outTimeUs ?? 0),
+    countsFrames: meter.countsFrames || block.frame !== undefined,
+    countsBytes: meter.countsBytes || block.totalSize !== undefined
+  }
+  const hasAdvanced = next.countsFrames
+    ? next.frames > meter.frames
+    : next.countsBytes
+      ? next.bytes > meter.bytes
+      : next.outTimeUs > meter.outTimeUs
+  return { meter: next, hasAdvanced }
+}
+
+/** Whether no block so far told anything by which an advance could be seen. */
+export const isBlind = (meter: Meter): boolean =>
+  !meter.countsFrames && !meter.countsBytes && meter.outTimeUs === 0

@@ -1,0 +1,184 @@
+/** Relays a camera with an ffmpeg process of its own. */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import { type RelayReason, SinkEvicted, Stalled } from "../../camera/Reason.ts"
+import type * as Child from "../../process/Child.ts"
+import type { Launcher } from "../../process/Launcher.ts"
+import {
+  type Relay,
+  RelayError,
+  type RelayCounters,
+  type RelayJob,
+  type RunningRelay
+} from "../../relay/Relay.ts"
+import * as StallWatch from "../../relay/StallWatch.ts"
+import type { Trust } from "../../rtsp/client/Dialer.ts"
+import { ffmpegArguments, ioTimeoutMs } from "./FfmpegArgs.ts"
+import * as FfmpegProgress from "./FfmpegProgress.ts"
+import * as FfmpegReason from "./FfmpegReason.ts"
+import * as FfmpegVersion from "./FfmpegVersion.ts"
+
+export interface FfmpegRelayOptions {
+  /** A path, or a name to look for in PATH. */
+  readonly ffmpegPath: string
+  /** How long the video may stand still. */
+  readonly stallTimeout: Duration.Input
+  /**
+   * How long the first picture may take from the start of the process on: ffmpeg connects, looks at the
+   * media, publishes, and waits for a key frame, which some cameras send every 15 s only. Default 30 s,
+   * and never less than `stallTimeout`.
+   */
+  readonly startTimeout?: Duration.Input | undefined
+  /** Between TERM and KILL. */
+  readonly killGrace: Duration.Input
+  /** Whose certificate of an `rtsps` media server is good. */
+  readonly serverTrust: Trust
+  /** Whether the media server answers now. Asked when a relay stalls, or when the server ended it. */
+  readonly isServerAnswering: Effect.Effect<boolean>
+}
+
+/** A check of the media server that takes longer is an answer, too. */
+const checkTimeout = Duration.seconds(5)
+
+/** An advance that comes this shortly before the end may be what was held back. */
+const flushMs = 1000
+
+/** A relay that runs one ffmpeg process for each camera. */
+export const make = (launcher: Launcher, options: FfmpegRelayOptions): Relay => {
+  const program = { name: "ffmpeg", path: options.ffmpegPath } as const
+  const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout)
+  const stallTimeoutMs = Duration.toMillis(stallTimeout)
+  const startTimeout = Duration.max(
+    Duration.fromInputUnsafe(options.startTimeout ?? "30 seconds"),
+    stallTimeout
+  )
+  const versions = FfmpegVersion.reader(program, launcher)
+
+  const start = Effect.fnUntraced(function* (
+    job: RelayJob
+  ): Effect.fn.Return<RunningRelay, RelayReason, Scope.Scope> {
+    const version = yield* versions.get
+    const args = yield* Effect.fromResult(
+      ffmpegArguments(job, { version, stallTimeoutMs, serverTrust: options.serverTrust })
+    )
+    const clock = yield* Clock.Clock
+    const flowing = yield* Deferred.make<void>()
+    const ended = yield* Deferred.make<never, RelayError>()
+    const progress = progressReader(FfmpegVersion.isSevenZero(version))
+
+    let onAdvance = () => {}
+    const child = yield* launcher
+      .launch({
+        argv: [program.path, ...args],
+        killGrace: options.killGrace,
+        onFd3: (chunk) => {
+          if (progress.take(chunk)) onAdvance()
+        }
+      })
+      .pipe(Effect.mapError((error) => FfmpegVersion.startFailure(program, error)))
+    const startedAt = clock.monotonicTimeNanosUnsafe()
+    // from here on: waiting for one's turn to start is no fault of the camera's
+    const watch = yield* StallWatch.make({ timeout: stallTimeout, startTimeout })
+    let lastGapMs = 0
+    let lastVideoAt: number | undefined
+    onAdvance = () => {
+      lastGapMs = watch.silentMs()
+      watch.advance()
+      lastVideoAt = clock.currentTimeMillisUnsafe()
+      Deferred.doneUnsafe(flowing, Exit.void)
+    }
+
+    /** ffmpeg holds one picture back until the end; what came before that one is what counts. */
+    const silentMs = () => {
+      const sinceAdvance = watch.silentMs()
+      return sinceAdvance < flushMs ? lastGapMs + sinceAdvance : sinceAdvance
+    }
+
+    const reasonOfEnd = (status: Child.ExitStatus): RelayReason =>
+      FfmpegVersion.execFailure(program, status, child.said.lines()) ??
+      FfmpegReason.relayReason({
+        status,
+        said: child.said.lines(),
+        lifeMs: Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1e6,
+        silentMs: silentMs(),
+        hadFlowed: watch.hasAdvanced() || progress.counters().packets > 0,
+        camera: job.camera.url,
+        destination: job.destination,
+        ioTimeoutMs: ioTimeoutMs(job.camera.url, stallTimeoutMs)
+      })
+
+    const isServerAnswering = Effect.timeoutOption(options.isServerAnswering, checkTimeout).pipe(
+      Effect.map(Option.getOrElse(() => false))
+    )
+    const byItself = Effect.gen(function* () {
+      const reason = reasonOfEnd(yield* child.exited)
+      // a program that could not do its work may have been replaced by another
+      if (reason._tag === "StartFailed" || reason._tag === "Exited") versions.forget()
+      // a server that is there, and ended what it had taken, has put us out
+      const isEvicted =
+        reason._tag === "SinkGone" && watch.hasAdvanced() && (yield* isServerAnswering)
+      return { reason: isEvicted ? new SinkEvicted() : reason, afterwards: Effect.void }
+    })
+    const byStall = Effect.gen(function* () {
+      yield* watch.stalled
+      const afterMs = Math.round(watch.silentMs())
+      const side = (yield* isServerAnswering) ? "input" : "output"
+      // whoever hears of it closes the scope, and waits there; but the end does not depend on that
+      return { reason: new Stalled({ side, afterMs }), afterwards: child.kill }
+    })
+    const scope = yield* Effect.scope
+    yield* Effect.raceFirst(byItself, byStall).pipe(
+      Effect.tap(({ reason }) => Deferred.fail(ended, new RelayError({ reason }))),
+      Effect.flatMap(({ afterwards }) => afterwards),
+      // a fault of ours must not look like a relay that runs
+      Effect.catchCause((cause) => Deferred.failCause(ended, cause)),
+      Effect.forkIn(scope)
+    )
+
+    return {
+      flowing: Deferred.await(flowing),
+      ended: Deferred.await(ended),
+      counters: () => ({ ...progress.counters(), lastVideoAt })
+    }
+  })
+
+  return {
+    start: (job) => Effect.mapError(start(job), (reason) => new RelayError({ reason }))
+  }
+}
+
+/**
+ * Reads a process's progress. `take` tells whether the video advanced.
+ *
+ * ffmpeg 7.0 tells nothing at all while a camera's microphone sends nothing. Its blocks themselves
+ * count then: a relay that can't be watched is better than one that is restarted for ever.
+ */
+const progressReader = (countsBlindly: boolean) => {
+  const decoder = new TextDecoder("latin1")
+  let state = FfmpegProgress.initial
+  let meter = FfmpegProgress.emptyMeter
+
+  return {
+    take: (chunk: Uint8Array): boolean => {
+      const parsed = FfmpegProgress.parse(state, decoder.decode(chunk, { stream: true }))
+      state = parsed.state
+      let hasAdvanced = false
+      for (const block of parsed.blocks) {
+        const measured = FfmpegProgress.measure(meter, block)
+        meter = measured.meter
+        hasAdvanced ||= measured.hasAdvanced || (countsBlindly && FfmpegProgress.isBlind(meter))
+      }
+      return hasAdvanced
+    },
+    counters: (): Omit<RelayCounters, "lastVideoAt"> => ({
+      bytes: meter.bytes,
+      packets: meter.frames,
+      lost: 0
+    })
+  }
+}

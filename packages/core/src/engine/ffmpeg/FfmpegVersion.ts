@@ -1,0 +1,162 @@
+/**
+ * Which ffmpeg it is, because its options changed over the years.
+ *
+ * What counts is the version of libavformat: every build prints it, also those made from git, whose
+ * own version says nothing (`N-47683-g0e8eb07980-static`).
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as PlatformError from "effect/PlatformError"
+import * as Semaphore from "effect/Semaphore"
+import { StartFailed } from "../../camera/Reason.ts"
+import { oneLine } from "../../camera/Redaction.ts"
+import type * as Child from "../../process/Child.ts"
+import type { Launcher } from "../../process/Launcher.ts"
+
+export interface FfmpegVersion {
+  /** As the program calls itself: `5.1.9-0+deb12u1`, `n8.0-23-gd1f31a829d`, … For people. */
+  readonly name: string
+  /** libavformat's major and minor number. ffmpeg 4 has 58, 5 has 59, 6 has 60, 7 has 61, 8 has 62. */
+  readonly libavformat: readonly [major: number, minor: number]
+}
+
+/** Whether its libavformat is at least this one. */
+export const isAtLeast = (version: FfmpegVersion, major: number, minor = 0): boolean =>
+  version.libavformat[0] > major ||
+  (version.libavformat[0] === major && version.libavformat[1] >= minor)
+
+/**
+ * Whether it is ffmpeg 7.0, which has faults of its own; 7.1 has libavformat 61.7. It is the release
+ * that the widespread static builds carry.
+ */
+export const isSevenZero = (version: FfmpegVersion): boolean =>
+  isAtLeast(version, 61) && !isAtLeast(version, 61, 7)
+
+/** Reads what `ffmpeg -version` or `ffprobe -version` printed; `undefined` where it is neither. */
+export const parse = (banner: string): FfmpegVersion | undefined => {
+  const name = /^ff(?:mpeg|probe) version (\S+)/m.exec(banner)?.[1]
+  if (name === undefined) return undefined
+  // "59. 27.100 / 59. 27.100": the one that it was built with, and the one that it runs with
+  const library = /^libavformat +\d+\. *\d+\. *\d+ *\/ *(\d+)\. *(\d+)\. *\d+/m.exec(banner)
+  if (library !== null) return { name, libavformat: [Number(library[1]), Number(library[2])] }
+  const release = /^n?(\d+)\.\d+/.exec(name)
+  if (release === null) return undefined
+  return { name, libavformat: [Number(release[1]) + 54, 0] }
+}
+
+/** A program of the ffmpeg family, and the setting that says where it is. */
+export interface FfmpegProgram {
+  readonly name: "ffmpeg" | "ffprobe"
+  /** A path, or a name to look for in PATH. */
+  readonly path: string
+}
+
+const settingOf = (program: FfmpegProgram): string =>
+  program.name === "ffmpeg" ? "ffmpeg.path" : "ffmpeg.ffprobePath"
+
+const missing = (program: FfmpegProgram): StartFailed =>
+  new StartFailed({
+    detail: `there is no program ${oneLine(program.path)}; ${settingOf(program)} says where it is`
+  })
+
+const notExecutable = (program: FfmpegProgram): StartFailed =>
+  new StartFailed({
+    detail: `${oneLine(program.path)} is not executable for us; see ${settingOf(program)}`
+  })
+
+/** Says in one line why a program of the family could not be started. */
+export const startFailure = (
+  program: FfmpegProgram,
+  error: PlatformError.PlatformError
+): StartFailed => {
+  switch (error.reason._tag) {
+    case "NotFound":
+      return missing(program)
+    case "PermissionDenied":
+      return notExecutable(program)
+    default: {
+      const code = (error.cause as { readonly code?: unknown } | undefined)?.code
+      const why = typeof code === "string" ? ` (${code})` : ""
+      return new StartFailed({
+        detail: `${oneLine(program.path)} could not be started${why}; see ${settingOf(program)}`
+      })
+    }
+  }
+}
+
+/**
+ * The same where the tether's `setpriv` could not become the program: it ends with 127 or 126 then,
+ * and says so.
+ */
+export const execFailure = (
+  program: FfmpegProgram,
+  status: Child.ExitStatus,
+  said: ReadonlyArray<string>
+): StartFailed | undefined => {
+  if (!said.some((line) => line.startsWith("setpriv: failed to execute"))) return undefined
+  return status === 127 ? missing(program) : status === 126 ? notExecutable(program) : undefined
+}
+
+export interface VersionReader {
+  /** The version, read with the first use. A failure is not kept. */
+  readonly get: Effect.Effect<FfmpegVersion, StartFailed>
+  /** Has it read anew with the next use: the program failed, so it may have been replaced. */
+  readonly forget: () => void
+}
+
+const readTimeout = Duration.seconds(10)
+const longestBanner = 64 * 1024
+
+/** A reader that runs the program once for its version, and keeps it. */
+export const reader = (program: FfmpegProgram, launcher: Launcher): VersionReader => {
+  const oneAtATime = Semaphore.makeUnsafe(1)
+  let known: FfmpegVersion | undefined
+
+  const read = Effect.gen(function* () {
+    let banner = ""
+    const decoder = new TextDecoder()
+    const child = yield* launcher
+      .launch({
+        argv: [program.path, "-version"],
+        onStdout: (chunk) => {
+          if (banner.length < longestBanner) banner += decoder.decode(chunk, { stream: true })
+        }
+      })
+      .pipe(Effect.mapError((error) => startFailure(program, error)))
+    const status = yield* Effect.timeoutOption(child.exited, readTimeout)
+    if (Option.isNone(status)) {
+      return yield* Effect.fail(
+        new StartFailed({
+          detail: `${oneLine(program.path)} does not even tell its version; see ${settingOf(program)}`
+        })
+      )
+    }
+    const failure = execFailure(program, status.value, child.said.lines())
+    if (failure !== undefined) return yield* Effect.fail(failure)
+    const version = parse(banner)
+    if (version !== undefined) return version
+    return yield* Effect.fail(
+      new StartFailed({
+        detail: `${oneLine(program.path)} is no ${program.name}; see ${settingOf(program)}`
+      })
+    )
+  }).pipe(Effect.scoped)
+
+  return {
+    get: oneAtATime.withPermit(
+      Effect.suspend(() =>
+        known === undefined
+          ? Effect.tap(read, (version) =>
+              Effect.sync(() => {
+                known = version
+              })
+            )
+          : Effect.succeed(known)
+      )
+    ),
+    forget: () => {
+      known = undefined
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/** Probes a camera by RTSP, up to DESCRIBE: nothing is set up, and no media are asked for. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { type ProbeReason, TimedOut, Unsupported } from "../../camera/Reason.ts"
+import { ProbeError, type Prober, type ProbeResult, type ProbeTarget } from "../../probe/Prober.ts"
+import * as CameraSession from "../../rtsp/client/CameraSession.ts"
+import { cameraReason } from "./NativeReason.ts"
+import * as Offer from "./Offer.ts"
+import { trustOf, unsupported } from "./Target.ts"
+
+export interface NativeProberOptions {
+  /** For all of a probe, whatever the camera does. */
+  readonly probeTimeout: Duration.Input
+}
+
+export const make = (options: NativeProberOptions): Prober => {
+  const timeout = Duration.fromInputUnsafe(options.probeTimeout)
+
+  const probe = Effect.fnUntraced(function* (
+    target: ProbeTarget
+  ): Effect.fn.Return<ProbeResult, ProbeReason> {
+    const what = unsupported(target)
+    if (what !== undefined) return yield* Effect.fail(new Unsupported({ what }))
+    const offer = yield* CameraSession.open({
+      url: target.url,
+      trust: trustOf(target.options),
+      // the deadline is ours; none of these may strike before it
+      connectTimeout: timeout,
+      requestTimeout: timeout,
+      openTimeout: timeout
+    }).pipe(
+      Effect.map(({ description, offer }): Offer.Offer => ({ description, relayed: offer })),
+      Effect.mapError(({ reason }) => cameraReason(reason)),
+      Effect.scoped,
+      Effect.timeoutOrElse({
+        duration: timeout,
+        orElse: () =>
+          Effect.fail(
+            new TimedOut({ phase: "asking for the stream", afterMs: Duration.toMillis(timeout) })
+          )
+      })
+    )
+    return yield* Effect.fromResult(Offer.probeResult(offer))
+  })
+
+  return {
+    probe: (target) => Effect.mapError(probe(target), (reason) => new ProbeError({ reason }))
+  }
+}

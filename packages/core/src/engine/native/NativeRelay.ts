@@ -1,0 +1,282 @@
+/**
+ * Relays a camera within this process: an RTSP session with the camera, one with the media server, and the
+ * pump between them.
+ *
+ * The order is what both sides want: the camera is asked and set up, the server accepts the announcement
+ * and the recording, and only then the camera plays. So nothing is held back before, and the tracks start
+ * as far apart as they were (MediaMTX takes a track's time from the arrival of its first packet).
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import type { CameraOptions } from "../../camera/CameraOptions.ts"
+import {
+  NoVideo,
+  type RelayReason,
+  SinkEvicted,
+  Stalled,
+  Unsupported
+} from "../../camera/Reason.ts"
+import { type Relay, RelayError, type RelayJob, type RunningRelay } from "../../relay/Relay.ts"
+import { awaitStall } from "../../relay/StallWatch.ts"
+import * as CameraSession from "../../rtsp/client/CameraSession.ts"
+import type { Trust } from "../../rtsp/client/Dialer.ts"
+import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
+import type { RtspError } from "../../rtsp/client/RtspError.ts"
+import { startsKeyframe } from "../../rtsp/Keyframe.ts"
+import { beginFlow, beginStart } from "./Activity.ts"
+import { cameraReason, sinkReason } from "./NativeReason.ts"
+import * as Offer from "./Offer.ts"
+import { Pump } from "./Pump.ts"
+import { sendReceiverReports } from "./ReceiverReports.ts"
+import { trustOf, unsupported } from "./Target.ts"
+
+export interface NativeRelayOptions {
+  /** How long the video may stand still, and how long the server may leave us without a sign. */
+  readonly stallTimeout: Duration.Input
+  /** For each of: asking the camera, and announcing to the server. */
+  readonly openTimeout: Duration.Input
+  /** Whose certificate of an `rtsps` media server is good. */
+  readonly serverTrust: Trust
+  /** Whether the media server answers now. Asked when it ended our stream. */
+  readonly isServerAnswering: Effect.Effect<boolean>
+}
+
+/** How often a camera hears how its packets arrive (RFC 3550 §6.2: five seconds at least). */
+const reportInterval = Duration.seconds(5)
+
+/** How long a server may take too little before its relay ends, beyond the stall time. */
+const overflowGrace = Duration.seconds(5)
+
+export const make = (options: NativeRelayOptions): Relay => {
+  const start = Effect.fnUntraced(function* (
+    job: RelayJob
+  ): Effect.fn.Return<RunningRelay, RelayReason, Scope.Scope> {
+    const what = unsupported(job.camera)
+    if (what !== undefined) return yield* Effect.fail(new Unsupported({ what }))
+
+    const camera = yield* openCamera(job, options)
+    const selection = yield* selectTracks(job, camera)
+    yield* Effect.mapError(camera.setup(selection.tracks), fromCamera)
+    const publisher = yield* publish(job, selection, options)
+    const flow = yield* makeFlow(camera, publisher)
+    yield* Effect.mapError(camera.play({ frames: flow.pump.frames }), fromCamera)
+    yield* keepAlive(camera)
+    yield* sendReceiverReports(camera, flow.pump.receptions, reportInterval)
+
+    const ended = yield* Deferred.make<never, RelayError>()
+    yield* firstEnd(camera, publisher, flow, options).pipe(
+      Effect.flatMap((reason) => Deferred.fail(ended, new RelayError({ reason }))),
+      Effect.forkScoped
+    )
+    return {
+      flowing: flow.flowing,
+      ended: Deferred.await(ended),
+      counters: () => ({
+        bytes: flow.pump.bytes,
+        packets: flow.pump.packets,
+        lost: flow.pump.lost,
+        lastVideoAt:
+          flow.pump.lastVideoAt === undefined
+            ? undefined
+            : Math.round(performance.timeOrigin + flow.pump.lastVideoAt)
+      })
+    }
+  })
+
+  return {
+    start: (job) =>
+      Effect.acquireUseRelease(
+        Effect.sync(beginStart),
+        () => Effect.mapError(start(job), (reason) => new RelayError({ reason })),
+        (done) => Effect.sync(done)
+      )
+  }
+}
+
+const fromCamera = ({ reason }: RtspError): RelayReason => cameraReason(reason)
+const fromServer = ({ reason }: RtspError): RelayReason => sinkReason(reason)
+
+const openCamera = ({ camera }: RelayJob, { openTimeout }: NativeRelayOptions) =>
+  Effect.mapError(
+    CameraSession.open({
+      url: camera.url,
+      trust: trustOf(camera.options),
+      openTimeout,
+      sharedBuffer: true
+    }),
+    fromCamera
+  )
+
+/** Whether the options ask for sound in a form that only transcoding could give. */
+const wantsTranscoding = (policy: CameraOptions["audio"], codec: string | undefined): boolean =>
+  (policy === "aac" || policy === "opus") && codec !== undefined && codec !== policy
+
+/** Chooses what is relayed. What would need transcoding goes to the engine that stands by, or is left out. */
+const selectTracks = Effect.fnUntraced(function* (
+  { camera: { id, options }, canHandOver }: RelayJob,
+  session: CameraSession.CameraSession
+): Effect.fn.Return<Offer.Selection, RelayReason> {
+  const offer: Offer.Offer = { description: session.description, relayed: session.offer }
+  const policy = options.audio
+  const sound = session.offer.tracks.find(({ kind }) => kind === "audio")
+  const unusable = policy === "drop" ? undefined : Offer.unusableAudio(offer)
+  const toTranscode = wantsTranscoding(policy, sound?.codec)
+  const problem =
+    unusable !== undefined
+      ? `${unusable.codec} sound: ${unusable.why}`
+      : toTranscode
+        ? `transcoding ${sound?.codec} sound to ${policy}`
+        : undefined
+  if (problem !== undefined) {
+    if (canHandOver && policy !== "copy") {
+      return yield* Effect.fail(new Unsupported({ what: problem }))
+    }
+    yield* Effect.logWarning(`camera ${id}: without sound; ${problem}`).pipe(
+      Effect.annotateLogs({ module: "engine", camera: id })
+    )
+  }
+  const selection = Offer.select(offer, policy !== "drop" && !toTranscode)
+  return selection.tracks.some(({ kind }) => kind === "video")
+    ? selection
+    : yield* Effect.fail(new NoVideo())
+})
+
+/** Announces. Where the server rejects the camera's parameter sets it gets to read them from the stream. */
+const publish = (job: RelayJob, selection: Offer.Selection, options: NativeRelayOptions) => {
+  const attempt = (parameterSets: boolean) => {
+    const { sdp, tracks } = selection.announce({ parameterSets })
+    return PublisherSession.open({
+      url: job.destination,
+      trust: options.serverTrust,
+      sdp,
+      controls: tracks.map(({ announcedControl }) => announcedControl),
+      openTimeout: options.openTimeout,
+      // a server that checks credentials may take seconds for it
+      requestTimeout: options.openTimeout,
+      sharedBuffer: true
+    })
+  }
+  return attempt(true).pipe(
+    Effect.catchIf(
+      ({ reason }) =>
+        reason._tag === "Status" && reason.phase === "ANNOUNCE" && reason.status === 400,
+      () => attempt(false)
+    ),
+    Effect.mapError(fromServer)
+  )
+}
+
+/** The pump between two sessions, and what is known of its flow. */
+interface Flow {
+  readonly pump: Pump
+  /** Done when the first video went to the server. */
+  readonly flowing: Effect.Effect<void>
+  /** Since the last video came, or since the pump was made. */
+  readonly silentMs: () => number
+}
+
+const makeFlow = Effect.fnUntraced(function* (
+  camera: CameraSession.CameraSession,
+  { channels, connection }: PublisherSession.PublisherSession
+): Effect.fn.Return<Flow, never, Scope.Scope> {
+  const flowing = yield* Deferred.make<void>()
+  const madeAt = performance.now()
+  const pump = new Pump({
+    slots: camera.slots,
+    tracks: camera.tracks.map(({ track }, index) => ({
+      kind: track.kind,
+      startsKeyframe: startsKeyframe(track.codec),
+      channels: channels[index] ?? [0, 1]
+    })),
+    outlet: {
+      send: (piece, length) => void connection.writePiece(piece, length),
+      unsent: () => connection.unsent
+    },
+    onFirstVideo: () => Deferred.doneUnsafe(flowing, Exit.void)
+  })
+  const endFlow = beginFlow()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      pump.close()
+      endFlow()
+    })
+  )
+  return {
+    pump,
+    flowing: Deferred.await(flowing),
+    silentMs: () => performance.now() - (pump.lastVideoAt ?? madeAt)
+  }
+})
+
+/** Tells the camera that we are still there, for as long as the scope lives. */
+const keepAlive = (camera: CameraSession.CameraSession) =>
+  camera.keepAlive.pipe(Effect.delay(camera.keepAliveInterval), Effect.forever, Effect.forkScoped)
+
+/** Waits for whatever ends the relay first, and tells why it ended. */
+const firstEnd = (
+  camera: CameraSession.CameraSession,
+  publisher: PublisherSession.PublisherSession,
+  { pump, silentMs }: Flow,
+  options: NativeRelayOptions
+): Effect.Effect<RelayReason> => {
+  const cameraEnds = Effect.map(Effect.flip(camera.closed), fromCamera)
+
+  // closed by a server that is there: we were put out. Else the server itself is gone
+  const serverEnds = Effect.flatMap(Effect.flip(publisher.closed), (error) =>
+    Effect.map(
+      error.reason._tag === "Closed" ? options.isServerAnswering : Effect.succeed(false),
+      (isAnswering): RelayReason => (isAnswering ? new SinkEvicted() : fromServer(error))
+    )
+  )
+  const stallTimeoutMs = Duration.toMillis(Duration.fromInputUnsafe(options.stallTimeout))
+  const inputStalls = Effect.map(
+    awaitStall({ silentMs, timeoutMs: () => stallTimeoutMs, longestSleepMs: stallTimeoutMs }),
+    (): RelayReason => new Stalled({ side: "input", afterMs: Math.round(silentMs()) })
+  )
+  return Effect.raceAllFirst([
+    cameraEnds,
+    serverEnds,
+    inputStalls,
+    outputStalls(publisher, pump, options)
+  ])
+}
+
+/**
+ * Notices a server that stands still. Its kernel goes on taking packets for many seconds, so the server is
+ * asked for a sign of life on the very connection that carries the packets. One that has never given any
+ * is not held to it.
+ */
+const outputStalls = Effect.fnUntraced(function* (
+  { connection, uri }: PublisherSession.PublisherSession,
+  pump: Pump,
+  options: NativeRelayOptions
+): Effect.fn.Return<RelayReason> {
+  const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout)
+  const interval = Duration.times(stallTimeout, 0.5)
+  const overflowMs = Duration.toMillis(Duration.sum(stallTimeout, overflowGrace))
+  const stalled = (afterMs: number) => new Stalled({ side: "output", afterMs })
+  let hasAnswered = false
+  let overflowing = 0
+
+  // not all relays at the same moment
+  yield* Effect.sleep(Duration.times(interval, yield* Random.next))
+  for (;;) {
+    yield* Effect.sleep(interval)
+    overflowing = pump.isDropping ? overflowing + Duration.toMillis(interval) : 0
+    if (overflowing >= overflowMs) return stalled(overflowing)
+    const before = connection.received
+    const answer = yield* Effect.exit(
+      connection.exchange({ method: "OPTIONS", uri, timeout: stallTimeout })
+    )
+    if (Exit.isSuccess(answer)) hasAnswered = true
+    else if (hasAnswered && connection.received === before) {
+      const isAway = connection.endedBy !== undefined
+      // whoever waits for its end has the better reason
+      if (!isAway) return stalled(Duration.toMillis(stallTimeout))
+    }
+  }
+})

@@ -1,0 +1,74 @@
+/** What a camera's description offers, as far as this engine can relay it. */
+import * as Result from "effect/Result"
+import { NoVideo, type ProbeReason, Unsupported } from "../../camera/Reason.ts"
+import type { AudioTrack, ProbeResult } from "../../probe/Prober.ts"
+import {
+  type DroppedMedia,
+  type RelayDescription,
+  relayDescription,
+  type RelayDescriptionOptions,
+  type RelayTrack
+} from "../../rtsp/RelayDescription.ts"
+import type { SessionDescription } from "../../rtsp/Sdp.ts"
+
+/** A camera's description with what of it can be relayed. */
+export interface Offer {
+  readonly description: SessionDescription
+  readonly relayed: RelayDescription
+}
+
+const isVideo = ({ kind }: { readonly kind: string }): boolean => kind === "video"
+const isAudio = ({ kind }: { readonly kind: string }): boolean => kind === "audio"
+
+/** Reads an offer as the answer of a probe. */
+export const probeResult = (offer: Offer): Result.Result<ProbeResult, ProbeReason> => {
+  const video = offer.relayed.tracks.find(isVideo)
+  if (video !== undefined) {
+    const { codec, height, width } = video
+    return Result.succeed({ video: { codec, width, height }, audio: audioTrack(offer) })
+  }
+  const unfit = offer.relayed.dropped.find(isVideo)
+  return Result.fail(
+    unfit === undefined
+      ? new NoVideo()
+      : new Unsupported({ what: `${unfit.codec} video: ${unfit.why}` })
+  )
+}
+
+/** The sound that can be relayed, else that which can't: it is there, after all. */
+const audioTrack = (offer: Offer): AudioTrack | undefined => {
+  const fit = offer.relayed.tracks.find(isAudio)
+  const track = fit ?? unusableAudio(offer)
+  if (track === undefined) return undefined
+  const { channels, codec, sampleRate } = track
+  return { codec, sampleRate, channels, copyable: fit !== undefined }
+}
+
+/**
+ * Sound that the camera sends and that can't be passed on as it is. What leads to the camera's loudspeaker
+ * (`sendonly`, seen from us) is not its sound.
+ */
+export const unusableAudio = ({ description, relayed }: Offer): DroppedMedia | undefined => {
+  const isSent = description.medias.some(
+    (media) => isAudio(media) && media.direction !== "sendonly"
+  )
+  return isSent && !relayed.tracks.some(isAudio) ? relayed.dropped.find(isAudio) : undefined
+}
+
+/** The tracks that are relayed, and the announcement of just these. */
+export interface Selection {
+  readonly tracks: ReadonlyArray<RelayTrack>
+  /** @param options see `relayDescription`. */
+  readonly announce: (options?: RelayDescriptionOptions) => RelayDescription
+}
+
+/** The first video, and the first sound unless it is unwanted: as ffmpeg chooses. */
+export const select = ({ description, relayed }: Offer, hasSound: boolean): Selection => {
+  const chosen = [relayed.tracks.find(isVideo), hasSound ? relayed.tracks.find(isAudio) : undefined]
+  const kept = description.medias.filter((media) =>
+    chosen.some((track) => track?.kind === media.kind && track.control === media.control)
+  )
+  const announce = (options?: RelayDescriptionOptions) =>
+    relayDescription({ ...description, medias: kept }, options)
+  return { tracks: announce().tracks, announce }
+}

@@ -1,0 +1,162 @@
+/**
+ * The hot path: moves a camera's packets to the media server, where they lie.
+ *
+ * For each packet it reads a few bytes and changes one: the channel. Packets that lie side by side are
+ * copied together and go out together. Nothing is made per packet, so that one process can relay hundreds
+ * of cameras.
+ *
+ * It never waits. What the server does not take is held up to {@link highWater} bytes; beyond that whole
+ * packets are dropped until most of it is gone, and the stream goes on where a decoder can begin.
+ */
+import * as Frame from "../../rtsp/Frame.ts"
+import type { StartsKeyframe } from "../../rtsp/Keyframe.ts"
+import { Reception } from "../../rtsp/Reception.ts"
+import * as Rtp from "../../rtsp/Rtp.ts"
+import { unassigned } from "../../rtsp/ChannelMap.ts"
+import { Outbox, type Send } from "./Outbox.ts"
+
+/** Bytes that may wait for the server. At 2 Mbit/s this is 8 s of video. */
+export const highWater = 2_097_152
+
+/** What must be left of them before packets are taken again. */
+export const lowWater = highWater / 4
+
+/** Where the packets go. */
+export interface Outlet {
+  readonly send: Send
+  /** Bytes that wait to be sent. */
+  readonly unsent: () => number
+}
+
+export interface PumpTrack {
+  readonly kind: "video" | "audio"
+  readonly startsKeyframe: StartsKeyframe
+  /** The server's channels for RTP and RTCP. */
+  readonly channels: readonly [rtp: number, rtcp: number]
+}
+
+export interface PumpOptions {
+  readonly outlet: Outlet
+  readonly tracks: ReadonlyArray<PumpTrack>
+  /** Slots by the camera's channels, see `ChannelMap`. */
+  readonly slots: Uint8Array
+  /** Called when the first video came. */
+  readonly onFirstVideo: () => void
+}
+
+export class Pump {
+  /** What went to the server. */
+  bytes = 0
+  packets = 0
+  /** Packets that the server was too slow for. */
+  dropped = 0
+  /** When the last video came, by `performance.now`; `undefined` before the first. */
+  lastVideoAt: number | undefined
+  readonly receptions: ReadonlyArray<Reception>
+  readonly #outlet: Outlet
+  readonly #outbox: Outbox
+  readonly #slots: Uint8Array
+  readonly #onFirstVideo: () => void
+  /** By slot: the server's channel. */
+  readonly #channels: Uint8Array
+  /** By track: whether it is video, and where a decoder can begin. */
+  readonly #isVideo: ReadonlyArray<boolean>
+  readonly #startsKeyframe: ReadonlyArray<StartsKeyframe>
+  readonly #hasVideo: boolean
+  #isDropping = false
+
+  constructor(options: PumpOptions) {
+    this.#outlet = options.outlet
+    this.#outbox = new Outbox((piece, length) => {
+      options.outlet.send(piece, length)
+      if (options.outlet.unsent() > highWater) this.#isDropping = true
+    })
+    this.#slots = options.slots
+    this.#onFirstVideo = options.onFirstVideo
+    this.#channels = Uint8Array.from(options.tracks.flatMap(({ channels }) => channels))
+    this.#isVideo = options.tracks.map(({ kind }) => kind === "video")
+    this.#startsKeyframe = options.tracks.map(({ startsKeyframe }) => startsKeyframe)
+    this.#hasVideo = this.#isVideo.includes(true)
+    this.receptions = options.tracks.map(() => new Reception())
+  }
+
+  /** Whether packets are being dropped, because the server does not take them. */
+  get isDropping(): boolean {
+    return this.#isDropping
+  }
+
+  /** All packets that never came, over all tracks. */
+  get lost(): number {
+    let lost = 0
+    for (const reception of this.receptions) lost += reception.lost
+    return lost
+  }
+
+  /** Takes whole frames; see `Framer`. The bytes are used during the call only. */
+  readonly frames = (bytes: Buffer, start: number, end: number): void => {
+    const slots = this.#slots
+    let sawVideo = false
+    // whether the last packet of a picture is among them, by its marker (RFC 3550 §5.1)
+    let completesPicture = false
+    // packets of one run lie side by side and go out together
+    let run = start
+    for (let at = start; at < end;) {
+      const next = Frame.end(bytes, at)
+      const slot = slots[Frame.channel(bytes, at)] ?? unassigned
+      let keeps = slot !== unassigned
+      if (keeps && (slot & 1) === 0) {
+        const packet = Frame.packetStart(at)
+        const track = slot >> 1
+        keeps = Rtp.isRtp(bytes, packet, next)
+        if (keeps) {
+          this.receptions[track]?.take(Rtp.sequence(bytes, packet), Rtp.ssrc(bytes, packet))
+          if (this.#isVideo[track] === true) {
+            sawVideo = true
+            completesPicture ||= Rtp.marker(bytes, packet)
+          }
+        }
+      }
+      if (keeps && this.#isDropping) keeps = this.#resumes(bytes, at, next, slot)
+      if (keeps) {
+        Frame.setChannel(bytes, at, this.#channels[slot] ?? unassigned)
+        this.packets++
+      } else {
+        if (at > run) this.#send(bytes, run, at, false)
+        run = next
+      }
+      at = next
+    }
+    this.#send(bytes, run, end, completesPicture || !this.#hasVideo)
+    if (!sawVideo) return
+    const isFirst = this.lastVideoAt === undefined
+    this.lastVideoAt = performance.now()
+    if (isFirst) this.#onFirstVideo()
+  }
+
+  /** Ends the pump; what waits to go out is forgotten. */
+  close(): void {
+    this.#outbox.close()
+  }
+
+  #send(bytes: Buffer, start: number, end: number, isUrgent: boolean): void {
+    this.bytes += end - start
+    this.#outbox.add(bytes, start, end, isUrgent)
+  }
+
+  /** While packets are dropped: whether this one is where the stream goes on. */
+  #resumes(bytes: Buffer, at: number, end: number, slot: number): boolean {
+    const track = slot >> 1
+    const canBegin =
+      (slot & 1) === 0 &&
+      (this.#hasVideo
+        ? this.#isVideo[track] === true &&
+          this.#startsKeyframe[track]?.(bytes, Frame.packetStart(at), end) === true
+        : true)
+    if (canBegin && this.#outlet.unsent() <= lowWater) {
+      this.#isDropping = false
+      return true
+    }
+    this.dropped++
+    return false
+  }
+}

@@ -1,0 +1,33 @@
+/** Asks a media server whether it is there, by RTSP. */
+import * as Effect from "effect/Effect"
+import type { StreamUrl } from "../camera/StreamUrl.ts"
+import * as Connection from "../rtsp/client/Connection.ts"
+import type { Trust } from "../rtsp/client/Dialer.ts"
+import { MediaServerError } from "./MediaServer.ts"
+
+/**
+ * Connects and sends OPTIONS; any answer is good, since only a server that works gives one. A server
+ * that was stopped in its tracks still accepts connections, so connecting alone would tell nothing.
+ *
+ * No credentials are sent. It has no time-out of its own that matters; `MediaServer` interrupts it.
+ */
+export const rtspCheck = (
+  address: StreamUrl,
+  trust: Trust = { _tag: "Verify" }
+): Effect.Effect<void, MediaServerError> =>
+  Connection.make({
+    host: address.host,
+    port: address.effectivePort,
+    tls: address.scheme === "rtsps" ? trust : undefined
+  }).pipe(
+    Effect.flatMap((connection) =>
+      connection.exchange({ method: "OPTIONS", uri: `${address.scheme}://${address.authority}/` })
+    ),
+    Effect.catch((error) =>
+      error.reason._tag === "Unauthorized"
+        ? Effect.void
+        : Effect.fail(new MediaServerError({ detail: error.reason.message }))
+    ),
+    Effect.asVoid,
+    Effect.scoped
+  )

@@ -1,0 +1,115 @@
+/**
+ * A child process that can't harm us: it never blocks on a full pipe, never fills our memory, and is
+ * gone when its scope is closed.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as PlatformError from "effect/PlatformError"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as ChildProcess from "effect/process/ChildProcess"
+import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import { SpawnGate } from "./SpawnGate.ts"
+import type { Argv } from "./Tether.ts"
+import * as Transcript from "./Transcript.ts"
+
+/** How a process ended: its exit code, or the name of the signal that ended it. */
+export type ExitStatus = number | string
+
+export interface ChildOptions {
+  readonly argv: Argv
+  /** Between TERM and KILL. Default: KILL at once, for a program that has nothing to put in order. */
+  readonly killGrace?: Duration.Input | undefined
+  /** Takes what the child writes to its standard output, which is closed otherwise. */
+  readonly onStdout?: ((chunk: Uint8Array) => void) | undefined
+  /** Takes what the child writes to its file descriptor 3, which is not there otherwise. */
+  readonly onFd3?: ((chunk: Uint8Array) => void) | undefined
+}
+
+export interface Child {
+  readonly pid: number
+  /** What it said on its standard error. */
+  readonly said: Transcript.Transcript
+  /** Done when it has ended and its pipes are read. It waits in vain for no pipe. */
+  readonly exited: Effect.Effect<ExitStatus>
+  /** Ends it: TERM, grace, KILL. Done when it is gone. */
+  readonly kill: Effect.Effect<void>
+}
+
+/** How long the pipes of a child that ended may stay open: a grandchild can hold them for ever. */
+const drainTimeout = Duration.millis(500)
+
+/**
+ * Starts a process. The scope owns it: closing the scope ends the process and its group, and waits
+ * until they are gone. Its pipes are read until then, so that it can end in an orderly way.
+ *
+ * It has no standard input, and does not get the database's credentials with its environment.
+ */
+export const spawn = Effect.fnUntraced(function* (
+  options: ChildOptions
+): Effect.fn.Return<Child, PlatformError.PlatformError, ChildProcessSpawner | Scope.Scope> {
+  const gate = yield* SpawnGate
+  const said = Transcript.make()
+  const [program, ...args] = options.argv
+  const killOptions: ChildProcess.KillOptions =
+    options.killGrace === undefined
+      ? { killSignal: "SIGKILL", forceKillAfter: "1 second" }
+      : { killSignal: "SIGTERM", forceKillAfter: options.killGrace }
+
+  // finalizers run from the last to the first: the process is ended while its pipes are still read
+  const reading = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+  const handle = yield* gate.pass(
+    ChildProcess.make(program, args, {
+      ...killOptions,
+      stdin: "ignore",
+      stdout: options.onStdout === undefined ? "ignore" : "pipe",
+      stderr: "pipe",
+      ...(options.onFd3 === undefined ? {} : { additionalFds: { fd3: { type: "output" } } }),
+      extendEnv: true,
+      // plain texts from setpriv and ffmpeg, whatever the operator's terminal likes
+      env: {
+        LC_ALL: "C",
+        AV_LOG_FORCE_NOCOLOR: "1",
+        AV_LOG_FORCE_COLOR: undefined,
+        PG_DSN: undefined,
+        RESTREAM_MEDIA_SERVER_PASSWORD: undefined
+      }
+    })
+  )
+
+  const read = (
+    stream: Stream.Stream<Uint8Array, PlatformError.PlatformError>,
+    take: (chunk: Uint8Array) => void
+  ) =>
+    Stream.runForEachArray(stream, (chunks) =>
+      Effect.sync(() => {
+        for (const chunk of chunks) take(chunk)
+      })
+    ).pipe(Effect.ignore, Effect.forkIn(reading))
+
+  const readers = [yield* read(handle.stderr, said.push)]
+  if (options.onStdout !== undefined) readers.push(yield* read(handle.stdout, options.onStdout))
+  if (options.onFd3 !== undefined) readers.push(yield* read(handle.getOutputFd(3), options.onFd3))
+
+  const exited = yield* Deferred.make<ExitStatus>()
+  yield* handle.exitCode.pipe(
+    Effect.map((code): ExitStatus => code),
+    Effect.catch((error) => Effect.succeed(signalIn(error))),
+    Effect.tap(() => Effect.timeoutOption(Fiber.awaitAll(readers), drainTimeout)),
+    Effect.flatMap((status) => Deferred.succeed(exited, status)),
+    Effect.forkIn(reading)
+  )
+
+  return {
+    pid: handle.pid,
+    said,
+    exited: Deferred.await(exited),
+    kill: Effect.ignore(handle.kill(killOptions))
+  }
+})
+
+/** Effect reports a death by signal as an error whose cause alone names the signal. */
+const signalIn = (error: PlatformError.PlatformError): string =>
+  /\bSIG[A-Z0-9]+\b/.exec(`${String(error.cause)} ${error.message}`)?.[0] ?? "an unknown signal"

@@ -1,0 +1,28 @@
+/**
+ * Lets one child process start at a time, with a breath between two.
+ *
+ * Starting a process blocks the main thread for 2.5 to 10 ms, the longer the more memory the daemon
+ * has. Hundreds in a row would starve everything else, above all the relays that run.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+
+export interface SpawnGate {
+  /** Runs what starts a process when it is its turn. Interruptible while it waits. */
+  readonly pass: <A, E, R>(spawn: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+/** A gate with a queue of its own. */
+export const make = (): SpawnGate => {
+  const turn = Semaphore.makeUnsafe(1)
+  return {
+    // yieldNow lets the event loop turn once, so that sockets and timers come in between
+    pass: (spawn) => turn.withPermit(Effect.ensuring(spawn, Effect.yieldNow))
+  }
+}
+
+/** The gate of this process. All that starts processes shares it, because the main thread is one. */
+export const SpawnGate = Context.Reference<SpawnGate>("@restream/core/process/SpawnGate", {
+  defaultValue: make
+})

@@ -1,0 +1,5 @@
+export * as Child from "./Child.ts"
+export * as Launcher from "./Launcher.ts"
+export * as SpawnGate from "./SpawnGate.ts"
+export * as Tether from "./Tether.ts"
+export * as Transcript from "./Transcript.ts"

@@ -1,0 +1,419 @@
+/** Programs that do what ffmpeg should not, and what it does on no command. */
+import { assert, describe, it } from "@effect/vitest"
+import type { RelayError } from "@restream/core"
+import { Cause, Effect, Exit, Fiber, Scope } from "effect"
+import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { canTie, commandOf, heldBytes, isAlive, pidIn } from "../../process/Processes.ts"
+import { banners } from "./banners.ts"
+import { engine } from "./Engines.ts"
+import { camera, job } from "./Jobs.ts"
+import * as StandIn from "./StandIn.ts"
+
+const from = "rtsp://admin:topsecret1@127.0.0.1:9/live?pwd=topsecret2"
+const to = "rtsp://relay:topsecret3@127.0.0.1:9/cam7"
+
+/** A block of progress on file descriptor 3. */
+const block = (frame: number) => `printf 'frame=${frame}\\nprogress=continue\\n' >&3`
+/** Without a child of its own; what the shell ignores, it goes on ignoring. */
+const forEver = "exec sleep 300"
+const listening = "while :; do sleep 0.1; done"
+
+type Options = Parameters<typeof engine>[0]
+
+const relaying = (program: string, options: Options = {}) =>
+  Effect.gen(function* () {
+    const { relay } = yield* engine({ ffmpegPath: program, ...options })
+    return yield* relay.start(job(from, to))
+  })
+
+const probing = (program: string, options: Options = {}) =>
+  Effect.gen(function* () {
+    const { prober } = yield* engine({ ffprobePath: program, ...options })
+    return yield* prober.probe(camera(from))
+  })
+
+const reasonOf = <A, R>(failing: Effect.Effect<A, RelayError, R>) =>
+  Effect.map(Effect.flip(failing), ({ reason }) => ({ ...reason, message: reason.message }))
+
+/** The reason for which a program's relay ends. */
+const endOf = (script: string, options: Options = {}) =>
+  Effect.gen(function* () {
+    const { program } = yield* StandIn.make(script)
+    const { ended } = yield* relaying(program, options)
+    return yield* reasonOf(ended)
+  })
+
+/** The reason for which a program's probe fails. */
+const failureOf = (script: string, options: Options = {}) =>
+  Effect.gen(function* () {
+    const { program } = yield* StandIn.make(script)
+    const { reason } = yield* Effect.flip(probing(program, options))
+    return { ...reason, message: reason.message }
+  })
+
+describe("a relay with a bad program", () => {
+  it.live("kills one that is deaf to TERM", () =>
+    Effect.gen(function* () {
+      const { folder, program } = yield* StandIn.make(`trap '' TERM\n${block(1)}\n${forEver}`)
+      const scope = yield* Scope.make()
+      const relay = yield* Scope.provide(relaying(program, { killGrace: "300 millis" }), scope)
+      yield* relay.flowing
+      const pid = yield* pidIn(join(folder, "pid"))
+      assert.isTrue(isAlive(pid))
+      yield* Scope.close(scope, Exit.void)
+      assert.isFalse(isAlive(pid))
+    })
+  )
+
+  it.live("lets one that hears TERM put its things in order", () =>
+    Effect.gen(function* () {
+      const { folder, program } = yield* StandIn.make(
+        `trap 'yes | head -c 1000000 >&2; echo done > "$here/order"; exit 255' TERM\n${block(1)}\n${listening}`
+      )
+      const scope = yield* Scope.make()
+      const relay = yield* Scope.provide(relaying(program, { killGrace: "20 seconds" }), scope)
+      yield* relay.flowing
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(readFileSync(join(folder, "order"), "utf8").trim(), "done")
+    })
+  )
+
+  it.live("reads away 100 MB of errors without keeping them", () =>
+    Effect.gen(function* () {
+      const { program } = yield* StandIn.make(
+        `yes '[error] something is wrong' | head -n 4000000 >&2\n${block(1)}\necho '[error] the end' >&2\nexit 7`
+      )
+      const before = heldBytes()
+      const relay = yield* relaying(program)
+      const reason = yield* reasonOf(relay.ended)
+      // what is being read just now, and not the hundred
+      assert.isBelow(heldBytes() - before, 20_000_000)
+      assert.deepInclude(reason, {
+        _tag: "Exited",
+        status: 7,
+        lastWords: "something is wrong; something is wrong; the end"
+      })
+      assert.strictEqual(relay.counters().packets, 1)
+    })
+  )
+
+  it.live("does not wait for a grandchild that holds the pipes", () =>
+    Effect.gen(function* () {
+      const { folder, program } = yield* StandIn.make(
+        `setsid sh -c 'echo $$ > "'"$here"'/grandchild"; exec sleep 300' &
+while [ ! -s "$here/grandchild" ]; do sleep 0.05; done
+echo '[error] gone' >&2
+exit 3`
+      )
+      const relay = yield* relaying(program)
+      const grandchild = yield* pidIn(join(folder, "grandchild"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => process.kill(grandchild, "SIGKILL")))
+      const reason = yield* reasonOf(relay.ended)
+      assert.deepInclude(reason, { _tag: "Exited", status: 3, lastWords: "gone" })
+      assert.isTrue(isAlive(grandchild))
+    })
+  )
+
+  it.live("hears last words that come after the end", () =>
+    Effect.gen(function* () {
+      const reason = yield* endOf(
+        `setsid sh -c 'echo > "'"$here"'/started"; sleep 0.1; echo "[error] late words" >&2' &
+while [ ! -e "$here/started" ]; do :; done
+exit 3`
+      )
+      assert.deepInclude(reason, { _tag: "Exited", status: 3, lastWords: "late words" })
+    })
+  )
+
+  it.live("takes the children of one that died along", () =>
+    Effect.gen(function* () {
+      const { folder, program } = yield* StandIn.make(
+        `sleep 300 &\necho $! > "$here/child"\n${block(1)}\nwait`
+      )
+      const scope = yield* Scope.make()
+      const relay = yield* Scope.provide(relaying(program), scope)
+      yield* relay.flowing
+      const child = yield* pidIn(join(folder, "child"))
+      yield* Scope.close(scope, Exit.void)
+      assert.isFalse(isAlive(child))
+    })
+  )
+
+  it.live("tells with which code it ended", () =>
+    Effect.gen(function* () {
+      assert.deepInclude(yield* endOf("exit 9"), { _tag: "Exited", status: 9, lastWords: "" })
+    })
+  )
+
+  it.live("tells by which signal it died", () =>
+    Effect.gen(function* () {
+      const reason = yield* endOf("kill -SEGV $$")
+      assert.deepInclude(reason, { _tag: "Exited", status: "SIGSEGV" })
+    })
+  )
+
+  it.live("tells when somebody else kills it", () =>
+    Effect.gen(function* () {
+      const { folder, program } = yield* StandIn.make(`${block(1)}\n${forEver}`)
+      const relay = yield* relaying(program)
+      yield* relay.flowing
+      process.kill(yield* pidIn(join(folder, "pid")), "SIGKILL")
+      assert.deepInclude(yield* reasonOf(relay.ended), { _tag: "Exited", status: "SIGKILL" })
+    })
+  )
+
+  it.live("shows no password that it prints", () =>
+    Effect.gen(function* () {
+      const reason = yield* endOf(
+        `echo "[error] Did you mean file:${from} or ${to} or topsecret1 or topsecret3?" >&2; exit 1`
+      )
+      assert.notInclude(JSON.stringify(reason), "topsecret")
+      assert.include(reason.message, "Did you mean")
+    })
+  )
+
+  it.live("is not deceived by lines that come with the same values", () =>
+    Effect.gen(function* () {
+      const reason = yield* endOf(`while :; do ${block(5)}; sleep 0.05; done`, {
+        stallTimeout: "500 millis"
+      })
+      assert.deepInclude(reason, { _tag: "Stalled", side: "input" })
+    })
+  )
+
+  it.live("blames a media server that does not answer", () =>
+    Effect.gen(function* () {
+      const reason = yield* endOf(`${block(5)}\n${forEver}`, {
+        stallTimeout: "500 millis",
+        isServerAnswering: Effect.succeed(false)
+      })
+      assert.deepInclude(reason, { _tag: "Stalled", side: "output" })
+    })
+  )
+
+  it.live("ends with the fault of a check that dies", () =>
+    Effect.gen(function* () {
+      const { program } = yield* StandIn.make(`${block(5)}\n${forEver}`)
+      const relay = yield* relaying(program, {
+        stallTimeout: "300 millis",
+        isServerAnswering: Effect.die("a fault")
+      })
+      const exit = yield* Effect.exit(relay.ended)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+    })
+  )
+
+  it.live("ends one that stalled, also when nobody closes its scope", () =>
+    Effect.gen(function* () {
+      const { folder, program } = yield* StandIn.make(`trap '' TERM\n${block(1)}\n${forEver}`)
+      const relay = yield* relaying(program, {
+        stallTimeout: "300 millis",
+        killGrace: "300 millis"
+      })
+      yield* Effect.flip(relay.ended)
+      const pid = yield* pidIn(join(folder, "pid"))
+      while (isAlive(pid)) yield* Effect.sleep("20 millis")
+    })
+  )
+
+  it.live("gives up on one that brings no picture at all", () =>
+    Effect.gen(function* () {
+      const reason = yield* endOf(forEver, {
+        stallTimeout: "200 millis",
+        startTimeout: "400 millis"
+      })
+      assert.strictEqual(reason._tag, "Stalled")
+    })
+  )
+
+  it.live("flows only when media came", () =>
+    Effect.gen(function* () {
+      const { program } = yield* StandIn.make(
+        `printf 'frame=0\\nout_time_us=23220\\nprogress=continue\\n' >&3\necho ready > "$here/ready"\n${forEver}`
+      )
+      const relay = yield* relaying(program)
+      const flowing = yield* Effect.forkChild(relay.flowing)
+      while (!existsSync(join(program, "..", "ready"))) yield* Effect.sleep("10 millis")
+      yield* Effect.sleep("100 millis")
+      assert.isUndefined(flowing.pollUnsafe())
+    })
+  )
+})
+
+describe("a probe with a bad program", () => {
+  it.live("kills one that hangs at the deadline", () =>
+    Effect.gen(function* () {
+      const { folder, program } = yield* StandIn.make(`trap '' TERM INT HUP\n${forEver}`)
+      const { reason } = yield* Effect.flip(probing(program, { probeTimeout: "500 millis" }))
+      assert.deepInclude({ ...reason }, { _tag: "TimedOut", afterMs: 500 })
+      assert.isFalse(isAlive(yield* pidIn(join(folder, "pid"))))
+    })
+  )
+
+  it.live("has killed it when the interruption is done", () =>
+    Effect.gen(function* () {
+      const { folder, program } = yield* StandIn.make(`trap '' TERM INT HUP\n${forEver}`)
+      const probe = yield* Effect.forkChild(probing(program))
+      const pid = yield* pidIn(join(folder, "pid"))
+      yield* Fiber.interrupt(probe)
+      assert.isFalse(isAlive(pid))
+    })
+  )
+
+  it.live("reads away a flood on both pipes", () =>
+    Effect.gen(function* () {
+      const flood = "yes 'no report' | head -c 20000000"
+      const reason = yield* failureOf(`${flood} >&2 & ${flood}; wait; exit 0`)
+      assert.strictEqual(reason._tag, "StartFailed")
+    })
+  )
+
+  it.live("tells by which signal it died", () =>
+    Effect.gen(function* () {
+      const reason = yield* failureOf("kill -SEGV $$")
+      assert.strictEqual(reason.message, "could not start: ffprobe died by SIGSEGV")
+    })
+  )
+
+  it.live("shows no password that it prints", () =>
+    Effect.gen(function* () {
+      const reason = yield* failureOf(
+        `echo "[error] Did you mean file:${from} or topsecret1 or topsecret2?" >&2; exit 1`
+      )
+      assert.notInclude(JSON.stringify(reason), "topsecret")
+      assert.include(reason.message, "Did you mean")
+    })
+  )
+
+  it.live("blames it for a silent end", () =>
+    Effect.gen(function* () {
+      const reason = yield* failureOf("exit 4")
+      assert.deepInclude(reason, {
+        _tag: "StartFailed",
+        detail: "ffprobe ended with code 4 and said nothing"
+      })
+    })
+  )
+})
+
+describe("a program that can't be started", () => {
+  const startOf = (program: string) =>
+    Effect.gen(function* () {
+      const relay = yield* reasonOf(relaying(program))
+      const { reason } = yield* Effect.flip(probing(program))
+      assert.strictEqual(relay._tag, "StartFailed")
+      assert.strictEqual(reason._tag, "StartFailed")
+      return [relay.message, reason.message]
+    })
+
+  it.live("is missing", () =>
+    Effect.gen(function* () {
+      const program = join(yield* StandIn.folder, "missing")
+      assert.deepStrictEqual(yield* startOf(program), [
+        `could not start: there is no program ${program}; ffmpeg.path says where it is`,
+        `could not start: there is no program ${program}; ffmpeg.ffprobePath says where it is`
+      ])
+    })
+  )
+
+  it.live("is not executable", () =>
+    Effect.gen(function* () {
+      const { program } = yield* StandIn.make("exit 0")
+      chmodSync(program, 0o644)
+      assert.deepStrictEqual(yield* startOf(program), [
+        `could not start: ${program} is not executable for us; see ffmpeg.path`,
+        `could not start: ${program} is not executable for us; see ffmpeg.ffprobePath`
+      ])
+    })
+  )
+
+  it.live("is something else", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* startOf("true"), [
+        "could not start: true is no ffmpeg; see ffmpeg.path",
+        "could not start: true is no ffprobe; see ffmpeg.ffprobePath"
+      ])
+    })
+  )
+})
+
+describe("the version of a program", () => {
+  const callsIn = (folder: string) =>
+    readFileSync(join(folder, "version-calls"), "utf8").trim().split("\n").length
+
+  it.live("is read once, with the first use, however many ask", () =>
+    Effect.gen(function* () {
+      const { folder, program } = yield* StandIn.make(`${block(1)}\n${forEver}`)
+      const { relay } = yield* engine({ ffmpegPath: program })
+      assert.isFalse(existsSync(join(folder, "version-calls")))
+      const relays = yield* Effect.forEach([1, 2, 3, 4], () => relay.start(job(from, to)), {
+        concurrency: "unbounded"
+      })
+      yield* Effect.forEach(relays, ({ flowing }) => flowing)
+      assert.strictEqual(callsIn(folder), 1)
+    })
+  )
+
+  it.live("is read again when the program failed, because it may be another one now", () =>
+    Effect.gen(function* () {
+      const says = 'echo "$*" > "$here/args"'
+      const { folder, program } = yield* StandIn.make(`${says}\nexit 1`, banners.npmFfmpeg2018)
+      const { relay } = yield* engine({ ffmpegPath: program })
+      const args = () => readFileSync(join(folder, "args"), "utf8")
+      yield* Effect.flip((yield* relay.start(job(from, to))).ended)
+      assert.include(args(), "-stimeout ")
+      StandIn.write(program, `${says}\n${block(1)}\n${forEver}`, banners.debian12)
+      const second = yield* relay.start(job(from, to))
+      yield* second.flowing
+      assert.include(args(), " -timeout ")
+      assert.strictEqual(callsIn(folder), 2)
+    })
+  )
+
+  it.live("does not hide that the program is gone since", () =>
+    Effect.gen(function* () {
+      const { program } = yield* StandIn.make(`${block(1)}\n${forEver}`)
+      const { relay } = yield* engine({ ffmpegPath: program })
+      yield* Effect.scoped(Effect.flatMap(relay.start(job(from, to)), ({ flowing }) => flowing))
+      rmSync(program)
+      const reason = yield* reasonOf(
+        Effect.flatMap(relay.start(job(from, to)), ({ ended }) => ended)
+      )
+      assert.strictEqual(
+        reason.message,
+        `could not start: there is no program ${program}; ffmpeg.path says where it is`
+      )
+    })
+  )
+})
+
+describe("the process of a relay", () => {
+  it.live.skipIf(!canTie)(
+    `is the program itself, tied to our life${canTie ? "" : " (skipped: no setpriv that can)"}`,
+    () =>
+      Effect.gen(function* () {
+        const { folder, program } = yield* StandIn.make(`${block(1)}\n${listening}`)
+        const relay = yield* relaying(program)
+        yield* relay.flowing
+        // the shell's own id is the one that was started: setpriv has become the shell
+        const pid = yield* pidIn(join(folder, "pid"))
+        assert.deepStrictEqual(commandOf(pid).slice(0, 2), ["/bin/sh", program])
+        assert.match(
+          readFileSync(`/proc/${pid}/status`, "utf8"),
+          new RegExp(`PPid:\\s+${process.pid}\\b`)
+        )
+      })
+  )
+
+  it.live("does not know the database", () =>
+    Effect.gen(function* () {
+      process.env["PG_DSN"] = "postgres://u:topsecret@127.0.0.1/x"
+      yield* Effect.addFinalizer(() => Effect.sync(() => delete process.env["PG_DSN"]))
+      const reason = yield* endOf(
+        'echo "[error] PG_DSN is ${PG_DSN:-unset}, PATH ${PATH:+set}" >&2; exit 1'
+      )
+      assert.include(reason.message, "PG_DSN is unset, PATH set")
+    })
+  )
+})

@@ -1,0 +1,208 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type AudioTrack, type CameraOptions, Ffmpeg } from "@restream/core"
+import { Result } from "effect"
+import { inspect } from "node:util"
+import { camera, job, revealed } from "./Jobs.ts"
+
+const { ffmpegArguments, planAudio } = Ffmpeg.FfmpegArgs
+const { ffprobeArguments } = Ffmpeg.FfprobeArgs
+type FfmpegVersion = Ffmpeg.FfmpegVersion.FfmpegVersion
+type Trust = Ffmpeg.FfmpegArgs.FfmpegOptions["serverTrust"]
+
+const version = (major: number, minor = 0): FfmpegVersion => ({
+  name: String(major - 54),
+  libavformat: [major, minor]
+})
+const v4 = version(58, 24)
+const v5 = version(59, 27)
+const v70 = version(61, 1)
+const v71 = version(61, 7)
+const v8 = version(62, 3)
+
+const from = "rtsp://admin:p%40ss@10.0.0.5/live"
+const to = "rtsp://relay:s3cret@127.0.0.1:8554/cam7"
+
+const alaw: AudioTrack = { codec: "pcm_alaw", sampleRate: 8000, channels: 1, copyable: true }
+const aac: AudioTrack = { codec: "aac", sampleRate: 48_000, channels: 2, copyable: true }
+
+const at = (version: FfmpegVersion, serverTrust: Trust = { _tag: "Verify" }) => ({
+  version,
+  serverTrust,
+  stallTimeoutMs: 10_000
+})
+
+const relaying = (
+  version: FfmpegVersion,
+  chosen: Partial<CameraOptions> = {},
+  audio: AudioTrack | undefined = aac,
+  url = from
+) => ffmpegArguments(job(url, to, chosen, audio), at(version))
+
+/** The value behind an option. */
+const valueOf = (args: ReadonlyArray<string>, option: string) => args[args.indexOf(option) + 1]
+
+describe("the arguments of ffmpeg", () => {
+  it("copy video and sound of an ordinary camera", () => {
+    assert.strictEqual(
+      revealed(relaying(v5)).join(" "),
+      "-nostdin -hide_banner -loglevel level+warning -nostats -stats_period 1 -progress pipe:3 " +
+        "-fpsprobesize 0 -fflags +genpts " +
+        "-rtsp_transport tcp -timeout 4500000 -allowed_media_types video+audio -i rtsp://admin:p%40ss@10.0.0.5/live " +
+        "-map 0:v:0 -c:v copy -map 0:a:0? -c:a copy " +
+        "-max_interleave_delta 500000 -f rtsp -rtsp_transport tcp rtsp://relay:s3cret@127.0.0.1:8554/cam7"
+    )
+  })
+
+  it("name the time-out as the version does, and leave out what it lacks", () => {
+    const old = revealed(relaying(v4))
+    assert.strictEqual(valueOf(old, "-stimeout"), "4500000")
+    assert.notInclude(old, "-timeout")
+    assert.notInclude(old, "-stats_period")
+    for (const newer of [v5, v70, v8]) {
+      assert.notInclude(revealed(relaying(newer)), "-stimeout")
+      assert.strictEqual(valueOf(revealed(relaying(newer)), "-timeout"), "4500000")
+    }
+  })
+
+  it("keep 7.0 able to hear TERM", () => {
+    assert.notInclude(revealed(relaying(v70)), "-nostdin")
+    for (const other of [v4, v5, v71, v8]) assert.include(revealed(relaying(other)), "-nostdin")
+  })
+
+  it("ask for no sound that is not relayed", () => {
+    const dropped = revealed(relaying(v5, { audio: "drop" }))
+    assert.strictEqual(valueOf(dropped, "-allowed_media_types"), "video")
+    assert.notInclude(dropped, "0:a:0?")
+    const silent = revealed(ffmpegArguments(job(from, to), at(v5)))
+    assert.strictEqual(valueOf(silent, "-allowed_media_types"), "video")
+    assert.notInclude(silent, "0:a:0?")
+  })
+
+  it("transcode what can't be copied", () => {
+    const uncopyable = revealed(relaying(v5, {}, { ...aac, copyable: false }))
+    assert.strictEqual(valueOf(uncopyable, "-c:a"), "aac")
+    assert.strictEqual(valueOf(uncopyable, "-b:a"), "96k")
+    const telephone = revealed(relaying(v5, { audio: "aac" }, alaw))
+    assert.strictEqual(valueOf(telephone, "-b:a"), "32k")
+    const opus = revealed(relaying(v5, { audio: "opus" }))
+    assert.strictEqual(valueOf(opus, "-c:a"), "libopus")
+    assert.strictEqual(valueOf(opus, "-ar"), "48000")
+  })
+
+  it("stamp packets with our clock where the row asks for it", () => {
+    const words = revealed(relaying(v5, { wallclock: true }))
+    assert.strictEqual(valueOf(words, "-use_wallclock_as_timestamps"), "1")
+    assert.isBelow(words.indexOf("-use_wallclock_as_timestamps"), words.indexOf("-i"))
+    assert.notInclude(revealed(relaying(v5)), "-use_wallclock_as_timestamps")
+  })
+
+  it("ask for the transport that the row names, and publish by TCP all the same", () => {
+    const words = revealed(relaying(v5, { transport: "udp" }))
+    assert.strictEqual(valueOf(words, "-rtsp_transport"), "udp")
+    assert.strictEqual(words[words.lastIndexOf("-rtsp_transport") + 1], "tcp")
+  })
+
+  it("leave RTSP's options off other sources", () => {
+    for (const url of [
+      "http://10.0.0.5/video.mjpg",
+      "rtmp://10.0.0.5/live",
+      "srt://10.0.0.5:9000"
+    ]) {
+      const words = revealed(relaying(v5, {}, aac, url))
+      const input = words.slice(0, words.indexOf("-i"))
+      assert.notInclude(input, "-rtsp_transport")
+      assert.notInclude(input, "-timeout")
+      assert.notInclude(input, "-allowed_media_types")
+      assert.strictEqual(valueOf(input, "-rw_timeout"), "9000000")
+    }
+  })
+
+  it("open nothing that is on this machine", () => {
+    for (const url of [
+      "file://localhost/etc/passwd",
+      "concat://x/y",
+      "lavfi://x/y",
+      "pipe://x/y"
+    ]) {
+      const refused = relaying(v5, {}, aac, url)
+      assert.strictEqual(Result.isFailure(refused) && refused.failure._tag, "BadUrl", url)
+    }
+  })
+
+  it("take no certificate of a camera unseen unless the row allows it", () => {
+    const named = "rtsps://gate.example/live"
+    const bare = "rtsps://10.0.0.5/live"
+    const tagOf = (result: ReturnType<typeof relaying>) =>
+      Result.isFailure(result) ? result.failure._tag : undefined
+    assert.strictEqual(tagOf(relaying(v71, {}, aac, named)), "Unsupported")
+    assert.strictEqual(valueOf(revealed(relaying(v8, {}, aac, named)), "-tls_verify"), "1")
+    // 8.0 compares no name with a bare address
+    assert.strictEqual(tagOf(relaying(v8, {}, aac, bare)), "Unsupported")
+    assert.strictEqual(tagOf(relaying(v8, {}, aac, "rtsps://[fd00::5]/live")), "Unsupported")
+    assert.notInclude(revealed(relaying(v5, { insecure: true }, aac, bare)), "-tls_verify")
+    const pinned = { insecure: true, fingerprint: "00".repeat(32) }
+    assert.strictEqual(tagOf(relaying(v8, pinned, aac, named)), "Unsupported")
+    // it is no matter where nothing is encrypted
+    assert.isUndefined(tagOf(relaying(v5, pinned)))
+  })
+
+  it("take no certificate of the media server unseen unless the settings allow it", () => {
+    const publishing = (version: FfmpegVersion, serverTrust: Trust) =>
+      ffmpegArguments(job(from, "rtsps://media.example/cam7"), at(version, serverTrust))
+    const verified = revealed(publishing(v8, { _tag: "Verify" }))
+    assert.isAbove(verified.indexOf("-tls_verify"), verified.indexOf("-i"))
+    assert.isTrue(Result.isFailure(publishing(v5, { _tag: "Verify" })))
+    assert.isTrue(Result.isFailure(publishing(v8, { _tag: "Verify", ca: "PEM" })))
+    assert.isTrue(Result.isFailure(publishing(v8, { _tag: "Fingerprint", sha256: "00" })))
+    assert.notInclude(revealed(publishing(v5, { _tag: "Insecure" })), "-tls_verify")
+  })
+
+  it("show no secret when they are printed", () => {
+    const printed = inspect(relaying(v5), { depth: 9 }) + JSON.stringify(relaying(v5))
+    assert.notInclude(printed, "p%40ss")
+    assert.notInclude(printed, "s3cret")
+  })
+})
+
+describe("the plan for the sound", () => {
+  const plan = (policy: CameraOptions["audio"], audio: AudioTrack | undefined) =>
+    planAudio(job(from, to, { audio: policy }, audio))
+  const g726: AudioTrack = { codec: "adpcm_g726le", copyable: true }
+  const bareAac: AudioTrack = { ...aac, copyable: false }
+  const opus: AudioTrack = { codec: "opus", copyable: true }
+
+  it("follows policy and offer", () => {
+    const table = [
+      //         none    aac     bare    alaw    g726    opus
+      ["auto", ["none", "copy", "aac", "copy", "aac", "copy"]],
+      ["copy", ["none", "copy", "copy", "copy", "copy", "copy"]],
+      ["aac", ["none", "copy", "aac", "aac", "aac", "aac"]],
+      ["opus", ["none", "opus", "opus", "opus", "opus", "copy"]],
+      ["drop", ["none", "none", "none", "none", "none", "none"]]
+    ] as const
+    for (const [policy, expected] of table) {
+      assert.deepStrictEqual(
+        [undefined, aac, bareAac, alaw, g726, opus].map((audio) => plan(policy, audio)),
+        [...expected],
+        policy
+      )
+    }
+  })
+})
+
+describe("the arguments of ffprobe", () => {
+  it("ask for a report and for how far it came", () => {
+    assert.strictEqual(
+      revealed(ffprobeArguments(camera(from), { version: v5, timeoutMs: 10_000 })).join(" "),
+      "-hide_banner -loglevel level+verbose -print_format json -show_streams -show_data " +
+        "-fpsprobesize 0 -analyzeduration 2000000 " +
+        "-rtsp_transport tcp -timeout 9000000 -allowed_media_types video+audio -i rtsp://admin:p%40ss@10.0.0.5/live"
+    )
+  })
+
+  it("look at media for no more than half of a short deadline", () => {
+    const words = revealed(ffprobeArguments(camera(from), { version: v4, timeoutMs: 1_000 }))
+    assert.strictEqual(valueOf(words, "-analyzeduration"), "500000")
+    assert.strictEqual(valueOf(words, "-stimeout"), "900000")
+  })
+})

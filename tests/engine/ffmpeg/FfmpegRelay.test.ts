@@ -1,0 +1,107 @@
+import { assert, describe, it } from "@effect/vitest"
+import type { CameraOptions, ProbeResult } from "@restream/core"
+import { RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/rtsp"
+import { Effect } from "effect"
+import { relayContract } from "../../relay/RelayContract.ts"
+import { ffmpegs } from "./Binaries.ts"
+import { engine } from "./Engines.ts"
+import { job } from "./Jobs.ts"
+
+const tone: ProbeResult["audio"] = {
+  codec: "pcm_mulaw",
+  sampleRate: 8000,
+  channels: 1,
+  copyable: true
+}
+
+for (const { label, path } of ffmpegs) {
+  relayContract(label, {
+    make: (options) => Effect.map(engine({ ...options, ffmpegPath: path }), ({ relay }) => relay)
+  })
+
+  describe.concurrent(`${label}, beyond what every relay does,`, () => {
+    /** A camera with sound at `cam`, a media server, and a relay to its path `out`. */
+    const between = (
+      options: Partial<CameraOptions>,
+      settings: {
+        readonly camera?: RtspServerOptions
+        readonly sink?: RtspServerOptions
+        readonly engine?: Parameters<typeof engine>[0]
+      } = {}
+    ) =>
+      Effect.gen(function* () {
+        const camera = yield* RtspServer.make(settings.camera)
+        const sink = yield* RtspServer.make(settings.sink)
+        yield* TestPattern.publish(camera, "cam", { audio: true })
+        const { relay } = yield* engine({ ffmpegPath: path, ...settings.engine })
+        const start = relay.start(job(camera.url("cam"), sink.url("out"), options, tone))
+        return { camera, sink, start }
+      })
+
+    it.live.each([
+      ["aac", "aac"],
+      ["opus", "opus"],
+      ["auto", "pcm_mulaw"],
+      ["copy", "pcm_mulaw"]
+    ] as const)("brings sound by the policy %s as %s", ([audio, codec]) =>
+      Effect.gen(function* () {
+        const { sink, start } = yield* between({ audio })
+        yield* (yield* start).flowing
+        yield* sink.awaitPackets("out")
+        const status = yield* sink.path("out")
+        assert.deepStrictEqual(
+          status?.publisher?.tracks.map((track) => track.codec),
+          ["h264", codec]
+        )
+      })
+    )
+
+    it.live("stamps packets with our clock", () =>
+      Effect.gen(function* () {
+        const { sink, start } = yield* between({ wallclock: true })
+        yield* (yield* start).flowing
+        yield* sink.awaitPackets("out")
+      })
+    )
+
+    it.live("does not hold the picture back for a microphone that says nothing", () =>
+      Effect.gen(function* () {
+        const { camera, sink, start } = yield* between({})
+        yield* camera.freeze("cam", "audio")
+        const relay = yield* start
+        yield* sink.awaitPackets("out")
+        // ffmpeg would wait for ten seconds of video by itself: a hundred pictures
+        assert.isBelow(relay.counters().packets, 70)
+      })
+    )
+
+    it.live("blames a media server that takes the connection and says nothing", () =>
+      Effect.gen(function* () {
+        const { start } = yield* between(
+          {},
+          {
+            sink: { settings: () => ({ quirks: { silentAt: "ANNOUNCE" } }) },
+            engine: {
+              stallTimeout: "2 seconds",
+              startTimeout: "5 seconds",
+              isServerAnswering: Effect.succeed(false)
+            }
+          }
+        )
+        const { reason } = yield* Effect.flip((yield* start).ended)
+        assert.deepInclude({ ...reason }, { _tag: "Stalled", side: "output" })
+      })
+    )
+
+    it.live("names a camera that knows UDP alone", () =>
+      Effect.gen(function* () {
+        const { start } = yield* between(
+          {},
+          { camera: { settings: () => ({ quirks: { udpOnly: true } }) } }
+        )
+        const { reason } = yield* Effect.flip((yield* start).ended)
+        assert.deepInclude({ ...reason }, { _tag: "Rejected", status: 461 })
+      })
+    )
+  })
+}

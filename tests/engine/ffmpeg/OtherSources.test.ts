@@ -1,0 +1,95 @@
+import { assert, describe, it } from "@effect/vitest"
+import { RtspServer } from "@restream/core/rtsp"
+import { Effect } from "effect"
+import { spawn } from "node:child_process"
+import { createServer, type RequestListener } from "node:http"
+import { anyFfmpeg, ffmpegs, ffprobes } from "./Binaries.ts"
+import { engine } from "./Engines.ts"
+import { camera, job } from "./Jobs.ts"
+
+/** A web server; gives its address. */
+const serve = (listener: RequestListener) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+      const server = createServer(listener)
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        const port = typeof address === "object" && address !== null ? address.port : 0
+        const close = () => {
+          server.close()
+          server.closeAllConnections()
+        }
+        resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, close }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+const live =
+  "-nostdin -loglevel error -re -f lavfi -i testsrc=size=320x240:rate=10 -f lavfi -i sine " +
+  "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -tune zerolatency -g 10 -c:a aac -f flv pipe:1"
+
+/** A camera that sends Flash video by HTTP, as Dahua and Reolink do. */
+const httpCamera = serve((request, response) => {
+  if (request.url !== "/live.flv") {
+    response.writeHead(request.url === "/secret" ? 401 : 404).end()
+    return
+  }
+  const encoder = spawn(anyFfmpeg, live.split(" "), { stdio: ["ignore", "pipe", "ignore"] })
+  response.on("close", () => encoder.kill("SIGKILL"))
+  response.writeHead(200, { "content-type": "video/x-flv" })
+  encoder.stdout.pipe(response)
+})
+
+describe.concurrent.each(ffprobes)("$label, with a camera that speaks HTTP,", ({ path }) => {
+  const probing = (url: string) =>
+    Effect.flatMap(engine({ ffprobePath: path }), ({ prober }) => prober.probe(camera(url)))
+
+  it.live("tells what it offers", () =>
+    Effect.gen(function* () {
+      const { url } = yield* httpCamera
+      const { audio, video } = yield* probing(`${url}/live.flv`)
+      assert.deepInclude(video, { codec: "h264", width: 320, height: 240 })
+      assert.deepInclude(audio, { codec: "aac", sampleRate: 44_100, copyable: true })
+    })
+  )
+
+  it.live.each([
+    ["/none", "NotFound"],
+    ["/secret", "Unauthorized"]
+  ] as const)("names the status of %s: %s", ([target, expected]) =>
+    Effect.gen(function* () {
+      const { url } = yield* httpCamera
+      const { reason } = yield* Effect.flip(probing(url + target))
+      assert.strictEqual(reason._tag, expected)
+    })
+  )
+
+  it.live("finds no media in a web page", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve((_, response) => {
+        response.end("<html>Welcome to your camera</html>".repeat(100))
+      })
+      const { reason } = yield* Effect.flip(probing(`${url}/`))
+      assert.strictEqual(reason._tag, "Garbled")
+    })
+  )
+})
+
+describe.concurrent.each(ffmpegs)("$label, with a camera that speaks HTTP,", ({ path }) => {
+  it.live("relays it", () =>
+    Effect.gen(function* () {
+      const { url } = yield* httpCamera
+      const sink = yield* RtspServer.make()
+      const { relay } = yield* engine({ ffmpegPath: path })
+      const audio = { codec: "aac", sampleRate: 44_100, channels: 1, copyable: true }
+      const running = yield* relay.start(job(`${url}/live.flv`, sink.url("out"), {}, audio))
+      yield* running.flowing
+      const status = yield* sink.path("out")
+      assert.deepStrictEqual(
+        status?.publisher?.tracks.map(({ codec }) => codec),
+        ["h264", "aac"]
+      )
+    })
+  )
+})

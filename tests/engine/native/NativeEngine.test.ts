@@ -1,0 +1,16 @@
+import { NativeEngine } from "@restream/core"
+import { Effect } from "effect"
+import { proberContract } from "../../probe/ProberContract.ts"
+import { relayContract } from "../../relay/RelayContract.ts"
+
+proberContract("NativeProber", {
+  make: ({ probeTimeout }) =>
+    Effect.succeed(
+      NativeEngine.make({ probeTimeout, isServerAnswering: Effect.succeed(true) }).prober
+    )
+})
+
+relayContract("NativeRelay", {
+  make: ({ isServerAnswering, stallTimeout }) =>
+    Effect.succeed(NativeEngine.make({ stallTimeout, isServerAnswering }).relay)
+})
