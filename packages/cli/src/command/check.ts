@@ -1,0 +1,120 @@
+/** `restream check`: which cameras are wrong, and why. */
+import { Check, PgCameraSource, Restream } from "@restream/core"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import { layer as databaseLayer } from "../database/Database.ts"
+import * as Logs from "../log/Logs.ts"
+import { exitStatus, Failure, failOnSettings, unusable } from "../process/Failure.ts"
+import { draw, print, tell } from "../process/Output.ts"
+import { checkTemplates, loadPlugins } from "../settings/LoadPlugins.ts"
+import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
+import { settingFlagsOf } from "../settings/SettingFlags.ts"
+import { checkJson, checkTable, inOrder, isWrong } from "./CheckReport.ts"
+import { restream } from "./restream.ts"
+
+const flags = {
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription("Print one JSON document"),
+    Flag.withDefault(false)
+  ),
+  camera: Flag.String("camera").pipe(
+    Flag.withDescription("Check this camera only, by its id; may stand several times"),
+    Flag.withMetavar("ID"),
+    Flag.atLeast(0)
+  ),
+  concurrency: Flag.Int("concurrency").pipe(
+    Flag.withDescription(
+      "How many cameras are probed at the same time. Default: probe.concurrency"
+    ),
+    Flag.withMetavar("N"),
+    Flag.optional
+  )
+}
+
+export const check = Command.make(
+  "check",
+  flags,
+  Effect.fnUntraced(function* ({ camera: only, concurrency, json }) {
+    const { settings } = yield* failOnSettings(loadSettings(settingFlagsOf(yield* restream)))
+    const dsn = yield* failOnSettings(databaseOf(settings))
+    yield* failOnSettings(checkTemplates(settings))
+    const types = yield* failOnSettings(loadPlugins(settings))
+    const most = Option.getOrElse(concurrency, () => settings.probe.concurrency)
+    if (most < 1) return yield* unusable(["--concurrency: expected a whole number from 1 on"])
+
+    const rows = yield* PgCameraSource.take(Restream.cameraQuery(settings)).pipe(
+      Effect.timeoutOrElse({
+        duration: settings.database.queryTimeout,
+        orElse: () =>
+          Effect.fail({
+            message: `no answer within ${Duration.format(settings.database.queryTimeout)}`
+          })
+      }),
+      Effect.mapError(({ message }) => unusable([`database: ${message}`])),
+      Effect.provide(databaseLayer(dsn, settings.database)),
+      failOnSettings
+    )
+    const roster = Restream.readRoster(settings, types, rows)
+    const wanted = [...roster.cameras.values()]
+    const unknown = only.filter((id) => !wanted.some((one) => one.id === id))
+    if (unknown.length > 0) {
+      return yield* unusable(unknown.map((id) => `--camera: there is no enabled camera ${id}`))
+    }
+    const cameras = only.length === 0 ? wanted : wanted.filter(({ id }) => only.includes(id))
+
+    const started = performance.now()
+    const progress = makeProgress(cameras.length, json)
+    const results = yield* Check.run(cameras, {
+      concurrency: most,
+      perHost: settings.probe.perHost
+    }).pipe(
+      Stream.tap(progress.onResult),
+      Stream.runCollect,
+      Effect.ensuring(progress.clear),
+      Effect.provide(
+        Layer.merge(
+          Restream.engines(settings, Effect.succeed(true)),
+          Logs.layer(settings.log, process.stderr)
+        )
+      )
+    )
+    const report = inOrder(cameras, results)
+    if (json) {
+      yield* print(JSON.stringify(checkJson(report, roster.disabled), undefined, 2))
+    } else {
+      yield* print(checkTable(report))
+      const wrong = report.filter(isWrong).length
+      const seconds = ((performance.now() - started) / 1000).toFixed(1)
+      const disabled = roster.disabled === 0 ? "" : `, ${roster.disabled} more are disabled`
+      yield* tell(
+        `${report.length} cameras, ${wrong === 0 ? "none" : wrong} wrong, in ${seconds} s${disabled}`
+      )
+    }
+    if (report.some(isWrong)) return yield* new Failure({ status: exitStatus.someNot, lines: [] })
+  })
+).pipe(
+  Command.withDescription(
+    "Probes every camera once and says which are wrong and why. Exit status: 0 all good, 1 some not, 2 wrong settings or no database"
+  )
+)
+
+/** A line on a terminal that counts; nothing elsewhere. */
+const makeProgress = (total: number, isJson: boolean) => {
+  const isShown = process.stderr.isTTY === true && !isJson
+  let done = 0
+  let wrong = 0
+  return {
+    onResult: (result: Check.CheckResult) =>
+      Effect.suspend(() => {
+        done++
+        if (isWrong(result)) wrong++
+        return isShown ? draw(`\r\u001b[Kchecked ${done} of ${total}, ${wrong} wrong`) : Effect.void
+      }),
+    clear: isShown ? draw("\r\u001b[K") : Effect.void
+  }
+}

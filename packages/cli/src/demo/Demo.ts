@@ -1,0 +1,152 @@
+/**
+ * The main job with nothing installed: a real PostgreSQL, cameras that are not there, a media server, and
+ * the real supervisor between them.
+ *
+ * While it runs the table changes as tables do. What changes stands beside the healthy cameras, which are
+ * all live at the end.
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { defaultSettings, Dsn, type Settings, type SettingsError } from "@restream/config"
+import {
+  type CameraRow,
+  CameraTable,
+  type MediaServerError,
+  Restream,
+  StatusBoard
+} from "@restream/core"
+import type { RtspServerError } from "@restream/core/rtsp"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { FileSystem } from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import type { Path } from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { SqlError } from "effect/sql/SqlError"
+import { layer as databaseLayer } from "../database/Database.ts"
+import * as DemoMediaServer from "./DemoMediaServer.ts"
+import * as EmbeddedPostgres from "./EmbeddedPostgres.ts"
+import * as Programs from "./Programs.ts"
+import * as SimulatedCamera from "./SimulatedCamera.ts"
+
+export interface DemoOptions {
+  /** How many cameras are healthy from beginning to end. */
+  readonly cameras: number
+  readonly duration: Duration.Duration
+  /** What the demo takes of an operator's settings: the log, the cameras' and the relays' choices. */
+  readonly settings: Settings
+  /** Tells what the demo does to the table and to the cameras. */
+  readonly tell: (what: string) => Effect.Effect<void>
+}
+
+/** A demo that runs. */
+export interface Demo {
+  /** Goes through the story; done at the end of the duration. */
+  readonly story: Effect.Effect<void, SqlError | RtspServerError, Scope.Scope>
+  /** Whether the camera of a name is one of the healthy ones. */
+  readonly isHealthy: (name: string) => boolean
+  readonly mediaServer: DemoMediaServer.DemoMediaServer
+  /** What the real tree says of its cameras. */
+  readonly board: StatusBoard["Service"]
+}
+
+const table: CameraTable.TableName = { schema: undefined, name: "cameras" }
+
+/** Starts everything in the scope. */
+export const make = Effect.fnUntraced(function* (
+  options: DemoOptions
+): Effect.fn.Return<
+  Demo,
+  | EmbeddedPostgres.EmbeddedPostgresError
+  | MediaServerError
+  | PlatformError
+  | RtspServerError
+  | SettingsError
+  | SqlError,
+  ChildProcessSpawner | FileSystem | Path | Scope.Scope
+> {
+  const { cluster, mediaServer } = yield* Effect.all(
+    { cluster: EmbeddedPostgres.make, mediaServer: DemoMediaServer.make },
+    { concurrency: "unbounded" }
+  )
+  const healthy = yield* Effect.forEach(Array.from({ length: options.cameras }), (_, index) =>
+    SimulatedCamera.make({
+      name: `Camera ${index + 1}`,
+      kind: index,
+      hasSound: index % 2 === 0
+    })
+  )
+  const late = yield* SimulatedCamera.make({ name: "Comes up late", kind: 0, hasSound: false })
+  const locked = yield* SimulatedCamera.make({
+    name: "Wrong password",
+    kind: 1,
+    hasSound: false,
+    wrongPassword: "guess"
+  })
+  const moving = yield* SimulatedCamera.make({ name: "Changes its URL", kind: 0, hasSound: true })
+  const movedTo = yield* SimulatedCamera.make({ name: moving.name, kind: 0, hasSound: false })
+  const leaving = yield* SimulatedCamera.make({ name: "Is removed", kind: 0, hasSound: false })
+  const joining = yield* SimulatedCamera.make({ name: "Is added", kind: 0, hasSound: true })
+  yield* Effect.forEach(
+    [...healthy, locked, moving, movedTo, leaving, joining],
+    ({ powerOn }) => powerOn
+  )
+
+  const dsn = Result.getOrThrow(Dsn.parse(Redacted.value(cluster.dsn)))
+  const settings: Settings = {
+    ...options.settings,
+    database: { ...defaultSettings.database, dsn },
+    mediaServer: { ...defaultSettings.mediaServer, port: mediaServer.port },
+    ffmpeg: { path: Programs.ffmpeg(), ffprobePath: Programs.ffprobe() }
+  }
+  const database = yield* Layer.build(databaseLayer(dsn, settings.database))
+  const sql = Context.get(database, PgClient.PgClient)
+
+  const insert = ({ row }: { readonly row: CameraRow }) =>
+    sql`insert into cameras ${sql.insert(row)}`
+  yield* Effect.forEach(CameraTable.initStatements(table, settings.database.channel), (statement) =>
+    sql.unsafe(statement)
+  )
+  yield* Effect.forEach([...healthy, late, locked, moving, leaving], insert)
+
+  const tree = yield* Layer.build(
+    Restream.layer(settings).pipe(
+      Layer.provide(Restream.cameraTable(settings)),
+      Layer.provide(Layer.succeedContext(database))
+    )
+  )
+
+  /** Waits for a part of the duration, tells what comes, and does it. */
+  const chapter = <E, R>(part: number, what: string, act: Effect.Effect<unknown, E, R>) =>
+    Effect.sleep(Duration.times(options.duration, part)).pipe(
+      Effect.andThen(options.tell(what)),
+      Effect.andThen(act)
+    )
+  const story = Effect.gen(function* () {
+    yield* chapter(0.2, `"${late.name}" is switched on`, late.powerOn)
+    yield* chapter(
+      0.15,
+      `"${moving.name}" gets another URL in its row`,
+      sql`update cameras set url = ${movedTo.row["url"] as string} where name = ${moving.name}`
+    )
+    yield* chapter(
+      0.15,
+      `"${leaving.name}": its row is deleted`,
+      sql`delete from cameras where name = ${leaving.name}`
+    )
+    yield* chapter(0.1, `"${joining.name}": its row is inserted`, insert(joining))
+    yield* Effect.sleep(Duration.times(options.duration, 0.4))
+  })
+
+  const names = new Set(healthy.map(({ name }) => name))
+  return {
+    story,
+    isHealthy: (name: string) => names.has(name),
+    mediaServer,
+    board: Context.get(tree, StatusBoard)
+  }
+})

@@ -1,0 +1,125 @@
+/**
+ * The media server of the demo: a MediaMTX where there is one, by `MEDIAMTX_BIN` or on PATH, with a
+ * configuration of its own on free ports; else the embedded RTSP server.
+ */
+import { MediaServerError, rtspCheck, StreamUrl } from "@restream/core"
+import { RtspServer } from "@restream/core/rtsp"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Path from "effect/Path"
+import * as ChildProcess from "effect/process/ChildProcess"
+import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { freePort } from "./FreePort.ts"
+import { findProgram } from "./Programs.ts"
+
+export interface DemoMediaServer {
+  readonly name: "MediaMTX" | "embedded RTSP server"
+  readonly port: number
+  /** Where a browser shows a path; only MediaMTX has pages. */
+  readonly page: ((path: string) => string) | undefined
+  /** The bytes that came to each path: the server's own count, not ours. */
+  readonly received: Effect.Effect<ReadonlyMap<string, number>>
+}
+
+/** Starts the server in the scope. */
+export const make = Effect.gen(function* () {
+  const program = process.env["MEDIAMTX_BIN"] || findProgram("mediamtx")
+  if (program !== undefined) return yield* mediaMtx(program)
+  const server = yield* RtspServer.make()
+  return {
+    name: "embedded RTSP server",
+    port: server.port,
+    page: undefined,
+    received: Effect.map(
+      server.paths,
+      (paths) => new Map(paths.map(({ bytes, path }) => [path, bytes]))
+    )
+  } satisfies DemoMediaServer
+})
+
+const mediaMtx = Effect.fnUntraced(function* (program: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const spawner = yield* ChildProcessSpawner
+  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "restream-mediamtx-" })
+  const port = yield* freePort
+  const webPort = yield* freePort
+  const apiPort = yield* freePort
+  const file = path.join(folder, "mediamtx.yml")
+  yield* fs.writeFileString(
+    file,
+    [
+      "logLevel: warn",
+      "rtspTransports: [tcp]",
+      `rtspAddress: 127.0.0.1:${port}`,
+      "rtmp: no",
+      "srt: no",
+      "webrtc: no",
+      `hlsAddress: 127.0.0.1:${webPort}`,
+      "api: yes",
+      `apiAddress: 127.0.0.1:${apiPort}`,
+      "paths:",
+      "  all_others:",
+      ""
+    ].join("\n")
+  )
+  const options: ChildProcess.CommandOptions = {
+    stdin: "ignore",
+    cwd: folder,
+    killSignal: "SIGINT",
+    forceKillAfter: "3 seconds"
+  }
+  const handle = yield* spawner.spawn(
+    process.platform === "linux"
+      ? ChildProcess.make("setpriv", ["--pdeathsig=KILL", "--", program, file], options)
+      : ChildProcess.make(program, [file], options)
+  )
+  yield* Effect.forkScoped(Effect.ignore(Stream.runDrain(handle.all)))
+  const address = new StreamUrl({ scheme: "rtsp", host: "127.0.0.1", port })
+  yield* rtspCheck(address).pipe(
+    Effect.retry(Schedule.spaced("100 millis")),
+    Effect.timeoutOrElse({
+      duration: "10 seconds",
+      orElse: () => Effect.fail(new MediaServerError({ detail: `${program} did not start` }))
+    })
+  )
+  return {
+    name: "MediaMTX",
+    port,
+    page: (of: string) => `http://127.0.0.1:${webPort}/${of}`,
+    received: receivedByMediaMtx(apiPort)
+  } satisfies DemoMediaServer
+})
+
+/** The answer of MediaMTX's control API v3; `inboundBytes` is the newer name. */
+const PathList = Schema.Struct({
+  items: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      inboundBytes: Schema.optional(Schema.Finite),
+      bytesReceived: Schema.optional(Schema.Finite)
+    })
+  )
+})
+
+const receivedByMediaMtx = (apiPort: number): Effect.Effect<ReadonlyMap<string, number>> =>
+  HttpClient.get(`http://127.0.0.1:${apiPort}/v3/paths/list?itemsPerPage=1000`).pipe(
+    Effect.flatMap(HttpClientResponse.schemaBodyJson(PathList)),
+    Effect.map(
+      ({ items }) =>
+        new Map(
+          items.map(({ bytesReceived, inboundBytes, name }) => [
+            name,
+            inboundBytes ?? bytesReceived ?? 0
+          ])
+        )
+    ),
+    Effect.orElseSucceed(() => new Map<string, number>()),
+    Effect.provide(FetchHttpClient.layer)
+  )

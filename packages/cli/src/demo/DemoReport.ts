@@ -1,0 +1,81 @@
+/** What `restream demo` prints: a table that lives, lines of JSON, and a summary. */
+import { CameraState, type CameraStatus, type StatusChange } from "@restream/core"
+import { table } from "../text/Table.ts"
+
+/** One camera of the summary. */
+export interface DemoCamera {
+  readonly id: string
+  readonly name: string
+  /** Whether it is one of those that must be live at the end. */
+  readonly healthy: boolean
+  readonly state: string
+  readonly engine: string | null
+  /** What the media server received at the camera's path. */
+  readonly bytes: number
+}
+
+export interface DemoSummary {
+  readonly event: "summary"
+  /** Whether every healthy camera is live, and has brought something to the media server. */
+  readonly ok: boolean
+  readonly cameras: ReadonlyArray<DemoCamera>
+}
+
+const word = (state: CameraState.CameraState): string => state._tag.toLowerCase()
+
+export const summarize = (
+  statuses: ReadonlyArray<CameraStatus>,
+  received: ReadonlyMap<string, number>,
+  isHealthy: (name: string) => boolean
+): DemoSummary => {
+  const cameras = statuses.map(({ id, name, path, state }) => ({
+    id,
+    name,
+    healthy: isHealthy(name),
+    state: word(state),
+    engine: state._tag === "Live" || state._tag === "Starting" ? state.engine : null,
+    bytes: received.get(path ?? "") ?? 0
+  }))
+  const healthy = cameras.filter((camera) => camera.healthy)
+  return {
+    event: "summary",
+    ok: healthy.length > 0 && healthy.every(({ bytes, state }) => state === "live" && bytes > 0),
+    cameras
+  }
+}
+
+/** A change of state as one object. */
+export const changeJson = ({ from, id, name, to }: StatusChange, now: number): string =>
+  JSON.stringify({
+    event: "state",
+    id,
+    name,
+    from: from === undefined ? null : word(from),
+    to: to === undefined ? null : word(to),
+    detail: to === undefined ? "gone" : CameraState.describe(to, now)
+  })
+
+export const stepJson = (what: string): string => JSON.stringify({ event: "step", what })
+
+const bytesInWords = (bytes: number): string =>
+  bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+
+/** The cameras as they are now. */
+export const statusTable = (
+  statuses: ReadonlyArray<CameraStatus>,
+  received: ReadonlyMap<string, number>,
+  now: number
+): string =>
+  table(
+    [
+      ["CAMERA", "TYPE", "PATH", "RECEIVED", "STATE"],
+      ...statuses.map(({ name, path, state, type }) => [
+        name,
+        type,
+        path ?? "",
+        bytesInWords(received.get(path ?? "") ?? 0),
+        CameraState.describe(state, now)
+      ])
+    ],
+    24
+  )

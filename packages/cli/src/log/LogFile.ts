@@ -1,0 +1,111 @@
+/**
+ * A log file that rotates by size and by age, and keeps so many old ones.
+ *
+ * A file that can't be written never stops the daemon. It is told once, tried again, and told when it
+ * works again with the number of lines that were lost.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { basename, dirname, resolve } from "node:path"
+import { createStream, type RotatingFileStream } from "rotating-file-stream"
+
+export interface LogFileOptions {
+  readonly path: string
+  /** In bytes. */
+  readonly maxSize: number
+  readonly maxAge: Duration.Duration
+  /** How many old files are kept, as `NAME.1`, `NAME.2`, … */
+  readonly keep: number
+}
+
+export interface LogFile {
+  /** Appends a line; never throws, never waits. */
+  readonly write: (line: string) => void
+}
+
+/** After an error the file is opened again so often. */
+const reopenAfterMs = 10_000
+
+/**
+ * Opens the file in the scope, which ends with the last line written.
+ *
+ * @param complain tells an operator, elsewhere, that lines are lost or written again.
+ */
+export const make = (
+  options: LogFileOptions,
+  complain: (message: string) => void
+): Effect.Effect<LogFile, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      let stream: RotatingFileStream | undefined
+      let reopening: NodeJS.Timeout | undefined
+      let isClosed = false
+      let lost = 0
+      let told: string | undefined
+
+      const open = () => {
+        reopening = undefined
+        const opened = createStream(basename(options.path), {
+          path: dirname(resolve(options.path)),
+          size: `${options.maxSize}B`,
+          interval: rotationInterval(options.maxAge),
+          // the library counts from 1, and takes 0 for "unset"
+          rotate: Math.max(1, options.keep)
+        })
+        stream = opened
+        opened.on("error", fail)
+        opened.on("warning", (error) => complain(`log file ${options.path}: ${error.message}`))
+        opened.on("open", () => {
+          if (told !== undefined)
+            complain(`log file ${options.path}: written again, ${lost} lines lost`)
+          told = undefined
+          lost = 0
+        })
+      }
+
+      const fail = (error: Error) => {
+        stream = undefined
+        if (told !== error.message) {
+          complain(`log file ${options.path}: ${error.message}; the relays go on without it`)
+        }
+        told = error.message
+        if (!isClosed && reopening === undefined) {
+          reopening = setTimeout(open, reopenAfterMs)
+          reopening.unref()
+        }
+      }
+
+      open()
+      return {
+        write: (line: string) => {
+          if (stream === undefined || told !== undefined) lost++
+          stream?.write(`${line}\n`)
+        },
+        close: Effect.callback<void>((resume) => {
+          isClosed = true
+          clearTimeout(reopening)
+          if (stream === undefined) return resume(Effect.void)
+          stream.once("error", () => resume(Effect.void))
+          stream.end(() => resume(Effect.void))
+        })
+      }
+    }),
+    ({ close }) => Effect.timeoutOption(close, "1 second")
+  )
+
+const divisorsOf = (number: number): ReadonlyArray<number> =>
+  Array.from({ length: number }, (_, index) => number - index).filter((n) => number % n === 0)
+
+/**
+ * The longest interval that the library knows and that is not longer than the age: whole days, or hours
+ * and minutes that divide the day and the hour.
+ */
+export const rotationInterval = (age: Duration.Duration): string => {
+  const days = Math.floor(Duration.toDays(age))
+  if (days >= 1) return `${days}d`
+  const hours = Math.floor(Duration.toHours(age))
+  if (hours >= 1) return `${divisorsOf(24).find((n) => n <= hours) ?? 1}h`
+  const minutes = Math.max(1, Math.floor(Duration.toMinutes(age)))
+  return `${divisorsOf(60).find((n) => n <= minutes) ?? 1}m`
+}

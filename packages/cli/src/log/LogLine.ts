@@ -1,0 +1,104 @@
+/**
+ * How a message of the log looks: one line, whatever it holds.
+ *
+ * Control characters become visible escapes and credentials are taken out here, once more and for all,
+ * whoever wrote the message.
+ */
+import { Redaction } from "@restream/core"
+import * as Cause from "effect/Cause"
+import * as Logger from "effect/Logger"
+import type * as LogLevel from "effect/LogLevel"
+import { CurrentLogAnnotations } from "effect/References"
+
+/** A message, ready to be written in any format. */
+export interface LogLine {
+  readonly time: Date
+  readonly level: LogLevel.LogLevel
+  readonly message: string
+  /** The room that speaks, `camera` for instance. */
+  readonly module: string | undefined
+  /** What else is known: the camera's id, its path. */
+  readonly fields: Readonly<Record<string, string>>
+}
+
+const shown = (value: unknown): string =>
+  Redaction.oneLine(
+    Redaction.redact(typeof value === "string" ? value : (JSON.stringify(value) ?? String(value)))
+  )
+
+/** Takes what Effect's loggers are given. */
+export const fromOptions = (options: Logger.Options<unknown>): LogLine => {
+  const parts = Array.isArray(options.message) ? options.message : [options.message]
+  const words = parts.map(shown)
+  if (options.cause.reasons.length > 0) words.push(shown(Cause.pretty(options.cause)))
+  const fields: Record<string, string> = {}
+  let module: string | undefined
+  for (const [key, value] of Object.entries(options.fiber.getRef(CurrentLogAnnotations))) {
+    if (key === "module") module = shown(value)
+    else fields[key] = shown(value)
+  }
+  return { time: options.date, level: options.logLevel, message: words.join(" "), module, fields }
+}
+
+/** The formats that a message can have. */
+export type Format = "pretty" | "json" | "logfmt"
+
+const levelWords: Partial<Record<LogLevel.LogLevel, string>> = {
+  Warn: "warn",
+  Error: "error",
+  Info: "info",
+  Debug: "debug",
+  Trace: "trace",
+  Fatal: "fatal"
+}
+
+const levelWord = (level: LogLevel.LogLevel): string => levelWords[level] ?? level.toLowerCase()
+
+const json = (line: LogLine): string =>
+  JSON.stringify({
+    time: line.time.toISOString(),
+    level: levelWord(line.level),
+    ...(line.module === undefined ? {} : { module: line.module }),
+    ...line.fields,
+    message: line.message
+  })
+
+const logfmtValue = (value: string): string =>
+  /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value)
+
+const logfmt = (line: LogLine): string =>
+  Object.entries({
+    time: line.time.toISOString(),
+    level: levelWord(line.level),
+    ...(line.module === undefined ? {} : { module: line.module }),
+    ...line.fields,
+    msg: line.message
+  })
+    .map(([key, value]) => `${key}=${logfmtValue(value)}`)
+    .join(" ")
+
+const colors: Partial<Record<LogLevel.LogLevel, number>> = {
+  Fatal: 31,
+  Error: 31,
+  Warn: 33,
+  Info: 32,
+  Debug: 90,
+  Trace: 90
+}
+
+const pretty =
+  (hasColor: boolean) =>
+  (line: LogLine): string => {
+    const two = (n: number) => String(n).padStart(2, "0")
+    const { time } = line
+    const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(":")
+    const level = levelWord(line.level).toUpperCase().padEnd(5)
+    const painted = hasColor ? `\u001b[${colors[line.level] ?? 0}m${level}\u001b[0m` : level
+    return `${clock} ${painted} ${line.message}`
+  }
+
+/** Writes a message in a format; `pretty` has no colour unless it is asked for. */
+export const render = (format: Format, hasColor = false): ((line: LogLine) => string) => {
+  if (format === "json") return json
+  return format === "logfmt" ? logfmt : pretty(hasColor)
+}
