@@ -1,0 +1,55 @@
+/** The media server of a benchmark, in a process of its own: counts what comes, and what never came. */
+import { Frame, Reception, Rtp } from "@restream/core/rtsp"
+import { listen } from "./Peer.ts"
+
+interface Path {
+  firstAt: number | undefined
+  packets: number
+  readonly receptions: ReadonlyArray<Reception.Reception>
+}
+
+const paths = new Map<string, Path>()
+const now = () => performance.timeOrigin + performance.now()
+
+const { port } = await listen({
+  onStart: (_method, name) => {
+    const path: Path = {
+      firstAt: undefined,
+      packets: 0,
+      receptions: [new Reception.Reception(), new Reception.Reception()]
+    }
+    paths.set(name, path)
+    return {
+      frames: (bytes, start, end) => {
+        path.firstAt ??= now()
+        for (let at = start; at < end; at = Frame.end(bytes, at)) {
+          const channel = Frame.channel(bytes, at)
+          if ((channel & 1) === 1) continue
+          path.packets++
+          const packet = Frame.packetStart(at)
+          path.receptions[channel >> 1]?.take(Rtp.sequence(bytes, packet), Rtp.ssrc(bytes, packet))
+        }
+      }
+    }
+  }
+})
+
+export interface SinkReport {
+  readonly firstAt: ReadonlyArray<number>
+  readonly packets: number
+  readonly gaps: number
+}
+
+process.on("message", () => {
+  const all = [...paths.values()]
+  process.send?.({
+    firstAt: all.flatMap(({ firstAt }) => firstAt ?? []),
+    packets: all.reduce((sum, { packets }) => sum + packets, 0),
+    gaps: all.reduce(
+      (sum, { receptions }) => sum + receptions.reduce((lost, one) => lost + one.lost, 0),
+      0
+    )
+  } satisfies SinkReport)
+})
+process.send?.({ port })
+process.on("disconnect", () => process.exit())
