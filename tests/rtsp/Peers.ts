@@ -26,11 +26,17 @@ export interface Running {
   readonly ended: Effect.Effect<Ended>
 }
 
+export interface StartOptions {
+  /** Besides the environment of the tests; `undefined` takes a variable away. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly cwd?: string
+}
+
 /** Starts a program; the scope ends it. */
 export const start = (
   command: string,
   args: ReadonlyArray<string>,
-  options: { readonly env?: Record<string, string>; readonly cwd?: string } = {}
+  options: StartOptions = {}
 ): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -97,8 +103,12 @@ export const start = (
   )
 
 /** Runs a program to its end. */
-export const run = (command: string, args: ReadonlyArray<string>): Effect.Effect<Ended> =>
-  Effect.scoped(Effect.flatMap(start(command, args), ({ ended }) => ended))
+export const run = (
+  command: string,
+  args: ReadonlyArray<string>,
+  options: StartOptions = {}
+): Effect.Effect<Ended> =>
+  Effect.scoped(Effect.flatMap(start(command, args, options), ({ ended }) => ended))
 
 /** Reads a stream for some pictures, and gives the hash of each frame. */
 export const readFrames = (url: string, pictures: number): Effect.Effect<Ended> =>

@@ -12,14 +12,16 @@ import { demo } from "./command/demo.ts"
 import { restream } from "./command/restream.ts"
 import { run } from "./command/run.ts"
 import { runMain } from "./process/Main.ts"
+import * as Usage from "./process/Usage.ts"
 import { version } from "./version.ts"
 
 restream.pipe(
   Command.withSubcommands([run, check, demo, db, config]),
   Command.run({ version }),
   Effect.provide(
-    Layer.merge(
+    Layer.mergeAll(
       NodeServices.layer,
+      Usage.layer,
       // the level of the log is a setting of ours
       CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
     )

@@ -1,0 +1,121 @@
+import { assert, layer } from "@effect/vitest"
+import { freePort } from "@restream/cli/demo"
+import { Effect, Redacted } from "effect"
+import { Postgres } from "../support/Postgres.ts"
+import * as Installation from "./Installation.ts"
+
+/** A table with one camera of every sort. */
+const make = Effect.gen(function* () {
+  const installation = yield* Installation.make
+  const { cameras, env, sql } = installation
+  yield* cameras.configure("locked", {
+    authentication: { username: "admin", password: Redacted.make("right"), actions: ["read"] }
+  })
+  yield* cameras.configure("silent", { quirks: { silentAt: "DESCRIBE" } })
+  const closed = yield* freePort
+  const address = new URL(cameras.url("locked"))
+  yield* sql`insert into cameras ${sql.insert([
+    { name: "Good", type: "url", url: cameras.url("cam1"), enabled: true },
+    { name: "Refused", type: "url", url: `rtsp://127.0.0.1:${closed}/`, enabled: true },
+    {
+      name: "Locked",
+      type: "url",
+      url: `rtsp://admin:Wr0ngSecret@${address.host}/locked`,
+      enabled: true
+    },
+    { name: "Silent", type: "url", url: cameras.url("silent"), enabled: true },
+    { name: "Typo", type: "hikvison", url: null, enabled: true },
+    { name: "Off", type: "url", url: cameras.url("cam1"), enabled: false }
+  ])}`
+  const check = (...args: ReadonlyArray<string>) =>
+    Installation.restream(["check", ...args], { ...env, RESTREAM_PROBE_TIMEOUT: "2s" })
+  return { ...installation, check }
+})
+
+layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
+  "restream check",
+  (it) => {
+    it.effect("names what is wrong with which camera, and how many are", () =>
+      Effect.gen(function* () {
+        const { check } = yield* make
+        const { code, stderr, stdout } = yield* check()
+        assert.strictEqual(code, 1)
+        const [heading, ...rows] = stdout.trim().split("\n")
+        assert.match(heading ?? "", /^ID +CAMERA +TYPE +STATE +HEALTH +VIDEO +AUDIO +TIME +REASON$/)
+        assert.strictEqual(rows.length, 5)
+        assert.match(rows[0] ?? "", /^1 +Good +url +ok +good +h264 64x64 +pcm_mulaw +\d/)
+        assert.match(rows[1] ?? "", /^2 +Refused +url +unreachable .*refused/)
+        assert.match(rows[2] ?? "", /^3 +Locked +url +unreachable .*wrong user name or password$/)
+        assert.match(rows[3] ?? "", /^4 +Silent +url +unreachable .*2\.\d+ s .*no answer/)
+        assert.match(rows[4] ?? "", /^5 +Typo +hikvison +invalid .*did you mean hikvision/)
+        assert.match(stderr, /5 cameras, 4 wrong, in \d+\.\d s, 1 more are disabled/)
+        assert.notInclude(stdout + stderr, "Wr0ngSecret")
+      })
+    )
+
+    it.effect("asks a camera that refuses the password no second time", () =>
+      Effect.gen(function* () {
+        const { cameras, check } = yield* make
+        yield* check("--camera", "3")
+        assert.strictEqual(yield* cameras.authenticationFailures, 1)
+      })
+    )
+
+    it.effect("gives machines one document, and good cameras a status of 0", () =>
+      Effect.gen(function* () {
+        const { check } = yield* make
+        const { code, stdout } = yield* check("--json", "--camera", "1")
+        const { cameras, ...counts } = JSON.parse(stdout)
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(counts, { total: 1, ok: 1, wrong: 0, disabled: 1 })
+        assert.include(cameras[0], { id: "1", state: "ok", engine: "native", reason: null })
+        assert.include(cameras[0].video, { codec: "h264", width: 64, height: 64 })
+
+        const all = JSON.parse((yield* check("--json")).stdout)
+        assert.deepStrictEqual(
+          all.cameras.map((one: { reason: { code: string } | null }) => one.reason?.code ?? null),
+          [null, "Refused", "Unauthorized", "TimedOut", "Invalid"]
+        )
+      })
+    )
+
+    it.effect("finds the same by ffprobe", () =>
+      Effect.gen(function* () {
+        const { check } = yield* make
+        const { stdout } = yield* check("--json", "--camera-engine", "ffmpeg")
+        const { cameras } = JSON.parse(stdout) as {
+          cameras: ReadonlyArray<{ engine: string | null; reason: { code: string } | null }>
+        }
+        assert.strictEqual(cameras[0]?.engine, "ffmpeg")
+        assert.deepStrictEqual(
+          cameras.map(({ reason }) => reason?.code ?? null),
+          [null, "Refused", "Unauthorized", "TimedOut", "Invalid"]
+        )
+      })
+    )
+
+    it.effect("ends with 2 and one line where it has nothing to go by", () =>
+      Effect.gen(function* () {
+        const { check, env } = yield* make
+        const lines = (text: string) => text.trimEnd().split("\n")
+        const noCamera = yield* check("--camera", "99")
+        assert.deepStrictEqual(
+          [noCamera.code, lines(noCamera.stderr)],
+          [2, ["--camera: there is no enabled camera 99"]]
+        )
+        const port = yield* freePort
+        const noDatabase = yield* Installation.restream(["check"], {
+          ...env,
+          PG_DSN: `postgres://me:TopSecret1@127.0.0.1:${port}/x`
+        })
+        assert.strictEqual(noDatabase.code, 2)
+        assert.strictEqual(lines(noDatabase.stderr).length, 1)
+        assert.match(noDatabase.stderr, /^database: .*(refused|ECONNREFUSED)/)
+        assert.notInclude(noDatabase.stderr, "TopSecret1")
+        const noDsn = yield* Installation.restream(["check"])
+        assert.deepStrictEqual([noDsn.code, lines(noDsn.stderr).length], [2, 1])
+        assert.match(noDsn.stderr, /database\.dsn.*PG_DSN/)
+      })
+    )
+  }
+)

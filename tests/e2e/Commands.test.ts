@@ -1,0 +1,144 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { client, freshDatabase, Postgres } from "../support/Postgres.ts"
+import { restream } from "./Installation.ts"
+
+layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("restream db", (it) => {
+  const columns = (dsn: string) =>
+    Effect.flatMap(
+      client(Redacted.make(dsn)),
+      (sql) =>
+        sql`select column_name, data_type, column_default from information_schema.columns
+          where table_name = 'cameras' order by ordinal_position`
+    )
+
+  it.effect("init can run again, and sql prints what it runs", () =>
+    Effect.gen(function* () {
+      const made = Redacted.value(yield* freshDatabase)
+      const printed = Redacted.value(yield* freshDatabase)
+      for (const _ of [1, 2]) {
+        const { code, stderr, stdout } = yield* restream(["db", "init"], { PG_DSN: made })
+        assert.deepStrictEqual(
+          [code, stderr, stdout],
+          [0, "", "the table cameras and its trigger are there\n"]
+        )
+      }
+      const { code, stdout } = yield* restream(["db", "sql"])
+      assert.strictEqual(code, 0)
+      const sql = yield* client(Redacted.make(printed))
+      // as psql does it: all of it as one simple query is not what a prepared statement takes
+      for (const statement of stdout.split(";\n\n")) {
+        if (statement.trim() !== "") yield* sql.unsafe(statement)
+      }
+      const found = yield* columns(made)
+      assert.isAbove(found.length, 10)
+      assert.deepStrictEqual(yield* columns(printed), found)
+    })
+  )
+
+  it.effect("init says what a table of that name lacks, and leaves its rows alone", () =>
+    Effect.gen(function* () {
+      const dsn = Redacted.value(yield* freshDatabase)
+      const sql = yield* client(Redacted.make(dsn))
+      yield* sql`create table cameras (id text, url text)`
+      yield* sql`insert into cameras values ('a', 'rtsp://a')`
+      const { code, stdout } = yield* restream(["db", "init"], { PG_DSN: dsn })
+      assert.strictEqual(code, 0)
+      assert.include(stdout, "was there before, without name, type, host")
+      assert.deepStrictEqual(yield* sql`select * from cameras`, [{ id: "a", url: "rtsp://a" }])
+    })
+  )
+})
+
+describe("restream config", () => {
+  it.live("shows every setting with its origin, and no secret", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* restream(["config", "--pg-dsn", "postgres://flag/x"], {
+        PG_DSN: "postgres://me:TopSecret1@db/cams",
+        RESTREAM_MEDIA_SERVER_USERNAME: "relay",
+        RESTREAM_MEDIA_SERVER_PASSWORD: "TopSecret2"
+      })
+      assert.strictEqual(code, 0)
+      assert.match(stdout, /database\.dsn +postgres:\/\/.*db.*\/cams +.*PG_DSN/)
+      assert.match(stdout, /relay\.restartDelay +5s? .* +default/)
+      assert.notInclude(stdout, "TopSecret")
+    })
+  )
+
+  it.live("tells every fault in a line of its own, and ends with 2", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* restream(
+        ["config", "--media-server-port", "80000", "--probe-jitter", "2"],
+        { RESTREAM_ENGINES: "x", PG_DSN: "postgres://me:TopSecret1@db:port/x" }
+      )
+      assert.deepStrictEqual([code, stdout], [2, ""])
+      const lines = stderr.trimEnd().split("\n")
+      assert.strictEqual(lines.length, 4)
+      assert.notInclude(stderr, "TopSecret1")
+      assert.notInclude(stderr, "    at ")
+    })
+  )
+})
+
+describe("restream", () => {
+  it.live("helps, tells its version, and completes", () =>
+    Effect.gen(function* () {
+      const help = yield* restream(["--help"])
+      for (const command of ["run", "check", "demo", "db", "config"]) {
+        assert.match(help.stdout, new RegExp(`^ +${command} `, "m"))
+      }
+      assert.match((yield* restream(["--version"])).stdout, /\d+\.\d+\.\d+/)
+      assert.include((yield* restream(["--completions", "bash"])).stdout, "complete")
+    })
+  )
+
+  const wrong = [
+    { args: ["rum"], says: 'Unknown subcommand "rum" for "restream"; did you mean run?' },
+    {
+      args: ["run", "--relay-restart-dealy", "5s"],
+      says: "Unrecognized flag: --relay-restart-dealy in command restream run; did you mean --relay-restart-delay?"
+    },
+    {
+      args: ["run", "postgres://me:TopSecret1@db/x"],
+      says: 'Unexpected positional argument: "postgres://***@db/x"'
+    },
+    { args: ["demo", "--cameras", "0"], says: "--cameras: expected a whole number from 1 to 500" },
+    {
+      args: ["demo", "--duration", "soon"],
+      says: "--duration: expected a duration such as 20s, not soon"
+    }
+  ]
+  it.live.each(wrong)("says in one line what is wrong with $args", ({ args, says }) =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* restream(args)
+      assert.deepStrictEqual([code, stdout], [2, ""])
+      assert.strictEqual(stderr.split("\n")[0], says)
+      assert.isAtMost(stderr.trimEnd().split("\n").length, 2)
+    })
+  )
+})
+
+describe("restream demo", () => {
+  it.live("shows the main job with nothing installed", () =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* restream([
+        "demo",
+        "--cameras",
+        "2",
+        "--duration",
+        "12s",
+        "--json"
+      ])
+      const lines = stdout.trimEnd().split("\n")
+      const summary = JSON.parse(lines.at(-1) ?? "")
+      assert.deepInclude(summary, { event: "summary", ok: true })
+      const healthy = summary.cameras.filter((one: { healthy: boolean }) => one.healthy)
+      assert.strictEqual(healthy.length, 2)
+      for (const camera of healthy) {
+        assert.include(camera, { state: "live", engine: "native" })
+        assert.isAbove(camera.bytes, 0)
+      }
+      assert.strictEqual(code, 0)
+    })
+  )
+})

@@ -1,0 +1,61 @@
+/** A whole installation: a database with the table, cameras, a media server, and the built program. */
+import { type RtspServer, RtspServer as Server, TestPattern } from "@restream/core/rtsp"
+import { Effect, Redacted, type Scope } from "effect"
+import { client, freshDatabase } from "../support/Postgres.ts"
+import { run, type Running, start, type StartOptions } from "../rtsp/Peers.ts"
+
+const program = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
+
+export type Env = NonNullable<StartOptions["env"]>
+
+/** What the program must not take from the machine that runs the tests. */
+const cleanEnv: Env = Object.fromEntries(
+  Object.keys(process.env)
+    .filter((name) => /^(RESTREAM_|PG_DSN$|MEDIA_SERVER_)/.test(name))
+    .map((name) => [name, undefined])
+)
+
+/** Runs one of the program's commands to its end. */
+export const restream = (args: ReadonlyArray<string>, env: Env = {}) =>
+  run(process.execPath, [program, ...args], { env: { ...cleanEnv, ...env } })
+
+export interface Installation {
+  readonly sql: Effect.Success<ReturnType<typeof client>>
+  readonly dsn: string
+  /** Serves as every camera, one a path. */
+  readonly cameras: RtspServer["Service"]
+  readonly mediaServer: RtspServer["Service"]
+  /** What points the program at all this. */
+  readonly env: Env
+  /** Starts the daemon; the scope ends it. Its log comes as JSON. */
+  readonly startDaemon: (
+    args?: ReadonlyArray<string>,
+    env?: Env
+  ) => Effect.Effect<Running, never, Scope.Scope>
+}
+
+/** Makes one. Camera `cam1` shows the test pattern, with sound. */
+export const make = Effect.gen(function* () {
+  const dsn = Redacted.value(yield* freshDatabase)
+  const sql = yield* client(Redacted.make(dsn))
+  const initialized = yield* restream(["db", "init"], { PG_DSN: dsn })
+  if (initialized.code !== 0) return yield* Effect.die(new Error(initialized.stderr))
+  const cameras = yield* Server.make()
+  yield* TestPattern.publish(cameras, "cam1", { audio: true })
+  const mediaServer = yield* Server.make()
+  const env = {
+    PG_DSN: dsn,
+    MEDIA_SERVER_PORT: String(mediaServer.port),
+    RESTREAM_LOG_FORMAT: "json"
+  }
+  const installation: Installation = {
+    sql,
+    dsn,
+    cameras,
+    mediaServer,
+    env,
+    startDaemon: (args = [], more = {}) =>
+      start(process.execPath, [program, "run", ...args], { env: { ...cleanEnv, ...env, ...more } })
+  }
+  return installation
+})
