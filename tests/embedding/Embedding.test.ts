@@ -1,0 +1,65 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { defaultSettings, type Settings } from "@restream/config"
+import { CameraType, MediaServer, MemoryCameraSource, Restream, StatusBoard } from "@restream/core"
+import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { Effect, Layer, Stream, SubscriptionRef } from "effect"
+import { readFileSync } from "node:fs"
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
+
+describe("embedding", () => {
+  it.each([
+    ["README.md", "tests/embedding/one-camera.ts"],
+    ["docs/embedding.md", "tests/embedding/whole-tree.ts"]
+  ])("the program in %s compiles: it is %s", (document, program) => {
+    assert.include(read(document), `\`\`\`ts\n${read(program)}\`\`\``)
+  })
+
+  it.live("relays the rows that the program holds, by a camera type of its own", () =>
+    Effect.gen(function* () {
+      const camera = yield* RtspServer.make()
+      yield* TestPattern.publish(camera, "live/2")
+      const sink = yield* RtspServer.make()
+      const settings: Settings = {
+        ...defaultSettings,
+        mediaServer: { ...defaultSettings.mediaServer, port: sink.port }
+      }
+      const acme = CameraType.of({
+        name: "acme",
+        toUrl: ({ channel, host }) => `rtsp://${host}/live/${channel}`
+      })
+      const tree = Restream.layer(settings, [acme]).pipe(
+        Layer.provideMerge(MemoryCameraSource.layer([])),
+        Layer.provide(NodeServices.layer)
+      )
+      yield* Effect.gen(function* () {
+        const rows = yield* MemoryCameraSource.CameraRows
+        const board = yield* StatusBoard
+        yield* Effect.forkScoped(
+          Effect.andThen(
+            Effect.sleep("1 millis"),
+            SubscriptionRef.set(rows, [
+              { id: 1, type: "acme", host: `127.0.0.1:${camera.port}`, channel: 2 }
+            ])
+          )
+        )
+        const live = yield* board.changes.pipe(
+          Stream.filter(({ to }) => to?._tag === "Live"),
+          Stream.runHead
+        )
+        assert.isTrue(live._tag === "Some" && live.value.id === "1")
+        yield* sink.awaitPackets("cam1")
+        const server = yield* MediaServer
+        assert.isTrue(yield* server.isAnswering)
+        yield* SubscriptionRef.set(rows, [])
+        yield* sink.awaitNoPublisher("cam1")
+        yield* SubscriptionRef.set(rows, [{ id: 2, url: camera.url("live/2") }])
+        yield* sink.awaitPublisher("cam2")
+      }).pipe(Effect.provide(tree))
+      // the layer has closed: nothing of it is left
+      assert.isUndefined((yield* sink.path("cam2"))?.publisher)
+      yield* camera.awaitConnections(0)
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,31 @@
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { PgClient } from "@effect/sql-pg"
+import { defaultSettings } from "@restream/config"
+import { CameraType, Column, Restream, StatusBoard } from "@restream/core"
+import { Effect, Layer, Redacted, Schema, Stream } from "effect"
+
+const acme = CameraType.make({
+  name: "acme",
+  columns: { host: Column.host, channel: Schema.optional(Column.ordinal) },
+  toUrl: ({ channel, host }) => `rtsp://${host}/live/${channel ?? 1}`
+})
+
+const settings = {
+  ...defaultSettings,
+  mediaServer: { ...defaultSettings.mediaServer, host: "media.example" }
+}
+
+const tree = Restream.layer(settings, [acme]).pipe(
+  Layer.provide(Restream.cameraTable(settings)),
+  Layer.provide(PgClient.layer({ url: Redacted.make("postgres://restream@db/cameras") })),
+  Layer.provide(NodeServices.layer)
+)
+
+const watch = Effect.gen(function* () {
+  const board = yield* StatusBoard
+  yield* Stream.runForEach(board.changes, ({ name, to }) =>
+    Effect.log(`${name} is ${to?._tag ?? "gone"}`)
+  )
+})
+
+watch.pipe(Effect.provide(tree), NodeRuntime.runMain)
