@@ -6,6 +6,7 @@ import { MediaServerError, rtspCheck, StreamUrl } from "@restream/core"
 import { RtspServer } from "@restream/core/rtsp"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Fiber from "effect/Fiber"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
@@ -56,7 +57,6 @@ const mediaMtx = Effect.fnUntraced(function* (program: string) {
     file,
     [
       "logLevel: warn",
-      "rtspTransports: [tcp]",
       `rtspAddress: 127.0.0.1:${port}`,
       "rtmp: no",
       "srt: no",
@@ -72,6 +72,9 @@ const mediaMtx = Effect.fnUntraced(function* (program: string) {
   const options: ChildProcess.CommandOptions = {
     stdin: "ignore",
     cwd: folder,
+    // by the environment, where MediaMTX passes over a name that it does not know: it was PROTOCOLS before 1.9
+    env: { MTX_RTSPTRANSPORTS: "tcp", MTX_PROTOCOLS: "tcp" },
+    extendEnv: true,
     killSignal: "SIGINT",
     forceKillAfter: "3 seconds"
   }
@@ -80,14 +83,23 @@ const mediaMtx = Effect.fnUntraced(function* (program: string) {
       ? ChildProcess.make("setpriv", ["--pdeathsig=KILL", "--", program, file], options)
       : ChildProcess.make(program, [file], options)
   )
-  yield* Effect.forkScoped(Effect.ignore(Stream.runDrain(handle.all)))
+  let lastWords = "it said nothing"
+  const listening = yield* handle.all.pipe(
+    Stream.decodeText,
+    Stream.splitLines,
+    Stream.filter((line) => line.trim() !== ""),
+    Stream.runForEach((line) => Effect.sync(() => void (lastWords = line))),
+    Effect.ignore,
+    Effect.forkScoped
+  )
+  const didNotStart = Effect.suspend(() =>
+    Effect.fail(new MediaServerError({ detail: `${program} did not start: ${lastWords}` }))
+  )
   const address = new StreamUrl({ scheme: "rtsp", host: "127.0.0.1", port })
   yield* rtspCheck(address).pipe(
     Effect.retry(Schedule.spaced("100 millis")),
-    Effect.timeoutOrElse({
-      duration: "10 seconds",
-      orElse: () => Effect.fail(new MediaServerError({ detail: `${program} did not start` }))
-    })
+    Effect.raceFirst(Effect.andThen(Fiber.join(listening), didNotStart)),
+    Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => didNotStart })
   )
   return {
     name: "MediaMTX",
