@@ -10,10 +10,18 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import type { Kind, Written } from "./Kind.ts"
 import { shownGiven } from "./Shown.ts"
 
+/**
+ * How a change of a setting comes into force in a daemon that runs: by `reload` (SIGHUP), or by a `restart`
+ * only.
+ */
+export type AppliedBy = "reload" | "restart"
+
 /** What the schema's author says of a setting. */
 export interface SettingOptions<A> {
   /** One or two plain sentences for the documentation, the example file and `--help`. */
   readonly description: string
+  /** Each author decides it, so that no setting is forgotten. */
+  readonly appliedBy: AppliedBy
   /** What the number counts, where the kind does not say it: `cameras`, `bytes`. */
   readonly unit?: string
   /** Whether the value must never show. */
@@ -50,6 +58,7 @@ export interface Setting {
   /** The same as one text: `database.pollInterval`. */
   readonly key: string
   readonly description: string
+  readonly appliedBy: AppliedBy
   /** What may be given: `duration`, `auto | native | ffmpeg`. */
   readonly values: string
   readonly unit: string | undefined
@@ -142,6 +151,7 @@ const make = (path: ReadonlyArray<string>, leaf: Leaf): Setting => {
     path,
     key: path.join("."),
     description: leaf.description,
+    appliedBy: leaf.appliedBy,
     values: leaf.values,
     unit: leaf.unit,
     default: leaf.default,
