@@ -29,6 +29,7 @@ import * as UrlTemplate from "./camera-type/UrlTemplate.ts"
 import * as Roster from "./camera/Roster.ts"
 import { StreamUrl } from "./camera/StreamUrl.ts"
 import { type Engine, Engines } from "./engine/Engine.ts"
+import * as FollowingEngine from "./engine/FollowingEngine.ts"
 import * as FfmpegEngine from "./engine/ffmpeg/FfmpegEngine.ts"
 import * as NativeEngine from "./engine/native/NativeEngine.ts"
 import { MediaServer } from "./media-server/MediaServer.ts"
@@ -43,13 +44,23 @@ import { StatusBoard } from "./status/StatusBoard.ts"
 import { Supervisor } from "./supervision/Supervisor.ts"
 
 /**
+ * Settings, or a function that gives those in force now. With a function the tree follows changes: most
+ * are read where they are used, and after one `Supervisor.reread` applies what makes other cameras of the
+ * same rows. A setting whose `appliedBy` is `restart` is read once.
+ */
+export type SettingsInForce = Settings | (() => Settings)
+
+const reader = (settings: SettingsInForce): (() => Settings) =>
+  typeof settings === "function" ? settings : () => settings
+
+/**
  * Relays the cameras of the source in context, for as long as the layer lives. Closing it ends every
  * relay and waits for their ends.
  *
  * @param types camera types besides the built-in ones and the settings' templates.
  */
 export const layer = (
-  settings: Settings,
+  settings: SettingsInForce,
   types: Iterable<CameraType> = []
 ): Layer.Layer<Supervisor | StatusBoard | MediaServer, never, CameraSource | ChildProcessSpawner> =>
   supervisor(settings).pipe(
@@ -62,13 +73,22 @@ export const layer = (
   )
 
 /** The cameras of the settings' table or query, read with the client in context. */
-export const cameraTable = (settings: Settings): Layer.Layer<CameraSource, never, PgClient> =>
-  PgCameraSource.layer({
-    query: cameraQuery(settings),
-    channel: settings.database.listen ? settings.database.channel : undefined,
-    pollInterval: settings.database.pollInterval,
-    queryTimeout: settings.database.queryTimeout
+export const cameraTable = (
+  settings: SettingsInForce
+): Layer.Layer<CameraSource, never, PgClient> => {
+  const now = reader(settings)
+  const { channel, listen } = now().database
+  return PgCameraSource.layer({
+    query: cameraQuery(now()),
+    channel: listen ? channel : undefined,
+    get pollInterval() {
+      return now().database.pollInterval
+    },
+    get queryTimeout() {
+      return now().database.queryTimeout
+    }
   })
+}
 
 /** The SELECT that gives all rows. */
 export const cameraQuery = ({ database }: Settings): string => {
@@ -103,15 +123,34 @@ const allTypes = (settings: Settings, types: Iterable<CameraType>): ReadonlyArra
   )
 ]
 
+/** Made anew only after the settings have changed. */
+const whenChanged = <A>(now: () => Settings, make: (settings: Settings) => A): (() => A) => {
+  let made: { readonly settings: Settings; readonly value: A } | undefined
+  return () => {
+    const settings = now()
+    if (made?.settings !== settings) made = { settings, value: make(settings) }
+    return made.value
+  }
+}
+
 /** The built-in camera types, the settings' templates, and those given. */
 export const cameraTypes = (
-  settings: Settings,
+  settings: SettingsInForce,
   types: Iterable<CameraType> = []
-): Layer.Layer<CameraTypes> => CameraTypes.layer(allTypes(settings, types))
+): Layer.Layer<CameraTypes> => {
+  const given = [...types]
+  return Layer.succeed(
+    CameraTypes,
+    CameraTypes.following(
+      whenChanged(reader(settings), (now) => CameraTypes.make(allTypes(now, given)))
+    )
+  )
+}
 
 /** The media server of the settings, and the watch over it. */
-export const mediaServer = (settings: Settings): Layer.Layer<MediaServer> => {
-  const server = settings.mediaServer
+export const mediaServer = (settings: SettingsInForce): Layer.Layer<MediaServer> => {
+  const now = reader(settings)
+  const server = now().mediaServer
   const address = new StreamUrl({
     scheme: server.scheme,
     host: server.host,
@@ -124,8 +163,12 @@ export const mediaServer = (settings: Settings): Layer.Layer<MediaServer> => {
     MediaServer.make({
       address,
       check: rtspCheck(address, trustOf(server)),
-      checkInterval: server.checkInterval,
-      checkTimeout: server.checkTimeout
+      get checkInterval() {
+        return now().mediaServer.checkInterval
+      },
+      get checkTimeout() {
+        return now().mediaServer.checkTimeout
+      }
     })
   )
 }
@@ -144,50 +187,100 @@ const trustOf = (options: {
  * @param isServerAnswering tells a stalled relay whether the media server is to blame.
  */
 export const engines = (
-  settings: Settings,
+  settings: SettingsInForce,
   isServerAnswering: Effect.Effect<boolean>
 ): Layer.Layer<Engines, never, ChildProcessSpawner> =>
   Layer.effect(
     Engines,
     Effect.gen(function* () {
-      const ffmpeg: Engine = yield* FfmpegEngine.make({
-        ffmpegPath: settings.ffmpeg.path,
-        ffprobePath: settings.ffmpeg.ffprobePath,
-        probeTimeout: settings.probe.timeout,
-        stallTimeout: settings.relay.stallTimeout,
-        killGrace: settings.relay.killGrace,
-        serverTrust: trustOf(settings.mediaServer),
-        isServerAnswering
-      })
-      const native = NativeEngine.make({
-        probeTimeout: settings.probe.timeout,
-        stallTimeout: settings.relay.stallTimeout,
-        serverTrust: trustOf(settings.mediaServer),
-        isServerAnswering
-      })
+      const services = yield* Effect.context<ChildProcessSpawner>()
+      const now = reader(settings)
+      const ffmpeg = whenChanged(now, (settings) =>
+        Effect.runSyncWith(services)(
+          FfmpegEngine.make({
+            ffmpegPath: settings.ffmpeg.path,
+            ffprobePath: settings.ffmpeg.ffprobePath,
+            probeTimeout: settings.probe.timeout,
+            stallTimeout: settings.relay.stallTimeout,
+            killGrace: settings.relay.killGrace,
+            serverTrust: trustOf(settings.mediaServer),
+            isServerAnswering
+          })
+        )
+      )
+      const native = whenChanged(now, (settings) =>
+        NativeEngine.make({
+          probeTimeout: settings.probe.timeout,
+          stallTimeout: settings.relay.stallTimeout,
+          serverTrust: trustOf(settings.mediaServer),
+          isServerAnswering
+        })
+      )
+      const engines = {
+        native: FollowingEngine.make("native", Effect.sync(native)),
+        ffmpeg: FollowingEngine.make("ffmpeg", Effect.sync(ffmpeg))
+      }
       const choices: Record<EngineChoice, NonEmptyReadonlyArray<Engine>> = {
-        auto: [native, ffmpeg],
-        native: [native],
-        ffmpeg: [ffmpeg]
+        auto: [engines.native, engines.ffmpeg],
+        native: [engines.native],
+        ffmpeg: [engines.ffmpeg]
       }
       return Engines.of({ select: (choice) => choices[choice] })
     })
   )
 
-/** The supervisor, by the settings. */
-export const supervisor = (settings: Settings) => {
-  const { probe, relay } = settings
-  const slow = { lockoutDelay: probe.lockoutDelay, rejectedDelay: relay.rejectedDelay }
+/**
+ * The supervisor, by the settings. Its policies are views of the settings in force: the schedules read them
+ * at each step.
+ */
+export const supervisor = (settings: SettingsInForce) => {
+  const now = reader(settings)
   return Supervisor.layer({
-    ...rosterOptions(settings),
-    retry: { delays: probe.retryDelays, jitter: probe.jitter, ...slow },
-    restart: {
-      delay: relay.restartDelay,
-      backoff: relay.restartBackoff,
-      maxDelay: relay.restartMaxDelay,
-      ...slow
+    get pathTemplate() {
+      return rosterOptions(now()).pathTemplate
     },
-    probeLimits: ProbeLimits.make({ concurrency: probe.concurrency, perHost: probe.perHost }),
-    startPacing: StartPacing.make(relay.startSpacing)
+    get defaults() {
+      return rosterOptions(now()).defaults
+    },
+    retry: {
+      get delays() {
+        return now().probe.retryDelays
+      },
+      get jitter() {
+        return now().probe.jitter
+      },
+      get lockoutDelay() {
+        return now().probe.lockoutDelay
+      },
+      get rejectedDelay() {
+        return now().relay.rejectedDelay
+      }
+    },
+    restart: {
+      get delay() {
+        return now().relay.restartDelay
+      },
+      get backoff() {
+        return now().relay.restartBackoff
+      },
+      get maxDelay() {
+        return now().relay.restartMaxDelay
+      },
+      get lockoutDelay() {
+        return now().probe.lockoutDelay
+      },
+      get rejectedDelay() {
+        return now().relay.rejectedDelay
+      }
+    },
+    probeLimits: ProbeLimits.make({
+      get concurrency() {
+        return now().probe.concurrency
+      },
+      get perHost() {
+        return now().probe.perHost
+      }
+    }),
+    startPacing: StartPacing.make(() => now().relay.startSpacing)
   })
 }

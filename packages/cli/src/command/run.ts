@@ -1,47 +1,75 @@
 /** `restream run`: the daemon. */
-import { Dsn } from "@restream/config"
-import { Coalescing, Restream } from "@restream/core"
+import { Dsn, type Settings } from "@restream/config"
+import { Coalescing, Restream, Supervisor } from "@restream/core"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Command from "effect/cli/Command"
 import { layer as databaseLayer } from "../database/Database.ts"
 import * as Logs from "../log/Logs.ts"
 import { failOnSettings } from "../process/Failure.ts"
 import { mainOptions } from "../process/Main.ts"
-import { checkTemplates, loadPlugins } from "../settings/LoadPlugins.ts"
-import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
+import { loadPlugins } from "../settings/LoadPlugins.ts"
+import { databaseOf } from "../settings/LoadSettings.ts"
+import { loadForDaemon, reload } from "../settings/Reload.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
+import * as Systemd from "../systemd/Systemd.ts"
 import { version } from "../version.ts"
 import { restream } from "./restream.ts"
+
+/** A daemon's JSON log is data; anything else is for people. */
+const logStream = ({ format }: Logs.LogSettings): NodeJS.WriteStream =>
+  format === "json" ? process.stdout : process.stderr
 
 export const run = Command.make(
   "run",
   {},
-  Effect.fnUntraced(function* () {
-    const { settings } = yield* failOnSettings(loadSettings(settingFlagsOf(yield* restream)))
-    const dsn = yield* failOnSettings(databaseOf(settings))
-    yield* failOnSettings(checkTemplates(settings))
-    const types = yield* failOnSettings(loadPlugins(settings))
-    mainOptions.isDaemon = true
+  Effect.fnUntraced(
+    function* () {
+      const given = settingFlagsOf(yield* restream)
+      let settings = yield* loadForDaemon(given)
+      const dsn = yield* databaseOf(settings)
+      const types = yield* loadPlugins(settings)
+      const hangups = yield* Queue.sliding<void>(1)
+      mainOptions.isDaemon = true
+      mainOptions.onHangup = () => Queue.offerUnsafe(hangups, undefined)
 
-    const { mediaServer } = settings
-    const announce = Effect.logInfo(
-      `restream ${version}: from ${Dsn.show(dsn)} to ${mediaServer.scheme}://${mediaServer.host}:${mediaServer.port}`
-    )
-    const tree = Restream.layer(settings, types).pipe(
-      Layer.provide(Restream.cameraTable(settings)),
-      Layer.provide(databaseLayer(dsn, settings.database)),
-      Layer.merge(Coalescing.layer(settings.relay.coalescing))
-    )
-    return yield* announce.pipe(
-      Effect.annotateLogs("module", "daemon"),
-      Effect.andThen(Layer.launch(tree)),
-      Effect.ensuring(Effect.annotateLogs(Effect.logInfo("restream: ended"), "module", "daemon")),
-      // a daemon's JSON log is data; anything else is for people
-      Effect.provide(
-        Logs.layer(settings.log, settings.log.format === "json" ? process.stdout : process.stderr)
-      ),
-      failOnSettings
-    )
-  })
+      const logs = yield* Logs.make(settings.log, logStream)
+      const inForce = () => settings
+      const tree = Restream.layer(inForce, types).pipe(
+        Layer.provideMerge(Restream.cameraTable(inForce)),
+        Layer.provide(databaseLayer(dsn, settings.database)),
+        Layer.merge(Coalescing.layer(settings.relay.coalescing))
+      )
+
+      const daemon = Effect.gen(function* () {
+        const { mediaServer } = settings
+        yield* say(
+          `restream ${version}: from ${Dsn.show(dsn)} to ${mediaServer.scheme}://${mediaServer.host}:${mediaServer.port}`
+        )
+        yield* Effect.addFinalizer(() => say("restream: ended"))
+        const systemd = yield* Systemd.fromEnvironment(process.env, process.pid)
+        const services = yield* Layer.build(tree)
+        yield* Effect.provideContext(systemd.follow, services)
+
+        const takeOver = Effect.fnUntraced(function* (changed: Settings) {
+          settings = changed
+          yield* logs.change(changed.log)
+          yield* Context.get(services, Supervisor).reread
+        })
+        return yield* Queue.take(hangups).pipe(
+          Effect.andThen(
+            Effect.suspend(() => systemd.aroundReload(reload(given, settings, takeOver)))
+          ),
+          Effect.forever
+        )
+      })
+      return yield* Effect.provide(Effect.scoped(daemon), logs.layer)
+    },
+    Effect.scoped,
+    failOnSettings
+  )
 ).pipe(Command.withDescription("Runs the daemon until SIGTERM or SIGINT"))
+
+const say = (line: string) => Effect.annotateLogs(Effect.logInfo(line), "module", "daemon")

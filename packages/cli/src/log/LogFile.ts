@@ -27,6 +27,9 @@ export interface LogFile {
 /** After an error the file is opened again so often. */
 const reopenAfterMs = 10_000
 
+/** What may wait for a slow disk, in bytes. Lines beyond it are lost rather than kept in memory for ever. */
+const maxWaiting = 1_000_000
+
 /**
  * Opens the file in the scope, which ends with the last line written.
  *
@@ -38,6 +41,7 @@ export const make = (
 ): Effect.Effect<LogFile, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
+      const label = `log file ${options.path}`
       let stream: RotatingFileStream | undefined
       let reopening: NodeJS.Timeout | undefined
       let isClosed = false
@@ -50,38 +54,58 @@ export const make = (
           path: dirname(resolve(options.path)),
           size: `${options.maxSize}B`,
           interval: rotationInterval(options.maxAge),
+          // a file whose age came while no daemon ran
+          initialRotation: true,
           // the library counts from 1, and takes 0 for "unset"
           rotate: Math.max(1, options.keep)
         })
         stream = opened
-        opened.on("error", fail)
-        opened.on("warning", (error) => complain(`log file ${options.path}: ${error.message}`))
-        opened.on("open", () => {
-          if (told !== undefined)
-            complain(`log file ${options.path}: written again, ${lost} lines lost`)
-          told = undefined
-          lost = 0
+        opened.on("error", (error) => {
+          if (stream === opened) fail(error)
         })
+        opened.on("warning", (error) => complain(`${label}: ${error.message}`))
+      }
+
+      const tell = (problem: string) => {
+        if (told !== problem) complain(`${label}: ${problem}; the relays go on without it`)
+        told = problem
       }
 
       const fail = (error: Error) => {
         stream = undefined
-        if (told !== error.message) {
-          complain(`log file ${options.path}: ${error.message}; the relays go on without it`)
-        }
-        told = error.message
+        tell(error.message)
         if (!isClosed && reopening === undefined) {
           reopening = setTimeout(open, reopenAfterMs)
           reopening.unref()
         }
       }
 
+      /** A file that opens may still be on a full disk: only what was written shows that all is well. */
+      const onWritten = (error: Error | null | undefined) => {
+        if (error) {
+          lost++
+        } else if (told !== undefined) {
+          complain(`${label}: written again, ${lost} lines lost`)
+          told = undefined
+          lost = 0
+        }
+      }
+
+      const write = (line: string) => {
+        if (stream === undefined) {
+          lost++
+        } else if (stream.writableLength > maxWaiting) {
+          lost++
+          tell("the disk is too slow")
+        } else {
+          // after a failure half a line may stand there
+          stream.write(told === undefined ? `${line}\n` : `\n${line}\n`, onWritten)
+        }
+      }
+
       open()
       return {
-        write: (line: string) => {
-          if (stream === undefined || told !== undefined) lost++
-          stream?.write(`${line}\n`)
-        },
+        write,
         close: Effect.callback<void>((resume) => {
           isClosed = true
           clearTimeout(reopening)

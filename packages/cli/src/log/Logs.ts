@@ -1,14 +1,16 @@
 /** Where the log goes, and what of it, by the settings. */
 import type { Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import { MinimumLogLevel } from "effect/References"
+import { CurrentLogAnnotations, MinimumLogLevel } from "effect/References"
+import * as Scope from "effect/Scope"
 import * as LogFile from "./LogFile.ts"
-import { type Format, fromOptions, render } from "./LogLine.ts"
+import { type Format, fromOptions, type LogLine, render } from "./LogLine.ts"
 
-type LogSettings = Settings["log"]
+export type LogSettings = Settings["log"]
 
 const levels: Record<LogSettings["level"], LogLevel.LogLevel> = {
   trace: "Trace",
@@ -18,48 +20,109 @@ const levels: Record<LogSettings["level"], LogLevel.LogLevel> = {
   error: "Error"
 }
 
-/** The least level of all: what is below it need not even be made. */
-const leastOf = ({ level, modules }: LogSettings): LogLevel.LogLevel =>
-  [level, ...Object.values(modules)]
-    .map((name) => levels[name])
-    .reduce((a, b) => (LogLevel.isLessThan(a, b) ? a : b))
+/** Where a line is written: one set of settings, made into places and formats. */
+interface Sink {
+  readonly settings: LogSettings
+  readonly write: (line: LogLine) => void
+}
+
+/** The log of this process. */
+export interface Logs {
+  /** Makes it the logger of whatever is given the layer. */
+  readonly layer: Layer.Layer<never>
+  /** Goes on by other settings. A log file is left and another one begun where these ask for it. */
+  readonly change: (settings: LogSettings) => Effect.Effect<void>
+}
 
 /**
- * Logs to a stream, and to a file where one is set.
+ * Opens the log in the scope, which ends with its last line written. It goes to a stream, and to a file
+ * where one is set.
  *
- * @param stream standard output for a daemon whose log is data (JSON), standard error else.
+ * @param streamOf standard output for a daemon whose log is data (JSON), standard error else.
  */
-export const layer = (log: LogSettings, stream: NodeJS.WriteStream): Layer.Layer<never> =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const isTerminal = stream.isTTY === true
-      const format: Format = log.format === "auto" ? (isTerminal ? "pretty" : "logfmt") : log.format
-      const toStream = render(format, isTerminal)
-      const write = safely(stream)
-      const file =
-        log.file === undefined
-          ? undefined
-          : yield* LogFile.make(
-              {
-                path: log.file,
-                maxSize: log.fileMaxSize,
-                maxAge: log.fileMaxAge,
-                keep: log.fileKeep
-              },
-              (message) => write(`${message}\n`)
-            )
-      // a file is never a terminal: what is pretty there is a line with a date
-      const toFile = render(format === "pretty" ? "logfmt" : format)
+export const make = Effect.fnUntraced(function* (
+  settings: LogSettings,
+  streamOf: (settings: LogSettings) => NodeJS.WriteStream
+): Effect.fn.Return<Logs, never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  let fileScope = yield* Scope.fork(scope)
+  let sink = yield* open(settings, streamOf(settings)).pipe(Scope.provide(fileScope))
 
-      const logger = Logger.make((options) => {
-        const line = fromOptions(options)
-        const least = levels[log.modules[line.module ?? ""] ?? log.level]
-        if (LogLevel.isLessThan(options.logLevel, least)) return
-        write(`${toStream(line)}\n`)
-        file?.write(toFile(line))
-      })
-      return Layer.merge(Logger.layer([logger]), Layer.succeed(MinimumLogLevel, leastOf(log)))
+  const logger = Logger.make((options) => {
+    const module = options.fiber.getRef(CurrentLogAnnotations)["module"]
+    const { level, modules } = sink.settings
+    const least = levels[(typeof module === "string" ? modules[module] : undefined) ?? level]
+    if (!LogLevel.isLessThan(options.logLevel, least)) sink.write(fromOptions(options))
+  })
+
+  return {
+    // every message comes to the logger, which decides by the settings in force; a level that fibers
+    // carry with them could not be changed while they run
+    layer: Layer.merge(Logger.layer([logger]), Layer.succeed(MinimumLogLevel, "All")),
+    change: Effect.fnUntraced(function* (settings) {
+      if (isSameFile(sink.settings, settings)) {
+        sink = { ...sink, settings }
+        return
+      }
+      // the file is given up before it is opened again, perhaps by the same name
+      yield* Scope.close(fileScope, Exit.void)
+      fileScope = yield* Scope.fork(scope)
+      sink = yield* open(settings, streamOf(settings)).pipe(Scope.provide(fileScope))
     })
+  }
+})
+
+/** Whether only levels differ. */
+const isSameFile = (a: LogSettings, b: LogSettings): boolean =>
+  a.file === b.file &&
+  a.format === b.format &&
+  a.fileMaxSize === b.fileMaxSize &&
+  String(a.fileMaxAge) === String(b.fileMaxAge) &&
+  a.fileKeep === b.fileKeep
+
+const open = Effect.fnUntraced(function* (
+  settings: LogSettings,
+  stream: NodeJS.WriteStream
+): Effect.fn.Return<Sink, never, Scope.Scope> {
+  const isTerminal = stream.isTTY === true
+  const format: Format =
+    settings.format === "auto" ? (isTerminal ? "pretty" : "logfmt") : settings.format
+  const toStream = render(format, isTerminal)
+  const write = safely(stream)
+  const file =
+    settings.file === undefined
+      ? undefined
+      : yield* LogFile.make(
+          {
+            path: settings.file,
+            maxSize: settings.fileMaxSize,
+            maxAge: settings.fileMaxAge,
+            keep: settings.fileKeep
+          },
+          // by itself, since a logger can't log: but a line as all others are
+          (message) =>
+            write(
+              `${toStream({ time: new Date(), level: "Error", message, module: "daemon", fields: {} })}\n`
+            )
+        )
+  // a file is never a terminal: what is pretty there is a line with a date
+  const toFile = render(format === "pretty" ? "logfmt" : format)
+  return {
+    settings,
+    write: (line) => {
+      write(`${toStream(line)}\n`)
+      file?.write(toFile(line))
+    }
+  }
+})
+
+/** The log, for as long as the layer lives. */
+export const layer = (settings: LogSettings, stream: NodeJS.WriteStream): Layer.Layer<never> =>
+  Layer.unwrap(
+    Effect.map(
+      make(settings, () => stream),
+      ({ layer }) => layer
+    )
   )
 
 /**

@@ -9,6 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import { isatty } from "node:tty"
 import { safely } from "../log/Logs.ts"
 import { exitStatus, Failure } from "./Failure.ts"
 
@@ -22,7 +23,10 @@ type SignalName = keyof typeof signals
 export interface MainOptions {
   /** For a daemon, being asked to end is a good end: status 0. Else a signal gives 128 and its number. */
   isDaemon: boolean
-  /** What SIGHUP does. Default: it ends the process, as the other signals do. */
+  /**
+   * What SIGHUP does. Default: it ends the process, as the other signals do. It ends it in any case where it
+   * comes because the terminal is gone in which the process was started.
+   */
   onHangup: (() => void) | undefined
 }
 
@@ -36,6 +40,8 @@ const say = (line: string) => toStderr(`${Redaction.oneLine(Redaction.redact(lin
 export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
   let asked: SignalName | undefined
   let broke = false
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd))
+  const lostTerminal = () => terminals.some((fd) => !isatty(fd))
 
   const fiber = Effect.runFork(effect)
   // sockets and timers come and go; the process stays until the effect is done
@@ -50,8 +56,9 @@ export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
   }
 
   const onSignal = (signal: SignalName) => {
-    if (signal === "SIGHUP" && mainOptions.onHangup !== undefined && asked === undefined) {
-      return mainOptions.onHangup()
+    if (signal === "SIGHUP" && mainOptions.onHangup !== undefined && !lostTerminal()) {
+      // asked to end already, it is not asked for anything else
+      return asked === undefined ? mainOptions.onHangup() : undefined
     }
     if (asked !== undefined) process.exit(128 + signals[signal])
     asked = signal

@@ -87,7 +87,9 @@ export const of = (type: {
       const url = type.toUrl(columns)
       if (typeof url === "string") return StreamUrl.parse(url)
       if (url instanceof StreamUrl) return Result.succeed(url)
-      if (Result.isResult(url)) return url
+      if (Result.isResult(url) && (Result.isFailure(url) || url.success instanceof StreamUrl)) {
+        return url
+      }
     } catch {
       // the message of a thrown error may hold the row's secrets
       return Result.fail(

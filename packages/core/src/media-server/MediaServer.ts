@@ -31,6 +31,7 @@ export type MediaServerStatus =
   | { readonly _tag: "Up"; readonly since: number }
   | { readonly _tag: "Down"; readonly since: number; readonly detail: string }
 
+/** The two times are read anew for each check, so they may change meanwhile. */
 export interface MediaServerOptions {
   /** The server's address with its credentials; the path is each camera's own. */
   readonly address: StreamUrl
@@ -62,21 +63,22 @@ export class MediaServer extends Context.Service<
   static readonly make = Effect.fnUntraced(function* (
     options: MediaServerOptions
   ): Effect.fn.Return<MediaServer["Service"], never, Scope.Scope> {
-    const checkInterval = Duration.fromInputUnsafe(options.checkInterval ?? "5 seconds")
-    const checkTimeout = Duration.fromInputUnsafe(options.checkTimeout ?? "2 seconds")
+    const checkInterval = () => Duration.fromInputUnsafe(options.checkInterval ?? "5 seconds")
+    const checkTimeout = () => Duration.fromInputUnsafe(options.checkTimeout ?? "2 seconds")
     const label = `media server ${options.address.authority}`
     const up = yield* Latch.make(false)
     let status: MediaServerStatus = { _tag: "Unknown" }
 
-    const look = options.check.pipe(
-      Effect.timeoutOrElse({
-        duration: checkTimeout,
+    const look = Effect.suspend(() => {
+      const duration = checkTimeout()
+      return Effect.timeoutOrElse(options.check, {
+        duration,
         orElse: () =>
           Effect.fail(
-            new MediaServerError({ detail: `no answer within ${Duration.format(checkTimeout)}` })
+            new MediaServerError({ detail: `no answer within ${Duration.format(duration)}` })
           )
       })
-    )
+    })
 
     const onUp = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
@@ -108,7 +110,7 @@ export class MediaServer extends Context.Service<
           return onDown(error._tag === "Some" ? error.value.detail : "the check itself broke down")
         }
       }),
-      pause: (exit) => (Exit.isSuccess(exit) ? checkInterval : awayInterval)
+      pause: (exit) => (Exit.isSuccess(exit) ? checkInterval() : awayInterval)
     }).pipe(Effect.annotateLogs("module", "media-server"))
 
     return MediaServer.of({

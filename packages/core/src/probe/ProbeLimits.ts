@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 
+/** Read anew for each probe, so they may change meanwhile; probes under way keep their places. */
 export interface ProbeLimitsOptions {
   /** Over all hosts. Default 32. */
   readonly concurrency?: number | undefined
@@ -22,17 +23,19 @@ export interface ProbeLimits {
 }
 
 export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
-  const whole = Semaphore.makeUnsafe(options.concurrency ?? 32)
-  const perHost = options.perHost ?? 1
+  const concurrency = () => options.concurrency ?? 32
+  const perHost = () => options.perHost ?? 1
+  const whole = Semaphore.makeUnsafe(concurrency())
   const hosts = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
 
-  const enter = (host: string) =>
-    Effect.sync(() => {
-      const entry = hosts.get(host) ?? { semaphore: Semaphore.makeUnsafe(perHost), users: 0 }
-      entry.users++
-      hosts.set(host, entry)
-      return entry
-    })
+  const enter = Effect.fnUntraced(function* (host: string) {
+    const entry = hosts.get(host) ?? { semaphore: Semaphore.makeUnsafe(perHost()), users: 0 }
+    entry.users++
+    hosts.set(host, entry)
+    yield* Semaphore.resize(entry.semaphore, perHost())
+    yield* Semaphore.resize(whole, concurrency())
+    return entry
+  })
 
   return {
     // the host's place first: who waits for a busy host must not keep a place from all others

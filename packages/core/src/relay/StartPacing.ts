@@ -12,12 +12,16 @@ export interface StartPacing {
   readonly turn: Effect.Effect<void>
 }
 
-/** @param spacing the mean time between two starts; each gap is between half and one and a half of it. */
-export const make = (spacing: Duration.Input): StartPacing => {
-  const meanMs = Duration.toMillis(Duration.fromInputUnsafe(spacing))
+/**
+ * @param spacing the mean time between two starts; each gap is between half and one and a half of it. A
+ * function is asked anew for each start.
+ */
+export const make = (spacing: Duration.Input | (() => Duration.Input)): StartPacing => {
   let freeAt = 0
   return {
     turn: Effect.gen(function* () {
+      const mean = typeof spacing === "function" ? spacing() : spacing
+      const meanMs = Duration.toMillis(Duration.fromInputUnsafe(mean))
       const gapMs = meanMs * (0.5 + (yield* Random.next))
       // monotonic: if the wall clock were set back, nothing would start until it has caught up
       const now = Number(yield* Clock.monotonicTimeNanos) / 1e6

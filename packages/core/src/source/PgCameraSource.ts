@@ -16,6 +16,7 @@ import type { CameraRow } from "../camera/Roster.ts"
 import { CameraSource, CameraSourceError, Denied, Misasked, Unavailable } from "./CameraSource.ts"
 import * as Polling from "./Polling.ts"
 
+/** The two times are read anew for each look, so they may change meanwhile. */
 export interface PgCameraSourceOptions {
   /** The SELECT that gives all rows. */
   readonly query: string
@@ -63,8 +64,12 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
     label: "database",
     take: Effect.provideService(take(options.query), PgClient.PgClient, sql),
     hints: options.channel === undefined ? undefined : notifications(options.channel),
-    pollInterval: options.pollInterval,
-    takeTimeout: options.queryTimeout
+    get pollInterval() {
+      return options.pollInterval
+    },
+    get takeTimeout() {
+      return options.queryTimeout
+    }
   })
 })
 

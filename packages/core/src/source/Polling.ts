@@ -16,6 +16,7 @@ import {
   Unavailable
 } from "./CameraSource.ts"
 
+/** What is polled and when. The times are read anew for each look, so they may change meanwhile. */
 export interface PollingOptions {
   /** For the log: what is polled, such as `database`. */
   readonly label: string
@@ -40,21 +41,25 @@ const retryDelay = (failures: number): Duration.Duration =>
 export const make = Effect.fnUntraced(function* (
   options: PollingOptions
 ): Effect.fn.Return<CameraSource["Service"], never, Scope.Scope> {
-  const pollInterval = Duration.fromInputUnsafe(options.pollInterval ?? "10 seconds")
-  const takeTimeout = Duration.fromInputUnsafe(options.takeTimeout ?? "10 seconds")
+  const pollInterval = () => Duration.fromInputUnsafe(options.pollInterval ?? "10 seconds")
+  const takeTimeout = () => Duration.fromInputUnsafe(options.takeTimeout ?? "10 seconds")
   const published = yield* PubSub.sliding<Snapshot>({ capacity: 1, replay: 1 })
   let health: SourceHealth = { _tag: "Connecting" }
   let failures = 0
 
+  const takeInTime = Effect.suspend(() => {
+    const duration = takeTimeout()
+    return Effect.timeoutOrElse(options.take, {
+      duration,
+      orElse: () => Effect.fail(unavailable(`no answer within ${Duration.format(duration)}`))
+    })
+  })
+
   const look = Effect.gen(function* () {
     const takenAt = yield* Clock.currentTimeMillis
-    const rows = yield* options.take
+    const rows = yield* takeInTime
     return { rows, takenAt }
   }).pipe(
-    Effect.timeoutOrElse({
-      duration: takeTimeout,
-      orElse: () => Effect.fail(unavailable(`no answer within ${Duration.format(takeTimeout)}`))
-    }),
     // a defect of an adapter must not end the polling
     Effect.catchDefect((defect) =>
       Effect.andThen(
@@ -100,7 +105,8 @@ export const make = Effect.fnUntraced(function* (
         return error._tag === "Some" ? onFailure(error.value) : Effect.void
       }
     }),
-    pause: () => (failures === 0 ? pollInterval : Duration.min(pollInterval, retryDelay(failures)))
+    pause: () =>
+      failures === 0 ? pollInterval() : Duration.min(pollInterval(), retryDelay(failures))
   })
 
   if (options.hints !== undefined) {

@@ -13,6 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { CameraTypes } from "../camera-type/CameraTypes.ts"
 import type { Camera, CameraId } from "../camera/Camera.ts"
@@ -26,6 +27,7 @@ import { StatusBoard } from "../status/StatusBoard.ts"
 import * as CameraActor from "./CameraActor.ts"
 import { type Action, type Cameras, apply, diff } from "./Diff.ts"
 
+/** `pathTemplate` and `defaults` are read at the start and at each `reread`. */
 export interface SupervisorOptions extends CameraActor.CameraActorOptions {
   /** The path of a row that has none. Default `cam{id}`. */
   readonly pathTemplate: string
@@ -40,6 +42,16 @@ export class Supervisor extends Context.Service<
     readonly ready: Effect.Effect<void>
     /** How many snapshots were applied. It only grows; a loop that stands still can be seen by it. */
     readonly passes: Effect.Effect<number>
+    /**
+     * Done when the supervisor's loop is there and no pass is under way. It is never done while a pass
+     * stands still, so a watchdog that waits for it can't be deceived by timers that still run.
+     */
+    readonly pulse: Effect.Effect<void>
+    /**
+     * Reads the newest rows anew, after the options or the camera types have changed, and applies what came
+     * out. Done when that is done; at once where no row was seen yet.
+     */
+    readonly reread: Effect.Effect<void>
   }
 >()("@restream/core/supervision/Supervisor") {
   /** Runs the tree in the layer's scope: closing it ends every relay and waits for their ends. */
@@ -55,11 +67,14 @@ export class Supervisor extends Context.Service<
 const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
   const source = yield* CameraSource
   const board = yield* StatusBoard
-  const readRoster = Roster.makeReader({
-    types: yield* CameraTypes,
-    pathTemplate: options.pathTemplate,
-    defaults: options.defaults
-  })
+  const types = yield* CameraTypes
+  const makeReader = () =>
+    Roster.makeReader({
+      types,
+      pathTemplate: options.pathTemplate,
+      defaults: options.defaults
+    })
+  let readRoster = makeReader()
   const fibers = yield* FiberMap.make<CameraId, void>()
   const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
   const ready = yield* Deferred.make<void>()
@@ -133,8 +148,12 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
     const actions = diff(applied, roster.cameras)
     const before = applied
     if (actions.length > 0) yield* announce(before, roster, actions)
-    for (const action of actions) yield* perform(action)
-    applied = apply(applied, actions)
+    const done: Array<Action> = []
+    for (const action of actions) {
+      if (yield* survives(perform(action))) done.push(action)
+    }
+    // what a defect kept from being done is not applied, and so the next pass tries it again
+    applied = apply(applied, done)
     passes++
     yield* Deferred.succeed(ready, undefined)
   })
@@ -145,18 +164,50 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
       Effect.annotateLogs("module", "supervisor")
     )
   )
-  yield* source.snapshots.pipe(
-    Stream.map((snapshot) => readRoster(snapshot.rows)),
-    Stream.runForEach(reconcile),
-    Effect.annotateLogs("module", "supervisor"),
+
+  let rows: ReadonlyArray<Roster.CameraRow> | undefined
+  const services = yield* Effect.context<Engines | MediaServer | CameraSource | StatusBoard>()
+  const pass = Effect.suspend(() =>
+    rows === undefined ? Effect.void : survives(reconcile(readRoster(rows)))
+  ).pipe(Effect.annotateLogs("module", "supervisor"), Effect.provideContext(services))
+
+  // one pass at a time, whoever asks for it
+  const turn = Semaphore.makeUnsafe(1)
+  const loop = yield* source.snapshots.pipe(
+    Stream.runForEach((snapshot) =>
+      turn.withPermit(
+        Effect.suspend(() => {
+          rows = snapshot.rows
+          return pass
+        })
+      )
+    ),
     Effect.forkScoped
   )
 
   return Supervisor.of({
     ready: Deferred.await(ready),
-    passes: Effect.sync(() => passes)
+    passes: Effect.sync(() => passes),
+    pulse: Effect.suspend(() =>
+      loop.pollUnsafe() === undefined ? turn.withPermit(Effect.void) : Effect.never
+    ),
+    reread: turn.withPermit(
+      Effect.suspend(() => {
+        readRoster = makeReader()
+        return pass
+      })
+    )
   })
 })
+
+/** Whether an effect came to its end. A fault of our own is told, and ends nothing else. */
+const survives = <R>(effect: Effect.Effect<void, never, R>): Effect.Effect<boolean, never, R> =>
+  effect.pipe(
+    Effect.as(true),
+    Effect.catchCause((cause) =>
+      Effect.as(Effect.logError("supervisor: a fault in restream itself", cause), false)
+    )
+  )
 
 /** One line for what a pass does; a loud one where the table was emptied. */
 const announce = (before: Cameras, roster: Roster.Roster, actions: ReadonlyArray<Action>) => {
