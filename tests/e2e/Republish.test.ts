@@ -174,6 +174,16 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       )
     )
 
+    it.effect.skipIf(process.platform !== "linux")(
+      "a daemon keeps V8's young generation small",
+      () =>
+        withDaemon("native", ({ daemon }) =>
+          Effect.sync(() => {
+            assert.include(commandOf(daemon.process.pid!), "--max-semi-space-size=16")
+          })
+        )
+    )
+
     it.effect("the environment beats the flag", () =>
       Effect.gen(function* () {
         const { cameras, mediaServer, sql, startDaemon } = yield* Installation.make

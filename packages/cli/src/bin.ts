@@ -1,30 +1,6 @@
 #!/usr/bin/env node
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as CliConfig from "effect/cli/CliConfig"
-import * as Command from "effect/cli/Command"
-import * as GlobalFlag from "effect/cli/GlobalFlag"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import { check } from "./command/check.ts"
-import { config } from "./command/config.ts"
-import { db } from "./command/db.ts"
-import { demo } from "./command/demo.ts"
-import { restream } from "./command/restream.ts"
-import { run } from "./command/run.ts"
-import { runMain } from "./process/Main.ts"
-import * as Usage from "./process/Usage.ts"
-import { version } from "./version.ts"
+import * as YoungGeneration from "./process/YoungGeneration.ts"
 
-restream.pipe(
-  Command.withSubcommands([run, check, demo, db, config]),
-  Command.run({ version }),
-  Effect.provide(
-    Layer.mergeAll(
-      NodeServices.layer,
-      Usage.layer,
-      // the level of the log is a setting of ours
-      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
-    )
-  ),
-  runMain
-)
+// before anything else is loaded: it may start the process anew
+if (process.argv.includes("run")) YoungGeneration.limit()
+await import("./main.ts")

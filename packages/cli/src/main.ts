@@ -1,0 +1,30 @@
+/** The commands, and this process as the one that runs them. */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as CliConfig from "effect/cli/CliConfig"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { check } from "./command/check.ts"
+import { config } from "./command/config.ts"
+import { db } from "./command/db.ts"
+import { demo } from "./command/demo.ts"
+import { restream } from "./command/restream.ts"
+import { run } from "./command/run.ts"
+import { runMain } from "./process/Main.ts"
+import * as Usage from "./process/Usage.ts"
+import { version } from "./version.ts"
+
+restream.pipe(
+  Command.withSubcommands([run, check, demo, db, config]),
+  Command.run({ version }),
+  Effect.provide(
+    Layer.mergeAll(
+      NodeServices.layer,
+      Usage.layer,
+      // the level of the log is a setting of ours
+      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+    )
+  ),
+  runMain
+)
