@@ -90,14 +90,15 @@ describe("StatusBoard", () => {
       Effect.gen(function* () {
         const board = yield* StatusBoard
         yield* enterAll(["Waiting", "Probing", "Unreachable", "Probing", "Starting", "Live"])
+        yield* board.settle(camera.id)
         yield* enterAll(["Restarting", "Probing", "Starting", "Live", "Stopping"])
         yield* board.remove(camera.id)
         yield* board.enter(invalid, states.Invalid)
         assert.deepStrictEqual(lines, [
           'Warn camera 12 "Gate": unreachable: connection refused at 10.0.0.5:554; next attempt in 1s',
           'Info camera 12 "Gate": live: h264 1920x1080, no sound (native)',
-          'Warn camera 12 "Gate": down: connection refused at 10.0.0.5:554; restart in 5s',
-          'Info camera 12 "Gate": live: h264 1920x1080, no sound (native)',
+          'Warn camera 12 "Gate": down: connection refused at 10.0.0.5:554; restart in 5s; health good: 1 restart in the last hour',
+          'Info camera 12 "Gate": live: h264 1920x1080, no sound (native); health good: 1 restart in the last hour',
           'Info camera 12 "Gate": stopping',
           'Info camera 12 "Gate": gone',
           'Warn camera 12 "Gate": invalid: column url is missing'
@@ -106,15 +107,87 @@ describe("StatusBoard", () => {
     )
   )
 
-  it.effect("tells the same trouble once, and again after the camera was live", () =>
+  it.effect("tells the same trouble once, however often it is met", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         for (let n = 0; n < 100; n++) yield* enterAll(["Probing", "Unreachable"])
         assert.strictEqual(lines.length, 1)
-        yield* enterAll(["Probing", "Starting", "Live", "Restarting"])
-        assert.strictEqual(lines.length, 3)
+        yield* enterAll(["Probing", "Starting", "Live"])
+        assert.strictEqual(lines.length, 2)
       }).pipe(Effect.provide(StatusBoard.layer))
     )
+  )
+
+  it.effect("tells that a camera comes and goes once, and once that it stays", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const board = yield* StatusBoard
+        for (let n = 0; n < 100; n++) {
+          yield* enterAll(["Probing", "Starting", "Live", "Restarting"])
+        }
+        yield* enterAll(["Probing", "Starting", "Live"])
+        yield* board.settle(camera.id)
+        assert.deepStrictEqual(lines, [
+          'Info camera 12 "Gate": live: h264 1920x1080, no sound (native)',
+          'Warn camera 12 "Gate": down: connection refused at 10.0.0.5:554; restart in 5s; health good: 1 restart in the last hour',
+          'Info camera 12 "Gate": live: h264 1920x1080, no sound (native); health good: 1 restart in the last hour',
+          'Warn camera 12 "Gate": down: connection refused at 10.0.0.5:554; restart in 5s; health good: 2 restarts in the last hour; it comes and goes: the next line follows when it stays live',
+          'Info camera 12 "Gate": stays live; health poor: 100 restarts in the last hour'
+        ])
+        // what comes after that is a new trouble
+        yield* enterAll(["Restarting"])
+        assert.strictEqual(lines.length, 6)
+      }).pipe(Effect.provide(StatusBoard.layer))
+    )
+  )
+
+  it.effect("tells each kind of failure once in one trouble, whatever its numbers are", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const board = yield* StatusBoard
+        const stalled = (afterMs: number) => new Reason.Stalled({ side: "input", afterMs })
+        yield* enterAll(["Probing", "Starting", "Live"])
+        for (let n = 0; n < 50; n++) {
+          for (const reason of [stalled(10_000 + n), new Reason.NotFound(), stalled(12_000 + n)]) {
+            yield* board.enter(camera, { _tag: "Restarting", reason, at: 5000 })
+          }
+        }
+        assert.deepStrictEqual(
+          lines.slice(1).map((line) => line.replace(/; .*/, "")),
+          [
+            'Warn camera 12 "Gate": down: no video from the camera for 10 s',
+            'Warn camera 12 "Gate": down: the camera has no stream at this address (404)'
+          ]
+        )
+      }).pipe(Effect.provide(StatusBoard.layer))
+    )
+  )
+
+  it.effect("tells a trouble anew after the row was changed", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        yield* enterAll(["Probing", "Unreachable", "Stopping", "Probing", "Unreachable"])
+        assert.strictEqual(lines.filter((line) => line.includes("unreachable")).length, 2)
+      }).pipe(Effect.provide(StatusBoard.layer))
+    )
+  )
+
+  it.effect("calls a camera poor while it is out of reach, and not for a restart", () =>
+    Effect.gen(function* () {
+      const board = yield* StatusBoard
+      const healthIn = (tag: CameraState.Tag) =>
+        Effect.gen(function* () {
+          yield* enterAll([tag])
+          return (yield* board.get(camera.id))?.health
+        })
+      yield* enterAll(["Probing"])
+      assert.strictEqual(yield* healthIn("Unreachable"), "poor")
+      yield* enterAll(["Probing", "Starting", "Live"])
+      assert.strictEqual(yield* healthIn("Restarting"), "good")
+      const locked = new Reason.Unauthorized({ credentials: "wrong" })
+      yield* board.enter(camera, { _tag: "Restarting", reason: locked, at: 300_000 })
+      assert.strictEqual((yield* board.get(camera.id))?.health, "poor")
+    }).pipe(Effect.provide(StatusBoard.layer))
   )
 
   it.effect("shows every camera without its credentials", () =>

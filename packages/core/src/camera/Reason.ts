@@ -280,3 +280,20 @@ export type RelayReason = typeof RelayReason.Type
 /** Any reason why a camera is not live. */
 export const Reason = Schema.Union([...RelayReason.members, Defect])
 export type Reason = typeof Reason.Type
+
+/**
+ * What kind of trouble it is: the same for two failures that an operator would call the same, whatever
+ * numbers and words differ. So a trouble that comes again and again need not be told again and again.
+ */
+export const kindOf = (reason: Reason): string => {
+  switch (reason._tag) {
+    case "Stalled":
+      return `${reason._tag} ${reason.side}`
+    case "Rejected":
+    case "SinkRejected":
+    case "Exited":
+      return `${reason._tag} ${reason.status}`
+    default:
+      return reason._tag
+  }
+}

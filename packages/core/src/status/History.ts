@@ -8,7 +8,8 @@ export type Incident = "restart" | "stall"
  *
  * - `good`: at most 2 restarts in the last hour.
  * - `fair`: at most 11, one in five minutes.
- * - `poor`: more, or it is not live now although it should be.
+ * - `poor`: more, or it is out of reach, or waits longer than the restart delay because somebody has to
+ *   mend something. The few seconds of a restart by themselves make no camera poor.
  */
 export type Health = "good" | "fair" | "poor"
 
@@ -56,8 +57,16 @@ export class History {
   }
 }
 
-/** @param isUp whether the camera is live, or on its way there without a failure. */
+/** @param isUp whether the camera is live, or on its way there. */
 export const health = (restartsLastHour: number, isUp: boolean): Health => {
   if (!isUp || restartsLastHour > 11) return "poor"
   return restartsLastHour > 2 ? "fair" : "good"
+}
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
+
+/** The last hour in words, for the log: `health fair: 4 restarts, 2 stalls in the last hour`. */
+export const describe = (word: Health, restarts: number, stalls: number): string => {
+  const counts = stalls === 0 ? "" : `, ${counted(stalls, "stall")}`
+  return `health ${word}: ${counted(restarts, "restart")}${counts} in the last hour`
 }

@@ -11,9 +11,10 @@ import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
+import { kindOf, type Reason } from "../camera/Reason.ts"
 import type { RelayCounters } from "../relay/Relay.ts"
 import * as CameraState from "./CameraState.ts"
-import { type Health, health, History } from "./History.ts"
+import { describe as describeHistory, type Health, health, History } from "./History.ts"
 
 /** One camera, as it is now. */
 export interface CameraStatus {
@@ -49,8 +50,18 @@ interface Entry {
   enteredAt: number
   readonly history: History
   counters: () => RelayCounters
-  /** The last trouble that was told, until the camera was live again. */
-  told: string | undefined
+  /** The trouble that it is in, until it has stayed live for long enough. */
+  trouble: Trouble | undefined
+}
+
+/** What was told of a trouble so far, from its first failure on. */
+interface Trouble {
+  /** The kinds of failures, see `kindOf`. */
+  readonly kinds: Set<string>
+  /** Whether it was told that the camera is live again. */
+  hasRecovered: boolean
+  /** Whether it was told that the camera comes and goes; from then on only new kinds are told. */
+  comesAndGoes: boolean
 }
 
 const noCounters: RelayCounters = { bytes: 0, packets: 0, lost: 0, lastVideoAt: undefined }
@@ -65,6 +76,8 @@ export class StatusBoard extends Context.Service<
     ) => Effect.Effect<void>
     /** Takes over what people see of a camera. */
     readonly rename: (camera: Camera) => Effect.Effect<void>
+    /** Says that a camera has been live for so long that its trouble, if it had one, is over. */
+    readonly settle: (id: CameraId) => Effect.Effect<void>
     /** The counters of the relay that was started for a camera. */
     readonly count: (id: CameraId, counters: () => RelayCounters) => Effect.Effect<void>
     /** Forgets a camera. */
@@ -110,7 +123,7 @@ export class StatusBoard extends Context.Service<
       })
 
       const statusOf = (entry: Entry, now: number): CameraStatus => {
-        const restarts = entry.history.lastHour("restart", now)
+        const { health, restarts, stalls } = lastHourOf(entry, now)
         return {
           id: entry.camera.id,
           name: entry.camera.name,
@@ -120,11 +133,8 @@ export class StatusBoard extends Context.Service<
           state: entry.state,
           enteredAt: entry.enteredAt,
           restarts: { total: entry.history.restarts, lastHour: restarts },
-          stalls: {
-            total: entry.history.stalls,
-            lastHour: entry.history.lastHour("stall", now)
-          },
-          health: health(restarts, !isTrouble(entry.state)),
+          stalls: { total: entry.history.stalls, lastHour: stalls },
+          health,
           counters: entry.counters()
         }
       }
@@ -136,6 +146,17 @@ export class StatusBoard extends Context.Service<
             const entry = entries.get(camera.id)
             if (entry !== undefined) entry.camera = camera
           }),
+        settle: Effect.fnUntraced(function* (id) {
+          const entry = entries.get(id)
+          if (entry === undefined) return
+          const { comesAndGoes } = entry.trouble ?? { comesAndGoes: false }
+          entry.trouble = undefined
+          if (!comesAndGoes) return
+          const now = yield* Clock.currentTimeMillis
+          yield* Effect.logInfo(
+            `camera ${label(entry.camera)}: stays live; ${historyOf(entry, now)}`
+          ).pipe(annotated(entry.camera))
+        }),
         count: (id, counters) =>
           Effect.sync(() => {
             const entry = entries.get(id)
@@ -175,11 +196,35 @@ const newEntry = (camera: Camera | InvalidCamera, state: CameraState.CameraState
   enteredAt: 0,
   history: new History(),
   counters: () => noCounters,
-  told: undefined
+  trouble: undefined
 })
 
-const isTrouble = (state: CameraState.CameraState): boolean =>
-  state._tag === "Invalid" || state._tag === "Unreachable" || state._tag === "Restarting"
+/** Whether a camera is live or on its way there; a restart that follows soon is on its way. */
+const isUp = (state: CameraState.CameraState): boolean => {
+  switch (state._tag) {
+    case "Invalid":
+    case "Unreachable":
+      return false
+    case "Restarting":
+      return state.reason.pace === "backoff" || state.reason.pace === "evicted"
+    default:
+      return true
+  }
+}
+
+const lastHourOf = ({ history, state }: Entry, now: number) => {
+  const restarts = history.lastHour("restart", now)
+  return {
+    restarts,
+    stalls: history.lastHour("stall", now),
+    health: health(restarts, isUp(state))
+  }
+}
+
+const historyOf = (entry: Entry, now: number): string => {
+  const { health, restarts, stalls } = lastHourOf(entry, now)
+  return describeHistory(health, restarts, stalls)
+}
 
 const label = ({ id, name }: Camera | InvalidCamera): string =>
   name === id ? id : `${id} "${name}"`
@@ -192,9 +237,12 @@ const annotated = (camera: Camera | InvalidCamera) =>
   })
 
 /**
- * One line for each change. What an operator has to know stands at `info` and `warn`; the steps on the
- * way, and a trouble that was told before, stand at `debug`, so that a camera which is away for a week
- * does not write twenty thousand lines.
+ * One line for each change. What an operator has to know stands at `info` and `warn`, and the steps on
+ * the way at `debug`.
+ *
+ * A trouble is told when it begins and when it ends, however often the camera fails in between: a camera
+ * that is away for a week must not write twenty thousand lines, nor one that flaps. A camera that fails
+ * again soon after it was live comes and goes; that is told once, and its end when it has stayed live.
  */
 const tell = (entry: Entry, now: number): Effect.Effect<void> => {
   const { camera, state } = entry
@@ -202,22 +250,44 @@ const tell = (entry: Entry, now: number): Effect.Effect<void> => {
   const say = Effect.fnUntraced(function* () {
     switch (state._tag) {
       case "Live": {
-        entry.told = undefined
+        const { trouble } = entry
+        if (trouble !== undefined && (trouble.hasRecovered || trouble.comesAndGoes)) {
+          return yield* Effect.logDebug(line)
+        }
+        if (trouble !== undefined) trouble.hasRecovered = true
+        const hasHistory = entry.history.lastHour("restart", now) > 0
+        return yield* Effect.logInfo(hasHistory ? `${line}; ${historyOf(entry, now)}` : line)
+      }
+      case "Stopping": {
+        // what comes next has another address, or nothing comes
+        entry.trouble = undefined
         return yield* Effect.logInfo(line)
       }
-      case "Stopping":
-        return yield* Effect.logInfo(line)
       case "Invalid":
         return yield* Effect.logWarning(line)
       case "Unreachable":
-      case "Restarting": {
-        const isNews = entry.told !== state.reason.message
-        entry.told = state.reason.message
-        return yield* isNews ? Effect.logWarning(line) : Effect.logDebug(line)
-      }
+        return yield* tellTrouble(entry, state.reason, line)
+      case "Restarting":
+        return yield* tellTrouble(entry, state.reason, `${line}; ${historyOf(entry, now)}`)
       default:
         return yield* Effect.logDebug(line)
     }
   })
   return say().pipe(annotated(camera))
+}
+
+const tellTrouble = (entry: Entry, reason: Reason, line: string): Effect.Effect<void> => {
+  const kind = kindOf(reason)
+  const { trouble } = entry
+  if (trouble === undefined) {
+    entry.trouble = { kinds: new Set([kind]), hasRecovered: false, comesAndGoes: false }
+    return Effect.logWarning(line)
+  }
+  const isNews = !trouble.kinds.has(kind)
+  trouble.kinds.add(kind)
+  if (trouble.hasRecovered && !trouble.comesAndGoes) {
+    trouble.comesAndGoes = true
+    return Effect.logWarning(`${line}; it comes and goes: the next line follows when it stays live`)
+  }
+  return isNews ? Effect.logWarning(line) : Effect.logDebug(line)
 }
