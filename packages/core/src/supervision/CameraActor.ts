@@ -106,9 +106,7 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
     yield* Effect.raceFirst(running.flowing, running.ended)
     const since = yield* Clock.currentTimeMillis
     yield* board.enter(camera, { _tag: "Live", engine: engine.name, offer, since })
-    yield* Effect.forkScoped(
-      Effect.delay(board.settle(camera.id), RestartSchedule.healthyLife)
-    )
+    yield* Effect.forkScoped(Effect.delay(board.settle(camera.id), RestartSchedule.healthyLife))
     // by the monotonic clock, which nobody sets
     const [lived, error] = yield* Effect.timed(Effect.flip(running.ended))
     return { error, lived }
