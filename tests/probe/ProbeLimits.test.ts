@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ProbeLimits } from "@restream/core"
-import { Effect, Fiber } from "effect"
+import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+
+const second = Duration.seconds(1)
 
 /** Probes that count how many of them run. */
 const counting = () => {
@@ -24,7 +26,7 @@ describe("ProbeLimits", () => {
     Effect.gen(function* () {
       const { withPlace } = ProbeLimits.make({ concurrency: 4 })
       const { counts, probe } = counting()
-      const all = [...hosts(10), ...hosts(10)].map((host) => withPlace(host)(probe(500)))
+      const all = [...hosts(10), ...hosts(10)].map((host) => withPlace(host, second)(probe(500)))
       const fiber = yield* Effect.forkChild(Effect.all(all, { concurrency: "unbounded" }))
       yield* TestClock.adjust("2499 millis")
       assert.strictEqual(counts.most, 4)
@@ -39,10 +41,10 @@ describe("ProbeLimits", () => {
       const silent = counting()
       const good = counting()
       // four times as many silent cameras as there are places, in front of a good one
-      const before = hosts(16).map((host) => withPlace(host)(silent.probe(10_000)))
+      const before = hosts(16).map((host) => withPlace(host, second)(silent.probe(10_000)))
       yield* Effect.forkChild(Effect.all(before, { concurrency: "unbounded" }))
       yield* TestClock.adjust(0)
-      const fiber = yield* Effect.forkChild(withPlace("10.0.1.1:554")(good.probe(10)))
+      const fiber = yield* Effect.forkChild(withPlace("10.0.1.1:554", second)(good.probe(10)))
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(silent.counts.running, 16)
       yield* TestClock.adjust("10 millis")
@@ -55,7 +57,7 @@ describe("ProbeLimits", () => {
       const { withPlace } = ProbeLimits.make({ concurrency: 2 })
       const { counts, probe } = counting()
       const most = 2 + 2 * ProbeLimits.slowShare
-      const slow = hosts(100).map((host) => withPlace(host)(probe(60_000)))
+      const slow = hosts(100).map((host) => withPlace(host, second)(probe(60_000)))
       const fiber = yield* Effect.forkChild(Effect.all(slow, { concurrency: "unbounded" }))
       yield* TestClock.adjust("59 seconds")
       assert.strictEqual(counts.most, most)
@@ -63,7 +65,7 @@ describe("ProbeLimits", () => {
       assert.isDefined(fiber.pollUnsafe())
       assert.strictEqual(counts.most, most)
       counts.most = 0
-      const quick = hosts(100).map((host) => withPlace(host)(probe(100)))
+      const quick = hosts(100).map((host) => withPlace(host, second)(probe(100)))
       yield* Effect.forkChild(Effect.all(quick, { concurrency: "unbounded" }))
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(counts.most, 2)
@@ -74,13 +76,13 @@ describe("ProbeLimits", () => {
     Effect.gen(function* () {
       const { withPlace } = ProbeLimits.make({ concurrency: 1 })
       const { counts, probe } = counting()
-      const first = yield* Effect.forkChild(withPlace("a")(probe(5000)))
-      const second = yield* Effect.forkChild(withPlace("b")(probe(500)))
+      const first = yield* Effect.forkChild(withPlace("a", second)(probe(5000)))
+      const other = yield* Effect.forkChild(withPlace("b", second)(probe(500)))
       yield* TestClock.adjust("500 millis")
-      yield* Fiber.interrupt(second)
+      yield* Fiber.interrupt(other)
       yield* Fiber.interrupt(first)
       assert.strictEqual(counts.running, 0)
-      const third = yield* Effect.forkChild(withPlace("a")(probe(10)))
+      const third = yield* Effect.forkChild(withPlace("a", second)(probe(10)))
       yield* TestClock.adjust("10 millis")
       assert.isDefined(third.pollUnsafe())
     })

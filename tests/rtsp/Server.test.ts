@@ -148,6 +148,27 @@ describe("RtspServer", () => {
     })
   )
 
+  it.live("keeps a publisher when a reader leaves that never played", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({
+        settings: () => ({ quirks: { closeAfterSetup: true } })
+      })
+      const publisher = yield* TestPattern.publish(server, "cam")
+      const client = yield* connectRaw(server.port)
+      const url = server.url("cam")
+      yield* client.send(request("DESCRIBE", url))
+      yield* client.received(/a=control:trackID=0/)
+      yield* client.send(
+        request("SETUP", `${url}/trackID=0`, ["Transport: RTP/AVP/TCP;unicast;interleaved=0-1"])
+      )
+      yield* client.received(/interleaved=0-1/)
+      yield* client.closed
+      yield* server.awaitConnections(0)
+      assert.isTrue(publisher.isPublishing())
+      assert.isDefined((yield* server.path("cam"))?.publisher)
+    })
+  )
+
   it.live("closes every connection when its scope ends", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

@@ -12,7 +12,7 @@ import {
   type Reason,
   RelayError
 } from "@restream/core"
-import { Clock, Deferred, Effect } from "effect"
+import { Clock, Deferred, Duration, Effect } from "effect"
 
 export interface FakeRelay {
   readonly camera: Camera
@@ -56,6 +56,7 @@ export const make = (name: Engine["name"] = "native"): FakeEngine => {
     engine: {
       name,
       prober: {
+        slowAfter: Duration.seconds(1),
         probe: Effect.fnUntraced(function* (target) {
           const camera = target as Camera
           fake.probes.push({ id: camera.id, at: yield* Clock.currentTimeMillis })

@@ -44,10 +44,11 @@ export const run = (
     Stream.mapEffect(
       (camera) =>
         camera._tag === "Camera"
-          ? Effect.timed(checkOne(camera)).pipe(
-              withPlace(camera.url.authority),
-              Effect.map(([took, result]) => withHealth(camera, took, result))
-            )
+          ? Effect.flatMap(Engines, ({ select }) =>
+              Effect.timed(checkOne(camera)).pipe(
+                withPlace(camera.url.authority, select(camera.options.engine)[0].prober.slowAfter)
+              )
+            ).pipe(Effect.map(([took, result]) => withHealth(camera, took, result)))
           : Effect.succeed<CheckResult>({
               _tag: "Invalid",
               camera,

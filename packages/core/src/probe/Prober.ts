@@ -4,6 +4,7 @@
  * Adapters: `FfprobeProber`, `NativeProber`. Every adapter passes the suite in
  * `tests/probe/ProberContract.ts`.
  */
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { CameraOptions } from "../camera/CameraOptions.ts"
@@ -56,6 +57,11 @@ export class ProbeError extends Schema.TaggedError<ProbeError>()("ProbeError", {
 }
 
 export interface Prober {
+  /**
+   * After this time a probe most likely does nothing but wait for an answer, and another one may run
+   * beside it. The longer, the more it costs to wait.
+   */
+  readonly slowAfter: Duration.Duration
   /**
    * Asks the camera what it offers.
    *

@@ -65,7 +65,10 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
       yield* awaitMediaServer
       yield* board.enter(camera, { _tag: "Waiting", for: "turn" })
       attempt++
-      return yield* options.probeLimits.withPlace(camera.url.authority)(
+      return yield* options.probeLimits.withPlace(
+        camera.url.authority,
+        inUse.engine.prober.slowAfter
+      )(
         Effect.andThen(
           board.enter(camera, { _tag: "Probing", attempt }),
           Effect.suspend(() => inUse.engine.prober.probe(camera))

@@ -44,6 +44,8 @@ export const make = (options: NativeProberOptions): Prober => {
   })
 
   return {
+    // an open connection, and nothing besides
+    slowAfter: Duration.millis(250),
     probe: (target) => Effect.mapError(probe(target), (reason) => new ProbeError({ reason }))
   }
 }

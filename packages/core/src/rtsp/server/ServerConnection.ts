@@ -96,7 +96,7 @@ export class ServerConnection {
     if (reader !== undefined) {
       stream?.readers.delete(reader)
       this.#options.broker.removeReader(session.path, reader)
-    } else if (stream !== undefined) {
+    } else if (session.role === "publisher" && stream !== undefined) {
       this.#options.broker.release(stream, why)
     }
   }
