@@ -18,6 +18,8 @@ export interface TestPatternOptions {
   readonly keyframeEvery?: number | undefined
   /** Sends a tone as G.711 µ-law, 8 kHz. Default false. */
   readonly audio?: boolean | undefined
+  /** Bytes behind each picture that decoders pass over, to make a stream as heavy as one may be. Default 0. */
+  readonly fillerBytes?: number | undefined
 }
 
 const videoType = 96
@@ -136,6 +138,14 @@ const tone = (): Buffer =>
     )
   )
 
+/** Filler data (ITU-T H.264 §7.3.2.7): 0xff, and the stop bit. */
+const fillerData = (bytes: number): Buffer => {
+  const unit = Buffer.alloc(Math.max(2, bytes), 0xff)
+  unit[0] = 12
+  unit[unit.length - 1] = 0x80
+  return unit
+}
+
 /**
  * Publishes the pattern at a path of a server, by Effect's clock. The scope owns it. It goes on without a
  * reader, and ends when another publisher takes the path.
@@ -151,6 +161,7 @@ export const publish = Effect.fnUntraced(function* (
   const video = sender(0, videoType)
   const audio = options.audio === true ? sender(1, muLawType) : undefined
   const sound = tone()
+  const filler = options.fillerBytes === undefined ? [] : [fillerData(options.fillerBytes)]
   const startedAt = yield* Clock.currentTimeMillis
 
   const picture = (index: number) => {
@@ -164,7 +175,7 @@ export const publish = Effect.fnUntraced(function* (
             PatternPicture.keyframe(index / keyframeEvery)
           ]
         : [PatternPicture.repetition(sinceKeyframe)]
-    const packets = units.flatMap(payloads)
+    const packets = [...units, ...filler].flatMap(payloads)
     packets.forEach((payload, at) =>
       send(publisher, video, timestamp, at === packets.length - 1, payload)
     )

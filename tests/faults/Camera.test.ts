@@ -1,0 +1,318 @@
+/** Cameras that do not do what they should, beside cameras that do. */
+import { assert, layer } from "@effect/vitest"
+import { type CameraRow, CameraState, type Reason } from "@restream/core"
+import { type Quirks, RtspServer, TestPattern } from "@restream/core/rtsp"
+import { freePort } from "@restream/cli/demo"
+import { Duration, Effect, PubSub, Redacted } from "effect"
+import { type AddressInfo, createServer, type Server } from "node:net"
+import { Postgres } from "../support/Postgres.ts"
+import * as BlackHole from "./BlackHole.ts"
+import { restream } from "./Cli.ts"
+import { addRows, database, idOf, row, settingsOf, start } from "./Installation.ts"
+
+const engines = ["native", "ffmpeg"] as const
+
+/** A camera that is one host by itself. */
+const cameraWith = Effect.fnUntraced(function* (quirks: Quirks) {
+  const server = yield* RtspServer.make({ settings: () => ({ quirks }) })
+  yield* TestPattern.publish(server, "cam", { frameRate: 25, keyframeEvery: 5 })
+  return server.url("cam")
+})
+
+const good = Effect.fnUntraced(function* (ids: ReadonlyArray<number>) {
+  const server = yield* RtspServer.make({ resolve: () => "cam" })
+  yield* TestPattern.publish(server, "cam")
+  return ids.map((id) => row(id, server.url(`cam?${id}`)))
+})
+
+/** What answers, and speaks something else. */
+const notRtsp = Effect.acquireRelease(
+  Effect.callback<Server>((resume) => {
+    const server = createServer((socket) => {
+      socket.on("error", () => {})
+      socket.on("data", () => socket.end("SSH-2.0-OpenSSH_9.2\r\n"))
+    })
+    server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+  }),
+  (server) => Effect.sync(() => server.close())
+).pipe(Effect.map((server) => `rtsp://127.0.0.1:${(server.address() as AddressInfo).port}/cam`))
+
+interface Fault {
+  readonly what: string
+  readonly url: Effect.Effect<string, unknown, import("effect").Scope.Scope>
+  /** What each engine finds, and where: a probe is unreachable, a relay is restarted. */
+  readonly native: readonly ["Unreachable" | "Restarting", Reason.Reason["_tag"]]
+  readonly ffmpeg: readonly ["Unreachable" | "Restarting", Reason.Reason["_tag"]]
+}
+
+const unreachable = (tag: Reason.Reason["_tag"]) =>
+  ({ native: ["Unreachable", tag], ffmpeg: ["Unreachable", tag] }) as const
+
+const faults: ReadonlyArray<Fault> = [
+  {
+    what: "refuses",
+    url: Effect.map(freePort, (port) => `rtsp://127.0.0.1:${port}/cam`),
+    ...unreachable("Refused")
+  },
+  {
+    what: "accepts and never answers",
+    url: cameraWith({ silentAt: "OPTIONS" }),
+    ...unreachable("TimedOut")
+  },
+  { what: "never accepts", url: BlackHole.make, ...unreachable("TimedOut") },
+  {
+    what: "answers 404",
+    url: cameraWith({ refuse: { DESCRIBE: 404 } }),
+    ...unreachable("NotFound")
+  },
+  {
+    what: "answers garbage",
+    url: notRtsp,
+    native: ["Unreachable", "Garbled"],
+    ffmpeg: ["Unreachable", "Closed"]
+  },
+  {
+    what: "closes after SETUP",
+    url: cameraWith({ closeAfterSetup: true }),
+    native: ["Restarting", "Closed"],
+    // ffmpeg itself can't tell it from nonsense
+    ffmpeg: ["Unreachable", "Garbled"]
+  },
+  {
+    what: "closes in the middle of a frame",
+    url: cameraWith({ closeMidFrame: 60 }),
+    native: ["Restarting", "Closed"],
+    ffmpeg: ["Restarting", "Closed"]
+  }
+]
+
+layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a camera", (it) => {
+  it.effect(
+    "cameras that refuse, are silent, garbled or broken get their reason and are tried by schedule",
+    () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const sink = yield* RtspServer.make()
+        const cases = faults.flatMap((fault) => engines.map((engine) => ({ fault, engine })))
+        const rows: Array<CameraRow> = []
+        for (const [index, { engine, fault }] of cases.entries()) {
+          rows.push(row(index + 1, yield* fault.url, { options: { engine } }))
+        }
+        yield* addRows(sql, rows)
+        const delays = [300, 600, 900]
+        const tree = yield* start(
+          settingsOf(dsn, sink.port, {
+            probe: {
+              timeout: "4 seconds",
+              retryDelays: delays.map((millis) => `${millis} millis`),
+              jitter: 0
+            },
+            relay: { restartDelay: "1 second" }
+          })
+        )
+        yield* Effect.forEach(
+          cases,
+          ({ engine, fault }, index) => {
+            const [state, reason] = fault[engine]
+            return Effect.andThen(
+              tree.awaitState(index + 1, state, (seen) => seen.reason._tag === reason),
+              // and it is tried again after that
+              tree.until(
+                (cameras) => (cameras.get(String(index + 1))?.state._tag ?? "Invalid") !== state
+              )
+            )
+          },
+          { concurrency: "unbounded" }
+        )
+        for (const [index, { engine, fault }] of cases.entries()) {
+          const id = idOf(index + 1)
+          const mine = tree.history.filter((change) => change.id === id)
+          const message = `${fault.what}, ${engine}: ${mine.map(({ to }) => to?._tag).join(" ")}`
+          for (const [at, { to, at: time }] of mine.entries()) {
+            if (to?._tag === "Unreachable") {
+              assert.strictEqual(
+                Math.round((to.retryAt - time) / 100) * 100,
+                delays[Math.min(to.attempt, 3) - 1],
+                message
+              )
+              const next = mine[at + 1]
+              if (next !== undefined) assert.isAtLeast(next.at, to.retryAt - 20, message)
+            }
+          }
+          // told once, however often it was tried; twice if it was live in between
+          const wentLive = mine.some(({ to }) => to?._tag === "Live")
+          const kind = mine.find(({ to }) => to?._tag === fault[engine][0])?.to
+          const words = CameraState.describe(kind!, 0).replace(/;.*/, "")
+          const told = tree.log
+            .lines()
+            .filter((line) => line.includes(`camera ${id} `) && line.includes(words))
+          assert.isAtLeast(told.length, 1, message)
+          assert.isAtMost(told.length, wentLive ? 2 : 1, message)
+        }
+      }),
+    60_000
+  )
+
+  it.effect("a camera without its stream is told once, and once that it is live", () =>
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      const sink = yield* RtspServer.make()
+      const camera = yield* RtspServer.make()
+      yield* addRows(sql, [row(1, camera.url("cam"))])
+      const tree = yield* start(
+        settingsOf(dsn, sink.port, { probe: { retryDelays: ["100 millis"], jitter: 0 } })
+      )
+      yield* tree.awaitState(1, "Unreachable", ({ attempt }) => attempt === 5)
+      yield* TestPattern.publish(camera, "cam")
+      yield* tree.awaitState(1, "Live")
+      assert.deepStrictEqual(tree.log.matching(/camera 1 /), [
+        'Warn camera 1 "Camera 1": unreachable: the camera has no stream at this address (404); next attempt in 100ms',
+        'Info camera 1 "Camera 1": live: h264 64x64, no sound (native)'
+      ])
+    })
+  )
+
+  it.effect("a wrong password costs one attempt, and a changed row is tried at once", () =>
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      const sink = yield* RtspServer.make()
+      const cameras = yield* Effect.forEach(engines, (engine, index) =>
+        Effect.gen(function* () {
+          const authentication = { username: "admin", password: Redacted.make("right") }
+          const server = yield* RtspServer.make({ authentication })
+          yield* TestPattern.publish(server, "cam")
+          const url = (password: string) => server.url("cam").replace("//", `//admin:${password}@`)
+          return { id: index + 1, engine, server, url }
+        })
+      )
+      yield* addRows(
+        sql,
+        cameras.map(({ engine, id, url }) => row(id, url("wrong"), { options: { engine } }))
+      )
+      const tree = yield* start(
+        settingsOf(dsn, sink.port, { probe: { retryDelays: ["100 millis"] } })
+      )
+      for (const { id, server } of cameras) {
+        const { attempt, reason, retryAt } = yield* tree.awaitState(id, "Unreachable")
+        assert.deepInclude({ ...reason }, { _tag: "Unauthorized", credentials: "wrong" })
+        assert.strictEqual(attempt, 1)
+        assert.isAtLeast(retryAt - Date.now(), 4 * 60_000)
+        assert.strictEqual(yield* server.authenticationFailures, 1)
+      }
+      // a change of what does not matter to the camera is no reason for another attempt
+      yield* sql`update cameras set name = 'Renamed'`
+      yield* tree
+        .until((all) => [...all.values()].every(({ name }) => name === "Renamed"))
+        .pipe(Effect.raceFirst(tree.log.awaitLine(/2 renamed/)))
+      for (const { id, server, url } of cameras) {
+        assert.strictEqual(yield* server.authenticationFailures, 1)
+        yield* sql`update cameras set url = ${url("right")} where id = ${id}`
+        yield* tree.awaitState(id, "Live")
+        assert.strictEqual(yield* server.authenticationFailures, 1)
+        assert.lengthOf(
+          tree.log.matching(
+            new RegExp(`camera ${id} .*wrong user name or password; next attempt in 5m`)
+          ),
+          1
+        )
+        assert.lengthOf(tree.log.matching(new RegExp(`camera ${id} .*: live`)), 1)
+      }
+    })
+  )
+
+  it.effect("a wrong password is tried again after the lockout delay, and once each time", () =>
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      const sink = yield* RtspServer.make()
+      const server = yield* RtspServer.make({
+        authentication: { username: "admin", password: Redacted.make("right") }
+      })
+      const events = yield* server.events
+      yield* TestPattern.publish(server, "cam")
+      yield* addRows(sql, [row(1, server.url("cam").replace("//", "//admin:wrong@"))])
+      const tree = yield* start(
+        settingsOf(dsn, sink.port, {
+          probe: { retryDelays: ["100 millis"], lockoutDelay: "1 second" }
+        })
+      )
+      yield* tree.awaitState(1, "Unreachable", ({ attempt }) => attempt === 3)
+      assert.strictEqual(yield* server.authenticationFailures, 3)
+      const times = tree.history.flatMap(({ at, to }) => (to?._tag === "Probing" ? [at] : []))
+      assert.isAtLeast(times[1]! - times[0]!, 1000)
+      assert.lengthOf(tree.log.matching(/wrong user name or password/), 1)
+      // each attempt is one connection
+      const connections = (yield* PubSub.takeAll(events)).filter(({ _tag }) => _tag === "Connected")
+      assert.lengthOf(connections, 3)
+    })
+  )
+
+  it.effect("`restream check` names a wrong password, at the price of one attempt", () =>
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      const server = yield* RtspServer.make({
+        authentication: { username: "admin", password: Redacted.make("right") }
+      })
+      yield* TestPattern.publish(server, "cam")
+      yield* addRows(sql, [row(1, server.url("cam").replace("//", "//admin:wrong@"))])
+      const { code, stdout } = yield* restream(dsn, ["check"])
+      assert.strictEqual(code, 1)
+      assert.match(stdout, /Camera 1 +url +unreachable +poor .*wrong user name or password/)
+      assert.strictEqual(yield* server.authenticationFailures, 1)
+      const json = yield* restream(dsn, ["check", "--json"])
+      assert.deepInclude(
+        (JSON.parse(json.stdout) as { cameras: ReadonlyArray<object> }).cameras[0],
+        {
+          state: "unreachable",
+          health: "poor",
+          reason: { code: "Unauthorized", message: "wrong user name or password" }
+        }
+      )
+    })
+  )
+
+  it.effect("cameras that do not answer slow no other camera down", () =>
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      const sink = yield* RtspServer.make()
+      const hole = yield* RtspServer.make({
+        host: "0.0.0.0",
+        settings: () => ({ quirks: { silentAt: "OPTIONS" } })
+      })
+      // more than there are places, each a host of its own, and in front of the good ones
+      const holes = Array.from({ length: 40 }, (_, n) =>
+        row(n + 1, `rtsp://127.0.0.${n + 2}:${hole.port}/cam`)
+      )
+      const ids = Array.from({ length: 20 }, (_, n) => n + 101)
+      const goodRows = yield* good(ids)
+      const settings = settingsOf(dsn, sink.port, { probe: { timeout: "8 seconds" } })
+      const liveAfter = (rows: ReadonlyArray<CameraRow>) =>
+        Effect.gen(function* () {
+          yield* sql`delete from cameras`
+          yield* addRows(sql, rows)
+          const tree = yield* start(settings)
+          const [took] = yield* Effect.timed(
+            tree.until((cameras) =>
+              ids.every((id) => cameras.get(String(id))?.state._tag === "Live")
+            )
+          )
+          return { tree, tookMs: Duration.toMillis(took) }
+        })
+      const alone = yield* Effect.scoped(liveAfter(goodRows))
+      const beside = yield* liveAfter([...holes, ...goodRows])
+      // not one of the silent ones has come to its end
+      const states = new Set(
+        (yield* beside.tree.board.all).map(({ id, state }) =>
+          Number(id) > 100
+            ? "good"
+            : state._tag === "Probing"
+              ? `attempt ${state.attempt}`
+              : state._tag
+        )
+      )
+      assert.deepStrictEqual([...states].toSorted(), ["attempt 1", "good"])
+      console.log(
+        `20 cameras live after ${Math.round(alone.tookMs)} ms alone, ${Math.round(beside.tookMs)} ms beside 40 silent ones`
+      )
+    })
+  )
+})

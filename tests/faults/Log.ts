@@ -1,0 +1,59 @@
+/** The log of a tree, as a test reads it. */
+import { Cause, Effect, Logger, References } from "effect"
+
+export interface Log {
+  /** What an operator reads by default: `LEVEL message`, from info on. */
+  readonly lines: () => ReadonlyArray<string>
+  /** The lines in which something stands. */
+  readonly matching: (pattern: RegExp) => ReadonlyArray<string>
+  /** Everything that was logged at any level, with causes and fields, before anything is taken out. */
+  readonly everything: () => string
+  /** Done with the first line that matches, or the nth. */
+  readonly awaitLine: (pattern: RegExp, nth?: number) => Effect.Effect<string>
+  /** Runs something whose log goes here. */
+  readonly capture: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+const shown = new Set(["Info", "Warn", "Error", "Fatal"])
+
+export const make = (): Log => {
+  const lines: Array<string> = []
+  const raw: Array<string> = []
+  const watchers = new Set<() => void>()
+
+  const logger = Logger.make(({ cause, fiber, logLevel, message }) => {
+    const text = (Array.isArray(message) ? message : [message])
+      .map((part) => (typeof part === "string" ? part : JSON.stringify(part)))
+      .join(" ")
+    const fields = JSON.stringify(fiber.getRef(References.CurrentLogAnnotations))
+    const causes = cause.reasons.length === 0 ? "" : Cause.pretty(cause)
+    raw.push(`${logLevel} ${text} ${fields} ${causes} ${JSON.stringify(cause)}`)
+    if (!shown.has(logLevel)) return
+    lines.push(`${logLevel} ${text}${causes === "" ? "" : ` ${causes}`}`)
+    for (const watcher of watchers) watcher()
+  })
+
+  const matching = (pattern: RegExp) => lines.filter((line) => pattern.test(line))
+  return {
+    lines: () => [...lines],
+    matching,
+    everything: () => raw.join("\n"),
+    awaitLine: (pattern, nth = 1) =>
+      Effect.callback((resume) => {
+        const look = () => {
+          const found = matching(pattern)[nth - 1]
+          if (found === undefined) return
+          watchers.delete(look)
+          resume(Effect.succeed(found))
+        }
+        watchers.add(look)
+        look()
+        return Effect.sync(() => watchers.delete(look))
+      }),
+    capture: (effect) =>
+      effect.pipe(
+        Effect.provide(Logger.layer([logger])),
+        Effect.provideService(References.MinimumLogLevel, "Trace")
+      )
+  }
+}
