@@ -14,6 +14,20 @@ const reveal = (type: string, columns: CameraType.Columns): string =>
 const vendor = { host: "10.0.0.5", username: "admin", password: "a@b" }
 
 describe("CameraTypes", () => {
+  for (const columns of [
+    { type: "url", url: "rtsp://a%0D%0AX:%20y:b@10.0.0.5/x" },
+    { type: "url", url: "rtsp://a:b%00@10.0.0.5/x" },
+    { ...vendor, type: "axis", username: "a\nb" },
+    { ...vendor, type: "dahua", password: "a\u007fb" }
+  ]) {
+    it(`refuses a control character in the credentials of ${columns.type}`, () => {
+      assert.strictEqual(
+        reveal(columns.type, columns),
+        "! the user name or password holds a control character"
+      )
+    })
+  }
+
   for (const [type, columns, url] of [
     ["url", { url: "rtsp://10.0.0.5/x" }, "rtsp://10.0.0.5/x"],
     ["hikvision", vendor, "rtsp://admin:a%40b@10.0.0.5/Streaming/Channels/101"],

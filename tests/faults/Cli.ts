@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Ended, start } from "../rtsp/Peers.ts"
 
-const bin = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
+export const bin = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
 
 /** Runs `restream` in an empty folder, against a database. */
 export const restream = (

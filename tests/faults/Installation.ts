@@ -80,6 +80,7 @@ export const start = Effect.fnUntraced(function* (
 
   const history: Array<StatusChange & { readonly at: number }> = []
   const watchers = new Set<() => void>()
+  const runSync = Effect.runSyncWith(yield* Effect.context<never>())
   yield* board.changes.pipe(
     Stream.runForEach((change) =>
       Effect.sync(() => {
@@ -103,7 +104,7 @@ export const start = Effect.fnUntraced(function* (
   const until = (condition: (cameras: ReadonlyMap<string, CameraStatus>) => boolean) =>
     Effect.callback<void>((resume) => {
       const look = () => {
-        const all = Effect.runSync(board.all)
+        const all = runSync(board.all)
         if (!condition(new Map(all.map((camera) => [camera.id, camera])))) return
         watchers.delete(look)
         // the state is published before its line is written: the camera's fiber first

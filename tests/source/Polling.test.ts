@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraRow, CameraSourceError, Polling, Unavailable } from "@restream/core"
+import { type CameraRow, CameraSourceError, Denied, Polling, Unavailable } from "@restream/core"
 import { Deferred, Effect, Fiber, Queue, Ref, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../support/Log.ts"
 
 const away = (detail: string) => new CameraSourceError({ reason: new Unavailable({ detail }) })
+const denied = (detail: string) => new CameraSourceError({ reason: new Denied({ detail }) })
 
 /** A source whose rows are the number of looks taken so far. */
 const counting = (options: Partial<Polling.PollingOptions> = {}) =>
@@ -93,8 +94,11 @@ describe("Polling", () => {
           })
           yield* TestClock.adjust("35 seconds")
           yield* Ref.set(answer, Effect.fail(away("connection refused")))
-          yield* TestClock.adjust("10 minutes")
-          yield* Ref.set(answer, Effect.fail(away("password authentication failed")))
+          yield* TestClock.adjust("5 minutes")
+          // away in other words is still away
+          yield* Ref.set(answer, Effect.fail(away("the database system is starting up")))
+          yield* TestClock.adjust("5 minutes")
+          yield* Ref.set(answer, Effect.fail(denied("password authentication failed")))
           yield* TestClock.adjust("10 minutes")
           assert.strictEqual((yield* source.health)._tag, "Down")
           yield* Ref.set(answer, Effect.succeed([{ id: 1 }]))

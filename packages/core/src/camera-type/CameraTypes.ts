@@ -14,6 +14,12 @@ import type { CameraType, Columns } from "./CameraType.ts"
 /** The types that need no settings: `url`, `hikvision`, `dahua`, `axis`. */
 export const builtin: ReadonlyArray<CameraType> = [url, hikvision, dahua, axis]
 
+/** ffmpeg writes a user name into a header as it is, line breaks and all. */
+const withoutControl = (url: StreamUrl): Result.Result<StreamUrl, BadUrl> =>
+  url.hasControlInCredentials
+    ? Result.fail(new BadUrl({ detail: "the user name or password holds a control character" }))
+    : Result.succeed(url)
+
 export class CameraTypes extends Context.Service<
   CameraTypes,
   {
@@ -30,7 +36,7 @@ export class CameraTypes extends Context.Service<
       all,
       toUrl: (name, columns) => {
         const type = all.get(name.trim().toLowerCase())
-        if (type !== undefined) return type.toUrl(columns)
+        if (type !== undefined) return Result.flatMap(type.toUrl(columns), withoutControl)
         const close = nearest(name, all.keys())
         const hint =
           close === undefined ? `known are ${[...all.keys()].join(", ")}` : `did you mean ${close}?`

@@ -84,6 +84,12 @@ export class StreamUrl implements Equal.Equal {
     return this.#username !== undefined || this.#password !== undefined
   }
 
+  /** Whether the credentials hold what could end a line of a protocol, and begin one of somebody's own. */
+  get hasControlInCredentials(): boolean {
+    // oxlint-disable-next-line no-control-regex
+    return /[\u0000-\u001f\u007f]/.test(`${this.#username ?? ""}${this.#password ?? ""}`)
+  }
+
   /** User name and password as plain text, for the answer to a challenge. */
   get credentials():
     | { readonly username: string; readonly password: Redacted.Redacted }

@@ -123,5 +123,6 @@ export class MediaServer extends Context.Service<
   })
 }
 
+/** Never "0", which would read as if nothing had been. */
 const wholeSeconds = (millis: number): string =>
-  Duration.format(Duration.seconds(Math.round(millis / 1000)))
+  Duration.format(Duration.seconds(Math.max(1, Math.round(millis / 1000))))

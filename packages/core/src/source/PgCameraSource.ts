@@ -46,16 +46,33 @@ export const take = (
 export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions) {
   const sql = yield* PgClient.PgClient
 
+  let listening: "first" | "up" | "down" = "first"
+
+  const onListening = Effect.suspend(() => {
+    const before = listening
+    listening = "up"
+    return before === "down" ? Effect.logInfo("database: notifications are back") : Effect.void
+  })
+
+  /** Whoever does not hear of changes must see them by looking: at once, and then at every poll. */
+  const onDeaf = Effect.fnUntraced(function* (error: SqlError) {
+    const detail = toSourceError(error).message
+    const before = listening
+    listening = "down"
+    yield* before === "down"
+      ? Effect.logDebug(`database: no notifications: ${detail}`)
+      : Effect.logWarning(`database: no notifications: ${detail}; polling until they are back`)
+    return before === "up" ? Stream.make(undefined) : Stream.empty
+  })
+
   // What was sent while nobody listened is lost, so each LISTEN begins with a hint.
   const notifications = (channel: string) =>
     Stream.unwrap(
-      Effect.map(sql.listen(channel), (queue) =>
+      Effect.map(Effect.tap(sql.listen(channel), onListening), (queue) =>
         Stream.concat(Stream.make(undefined), Stream.fromQueue(queue))
       )
     ).pipe(
-      Stream.tapError((error) =>
-        Effect.logDebug(`database: LISTEN ended: ${toSourceError(error).message}`)
-      ),
+      Stream.catch((error) => Stream.concat(Stream.unwrap(onDeaf(error)), Stream.fail(error))),
       Stream.retry(listenAgain),
       Stream.ignore
     )

@@ -35,8 +35,8 @@ const retryDelay = (failures: number): Duration.Duration =>
   Duration.seconds(Math.min(2 ** (failures - 1), 30))
 
 /**
- * Starts polling in the scope, and says once when the source fails, once when its failure changes, and
- * once when it is back.
+ * Starts polling in the scope, and says once when the source fails, once when it fails in another way,
+ * and once when it is back.
  */
 export const make = Effect.fnUntraced(function* (
   options: PollingOptions
@@ -46,6 +46,8 @@ export const make = Effect.fnUntraced(function* (
   const published = yield* PubSub.sliding<Snapshot>({ capacity: 1, replay: 1 })
   let health: SourceHealth = { _tag: "Connecting" }
   let failures = 0
+  /** The kinds of failures that were told since the source was last up. */
+  const told = new Set<string>()
 
   const takeInTime = Effect.suspend(() => {
     const duration = takeTimeout()
@@ -73,6 +75,7 @@ export const make = Effect.fnUntraced(function* (
     const before = health
     health = { _tag: "Up", lastSnapshotAt: snapshot.takenAt }
     failures = 0
+    told.clear()
     if (before._tag === "Down") {
       const away = wholeSeconds(snapshot.takenAt - before.since)
       yield* Effect.logInfo(`${options.label}: back after ${away}, ${snapshot.rows.length} rows`)
@@ -87,7 +90,8 @@ export const make = Effect.fnUntraced(function* (
     const since = before._tag === "Down" ? before.since : now
     health = { _tag: "Down", since, lastSnapshotAt: last, error }
     failures++
-    if (before._tag !== "Down" || before.error.message !== error.message) {
+    if (!told.has(kindOf(error))) {
+      told.add(kindOf(error))
       const consequence =
         last === undefined
           ? "no camera is known yet; waiting for it"
@@ -120,8 +124,16 @@ export const make = Effect.fnUntraced(function* (
   })
 })
 
+/**
+ * What is told once: that the source is away, in whatever words, and each fault that somebody has to mend.
+ * A server that is restarted refuses, then says that it is starting up, then is silent.
+ */
+const kindOf = ({ reason }: CameraSourceError): string =>
+  reason._tag === "Unavailable" ? reason._tag : `${reason._tag} ${reason.message}`
+
 const unavailable = (detail: string): CameraSourceError =>
   new CameraSourceError({ reason: new Unavailable({ detail }) })
 
+/** Never "0", which would read as if nothing had been. */
 const wholeSeconds = (millis: number): string =>
-  Duration.format(Duration.seconds(Math.round(millis / 1000)))
+  Duration.format(Duration.seconds(Math.max(1, Math.round(millis / 1000))))

@@ -1,0 +1,364 @@
+/**
+ * A database that is away, stands still, or does not let us in, under relays that go on.
+ *
+ * It is polled once an hour, so what a test sees comes from a notification, from a retry, or from a
+ * camera that asks whether it is still wanted.
+ */
+import { assert, describe, layer } from "@effect/vitest"
+import { NodeServices } from "@effect/platform-node"
+import type { PgClient } from "@effect/sql-pg"
+import { EmbeddedPostgres } from "@restream/cli/demo"
+import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { Effect, Exit, Redacted, Scope } from "effect"
+import { childrenOf } from "../process/Processes.ts"
+import { client, Postgres } from "../support/Postgres.ts"
+import {
+  addRows,
+  database,
+  type Installation,
+  makeTable,
+  row,
+  settingsOf,
+  start
+} from "./Installation.ts"
+
+interface Site {
+  readonly tree: Installation
+  /** Adds a camera by its number. */
+  readonly add: (sql: PgClient.PgClient, id: number) => Effect.Effect<void, unknown>
+  /** Makes a camera restart, so that the source is asked. */
+  readonly restart: (id: number) => Effect.Effect<void>
+  /** Whether camera 1 has been relayed without a break since the beginning. */
+  readonly assertUntouched: Effect.Effect<void>
+}
+
+/** A tree with two cameras that are live. */
+const site = Effect.fnUntraced(function* (
+  dsn: Redacted.Redacted,
+  options: { readonly query?: string; readonly wanted?: ReadonlyArray<number> } = {}
+): Effect.fn.Return<Site, never, Scope.Scope> {
+  const { cameras, sink } = yield* Effect.orDie(
+    Effect.all({
+      // by its port a camera is told from the others
+      cameras: Effect.all([
+        RtspServer.make(),
+        RtspServer.make(),
+        RtspServer.make(),
+        RtspServer.make()
+      ]),
+      sink: RtspServer.make()
+    })
+  )
+  yield* Effect.orDie(Effect.forEach(cameras, (server) => TestPattern.publish(server, "cam")))
+  const add = (sql: PgClient.PgClient, id: number) =>
+    addRows(sql, [row(id, cameras[id - 1]!.url("cam"), { options: { engine: "native" } })])
+  const { wanted } = options
+  if (wanted !== undefined) {
+    yield* Effect.orDie(
+      withClient(dsn, (sql) => Effect.forEach(wanted, (id) => add(sql, id), { discard: true }))
+    )
+  }
+  const tree = yield* start(
+    settingsOf(dsn, sink.port, {
+      database: {
+        pollInterval: "1 hour",
+        queryTimeout: "1 second",
+        connectTimeout: "1 second",
+        ...(options.query === undefined ? {} : { query: options.query })
+      },
+      relay: { restartDelay: "200 millis", rejectedDelay: "200 millis" }
+    })
+  )
+  return {
+    tree,
+    add,
+    restart: (id) =>
+      Effect.gen(function* () {
+        yield* sink.kick(`cam${id}`)
+        yield* tree.awaitState(id, "Restarting")
+      }),
+    assertUntouched: Effect.gen(function* () {
+      const status = yield* sink.path("cam1")
+      assert.isDefined(status?.publisher)
+      assert.strictEqual(status?.publishers, 1)
+    })
+  }
+})
+
+/** Cameras 1 and 2 are live. */
+const bothLive = ({ tree }: Site) =>
+  Effect.andThen(tree.awaitState(1, "Live"), tree.awaitState(2, "Live"))
+
+/** What an outage must leave in the log: one line when it began, and one when it ended. */
+const assertTold = ({ tree }: Site, what: RegExp) => {
+  const lines = tree.log.matching(/^\w+ database: (?!.*notifications)/)
+  assert.lengthOf(lines, 2, lines.join("\n"))
+  assert.match(lines[0]!, what)
+  assert.match(lines[0]!, /^Error .*; what runs goes on; the last good look was \S+( \S+)* ago$/)
+  assert.match(lines[1]!, /^Info database: back after \S+.*, \d+ rows$/)
+}
+
+const told = /^Error database: /
+
+/** A server of its own, that a test may stop. */
+const cluster = Effect.gen(function* () {
+  const made = yield* EmbeddedPostgres.makeCluster
+  let running: Scope.Closeable | undefined
+  const start = Effect.gen(function* () {
+    running = yield* Scope.make()
+    return yield* Scope.provide(made.start, running)
+  })
+  const stop = Effect.suspend(() =>
+    running === undefined ? Effect.void : Scope.close(running, Exit.void)
+  )
+  yield* Effect.addFinalizer(() => stop)
+  return { dsn: made.dsn, start, stop }
+}).pipe(Effect.provide(NodeServices.layer))
+
+const withClient = <A, E>(
+  dsn: Redacted.Redacted,
+  use: (sql: PgClient.PgClient) => Effect.Effect<A, E>
+) => Effect.scoped(Effect.flatMap(client(dsn), use))
+
+/** The processes of a server: the one that listens, and one for each session. */
+const signal = (pid: number, name: NodeJS.Signals) =>
+  Effect.sync(() => {
+    for (const one of [pid, ...childrenOf(pid)]) process.kill(one, name)
+  })
+
+let roles = 0
+
+layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a database", (it) => {
+  describe.concurrent("in one of these cases", () => {
+    it.effect("is stopped and started again", () =>
+      Effect.gen(function* () {
+        const { dsn, start, stop } = yield* cluster
+        yield* start
+        yield* withClient(dsn, makeTable)
+        const here = yield* site(dsn, { wanted: [1, 2] })
+        yield* bothLive(here)
+        yield* stop
+        yield* here.tree.log.awaitLine(told)
+        // a camera that restarts meanwhile is relayed again: nobody took it away
+        yield* here.restart(2)
+        yield* here.tree.awaitState(2, "Live")
+        yield* start
+        yield* withClient(dsn, (sql) => here.add(sql, 3))
+        yield* here.tree.awaitState(3, "Live")
+        yield* here.tree.log.awaitLine(/database: notifications are back/)
+        yield* withClient(dsn, (sql) => here.add(sql, 4))
+        yield* here.tree.awaitState(4, "Live")
+        yield* here.assertUntouched
+        assertTold(here, /terminat|ECONNREFUSED|shutting down|closed|reset/)
+        assert.lengthOf(here.tree.log.matching(/no notifications/), 1)
+      })
+    )
+
+    it.effect("stands still", () =>
+      Effect.gen(function* () {
+        const { dsn, start } = yield* cluster
+        const pid = yield* start
+        yield* withClient(dsn, makeTable)
+        const here = yield* site(dsn, { wanted: [1, 2] })
+        yield* bothLive(here)
+        yield* signal(pid, "SIGSTOP")
+        yield* Effect.addFinalizer(() => signal(pid, "SIGCONT"))
+        yield* here.restart(2)
+        yield* here.tree.log.awaitLine(told)
+        yield* here.tree.awaitState(2, "Live")
+        yield* signal(pid, "SIGCONT")
+        yield* withClient(dsn, (sql) => here.add(sql, 3))
+        yield* here.tree.awaitState(3, "Live")
+        yield* here.assertUntouched
+        yield* here.tree.log.awaitLine(/database: back/)
+        assertTold(here, /no answer within 1s/)
+      })
+    )
+
+    it.effect("is not there at our start", () =>
+      Effect.gen(function* () {
+        const { dsn, start, stop } = yield* cluster
+        yield* start
+        yield* withClient(dsn, makeTable)
+        const camera = yield* RtspServer.make()
+        yield* TestPattern.publish(camera, "cam")
+        yield* withClient(dsn, (sql) => addRows(sql, [row(1, camera.url("cam"))]))
+        yield* stop
+        const here = yield* site(dsn)
+        yield* here.tree.log.awaitLine(told)
+        yield* Effect.sleep("2 seconds")
+        yield* start
+        yield* here.tree.awaitState(1, "Live")
+        const lines = here.tree.log.matching(/^\w+ database: (?!.*notifications)/)
+        assert.lengthOf(lines, 2)
+        assert.match(lines[0]!, /^Error .*ECONNREFUSED.*; no camera is known yet; waiting for it$/)
+        assert.match(lines[1]!, /^Info database: back after .*, 1 rows$/)
+        assert.lengthOf(here.tree.log.matching(/no notifications/), 1)
+      })
+    )
+
+    it.effect("ends our sessions", () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const here = yield* site(dsn, { wanted: [1, 2] })
+        yield* bothLive(here)
+        // LISTEN's session is there since the tree heard of the rows; it must be ended, too
+        const ours = sql<{ pid: number; query: string }>`select pid, query from pg_stat_activity
+          where application_name = 'restream' and datname = current_database()`
+        yield* Effect.repeat(ours, {
+          until: (rows) => rows.some(({ query }) => /^listen/i.test(query))
+        })
+        yield* sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where application_name = 'restream' and datname = current_database()`
+        yield* here.add(sql, 3)
+        yield* here.tree.awaitState(3, "Live")
+        yield* here.tree.log.awaitLine(/Info database: notifications are back/)
+        yield* here.add(sql, 4)
+        yield* here.tree.awaitState(4, "Live")
+        yield* here.assertUntouched
+        assert.lengthOf(
+          here.tree.log.matching(
+            /Warn database: no notifications: .*; polling until they are back/
+          ),
+          1
+        )
+      })
+    )
+
+    it.effect("wants another password, and then has ours again", () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const role = `reader_${++roles}`
+        yield* sql.unsafe(`create role ${role} login password 'right'`)
+        yield* sql.unsafe(`grant select on cameras to ${role}`)
+        const mine = Redacted.make(Redacted.value(dsn).replace(/\/\/[^@]*@/, `//${role}:right@`))
+        const kickOut = sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where application_name = 'restream' and datname = current_database()`
+        const here = yield* site(mine)
+        yield* here.add(sql, 1)
+        yield* here.add(sql, 2)
+        yield* bothLive(here)
+        yield* sql.unsafe(`alter role ${role} password 'other'`)
+        yield* kickOut
+        yield* here.tree.log.awaitLine(told)
+        yield* here.restart(2)
+        yield* here.tree.awaitState(2, "Live")
+        yield* here.add(sql, 3)
+        yield* sql.unsafe(`alter role ${role} password 'right'`)
+        yield* here.tree.awaitState(3, "Live")
+        yield* here.tree.log.awaitLine(/notifications are back/)
+        yield* here.add(sql, 4)
+        yield* here.tree.awaitState(4, "Live")
+        yield* here.assertUntouched
+        assertTold(here, /password authentication failed for user "reader_\d+"/)
+      })
+    )
+
+    it.effect("has a wrong password for us at the start, which is put right later", () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const role = `reader_${++roles}`
+        yield* sql.unsafe(`create role ${role} login password 'other'`)
+        yield* sql.unsafe(`grant select on cameras to ${role}`)
+        const here = yield* site(
+          Redacted.make(Redacted.value(dsn).replace(/\/\/[^@]*@/, `//${role}:right@`))
+        )
+        yield* here.add(sql, 1)
+        yield* here.tree.log.awaitLine(
+          /Error database: password authentication failed.*; no camera is known yet; waiting for it/
+        )
+        yield* sql.unsafe(`alter role ${role} password 'right'`)
+        yield* here.tree.awaitState(1, "Live")
+        assert.lengthOf(here.tree.log.matching(/^\w+ database: (?!.*notifications)/), 2)
+      })
+    )
+
+    it.effect("loses the table, and gets it back", () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const here = yield* site(dsn, { wanted: [1, 2] })
+        yield* bothLive(here)
+        yield* sql`create table kept as select * from cameras`
+        yield* sql`drop table cameras`
+        yield* here.restart(2)
+        yield* here.tree.log.awaitLine(told)
+        yield* here.tree.awaitState(2, "Live")
+        yield* sql.withTransaction(
+          Effect.gen(function* () {
+            yield* makeTable(sql)
+            yield* sql`insert into cameras overriding system value select * from kept`
+            yield* here.add(sql, 3)
+          })
+        )
+        yield* here.tree.awaitState(3, "Live")
+        yield* here.add(sql, 4)
+        yield* here.tree.awaitState(4, "Live")
+        yield* here.assertUntouched
+        assertTold(here, /relation "cameras" does not exist/)
+      })
+    )
+
+    it.effect("takes our right to read away, and gives it back", () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const role = `reader_${++roles}`
+        yield* sql.unsafe(`create role ${role} login password 'right'`)
+        yield* sql.unsafe(`grant select on cameras to ${role}`)
+        const here = yield* site(
+          Redacted.make(Redacted.value(dsn).replace(/\/\/[^@]*@/, `//${role}:right@`))
+        )
+        yield* here.add(sql, 1)
+        yield* here.add(sql, 2)
+        yield* bothLive(here)
+        yield* sql.unsafe(`revoke select on cameras from ${role}`)
+        yield* here.add(sql, 3)
+        yield* here.tree.log.awaitLine(told)
+        yield* sql.unsafe(`grant select on cameras to ${role}`)
+        yield* here.tree.awaitState(3, "Live")
+        yield* here.add(sql, 4)
+        yield* here.tree.awaitState(4, "Live")
+        yield* here.assertUntouched
+        assertTold(here, /permission denied for table cameras/)
+      })
+    )
+
+    it.effect("takes too long for an answer, for a while", () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        yield* sql`create table slowness as select 0 as seconds`
+        const here = yield* site(dsn, {
+          wanted: [1, 2],
+          query: "select c.* from (select pg_sleep(seconds) from slowness) s, cameras c"
+        })
+        yield* bothLive(here)
+        yield* sql`update slowness set seconds = 3`
+        yield* here.add(sql, 3)
+        yield* here.tree.log.awaitLine(told)
+        yield* here.restart(2)
+        yield* here.tree.awaitState(2, "Live")
+        yield* sql`update slowness set seconds = 0`
+        yield* here.tree.awaitState(3, "Live")
+        yield* here.add(sql, 4)
+        yield* here.tree.awaitState(4, "Live")
+        yield* here.assertUntouched
+        assertTold(here, /no answer within 1s/)
+      })
+    )
+
+    it.effect("has its table emptied, and that is done, and said loudly", () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const here = yield* site(dsn, { wanted: [1, 2, 3] })
+        yield* Effect.forEach([1, 2, 3], (id) => here.tree.awaitState(id, "Live"))
+        yield* sql`delete from cameras`
+        yield* here.tree.until((all) => all.size === 0)
+        assert.deepStrictEqual(here.tree.log.matching(/NO CAMERA/), [
+          "Warn NO CAMERA IS WANTED ANY MORE: stopping all 3 that were"
+        ])
+        yield* here.add(sql, 4)
+        yield* here.tree.awaitState(4, "Live")
+        yield* here.tree.log.awaitLine(/1 cameras wanted: 1 started/)
+      })
+    )
+  })
+})
