@@ -90,17 +90,6 @@ export const start = Effect.fnUntraced(function* (
     ),
     Effect.forkScoped({ startImmediately: true })
   )
-  if (process.env["DBG"])
-    yield* Effect.addFinalizer(() =>
-      Effect.promise(async () =>
-        (await import("node:fs")).writeFileSync(
-          `${process.env["DBG"]}.${settings.mediaServer.port}`,
-          log.everything() +
-            "\n" +
-            history.map((h) => `${h.at} ${h.id} ${JSON.stringify(h.to)}`).join("\n")
-        )
-      )
-    )
   const until = (condition: (cameras: ReadonlyMap<string, CameraStatus>) => boolean) =>
     Effect.callback<void>((resume) => {
       const look = () => {
