@@ -262,7 +262,7 @@ export const Settings = Schema.Struct({
     concurrency: setting(Kind.wholeNumber(1, 1000), {
       appliedBy: "reload",
       description:
-        "How many cameras are probed at the same time; one that does not answer for a second makes room for another.",
+        "How many cameras are probed at the same time; one that is slow to answer makes room for another.",
       unit: "probes",
       default: 32
     }),

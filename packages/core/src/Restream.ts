@@ -217,8 +217,8 @@ export const engines = (
         })
       )
       const engines = {
-        native: FollowingEngine.make("native", Effect.sync(native)),
-        ffmpeg: FollowingEngine.make("ffmpeg", Effect.sync(ffmpeg))
+        native: FollowingEngine.make("native", native),
+        ffmpeg: FollowingEngine.make("ffmpeg", ffmpeg)
       }
       const choices: Record<EngineChoice, NonEmptyReadonlyArray<Engine>> = {
         auto: [engines.native, engines.ffmpeg],

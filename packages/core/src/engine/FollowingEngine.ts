@@ -6,8 +6,13 @@ import * as Effect from "effect/Effect"
 import type { Engine } from "./Engine.ts"
 
 /** @param current the engine now; asked before each probe and each relay, so it has to be cheap. */
-export const make = (name: Engine["name"], current: Effect.Effect<Engine>): Engine => ({
+export const make = (name: Engine["name"], current: () => Engine): Engine => ({
   name,
-  prober: { probe: (camera) => Effect.flatMap(current, ({ prober }) => prober.probe(camera)) },
-  relay: { start: (job) => Effect.flatMap(current, ({ relay }) => relay.start(job)) }
+  prober: {
+    get slowAfter() {
+      return current().prober.slowAfter
+    },
+    probe: (camera) => Effect.suspend(() => current().prober.probe(camera))
+  },
+  relay: { start: (job) => Effect.suspend(() => current().relay.start(job)) }
 })
