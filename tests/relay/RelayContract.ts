@@ -118,7 +118,13 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
                 Effect.succeed<RunningRelay>({
                   flowing: Effect.never,
                   ended: Effect.fail(error),
-                  counters: () => ({ bytes: 0, packets: 0, lost: 0, lastVideoAt: undefined })
+                  counters: () => ({
+                    bytes: 0,
+                    packets: 0,
+                    lost: 0,
+                    dropped: 0,
+                    lastVideoAt: undefined
+                  })
                 })
               )
             )
@@ -194,7 +200,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       withPeers({ camera: { frameRate: 25 } }, ({ sink, start }) =>
         Effect.gen(function* () {
           const relay = yield* start()
-          assert.deepInclude(relay.counters(), { lost: 0, lastVideoAt: undefined })
+          assert.deepInclude(relay.counters(), { lost: 0, dropped: 0, lastVideoAt: undefined })
           const startedAt = yield* Clock.currentTimeMillis
           yield* relay.flowing
           const first = relay.counters()

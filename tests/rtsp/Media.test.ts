@@ -238,7 +238,9 @@ describe("H264", () => {
   const keyframes: ReadonlyArray<
     readonly [what: string, starts: boolean, payload: ReadonlyArray<number>]
   > = [
-    ["an IDR slice", true, [0x65, 0x88]],
+    ["the first IDR slice of a picture", true, [0x65, 0x88]],
+    ["a later IDR slice of a picture", false, [0x65, 0x42]],
+    ["an IDR slice without its header", false, [0x65]],
     ["a sequence parameter set", true, [0x67, 0x42]],
     ["a picture parameter set", true, [0x68, 0xce]],
     ["another slice", false, [0x61, 0x9a]],
@@ -248,7 +250,10 @@ describe("H264", () => {
     ["an aggregate without", false, [24, 0, 2, 9, 0xf0, 0, 2, 0x61, 0x9a]],
     ["an aggregate of kind B", true, [25, 0, 1, 0, 2, 0x67, 0x42]],
     ["an aggregate that lies about its sizes", false, [24, 0xff, 0xff, 0x61, 0x9a]],
-    ["the first fragment of an IDR slice", true, [0x7c, 0x85, 1]],
+    ["the first fragment of the first IDR slice", true, [0x7c, 0x85, 0x88]],
+    ["the first fragment of a later IDR slice", false, [0x7c, 0x85, 0x42]],
+    ["an aggregate with the first IDR slice", true, [24, 0, 2, 9, 0xf0, 0, 2, 0x65, 0x88]],
+    ["an aggregate with a later IDR slice", false, [24, 0, 2, 9, 0xf0, 0, 2, 0x65, 0x42]],
     ["a later fragment of an IDR slice", false, [0x7c, 0x05, 1]],
     ["the first fragment of another slice", false, [0x7c, 0x81, 1]],
     ["a fragment without its header", false, [0x7c]],
@@ -300,13 +305,16 @@ describe("H265", () => {
   const keyframes: ReadonlyArray<
     readonly [what: string, starts: boolean, payload: ReadonlyArray<number>]
   > = [
-    ["an IDR picture", true, [19 << 1, 1, 0]],
-    ["a clean random access picture", true, [21 << 1, 1, 0]],
+    ["an IDR picture", true, [19 << 1, 1, 0x80]],
+    ["a later slice segment of an IDR picture", false, [19 << 1, 1, 0x40]],
+    ["a clean random access picture", true, [21 << 1, 1, 0x80]],
     ["a video parameter set", true, [32 << 1, 1, 0]],
     ["another picture", false, [1 << 1, 1, 0]],
     ["an aggregate with parameter sets", true, [48 << 1, 1, 0, 2, 2, 1, 0, 2, 33 << 1, 1]],
     ["an aggregate without", false, [48 << 1, 1, 0, 2, 2, 1, 0, 2, 2, 1]],
-    ["the first fragment of an IDR picture", true, [49 << 1, 1, 0x80 | 19, 0]],
+    ["the first fragment of an IDR picture", true, [49 << 1, 1, 0x80 | 19, 0x80]],
+    ["the first fragment of a later slice segment", false, [49 << 1, 1, 0x80 | 19, 0x40]],
+    ["an aggregate with an IDR picture", true, [48 << 1, 1, 0, 3, 19 << 1, 1, 0x80]],
     ["a later fragment", false, [49 << 1, 1, 19, 0]],
     ["the first fragment of another picture", false, [49 << 1, 1, 0x80 | 1, 0]],
     ["a fragment without its header", false, [49 << 1, 1]],
@@ -337,7 +345,7 @@ describe("Keyframe", () => {
   })
 
   it("reads H.264 and H.265, and lets every packet of another codec pass", () => {
-    assert.isTrue(Keyframe.startsKeyframe("h264")(...withPayload(0x65, 0)))
+    assert.isTrue(Keyframe.startsKeyframe("h264")(...withPayload(0x65, 0x88)))
     assert.isFalse(Keyframe.startsKeyframe("hevc")(...withPayload(0x61, 0)))
     assert.isTrue(Keyframe.startsKeyframe("vp8")(...withPayload(0x61, 0)))
   })

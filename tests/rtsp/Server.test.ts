@@ -427,7 +427,7 @@ describe("RtspServer", () => {
       yield* client.send(request("PLAY", server.url("a"), [`Session: ${session}`]))
       yield* server.awaitReaders("a", 1)
       const packet = Buffer.concat([
-        Buffer.from([0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0x65]),
+        Buffer.from([0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0x65, 0x88]),
         Buffer.alloc(60_000)
       ])
       // the kernel takes some megabytes; what goes beyond them is dropped

@@ -195,7 +195,13 @@ describe("StatusBoard", () => {
       yield* TestClock.adjust("1 second")
       yield* enterAll(["Probing", "Starting", "Live"])
       const board = yield* StatusBoard
-      yield* board.count(camera.id, () => ({ bytes: 5, packets: 2, lost: 1, lastVideoAt: 900 }))
+      yield* board.count(camera.id, () => ({
+        bytes: 5,
+        packets: 2,
+        lost: 1,
+        dropped: 3,
+        lastVideoAt: 900
+      }))
       const [status] = yield* board.all
       assert.notInclude(JSON.stringify(status), "TopSecret1")
       assert.deepStrictEqual(status, {
@@ -209,7 +215,7 @@ describe("StatusBoard", () => {
         restarts: { total: 0, lastHour: 0 },
         stalls: { total: 0, lastHour: 0 },
         health: "good",
-        counters: { bytes: 5, packets: 2, lost: 1, lastVideoAt: 900 }
+        counters: { bytes: 5, packets: 2, lost: 1, dropped: 3, lastVideoAt: 900 }
       })
       assert.deepStrictEqual(yield* board.tally, { Live: 1 })
     }).pipe(Effect.provide(StatusBoard.layer))

@@ -91,6 +91,7 @@ export const make = (name: Engine["name"] = "native"): FakeEngine => {
             bytes: 1,
             packets: 1,
             lost: 0,
+            dropped: 0,
             lastVideoAt: now
           }
           return {

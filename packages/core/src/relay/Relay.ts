@@ -34,6 +34,8 @@ export interface RelayCounters {
   readonly packets: number
   /** RTP packets that never came, by their sequence numbers; 0 where the engine can't tell. */
   readonly lost: number
+  /** RTP and RTCP packets that the server was too slow for; 0 where the engine can't tell. */
+  readonly dropped: number
   /** When the last of the video came, in milliseconds since 1970; `undefined` before the first. */
   readonly lastVideoAt: number | undefined
 }

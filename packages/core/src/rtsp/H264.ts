@@ -13,12 +13,18 @@ const fragmentB = 29
 /** The type of the NAL unit that begins at an offset. */
 export const nalType = (bytes: Uint8Array, at: number): number => (bytes[at] ?? 0) & 0x1f
 
-const begins = (type: number): boolean =>
-  type === idr || type === sequenceParameterSet || type === pictureParameterSet
+/**
+ * Whether a unit of this type, whose content is `bytes[at, end)`, begins a keyframe. Of an IDR picture in
+ * several slices only the first does: it opens with `first_mb_in_slice` 0, which is written as one set bit.
+ */
+const begins = (type: number, bytes: Uint8Array, at: number, end: number): boolean =>
+  type === idr
+    ? at < end && ((bytes[at] ?? 0) & 0x80) !== 0
+    : type === sequenceParameterSet || type === pictureParameterSet
 
 /**
  * Whether a decoder can begin with the RTP packet `bytes[at, end)`: it holds the start of an IDR picture,
- * or of the parameter sets in front of one.
+ * or of the parameter sets in front of one. Later slices of the picture are no start.
  */
 export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): boolean => {
   if (!Rtp.isRtp(bytes, at, end)) return false
@@ -32,7 +38,7 @@ export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): bool
       // each unit has its size in front; the kind B has a decoding order number before the first
       let unit = start + (type === aggregationA ? 1 : 3)
       while (unit + 2 < limit) {
-        if (begins(nalType(bytes, unit + 2))) return true
+        if (begins(nalType(bytes, unit + 2), bytes, unit + 3, limit)) return true
         unit += 2 + (((bytes[unit] ?? 0) << 8) | (bytes[unit + 1] ?? 0))
       }
       return false
@@ -40,10 +46,11 @@ export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): bool
     case fragmentA:
     case fragmentB: {
       const header = bytes[start + 1] ?? 0
-      return start + 1 < limit && (header & 0x80) !== 0 && begins(header & 0x1f)
+      const content = start + (type === fragmentA ? 2 : 4)
+      return (header & 0x80) !== 0 && begins(header & 0x1f, bytes, content, limit)
     }
     default:
-      return begins(type)
+      return begins(type, bytes, start + 1, limit)
   }
 }
 

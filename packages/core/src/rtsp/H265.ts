@@ -14,13 +14,18 @@ const fragment = 49
 /** The type of the NAL unit that begins at an offset. */
 export const nalType = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) >> 1) & 0x3f
 
-const begins = (type: number): boolean =>
-  (type >= firstIrap && type <= lastIrap) ||
-  (type >= videoParameterSet && type <= pictureParameterSet)
+/**
+ * Whether a unit of this type, whose content is `bytes[at, end)`, begins a keyframe. Of a picture in several
+ * slice segments only the first does: it opens with `first_slice_segment_in_pic_flag`.
+ */
+const begins = (type: number, bytes: Uint8Array, at: number, end: number): boolean =>
+  type >= firstIrap && type <= lastIrap
+    ? at < end && ((bytes[at] ?? 0) & 0x80) !== 0
+    : type >= videoParameterSet && type <= pictureParameterSet
 
 /**
  * Whether a decoder can begin with the RTP packet `bytes[at, end)`: it holds the start of a random access
- * point (IDR, CRA, BLA), or of the parameter sets in front of one.
+ * point (IDR, CRA, BLA), or of the parameter sets in front of one. Later slice segments are no start.
  */
 export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): boolean => {
   if (!Rtp.isRtp(bytes, at, end)) return false
@@ -32,17 +37,17 @@ export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): bool
     case aggregation: {
       let unit = start + 2
       while (unit + 2 < limit) {
-        if (begins(nalType(bytes, unit + 2))) return true
+        if (begins(nalType(bytes, unit + 2), bytes, unit + 4, limit)) return true
         unit += 2 + (((bytes[unit] ?? 0) << 8) | (bytes[unit + 1] ?? 0))
       }
       return false
     }
     case fragment: {
       const header = bytes[start + 2] ?? 0
-      return start + 2 < limit && (header & 0x80) !== 0 && begins(header & 0x3f)
+      return (header & 0x80) !== 0 && begins(header & 0x3f, bytes, start + 3, limit)
     }
     default:
-      return begins(type)
+      return begins(type, bytes, start + 2, limit)
   }
 }
 

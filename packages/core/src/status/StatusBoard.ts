@@ -64,7 +64,13 @@ interface Trouble {
   comesAndGoes: boolean
 }
 
-const noCounters: RelayCounters = { bytes: 0, packets: 0, lost: 0, lastVideoAt: undefined }
+const noCounters: RelayCounters = {
+  bytes: 0,
+  packets: 0,
+  lost: 0,
+  dropped: 0,
+  lastVideoAt: undefined
+}
 
 export class StatusBoard extends Context.Service<
   StatusBoard,

@@ -178,7 +178,8 @@ const progressReader = (countsBlindly: boolean) => {
     counters: (): Omit<RelayCounters, "lastVideoAt"> => ({
       bytes: meter.bytes,
       packets: meter.frames,
-      lost: 0
+      lost: 0,
+      dropped: 0
     })
   }
 }

@@ -79,6 +79,7 @@ export const make = (options: NativeRelayOptions): Relay => {
         bytes: flow.pump.bytes,
         packets: flow.pump.packets,
         lost: flow.pump.lost,
+        dropped: flow.pump.dropped,
         lastVideoAt:
           flow.pump.lastVideoAt === undefined
             ? undefined
