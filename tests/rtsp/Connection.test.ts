@@ -482,6 +482,27 @@ describe("Connection, with a password", () => {
     )
   }
 
+  it.live.each([
+    ["goes on with its nonce", {}, 1],
+    ["gives a new nonce each time", { freshNonces: true }, 2]
+  ] as const)(
+    "does not try a password again and again that was changed in a session, where the camera %s",
+    ([, quirks, attempts]) =>
+      Effect.gen(function* () {
+        const server = yield* guarded({}, quirks)
+        const { session, watched } = yield* play({ url: camera(server, right) })
+        yield* watched.first(0)
+        yield* server.configure("cam", {
+          authentication: { username: "admin", password: Redacted.make("another") },
+          quirks
+        })
+        for (let i = 0; i < 4; i++) yield* session.keepAlive
+        // where the nonce is a new one, it may as well have been that: this is worth one more try
+        assert.strictEqual(yield* server.authenticationFailures, attempts)
+        assert.isUndefined(session.connection.endedBy)
+      })
+  )
+
   const challenged = (...challenges: ReadonlyArray<string>) =>
     Effect.gen(function* () {
       let requests = 0

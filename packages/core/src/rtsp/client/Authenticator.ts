@@ -20,8 +20,10 @@ export class Authenticator {
   readonly #credentials: Credentials | undefined
   #challenge: Challenge | undefined
   #nonceCount = 0
-  /** Whether an answer of ours was ever accepted. */
+  /** Whether our last answer was accepted. */
   #accepted = false
+  /** Whether the password was refused for good: no request of this connection carries it again. */
+  #refused = false
 
   constructor(credentials: Credentials | undefined) {
     this.#credentials = credentials
@@ -29,7 +31,9 @@ export class Authenticator {
 
   /** The `Authorization` of a request; `undefined` as long as nobody asked. */
   authorize(method: string, uri: string): string | undefined {
-    if (this.#challenge === undefined || this.#credentials === undefined) return undefined
+    if (this.#challenge === undefined || this.#credentials === undefined || this.#refused) {
+      return undefined
+    }
     return answer({
       challenge: this.#challenge,
       credentials: this.#credentials,
@@ -51,6 +55,8 @@ export class Authenticator {
    * @param answered whether the request carried an answer of ours.
    */
   onRefused(response: Response, answered: boolean): RtspReason | undefined {
+    // a session goes on while its password is changed: its keep-alives must not lock the account
+    if (this.#refused) return new Unauthorized({ credentials: "wrong" })
     const before = this.#challenge
     const challenge = choose(parseChallenges(headerValues(response, "www-authenticate")))
     if (this.#credentials === undefined) return new Unauthorized({ credentials: "missing" })
@@ -64,7 +70,11 @@ export class Authenticator {
         challenge._tag === "Digest" &&
         (before?._tag !== "Digest" || challenge.nonce !== before.nonce)
       const isStale = challenge._tag === "Digest" && challenge.stale
-      if (!isNew || !(isStale || this.#accepted)) return new Unauthorized({ credentials: "wrong" })
+      if (!isNew || !(isStale || this.#accepted)) {
+        this.#refused = true
+        return new Unauthorized({ credentials: "wrong" })
+      }
+      this.#accepted = false
     }
     this.#challenge = challenge
     this.#nonceCount = 0
