@@ -7,7 +7,7 @@
  */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import type { Trust } from "../../rtsp/client/Dialer.ts"
+import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
 import type { Engine } from "../Engine.ts"
 import * as NativeProber from "./NativeProber.ts"
 import * as NativeRelay from "./NativeRelay.ts"
@@ -21,15 +21,21 @@ export interface NativeEngineOptions {
   readonly serverTrust?: Trust | undefined
   /** Whether the media server answers now. Asked when it ended a stream. */
   readonly isServerAnswering: Effect.Effect<boolean>
+  /** Finds the addresses of a name, the camera's or the server's. Default: the system's way. */
+  readonly resolve?: DialOptions["resolve"]
 }
 
 export const make = (options: NativeEngineOptions): Engine => ({
   name: "native",
-  prober: NativeProber.make({ probeTimeout: options.probeTimeout ?? "10 seconds" }),
+  prober: NativeProber.make({
+    probeTimeout: options.probeTimeout ?? "10 seconds",
+    resolve: options.resolve
+  }),
   relay: NativeRelay.make({
     stallTimeout: options.stallTimeout ?? "10 seconds",
     openTimeout: options.probeTimeout ?? "10 seconds",
     serverTrust: options.serverTrust ?? { _tag: "Verify" },
-    isServerAnswering: options.isServerAnswering
+    isServerAnswering: options.isServerAnswering,
+    resolve: options.resolve
   })
 })

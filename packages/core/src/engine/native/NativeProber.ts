@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import { type ProbeReason, TimedOut, Unsupported } from "../../camera/Reason.ts"
 import { ProbeError, type Prober, type ProbeResult, type ProbeTarget } from "../../probe/Prober.ts"
 import * as CameraSession from "../../rtsp/client/CameraSession.ts"
+import type { DialOptions } from "../../rtsp/client/Dialer.ts"
 import { cameraReason } from "./NativeReason.ts"
 import * as Offer from "./Offer.ts"
 import { trustOf, unsupported } from "./Target.ts"
@@ -11,6 +12,8 @@ import { trustOf, unsupported } from "./Target.ts"
 export interface NativeProberOptions {
   /** For all of a probe, whatever the camera does. */
   readonly probeTimeout: Duration.Input
+  /** Finds the addresses of a name. Default: the system's way. */
+  readonly resolve?: DialOptions["resolve"]
 }
 
 export const make = (options: NativeProberOptions): Prober => {
@@ -27,7 +30,8 @@ export const make = (options: NativeProberOptions): Prober => {
       // the deadline is ours; none of these may strike before it
       connectTimeout: timeout,
       requestTimeout: timeout,
-      openTimeout: timeout
+      openTimeout: timeout,
+      resolve: options.resolve
     }).pipe(
       Effect.map(({ description, offer }): Offer.Offer => ({ description, relayed: offer })),
       Effect.mapError(({ reason }) => cameraReason(reason)),

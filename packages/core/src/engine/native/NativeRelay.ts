@@ -23,14 +23,14 @@ import {
 import { type Relay, RelayError, type RelayJob, type RunningRelay } from "../../relay/Relay.ts"
 import { awaitStall } from "../../relay/StallWatch.ts"
 import * as CameraSession from "../../rtsp/client/CameraSession.ts"
-import type { Trust } from "../../rtsp/client/Dialer.ts"
+import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
 import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
 import type { RtspError } from "../../rtsp/client/RtspError.ts"
 import { startsKeyframe } from "../../rtsp/Keyframe.ts"
 import { beginFlow, beginStart } from "./Activity.ts"
 import { cameraReason, sinkReason } from "./NativeReason.ts"
 import * as Offer from "./Offer.ts"
-import { Pump } from "./Pump.ts"
+import { lowWater, Pump } from "./Pump.ts"
 import { sendReceiverReports } from "./ReceiverReports.ts"
 import { trustOf, unsupported } from "./Target.ts"
 
@@ -43,6 +43,8 @@ export interface NativeRelayOptions {
   readonly serverTrust: Trust
   /** Whether the media server answers now. Asked when it ended our stream. */
   readonly isServerAnswering: Effect.Effect<boolean>
+  /** Finds the addresses of a name, the camera's or the server's. Default: the system's way. */
+  readonly resolve?: DialOptions["resolve"]
 }
 
 /** How often a camera hears how its packets arrive (RFC 3550 §6.2: five seconds at least). */
@@ -61,10 +63,11 @@ export const make = (options: NativeRelayOptions): Relay => {
     const camera = yield* openCamera(job, options)
     const selection = yield* selectTracks(job, camera)
     yield* Effect.mapError(camera.setup(selection.tracks), fromCamera)
+    // from now on: a session may live five seconds, and a server think as long about a password
+    yield* keepAlive(camera)
     const publisher = yield* publish(job, selection, options)
     const flow = yield* makeFlow(camera, publisher)
     yield* Effect.mapError(camera.play({ frames: flow.pump.frames }), fromCamera)
-    yield* keepAlive(camera)
     yield* sendReceiverReports(camera, flow.pump.receptions, reportInterval)
 
     const ended = yield* Deferred.make<never, RelayError>()
@@ -101,12 +104,13 @@ export const make = (options: NativeRelayOptions): Relay => {
 const fromCamera = ({ reason }: RtspError): RelayReason => cameraReason(reason)
 const fromServer = ({ reason }: RtspError): RelayReason => sinkReason(reason)
 
-const openCamera = ({ camera }: RelayJob, { openTimeout }: NativeRelayOptions) =>
+const openCamera = ({ camera }: RelayJob, { openTimeout, resolve }: NativeRelayOptions) =>
   Effect.mapError(
     CameraSession.open({
       url: camera.url,
       trust: trustOf(camera.options),
       openTimeout,
+      resolve,
       sharedBuffer: true
     }),
     fromCamera
@@ -158,6 +162,7 @@ const publish = (job: RelayJob, selection: Offer.Selection, options: NativeRelay
       openTimeout: options.openTimeout,
       // a server that checks credentials may take seconds for it
       requestTimeout: options.openTimeout,
+      resolve: options.resolve,
       sharedBuffer: true
     })
   }
@@ -202,6 +207,8 @@ const makeFlow = Effect.fnUntraced(function* (
   const endFlow = beginFlow()
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
+      // the camera sends on until its own TEARDOWN, and the server wants nothing behind its own
+      camera.connection.setFrameHandler(undefined)
       pump.close()
       endFlow()
     })
@@ -267,7 +274,9 @@ const outputStalls = Effect.fnUntraced(function* (
   yield* Effect.sleep(Duration.times(interval, yield* Random.next))
   for (;;) {
     yield* Effect.sleep(interval)
-    overflowing = pump.isDropping ? overflowing + Duration.toMillis(interval) : 0
+    // once it has taken what waited, only a keyframe is waited for: some cameras send one in 20 s
+    const isTooSlow = pump.isDropping && connection.unsent > lowWater
+    overflowing = isTooSlow ? overflowing + Duration.toMillis(interval) : 0
     if (overflowing >= overflowMs) return stalled(overflowing)
     const before = connection.received
     const answer = yield* Effect.exit(

@@ -1,0 +1,481 @@
+/** What a native relay says to a camera and to a media server, read off the wire. */
+import { assert, describe, it } from "@effect/vitest"
+import { NativeEngine, RelayError, type RelayJob, type RunningRelay } from "@restream/core"
+import {
+  type Quirks,
+  Rtcp,
+  Rtp,
+  RtspServer,
+  type RtspServerOptions,
+  TestPattern
+} from "@restream/core/rtsp"
+import { Clock, Effect, Exit, Fiber, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { withLog } from "../../support/Log.ts"
+import { job } from "../ffmpeg/Jobs.ts"
+import * as HandCamera from "./HandCamera.ts"
+import * as Wire from "./Wire.ts"
+
+interface Peers {
+  readonly camera: RtspServer["Service"]
+  readonly sink: RtspServer["Service"]
+  readonly record: Wire.Record
+  /** The wire to the camera, and that to the media server. */
+  readonly toCamera: Wire.Wire
+  readonly toSink: Wire.Wire
+  readonly start: (
+    options?: Partial<RelayJob["camera"]["options"]>,
+    canHandOver?: boolean
+  ) => Effect.Effect<RunningRelay, RelayError, Scope.Scope>
+}
+
+/** A camera and a media server, each at the end of a wire, and an engine between them. */
+const peers = Effect.fnUntraced(function* (
+  settings: {
+    readonly camera?: RtspServerOptions
+    readonly quirks?: Quirks
+    readonly sinkQuirks?: Quirks
+    readonly engine?: Partial<NativeEngine.NativeEngineOptions>
+  } = {}
+) {
+  const camera = yield* RtspServer.make({
+    settings: () => ({ quirks: settings.quirks }),
+    ...settings.camera
+  })
+  const sink = yield* RtspServer.make({ settings: () => ({ quirks: settings.sinkQuirks }) })
+  const record = new Wire.Record()
+  const toCamera = yield* Wire.lay("camera", camera.port, record)
+  const toSink = yield* Wire.lay("sink", sink.port, record)
+  const engine = NativeEngine.make({
+    isServerAnswering: Effect.succeed(true),
+    ...settings.engine
+  })
+  const start: Peers["start"] = (options, canHandOver = false) =>
+    engine.relay.start({
+      ...job(
+        `rtsp://127.0.0.1:${toCamera.port}/cam`,
+        `rtsp://127.0.0.1:${toSink.port}/out`,
+        options
+      ),
+      canHandOver
+    })
+  return { camera, sink, record, toCamera, toSink, start } satisfies Peers
+})
+
+const living = { frameRate: 25, keyframeEvery: 5, audio: true } as const
+
+/** Lets what is on its way arrive. */
+const settle = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 30)))
+
+const ssrcOf = (packet: Buffer) => Rtp.ssrc(packet, 0)
+
+describe("NativeRelay, at the wire,", () => {
+  it.live("asks the camera, announces to the server, and only then plays", () =>
+    Effect.gen(function* () {
+      const { camera, record, start } = yield* peers()
+      yield* TestPattern.publish(camera, "cam", living)
+      yield* (yield* start()).flowing
+      const before = record.said.slice(
+        0,
+        record.said.findIndex((one) => one._tag === "Frame")
+      )
+      assert.deepStrictEqual(
+        before.flatMap((one) => (one._tag === "Request" ? [`${one.wire} ${one.method}`] : [])),
+        [
+          "camera OPTIONS",
+          "camera DESCRIBE",
+          "camera SETUP",
+          "camera SETUP",
+          "sink ANNOUNCE",
+          "sink SETUP",
+          "sink SETUP",
+          "sink RECORD",
+          "camera PLAY"
+        ]
+      )
+      // the server has to have said yes before the camera is let loose
+      const said = before.map((one) => `${one.wire} ${one._tag}`)
+      assert.isBelow(said.lastIndexOf("sink Response"), said.lastIndexOf("camera Request"))
+    })
+  )
+
+  it.live.each<[string, Quirks]>([
+    ["is in order", {}],
+    ["chooses other channels", { channelOffset: 10 }],
+    ["sends packets of dead sessions and garbage", { strayFrames: true, garbageEvery: 7 }]
+  ])("brings each packet of a camera that %s, unchanged and in its order", ([, quirks]) =>
+    Effect.gen(function* () {
+      const { camera, sink, start, toCamera, toSink } = yield* peers({ quirks })
+      const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+      const relay = yield* start()
+      yield* camera.awaitReaders("cam", 1)
+      for (let i = 0; i < 40; i++) {
+        hand.picture(i % 10 === 0 ? "keyframe" : "other", 200 * (i + 1))
+        hand.sound()
+        hand.sound()
+        if (i % 4 === 0) yield* settle
+      }
+      const total = hand.sent[0] + hand.sent[1]
+      const isArrived = () => toSink.all(Wire.frame("us", "rtp")).length >= total || undefined
+      // a picture that is complete takes all before it along; sound behind it waits 20 ms
+      while (isArrived() === undefined) yield* settle
+      const offset = quirks.channelOffset ?? 0
+      for (const [track, ssrc] of HandCamera.sources.entries()) {
+        const packets = (wire: Wire.Wire, from: "us" | "peer", channel: number) =>
+          wire
+            .all(Wire.frame(from, "rtp"))
+            .flatMap((one) =>
+              one._tag === "Frame" && one.channel === channel && ssrcOf(one.packet) === ssrc
+                ? [one.packet.toString("base64")]
+                : []
+            )
+        const came = packets(toCamera, "peer", 2 * track + offset)
+        assert.strictEqual(came.length, hand.sent[track])
+        assert.deepStrictEqual(packets(toSink, "us", 2 * track), came)
+      }
+      const { bytes, dropped, lost, packets } = relay.counters()
+      const status = yield* sink.path("out")
+      assert.deepStrictEqual({ bytes, packets }, { bytes: status?.bytes, packets: status?.packets })
+      assert.deepStrictEqual({ dropped, lost }, { dropped: 0, lost: 0 })
+    })
+  )
+
+  it.live("passes the camera's reports on, and keeps the server's from the camera", () =>
+    Effect.gen(function* () {
+      const { camera, start, toCamera, toSink } = yield* peers()
+      yield* TestPattern.publish(camera, "cam", { ...living, frameRate: 50 })
+      yield* start()
+      const passed = yield* toSink.heard(Wire.frame("us", "rtcp"))
+      const answer = yield* toSink.heard(Wire.frame("peer", "rtcp"))
+      assert.isTrue(passed._tag === "Frame" && answer._tag === "Frame")
+      if (passed._tag !== "Frame" || answer._tag !== "Frame") return
+      assert.isDefined(Rtcp.readSenderReport(passed.packet, 0, passed.packet.length))
+      yield* settle
+      const answers = toCamera.all(
+        (one) => one._tag === "Frame" && one.from === "us" && one.packet.equals(answer.packet)
+      )
+      assert.strictEqual(answers.length, 0)
+    })
+  )
+
+  it.effect("tells the camera every five seconds how its packets arrive, and counts the gaps", () =>
+    Effect.gen(function* () {
+      const { camera, start, toCamera, toSink } = yield* peers()
+      const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+      const relay = yield* start()
+      yield* camera.awaitReaders("cam", 1)
+      // sets and picture, 7 numbers missing, one more: 4 of 11 came
+      hand.picture("keyframe")
+      hand.lose(7)
+      hand.picture("other")
+      hand.sound()
+      hand.picture("other")
+      yield* relay.flowing
+      yield* toSink.heard(
+        () => toSink.all(Wire.frame("us", "rtp")).length === hand.sent[0] + hand.sent[1]
+      )
+      const reports = () => toCamera.all(Wire.frame("us", "rtcp"))
+      yield* TestClock.adjust("4999 millis")
+      yield* settle
+      assert.strictEqual(reports().length, 0)
+      yield* TestClock.adjust("1 millis")
+      yield* toCamera.heard(() => reports().length === 2)
+      const blocks = reports().map((one) =>
+        one._tag !== "Frame"
+          ? undefined
+          : {
+              channel: one.channel,
+              type: one.packet[1],
+              ssrc: one.packet.readUInt32BE(8),
+              fraction: one.packet[12],
+              lost: one.packet.readUIntBE(13, 3),
+              highest: one.packet.readUInt32BE(16)
+            }
+      )
+      assert.deepStrictEqual(blocks, [
+        {
+          channel: 1,
+          type: 201,
+          ssrc: HandCamera.sources[0],
+          fraction: Math.floor((7 * 256) / 12),
+          lost: 7,
+          highest: 65_500 + 11
+        },
+        { channel: 3, type: 201, ssrc: HandCamera.sources[1], fraction: 0, lost: 0, highest: 0 }
+      ])
+      assert.strictEqual(relay.counters().lost, 7)
+      yield* TestClock.adjust("5 seconds")
+      yield* toCamera.heard(() => reports().length === 4)
+    })
+  )
+
+  it.live("tells when the last video came, and takes no sound for it", () =>
+    Effect.gen(function* () {
+      const { camera, start, toSink } = yield* peers()
+      const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+      const relay = yield* start()
+      yield* camera.awaitReaders("cam", 1)
+      const startedAt = yield* Clock.currentTimeMillis
+      hand.picture("keyframe")
+      yield* relay.flowing
+      const { lastVideoAt } = relay.counters()
+      assert.isAtLeast(lastVideoAt ?? 0, startedAt - 1)
+      yield* settle
+      hand.sound()
+      yield* toSink.heard(
+        (one) => Wire.frame("us", "rtp")(one) && one._tag === "Frame" && one.channel === 2
+      )
+      assert.strictEqual(relay.counters().lastVideoAt, lastVideoAt)
+      hand.picture("other")
+      while (relay.counters().lastVideoAt === lastVideoAt) yield* settle
+    })
+  )
+
+  describe("keeps the camera's session alive", () => {
+    it.effect("every half of its time, with GET_PARAMETER where it knows that", () =>
+      Effect.gen(function* () {
+        const { camera, start, toCamera } = yield* peers({
+          quirks: { sessionTimeoutSeconds: 5, enforcesTimeout: true },
+          engine: { stallTimeout: "1 hour" }
+        })
+        yield* HandCamera.publish(camera, "cam")
+        const relay = yield* start()
+        const ended = yield* Effect.forkChild(relay.ended)
+        for (let i = 1; i <= 6; i++) {
+          yield* TestClock.adjust("2500 millis")
+          yield* toCamera.heard(() => toCamera.all(Wire.request("GET_PARAMETER")).length === i)
+          yield* settle
+        }
+        assert.isUndefined(ended.pollUnsafe())
+      })
+    )
+
+    it.effect("at least every 25 s, with OPTIONS where it knows nothing else", () =>
+      Effect.gen(function* () {
+        const { camera, start, toCamera } = yield* peers({
+          quirks: { publicMethods: ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN"] },
+          engine: { stallTimeout: "1 hour" }
+        })
+        yield* HandCamera.publish(camera, "cam")
+        yield* start()
+        const asked = () => toCamera.all(Wire.request("OPTIONS")).length
+        assert.strictEqual(asked(), 1)
+        yield* TestClock.adjust("24999 millis")
+        yield* settle
+        assert.strictEqual(asked(), 1)
+        yield* TestClock.adjust("1 millis")
+        yield* toCamera.heard(() => asked() === 2)
+        assert.strictEqual(toCamera.all(Wire.request("GET_PARAMETER")).length, 0)
+      })
+    )
+
+    it.effect("while the server still thinks", () =>
+      Effect.gen(function* () {
+        const { camera, start, toCamera, toSink } = yield* peers({
+          quirks: { sessionTimeoutSeconds: 5, enforcesTimeout: true },
+          sinkQuirks: { silentAt: "RECORD" }
+        })
+        yield* HandCamera.publish(camera, "cam")
+        yield* Effect.forkChild(start())
+        yield* toSink.heard(Wire.request("RECORD"))
+        yield* TestClock.adjust("2500 millis")
+        yield* toCamera.heard(Wire.request("GET_PARAMETER"))
+      })
+    )
+
+    it.effect("and lives on where no answer comes", () =>
+      Effect.gen(function* () {
+        const { camera, start, toCamera } = yield* peers({
+          quirks: { silentAt: "GET_PARAMETER" },
+          engine: { stallTimeout: "1 hour" }
+        })
+        yield* HandCamera.publish(camera, "cam")
+        const relay = yield* start()
+        const ended = yield* Effect.forkChild(relay.ended)
+        for (let i = 1; i <= 3; i++) {
+          yield* TestClock.adjust("25 seconds")
+          yield* toCamera.heard(() => toCamera.all(Wire.request("GET_PARAMETER")).length === i)
+          // the next one comes that long after this one was given up
+          yield* TestClock.adjust("5 seconds")
+        }
+        assert.isUndefined(ended.pollUnsafe())
+      })
+    )
+  })
+
+  describe("says TEARDOWN to both sides", () => {
+    const tearsDown = ({ toCamera, toSink }: Peers) => ({
+      camera: toCamera.all(Wire.request("TEARDOWN")).length,
+      sink: toSink.all(Wire.request("TEARDOWN")).length
+    })
+
+    /** Starts a relay of a living camera, runs it until `end` is done, and closes its scope. */
+    const until = Effect.fnUntraced(function* (
+      settings: Parameters<typeof peers>[0],
+      end: (
+        peers: Peers & { readonly relay: RunningRelay }
+      ) => Effect.Effect<unknown, unknown, Scope.Scope>
+    ) {
+      const all = yield* peers(settings)
+      yield* TestPattern.publish(all.camera, "cam", living)
+      const scope = yield* Scope.make()
+      const relay = yield* Scope.provide(all.start(), scope)
+      yield* relay.flowing
+      yield* end({ ...all, relay })
+      yield* Scope.close(scope, Exit.void)
+      yield* settle
+      return all
+    })
+
+    it.live("when its scope is closed, and sends no frame behind it", () =>
+      Effect.gen(function* () {
+        const all = yield* until({}, () => Effect.void)
+        assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 1 })
+        const said = all.toSink.all(({ from }) => from === "us")
+        assert.strictEqual(said.findIndex(Wire.request("TEARDOWN")), said.length - 1)
+        yield* all.camera.awaitConnections(0)
+        yield* all.sink.awaitConnections(0)
+      })
+    )
+
+    it.live("and sends no frame behind it to a server that answers late", () =>
+      Effect.gen(function* () {
+        const all = yield* until({ sinkQuirks: { silentAt: "TEARDOWN" } }, () => Effect.void)
+        const said = all.toSink.all(({ from }) => from === "us")
+        assert.strictEqual(said.findIndex(Wire.request("TEARDOWN")), said.length - 1)
+        assert.strictEqual(tearsDown(all).camera, 1)
+      })
+    )
+
+    it.live("when it is interrupted in its start", () =>
+      Effect.gen(function* () {
+        const all = yield* peers({ sinkQuirks: { silentAt: "RECORD" } })
+        yield* TestPattern.publish(all.camera, "cam", living)
+        const starting = yield* Effect.forkChild(Effect.scoped(all.start()))
+        yield* all.toSink.heard(Wire.request("RECORD"))
+        yield* Fiber.interrupt(starting)
+        yield* settle
+        assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 1 })
+      })
+    )
+
+    it.live("when the server refuses", () =>
+      Effect.gen(function* () {
+        const all = yield* peers({ sinkQuirks: { refuse: { RECORD: 400 } } })
+        yield* TestPattern.publish(all.camera, "cam", living)
+        const { reason } = yield* Effect.flip(Effect.scoped(all.start()))
+        assert.strictEqual(reason._tag, "SinkRejected")
+        yield* settle
+        assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 1 })
+      })
+    )
+
+    it.live("when the camera refuses to play", () =>
+      Effect.gen(function* () {
+        const all = yield* peers({ quirks: { refuse: { PLAY: 503 } } })
+        yield* TestPattern.publish(all.camera, "cam", living)
+        yield* Effect.flip(Effect.scoped(all.start()))
+        yield* settle
+        assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 1 })
+      })
+    )
+
+    it.live("when the camera stands still", () =>
+      Effect.gen(function* () {
+        const all = yield* until({ engine: { stallTimeout: "1 second" } }, ({ camera, relay }) =>
+          Effect.andThen(camera.freeze("cam", "video"), Effect.flip(relay.ended))
+        )
+        assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 1 })
+      })
+    )
+
+    it.live("as far as they are there: to the server when the camera leaves", () =>
+      Effect.gen(function* () {
+        const all = yield* until({}, ({ camera, relay }) =>
+          Effect.andThen(camera.kick("cam"), Effect.flip(relay.ended))
+        )
+        assert.deepStrictEqual(tearsDown(all), { camera: 0, sink: 1 })
+      })
+    )
+
+    it.live("to the camera when the server leaves", () =>
+      Effect.gen(function* () {
+        const all = yield* until({}, ({ relay, sink }) =>
+          Effect.andThen(sink.kick("out"), Effect.flip(relay.ended))
+        )
+        assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 0 })
+      })
+    )
+
+    it.live("to the camera when the server stands still, after a second", () =>
+      Effect.gen(function* () {
+        const all = yield* until({ engine: { stallTimeout: "1 second" } }, ({ relay, toSink }) =>
+          Effect.gen(function* () {
+            // a server that has never given a sign of life is not held to one
+            yield* toSink.heard(Wire.request("OPTIONS"))
+            yield* settle
+            yield* toSink.hold
+            const { reason } = yield* Effect.flip(relay.ended)
+            assert.deepInclude({ ...reason }, { _tag: "Stalled", side: "output" })
+          })
+        )
+        assert.strictEqual(tearsDown(all).camera, 1)
+      })
+    )
+  })
+
+  describe("with sound that can't be passed on", () => {
+    const aacWithoutConfiguration: Quirks = {
+      sdp: (sdp) =>
+        sdp
+          .replace("m=audio 0 RTP/AVP 0", "m=audio 0 RTP/AVP 97")
+          .replace(
+            "a=rtpmap:0 PCMU/8000",
+            "a=rtpmap:97 MPEG4-GENERIC/44100/2\r\na=fmtp:97 mode=AAC-hbr;sizelength=13"
+          )
+    }
+
+    it.live("leaves it out, says so, and does not lose the camera", () =>
+      withLog((lines) =>
+        Effect.gen(function* () {
+          const { camera, sink, start } = yield* peers({ quirks: aacWithoutConfiguration })
+          yield* TestPattern.publish(camera, "cam", living)
+          yield* (yield* start()).flowing
+          const status = yield* sink.path("out")
+          assert.deepStrictEqual(
+            status?.publisher?.tracks.map(({ codec }) => codec),
+            ["h264"]
+          )
+          assert.deepStrictEqual(lines, [
+            "Warn camera 7: without sound; aac sound: AAC without its configuration"
+          ])
+        })
+      )
+    )
+
+    it.live("leaves the camera to an engine that stands by and can", () =>
+      Effect.gen(function* () {
+        const { camera, start } = yield* peers({ quirks: aacWithoutConfiguration })
+        yield* TestPattern.publish(camera, "cam", living)
+        const { reason } = yield* Effect.flip(Effect.scoped(start({}, true)))
+        assert.strictEqual(reason._tag, "Unsupported")
+        yield* Effect.scoped(Effect.flatMap(start({ audio: "drop" }, true), (one) => one.flowing))
+        yield* Effect.scoped(Effect.flatMap(start({ audio: "copy" }, true), (one) => one.flowing))
+      })
+    )
+
+    it.live.each(["aac", "opus"] as const)("transcodes none to %s", (audio) =>
+      Effect.gen(function* () {
+        const { camera, sink, start } = yield* peers()
+        yield* TestPattern.publish(camera, "cam", living)
+        const { reason } = yield* Effect.flip(Effect.scoped(start({ audio }, true)))
+        assert.deepInclude(
+          { ...reason },
+          { _tag: "Unsupported", what: `transcoding pcm_mulaw sound to ${audio}` }
+        )
+        yield* (yield* start({ audio })).flowing
+        assert.strictEqual((yield* sink.path("out"))?.publisher?.tracks.length, 1)
+      })
+    )
+  })
+})
