@@ -1,6 +1,6 @@
 /** A camera whose every packet is sent by the test: for what has to be known to the packet. */
 import type { RtspServer } from "@restream/core/rtsp"
-import { Rtp } from "@restream/core/rtsp"
+import { Rtcp, Rtp } from "@restream/core/rtsp"
 import { Effect } from "effect"
 
 export interface HandCameraOptions {
@@ -13,6 +13,8 @@ export interface HandCamera {
   readonly picture: (kind: "keyframe" | "other", bytes?: number) => void
   /** Sends 20 ms of sound. */
   readonly sound: () => void
+  /** Sends a sender report of the video. */
+  readonly report: () => void
   /** Leaves so many numbers of the video out, as if the packets were lost. */
   readonly lose: (packets: number) => void
   /** Packets sent so far, by track. */
@@ -109,6 +111,21 @@ export const publish = Effect.fnUntraced(function* (
       }
     },
     sound: () => send(1, sent[1] * 160, sent[1] === 0, Buffer.alloc(160, 0xff)),
+    report: () =>
+      publisher.writeRtcp(
+        0,
+        Rtcp.makeSenderReport(
+          {
+            ssrc: sources[0],
+            ntpSeconds: 4_000_000_000,
+            ntpFraction: 0,
+            timestamp: time,
+            packets: sent[0],
+            octets: 0
+          },
+          "by hand"
+        )
+      ),
     lose: (packets) => {
       sequence[0] += packets
     }

@@ -69,7 +69,7 @@ const settle = Effect.promise(() => new Promise<void>((resolve) => setTimeout(re
 
 const ssrcOf = (packet: Buffer) => Rtp.ssrc(packet, 0)
 
-describe("NativeRelay, at the wire,", () => {
+describe.concurrent("NativeRelay, at the wire,", () => {
   it.live("asks the camera, announces to the server, and only then plays", () =>
     Effect.gen(function* () {
       const { camera, record, start } = yield* peers()
@@ -143,8 +143,12 @@ describe("NativeRelay, at the wire,", () => {
   it.live("passes the camera's reports on, and keeps the server's from the camera", () =>
     Effect.gen(function* () {
       const { camera, start, toCamera, toSink } = yield* peers()
-      yield* TestPattern.publish(camera, "cam", { ...living, frameRate: 50 })
+      const hand = yield* HandCamera.publish(camera, "cam")
       yield* start()
+      yield* camera.awaitReaders("cam", 1)
+      hand.picture("keyframe")
+      hand.report()
+      hand.picture("other")
       const passed = yield* toSink.heard(Wire.frame("us", "rtcp"))
       const answer = yield* toSink.heard(Wire.frame("peer", "rtcp"))
       assert.isTrue(passed._tag === "Frame" && answer._tag === "Frame")

@@ -1,0 +1,247 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Pump } from "@restream/core"
+import { ChannelMap, Frame, Framer, Keyframe, Rtcp, Rtp } from "@restream/core/rtsp"
+import { Effect } from "effect"
+import * as fc from "fast-check"
+import { cutAt, holds } from "../../rtsp/Fuzz.ts"
+
+/** The camera's channels by track, and the server's. */
+const camera = [
+  [4, 5],
+  [0, 1]
+] as const
+const server = [
+  [0, 1],
+  [2, 3]
+] as const
+
+/** A pump whose server takes as much as the test lets it. */
+const setUp = () => {
+  const sent: Array<Buffer> = []
+  const peers = { unsent: 0, firstVideos: 0 }
+  const pump = new Pump.Pump({
+    slots: ChannelMap.slotsByChannel(camera),
+    tracks: [
+      { kind: "video", startsKeyframe: Keyframe.startsKeyframe("h264"), channels: server[0] },
+      { kind: "audio", startsKeyframe: Keyframe.startsKeyframe("aac"), channels: server[1] }
+    ],
+    outlet: {
+      send: (piece, length) => {
+        sent.push(Buffer.from(piece.buffer.subarray(0, length)))
+        piece.release()
+      },
+      unsent: () => peers.unsent
+    },
+    onFirstVideo: () => peers.firstVideos++
+  })
+  const push = (...frames: ReadonlyArray<Buffer>) => {
+    const bytes = Buffer.concat(frames)
+    pump.frames(bytes, 0, bytes.length)
+  }
+  return { pump, sent, peers, push }
+}
+
+const packet = (sequence: number, marker: boolean, ...payload: ReadonlyArray<number>) =>
+  Rtp.make(
+    { marker, payloadType: 96, sequence, timestamp: 1, ssrc: 7 },
+    Buffer.from(payload.length === 0 ? [0x41, 0x88] : payload)
+  )
+
+const video = (sequence: number, marker = true, ...payload: ReadonlyArray<number>) =>
+  Frame.make(camera[0][0], packet(sequence, marker, ...payload))
+const sound = (sequence: number) => Frame.make(camera[1][0], packet(sequence, false, 1, 2, 3))
+const report = () =>
+  Frame.make(camera[0][1], Rtcp.makeReceiverReport({ ssrc: 1, blocks: [], name: "x" }))
+
+/** The same on the server's channel. */
+const moved = (frame: Buffer, channel: number): Buffer => {
+  const copy = Buffer.from(frame)
+  Frame.setChannel(copy, 0, channel)
+  return copy
+}
+
+const anyPacket = fc.oneof(
+  fc
+    .tuple(fc.nat(0xffff), fc.boolean(), fc.uint8Array({ maxLength: 40 }))
+    .map(([sequence, marker, payload]) => packet(sequence, marker, ...payload)),
+  fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+  fc.integer({ min: 60_000, max: 65_535 }).map((length) => Buffer.alloc(length, 0x80))
+)
+
+const anyFrame = fc
+  .tuple(fc.constantFrom(0, 1, 4, 5, 9, 200), anyPacket)
+  .map(([channel, bytes]) => Frame.make(channel, bytes))
+
+describe("Pump", () => {
+  it("brings what belongs to a track, and nothing else, however the bytes are cut", () => {
+    holds(
+      fc.property(
+        fc.array(anyFrame, { minLength: 1, maxLength: 20 }),
+        fc.array(fc.nat(), { maxLength: 6 }),
+        (frames, cuts) => {
+          const { pump, sent } = setUp()
+          const framer = new Framer.Framer({
+            frames: pump.frames,
+            message: () => assert.fail("a message"),
+            skipped: () => assert.fail("garbage"),
+            failed: () => assert.fail("failed")
+          })
+          for (const chunk of cutAt(Buffer.concat(frames), cuts)) framer.push(chunk, true)
+          // whatever still waits goes out with the last packet of a picture
+          const last = video(0)
+          framer.push(Buffer.from(last))
+          const expected = [...frames, last].flatMap((frame) => {
+            const slot = ChannelMap.slotsByChannel(camera)[Frame.channel(frame, 0)] ?? 255
+            if (slot === ChannelMap.unassigned) return []
+            const isMedia = (slot & 1) === 0
+            if (isMedia && !Rtp.isRtp(frame, Frame.headerBytes, frame.length)) return []
+            return [moved(frame, server.flat()[slot] ?? 255)]
+          })
+          const all = Buffer.concat(expected)
+          assert.isTrue(Buffer.concat(sent).equals(all))
+          assert.deepStrictEqual(
+            { bytes: pump.bytes, packets: pump.packets, dropped: pump.dropped },
+            { bytes: all.length, packets: expected.length, dropped: 0 }
+          )
+          pump.close()
+        }
+      )
+    )
+  })
+
+  it("lets a whole picture wait for nothing", () => {
+    const { push, sent } = setUp()
+    push(video(1, false), video(2, false))
+    assert.strictEqual(sent.length, 0)
+    push(video(3, true))
+    assert.strictEqual(sent.length, 1)
+  })
+
+  it("lets a large piece of a picture wait no longer than it must", () => {
+    const { push, sent } = setUp()
+    const fragment = Frame.make(
+      camera[0][0],
+      Buffer.concat([packet(1, false), Buffer.alloc(20_000)])
+    )
+    push(fragment)
+    assert.strictEqual(sent.length, 1)
+  })
+
+  it.live("lets sound wait for a picture, and for none that does not come", () =>
+    Effect.gen(function* () {
+      const { push, sent } = setUp()
+      push(sound(1))
+      push(sound(2))
+      assert.strictEqual(sent.length, 0)
+      push(video(1))
+      assert.strictEqual(sent.length, 1)
+      const startedAt = performance.now()
+      push(sound(3))
+      while (sent.length === 1) yield* Effect.sleep("1 millis")
+      assert.isAtLeast(performance.now() - startedAt, 15)
+      assert.isTrue(sent[1]?.equals(moved(sound(3), server[1][0])))
+    })
+  )
+
+  it.live("forgets what waits when it is closed", () =>
+    Effect.gen(function* () {
+      const { pump, push, sent } = setUp()
+      push(sound(1))
+      pump.close()
+      yield* Effect.sleep("60 millis")
+      assert.strictEqual(sent.length, 0)
+    })
+  )
+
+  it("tells of the first video once, and of no sound", () => {
+    const { peers, pump, push } = setUp()
+    push(sound(1))
+    assert.deepStrictEqual([peers.firstVideos, pump.lastVideoAt], [0, undefined])
+    push(video(1))
+    push(video(2))
+    assert.strictEqual(peers.firstVideos, 1)
+    assert.isDefined(pump.lastVideoAt)
+  })
+
+  it("counts the gaps of each track by itself", () => {
+    const { pump, push } = setUp()
+    push(video(65_534), sound(10), video(65_535), sound(11), video(2), sound(13))
+    assert.deepStrictEqual(
+      pump.receptions.map(({ lost }) => lost),
+      [2, 1]
+    )
+    assert.strictEqual(pump.lost, 3)
+  })
+
+  describe("with a server that takes nothing", () => {
+    const keyframe = [0x65, 0x88] as const
+    const full = Pump.highWater + 1
+
+    /** A pump that has just begun to drop. */
+    const dropping = () => {
+      const all = setUp()
+      all.peers.unsent = full
+      // this one still goes; that too much waits is seen behind it
+      all.push(video(1))
+      assert.isTrue(all.pump.isDropping)
+      all.sent.length = 0
+      return all
+    }
+
+    it("drops whole packets of every track, and counts them", () => {
+      const { pump, push, sent } = dropping()
+      push(video(2, false), sound(1), report(), video(3))
+      push(video(4, true, ...keyframe))
+      assert.strictEqual(sent.length, 0)
+      assert.deepStrictEqual([pump.dropped, pump.packets], [5, 1])
+    })
+
+    it("goes on at a keyframe, and only when most of what waited is gone", () => {
+      const { peers, pump, push, sent } = dropping()
+      peers.unsent = Pump.lowWater + 1
+      push(video(2, true, ...keyframe))
+      peers.unsent = Pump.lowWater
+      push(video(3), sound(1), report())
+      // a later slice of a picture is no place to begin
+      push(video(4, false, 0x65, 0x42))
+      assert.strictEqual(sent.length, 0)
+      assert.strictEqual(pump.dropped, 5)
+      push(video(5, false, 0x67, 0x42), video(6, true, ...keyframe), sound(2))
+      push(video(7))
+      assert.isFalse(pump.isDropping)
+      assert.strictEqual(pump.dropped, 5)
+      assert.isTrue(
+        Buffer.concat(sent).equals(
+          Buffer.concat([
+            moved(video(5, false, 0x67, 0x42), server[0][0]),
+            moved(video(6, true, ...keyframe), server[0][0]),
+            moved(sound(2), server[1][0]),
+            moved(video(7), server[0][0])
+          ])
+        )
+      )
+    })
+
+    it("goes on in the middle of what came at once", () => {
+      const { peers, push, sent } = dropping()
+      peers.unsent = 0
+      push(sound(1), video(2), sound(2), video(3, true, ...keyframe), sound(3))
+      assert.isTrue(
+        Buffer.concat(sent).equals(
+          Buffer.concat([
+            moved(video(3, true, ...keyframe), server[0][0]),
+            moved(sound(3), server[1][0])
+          ])
+        )
+      )
+    })
+
+    it("still hears the camera: its gaps and its pictures count", () => {
+      const { pump, push } = dropping()
+      const before = pump.lastVideoAt
+      push(video(5))
+      assert.strictEqual(pump.lost, 3)
+      assert.isAtLeast(pump.lastVideoAt ?? 0, before ?? 0)
+    })
+  })
+})
