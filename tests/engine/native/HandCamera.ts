@@ -6,6 +6,8 @@ import { Effect } from "effect"
 export interface HandCameraOptions {
   readonly codec?: "h264" | "h265"
   readonly audio?: boolean
+  /** The longest payload of a packet. Default 1,400 bytes. */
+  readonly maxPayload?: number
 }
 
 export interface HandCamera {
@@ -25,7 +27,6 @@ export interface HandCamera {
 export const sources = [0x0a0b0c0d, 0x01020304] as const
 
 const videoType = 96
-const maxPayload = 1_400
 
 /** What one codec calls its units. */
 interface Units {
@@ -59,6 +60,7 @@ export const publish = Effect.fnUntraced(function* (
   path: string,
   options: HandCameraOptions = {}
 ) {
+  const maxPayload = options.maxPayload ?? 1_400
   const units = options.codec === "h265" ? h265 : h264
   const publisher = yield* server.publish(
     path,
