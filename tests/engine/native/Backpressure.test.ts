@@ -78,7 +78,9 @@ const setUp = Effect.fnUntraced(function* () {
     pictures: () => index,
     /** What the start left behind is not what a slow server costs. */
     warmUp: Effect.gen(function* () {
-      for (const since = index; index < since + 25;) yield* Effect.sleep("100 millis")
+      const enough = index + 25
+      const isEnough = () => index >= enough
+      while (!isEnough()) yield* Effect.sleep("100 millis")
     })
   }
 })

@@ -209,7 +209,7 @@ const makeFlow = Effect.fnUntraced(function* (
     Effect.sync(() => {
       // the camera sends on until its own TEARDOWN, and the server wants nothing behind its own
       camera.connection.setFrameHandler(undefined)
-      pump.close()
+      pump.flush()
       endFlow()
     })
   )

@@ -80,12 +80,4 @@ export class Outbox {
     this.#filled = 0
     this.#send(piece, length)
   }
-
-  /** Forgets what waits. */
-  close(): void {
-    waiting.delete(this)
-    this.#piece?.release()
-    this.#piece = undefined
-    this.#filled = 0
-  }
 }

@@ -133,9 +133,9 @@ export class Pump {
     if (isFirst) this.#onFirstVideo()
   }
 
-  /** Ends the pump; what waits to go out is forgotten. */
-  close(): void {
-    this.#outbox.close()
+  /** Sends what waits to go out with others. */
+  flush(): void {
+    this.#outbox.flush()
   }
 
   #send(bytes: Buffer, start: number, end: number, isUrgent: boolean): void {
