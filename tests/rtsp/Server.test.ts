@@ -148,23 +148,26 @@ describe("RtspServer", () => {
     })
   )
 
-  it.live("keeps a publisher when a reader leaves that never played", () =>
+  it.live.each([
+    ["with TEARDOWN", "RTSP/1.0 200 OK"],
+    ["by the end of its connection", undefined]
+  ] as const)("keeps a publisher when a reader leaves before PLAY, %s", ([, answer]) =>
     Effect.gen(function* () {
-      const server = yield* RtspServer.make({
-        settings: () => ({ quirks: { closeAfterSetup: true } })
-      })
-      const publisher = yield* TestPattern.publish(server, "cam")
-      const client = yield* connectRaw(server.port)
-      const url = server.url("cam")
-      yield* client.send(request("DESCRIBE", url))
-      yield* client.received(/a=control:trackID=0/)
-      yield* client.send(
-        request("SETUP", `${url}/trackID=0`, ["Transport: RTP/AVP/TCP;unicast;interleaved=0-1"])
-      )
-      yield* client.received(/interleaved=0-1/)
-      yield* client.closed
+      const server = yield* RtspServer.make()
+      yield* TestPattern.publish(server, "cam")
+      const reader = yield* connectRaw(server.port)
+      const setup = request("SETUP", `${server.url("cam")}/trackID=0`, [
+        "Transport: RTP/AVP/TCP;unicast;interleaved=0-1"
+      ])
+      yield* reader.send(setup)
+      yield* reader.received(/Session: \w+/)
+      if (answer === undefined) reader.socket.destroy()
+      else {
+        yield* reader.send(request("TEARDOWN", server.url("cam")))
+        yield* reader.receivedSo((all) => all.split(answer).length === 3)
+        reader.socket.destroy()
+      }
       yield* server.awaitConnections(0)
-      assert.isTrue(publisher.isPublishing())
       assert.isDefined((yield* server.path("cam"))?.publisher)
     })
   )
