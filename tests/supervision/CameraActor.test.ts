@@ -3,7 +3,7 @@ import { type CameraStatus, Reason, StatusBoard } from "@restream/core"
 import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "./FakeEngine.ts"
-import { type FakeServer, layer, row, stateOf, tagOf } from "./Tree.ts"
+import { type FakeServer, layer, row, setRows, stateOf, tagOf } from "./Tree.ts"
 
 const refused = new Reason.Refused({ authority: "10.0.0.1:554" })
 const gone = new Reason.SinkGone({ detail: "connection reset" })
@@ -241,6 +241,10 @@ describe("CameraActor", () => {
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(ffmpeg.relays.length, 2)
       assert.strictEqual(native.probes.length, 1)
+      // another address may be another camera
+      yield* setRows([row(1, { url: "rtsp://10.0.0.9/live" })])
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(native.probes.length, 2)
     }).pipe(Effect.provide(layer([native, ffmpeg], [row(1)])))
   })
 

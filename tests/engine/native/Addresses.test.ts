@@ -1,0 +1,185 @@
+/** How the native engine finds its peers, and whom it trusts, seen through its own door. */
+import { assert, describe, it } from "@effect/vitest"
+import { type CameraOptions, NativeEngine } from "@restream/core"
+import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { Effect, Fiber, PubSub, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { spawn } from "node:child_process"
+import { X509Certificate } from "node:crypto"
+import { networkInterfaces } from "node:os"
+import { connect, type Socket } from "node:net"
+import { skipped } from "../../rtsp/Peers.ts"
+import { certificate, key } from "../../rtsp/Certificate.ts"
+import { job, options, urlOf } from "../ffmpeg/Jobs.ts"
+
+const engine = (more: Partial<NativeEngine.NativeEngineOptions> = {}) =>
+  NativeEngine.make({ isServerAnswering: Effect.succeed(true), ...more })
+
+const living = { frameRate: 25, keyframeEvery: 1 }
+
+/** A camera at `cam`, which may be the media server as well. */
+const peer = Effect.fnUntraced(function* (more: Parameters<typeof RtspServer.make>[0] = {}) {
+  const server = yield* RtspServer.make(more)
+  yield* TestPattern.publish(server, "cam", living)
+  return server
+})
+
+const reasonOf = <A, E extends { readonly reason: unknown }, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.map(Effect.flip(effect), ({ reason }) => ({ ...(reason as object) }))
+
+describe.concurrent("the native engine, with TLS,", () => {
+  const secured = { tls: { certificate, key } }
+  const fingerprint = new X509Certificate(certificate).fingerprint256
+  const other = fingerprint.replace(/^../, fingerprint.startsWith("00") ? "01" : "00")
+
+  const trusts: ReadonlyArray<[string, Partial<CameraOptions>]> = [
+    ["whose fingerprint it knows", { fingerprint }],
+    ["that it is told not to look at", { insecure: true }]
+  ]
+  it.live.each(trusts)("takes a camera %s", ([, trust]) =>
+    Effect.gen(function* () {
+      const camera = yield* peer(secured)
+      const sink = yield* RtspServer.make()
+      const { prober, relay } = engine()
+      assert.match(camera.url("cam"), /^rtsps:/)
+      const url = urlOf(camera.url("cam"))
+      const { video } = yield* prober.probe({ url, options: { ...options, ...trust } })
+      assert.strictEqual(video.codec, "h264")
+      const running = yield* relay.start(job(camera.url("cam"), sink.url("out"), trust))
+      yield* running.flowing
+    })
+  )
+
+  const distrusts: ReadonlyArray<[string, Partial<CameraOptions>]> = [
+    ["that nobody vouches for", {}],
+    ["with another fingerprint", { fingerprint: other }],
+    // a fingerprint is more than an order not to look
+    ["with another fingerprint, however careless", { fingerprint: other, insecure: true }]
+  ]
+  it.live.each(distrusts)("takes no camera %s, and says no password to it", ([, trust]) =>
+    Effect.gen(function* () {
+      const camera = yield* peer(secured)
+      const events = yield* camera.events
+      const sink = yield* RtspServer.make()
+      const { prober, relay } = engine()
+      const address = camera.url("cam").replace("://", "://admin:secret@")
+      const probe = prober.probe({ url: urlOf(address), options: { ...options, ...trust } })
+      assert.include(yield* reasonOf(probe), { _tag: "Untrusted", pace: "rejected" })
+      const start = Effect.scoped(relay.start(job(address, sink.url("out"), trust)))
+      assert.include(yield* reasonOf(start), { _tag: "Untrusted", pace: "rejected" })
+      yield* camera.awaitConnections(0)
+      // neither came as far as a request
+      yield* camera.kick("cam")
+      const seen = yield* PubSub.takeAll(events)
+      assert.isFalse(seen.some(({ _tag }) => _tag === "Request"))
+    })
+  )
+
+  it.live("publishes to a media server by its fingerprint, and to no other", () =>
+    Effect.gen(function* () {
+      const camera = yield* peer()
+      const sink = yield* RtspServer.make(secured)
+      const to = (sha256: string | undefined) =>
+        engine(
+          sha256 === undefined ? {} : { serverTrust: { _tag: "Fingerprint", sha256 } }
+        ).relay.start(job(camera.url("cam"), sink.url("out")))
+      yield* Effect.scoped(Effect.flatMap(to(fingerprint), ({ flowing }) => flowing))
+      for (const wrong of [other, undefined]) {
+        const reason = yield* reasonOf(Effect.scoped(to(wrong)))
+        assert.include(reason, { _tag: "Untrusted" })
+        assert.include(JSON.stringify(reason), "the media server's")
+      }
+      yield* (yield* engine({ serverTrust: { _tag: "Insecure" } }).relay.start(
+        job(camera.url("cam"), sink.url("out"))
+      )).flowing
+    })
+  )
+})
+
+const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === "::1")
+)
+if (!hasIpv6) skipped("peers at IPv6 addresses", "this machine has no ::1")
+
+describe.skipIf(!hasIpv6)("the native engine, by IPv6,", () => {
+  it.live("probes a camera, and relays it to a media server", () =>
+    Effect.gen(function* () {
+      const camera = yield* peer({ host: "::1" })
+      const sink = yield* RtspServer.make({ host: "::1" })
+      assert.match(camera.url("cam"), /^rtsp:\/\/\[::1\]:/)
+      const { prober, relay } = engine()
+      yield* prober.probe({ url: urlOf(camera.url("cam")), options })
+      yield* (yield* relay.start(job(camera.url("cam"), sink.url("out")))).flowing
+    })
+  )
+})
+
+describe("the native engine, at a name with several addresses,", () => {
+  const at = (...addresses: ReadonlyArray<string>) =>
+    engine({ resolve: () => Effect.succeed(addresses) })
+  const named = (server: RtspServer["Service"], path: string) =>
+    server.url(path).replace("127.0.0.1", "peer.test")
+
+  it.live("takes the first that answers, of the camera's and of the server's", () =>
+    Effect.gen(function* () {
+      const camera = yield* peer()
+      const sink = yield* RtspServer.make()
+      const { prober, relay } = at("127.0.0.2", "127.0.0.1", "127.0.0.3")
+      yield* prober.probe({ url: urlOf(named(camera, "cam")), options })
+      yield* (yield* relay.start(job(named(camera, "cam"), named(sink, "out")))).flowing
+      assert.strictEqual(yield* camera.connections, 1)
+      assert.strictEqual(yield* sink.connections, 1)
+    })
+  )
+
+  /** An address of this machine at which a connection is neither taken nor refused. */
+  const hanging = Effect.fnUntraced(function* (
+    port: number
+  ): Effect.fn.Return<string, never, Scope.Scope> {
+    const host = "127.0.0.2"
+    // it listens, accepts nothing, and has its queue full
+    const listener = yield* Effect.acquireRelease(
+      Effect.callback<ReturnType<typeof spawn>>((resume) => {
+        const child = spawn(process.execPath, [
+          "-e",
+          `require("net").createServer().listen({ port: ${port}, host: "${host}", backlog: 1 }, () => {
+            require("fs").writeSync(1, "listening")
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+          })`
+        ])
+        child.stdout?.once("data", () => resume(Effect.succeed(child)))
+      }),
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    )
+    assert.isDefined(listener.pid)
+    const waiting: Array<Socket> = []
+    yield* Effect.addFinalizer(() => Effect.sync(() => waiting.forEach((one) => one.destroy())))
+    for (;;) {
+      const isTaken = yield* Effect.callback<boolean>((resume) => {
+        const socket = connect(port, host)
+        waiting.push(socket)
+        socket.on("error", () => {})
+        socket.once("connect", () => resume(Effect.succeed(true)))
+        setTimeout(() => resume(Effect.succeed(false)), 150)
+      })
+      if (!isTaken) return host
+    }
+  })
+
+  it.effect(
+    "waits a quarter of a second for one that hangs, and then tries the next beside it",
+    () =>
+      Effect.gen(function* () {
+        const camera = yield* peer()
+        const dead = yield* hanging(camera.port)
+        const probing = yield* Effect.forkChild(
+          at(dead, "127.0.0.1").prober.probe({ url: urlOf(named(camera, "cam")), options })
+        )
+        yield* TestClock.adjust("249 millis")
+        assert.strictEqual(yield* camera.connections, 0)
+        yield* TestClock.adjust("1 millis")
+        yield* Fiber.join(probing)
+        yield* camera.awaitConnections(0)
+      })
+  )
+})
