@@ -2,19 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { CameraSession, PublisherSession, RtspServer, TestPattern } from "@restream/core/rtsp"
 import { play, url, watch } from "./LiveCamera.ts"
-import { gstreamerPython, skipped, start } from "./Peers.ts"
-
-const script = new URL("gstreamer.py", import.meta.url).pathname
-
-const gstreamer = (...args: ReadonlyArray<string>) =>
-  start(gstreamerPython ?? "python3", [script, ...args])
-
-/** A program of GStreamer that serves, and its port. */
-const serving = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
-  const running = yield* gstreamer(...args)
-  const said = yield* running.awaitSaid(/port \d+/)
-  return { running, port: said.slice("port ".length) }
-})
+import { gstreamer, gstreamerPython, serving, skipped } from "./Peers.ts"
 
 if (gstreamerPython === undefined) {
   skipped("GStreamer as a peer", "no Python with gir1.2-gst-rtsp-server-1.0 and python3-gi")

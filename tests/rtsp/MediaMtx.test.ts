@@ -1,9 +1,5 @@
 /** MediaMTX itself as a peer: `MEDIAMTX_BIN=/path/to/mediamtx npx vitest run tests/rtsp`. */
 import { assert, describe, it } from "@effect/vitest"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { Effect, Result } from "effect"
 import * as fc from "fast-check"
 import {
@@ -17,43 +13,8 @@ import {
 import { broken, description, lines, orderly, spropAnnexB, withBackchannel } from "./Cameras.ts"
 import { fuzzRuns } from "./Fuzz.ts"
 import { play, url, watch } from "./LiveCamera.ts"
-import { mediaMtx, readFrames, skipped, start } from "./Peers.ts"
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
-
-const mediaServer = Effect.fnUntraced(function* (settings: ReadonlyArray<string> = []) {
-  const port = yield* freePort
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-mediamtx-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-  )
-  writeFileSync(
-    join(folder, "mediamtx.yml"),
-    [
-      "logLevel: debug",
-      "rtspTransports: [tcp]",
-      `rtspAddress: 127.0.0.1:${port}`,
-      "rtmp: no",
-      "hls: no",
-      "webrtc: no",
-      "srt: no",
-      ...settings,
-      "paths:",
-      "  all_others:",
-      ""
-    ].join("\n")
-  )
-  const running = yield* start(mediaMtx ?? "", [join(folder, "mediamtx.yml")], { cwd: folder })
-  yield* running.awaitSaid(/\[RTSP\] (?:listener|started)[^\n]*/)
-  return { running, at: (path: string) => `rtsp://127.0.0.1:${port}/${path}` }
-})
+import { mediaServer } from "./MediaMtx.ts"
+import { mediaMtx, readFrames, skipped } from "./Peers.ts"
 
 /** A relay of the test pattern to an address. */
 const publishPattern = Effect.fnUntraced(function* (address: string) {

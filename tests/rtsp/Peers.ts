@@ -170,6 +170,19 @@ export const gstreamerPython: string | undefined = ["/usr/bin/python3", "python3
   ])
 )
 
+const gstreamerScript = new URL("gstreamer.py", import.meta.url).pathname
+
+/** A program of GStreamer, see `gstreamer.py`. The scope ends it. */
+export const gstreamer = (...args: ReadonlyArray<string>) =>
+  start(gstreamerPython ?? "python3", [gstreamerScript, ...args])
+
+/** A program of GStreamer that serves, and its port. */
+export const serving = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+  const running = yield* gstreamer(...args)
+  const said = yield* running.awaitSaid(/port \d+/)
+  return { running, port: Number(said.slice("port ".length)) }
+})
+
 /** MediaMTX's binary, where the environment names one. */
 export const mediaMtx: string | undefined = process.env["MEDIAMTX_BIN"]
 

@@ -1,7 +1,7 @@
 """GStreamer's RTSP server and client as peers.
 
 gstreamer.py camera [digest|basic]   a camera at /cam; says "port N"
-gstreamer.py sink                    takes a publisher at /out; says "port N", then "pictures N"
+gstreamer.py sink [sound]            takes a publisher at /out; says "port N", then "pictures N"
 gstreamer.py read URL                reads a stream; says "pictures N"
 """
 
@@ -23,13 +23,13 @@ def say(*words):
     print(*words, flush=True)
 
 
-def count(element):
+def count(element, what="pictures"):
     seen = [0]
 
     def on_buffer(_pad, _info):
         seen[0] += 1
         if seen[0] == enough:
-            say("pictures", seen[0])
+            say(what, seen[0])
         return Gst.PadProbeReturn.OK
 
     element.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, on_buffer)
@@ -74,11 +74,19 @@ def camera(method):
     serve("/cam", factory, auth)
 
 
-def sink():
+def sink(with_sound):
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
-    factory.set_launch("( rtph264depay name=depay0 ! avdec_h264 ! fakesink name=end sync=false )")
-    factory.connect("media-configure", lambda _, media: count(media.get_element().get_by_name("end")))
+    picture = "rtph264depay name=depay0 ! avdec_h264 ! fakesink name=end sync=false"
+    sound = "rtppcmudepay name=depay1 ! mulawdec ! fakesink name=heard sync=false"
+    factory.set_launch(f"( {picture} {sound} )" if with_sound else f"( {picture} )")
+
+    def configure(_factory, media):
+        count(media.get_element().get_by_name("end"))
+        if with_sound:
+            count(media.get_element().get_by_name("heard"), "sounds")
+
+    factory.connect("media-configure", configure)
     serve("/out", factory)
 
 
@@ -99,6 +107,6 @@ command = sys.argv[1]
 if command == "camera":
     camera(sys.argv[2] if len(sys.argv) > 2 else None)
 elif command == "sink":
-    sink()
+    sink(len(sys.argv) > 2)
 else:
     read(sys.argv[2])

@@ -1,0 +1,123 @@
+/** The native engine between GStreamer's RTSP servers: an implementation that shares nothing with ours. */
+import { assert, describe, it } from "@effect/vitest"
+import { NativeEngine, type ProbeError, type RelayError } from "@restream/core"
+import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { Effect } from "effect"
+import { gstreamerPython, readFrames, serving, skipped } from "../../rtsp/Peers.ts"
+import { job, options, urlOf } from "../ffmpeg/Jobs.ts"
+import * as Wire from "./Wire.ts"
+
+if (gstreamerPython === undefined) {
+  skipped("the native engine with GStreamer", "no Python with gir1.2-gst-rtsp-server-1.0")
+}
+
+const { prober, relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
+
+const probe = (address: string) => prober.probe({ url: urlOf(address), options })
+
+/** Requests of ours that carried a password, by their answers: those that were taken, and the others. */
+const passwords = (wire: Wire.Wire) => {
+  const said = wire.all(({ _tag }) => _tag !== "Frame")
+  const counts = { taken: 0, refused: 0 }
+  for (const [at, one] of said.entries()) {
+    if (one._tag !== "Request" || one.from !== "us") continue
+    if (!one.headers.some(([name]) => name.toLowerCase() === "authorization")) continue
+    const answer = said.slice(at).find((next) => next._tag === "Response")
+    if (answer?._tag === "Response" && answer.status === 401) counts.refused++
+    else counts.taken++
+  }
+  return counts
+}
+
+describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreamer", () => {
+  it.live("as camera, probes it and brings its picture and its sound", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serving("camera")
+      const sink = yield* RtspServer.make()
+      const address = `rtsp://127.0.0.1:${port}/cam`
+      assert.deepStrictEqual(yield* probe(address), {
+        video: { codec: "h264", width: 320, height: 240 },
+        audio: { codec: "pcm_mulaw", sampleRate: 8000, channels: 1, copyable: true }
+      })
+      const running = yield* relay.start(job(address, sink.url("out")))
+      yield* running.flowing
+      const { code, stderr, stdout } = yield* readFrames(sink.url("out"), 15)
+      assert.deepStrictEqual([code, stderr], [0, ""])
+      for (const track of [0, 1]) {
+        assert.isAbove(stdout.split("\n").filter((line) => line.startsWith(`${track},`)).length, 4)
+      }
+      assert.deepInclude(running.counters(), { lost: 0, dropped: 0 })
+    })
+  )
+
+  for (const method of ["digest", "basic"]) {
+    it.live(
+      `as camera with ${method}, gets in without a wrong attempt, and is refused after one`,
+      () =>
+        Effect.gen(function* () {
+          const { port } = yield* serving("camera", method)
+          const sink = yield* RtspServer.make()
+          const through = (wire: Wire.Wire, password: string) =>
+            `rtsp://admin:${password}@127.0.0.1:${wire.port}/cam`
+
+          const good = yield* Wire.lay("good", port)
+          yield* probe(through(good, "secret"))
+          yield* Effect.scoped(
+            Effect.flatMap(
+              relay.start(job(through(good, "secret"), sink.url("out"))),
+              ({ flowing }) => flowing
+            )
+          )
+          assert.strictEqual(passwords(good).refused, 0)
+          assert.isAbove(passwords(good).taken, 5)
+
+          const attempts: ReadonlyArray<
+            (address: string) => Effect.Effect<unknown, ProbeError | RelayError>
+          > = [probe, (address) => Effect.scoped(relay.start(job(address, sink.url("out"))))]
+          for (const attempt of attempts) {
+            const wrong = yield* Wire.lay("wrong", port)
+            const { reason } = yield* Effect.flip(attempt(through(wrong, "wrong")))
+            assert.deepInclude({ ...reason }, { _tag: "Unauthorized", credentials: "wrong" })
+            assert.deepStrictEqual(passwords(wrong), { taken: 0, refused: 1 })
+          }
+        })
+    )
+  }
+
+  it.live.each([
+    [false, ["video"]],
+    [true, ["video", "sound"]]
+  ] as const)("as media server, is understood by it; with sound: %s", ([audio]) =>
+    Effect.gen(function* () {
+      const { port, running } = yield* audio ? serving("sink", "sound") : serving("sink")
+      const camera = yield* RtspServer.make()
+      yield* TestPattern.publish(camera, "cam", { frameRate: 25, keyframeEvery: 5, audio })
+      const wire = yield* Wire.lay("sink", port)
+      const relayed = yield* relay.start(
+        job(camera.url("cam"), `rtsp://127.0.0.1:${wire.port}/out`)
+      )
+      yield* relayed.flowing
+      yield* running.awaitSaid(/pictures \d+/)
+      if (audio) yield* running.awaitSaid(/sounds \d+/)
+      assert.deepInclude(relayed.counters(), { lost: 0, dropped: 0 })
+    })
+  )
+
+  it.live("as media server, is told of the end", () =>
+    Effect.gen(function* () {
+      const { port, running } = yield* serving("sink")
+      const camera = yield* RtspServer.make()
+      yield* TestPattern.publish(camera, "cam", { frameRate: 25, keyframeEvery: 5 })
+      const wire = yield* Wire.lay("sink", port)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* relay.start(job(camera.url("cam"), `rtsp://127.0.0.1:${wire.port}/out`))
+          yield* running.awaitSaid(/pictures \d+/)
+        })
+      )
+      yield* wire.heard(Wire.request("TEARDOWN"))
+      const last = wire.all(({ _tag, from }) => _tag === "Response" && from === "peer").at(-1)
+      assert.strictEqual(last?._tag === "Response" && last.status, 200)
+    })
+  )
+})

@@ -1,0 +1,243 @@
+/**
+ * The native engine before MediaMTX itself:
+ * `MEDIAMTX_BIN=/path/to/mediamtx npx vitest run tests/engine/native/MediaMtx.test.ts`.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { defaultSettings } from "@restream/config"
+import {
+  type CameraId,
+  MemoryCameraSource,
+  NativeEngine,
+  rtspCheck,
+  Restream,
+  StatusBoard
+} from "@restream/core"
+import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { Effect, Exit, Layer, Result, Schema, Scope } from "effect"
+import { X509Certificate } from "node:crypto"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { certificate, key } from "../../rtsp/Certificate.ts"
+import { configured, freePort } from "../../rtsp/MediaMtx.ts"
+import { mediaMtx, publishWithFfmpeg, readFrames, skipped } from "../../rtsp/Peers.ts"
+import { job, options, urlOf } from "../ffmpeg/Jobs.ts"
+
+if (mediaMtx === undefined) skipped("the native engine with MediaMTX", "MEDIAMTX_BIN names none")
+
+/** A camera at `cam`. */
+const camera = Effect.gen(function* () {
+  const server = yield* RtspServer.make()
+  yield* TestPattern.publish(server, "cam", { frameRate: 25, keyframeEvery: 5, audio: true })
+  return server.url("cam")
+})
+
+const engineFor = (address: string, more: Partial<NativeEngine.NativeEngineOptions> = {}) =>
+  NativeEngine.make({
+    isServerAnswering: rtspCheck(urlOf(address)).pipe(
+      Effect.as(true),
+      Effect.orElseSucceed(() => false)
+    ),
+    ...more
+  })
+
+const withUser = (address: string, user: string, password: string) =>
+  address.replace("://", `://${user}:${encodeURIComponent(password)}@`)
+
+const isRead = Effect.fnUntraced(function* (address: string) {
+  const { code, stderr, stdout } = yield* readFrames(address, 15)
+  assert.deepStrictEqual([code, stderr], [0, ""])
+  assert.strictEqual(stdout.split("\n").filter((line) => line.startsWith("0,")).length, 15)
+})
+
+const Sessions = Schema.Struct({
+  items: Schema.Array(Schema.Struct({ id: Schema.String, path: Schema.String }))
+})
+
+describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () => {
+  it.live("publishes to it, reads it as a camera, and publishes again", () =>
+    Effect.gen(function* () {
+      const server = yield* configured()
+      yield* server.start
+      const from = yield* camera
+      const { prober, relay } = engineFor(server.at(""))
+      const first = yield* relay.start(job(from, server.at("one")))
+      yield* first.flowing
+      assert.deepStrictEqual(yield* prober.probe({ url: urlOf(server.at("one")), options }), {
+        video: { codec: "h264", width: 64, height: 64 },
+        audio: { codec: "pcm_mulaw", sampleRate: 8000, channels: 1, copyable: true }
+      })
+      const second = yield* relay.start(job(server.at("one"), server.at("two")))
+      yield* second.flowing
+      yield* isRead(server.at("two"))
+      assert.deepInclude(second.counters(), { lost: 0, dropped: 0 })
+    })
+  )
+
+  it.live("brings what ffmpeg publishes to a camera's side", () =>
+    Effect.gen(function* () {
+      const server = yield* configured()
+      yield* server.start
+      const source = yield* RtspServer.make()
+      yield* publishWithFfmpeg(source.url("cam"))
+      yield* source.awaitPackets("cam")
+      const { relay } = engineFor(server.at(""))
+      const running = yield* relay.start(job(source.url("cam"), server.at("out")))
+      yield* running.flowing
+      yield* isRead(server.at("out"))
+    })
+  )
+
+  const password = "p@ss#w&rd"
+  const methods: ReadonlyArray<[string]> = [["basic"], ["digest"]]
+  it.live.each(methods)("gives its path the credentials that it wants, by %s", ([method]) =>
+    Effect.gen(function* () {
+      const server = yield* configured([
+        `rtspAuthMethods: [${method}]`,
+        "authInternalUsers:",
+        "- user: relay",
+        `  pass: "${password}"`,
+        "  permissions: [{action: publish, path: guarded}]",
+        "- user: viewer",
+        `  pass: "${password}"`,
+        "  permissions: [{action: read}]"
+      ])
+      const running = yield* server.start
+      const from = yield* camera
+      const { prober, relay } = engineFor(server.at(""))
+      const start = (user: string, word: string, path = "guarded") =>
+        relay.start(job(from, withUser(server.at(path), user, word)))
+      const refused = ["wrong", ""]
+      for (const word of refused) {
+        const { reason } = yield* Effect.flip(Effect.scoped(start("relay", word)))
+        assert.strictEqual(reason._tag, "SinkUnauthorized")
+      }
+      // the right password of somebody who may not, and the right person at another path
+      for (const [user, path] of [
+        ["viewer", "guarded"],
+        ["relay", "other"]
+      ] as const) {
+        const { reason } = yield* Effect.flip(Effect.scoped(start(user, password, path)))
+        assert.strictEqual(reason._tag, "SinkUnauthorized")
+      }
+      yield* (yield* start("relay", password)).flowing
+      const viewed = withUser(server.at("guarded"), "viewer", password)
+      yield* prober.probe({ url: urlOf(viewed), options })
+      const wrong = withUser(server.at("guarded"), "viewer", "wrong")
+      const { reason } = yield* Effect.flip(prober.probe({ url: urlOf(wrong), options }))
+      assert.deepInclude({ ...reason }, { _tag: "Unauthorized", credentials: "wrong" })
+      assert.notInclude(running.said(), password)
+    })
+  )
+
+  it.live("speaks rtsps with it, by the fingerprint of its certificate", () =>
+    Effect.gen(function* () {
+      const port = yield* freePort
+      const server = yield* configured([
+        'rtspEncryption: "strict"',
+        `rtspsAddress: 127.0.0.1:${port}`,
+        "rtspServerCert: server.crt",
+        "rtspServerKey: server.key"
+      ])
+      writeFileSync(join(server.folder, "server.crt"), certificate)
+      writeFileSync(join(server.folder, "server.key"), key)
+      yield* server.start
+      const from = yield* camera
+      const address = `rtsps://127.0.0.1:${port}/out`
+      const { fingerprint256 } = new X509Certificate(certificate)
+      const unseen = engineFor(address).relay.start(job(from, address))
+      const { reason } = yield* Effect.flip(Effect.scoped(unseen))
+      assert.strictEqual(reason._tag, "Untrusted")
+      const { prober, relay } = engineFor(address, {
+        serverTrust: { _tag: "Fingerprint", sha256: fingerprint256 }
+      })
+      yield* (yield* relay.start(job(from, address))).flowing
+      const trusting = { ...options, fingerprint: fingerprint256 }
+      const probed = yield* Effect.result(prober.probe({ url: urlOf(address), options: trusting }))
+      if (Result.isFailure(probed)) {
+        // newer ones encrypt the media besides (SRTP, RFC 3711): that is another engine's
+        const { reason } = probed.failure
+        assert.strictEqual(reason._tag, "Unsupported")
+        assert.include(reason.message, "RTP/SAVP")
+        return
+      }
+      const again = job(address, `${address}2`, { fingerprint: fingerprint256 })
+      yield* (yield* relay.start(again)).flowing
+    })
+  )
+
+  it.live("knows that it was put out, by an operator or by another publisher", () =>
+    Effect.gen(function* () {
+      const port = yield* freePort
+      const server = yield* configured(["api: yes", `apiAddress: 127.0.0.1:${port}`])
+      yield* server.start
+      const from = yield* camera
+      const { relay } = engineFor(server.at(""))
+      const api = (path: string, method = "GET") =>
+        Effect.promise(() => fetch(`http://127.0.0.1:${port}/v3/rtspsessions/${path}`, { method }))
+
+      const kicked = yield* relay.start(job(from, server.at("out")))
+      yield* kicked.flowing
+      const answer = yield* api("list")
+      const listed = yield* Effect.promise(() => answer.json() as Promise<unknown>)
+      const { items } = yield* Schema.decodeUnknownEffect(Sessions)(listed)
+      const ours = items.find(({ path }) => path === "out")
+      assert.strictEqual((yield* api(`kick/${ours?.id}`, "POST")).status, 200)
+      const { reason } = yield* Effect.flip(kicked.ended)
+      assert.deepInclude({ ...reason }, { _tag: "SinkEvicted", pace: "evicted" })
+
+      const old = yield* relay.start(job(from, server.at("out")))
+      yield* old.flowing
+      yield* (yield* relay.start(job(from, server.at("out")))).flowing
+      assert.strictEqual((yield* Effect.flip(old.ended)).reason._tag, "SinkEvicted")
+    })
+  )
+
+  it.live("is refused a path that another may keep", () =>
+    Effect.gen(function* () {
+      const server = yield* configured([], ["all_others:", "  overridePublisher: no"])
+      yield* server.start
+      const from = yield* camera
+      const { relay } = engineFor(server.at(""))
+      const first = yield* relay.start(job(from, server.at("out")))
+      yield* first.flowing
+      const { reason } = yield* Effect.flip(Effect.scoped(relay.start(job(from, server.at("out")))))
+      assert.deepInclude({ ...reason }, { _tag: "SinkRejected", status: 400 })
+    })
+  )
+
+  it.live(
+    "has its stream back when it was restarted",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* configured()
+        const first = yield* Scope.make()
+        yield* Scope.provide(server.start, first)
+        const tree = Restream.layer({
+          ...defaultSettings,
+          mediaServer: { ...defaultSettings.mediaServer, port: server.port }
+        }).pipe(
+          Layer.provide(MemoryCameraSource.layer([{ id: 1, url: yield* camera }])),
+          Layer.provide(NodeServices.layer)
+        )
+        yield* Effect.gen(function* () {
+          const board = yield* StatusBoard
+          const until = (...tags: ReadonlyArray<string>) =>
+            Effect.gen(function* () {
+              for (;;) {
+                const tag = (yield* board.get("1" as CameraId))?.state._tag
+                if (tag !== undefined && tags.includes(tag)) return
+                yield* Effect.sleep("50 millis")
+              }
+            })
+          yield* until("Live")
+          yield* Scope.close(first, Exit.void)
+          yield* until("Restarting", "Waiting")
+          yield* server.start
+          yield* until("Live")
+          yield* isRead(server.at("cam1"))
+        }).pipe(Effect.provide(tree))
+      }),
+    60_000
+  )
+})
