@@ -342,6 +342,28 @@ describe.concurrent("NativeRelay, at the wire,", () => {
       })
     )
 
+    it.live("behind what waited to go out with other packets", () =>
+      Effect.gen(function* () {
+        const { camera, start, toCamera, toSink } = yield* peers()
+        const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+        const scope = yield* Scope.make()
+        const relay = yield* Scope.provide(start(), scope)
+        yield* camera.awaitReaders("cam", 1)
+        hand.picture("keyframe")
+        yield* relay.flowing
+        const { packets } = relay.counters()
+        hand.sound()
+        // taken by the relay, and not yet twenty milliseconds old
+        while (relay.counters().packets === packets) yield* Effect.yieldNow
+        yield* Scope.close(scope, Exit.void)
+        yield* toCamera.heard(Wire.request("TEARDOWN"))
+        const said = toSink.all(({ from }) => from === "us")
+        const sound = said.findIndex((one) => one._tag === "Frame" && one.channel === 2)
+        assert.notStrictEqual(sound, -1)
+        assert.isBelow(sound, said.findIndex(Wire.request("TEARDOWN")))
+      })
+    )
+
     it.live("and sends no frame behind it to a server that answers late", () =>
       Effect.gen(function* () {
         const all = yield* until({ sinkQuirks: { silentAt: "TEARDOWN" } }, () => Effect.void)

@@ -249,35 +249,30 @@ const firstEnd = (
     cameraEnds,
     serverEnds,
     inputStalls,
-    outputStalls(publisher, pump, options)
+    serverIsSilent(publisher, options),
+    serverIsTooSlow(publisher, pump, options)
   ])
 }
+
+const outputStalled = (afterMs: number): RelayReason => new Stalled({ side: "output", afterMs })
 
 /**
  * Notices a server that stands still. Its kernel goes on taking packets for many seconds, so the server is
  * asked for a sign of life on the very connection that carries the packets. One that has never given any
  * is not held to it.
  */
-const outputStalls = Effect.fnUntraced(function* (
+const serverIsSilent = Effect.fnUntraced(function* (
   { connection, uri }: PublisherSession.PublisherSession,
-  pump: Pump,
   options: NativeRelayOptions
 ): Effect.fn.Return<RelayReason> {
   const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout)
   const interval = Duration.times(stallTimeout, 0.5)
-  const overflowMs = Duration.toMillis(Duration.sum(stallTimeout, overflowGrace))
-  const stalled = (afterMs: number) => new Stalled({ side: "output", afterMs })
   let hasAnswered = false
-  let overflowing = 0
 
   // not all relays at the same moment
   yield* Effect.sleep(Duration.times(interval, yield* Random.next))
   for (;;) {
     yield* Effect.sleep(interval)
-    // once it has taken what waited, only a keyframe is waited for: some cameras send one in 20 s
-    const isTooSlow = pump.isDropping && connection.unsent > lowWater
-    overflowing = isTooSlow ? overflowing + Duration.toMillis(interval) : 0
-    if (overflowing >= overflowMs) return stalled(overflowing)
     const before = connection.received
     const answer = yield* Effect.exit(
       connection.exchange({ method: "OPTIONS", uri, timeout: stallTimeout })
@@ -286,7 +281,26 @@ const outputStalls = Effect.fnUntraced(function* (
     else if (hasAnswered && connection.received === before) {
       const isAway = connection.endedBy !== undefined
       // whoever waits for its end has the better reason
-      if (!isAway) return stalled(Duration.toMillis(stallTimeout))
+      if (!isAway) return outputStalled(Duration.toMillis(stallTimeout))
     }
   }
+})
+
+/** Notices a server that gives signs of life, and yet takes less than the camera sends. */
+const serverIsTooSlow = Effect.fnUntraced(function* (
+  { connection }: PublisherSession.PublisherSession,
+  pump: Pump,
+  options: NativeRelayOptions
+): Effect.fn.Return<RelayReason> {
+  const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout)
+  const interval = Duration.times(stallTimeout, 0.5)
+  const longestMs = Duration.toMillis(Duration.sum(stallTimeout, overflowGrace))
+  let slowMs = 0
+  while (slowMs < longestMs) {
+    yield* Effect.sleep(interval)
+    // once it has taken what waited, only a keyframe is waited for: some cameras send one in 20 s
+    const isTooSlow = pump.isDropping && connection.unsent > lowWater
+    slowMs = isTooSlow ? slowMs + Duration.toMillis(interval) : 0
+  }
+  return outputStalled(slowMs)
 })
