@@ -1,0 +1,93 @@
+/** What the native engine leaves to another one, and what it never even asks a camera for. */
+import { assert, describe, it } from "@effect/vitest"
+import { type CameraOptions, NativeEngine } from "@restream/core"
+import { type Quirks, RtspServer, TestPattern } from "@restream/core/rtsp"
+import { Effect } from "effect"
+import { camera as cameraOf, job, urlOf } from "../ffmpeg/Jobs.ts"
+
+const { prober, relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
+
+const peers = Effect.fnUntraced(function* (quirks: Quirks = {}) {
+  const camera = yield* RtspServer.make({ settings: () => ({ quirks }) })
+  yield* TestPattern.publish(camera, "cam", { frameRate: 25, keyframeEvery: 1, audio: true })
+  return { camera, sink: yield* RtspServer.make() }
+})
+
+describe("the native engine", () => {
+  const options: ReadonlyArray<[string, Partial<CameraOptions>, string]> = [
+    ["by UDP", { transport: "udp" }, "UDP"],
+    ["by our clock", { wallclock: true }, "our clock in place of the camera's (wallclock)"]
+  ]
+  it.live.each(options)("leaves a camera that is wanted %s alone", ([, chosen, what]) =>
+    Effect.gen(function* () {
+      const { camera, sink } = yield* peers()
+      const from = camera.url("cam")
+      const target = cameraOf(from, chosen)
+      const probed = yield* Effect.flip(prober.probe(target))
+      const started = yield* Effect.flip(relay.start(job(from, sink.url("out"), chosen)))
+      for (const { reason } of [probed, started]) {
+        assert.deepInclude({ ...reason }, { _tag: "Unsupported", what })
+      }
+      assert.strictEqual(yield* camera.connections, 0)
+    })
+  )
+
+  it.live.each(["http", "https", "rtmp"])("speaks no %s", (scheme) =>
+    Effect.gen(function* () {
+      const target = cameraOf(`${scheme}://127.0.0.1:9/live`)
+      const probed = yield* Effect.flip(prober.probe(target))
+      assert.deepInclude({ ...probed.reason }, { _tag: "Unsupported", what: `${scheme} cameras` })
+    })
+  )
+
+  it.live("leaves a camera that sends by UDP alone to another engine", () =>
+    Effect.gen(function* () {
+      const { camera, sink } = yield* peers({ udpOnly: true })
+      const { reason } = yield* Effect.flip(
+        Effect.scoped(relay.start(job(camera.url("cam"), sink.url("out"))))
+      )
+      assert.strictEqual(reason._tag, "Unsupported")
+      // the server was not troubled
+      assert.isUndefined(yield* sink.path("out"))
+    })
+  )
+
+  const videos: ReadonlyArray<[string, (sdp: string) => string, object]> = [
+    [
+      "that is encrypted",
+      (sdp) => sdp.replace("m=video 0 RTP/AVP", "m=video 0 RTP/SAVP"),
+      { _tag: "Unsupported", what: "h264 video: its protocol is RTP/SAVP, not RTP/AVP" }
+    ],
+    [
+      "in interleaved mode",
+      (sdp) => sdp.replace("packetization-mode=1", "packetization-mode=2"),
+      { _tag: "Unsupported", what: "h264 video: H.264 in interleaved mode is not relayed" }
+    ]
+  ]
+  it.live.each(videos)("tells of video %s", ([, sdp, expected]) =>
+    Effect.gen(function* () {
+      const { camera } = yield* peers({ sdp })
+      const { reason } = yield* Effect.flip(
+        prober.probe({
+          url: urlOf(camera.url("cam")),
+          options: cameraOf(camera.url("cam")).options
+        })
+      )
+      assert.deepInclude({ ...reason }, expected)
+    })
+  )
+
+  it.live("announces again without parameter sets where the server rejects the camera's", () =>
+    Effect.gen(function* () {
+      const { camera } = yield* peers()
+      let announced = 0
+      const sink = yield* RtspServer.make({
+        // the first announcement is refused, whatever it says
+        settings: () => ({ quirks: announced++ === 0 ? { refuse: { ANNOUNCE: 400 } } : {} })
+      })
+      const running = yield* relay.start(job(camera.url("cam"), sink.url("out")))
+      yield* running.flowing
+      assert.isDefined((yield* sink.path("out"))?.publisher)
+    })
+  )
+})
