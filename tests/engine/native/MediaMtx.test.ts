@@ -193,6 +193,25 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
     })
   )
 
+  it.live(
+    "blames a camera that stands still, not the server that misses its packets",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* configured()
+        yield* server.start
+        const source = yield* RtspServer.make()
+        yield* TestPattern.publish(source, "cam", { frameRate: 25, keyframeEvery: 5 })
+        // more than twice what the server waits for packets
+        const { relay } = engineFor(server.at(""), { stallTimeout: "22 seconds" })
+        const running = yield* relay.start(job(source.url("cam"), server.at("out")))
+        yield* running.flowing
+        yield* source.freeze("cam", "all")
+        const { reason } = yield* Effect.flip(running.ended)
+        assert.deepInclude({ ...reason }, { _tag: "Stalled", side: "input" })
+      }),
+    60_000
+  )
+
   it.live("is refused a path that another may keep", () =>
     Effect.gen(function* () {
       const server = yield* configured([], ["all_others:", "  overridePublisher: no"])

@@ -4,6 +4,7 @@ import { type CameraOptions, NativeEngine } from "@restream/core"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/rtsp"
 import { Effect } from "effect"
 import { camera as cameraOf, job, urlOf } from "../ffmpeg/Jobs.ts"
+import * as Wire from "./Wire.ts"
 
 const { prober, relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
 
@@ -85,8 +86,16 @@ describe("the native engine", () => {
         // the first announcement is refused, whatever it says
         settings: () => ({ quirks: announced++ === 0 ? { refuse: { ANNOUNCE: 400 } } : {} })
       })
-      const running = yield* relay.start(job(camera.url("cam"), sink.url("out")))
+      const wire = yield* Wire.lay("sink", sink.port)
+      const to = `rtsp://127.0.0.1:${wire.port}/out`
+      const running = yield* relay.start(job(camera.url("cam"), to))
       yield* running.flowing
+      assert.deepStrictEqual(
+        wire
+          .all(Wire.request("ANNOUNCE"))
+          .map((one) => one._tag === "Request" && one.body.includes("sprop-parameter-sets")),
+        [true, false]
+      )
       assert.isDefined((yield* sink.path("out"))?.publisher)
     })
   )

@@ -235,6 +235,20 @@ describe.concurrent("NativeRelay, at the wire,", () => {
     })
   )
 
+  it.effect("asks the server for a sign of life before that misses one of us", () =>
+    Effect.gen(function* () {
+      const { camera, start, toSink } = yield* peers({ engine: { stallTimeout: "1 hour" } })
+      yield* HandCamera.publish(camera, "cam")
+      yield* start()
+      // a camera that sends nothing: MediaMTX would put us out after 10 s
+      for (let times = 1; times <= 4; times++) {
+        yield* TestClock.adjust("5 seconds")
+        yield* toSink.heard(() => toSink.all(Wire.request("OPTIONS")).length >= times)
+        yield* settle
+      }
+    })
+  )
+
   describe("keeps the camera's session alive", () => {
     it.effect("every half of its time, with GET_PARAMETER where it knows that", () =>
       Effect.gen(function* () {
@@ -251,6 +265,11 @@ describe.concurrent("NativeRelay, at the wire,", () => {
           yield* settle
         }
         assert.isUndefined(ended.pollUnsafe())
+        const [first] = toCamera.all(Wire.request("GET_PARAMETER"))
+        assert.strictEqual(
+          first?._tag === "Request" && first.uri,
+          `rtsp://127.0.0.1:${toCamera.port}/cam/`
+        )
       })
     )
 

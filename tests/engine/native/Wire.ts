@@ -17,6 +17,7 @@ export type Said = {
       readonly method: string
       readonly uri: string
       readonly headers: Message.Headers
+      readonly body: string
     }
   | { readonly _tag: "Response"; readonly status: number; readonly headers: Message.Headers }
   | { readonly _tag: "Frame"; readonly channel: number; readonly packet: Buffer }
@@ -77,7 +78,8 @@ const listener = (wire: string, from: Said["from"], record: Record) =>
               from,
               method: message.method,
               uri: message.uri,
-              headers: message.headers
+              headers: message.headers,
+              body: Buffer.from(message.body).toString("utf8")
             }
           : { _tag: "Response", wire, from, status: message.status, headers: message.headers }
       ),

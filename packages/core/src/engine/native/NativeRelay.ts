@@ -50,6 +50,12 @@ export interface NativeRelayOptions {
 /** How often a camera hears how its packets arrive (RFC 3550 §6.2: five seconds at least). */
 const reportInterval = Duration.seconds(5)
 
+/**
+ * The longest time between two questions to the server. They are bytes, too: MediaMTX ends a publisher that
+ * sends nothing for 10 s, and a camera that stands still would look like one that was put out.
+ */
+const longestQuiet = Duration.seconds(5)
+
 /** How long a server may take too little before its relay ends, beyond the stall time. */
 const overflowGrace = Duration.seconds(5)
 
@@ -266,13 +272,14 @@ const serverIsSilent = Effect.fnUntraced(function* (
   options: NativeRelayOptions
 ): Effect.fn.Return<RelayReason> {
   const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout)
-  const interval = Duration.times(stallTimeout, 0.5)
+  const interval = Duration.min(Duration.times(stallTimeout, 0.5), longestQuiet)
   let hasAnswered = false
 
   // not all relays at the same moment
-  yield* Effect.sleep(Duration.times(interval, yield* Random.next))
+  let pause = Duration.times(interval, yield* Random.next)
   for (;;) {
-    yield* Effect.sleep(interval)
+    yield* Effect.sleep(pause)
+    pause = interval
     const before = connection.received
     const answer = yield* Effect.exit(
       connection.exchange({ method: "OPTIONS", uri, timeout: stallTimeout })
