@@ -57,7 +57,7 @@ export const settingsMarkdown = (): string =>
     "",
     "A setting can stand in the settings file, in a flag and in the environment. The later of these wins: default, file, flag, environment. **The environment beats the flag.** An empty variable counts as missing. `restream config` shows every setting in force and where it came from, without secrets.",
     "",
-    "The column *Change by* tells how a daemon that runs takes over a change in its file: `reload` means that SIGHUP (`systemctl reload restream`) is enough, `restart` that it has to be started anew. A reload tells what it changed and what waits for a restart; a file with a fault changes nothing. Cameras whose address, path or options come out different are started anew, all others run on; a new time-out holds for relays and probes that begin after it.",
+    "The column _Change by_ tells how a daemon that runs takes over a change in its file: `reload` means that SIGHUP (`systemctl reload restream`) is enough, `restart` that it has to be started anew. A reload tells what it changed and what waits for a restart; a file with a fault changes nothing. Cameras whose address, path or options come out different are started anew, all others run on; a new time-out holds for relays and probes that begin after it.",
     "",
     "The file is YAML: the part of a name before the dot is a group, the rest is indented below it. `restream.example.yaml` holds every setting with its default. A key, a flag or a variable `RESTREAM_…` that is not known stops the start, as does a value that is not understood: one line for each fault, all at once.",
     "",

@@ -132,9 +132,10 @@ export const describe = (state: CameraState, now: number): string => {
   }
 }
 
-const span = (millis: number): string =>
-  Duration.format(
-    millis < 1000
-      ? Duration.millis(Math.max(0, Math.round(millis)))
-      : Duration.seconds(Math.round(millis / 1000))
+/** To the second; below one to its tenth, so that 999 ms is told as the second that it was meant to be. */
+const span = (millis: number): string => {
+  const tenths = Math.max(1, Math.round(millis / 100))
+  return Duration.format(
+    tenths < 10 ? Duration.millis(tenths * 100) : Duration.seconds(Math.round(millis / 1000))
   )
+}
