@@ -136,6 +136,29 @@ describe("RtspServer", () => {
     })
   )
 
+  it.live("keeps a publisher whose reader leaves between SETUP and PLAY", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      yield* TestPattern.publish(server, "a")
+      for (const last of ["TEARDOWN", "nothing"]) {
+        const reader = yield* connectRaw(server.port)
+        const url = server.url("a")
+        yield* reader.send(
+          `SETUP ${url}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n`
+        )
+        const answer = yield* reader.received(/200 OK[\s\S]*\r\n\r\n/)
+        const session = /Session: ([^;\r]+)/.exec(answer)?.[1]
+        if (last === "TEARDOWN") {
+          yield* reader.send(`TEARDOWN ${url} RTSP/1.0\r\nCSeq: 2\r\nSession: ${session}\r\n\r\n`)
+          yield* reader.received(/CSeq: 2/)
+        }
+        reader.socket.destroy()
+        yield* server.awaitConnections(0)
+        assert.isDefined((yield* server.path("a"))?.publisher)
+      }
+    })
+  )
+
   it.live("kicks a publisher, and its readers with it", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()

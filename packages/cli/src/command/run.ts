@@ -1,6 +1,6 @@
 /** `restream run`: the daemon. */
 import { Dsn, type Settings } from "@restream/config"
-import { Coalescing, Restream, Supervisor } from "@restream/core"
+import { CameraSource, Coalescing, Restream, Supervisor } from "@restream/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -57,6 +57,8 @@ export const run = Command.make(
           settings = changed
           yield* logs.change(changed.log)
           yield* Context.get(services, Supervisor).reread
+          // the next look may be far away, by an interval that held until now
+          yield* Effect.forkChild(Effect.ignore(Context.get(services, CameraSource).refresh))
         })
         return yield* Queue.take(hangups).pipe(
           Effect.andThen(

@@ -71,7 +71,7 @@ export const make = (
           })
           opened.on("exit", gone)
           opened.stdin?.on("error", gone)
-          opened.stderr?.on("data", (said: Buffer) => problem(String(said).trim()))
+          opened.stderr?.on("data", (said: Buffer) => problem(String(said).split("\n", 1).join()))
           return opened
         }
 

@@ -28,7 +28,7 @@ const take = (env: NodeJS.ProcessEnv, name: string): string | undefined => {
 }
 
 /** How often the status line is looked at. It is sent only when it has changed. */
-const statusInterval = Duration.seconds(5)
+const statusInterval = Duration.seconds(2)
 
 /** Finds out whether systemd waits for news of this process, and opens the way to it. */
 export const fromEnvironment = Effect.fnUntraced(function* (

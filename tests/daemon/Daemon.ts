@@ -1,0 +1,168 @@
+/** The built daemon, `restream run`, as a process of its own. */
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { type ChildProcess, spawn, type StdioOptions } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+
+const bin = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
+
+export interface DaemonOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly args?: ReadonlyArray<string>
+  /** Words before `node`: a program that starts it under other limits, and becomes it. */
+  readonly under?: ReadonlyArray<string>
+  /** Arguments for node itself. */
+  readonly node?: ReadonlyArray<string>
+  readonly cwd?: string
+  readonly stdio?: StdioOptions
+}
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export interface Daemon {
+  readonly pid: number
+  readonly process: ChildProcess
+  /** What it wrote so far, by lines. */
+  readonly stderr: ReadonlyArray<string>
+  readonly stdout: ReadonlyArray<string>
+  /** The first line of standard error, from the `from`-th on, that matches. */
+  readonly awaitLine: (pattern: RegExp, from?: number) => Effect.Effect<string>
+  readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  readonly exit: Effect.Effect<Exit>
+  /** Exits, and tells how long that took from now, in milliseconds. */
+  readonly exitTime: Effect.Effect<Exit & { readonly ms: number }>
+}
+
+/** Waits for something outside of this process, and says what was missing if it does not come. */
+export const until = (
+  what: string,
+  condition: () => boolean,
+  detail: () => string = () => ""
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const deadline = performance.now() + 25_000
+    while (!condition()) {
+      if (performance.now() > deadline) assert.fail(`waited in vain: ${what}\n${detail()}`)
+      yield* Effect.sleep("20 millis")
+    }
+  })
+
+const collect = (stream: NodeJS.ReadableStream | null): Array<string> => {
+  const lines: Array<string> = []
+  let rest = ""
+  stream?.on("data", (chunk: Buffer) => {
+    const parts = (rest + chunk.toString()).split("\n")
+    rest = parts.pop() ?? ""
+    lines.push(...parts)
+  })
+  return lines
+}
+
+/** Starts a daemon in the scope, which kills it if it still runs then. */
+export const start = (options: DaemonOptions = {}) =>
+  Effect.gen(function* () {
+    const [program, ...args] = [
+      ...(options.under ?? []),
+      process.execPath,
+      ...(options.node ?? []),
+      bin,
+      "run",
+      ...(options.args ?? [])
+    ] as [string, ...Array<string>]
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(program, args, {
+          cwd: options.cwd,
+          env: { PATH: process.env["PATH"], ...options.env },
+          stdio: options.stdio ?? ["ignore", "pipe", "pipe"]
+        })
+      ),
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    )
+    const stderr = collect(child.stderr)
+    const stdout = collect(child.stdout)
+    let ended: Exit | undefined
+    child.once("exit", (code, signal) => {
+      ended = { code, signal }
+    })
+    const exit = Effect.map(
+      until(
+        "the daemon's end",
+        () => ended !== undefined,
+        () => stderr.join("\n")
+      ),
+      () => ended!
+    )
+    const awaitLine = (pattern: RegExp, from = 0) => {
+      const find = () => stderr.slice(from).find((line) => pattern.test(line))
+      return Effect.map(
+        until(
+          String(pattern),
+          () => find() !== undefined,
+          () => stderr.slice(from).join("\n")
+        ),
+        () => find()!
+      )
+    }
+    return {
+      pid: child.pid!,
+      process: child,
+      stderr,
+      stdout,
+      awaitLine,
+      signal: (signal: NodeJS.Signals) => Effect.sync(() => void child.kill(signal)),
+      exit,
+      exitTime: Effect.suspend(() => {
+        const before = performance.now()
+        return Effect.map(exit, (exit) => ({ ...exit, ms: performance.now() - before }))
+      })
+    } satisfies Daemon
+  })
+
+/** All processes that descend from one, now; Linux only. */
+export const descendants = (pid: number): ReadonlyArray<number> => {
+  const parents = new Map<number, number>()
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      const text = readFileSync(`/proc/${name}/stat`, "utf8")
+      parents.set(Number(name), Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[1]))
+    } catch {
+      // it ended meanwhile
+    }
+  }
+  const family = new Set([pid])
+  for (let before = 0; before !== family.size;) {
+    before = family.size
+    for (const [child, parent] of parents) if (family.has(parent)) family.add(child)
+  }
+  family.delete(pid)
+  return [...family]
+}
+
+/** Whether a process runs. One that is dead and waits for init to take notice does not. */
+export const runs = (pid: number): boolean => {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8")
+    return !/^[ZX]/.test(text.slice(text.lastIndexOf(")") + 2))
+  } catch {
+    return false
+  }
+}
+
+/** Done when none of the processes is left, with the time that took in milliseconds. */
+export const awaitGone = (pids: ReadonlyArray<number>): Effect.Effect<number> =>
+  Effect.suspend(() => {
+    const before = performance.now()
+    return Effect.map(
+      until(
+        "the end of all processes",
+        () => !pids.some(runs),
+        () => `${pids.filter(runs).join(" ")} are left`
+      ),
+      () => performance.now() - before
+    )
+  })

@@ -1,0 +1,247 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Postgres } from "../support/Postgres.ts"
+import * as Daemon from "./Daemon.ts"
+import * as Site from "./Site.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-log-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const linesOf = (file: string): ReadonlyArray<string> =>
+  existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : []
+
+/** Makes the daemon write at least so many lines, by moving its one camera from path to path. */
+const chatter = (site: Effect.Success<typeof Site.make>, rounds: number) =>
+  Effect.gen(function* () {
+    for (let round = 0; round < rounds; round++) {
+      yield* site.sql`update cameras set path = ${`chatter${round}`}`
+      yield* site.awaitLive([`chatter${round}`])
+    }
+  })
+
+const hasLimits = spawnSync("prlimit", ["--version"]).status === 0
+
+layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
+  for (const [format, shape] of [
+    ["json", /^\{"time":"[^"]+","level":"info","module":"daemon",.*"message":"restream .*"\}$/],
+    ["logfmt", /^time=\S+ level=info module=daemon msg="restream .*"$/],
+    // a file is never a terminal
+    ["pretty", /^time=\S+ level=info module=daemon msg="restream .*"$/],
+    ["auto", /^time=\S+ level=info module=daemon msg="restream .*"$/]
+  ] as const) {
+    it.effect(
+      `a log file is written as ${format}, to its last line, in a folder that is made`,
+      () =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const file = join(yield* folder, "made/for/it/restream.log")
+            const site = yield* Site.make
+            const paths = yield* site.insertCameras("native", 1)
+            const daemon = yield* Daemon.start({
+              env: { ...site.env, RESTREAM_LOG_FILE: file, RESTREAM_LOG_FORMAT: format }
+            })
+            yield* site.awaitLive(paths)
+            yield* daemon.signal("SIGTERM")
+            assert.strictEqual((yield* daemon.exit).code, 0)
+            const lines = linesOf(file)
+            assert.match(lines[0]!, shape)
+            assert.include(lines.at(-1), "restream: ended")
+            // the stream says the same; there `pretty` has its own form
+            const stream = format === "json" ? daemon.stdout : daemon.stderr
+            assert.strictEqual(stream.length, lines.length)
+            if (format === "pretty") assert.match(stream[0]!, /^\d\d:\d\d:\d\d INFO {2}restream /)
+            else assert.deepStrictEqual([...stream], lines)
+          })
+        )
+    )
+  }
+
+  it.effect("levels hold for all, and for single modules otherwise", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const path = yield* folder
+        const settings = join(path, "restream.yaml")
+        const file = join(path, "restream.log")
+        writeFileSync(
+          settings,
+          `log:\n  level: warn\n  file: ${file}\n  modules:\n    camera: debug\n    media-server: info\n`
+        )
+        const site = yield* Site.make
+        const paths = yield* site.insertCameras("native", 1)
+        const daemon = yield* Daemon.start({ env: site.env, args: ["--config", settings] })
+        yield* site.awaitLive(paths)
+        yield* daemon.awaitLine(/module=camera .*live/)
+        yield* daemon.signal("SIGTERM")
+        yield* daemon.exit
+        const lines = linesOf(file)
+        assert.isTrue(lines.some((line) => line.includes("level=debug module=camera")))
+        assert.isTrue(lines.some((line) => line.includes("level=info module=media-server")))
+        assert.isFalse(lines.some((line) => /module=(daemon|supervisor)/.test(line)))
+      })
+    )
+  )
+
+  it.effect("a file that is full gives way to another, and so many old ones are kept", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const path = yield* folder
+        const site = yield* Site.make
+        yield* site.insertCameras("native", 1)
+        const daemon = yield* Daemon.start({
+          env: {
+            ...site.env,
+            RESTREAM_LOG_FILE: join(path, "restream.log"),
+            RESTREAM_LOG_FILE_MAX_SIZE: "1 KB",
+            RESTREAM_LOG_FILE_KEEP: "2",
+            RESTREAM_LOG_LEVEL: "trace"
+          }
+        })
+        yield* chatter(site, 8)
+        yield* daemon.signal("SIGTERM")
+        yield* daemon.exit
+        assert.deepStrictEqual(readdirSync(path).sort(), [
+          "restream.log",
+          "restream.log.1",
+          "restream.log.2"
+        ])
+        for (const name of ["restream.log.1", "restream.log.2"]) {
+          assert.isAtLeast(statSync(join(path, name)).size, 1000)
+          assert.isBelow(statSync(join(path, name)).size, 2000)
+        }
+        // nothing is lost between two files
+        const kept = ["restream.log.2", "restream.log.1", "restream.log"].flatMap((name) =>
+          linesOf(join(path, name)).filter((line) => line !== "")
+        )
+        assert.deepStrictEqual(kept, daemon.stderr.slice(-kept.length))
+      })
+    )
+  )
+
+  it.effect("a file whose age came while no daemon ran gives way at the start", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const file = join(yield* folder, "restream.log")
+        writeFileSync(file, "from the day before yesterday\n")
+        const then = Date.now() / 1000 - 2 * 86_400
+        utimesSync(file, then, then)
+        const site = yield* Site.make
+        const daemon = yield* Daemon.start({ env: { ...site.env, RESTREAM_LOG_FILE: file } })
+        yield* daemon.awaitLine(/media server/)
+        yield* Daemon.until("another file", () => linesOf(file).length > 0)
+        assert.deepStrictEqual(linesOf(`${file}.1`), ["from the day before yesterday"])
+      })
+    )
+  )
+
+  it.effect("a file whose age comes while the daemon runs gives way then", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const path = yield* folder
+        const file = join(path, "restream.log")
+        // the daemon's clock is set such that its minute ends in three seconds
+        const shift = join(path, "shift.mjs")
+        writeFileSync(
+          shift,
+          `const Real = Date, by = 57_000 - (Real.now() % 60_000)
+           globalThis.Date = class extends Real {
+             constructor(...given) { given.length === 0 ? super(Real.now() + by) : super(...given) }
+             static now() { return Real.now() + by }
+           }`
+        )
+        const site = yield* Site.make
+        const daemon = yield* Daemon.start({
+          node: ["--import", shift],
+          env: { ...site.env, RESTREAM_LOG_FILE: file, RESTREAM_LOG_FILE_MAX_AGE: "1 minute" }
+        })
+        yield* daemon.awaitLine(/media server/)
+        yield* Daemon.until("an old file", () => existsSync(`${file}.1`))
+        assert.include(linesOf(`${file}.1`).join("\n"), "media server")
+        yield* site.insertCameras("native", 1)
+        yield* Daemon.until("the new file", () => linesOf(file).some((line) => /live/.test(line)))
+      })
+    )
+  )
+
+  it.effect("a file that can't be written is told once, and the relays go on", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const path = yield* folder
+        writeFileSync(join(path, "file"), "")
+        const site = yield* Site.make
+        const paths = yield* site.insertCameras("native", 1)
+        const daemon = yield* Daemon.start({
+          env: {
+            ...site.env,
+            RESTREAM_LOG_FILE: join(path, "file", "restream.log"),
+            RESTREAM_LOG_FORMAT: "json"
+          }
+        })
+        yield* site.awaitLive(paths)
+        yield* chatter(site, 2)
+        const told = daemon.stdout.filter((line) => line.includes("log file"))
+        assert.strictEqual(told.length, 1, told.join("\n"))
+        const line = JSON.parse(told[0]!) as Record<string, string>
+        assert.match(line["message"]!, /ENOTDIR.*the relays go on without it/)
+        assert.strictEqual(line["level"], "error")
+        assert.isBelow(daemon.stdout.indexOf(told[0]!), 6)
+        yield* daemon.signal("SIGTERM")
+        assert.strictEqual((yield* daemon.exit).code, 0)
+      })
+    )
+  )
+
+  it.effect.skipIf(!hasLimits)(
+    `a disk that fills up is told once, as is its having space again${hasLimits ? "" : " (skipped: no prlimit here)"}`,
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const file = join(yield* folder, "restream.log")
+          const site = yield* Site.make
+          yield* site.insertCameras("native", 1)
+          // the kernel lets the daemon write files up to so many bytes, and refuses more
+          const daemon = yield* Daemon.start({
+            under: ["prlimit", "--fsize=2000:unlimited", "--"],
+            env: { ...site.env, RESTREAM_LOG_FILE: file, RESTREAM_LOG_LEVEL: "trace" }
+          })
+          yield* chatter(site, 6)
+          yield* daemon.awaitLine(/log file .*EFBIG.*the relays go on without it/)
+          // the file was opened again meanwhile, and is as full as it was
+          yield* Effect.sleep("10500 millis")
+          yield* chatter(site, 2)
+          const about = () => daemon.stderr.filter((line) => line.includes("log file"))
+          assert.strictEqual(about().length, 1, about().join("\n"))
+
+          assert.strictEqual(
+            spawnSync("prlimit", ["--pid", String(daemon.pid), "--fsize=unlimited:"]).status,
+            0
+          )
+          yield* Daemon.until(
+            "the file's recovery",
+            () => about().length > 1,
+            () => daemon.stderr.join("\n")
+          ).pipe(Effect.raceFirst(Effect.forever(chatter(site, 2))))
+          assert.match(about()[1]!, /written again, [1-9]\d* lines lost/)
+          yield* daemon.signal("SIGTERM")
+          assert.strictEqual((yield* daemon.exit).code, 0)
+          assert.strictEqual(about().length, 2)
+          assert.include(linesOf(file).at(-1), "restream: ended")
+        })
+      ),
+    90_000
+  )
+})

@@ -1,0 +1,208 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawn } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Postgres } from "../support/Postgres.ts"
+import * as Daemon from "./Daemon.ts"
+import * as Site from "./Site.ts"
+
+/** A daemon with two cameras and a settings file, which can be written anew and reloaded. */
+const running = (first: string, env: Record<string, string> = {}) =>
+  Effect.gen(function* () {
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-reload-"))),
+      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+    )
+    const file = join(folder, "restream.yaml")
+    writeFileSync(file, first)
+    const site = yield* Site.make
+    const paths = yield* site.insertCameras("native", 2)
+    const daemon = yield* Daemon.start({ env: { ...site.env, ...env }, args: ["--config", file] })
+    yield* site.awaitLive(paths)
+    yield* daemon.awaitLine(/native2.*live/)
+    /** Gives the lines that the reload brought. */
+    const reload = (text: string, until = /reload: /) =>
+      Effect.gen(function* () {
+        writeFileSync(file, text)
+        const from = daemon.stderr.length
+        yield* daemon.signal("SIGHUP")
+        yield* daemon.awaitLine(until, from)
+        return daemon.stderr.slice(from)
+      })
+    const publishers = (path: string) =>
+      Effect.map(site.sink.path(path), (status) => status?.publishers)
+    return { daemon, site, file, folder, paths, reload, publishers }
+  })
+
+layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
+  it.effect("a reload changes the level of the log and of its modules", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { daemon, reload, site } = yield* running("log:\n  level: info\n")
+        assert.isFalse(daemon.stderr.some((line) => line.includes("level=debug")))
+        const lines = yield* reload("log:\n  modules:\n    camera: debug\n")
+        assert.match(
+          lines.find((line) => line.includes("reload"))!,
+          /changed log\.modules/
+        )
+        const from = daemon.stderr.length
+        yield* site.insertCameras("native", 1)
+        yield* site.insert([{ name: "third", path: "third", url: site.camera.url("third") }])
+        yield* daemon.awaitLine(/level=debug module=camera .*asking the camera/, from)
+        yield* reload("log:\n  level: error\n", /./).pipe(Effect.timeoutOption("1 second"))
+        yield* site.sql`delete from cameras where name = 'third'`
+        yield* site.sink.awaitNoPublisher("third")
+        yield* Effect.sleep("200 millis")
+        assert.isFalse(daemon.stderr.some((line) => line.includes('third": gone')))
+      })
+    )
+  )
+
+  it.effect("a reload moves cameras by the path template at once, and touches no other", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { publishers, reload, site } = yield* running("mediaServer:\n  pathTemplate: a{id}\n")
+        yield* site.insert([{ name: "by template", url: site.camera.url("x") }])
+        yield* site.awaitLive(["a3"])
+        yield* reload("mediaServer:\n  pathTemplate: b{id}\n")
+        yield* site.awaitLive(["b3"])
+        yield* site.sink.awaitNoPublisher("a3")
+        assert.strictEqual(yield* publishers("native1"), 1)
+        assert.strictEqual(yield* publishers("native2"), 1)
+      })
+    )
+  )
+
+  it.effect("a reload adds and changes camera types from templates", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { daemon, publishers, reload, site } = yield* running("")
+        yield* site.insert([{ name: "acme", type: "acme", host: "127.0.0.1", path: "acme" }])
+        yield* daemon.awaitLine(/acme.*unknown camera type/)
+        const place = `{host}:${site.camera.port}`
+        yield* reload(`cameraTypes:\n  acme: "rtsp://${place}/one"\n`)
+        yield* site.awaitLive(["acme"])
+        yield* reload(`cameraTypes:\n  acme: "rtsp://${place}/two"\n`)
+        yield* Effect.gen(function* () {
+          while ((yield* publishers("acme")) !== 2) yield* Effect.sleep("20 millis")
+        }).pipe(Effect.timeout("20 seconds"))
+        assert.strictEqual(yield* publishers("native1"), 1)
+      })
+    )
+  )
+
+  it.effect("a reload changes the cameras' defaults, the delays and the poll interval", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { daemon, reload, site } = yield* running(
+          "database:\n  listen: no\n  pollInterval: 1 hour\n"
+        )
+        yield* site.insert([{ name: "polled", path: "polled", url: site.camera.url("x") }])
+        const lines = yield* reload(
+          "database:\n  listen: no\n  pollInterval: 200ms\ncamera:\n  engine: ffmpeg\n"
+        )
+        assert.match(lines.join(), /changed database\.pollInterval, camera\.engine/)
+        // the look that was an hour away is taken at once
+        yield* site.awaitLive(["polled"])
+        yield* daemon.awaitLine(/polled.*: live: .*\(ffmpeg\)/)
+        yield* site.insert([{ name: "later", path: "later", url: site.camera.url("x") }])
+        yield* site.awaitLive(["later"])
+      })
+    )
+  )
+
+  it.effect("a reload names what needs a restart, again and again, and changes the rest", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { reload, publishers } = yield* running("")
+        const text = "database:\n  table: others\nmediaServer:\n  host: elsewhere\n"
+        const first = yield* reload(`${text}relay:\n  killGrace: 1s\n`, /needs a restart/)
+        assert.match(first.join("\n"), /reload: changed relay\.killGrace"/)
+        assert.match(first.join("\n"), /needs a restart: database\.table, mediaServer\.host"/)
+        const second = yield* reload(`${text}relay:\n  killGrace: 1s\n`, /needs a restart/)
+        assert.match(second.join("\n"), /reload: nothing changed"/)
+        assert.strictEqual(yield* publishers("native1"), 1)
+      })
+    )
+  )
+
+  it.effect("a file with faults changes nothing and is told, one line for each fault", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { daemon, publishers, reload } = yield* running("log:\n  level: info\n")
+        const lines = yield* reload(
+          "log:\n  level: debug\nrelay:\n  killGrace: soon\n  speed: 3\n",
+          /relay\.killGrace/
+        )
+        yield* daemon.awaitLine(/nothing changed: relay\.speed .*restream\.yaml:5.*is not known/)
+        assert.match(lines.join("\n"), /nothing changed: relay\.killGrace .*restream\.yaml:4/)
+        yield* daemon.signal("SIGHUP")
+        assert.isFalse(daemon.stderr.some((line) => line.includes("level=debug")))
+        yield* reload("cameraTypes:\n  acme: 'rtsp://{host'\n", /cameraTypes\.acme/)
+        yield* reload("database: [", /nothing changed: /)
+        yield* reload("", /reload: changed|reload: nothing changed"/)
+        assert.strictEqual(yield* publishers("native1"), 1)
+      })
+    )
+  )
+
+  it.effect("a file that is gone is told, and one that is not named may be missing", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { daemon, file } = yield* running("")
+        rmSync(file)
+        yield* daemon.signal("SIGHUP")
+        yield* daemon.awaitLine(/nothing changed: .*restream\.yaml.*can't be read: NotFound/)
+
+        const site = yield* Site.make
+        const other = yield* Daemon.start({ env: site.env, cwd: tmpdir() })
+        yield* other.awaitLine(/media server .*: there/)
+        yield* other.signal("SIGHUP")
+        yield* other.awaitLine(/reload: nothing changed/)
+      })
+    )
+  )
+
+  it.effect("a daemon whose terminal is closed ends, as SIGHUP asked for ages", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const site = yield* Site.make
+        const paths = yield* site.insertCameras("ffmpeg", 1)
+        const bin = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
+        // a terminal of python's making, which closes when python is asked to
+        const terminal = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            spawn(
+              "python3",
+              [
+                "-c",
+                "import os, pty, sys\npid, fd = pty.fork()\nif pid == 0: os.execvp(sys.argv[1], sys.argv[1:])\nprint(pid, flush=True)\nsys.stdin.read()\nos.close(fd)\nprint(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)",
+                process.execPath,
+                bin,
+                "run"
+              ],
+              {
+                env: { PATH: process.env["PATH"], ...site.env },
+                stdio: ["pipe", "pipe", "inherit"]
+              }
+            )
+          ),
+          (child) => Effect.sync(() => child.kill("SIGKILL"))
+        )
+        const said: Array<string> = []
+        terminal.stdout.on("data", (chunk: Buffer) => said.push(chunk.toString().trim()))
+        yield* Daemon.until("its pid", () => said.length > 0)
+        const pid = Number(said[0])
+        yield* site.awaitLive(paths)
+        const children = Daemon.descendants(pid)
+        assert.strictEqual(children.length, 1)
+        terminal.stdin.end()
+        yield* Daemon.until("its end", () => said.length > 1)
+        assert.strictEqual(said[1], "0")
+        yield* Daemon.awaitGone(children)
+      })
+    )
+  )
+})

@@ -1,0 +1,208 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawn, spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Postgres } from "../support/Postgres.ts"
+import * as Daemon from "./Daemon.ts"
+import * as Site from "./Site.ts"
+
+const canNotify = spawnSync("systemd-notify", ["--version"]).status === 0
+const skipped = canNotify ? "" : " (skipped: no systemd-notify here)"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-systemd-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const program = new URL("notify.py", import.meta.url).pathname
+
+/** A notify socket made by another language's own hands; gives what came to it, message by message. */
+const notifySocket = (name: string) =>
+  Effect.gen(function* () {
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn("python3", [program, name], { stdio: ["ignore", "pipe", "inherit"] })
+      ),
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    )
+    const messages: Array<string> = []
+    let rest = ""
+    child.stdout.on("data", (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split("\n")
+      rest = lines.pop() ?? ""
+      messages.push(...lines)
+    })
+    yield* Daemon.until("a notify socket", () => messages.length > 0)
+    messages.length = 0
+    const has = (pattern: RegExp) => messages.some((message) => pattern.test(message))
+    return {
+      messages,
+      has,
+      await: (pattern: RegExp) =>
+        Daemon.until(
+          String(pattern),
+          () => has(pattern),
+          () => messages.join("\n")
+        )
+    }
+  })
+
+layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
+  for (const kind of ["a path", "an abstract name"]) {
+    it.effect.skipIf(!canNotify)(
+      `systemd hears of the whole life of a daemon, by a socket with ${kind}${skipped}`,
+      () =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const path = yield* folder
+            const name = kind === "a path" ? join(path, "notify") : `@${path.slice(1)}`
+            const socket = yield* notifySocket(name)
+            const site = yield* Site.make
+            const paths = yield* site.insertCameras("native", 2)
+            yield* site.sql`insert into cameras (name, type) values ('broken', 'nonsense')`
+            const file = join(path, "restream.yaml")
+            writeFileSync(file, "relay:\n  stallTimeout: 11s\n")
+            // the table is away, so there is no first snapshot yet
+            yield* site.sql`alter table cameras rename to hidden`
+            const daemon = yield* Daemon.start({
+              env: { ...site.env, NOTIFY_SOCKET: name },
+              args: ["--config", file]
+            })
+            yield* socket.await(
+              /^STATUS=waiting for the first look at the cameras; database: .*cameras/
+            )
+            assert.isFalse(socket.has(/READY=1/))
+
+            yield* site.sql`alter table hidden rename to cameras`
+            yield* socket.await(/^READY=1$/)
+            yield* site.awaitLive(paths)
+            yield* socket.await(/^STATUS=3 cameras: 2 live, 1 invalid$/)
+            assert.isFalse(socket.has(/WATCHDOG/))
+
+            socket.messages.length = 0
+            const before = process.hrtime.bigint() / 1000n
+            writeFileSync(file, "relay:\n  stallTimeout: 12s\n")
+            yield* daemon.signal("SIGHUP")
+            yield* socket.await(/^READY=1$/)
+            const after = process.hrtime.bigint() / 1000n
+            const reloading = /^RELOADING=1\tMONOTONIC_USEC=(\d+)$/.exec(socket.messages[0] ?? "")
+            assert.isNotNull(reloading, socket.messages.join("\n"))
+            const at = BigInt(reloading![1]!)
+            assert.isTrue(before <= at && at <= after)
+            yield* daemon.awaitLine(/reload: changed relay\.stallTimeout/)
+
+            yield* daemon.signal("SIGTERM")
+            assert.strictEqual((yield* daemon.exit).code, 0)
+            yield* socket.await(/^STOPPING=1\t/)
+          })
+        )
+    )
+  }
+
+  it.effect.skipIf(!canNotify)(
+    `the watchdog is fed while the daemon turns, and not while it is stopped${skipped}`,
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const name = join(yield* folder, "notify")
+          const socket = yield* notifySocket(name)
+          const site = yield* Site.make
+          const daemon = yield* Daemon.start({
+            // the shell that systemd starts becomes node, so the process is the one that is watched
+            under: ["sh", "-c", 'WATCHDOG_PID=$$ exec "$0" "$@"'],
+            env: { ...site.env, NOTIFY_SOCKET: name, WATCHDOG_USEC: "400000" }
+          })
+          const pings = () => socket.messages.filter((message) => message === "WATCHDOG=1").length
+          yield* Daemon.until("pings", () => pings() >= 3)
+
+          yield* daemon.signal("SIGSTOP")
+          // what was written before is on its way still
+          yield* Effect.sleep("500 millis")
+          const before = pings()
+          yield* Effect.sleep("1 second")
+          assert.strictEqual(pings(), before)
+          yield* daemon.signal("SIGCONT")
+          yield* Daemon.until("pings again", () => pings() > before)
+        })
+      )
+  )
+
+  it.effect.skipIf(!canNotify)(
+    `the watchdog is not fed by a daemon whose thread never comes back${skipped}`,
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const name = join(yield* folder, "notify")
+          const socket = yield* notifySocket(name)
+          const site = yield* Site.make
+          yield* Daemon.start({
+            env: {
+              ...site.env,
+              NOTIFY_SOCKET: name,
+              WATCHDOG_USEC: "400000",
+              RESTREAM_PLUGINS: new URL("faulty-plugin.mjs", import.meta.url).pathname
+            }
+          })
+          const pings = () => socket.messages.filter((message) => message === "WATCHDOG=1").length
+          yield* Daemon.until("pings", () => pings() >= 2)
+          yield* site.insert([{ name: "endless", type: "endless" }])
+          yield* Effect.sleep("800 millis")
+          const before = pings()
+          yield* Effect.sleep("1 second")
+          assert.strictEqual(pings(), before)
+        })
+      )
+  )
+
+  it.effect.skipIf(!canNotify)(
+    `another process's watchdog is not fed, and that is told${skipped}`,
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const name = join(yield* folder, "notify")
+          const socket = yield* notifySocket(name)
+          const site = yield* Site.make
+          const daemon = yield* Daemon.start({
+            env: { ...site.env, NOTIFY_SOCKET: name, WATCHDOG_USEC: "200000", WATCHDOG_PID: "1" }
+          })
+          yield* daemon.awaitLine(/systemd: it watches process 1, and this is \d+/)
+          yield* socket.await(/^READY=1$/)
+          yield* socket.await(/^STATUS=0 cameras$/)
+          assert.isFalse(socket.has(/WATCHDOG/))
+        })
+      )
+  )
+
+  it.effect("a notify socket that nobody reads is told once, and stops nothing", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const name = join(yield* folder, "nobody")
+        const site = yield* Site.make
+        const paths = yield* site.insertCameras("native", 1)
+        const daemon = yield* Daemon.start({
+          env: { ...site.env, NOTIFY_SOCKET: name, WATCHDOG_USEC: "200000" }
+        })
+        yield* site.awaitLive(paths)
+        yield* daemon.awaitLine(/systemd: it can't be told anything: /)
+        yield* Effect.sleep("1 second")
+        const told = daemon.stderr.filter((line) => line.includes("can't be told anything"))
+        assert.strictEqual(told.length, 1, told.join("\n"))
+      })
+    )
+  )
+
+  it.effect("without a notify socket no helper is started", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const site = yield* Site.make
+        const paths = yield* site.insertCameras("native", 1)
+        const daemon = yield* Daemon.start({ env: { ...site.env, WATCHDOG_USEC: "200000" } })
+        yield* site.awaitLive(paths)
+        assert.isEmpty(Daemon.descendants(daemon.pid))
+        assert.isFalse(daemon.stderr.some((line) => line.includes("systemd")))
+      })
+    )
+  )
+})
