@@ -142,7 +142,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         const site = yield* Site.make
         const daemon = yield* Daemon.start({ env: { ...site.env, RESTREAM_LOG_FILE: file } })
         yield* daemon.awaitLine(/media server/)
-        yield* Daemon.until("another file", () => linesOf(file).length > 0)
+        yield* Daemon.until("the old file", () => existsSync(`${file}.1`))
         assert.deepStrictEqual(linesOf(`${file}.1`), ["from the day before yesterday"])
       })
     )

@@ -238,6 +238,45 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [])))
   })
 
+  it.effect("answers a pulse between its passes, and not while one stands still", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      const supervisor = yield* Supervisor
+      const board = yield* StatusBoard
+      yield* settle
+      yield* supervisor.pulse
+      Object.assign(board, { rename: () => Effect.never })
+      yield* setRows([row(1, { name: "Gate" })])
+      yield* settle
+      const pulse = yield* Effect.forkChild(supervisor.pulse)
+      yield* TestClock.adjust("1 hour")
+      assert.isUndefined(pulse.pollUnsafe())
+      assert.strictEqual(yield* tagOf(1), "Live")
+    }).pipe(Effect.provide(layer([fake], [row(1)])))
+  })
+
+  it.effect("outlives a defect in one camera's change, and makes up for it", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      const board = yield* StatusBoard
+      const { rename } = board
+      yield* settle
+      Object.assign(board, { rename: () => Effect.die(new Error("by a test")) })
+      yield* setRows([row(1, { name: "Gate" }), row(2)])
+      yield* settle
+      assert.strictEqual(yield* tagOf(2), "Live")
+      assert.strictEqual((yield* board.get("1" as CameraId))?.name, "Camera 1")
+      yield* setRows([row(1, { name: "Gate" })])
+      yield* settle
+      assert.isUndefined(yield* tagOf(2))
+      Object.assign(board, { rename })
+      yield* setRows([row(1, { name: "Gate" }), row(3)])
+      yield* settle
+      assert.strictEqual((yield* board.get("1" as CameraId))?.name, "Gate")
+      assert.strictEqual(fake.relays.filter(({ camera }) => camera.id === "1").length, 1)
+    }).pipe(Effect.provide(layer([fake], [row(1)])))
+  })
+
   it.effect("probes one channel of a recorder at a time, and other hosts beside it", () => {
     const fake = FakeEngine.make()
     fake.answer = () => Effect.as(Effect.sleep("1 second"), FakeEngine.offer)

@@ -3,7 +3,7 @@
  *
  * The socket takes Unix datagrams, which Node can't send. systemd's own `systemd-notify` can, and stands on
  * every machine that runs systemd; one small shell, started once, calls it for each message, so that a ping
- * costs this process a write to a pipe and no fork. See docs/decisions/systemd-notify.md.
+ * costs this process a write to a pipe and no fork. See docs/decisions/0010-how-systemd-is-notified.md.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

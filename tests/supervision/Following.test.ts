@@ -1,0 +1,135 @@
+/** What reads its settings where it uses them, so that a reload is enough. */
+import { assert, describe, it } from "@effect/vitest"
+import { defaultSettings, type Settings } from "@restream/config"
+import {
+  CameraTypes,
+  MediaServer,
+  MediaServerError,
+  Polling,
+  ProbeLimits,
+  Restream,
+  StartPacing,
+  StreamUrl
+} from "@restream/core"
+import { Clock, Duration, Effect, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
+
+describe("after a change,", () => {
+  it.effect("the source is polled by the new interval and given up by the new time-out", () =>
+    Effect.gen(function* () {
+      const options = { pollInterval: Duration.hours(1), takeTimeout: Duration.hours(1) }
+      const takes: Array<number> = []
+      let isFrozen = false
+      const source = yield* Polling.make({
+        label: "test",
+        take: Effect.gen(function* () {
+          takes.push(yield* Clock.currentTimeMillis)
+          return isFrozen ? yield* Effect.never : []
+        }),
+        get pollInterval() {
+          return options.pollInterval
+        },
+        get takeTimeout() {
+          return options.takeTimeout
+        }
+      })
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(takes.length, 1)
+      options.pollInterval = Duration.minutes(1)
+      options.takeTimeout = Duration.seconds(1)
+      yield* source.refresh
+      yield* TestClock.adjust("10 minutes")
+      assert.isAtLeast(takes.length, 10)
+      isFrozen = true
+      yield* TestClock.adjust("62 seconds")
+      assert.strictEqual((yield* source.health)._tag, "Down")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("the media server is checked by the new interval", () =>
+    Effect.gen(function* () {
+      let checkInterval = Duration.hours(1)
+      let checks = 0
+      const server = yield* MediaServer.make({
+        address: new StreamUrl({ scheme: "rtsp", host: "127.0.0.1", port: 8554 }),
+        check: Effect.suspend(() => {
+          checks++
+          return checks > 100 ? Effect.fail(new MediaServerError({ detail: "" })) : Effect.void
+        }),
+        get checkInterval() {
+          return checkInterval
+        }
+      })
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(checks, 1)
+      checkInterval = Duration.seconds(10)
+      yield* server.suspect
+      yield* TestClock.adjust("1 minute")
+      assert.isAtLeast(checks, 6)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("as many probes run as the new limits allow", () =>
+    Effect.gen(function* () {
+      const options = { concurrency: 1, perHost: 1 }
+      const limits = ProbeLimits.make(options)
+      let running = 0
+      let most = 0
+      const probe = Effect.acquireUseRelease(
+        Effect.sync(() => (most = Math.max(most, ++running))),
+        () => Effect.sleep("1 second"),
+        () => Effect.sync(() => running--)
+      )
+      const all = Effect.gen(function* () {
+        most = 0
+        const fiber = yield* Effect.forkChild(
+          Effect.forEach([1, 1, 2, 3], (host) => limits.withPlace(String(host))(probe), {
+            concurrency: "unbounded"
+          })
+        )
+        yield* TestClock.adjust("10 seconds")
+        yield* Fiber.join(fiber)
+        return most
+      })
+      assert.strictEqual(yield* all, 1)
+      options.concurrency = 3
+      assert.strictEqual(yield* all, 3)
+      options.concurrency = 4
+      options.perHost = 2
+      assert.strictEqual(yield* all, 4)
+    })
+  )
+
+  it.effect("starts are paced by the new time", () =>
+    Effect.gen(function* () {
+      let spacing: Duration.Input = "10 seconds"
+      const pacing = StartPacing.make(() => spacing)
+      const three = Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(
+          Effect.andThen(
+            Effect.forEach([1, 2, 3], () => pacing.turn),
+            Clock.currentTimeMillis
+          )
+        )
+        const before = yield* Clock.currentTimeMillis
+        yield* TestClock.adjust("1 hour")
+        return (yield* Fiber.join(fiber)) - before
+      })
+      assert.isAtLeast(yield* three, 10_000)
+      spacing = 0
+      assert.isBelow(yield* three, 1000)
+    })
+  )
+
+  it.effect("templates make other addresses", () => {
+    let settings: Settings = { ...defaultSettings, cameraTypes: { acme: "rtsp://{host}/one" } }
+    return Effect.gen(function* () {
+      const types = yield* CameraTypes
+      const address = () => String(Result.getOrThrow(types.toUrl("acme", { host: "cam" })))
+      assert.strictEqual(address(), "rtsp://cam/one")
+      settings = { ...settings, cameraTypes: { acme: "rtsp://{host}/two" } }
+      assert.strictEqual(address(), "rtsp://cam/two")
+      assert.isTrue(types.all.has("acme"))
+    }).pipe(Effect.provide(Restream.cameraTypes(() => settings)))
+  })
+})
