@@ -9,7 +9,11 @@ export default defineConfig({
       { find: /^@restream\/config$/, replacement: source("packages/config/src/index.ts") },
       { find: /^@restream\/core$/, replacement: source("packages/core/src/index.ts") },
       { find: /^@restream\/core\/rtsp$/, replacement: source("packages/core/src/rtsp/index.ts") },
-      { find: /^@restream\/cli\/demo$/, replacement: source("packages/cli/src/demo/index.ts") }
+      { find: /^@restream\/cli\/demo$/, replacement: source("packages/cli/src/demo/index.ts") },
+      {
+        find: /^@restream\/cli\/systemd$/,
+        replacement: source("packages/cli/src/systemd/Systemd.ts")
+      }
     ]
   },
   test: {

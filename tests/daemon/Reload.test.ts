@@ -4,6 +4,7 @@ import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { anyFfmpeg } from "../engine/ffmpeg/Binaries.ts"
 import { Postgres } from "../support/Postgres.ts"
 import * as Daemon from "./Daemon.ts"
 import * as Site from "./Site.ts"
@@ -93,7 +94,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("a reload changes the cameras' defaults, the delays and the poll interval", () =>
+  it.effect("a reload changes the cameras' defaults and the poll interval", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { daemon, reload, site } = yield* running(
@@ -109,6 +110,23 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         yield* daemon.awaitLine(/polled.*: live: .*\(ffmpeg\)/)
         yield* site.insert([{ name: "later", path: "later", url: site.camera.url("x") }])
         yield* site.awaitLive(["later"])
+      })
+    )
+  )
+
+  it.effect("a reload changes the delays of schedules and the programs of engines", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { daemon, reload, site } = yield* running(
+          "relay:\n  restartDelay: 1s\nffmpeg:\n  path: /nowhere/ffmpeg\n",
+          { RESTREAM_RELAY_RESTART_DELAY: "", RESTREAM_FFMPEG_PATH: "" }
+        )
+        yield* site.insertCameras("ffmpeg", 1)
+        yield* daemon.awaitLine(/ffmpeg1.*nowhere.*restart in/)
+        yield* reload(`relay:\n  restartDelay: 2s\nffmpeg:\n  path: ${anyFfmpeg}\n`)
+        yield* site.awaitLive(["ffmpeg1"])
+        yield* site.camera.kick("camera")
+        yield* daemon.awaitLine(/native1.*down: .*restart in 2s/)
       })
     )
   )

@@ -1,9 +1,12 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { fromEnvironment } from "@restream/cli/systemd"
+import { CameraSource, StatusBoard, Supervisor } from "@restream/core"
+import { Context, Effect } from "effect"
 import { spawn, spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { commandOf } from "../process/Processes.ts"
 import { Postgres } from "../support/Postgres.ts"
 import * as Daemon from "./Daemon.ts"
 import * as Site from "./Site.ts"
@@ -79,6 +82,13 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             yield* socket.await(/^READY=1$/)
             yield* site.awaitLive(paths)
             yield* socket.await(/^STATUS=3 cameras: 2 live, 1 invalid$/)
+            yield* site.insertCameras("ffmpeg", 1)
+            yield* site.awaitLive(["ffmpeg1"])
+            const environments = Daemon.descendants(daemon.pid)
+              .filter((pid) => commandOf(pid).some((word) => word.includes("rtsp://")))
+              .map((pid) => readFileSync(`/proc/${pid}/environ`, "utf8"))
+            assert.strictEqual(environments.length, 1)
+            assert.notInclude(environments[0], "NOTIFY_SOCKET")
             assert.isFalse(socket.has(/WATCHDOG/))
 
             socket.messages.length = 0
@@ -149,6 +159,39 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           yield* Daemon.until("pings", () => pings() >= 2)
           yield* site.insert([{ name: "endless", type: "endless" }])
           yield* Effect.sleep("800 millis")
+          const before = pings()
+          yield* Effect.sleep("1 second")
+          assert.strictEqual(pings(), before)
+        })
+      )
+  )
+
+  it.effect.skipIf(!canNotify)(
+    `the watchdog is not fed while the supervisor's loop stands still, though timers run${skipped}`,
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const name = join(yield* folder, "notify")
+          const socket = yield* notifySocket(name)
+          let stands = false
+          const tree = Context.make(StatusBoard, {
+            tally: Effect.succeed({ Live: 1 })
+          } as StatusBoard["Service"]).pipe(
+            Context.add(CameraSource, {
+              health: Effect.succeed({ _tag: "Connecting" })
+            } as CameraSource["Service"]),
+            Context.add(Supervisor, {
+              ready: Effect.void,
+              pulse: Effect.suspend(() => (stands ? Effect.never : Effect.void))
+            } as Supervisor["Service"])
+          )
+          const environment = { NOTIFY_SOCKET: name, WATCHDOG_USEC: "200000" }
+          const systemd = yield* fromEnvironment(environment, process.pid)
+          yield* Effect.provideContext(systemd.follow, tree)
+          const pings = () => socket.messages.filter((message) => message === "WATCHDOG=1").length
+          yield* Daemon.until("pings", () => pings() >= 3)
+          stands = true
+          yield* Effect.sleep("500 millis")
           const before = pings()
           yield* Effect.sleep("1 second")
           assert.strictEqual(pings(), before)
