@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { anyFfmpeg } from "../engine/ffmpeg/Binaries.ts"
@@ -57,6 +57,27 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         yield* site.sink.awaitNoPublisher("third")
         yield* Effect.sleep("200 millis")
         assert.isFalse(daemon.stderr.some((line) => line.includes('third": gone')))
+      })
+    )
+  )
+
+  it.effect("a reload begins a log file, goes over to another, and ends it", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { folder, reload } = yield* running("")
+        const [one, two] = [join(folder, "one.log"), join(folder, "two.log")]
+        yield* reload(`log:\n  file: ${one}\n`)
+        yield* reload(`log:\n  file: ${two}\n  format: json\n`, /./).pipe(
+          // its answer is no longer on standard error
+          Effect.timeoutOption("100 millis")
+        )
+        yield* Daemon.until("the other file", () => existsSync(two) && statSync(two).size > 0)
+        yield* reload("")
+        assert.match(readFileSync(one, "utf8"), /^time=.*reload: changed log\.file"\n$/)
+        assert.match(
+          readFileSync(two, "utf8"),
+          /^\{.*"reload: changed log\.format, log\.file"\}\n$/
+        )
       })
     )
   )

@@ -27,8 +27,8 @@ export interface LogFile {
 /** After an error the file is opened again so often. */
 const reopenAfterMs = 10_000
 
-/** What may wait for a slow disk, in bytes. Lines beyond it are lost rather than kept in memory for ever. */
-const maxWaiting = 1_000_000
+/** What may wait for a slow disk, in bytes: room for a start of ten thousand cameras, and no more. */
+const maxWaiting = 32_000_000
 
 /**
  * Opens the file in the scope, which ends with the last line written.
