@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { NativeEngine, type ProbeError, type RelayError } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/rtsp"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { gstreamerPython, readFrames, serving, skipped } from "../../rtsp/Peers.ts"
 import { job, options, urlOf } from "../ffmpeg/Jobs.ts"
 import * as Wire from "./Wire.ts"
@@ -14,6 +14,17 @@ if (gstreamerPython === undefined) {
 const { prober, relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
 
 const probe = (address: string) => prober.probe({ url: urlOf(address), options })
+
+/**
+ * GStreamer answers 503 while it takes down the media of the client before, which a busy machine shows; a
+ * camera that does so is tried again.
+ */
+const patiently = <A, E extends ProbeError | RelayError, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, {
+    while: ({ reason }) => reason._tag === "Rejected" && reason.status === 503,
+    schedule: Schedule.spaced("200 millis"),
+    times: 20
+  })
 
 /** Requests of ours that carried a password, by their answers: those that were taken, and the others. */
 const passwords = (wire: Wire.Wire) => {
@@ -39,7 +50,7 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
         video: { codec: "h264", width: 320, height: 240 },
         audio: { codec: "pcm_mulaw", sampleRate: 8000, channels: 1, copyable: true }
       })
-      const running = yield* relay.start(job(address, sink.url("out")))
+      const running = yield* patiently(relay.start(job(address, sink.url("out"))))
       yield* running.flowing
       const { code, stderr, stdout } = yield* readFrames(sink.url("out"), 15)
       assert.deepStrictEqual([code, stderr], [0, ""])
@@ -61,10 +72,10 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
             `rtsp://admin:${password}@127.0.0.1:${wire.port}/cam`
 
           const good = yield* Wire.lay("good", port)
-          yield* probe(through(good, "secret"))
+          yield* patiently(probe(through(good, "secret")))
           yield* Effect.scoped(
             Effect.flatMap(
-              relay.start(job(through(good, "secret"), sink.url("out"))),
+              patiently(relay.start(job(through(good, "secret"), sink.url("out")))),
               ({ flowing }) => flowing
             )
           )
