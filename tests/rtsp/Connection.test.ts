@@ -205,6 +205,33 @@ describe("Connection", () => {
     })
   )
 
+  it.live(
+    "passes over what can't be read once frames flow, also where it begins like a message",
+    () =>
+      Effect.gen(function* () {
+        const frame = Frame.make(0, Buffer.alloc(20, 0x80))
+        const { port } = yield* scripted((_, socket, exchange) => {
+          socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
+          socket.write(frame)
+          socket.write("RTSP/1.0 what\r\n\r\nHTTP/1.1 400 Bad Request\r\n\r\n")
+          socket.write(frame)
+        })
+        const connection = yield* connect(port)
+        let frames = 0
+        const both = yield* Deferred.make<void>()
+        connection.setFrameHandler({
+          frames: (bytes, start, end) => {
+            for (let at = start; at < end; at = Frame.end(bytes, at)) frames++
+            if (frames === 2) Deferred.doneUnsafe(both, Effect.void)
+          }
+        })
+        yield* connection.request(options)
+        yield* Deferred.await(both)
+        assert.isUndefined(connection.endedBy)
+        assert.isAbove(connection.garbage, 0)
+      })
+  )
+
   it.live("redacts what a server says to a status", () =>
     Effect.gen(function* () {
       const { port } = yield* scripted(
