@@ -83,9 +83,13 @@ describe("after a change,", () => {
       const all = Effect.gen(function* () {
         most = 0
         const fiber = yield* Effect.forkChild(
-          Effect.forEach([1, 1, 2, 3], (host) => limits.withPlace(String(host))(probe), {
-            concurrency: "unbounded"
-          })
+          Effect.forEach(
+            [1, 1, 2, 3],
+            (host) => limits.withPlace(String(host), Duration.minutes(1))(probe),
+            {
+              concurrency: "unbounded"
+            }
+          )
         )
         yield* TestClock.adjust("10 seconds")
         yield* Fiber.join(fiber)
