@@ -19,12 +19,13 @@ export interface PeerHandlers {
 const pathOf = (uri: string): string =>
   uri.replace(/^rtsps?:\/\/[^/]*\//, "").replace(/\/track.*$/, "")
 
-/** Listens on a free port of the loopback interface. */
+/** Listens on a port of the loopback interface; 0 is a free one. */
 export const listen = async (
-  handlers: PeerHandlers
+  handlers: PeerHandlers,
+  at: { readonly host?: string; readonly port?: number } = {}
 ): Promise<{ readonly server: Server; readonly port: number }> => {
   const server = createServer({ noDelay: true }, (socket) => serve(socket, handlers))
-  server.listen({ port: 0, host: "127.0.0.1", backlog: 1024 })
+  server.listen({ port: at.port ?? 0, host: at.host ?? "127.0.0.1", backlog: 1024 })
   await once(server, "listening")
   const address = server.address()
   return { server, port: typeof address === "object" && address !== null ? address.port : 0 }

@@ -1,29 +1,65 @@
-/** The database of a benchmark, in a process of its own, with the default table. */
+/**
+ * The database of a benchmark or of the soak, in a process of its own, with the default table.
+ *
+ * `{ query }` runs a statement; `{ server: "stop" | "start" }` ends the server and starts it again on the
+ * same port with the same data.
+ */
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { EmbeddedPostgres } from "@restream/cli/demo"
 import { CameraTable } from "@restream/core"
-import { Effect, Redacted } from "effect"
+import { Cause, Effect, Exit, Redacted, Schedule, Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 
+export interface DatabaseAnswer {
+  readonly rows?: ReadonlyArray<Record<string, unknown>>
+  /** The server's process, when it was started. */
+  readonly pid?: number
+  readonly error?: string
+}
+
+type Question = { readonly query: string } | { readonly server: "stop" | "start" }
+
+const tell = (answer: DatabaseAnswer) => process.send?.(answer)
 const table = CameraTable.parseTableName("cameras")!
 
 Effect.gen(function* () {
-  const { dsn } = yield* EmbeddedPostgres.make
-  const sql = yield* PgClient.make({ url: dsn })
+  const cluster = yield* EmbeddedPostgres.makeCluster
+  const whole = yield* Effect.scope
+  let running = yield* Scope.fork(whole)
+  const start = Effect.gen(function* () {
+    running = yield* Scope.fork(whole)
+    return yield* Scope.provide(cluster.start, running)
+  }).pipe(Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 }))
+
+  let pid = yield* start
+  const sql = yield* PgClient.make({ url: cluster.dsn })
   for (const statement of CameraTable.initStatements(table, "restream_cameras")) {
     yield* sql.unsafe(statement)
   }
+
+  const answerTo = Effect.fnUntraced(function* (question: Question) {
+    if ("query" in question) {
+      const rows = yield* sql.unsafe<Record<string, unknown>>(question.query).unprepared
+      return { rows }
+    }
+    if (question.server === "stop") {
+      yield* Scope.close(running, Exit.void)
+      return {}
+    }
+    pid = yield* start
+    return { pid }
+  })
   const services = yield* Effect.context<never>()
-  process.on("message", ({ query }: { query: string }) =>
+  process.on("message", (question: Question) =>
     Effect.runForkWith(services)(
-      Effect.andThen(
-        sql.unsafe(query),
-        Effect.sync(() => process.send?.({ done: true }))
+      answerTo(question).pipe(
+        Effect.map(tell),
+        Effect.catchCause((cause) => Effect.sync(() => tell({ error: Cause.pretty(cause) })))
       )
     )
   )
-  process.send?.({ dsn: Redacted.value(dsn) })
+  process.send?.({ dsn: Redacted.value(cluster.dsn), pid })
   yield* Effect.callback<void>((resume) => {
     process.on("disconnect", () => resume(Effect.void))
     process.on("SIGTERM", () => resume(Effect.void))

@@ -1,38 +1,112 @@
 /** `npm run bench -- relay|check|supervisor [flags] --json`: one line of JSON for each measurement. */
-import { parseArgs } from "node:util"
+import { check } from "./check.ts"
+import { readFlags, runScript, someOf, UsageError, whole } from "./Flags.ts"
 import { relay } from "./relay.ts"
+import { supervisor } from "./supervisor.ts"
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: {
-    cameras: { type: "string" },
-    seconds: { type: "string" },
-    engines: { type: "string" },
-    refused: { type: "string" },
-    silent: { type: "string" },
-    json: { type: "boolean", default: false }
-  }
-})
+const usage = `npm run bench -- relay|check|supervisor [flags]
 
-const whole = (text: string | undefined, fallback: number): number => {
-  const number = text === undefined ? fallback : Number(text)
-  if (!Number.isInteger(number) || number < 0) throw new Error(`expected a whole number: ${text}`)
-  return number
+relay         what relaying a camera costs, by each engine in turn
+  --cameras N     default 10
+  --seconds S     how long it is measured; default 10
+  --engines E,…   native, ffmpeg; default both
+
+check         how long probing all cameras takes, by each prober in turn
+  --cameras N     cameras that answer; default 100
+  --refused R     cameras that refuse the connection; default 0
+  --silent S      cameras that take the connection and never say a word; default 0
+  --probers P,…   native, ffprobe; default both
+  --runs R        how often each is measured, for the medians; default 3
+
+supervisor    how soon a new row is acted on, and what idle cameras cost
+  --cameras N     cameras that are there while rows are inserted; default 100
+  --inserts I     rows that are inserted, one after the other; default 200
+  --idle N        idle cameras whose cost is measured; default 1000
+  --seconds S     how long the idle daemon is measured; default 60
+
+--json prints each measurement in one line. Linux only.
+Cameras, media server and database are processes of their own, and don't count.`
+
+interface Bench {
+  readonly json: boolean
+  readonly measurements: AsyncIterable<object>
 }
 
-const measurements = (name: string | undefined): AsyncIterable<object> => {
+/** `undefined`: only the help is wanted. */
+const benchOf = (name: string | undefined, args: ReadonlyArray<string>): Bench | undefined => {
   switch (name) {
-    case "relay":
-      return relay({
-        cameras: whole(values.cameras, 10),
-        seconds: whole(values.seconds, 10),
-        engines: (values.engines ?? "native,ffmpeg").split(",")
+    case "relay": {
+      const flags = readFlags(args, {
+        cameras: whole(1, 2000),
+        seconds: whole(1, 3600),
+        engines: someOf("native", "ffmpeg")
       })
+      if (flags.help) return undefined
+      return {
+        json: flags.json,
+        measurements: relay({
+          cameras: flags.cameras ?? 10,
+          seconds: flags.seconds ?? 10,
+          engines: flags.engines ?? ["native", "ffmpeg"]
+        })
+      }
+    }
+    case "check": {
+      const flags = readFlags(args, {
+        cameras: whole(0, 2000),
+        refused: whole(0, 2000),
+        silent: whole(0, 2000),
+        probers: someOf("native", "ffprobe"),
+        runs: whole(1, 1000)
+      })
+      if (flags.help) return undefined
+      return {
+        json: flags.json,
+        measurements: check({
+          good: flags.cameras ?? 100,
+          refused: flags.refused ?? 0,
+          silent: flags.silent ?? 0,
+          probers: flags.probers ?? ["native", "ffprobe"],
+          runs: flags.runs ?? 3
+        })
+      }
+    }
+    case "supervisor": {
+      const flags = readFlags(args, {
+        cameras: whole(0, 10_000),
+        inserts: whole(1, 10_000),
+        idle: whole(1, 100_000),
+        seconds: whole(1, 3600)
+      })
+      if (flags.help) return undefined
+      return {
+        json: flags.json,
+        measurements: supervisor({
+          cameras: flags.cameras ?? 100,
+          inserts: flags.inserts ?? 200,
+          idle: flags.idle ?? 1000,
+          seconds: flags.seconds ?? 60
+        })
+      }
+    }
+    case "--help":
+      return undefined
+    case undefined:
+      throw new UsageError("expected the name of a bench: relay, check or supervisor")
     default:
-      throw new Error(`expected relay, check or supervisor, not ${String(name)}`)
+      throw new UsageError(`expected relay, check or supervisor, not "${name}"`)
   }
 }
 
-for await (const measurement of measurements(positionals[0])) {
-  console.log(JSON.stringify(measurement, undefined, values.json ? undefined : 2))
-}
+await runScript("bench", async () => {
+  const [name, ...args] = process.argv.slice(2)
+  const bench = benchOf(name, args)
+  if (bench === undefined) {
+    console.log(usage)
+    return 0
+  }
+  for await (const measurement of bench.measurements) {
+    console.log(JSON.stringify(measurement, undefined, bench.json ? undefined : 2))
+  }
+  return 0
+})

@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import { Programs } from "@restream/cli/demo"
-import { Child } from "./Child.ts"
+import { asTheDaemon, Child } from "./Child.ts"
 import type { DaemonReport } from "./daemon.ts"
 import * as Processes from "./Processes.ts"
 import { percentile } from "./percentile.ts"
@@ -57,6 +57,7 @@ const measure = async (
   await database.ask({ query: "truncate cameras restart identity" })
   const sink = await Child.start<{ port: number }>("sink.ts")
   const daemon = await Child.start("daemon.ts", {
+    nodeArgs: asTheDaemon,
     env: {
       PG_DSN: dsn,
       MEDIA_SERVER_HOST: "127.0.0.1",

@@ -4,7 +4,8 @@
  */
 import { Frame, Rtp } from "@restream/core/rtsp"
 import type { Socket } from "node:net"
-import { listen } from "./Peer.ts"
+import { cameraAddress } from "./Addresses.ts"
+import { listen, type PeerHandlers } from "./Peer.ts"
 import { type Burst, record } from "./Recording.ts"
 
 const tickMs = 1
@@ -46,14 +47,22 @@ const players: ReadonlyArray<Set<Socket>> = Array.from({ length: phases }, () =>
 const isQuiet = process.argv.includes("--quiet")
 let joined = 0
 
-const { port } = await listen({
+const handlers: PeerHandlers = {
   describe: () => sdp,
   onStart: (_method, _path, socket) => {
     const group = players[joined++ % phases]!
     group.add(socket)
     return { end: () => group.delete(socket) }
   }
-})
+}
+const { port } = await listen(handlers)
+
+/** `--addresses N`: the same port of 127.0.0.2 and so on, too, so that each camera can be a host by itself. */
+const at = process.argv.indexOf("--addresses")
+const addresses = at === -1 ? 1 : Number(process.argv[at + 1])
+for (let index = 1; index < addresses; index++) {
+  await listen(handlers, { host: cameraAddress(index), port })
+}
 
 /**
  * Each packet goes by itself, as over a network: there the packets of a picture arrive one after the

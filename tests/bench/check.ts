@@ -1,0 +1,156 @@
+/**
+ * How long it takes to probe all cameras, by each prober in turn.
+ *
+ * Each camera has an address of its own, so that "one probe per host" makes none wait for another. Those
+ * that refuse or stay silent stand evenly among the good ones.
+ */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { json } from "node:stream/consumers"
+import { Programs } from "@restream/cli/demo"
+import { cameraAddress } from "./Addresses.ts"
+import { Child } from "./Child.ts"
+import { percentile } from "./percentile.ts"
+import type { ProberOrder, ProberReport } from "./prober.ts"
+
+export interface CheckOptions {
+  readonly good: number
+  readonly refused: number
+  readonly silent: number
+  readonly probers: ReadonlyArray<"native" | "ffprobe">
+  /** How often each is measured; the medians count. */
+  readonly runs: number
+}
+
+export interface CheckMeasurement {
+  readonly bench: "check"
+  readonly prober: "native" | "ffprobe"
+  readonly cameras: number
+  readonly runs: number
+  /** From the first probe's start to the last one's end, in a process that has just started. */
+  readonly wallMs: number
+  /** Of the probing process and of all that it started, for the same. */
+  readonly cpuMs: number
+  /** Both when the same process does it again, as a daemon does. */
+  readonly againWallMs: number
+  readonly againCpuMs: number
+  /** The whole command `restream check`, from its start to its end, with a database. */
+  readonly commandMs: number
+  /** The deadline of one probe. */
+  readonly deadlineMs: number
+  readonly outcomes: ProberReport["outcomes"]
+}
+
+export async function* check(options: CheckOptions): AsyncGenerator<CheckMeasurement> {
+  const source = await Child.start<{ port: number }>("source.ts", {
+    args: ["--addresses", String(Math.max(1, options.good))]
+  })
+  const others = await Child.start<{ port: number; refusedPort: number }>("silent.ts", {
+    args: [String(Math.max(1, options.silent))]
+  })
+  const database = await Child.start<{ dsn: string }>("database.ts")
+  try {
+    const urls = spread(
+      urlsAt(options.good, source.first.port),
+      urlsAt(options.refused, others.first.refusedPort),
+      urlsAt(options.silent, others.first.port)
+    )
+    if (urls.length > 0) {
+      await database.child.ask({
+        query: `insert into cameras (url) values ${urls.map((url) => `('${url}')`).join(", ")}`
+      })
+    }
+    for (const prober of options.probers) {
+      yield await measure(prober, urls, options.runs, database.first.dsn)
+    }
+  } finally {
+    await Promise.all([source.child.end(), others.child.end(), database.child.end()])
+  }
+}
+
+const urlsAt = (count: number, port: number): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, index) => `rtsp://${cameraAddress(index)}:${port}/live`)
+
+/** All in one row, each kind evenly from its beginning to its end. */
+const spread = (...kinds: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> =>
+  kinds
+    .flatMap((urls) => urls.map((url, index) => ({ url, at: (index + 0.5) / urls.length })))
+    .sort((a, b) => a.at - b.at)
+    .map(({ url }) => url)
+
+const measure = async (
+  prober: CheckMeasurement["prober"],
+  urls: ReadonlyArray<string>,
+  runs: number,
+  dsn: string
+): Promise<CheckMeasurement> => {
+  const env = {
+    ...process.env,
+    PG_DSN: dsn,
+    RESTREAM_CAMERA_ENGINE: prober === "native" ? "native" : "ffmpeg",
+    RESTREAM_FFMPEG_PATH: Programs.ffmpeg(),
+    RESTREAM_FFMPEG_FFPROBE_PATH: Programs.ffprobe()
+  }
+  const first: Array<ProberReport> = []
+  const again: Array<ProberReport> = []
+  const commandMs: Array<number> = []
+  for (let run = 0; run < runs; run++) {
+    const { child } = await Child.start("prober.ts", { env })
+    try {
+      first.push(await child.ask<ProberReport>({ urls } satisfies ProberOrder))
+      again.push(await child.ask<ProberReport>({ urls } satisfies ProberOrder))
+    } finally {
+      await child.end()
+    }
+    commandMs.push(await command(env, urls.length))
+  }
+  return {
+    bench: "check",
+    prober,
+    cameras: urls.length,
+    runs,
+    wallMs: median(first.map(({ wallMs }) => wallMs)),
+    cpuMs: median(first.map(({ cpuMs }) => cpuMs)),
+    againWallMs: median(again.map(({ wallMs }) => wallMs)),
+    againCpuMs: median(again.map(({ cpuMs }) => cpuMs)),
+    commandMs: median(commandMs),
+    deadlineMs: first[0]?.deadlineMs ?? 0,
+    outcomes: sameOutcomes([...first, ...again])
+  }
+}
+
+/** The outcomes of all runs, which must not differ. */
+const sameOutcomes = (reports: ReadonlyArray<ProberReport>): ProberReport["outcomes"] => {
+  const [one, ...others] = reports.map(({ outcomes }) =>
+    Object.fromEntries(Object.entries(outcomes).sort(([a], [b]) => a.localeCompare(b)))
+  )
+  const other = others.find((other) => JSON.stringify(other) !== JSON.stringify(one))
+  if (other !== undefined) {
+    throw new Error(`outcomes differ: ${JSON.stringify(one)} and ${JSON.stringify(other)}`)
+  }
+  return one ?? {}
+}
+
+const median = (values: ReadonlyArray<number>): number =>
+  Number(
+    percentile(
+      [...values].sort((a, b) => a - b),
+      50
+    ).toFixed(1)
+  )
+
+const bin = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
+
+/** Runs the command, and gives how long it took in milliseconds. */
+const command = async (env: NodeJS.ProcessEnv, cameras: number): Promise<number> => {
+  const startedAt = performance.now()
+  const child = spawn(process.execPath, [bin, "check", "--json"], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"]
+  })
+  const exit = once(child, "exit")
+  const report = (await json(child.stdout)) as { readonly total: number }
+  await exit
+  if (report.total !== cameras) throw new Error(`restream check saw ${report.total} cameras`)
+  return performance.now() - startedAt
+}

@@ -1,0 +1,86 @@
+/**
+ * The daemon of a benchmark, with an engine that does nothing: its cameras go live at once and stay so.
+ * All else is the tree of `restream run`, with a real database. Settings come from the environment.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { PgClient } from "@effect/sql-pg"
+import { Dsn, load } from "@restream/config"
+import { type Camera, type Engine, Engines, Restream, StatusBoard } from "@restream/core"
+import { Duration, Effect, Layer, Redacted, Result } from "effect"
+
+/** A camera's probe was started. */
+export interface ProbeEvent {
+  readonly event: "probe"
+  readonly path: string
+  /** In milliseconds since 1970. */
+  readonly at: number
+}
+
+export interface IdleReport {
+  readonly live: number
+  /** Of this process so far, in milliseconds. */
+  readonly cpuMs: number
+}
+
+const { settings } = Result.getOrThrow(load({ env: process.env }))
+
+const idle: Engine = {
+  name: "native",
+  prober: {
+    slowAfter: Duration.seconds(1),
+    probe: (target) =>
+      Effect.sync(() => {
+        const { path } = target as Camera
+        const at = performance.timeOrigin + performance.now()
+        process.send?.({ event: "probe", path, at } satisfies ProbeEvent)
+        return { video: { codec: "h264" }, audio: undefined }
+      })
+  },
+  relay: {
+    start: () => {
+      const counters = { bytes: 1, packets: 1, lost: 0, dropped: 0, lastVideoAt: undefined }
+      return Effect.succeed({
+        flowing: Effect.void,
+        ended: Effect.never,
+        counters: () => counters
+      })
+    }
+  }
+}
+
+const report = Effect.gen(function* () {
+  const { Live: live = 0 } = yield* (yield* StatusBoard).tally
+  const { system, user } = process.cpuUsage()
+  process.send?.({ live, cpuMs: (system + user) / 1000 } satisfies IdleReport)
+})
+
+const program = Effect.gen(function* () {
+  const services = yield* Effect.context<StatusBoard>()
+  process.on("message", ({ collect }: { readonly collect?: boolean }) => {
+    if (collect === true) globalThis.gc?.()
+    Effect.runForkWith(services)(report)
+  })
+  process.send?.({ ready: true })
+  return yield* Effect.never
+})
+
+program.pipe(
+  Effect.provide(
+    Restream.supervisor(settings).pipe(
+      Layer.provideMerge(StatusBoard.layer),
+      Layer.provide(Layer.succeed(Engines, { select: () => [idle] })),
+      Layer.provide(Restream.mediaServer(settings)),
+      Layer.provide(Restream.cameraTypes(settings)),
+      Layer.provide(Restream.cameraTable(settings)),
+      Layer.provide(
+        PgClient.layer({
+          url: Redacted.make(Dsn.reveal(settings.database.dsn!)),
+          maxConnections: 3
+        })
+      ),
+      Layer.provide(NodeServices.layer)
+    )
+  ),
+  Effect.runFork
+)
+process.on("disconnect", () => process.exit())
