@@ -1,0 +1,62 @@
+/** What the daemon holds, again and again. */
+import type { Child } from "../bench/Child.ts"
+import * as Processes from "../bench/Processes.ts"
+import type { Diagnostics, DiagnosticsQuestion } from "./diagnostics.ts"
+import type { Violations } from "./Violations.ts"
+
+export interface Sample extends Diagnostics {
+  /** From the beginning of the soak on. */
+  readonly atMs: number
+  /** Taken in a calm, with all cameras live: these samples can be compared. */
+  readonly isCalm: boolean
+  readonly live: number
+  readonly openFiles: number
+  readonly threads: number
+}
+
+const answerMs = 10_000
+
+export interface SamplerOptions {
+  readonly daemon: Child
+  readonly live: () => number
+  readonly violations: Violations
+}
+
+export class Samples {
+  readonly list: Array<Sample> = []
+  readonly #options: SamplerOptions
+  readonly #startedAt = performance.now()
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(options: SamplerOptions) {
+    this.#options = options
+  }
+
+  /** Takes one, after those that were asked for before. */
+  async take(isCalm: boolean): Promise<Sample | undefined> {
+    const mine = this.#last.then(() => this.#take(isCalm))
+    this.#last = mine
+    return mine
+  }
+
+  async #take(isCalm: boolean): Promise<Sample | undefined> {
+    const { daemon, live, violations } = this.#options
+    if (!daemon.isRunning) return undefined
+    const openFiles = Processes.entries(daemon.pid, "fd")
+    const threads = Processes.entries(daemon.pid, "task")
+    const liveBefore = live()
+    const late = setTimeout(
+      () => violations.add("daemon silent", `no answer within ${answerMs / 1000} s`),
+      answerMs
+    )
+    const question: DiagnosticsQuestion = { fibers: isCalm }
+    // an end is told by whoever watches the daemon
+    const answer = await daemon.ask<Diagnostics>(question).catch(() => undefined)
+    clearTimeout(late)
+    if (answer === undefined) return undefined
+    const atMs = Math.round(performance.now() - this.#startedAt)
+    const sample = { atMs, isCalm, live: liveBefore, openFiles, threads, ...answer }
+    this.list.push(sample)
+    return sample
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Loaded into the daemon before its own code, by `node --import`: tells of the process from within when it
+ * is asked to. The product knows nothing of it.
+ */
+import { Effect } from "effect"
+import { subscribe } from "node:diagnostics_channel"
+import { queryObjects, writeHeapSnapshot } from "node:v8"
+
+export interface Diagnostics {
+  /** Before and after the garbage was collected, in megabytes. */
+  readonly rssMb: number
+  readonly rssAfterGcMb: number
+  readonly heapMb: number
+  /** Buffers and what else lies outside of the heap. */
+  readonly externalMb: number
+  /** Sockets, timers and pipes that the event loop knows. */
+  readonly handles: number
+  /** Fibers that something still holds, where they were asked for: counting them takes a moment. */
+  readonly fibers: number | undefined
+  /** Processes that were started since the beginning. */
+  readonly spawned: number
+}
+
+let spawned = 0
+subscribe("child_process", () => {
+  spawned++
+})
+
+const Fiber = Effect.runFork(Effect.void).constructor as new () => object
+const megabytes = (bytes: number) => Math.round((bytes / 1024 / 1024) * 1000) / 1000
+
+export interface DiagnosticsQuestion {
+  readonly fibers?: boolean
+  /** Writes the heap to a file of this name, for whoever looks for a leak by hand. */
+  readonly snapshot?: string
+}
+
+process.on("message", ({ fibers, snapshot }: DiagnosticsQuestion) => {
+  const rssMb = megabytes(process.memoryUsage.rss())
+  globalThis.gc?.()
+  const { external, heapUsed, rss } = process.memoryUsage()
+  if (snapshot !== undefined) writeHeapSnapshot(snapshot)
+  process.send?.({
+    rssMb,
+    rssAfterGcMb: megabytes(rss),
+    heapMb: megabytes(heapUsed),
+    externalMb: megabytes(external),
+    handles: process.getActiveResourcesInfo().length,
+    fibers: fibers === true ? queryObjects(Fiber, { format: "count" }) : undefined,
+    spawned
+  } satisfies Diagnostics)
+})
+// the soak is gone: so is its daemon
+process.on("disconnect", () => process.kill(process.pid, "SIGTERM"))
+process.send?.({ ready: true })
