@@ -8,7 +8,6 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  utimesSync,
   writeFileSync
 } from "node:fs"
 import { tmpdir } from "node:os"
@@ -128,22 +127,6 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           linesOf(join(path, name)).filter((line) => line !== "")
         )
         assert.deepStrictEqual(kept, daemon.stderr.slice(-kept.length))
-      })
-    )
-  )
-
-  it.effect("a file whose age came while no daemon ran gives way at the start", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const file = join(yield* folder, "restream.log")
-        writeFileSync(file, "from the day before yesterday\n")
-        const then = Date.now() / 1000 - 2 * 86_400
-        utimesSync(file, then, then)
-        const site = yield* Site.make
-        const daemon = yield* Daemon.start({ env: { ...site.env, RESTREAM_LOG_FILE: file } })
-        yield* daemon.awaitLine(/media server/)
-        yield* Daemon.until("the old file", () => existsSync(`${file}.1`))
-        assert.deepStrictEqual(linesOf(`${file}.1`), ["from the day before yesterday"])
       })
     )
   )

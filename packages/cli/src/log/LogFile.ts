@@ -54,8 +54,6 @@ export const make = (
           path: dirname(resolve(options.path)),
           size: `${options.maxSize}B`,
           interval: rotationInterval(options.maxAge),
-          // a file whose age came while no daemon ran
-          initialRotation: true,
           // the library counts from 1, and takes 0 for "unset"
           rotate: Math.max(1, options.keep)
         })
