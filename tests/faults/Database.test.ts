@@ -149,7 +149,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
         yield* withClient(dsn, (sql) => here.add(sql, 4))
         yield* here.tree.awaitState(4, "Live")
         yield* here.assertUntouched
-        assertTold(here, /terminat|ECONNREFUSED|shutting down|closed|reset/)
+        assertTold(here, /terminat|ECONNREFUSED|shutting down|closed|ECONNRESET|reset/)
         assert.lengthOf(here.tree.log.matching(/no notifications/), 1)
       })
     )
