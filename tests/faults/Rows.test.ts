@@ -211,7 +211,9 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
             })
           })
         )
-        const tree: Installation = yield* start(settingsOf(dsn, sink.port))
+        const tree: Installation = yield* start(
+          settingsOf(dsn, sink.port, { probe: { perHost: 12 } })
+        )
         yield* Effect.forEach(ids, (id) => tree.awaitState(id, "Live"))
         for (const line of tree.log.lines()) assert.notMatch(line, control)
         for (const line of tree.log.lines()) assert.notMatch(line, /\n/)
@@ -246,7 +248,13 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
               said
             } = yield* startProgram(process.execPath, [bin, "run"], {
               cwd: tmpdir(),
-              env: { ...env, PG_DSN: Redacted.value(dsn), RESTREAM_LOG_FORMAT: format }
+              env: {
+                ...env,
+                PG_DSN: Redacted.value(dsn),
+                RESTREAM_LOG_FORMAT: format,
+                // each its own paths, or they would put each other out
+                RESTREAM_MEDIA_SERVER_PATH_TEMPLATE: `${format}{id}`
+              }
             })
             yield* awaitSaid(/live: /)
             child.kill("SIGTERM")
