@@ -357,7 +357,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
         ])
         yield* here.add(sql, 4)
         yield* here.tree.awaitState(4, "Live")
-        yield* here.tree.log.awaitLine(/1 cameras wanted: 1 started/)
+        yield* here.tree.log.awaitLine(/cameras: 1 wanted, 1 started/)
       })
     )
   })

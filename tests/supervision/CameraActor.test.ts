@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type CameraStatus, Reason, StatusBoard } from "@restream/core"
-import { Effect, Stream } from "effect"
+import { Duration, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "./FakeEngine.ts"
-import { type FakeServer, layer, row, setRows, stateOf, tagOf } from "./Tree.ts"
+import { type FakeServer, layer, options, row, setRows, stateOf, tagOf } from "./Tree.ts"
 
 const refused = new Reason.Refused({ authority: "10.0.0.1:554" })
 const gone = new Reason.SinkGone({ detail: "connection reset" })
@@ -212,6 +212,29 @@ describe("CameraActor", () => {
         assert.strictEqual(yield* tagOf(1), "Live")
       })
     )
+  })
+
+  it.effect("survives a defect between two lives", () => {
+    const fake = FakeEngine.make()
+    let asked = 0
+    const restart = {
+      ...options.restart,
+      get delay() {
+        if (asked++ === 0) throw new Error("boom")
+        return Duration.seconds(5)
+      }
+    }
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 minute")
+      yield* fake.relays[0]!.end(exited)
+      yield* TestClock.adjust("9999 millis")
+      assert.strictEqual(fake.relays.length, 1)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* tagOf(1), "Live")
+      yield* fake.relays[1]!.end(exited)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(fake.relays.length, 3)
+    }).pipe(Effect.provide(layer([fake], [row(1)], undefined, { restart })))
   })
 
   it.effect("takes an interruption that comes from within for a defect, too", () => {

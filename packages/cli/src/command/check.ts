@@ -92,7 +92,7 @@ export const check = Command.make(
       const seconds = ((performance.now() - started) / 1000).toFixed(1)
       const disabled = roster.disabled === 0 ? "" : `, ${roster.disabled} more are disabled`
       yield* tell(
-        `${report.length} cameras, ${wrong === 0 ? "none" : wrong} wrong, in ${seconds} s${disabled}`
+        `${report.length} camera${report.length === 1 ? "" : "s"}, ${wrong === 0 ? "none" : wrong} wrong, in ${seconds} s${disabled}`
       )
     }
     if (report.some(isWrong)) return yield* new Failure({ status: exitStatus.someNot, lines: [] })

@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import type { CameraRow } from "../camera/Roster.ts"
+import type { CameraRow } from "./Roster.ts"
 
 /** All rows as they stood at one moment. Never a part of them. */
 export interface Snapshot {

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import type { CameraRow } from "../camera/Roster.ts"
+import type { CameraRow } from "./Roster.ts"
 import { CameraSource } from "./CameraSource.ts"
 import * as Polling from "./Polling.ts"
 

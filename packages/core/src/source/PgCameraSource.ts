@@ -12,7 +12,7 @@ import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { oneLine, redact } from "../camera/Redaction.ts"
-import type { CameraRow } from "../camera/Roster.ts"
+import type { CameraRow } from "./Roster.ts"
 import { CameraSource, CameraSourceError, Denied, Misasked, Unavailable } from "./CameraSource.ts"
 import * as Polling from "./Polling.ts"
 

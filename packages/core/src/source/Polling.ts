@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { CameraRow } from "../camera/Roster.ts"
+import type { CameraRow } from "./Roster.ts"
 import * as Sampler from "../sampler/Sampler.ts"
 import {
   CameraSource,

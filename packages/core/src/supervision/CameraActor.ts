@@ -4,6 +4,7 @@
  * One fiber runs this for each camera. It never ends by itself; interrupting it ends the relay and waits
  * until that is gone. Nothing that happens in it reaches another camera.
  */
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -136,12 +137,11 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
   }).pipe(
     // a fault of our own ends this life and no other
     Effect.catchCause((cause) =>
-      Effect.as(
-        Effect.logError(`camera ${camera.id}: a fault in restream itself`, cause).pipe(
-          Effect.annotateLogs({ module: "camera", camera: camera.id })
-        ),
-        { reason: new Defect(), lived: Duration.zero, afterOutage: false }
-      )
+      Effect.as(sayFault(camera, cause), {
+        reason: new Defect(),
+        lived: Duration.zero,
+        afterOutage: false
+      })
     )
   )
 
@@ -162,8 +162,20 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
     )
   )
 
-  return yield* Effect.repeat(life, restart)
+  return yield* Effect.repeat(life, restart).pipe(
+    // a fault between two lives is one more end
+    Effect.catchCause((cause) => Effect.andThen(sayFault(camera, cause), Effect.sleep(faultDelay))),
+    Effect.forever
+  )
 })
+
+/** How long a camera rests after a fault that even its schedule did not survive. */
+const faultDelay = Duration.seconds(10)
+
+const sayFault = (camera: Camera, cause: Cause.Cause<unknown>) =>
+  Effect.logError(`camera ${camera.id}: a fault in restream itself`, cause).pipe(
+    Effect.annotateLogs({ module: "camera", camera: camera.id })
+  )
 
 const blamesMediaServer = ({ _tag, ...reason }: RestartSchedule.RelayEnd["reason"]): boolean =>
   _tag === "SinkGone" || (_tag === "Stalled" && "side" in reason && reason.side === "output")

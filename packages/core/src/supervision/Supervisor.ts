@@ -19,7 +19,7 @@ import { CameraTypes } from "../camera-type/CameraTypes.ts"
 import type { Camera, CameraId } from "../camera/Camera.ts"
 import type { CameraOptions } from "../camera/CameraOptions.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
-import * as Roster from "../camera/Roster.ts"
+import * as Roster from "../source/Roster.ts"
 import type { Engines } from "../engine/Engine.ts"
 import type { MediaServer } from "../media-server/MediaServer.ts"
 import { CameraSource } from "../source/CameraSource.ts"
@@ -159,7 +159,7 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
   })
 
   yield* Effect.addFinalizer(() =>
-    Effect.logInfo(`ending ${applied.size} cameras`).pipe(
+    Effect.logInfo(`cameras: ending all ${applied.size}`).pipe(
       Effect.when(Effect.sync(() => applied.size > 0)),
       Effect.annotateLogs("module", "supervisor")
     )
@@ -229,5 +229,5 @@ const announce = (before: Cameras, roster: Roster.Roster, actions: ReadonlyArray
   )
     .filter(([, n]) => n > 0)
     .map(([what, n]) => `${n} ${what}`)
-  return Effect.logInfo(`${roster.cameras.size} cameras wanted: ${changes.join(", ")}`)
+  return Effect.logInfo(`cameras: ${roster.cameras.size} wanted, ${changes.join(", ")}`)
 }

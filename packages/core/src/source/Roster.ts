@@ -11,10 +11,10 @@ import * as Schema from "effect/Schema"
 import type { CameraTypes } from "../camera-type/CameraTypes.ts"
 import type { Columns } from "../camera-type/CameraType.ts"
 import * as Column from "../camera-type/Column.ts"
-import type { Camera, CameraId, InvalidCamera } from "./Camera.ts"
-import { type CameraOptions, CameraOptionsColumn, withDefaults } from "./CameraOptions.ts"
-import * as MediaPath from "./MediaPath.ts"
-import { oneLine } from "./Redaction.ts"
+import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
+import { type CameraOptions, CameraOptionsColumn, withDefaults } from "../camera/CameraOptions.ts"
+import * as MediaPath from "../camera/MediaPath.ts"
+import { oneLine } from "../camera/Redaction.ts"
 
 /** One row as the source gave it: column names and values. */
 export type CameraRow = Readonly<Record<string, unknown>>
