@@ -27,10 +27,10 @@ export const make = (options: NativeProberOptions): Prober => {
     const offer = yield* CameraSession.open({
       url: target.url,
       trust: trustOf(target.options),
-      // the deadline is ours; none of these may strike before it
+      // the deadline is ours; while connecting this one strikes with it, and says so
       connectTimeout: timeout,
-      requestTimeout: timeout,
-      openTimeout: timeout,
+      requestTimeout: Duration.infinity,
+      openTimeout: Duration.infinity,
       resolve: options.resolve
     }).pipe(
       Effect.map(({ description, offer }): Offer.Offer => ({ description, relayed: offer })),

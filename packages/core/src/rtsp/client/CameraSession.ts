@@ -41,6 +41,7 @@ import {
   TooManyRedirects,
   Unsupported
 } from "./RtspError.ts"
+import { within } from "./Deadline.ts"
 
 export interface CameraSessionOptions extends Omit<
   ConnectionOptions,
@@ -281,12 +282,11 @@ const describeSomewhere = Effect.fnUntraced(function* (
 export const open = Effect.fn("CameraSession.open")(function* (
   options: CameraSessionOptions
 ): Effect.fn.Return<CameraSession, RtspError, Scope.Scope> {
-  const timeout = Duration.fromInputUnsafe(options.openTimeout ?? "10 seconds")
   const { connection, publicMethods, response, url } = yield* describeSomewhere(options).pipe(
-    Effect.timeoutOrElse({
-      duration: timeout,
-      orElse: () => fail(new TimedOut({ phase: "DESCRIBE", afterMs: Duration.toMillis(timeout) }))
-    })
+    within(
+      options.openTimeout ?? "10 seconds",
+      (afterMs) => new TimedOut({ phase: "DESCRIBE", afterMs })
+    )
   )
   if (!isSuccess(response)) return yield* refusal("DESCRIBE", response)
   // whatever its type is called, and whether it has one

@@ -36,6 +36,7 @@ import {
   Status,
   TimedOut
 } from "./RtspError.ts"
+import { within } from "./Deadline.ts"
 
 export interface ConnectionOptions {
   /** A name, an IPv4 address, or an IPv6 address without brackets. */
@@ -235,21 +236,14 @@ export class Connection {
    * `Unauthorized` is the failure when it can't.
    */
   exchange(options: RequestOptions): Effect.Effect<Response, RtspError> {
-    const timeout = Duration.fromInputUnsafe(
-      options.timeout ?? this.#options.requestTimeout ?? defaultTimeout
-    )
     return Effect.suspend(() => {
       const garbage = this.garbage
       return this.#authorized(options).pipe(
-        Effect.timeoutOrElse({
-          duration: timeout,
-          orElse: () =>
-            fail(
-              this.garbage > garbage
-                ? new Garbled({ detail: "it is neither a message nor a frame" })
-                : new TimedOut({ phase: options.method, afterMs: Duration.toMillis(timeout) })
-            )
-        })
+        within(options.timeout ?? this.#options.requestTimeout ?? defaultTimeout, (afterMs) =>
+          this.garbage > garbage
+            ? new Garbled({ detail: "it is neither a message nor a frame" })
+            : new TimedOut({ phase: options.method, afterMs })
+        )
       )
     })
   }

@@ -17,6 +17,7 @@ import {
   TimedOut,
   Untrusted
 } from "./RtspError.ts"
+import { within } from "./Deadline.ts"
 
 /**
  * Whose certificate is good for `rtsps`.
@@ -130,6 +131,8 @@ const race = Effect.fnUntraced(function* (
   addresses: ReadonlyArray<string>,
   opened: Set<Socket>
 ): Effect.fn.Return<Socket, RtspError> {
+  const [only, ...others] = addresses
+  if (only !== undefined && others.length === 0) return yield* attempt(options, only, opened)
   const failures: Array<RtspError> = []
   let before: Deferred.Deferred<void> | undefined
   const attempts: Array<Effect.Effect<Socket, RtspError>> = []
@@ -235,7 +238,6 @@ export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Sco
     Effect.gen(function* () {
       const opened = new Set<Socket>()
       const close = Effect.sync(() => opened.forEach((socket) => socket.destroy()))
-      const timeout = Duration.fromInputUnsafe(options.timeout)
       return yield* Effect.gen(function* () {
         const addresses = yield* (options.resolve ?? resolveBySystem)(options.host)
         const socket = yield* race(options, addresses, opened)
@@ -248,11 +250,7 @@ export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Sco
         }
         return secured
       }).pipe(
-        Effect.timeoutOrElse({
-          duration: timeout,
-          orElse: () =>
-            fail(new TimedOut({ phase: "connecting", afterMs: Duration.toMillis(timeout) }))
-        }),
+        within(options.timeout, (afterMs) => new TimedOut({ phase: "connecting", afterMs })),
         Effect.onError(() => close)
       )
     }),

@@ -19,6 +19,7 @@ import * as Transport from "../Transport.ts"
 import { type Connection, type ConnectionOptions, make as makeConnection } from "./Connection.ts"
 import type { Trust } from "./Dialer.ts"
 import { RtspError, type RtspReason, TimedOut, Unsupported } from "./RtspError.ts"
+import { within } from "./Deadline.ts"
 
 export interface PublisherSessionOptions extends Omit<
   ConnectionOptions,
@@ -128,11 +129,10 @@ const sessionHeaders = (session: SessionHeader.SessionHeader | undefined): Heade
 export const open = Effect.fn("PublisherSession.open")(function* (
   options: PublisherSessionOptions
 ): Effect.fn.Return<PublisherSession, RtspError, Scope.Scope> {
-  const timeout = Duration.fromInputUnsafe(options.openTimeout ?? "10 seconds")
   return yield* announce(options).pipe(
-    Effect.timeoutOrElse({
-      duration: timeout,
-      orElse: () => fail(new TimedOut({ phase: "RECORD", afterMs: Duration.toMillis(timeout) }))
-    })
+    within(
+      options.openTimeout ?? "10 seconds",
+      (afterMs) => new TimedOut({ phase: "RECORD", afterMs })
+    )
   )
 })
