@@ -1,19 +1,15 @@
 /** MediaMTX, with a configuration of its own and on free ports. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { freePort } from "@restream/cli/demo"
 import { Effect } from "effect"
 import { mediaMtx, start } from "./Peers.ts"
 
-export const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
+export { freePort }
+
+/** What not every release knows by its configuration: each passes over variables that it does not know. */
+const environment = { MTX_RTSPTRANSPORTS: "tcp", MTX_PROTOCOLS: "tcp", MTX_MOQ: "no" }
 
 /** A configuration, and a server to be started with it as often as one likes. The scope removes it. */
 export const configured = Effect.fnUntraced(function* (
@@ -29,7 +25,6 @@ export const configured = Effect.fnUntraced(function* (
     join(folder, "mediamtx.yml"),
     [
       "logLevel: debug",
-      "rtspTransports: [tcp]",
       `rtspAddress: 127.0.0.1:${port}`,
       "rtmp: no",
       "hls: no",
@@ -47,7 +42,10 @@ export const configured = Effect.fnUntraced(function* (
     at: (path: string) => `rtsp://127.0.0.1:${port}/${path}`,
     /** The scope ends it. */
     start: Effect.gen(function* () {
-      const running = yield* start(mediaMtx ?? "", [join(folder, "mediamtx.yml")], { cwd: folder })
+      const running = yield* start(mediaMtx ?? "", [join(folder, "mediamtx.yml")], {
+        cwd: folder,
+        env: environment
+      })
       yield* running.awaitSaid(/\[RTSPS?\] (?:listener|started)[^\n]*/)
       return running
     })

@@ -72,8 +72,8 @@ const mediaMtx = Effect.fnUntraced(function* (program: string) {
   const options: ChildProcess.CommandOptions = {
     stdin: "ignore",
     cwd: folder,
-    // by the environment, where MediaMTX passes over a name that it does not know: it was PROTOCOLS before 1.9
-    env: { MTX_RTSPTRANSPORTS: "tcp", MTX_PROTOCOLS: "tcp" },
+    // by the environment, where a release passes over names that it does not know: it was PROTOCOLS before 1.9
+    env: { MTX_RTSPTRANSPORTS: "tcp", MTX_PROTOCOLS: "tcp", MTX_MOQ: "no" },
     extendEnv: true,
     killSignal: "SIGINT",
     forceKillAfter: "3 seconds"
