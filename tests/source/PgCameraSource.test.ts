@@ -1,7 +1,8 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { type CameraRow, CameraSource, CameraTable, PgCameraSource } from "@restream/core"
-import { Effect, Layer, Queue, Redacted } from "effect"
+import { Effect, Exit, Fiber, Layer, Queue, Redacted } from "effect"
+import type { SqlError } from "effect/sql/SqlError"
 import { client, freshDatabase, Postgres } from "../support/Postgres.ts"
 import { awaitIds, cameraSourceContract, observe, row } from "./CameraSourceContract.ts"
 
@@ -45,8 +46,11 @@ const source = (options: Partial<PgCameraSource.PgCameraSourceOptions> = {}) =>
     ...options
   })
 
-const sourceWith = (rows: ReadonlyArray<CameraRow>) =>
-  source().pipe(
+const sourceWith = (
+  rows: ReadonlyArray<CameraRow>,
+  options: Partial<PgCameraSource.PgCameraSourceOptions> = {}
+) =>
+  source(options).pipe(
     Layer.provideMerge(Layer.effectDiscard(setRows(rows))),
     Layer.provideMerge(database)
   )
@@ -154,6 +158,37 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       yield* setRows([row(3)])
       yield* awaitIds(seen, ["3"])
     }).pipe(Effect.scoped, Effect.provide(sourceWith([row(1)])))
+  )
+
+  it.effect("asks once more when its session is ended under the query, and once only", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const source = yield* CameraSource
+      yield* source.refresh
+      // ends the session of a query that waits for the lock on the table
+      const endLook = Effect.gen(function* () {
+        const waiting = sql<{ pid: number }>`select pid from pg_locks where not granted
+          and relation = 'video.cameras'::regclass`
+        const [session] = yield* Effect.repeat(waiting, { until: (rows) => rows.length > 0 })
+        yield* sql`select pg_terminate_backend(${session!.pid}, 5000)`
+      })
+      const lookWhile = (ending: Effect.Effect<void, SqlError>) =>
+        Effect.gen(function* () {
+          const look = yield* sql.withTransaction(
+            Effect.gen(function* () {
+              yield* sql`lock table video.cameras in access exclusive mode`
+              const look = yield* Effect.forkScoped(Effect.exit(source.refresh))
+              yield* ending
+              return look
+            })
+          )
+          return yield* Fiber.join(look)
+        }).pipe(Effect.scoped)
+      const once = yield* lookWhile(endLook)
+      assert.isTrue(Exit.isSuccess(once))
+      const twice = yield* lookWhile(Effect.andThen(endLook, endLook))
+      assert.isTrue(Exit.isFailure(twice))
+    }).pipe(Effect.provide(sourceWith([row(1)], { channel: undefined })))
   )
 
   it.effect("says who was not let in, and at what", () =>

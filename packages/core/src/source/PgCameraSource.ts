@@ -31,13 +31,26 @@ export interface PgCameraSourceOptions {
 /** A LISTEN that broke is tried again on this schedule: 0.5, 1, 2, 4, then every 5 s, for ever. */
 const listenAgain = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")])
 
-/** All rows, once. Unprepared: a prepared `select *` fails for ever after the table gained a column. */
+/**
+ * All rows, once. Unprepared: a prepared `select *` fails for ever after the table gained a column.
+ *
+ * A session that ends under the query is replaced once: an administrator, a pooler or a firewall may have
+ * ended it while it was idle. If the database is away, the new one says so, and why.
+ */
 export const take = (
   query: string
 ): Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError, PgClient.PgClient> =>
   Effect.flatMap(PgClient.PgClient, (sql) =>
-    Effect.mapError(sql.unsafe<CameraRow>(query).unprepared, toSourceError)
+    sql
+      .unsafe<CameraRow>(query)
+      .unprepared.pipe(
+        Effect.retry({ times: 1, while: isSessionLost }),
+        Effect.mapError(toSourceError)
+      )
   )
+
+const isSessionLost = ({ reason }: SqlError): boolean =>
+  reason._tag === "ConnectionError" && reason.operation === "query"
 
 /**
  * Takes snapshots with the `PgClient` in context, which must allow three connections at least: LISTEN
