@@ -22,7 +22,7 @@ supervisor    how soon a new row is acted on, and what idle cameras cost
   --cameras N     cameras that are there while rows are inserted; default 100
   --inserts I     rows that are inserted, one after the other; default 200
   --idle N        idle cameras whose cost is measured; default 1000
-  --seconds S     how long the idle daemon is measured; default 60
+  --seconds S     how long the idle daemon is measured; default 120
 
 --json prints each measurement in one line. Linux only.
 Cameras, media server and database are processes of their own, and don't count.`
@@ -85,7 +85,7 @@ const benchOf = (name: string | undefined, args: ReadonlyArray<string>): Bench |
           cameras: flags.cameras ?? 100,
           inserts: flags.inserts ?? 200,
           idle: flags.idle ?? 1000,
-          seconds: flags.seconds ?? 60
+          seconds: flags.seconds ?? 120
         })
       }
     }

@@ -43,8 +43,10 @@ export type SupervisorMeasurement =
       /** The same after the garbage was collected. */
       readonly rssAfterGcMb: number
       readonly pssAfterGcMb: number
-      /** In percent of one core. */
+      /** In percent of one core: over the whole time, with what V8 collects now and then. */
       readonly cpuPercent: number
+      /** The same over the median {@link intervalMs}. */
+      readonly cpuPercentMedian: number
       readonly daemonWithoutCameras: Cost
       readonly daemon: Cost
     }
@@ -55,11 +57,14 @@ interface Cost {
   readonly rssAfterGcMb: number
   readonly pssAfterGcMb: number
   readonly cpuPercent: number
+  readonly cpuPercentMedian: number
 }
 
 /** After the start of a daemon or of its cameras: what that leaves behind is none of their idling. */
 const settleMs = 12_000
 const timeoutMs = 60_000
+/** The daemon's poll interval: each such time has one poll. */
+const intervalMs = 10_000
 
 export async function* supervisor(
   options: SupervisorOptions
@@ -176,6 +181,7 @@ const idle = async (
     rssAfterGcMb: added(({ rssAfterGcMb }) => rssAfterGcMb),
     pssAfterGcMb: added(({ pssAfterGcMb }) => pssAfterGcMb),
     cpuPercent: added(({ cpuPercent }) => cpuPercent, 3),
+    cpuPercentMedian: added(({ cpuPercentMedian }) => cpuPercentMedian, 3),
     daemonWithoutCameras: without.cost,
     daemon: daemon.cost
   }
@@ -191,11 +197,19 @@ const costOf = async (
   try {
     const live = await awaitLive(child, cameras)
     await sleep(settleMs)
-    const before = await child.ask<IdleReport>()
+    const percents: Array<number> = []
+    let { cpuMs } = await child.ask<IdleReport>()
+    const cpuBefore = cpuMs
     const startedAt = performance.now()
-    await sleep(seconds * 1000)
-    const after = await child.ask<IdleReport>()
-    const cpuPercent = ((after.cpuMs - before.cpuMs) / (performance.now() - startedAt)) * 100
+    for (let left = seconds * 1000; left > 0; left -= intervalMs) {
+      const intervalAt = performance.now()
+      await sleep(Math.min(left, intervalMs))
+      const report = await child.ask<IdleReport>()
+      percents.push(((report.cpuMs - cpuMs) / (performance.now() - intervalAt)) * 100)
+      cpuMs = report.cpuMs
+    }
+    const cpuPercent = ((cpuMs - cpuBefore) / (performance.now() - startedAt)) * 100
+    percents.sort((a, b) => a - b)
     const [rssMb, pssMb] = [Processes.rssMb(child.pid), Processes.pssMb(child.pid)]
     await child.ask<IdleReport>({ collect: true })
     return {
@@ -205,7 +219,8 @@ const costOf = async (
         pssMb: round(pssMb, 1),
         rssAfterGcMb: round(Processes.rssMb(child.pid), 1),
         pssAfterGcMb: round(Processes.pssMb(child.pid), 1),
-        cpuPercent: round(cpuPercent, 3)
+        cpuPercent: round(cpuPercent, 3),
+        cpuPercentMedian: round(percentile(percents, 50), 3)
       }
     }
   } finally {
