@@ -11,9 +11,9 @@ import {
   type ProbeResult,
   StreamUrl
 } from "@restream/core"
+import { freePort } from "@restream/cli/demo"
 import { RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/rtsp"
 import { type Duration, Effect, Fiber, Redacted, Result, type Scope } from "effect"
-import { createServer } from "node:net"
 
 export interface ProberContractOptions {
   /** Makes the prober. `probeTimeout` is the deadline of a probe. */
@@ -34,16 +34,6 @@ const options: CameraOptions = {
 }
 
 const urlOf = (text: string): StreamUrl => Result.getOrThrow(StreamUrl.parse(text))
-
-/** A port at which nobody listens. */
-const closedPort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
 
 /** AAC in place of the pattern's tone, with or without its configuration. */
 const aacInstead = (config: string) => (sdp: string) =>
@@ -137,7 +127,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
     it.live("finds nobody at a closed port", () =>
       withCamera({}, ({ probe }) =>
         Effect.gen(function* () {
-          const port = yield* closedPort
+          const port = yield* freePort
           const reason = yield* reasonOf(probe(`rtsp://127.0.0.1:${port}/cam`))
           assert.strictEqual(reason._tag, "Refused")
           assert.include(reason.message, `127.0.0.1:${port}`)

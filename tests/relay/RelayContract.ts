@@ -14,9 +14,9 @@ import {
   type RunningRelay,
   StreamUrl
 } from "@restream/core"
+import { freePort } from "@restream/cli/demo"
 import { RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/rtsp"
 import { Clock, type Duration, Effect, Exit, Redacted, Result, Scope } from "effect"
-import { createServer } from "node:net"
 
 export interface RelayContractOptions {
   /** Makes the relay. */
@@ -29,16 +29,6 @@ export interface RelayContractOptions {
 }
 
 const urlOf = (text: string): StreamUrl => Result.getOrThrow(StreamUrl.parse(text))
-
-/** A port at which nobody listens. */
-const closedPort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
 
 const videoOnly: ProbeResult = {
   video: { codec: "h264", width: 320, height: 240 },
@@ -331,7 +321,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
     it.live("names a camera that is not there", () =>
       withPeers({}, ({ start }) =>
         Effect.gen(function* () {
-          const from = `rtsp://127.0.0.1:${yield* closedPort}/cam`
+          const from = `rtsp://127.0.0.1:${yield* freePort}/cam`
           assert.strictEqual((yield* endOf(yield* start({ from })))._tag, "Refused")
         })
       )
@@ -370,7 +360,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
     it.live("names a media server that is not there", () =>
       withPeers({}, ({ start }) =>
         Effect.gen(function* () {
-          const port = yield* closedPort
+          const port = yield* freePort
           const reason = yield* endOf(yield* start({ to: `rtsp://127.0.0.1:${port}/out` }))
           assert.strictEqual(reason._tag, "SinkGone")
           assert.include(reason.message, `127.0.0.1:${port}`)
@@ -398,7 +388,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       withPeers({}, ({ camera, start }) =>
         Effect.gen(function* () {
           const from = withUserInfo(camera.url("none?pwd=topsecret1"), "admin:topsecret2")
-          const to = `rtsp://relay:topsecret3@127.0.0.1:${yield* closedPort}/out`
+          const to = `rtsp://relay:topsecret3@127.0.0.1:${yield* freePort}/out`
           for (const job of [{ from }, { to }]) {
             const reason = yield* endOf(yield* start(job))
             assert.notInclude(JSON.stringify(reason) + reason.message, "topsecret")
