@@ -21,7 +21,8 @@ export default defineConfig({
     include: ["tests/**/*.test.ts"],
     // most tests wait for sockets, processes and clocks, not for the processor
     maxWorkers: Math.max(4, availableParallelism()),
-    testTimeout: 30_000,
-    hookTimeout: 60_000
+    // for a machine that is slow and busy; none takes half as long on one that is neither
+    testTimeout: 60_000,
+    hookTimeout: 120_000
   }
 })

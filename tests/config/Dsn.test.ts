@@ -207,9 +207,9 @@ describe("Dsn", () => {
           if (Result.isSuccess(failure)) assertHidden(renderings(failure.success))
         }
       }),
-      { numRuns: 2000 }
+      { numRuns: 500 }
     )
-    assert.isAbove(read, 20, "both outcomes are tried")
+    assert.isAbove(read, 5, "both outcomes are tried")
   })
 
   it("keeps a password of the query out, too", () => {
