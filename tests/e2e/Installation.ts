@@ -1,4 +1,5 @@
 /** A whole installation: a database with the table, cameras, a media server, and the built program. */
+import { Programs } from "@restream/cli/demo"
 import { type RtspServer, RtspServer as Server, TestPattern } from "@restream/core/rtsp"
 import { Effect, Redacted, type Scope } from "effect"
 import { client, freshDatabase } from "../support/Postgres.ts"
@@ -46,7 +47,9 @@ export const make = Effect.gen(function* () {
   const env = {
     PG_DSN: dsn,
     MEDIA_SERVER_PORT: String(mediaServer.port),
-    RESTREAM_LOG_FORMAT: "json"
+    RESTREAM_LOG_FORMAT: "json",
+    RESTREAM_FFMPEG_PATH: Programs.ffmpeg(),
+    RESTREAM_FFMPEG_FFPROBE_PATH: Programs.ffprobe()
   }
   const installation: Installation = {
     sql,

@@ -4,7 +4,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import type { PgClient } from "@effect/sql-pg"
-import { databaseLayer } from "@restream/cli/demo"
+import { databaseLayer, Programs } from "@restream/cli/demo"
 import { load, requireDsn, type Settings } from "@restream/config"
 import {
   type CameraId,
@@ -56,7 +56,8 @@ export const settingsOf = (
 ): Settings => {
   const text = JSON.stringify({
     ...given,
-    mediaServer: { port: mediaServerPort, ...given["mediaServer"] }
+    mediaServer: { port: mediaServerPort, ...given["mediaServer"] },
+    ffmpeg: { path: Programs.ffmpeg(), ffprobePath: Programs.ffprobe(), ...given["ffmpeg"] }
   })
   return Result.getOrThrow(
     load({ file: { name: "test", text }, env: { PG_DSN: Redacted.value(dsn) } })
