@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { StallWatch } from "@restream/core"
 import { Clock, Effect, type Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 
 const isDone = (fiber: Fiber.Fiber<unknown, unknown>) => fiber.pollUnsafe() !== undefined
 
@@ -79,6 +81,39 @@ describe("StallWatch", () => {
       }
       assert.isAbove(sleeps, 5)
       assert.isAtMost(sleeps, 11)
+    })
+  )
+
+  it.live("does not blame the camera where this process itself stood still", () =>
+    Effect.gen(function* () {
+      // what it sends comes on while we stand still
+      const camera = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          spawn(
+            process.execPath,
+            ["-e", "setInterval(() => process.stdout.write('packet'), 20).ref()"],
+            { stdio: ["ignore", "pipe", "inherit"] }
+          )
+        ),
+        (child) => Effect.sync(() => child.kill("SIGKILL"))
+      )
+      yield* Effect.promise(() => once(camera.stdout, "data"))
+      const watch = yield* StallWatch.make({ timeout: "2 seconds" })
+      camera.stdout.on("data", watch.advance)
+      const stalled = yield* Effect.forkChild(watch.stalled)
+      yield* Effect.sleep("100 millis")
+      // as anything does that holds the thread: between two sockets, with the timers behind it
+      yield* Effect.callback<void>((resume) => {
+        camera.stdout.once("data", () => {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500)
+          resume(Effect.void)
+        })
+      })
+      yield* Effect.sleep("200 millis")
+      assert.isFalse(isDone(stalled))
+
+      camera.kill("SIGSTOP")
+      yield* watch.stalled
     })
   )
 })
