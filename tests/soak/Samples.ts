@@ -49,10 +49,12 @@ export class Samples {
       () => violations.add("daemon silent", `no answer within ${answerMs / 1000} s`),
       answerMs
     )
+    // what follows may take seconds of a busy machine's time, and is no fault of the daemon's
+    await daemon.ask({ ping: true } satisfies DiagnosticsQuestion).catch(() => undefined)
+    clearTimeout(late)
     const question: DiagnosticsQuestion = { fibers: isCalm }
     // an end is told by whoever watches the daemon
     const answer = await daemon.ask<Diagnostics>(question).catch(() => undefined)
-    clearTimeout(late)
     if (answer === undefined) return undefined
     const atMs = Math.round(performance.now() - this.#startedAt)
     const sample = { atMs, isCalm, live: liveBefore, openFiles, threads, ...answer }

@@ -15,7 +15,7 @@ export interface Diagnostics {
   readonly externalMb: number
   /** Sockets, timers and pipes that the event loop knows. */
   readonly handles: number
-  /** Fibers that something still holds, where they were asked for: counting them takes a moment. */
+  /** Fibers that something still holds, where they were asked for: counting them stops the process. */
   readonly fibers: number | undefined
   /** Processes that were started since the beginning. */
   readonly spawned: number
@@ -30,12 +30,18 @@ const Fiber = Effect.runFork(Effect.void).constructor as new () => object
 const megabytes = (bytes: number) => Math.round((bytes / 1024 / 1024) * 1000) / 1000
 
 export interface DiagnosticsQuestion {
+  /** Only whether the process answers at all. */
+  readonly ping?: boolean
   readonly fibers?: boolean
   /** Writes the heap to a file of this name, for whoever looks for a leak by hand. */
   readonly snapshot?: string
 }
 
-process.on("message", ({ fibers, snapshot }: DiagnosticsQuestion) => {
+process.on("message", ({ fibers, ping, snapshot }: DiagnosticsQuestion) => {
+  if (ping === true) {
+    process.send?.({})
+    return
+  }
   const rssMb = megabytes(process.memoryUsage.rss())
   globalThis.gc?.()
   const { external, heapUsed, rss } = process.memoryUsage()
