@@ -12,7 +12,7 @@ import type { RelayOrder, RelayReport } from "./relay-process.ts"
 import type { SinkReport } from "./sink-process.ts"
 
 const freezeSeconds = Number(process.env["FREEZE_SECONDS"] ?? "2")
-vi.setConfig({ testTimeout: 60_000 + 2000 * freezeSeconds })
+vi.setConfig({ testTimeout: 120_000 + 2000 * freezeSeconds })
 
 /** H.264 and H.265, each with sound and without. */
 const paths = ["h264", "h264-sound", "h265", "h265-sound"] as const
