@@ -11,7 +11,7 @@ import * as SendPool from "../../rtsp/client/SendPool.ts"
 export type Send = (piece: SendPool.Piece, length: number) => void
 
 /** How long packets wait at most. Half of what a viewer notices between lips and voice (ITU-R BT.1359). */
-export const maxHoldMs = 20
+const maxHoldMs = 20
 
 /** More than this is worth a write. */
 const worthSending = 16_384
