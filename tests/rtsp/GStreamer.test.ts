@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { CameraSession, PublisherSession, RtspServer, TestPattern } from "@restream/core/rtsp"
-import { play, url, watch } from "./LiveCamera.ts"
+import { CameraSession, RtspServer, TestPattern } from "@restream/core/rtsp"
+import { play, publishPattern, url } from "./LiveCamera.ts"
 import { gstreamer, gstreamerPython, serving, skipped } from "./Peers.ts"
 
 if (gstreamerPython === undefined) {
@@ -46,22 +46,7 @@ describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
   it.live("takes what we publish, and decodes it", () =>
     Effect.gen(function* () {
       const { port, running } = yield* serving("sink")
-      const source = yield* RtspServer.make()
-      yield* TestPattern.publish(source, "cam", { frameRate: 25, keyframeEvery: 1 })
-      const camera = yield* CameraSession.open({ url: url(source.url("cam")) })
-      yield* camera.setup(camera.offer.tracks)
-      const publisher = yield* PublisherSession.open({
-        url: url(`rtsp://127.0.0.1:${port}/out`),
-        sdp: camera.offer.sdp,
-        controls: camera.offer.tracks.map(({ announcedControl }) => announcedControl)
-      })
-      const watched = watch(camera.slots)
-      yield* camera.play({
-        frames: (bytes, from, to, reused) => {
-          watched.handler.frames(bytes, from, to, reused)
-          publisher.connection.write(bytes.subarray(from, to))
-        }
-      })
+      yield* publishPattern(`rtsp://127.0.0.1:${port}/out`, { frameRate: 25, keyframeEvery: 1 })
       yield* running.awaitSaid(/pictures \d+/)
     })
   )

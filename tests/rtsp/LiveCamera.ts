@@ -3,6 +3,7 @@ import { Deferred, Effect, Result, type Scope } from "effect"
 import {
   CameraSession,
   Frame,
+  PublisherSession,
   type Quirks,
   RtspServer,
   type RtspServerOptions,
@@ -73,4 +74,29 @@ export const play = Effect.fnUntraced(function* (
   const watched = watch(session.slots)
   yield* session.play(watched.handler)
   return { session, watched }
+})
+
+/** Relays the test pattern to an address, packet by packet; its first video has gone there. */
+export const publishPattern = Effect.fnUntraced(function* (
+  address: string,
+  pattern: TestPattern.TestPatternOptions = { frameRate: 25, keyframeEvery: 5, audio: true }
+) {
+  const source = yield* RtspServer.make()
+  yield* TestPattern.publish(source, "cam", pattern)
+  const camera = yield* CameraSession.open({ url: url(source.url("cam")) })
+  yield* camera.setup(camera.offer.tracks)
+  const publisher = yield* PublisherSession.open({
+    url: url(address),
+    sdp: camera.offer.sdp,
+    controls: camera.offer.tracks.map(({ announcedControl }) => announcedControl)
+  })
+  const watched = watch(camera.slots)
+  yield* camera.play({
+    frames: (bytes, from, to, reused) => {
+      watched.handler.frames(bytes, from, to, reused)
+      publisher.connection.write(bytes.subarray(from, to))
+    }
+  })
+  yield* watched.first(0)
+  return publisher
 })

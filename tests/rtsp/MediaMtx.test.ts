@@ -2,41 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import * as fc from "fast-check"
-import {
-  CameraSession,
-  PublisherSession,
-  RelayDescription,
-  RtspServer,
-  Sdp,
-  TestPattern
-} from "@restream/core/rtsp"
+import { PublisherSession, RelayDescription, RtspServer, Sdp } from "@restream/core/rtsp"
 import { broken, description, lines, orderly, spropAnnexB, withBackchannel } from "./Cameras.ts"
 import { fuzzRuns } from "./Fuzz.ts"
-import { play, url, watch } from "./LiveCamera.ts"
+import { play, publishPattern, url } from "./LiveCamera.ts"
 import { mediaServer } from "./MediaMtx.ts"
 import { mediaMtx, readFrames, skipped } from "./Peers.ts"
-
-/** A relay of the test pattern to an address. */
-const publishPattern = Effect.fnUntraced(function* (address: string) {
-  const source = yield* RtspServer.make()
-  yield* TestPattern.publish(source, "cam", { frameRate: 25, keyframeEvery: 5, audio: true })
-  const camera = yield* CameraSession.open({ url: url(source.url("cam")) })
-  yield* camera.setup(camera.offer.tracks)
-  const publisher = yield* PublisherSession.open({
-    url: url(address),
-    sdp: camera.offer.sdp,
-    controls: camera.offer.tracks.map(({ announcedControl }) => announcedControl)
-  })
-  const watched = watch(camera.slots)
-  yield* camera.play({
-    frames: (bytes, from, to, reused) => {
-      watched.handler.frames(bytes, from, to, reused)
-      publisher.connection.write(bytes.subarray(from, to))
-    }
-  })
-  yield* watched.first(0)
-  return publisher
-})
 
 if (mediaMtx === undefined) skipped("MediaMTX as a peer", "MEDIAMTX_BIN names no binary")
 

@@ -6,8 +6,6 @@ import { freePort } from "@restream/cli/demo"
 import { Effect } from "effect"
 import { mediaMtx, start } from "./Peers.ts"
 
-export { freePort }
-
 /** What not every release knows by its configuration: each passes over variables that it does not know. */
 const environment = { MTX_RTSPTRANSPORTS: "tcp", MTX_PROTOCOLS: "tcp", MTX_MOQ: "no" }
 

@@ -1,15 +1,13 @@
 /** Other people's programs, as peers: ffmpeg, GStreamer, MediaMTX. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { createRequire } from "node:module"
+import { Programs } from "@restream/cli/demo"
 import { Effect, type Scope } from "effect"
 
 const runs = (command: string, args: ReadonlyArray<string>): boolean =>
   spawnSync(command, args, { stdio: "ignore", timeout: 20_000 }).status === 0
 
 /** ffmpeg from PATH, else from the package that carries one. */
-export const ffmpeg: string = runs("ffmpeg", ["-version"])
-  ? "ffmpeg"
-  : (createRequire(import.meta.url)("@ffmpeg-installer/ffmpeg") as { path: string }).path
+export const ffmpeg: string = Programs.ffmpeg()
 
 export interface Ended {
   readonly code: number | null

@@ -16,7 +16,7 @@ export const onOneLine = (text: string): string =>
 const longest = 40
 
 /** The text on one line, cut after 40 characters. */
-export const shortened = (text: string): string => {
+const shortened = (text: string): string => {
   const characters = [...onOneLine(text.slice(0, 2 * longest))]
   return characters.length > longest
     ? `${characters.slice(0, longest).join("")}…`

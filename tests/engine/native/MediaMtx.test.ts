@@ -13,13 +13,14 @@ import {
   Restream,
   StatusBoard
 } from "@restream/core"
+import { freePort } from "@restream/cli/demo"
 import { RtspServer, TestPattern } from "@restream/core/rtsp"
 import { Effect, Exit, Layer, Result, Schema, Scope } from "effect"
 import { X509Certificate } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { certificate, key } from "../../rtsp/Certificate.ts"
-import { configured, freePort } from "../../rtsp/MediaMtx.ts"
+import { configured } from "../../rtsp/MediaMtx.ts"
 import { mediaMtx, publishWithFfmpeg, readFrames, skipped } from "../../rtsp/Peers.ts"
 import { job, options, urlOf } from "../ffmpeg/Jobs.ts"
 

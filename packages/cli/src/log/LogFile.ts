@@ -123,7 +123,7 @@ const divisorsOf = (number: number): ReadonlyArray<number> =>
  * The longest interval that the library knows and that is not longer than the age: whole days, or hours
  * and minutes that divide the day and the hour.
  */
-export const rotationInterval = (age: Duration.Duration): string => {
+const rotationInterval = (age: Duration.Duration): string => {
   const days = Math.floor(Duration.toDays(age))
   if (days >= 1) return `${days}d`
   const hours = Math.floor(Duration.toHours(age))

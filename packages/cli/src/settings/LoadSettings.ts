@@ -13,7 +13,7 @@ import * as Option from "effect/Option"
 import type { SettingFlags } from "./SettingFlags.ts"
 
 /** Taken where it stands and no file is named. */
-export const defaultFile = "restream.yaml"
+const defaultFile = "restream.yaml"
 
 /** Variables that begin as ours do, and are no settings. */
 const otherVariables = ["RESTREAM_CONFIG"]
