@@ -1,6 +1,9 @@
 import { assert, layer } from "@effect/vitest"
 import { freePort } from "@restream/cli/demo"
 import { Effect, Redacted } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { text } from "node:stream/consumers"
 import { Postgres } from "../support/Postgres.ts"
 import * as Installation from "./Installation.ts"
 
@@ -30,6 +33,32 @@ const make = Effect.gen(function* () {
   const check = (...args: ReadonlyArray<string>) =>
     Installation.restream(["check", ...args], { ...env, RESTREAM_PROBE_TIMEOUT: "2s" })
   return { ...installation, check }
+})
+
+/** A check of a thousand cameras, whose document is not read. */
+const unread = Effect.gen(function* () {
+  const { env, sql } = yield* Installation.make
+  yield* sql`insert into cameras (type) select 'hikvison' from generate_series(1, 1000)`
+  const { command, environment } = Installation.invocation(["check", "--json"], env)
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(process.execPath, command, {
+        env: { ...process.env, ...environment },
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+    ),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+  const exit = once(child, "exit")
+  // all that a pipe takes is in it
+  yield* Effect.promise(() => once(child.stdout, "readable"))
+  return {
+    child,
+    exited: Effect.map(
+      Effect.promise(() => exit),
+      ([code]) => code as number | null
+    )
+  }
 })
 
 layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
@@ -76,6 +105,32 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           all.cameras.map((one: { reason: { code: string } | null }) => one.reason?.code ?? null),
           [null, "Refused", "Unauthorized", "TimedOut", "Invalid"]
         )
+      })
+    )
+
+    it.effect("gives the whole document of a thousand cameras, however late it is read", () =>
+      Effect.gen(function* () {
+        const { child, exited } = yield* unread
+        yield* Effect.sleep("300 millis")
+        const { cameras, total } = JSON.parse(yield* Effect.promise(() => text(child.stdout)))
+        assert.deepStrictEqual([total, cameras.length], [1000, 1000])
+        assert.strictEqual(yield* exited, 1)
+      })
+    )
+
+    it.effect("ends when it is asked to, although nobody reads its document", () =>
+      Effect.gen(function* () {
+        const { child, exited } = yield* unread
+        child.kill("SIGTERM")
+        assert.strictEqual(yield* exited, 128 + 15)
+      })
+    )
+
+    it.effect("ends when nobody is left to read its document", () =>
+      Effect.gen(function* () {
+        const { child, exited } = yield* unread
+        child.stdout.destroy()
+        assert.strictEqual(yield* exited, 1)
       })
     )
 

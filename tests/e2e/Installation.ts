@@ -16,6 +16,12 @@ const cleanEnv: Env = Object.fromEntries(
     .map((name) => [name, undefined])
 )
 
+/** One of the program's commands: Node's arguments, and the environment. */
+export const invocation = (args: ReadonlyArray<string>, env: Env = {}) => ({
+  command: [program, ...args],
+  environment: { ...cleanEnv, ...env }
+})
+
 /** Runs one of the program's commands to its end. */
 export const restream = (args: ReadonlyArray<string>, env: Env = {}) =>
   run(process.execPath, [program, ...args], { env: { ...cleanEnv, ...env } })

@@ -36,10 +36,21 @@ export const mainOptions: MainOptions = { isDaemon: false, onHangup: undefined }
 const toStderr = safely(process.stderr)
 const say = (line: string) => toStderr(`${Redaction.oneLine(Redaction.redact(line))}\n`)
 
+/** How long a process that was asked to end waits for whoever reads its output. */
+const unreadMs = 500
+
+/** Waits until a stream has taken what was written to it, or will never take it. */
+const written = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    if (stream.writableLength === 0 || stream.destroyed) resolve()
+    else stream.write("", () => resolve())
+  })
+
 /** Runs the effect and ends the process with its status. */
 export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
   let asked: SignalName | undefined
   let broke = false
+  let isDone = false
   const terminals = [0, 1, 2].filter((fd) => isatty(fd))
   const lostTerminal = () => terminals.some((fd) => !isatty(fd))
 
@@ -56,6 +67,7 @@ export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
   }
 
   const onSignal = (signal: SignalName) => {
+    if (isDone) return process.exit(128 + signals[signal])
     if (signal === "SIGHUP" && mainOptions.onHangup !== undefined && !lostTerminal()) {
       // asked to end already, it is not asked for anything else
       return asked === undefined ? mainOptions.onHangup() : undefined
@@ -80,7 +92,13 @@ export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
 
   fiber.addObserver((exit) => {
     clearInterval(keepAlive)
-    process.exit(broke ? 1 : statusOf(exit, asked))
+    isDone = true
+    const status = broke ? 1 : statusOf(exit, asked)
+    // a pipe takes 64 KiB at once, and its reader may think about them
+    if (asked !== undefined) setTimeout(() => process.exit(status), unreadMs)
+    void Promise.all([written(process.stdout), written(process.stderr)]).then(() =>
+      process.exit(status)
+    )
   })
 }
 
