@@ -28,6 +28,7 @@ const idle: Engine = {
   name: "native",
   prober: {
     slowAfter: Duration.seconds(1),
+    concurrency: 32,
     probe: (target) =>
       Effect.sync(() => {
         const { path } = target as Camera

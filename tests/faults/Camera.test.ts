@@ -285,7 +285,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       )
       const ids = Array.from({ length: 20 }, (_, n) => n + 101)
       const goodRows = yield* good(ids)
-      const settings = settingsOf(dsn, sink.port, { probe: { timeout: "8 seconds" } })
+      const settings = settingsOf(dsn, sink.port, {
+        // without it there would be places for all of them
+        probe: { timeout: "8 seconds", concurrency: 32 }
+      })
       const liveAfter = (rows: ReadonlyArray<CameraRow>) =>
         Effect.gen(function* () {
           yield* sql`delete from cameras`

@@ -3,7 +3,7 @@ import { ProbeLimits } from "@restream/core"
 import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 
-const second = Duration.seconds(1)
+const prober = { slowAfter: Duration.seconds(1), concurrency: 32 }
 
 /** Probes that count how many of them run. */
 const counting = () => {
@@ -26,7 +26,7 @@ describe("ProbeLimits", () => {
     Effect.gen(function* () {
       const { withPlace } = ProbeLimits.make({ concurrency: 4 })
       const { counts, probe } = counting()
-      const all = [...hosts(10), ...hosts(10)].map((host) => withPlace(host, second)(probe(500)))
+      const all = [...hosts(10), ...hosts(10)].map((host) => withPlace(host, prober)(probe(500)))
       const fiber = yield* Effect.forkChild(Effect.all(all, { concurrency: "unbounded" }))
       yield* TestClock.adjust("2499 millis")
       assert.strictEqual(counts.most, 4)
@@ -41,10 +41,10 @@ describe("ProbeLimits", () => {
       const silent = counting()
       const good = counting()
       // four times as many silent cameras as there are places, in front of a good one
-      const before = hosts(16).map((host) => withPlace(host, second)(silent.probe(10_000)))
+      const before = hosts(16).map((host) => withPlace(host, prober)(silent.probe(10_000)))
       yield* Effect.forkChild(Effect.all(before, { concurrency: "unbounded" }))
       yield* TestClock.adjust(0)
-      const fiber = yield* Effect.forkChild(withPlace("10.0.1.1:554", second)(good.probe(10)))
+      const fiber = yield* Effect.forkChild(withPlace("10.0.1.1:554", prober)(good.probe(10)))
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(silent.counts.running, 16)
       yield* TestClock.adjust("10 millis")
@@ -57,7 +57,7 @@ describe("ProbeLimits", () => {
       const { withPlace } = ProbeLimits.make({ concurrency: 2 })
       const { counts, probe } = counting()
       const most = 2 + 2 * ProbeLimits.slowShare
-      const slow = hosts(100).map((host) => withPlace(host, second)(probe(60_000)))
+      const slow = hosts(100).map((host) => withPlace(host, prober)(probe(60_000)))
       const fiber = yield* Effect.forkChild(Effect.all(slow, { concurrency: "unbounded" }))
       yield* TestClock.adjust("59 seconds")
       assert.strictEqual(counts.most, most)
@@ -65,10 +65,57 @@ describe("ProbeLimits", () => {
       assert.isDefined(fiber.pollUnsafe())
       assert.strictEqual(counts.most, most)
       counts.most = 0
-      const quick = hosts(100).map((host) => withPlace(host, second)(probe(100)))
+      const quick = hosts(100).map((host) => withPlace(host, prober)(probe(100)))
       yield* Effect.forkChild(Effect.all(quick, { concurrency: "unbounded" }))
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(counts.most, 2)
+    })
+  )
+
+  it.effect("lets each prober run as many as it says, where nothing is set", () =>
+    Effect.gen(function* () {
+      const { withPlace } = ProbeLimits.make()
+      const light = counting()
+      const heavy = counting()
+      const all = hosts(40).flatMap((host) => [
+        withPlace(host, { ...prober, concurrency: 30 })(light.probe(100)),
+        withPlace(`heavy-${host}`, { ...prober, concurrency: 4 })(heavy.probe(100))
+      ])
+      const fiber = yield* Effect.forkChild(Effect.all(all, { concurrency: "unbounded" }))
+      yield* TestClock.adjust("20 seconds")
+      assert.isDefined(fiber.pollUnsafe())
+      assert.isAtMost(heavy.counts.most, 4)
+      const fibers = yield* Effect.forkChild(
+        Effect.all(
+          hosts(40).map((host) => withPlace(host, { ...prober, concurrency: 30 })(light.probe(1))),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* TestClock.adjust("2 millis")
+      assert.isDefined(fibers.pollUnsafe())
+      assert.strictEqual(light.counts.most, 30)
+    })
+  )
+
+  it.effect("takes thousands that end as they begin, and keeps their order", () =>
+    Effect.gen(function* () {
+      const { withPlace } = ProbeLimits.make({ concurrency: 1 })
+      const order: Array<number> = []
+      const first = yield* Effect.forkChild(withPlace("first", prober)(Effect.sleep(10)))
+      yield* TestClock.adjust(0)
+      const others = Array.from({ length: 20_000 }, (_, index) =>
+        withPlace(`host-${index}`, prober)(Effect.sync(() => order.push(index)))
+      )
+      const fiber = yield* Effect.forkChild(Effect.all(others, { concurrency: "unbounded" }))
+      yield* TestClock.adjust("9 millis")
+      assert.deepStrictEqual(order, [])
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(fiber)
+      yield* Fiber.join(first)
+      assert.deepStrictEqual(
+        order,
+        others.map((_, index) => index)
+      )
     })
   )
 
@@ -76,13 +123,13 @@ describe("ProbeLimits", () => {
     Effect.gen(function* () {
       const { withPlace } = ProbeLimits.make({ concurrency: 1 })
       const { counts, probe } = counting()
-      const first = yield* Effect.forkChild(withPlace("a", second)(probe(5000)))
-      const other = yield* Effect.forkChild(withPlace("b", second)(probe(500)))
+      const first = yield* Effect.forkChild(withPlace("a", prober)(probe(5000)))
+      const other = yield* Effect.forkChild(withPlace("b", prober)(probe(500)))
       yield* TestClock.adjust("500 millis")
       yield* Fiber.interrupt(other)
       yield* Fiber.interrupt(first)
       assert.strictEqual(counts.running, 0)
-      const third = yield* Effect.forkChild(withPlace("a", second)(probe(10)))
+      const third = yield* Effect.forkChild(withPlace("a", prober)(probe(10)))
       yield* TestClock.adjust("10 millis")
       assert.isDefined(third.pollUnsafe())
     })

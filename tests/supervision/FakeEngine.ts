@@ -57,6 +57,7 @@ export const make = (name: Engine["name"] = "native"): FakeEngine => {
       name,
       prober: {
         slowAfter: Duration.seconds(1),
+        concurrency: 32,
         probe: Effect.fnUntraced(function* (target) {
           const camera = target as Camera
           fake.probes.push({ id: camera.id, at: yield* Clock.currentTimeMillis })

@@ -75,6 +75,7 @@ describe("after a change,", () => {
       const limits = ProbeLimits.make(options)
       let running = 0
       let most = 0
+      const prober = { slowAfter: Duration.minutes(1), concurrency: 32 }
       const probe = Effect.acquireUseRelease(
         Effect.sync(() => (most = Math.max(most, ++running))),
         () => Effect.sleep("1 second"),
@@ -83,13 +84,9 @@ describe("after a change,", () => {
       const all = Effect.gen(function* () {
         most = 0
         const fiber = yield* Effect.forkChild(
-          Effect.forEach(
-            [1, 1, 2, 3],
-            (host) => limits.withPlace(String(host), Duration.minutes(1))(probe),
-            {
-              concurrency: "unbounded"
-            }
-          )
+          Effect.forEach([1, 1, 2, 3], (host) => limits.withPlace(String(host), prober)(probe), {
+            concurrency: "unbounded"
+          })
         )
         yield* TestClock.adjust("10 seconds")
         yield* Fiber.join(fiber)

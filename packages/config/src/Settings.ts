@@ -259,12 +259,12 @@ export const Settings = Schema.Struct({
       description: "How long one probe may take in all.",
       default: "10 seconds"
     }),
-    concurrency: setting(Kind.wholeNumber(1, 1000), {
+    concurrency: optionalSetting(Kind.wholeNumber(1, 1000), {
       appliedBy: "reload",
       description:
-        "How many cameras are probed at the same time; one that is slow to answer makes room for another.",
+        "How many cameras are probed at the same time; one that is slow to answer makes room for another. Without it 128 by the native engine, and 32 by ffprobe, which is a process for each.",
       unit: "probes",
-      default: 32
+      example: 32
     }),
     perHost: setting(Kind.wholeNumber(1, 1000), {
       appliedBy: "reload",

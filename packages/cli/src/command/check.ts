@@ -45,7 +45,8 @@ export const check = Command.make(
     yield* failOnSettings(checkTemplates(settings))
     const types = yield* failOnSettings(loadPlugins(settings))
     const most = Option.getOrElse(concurrency, () => settings.probe.concurrency)
-    if (most < 1) return yield* unusable(["--concurrency: expected a whole number from 1 on"])
+    if (most !== undefined && most < 1)
+      return yield* unusable(["--concurrency: expected a whole number from 1 on"])
 
     const rows = yield* PgCameraSource.take(Restream.cameraQuery(settings)).pipe(
       Effect.timeoutOrElse({

@@ -3,8 +3,10 @@
  *
  * It touches no media server and starts no relay, so it can run beside a daemon.
  */
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { Camera, InvalidCamera } from "../camera/Camera.ts"
 import type { ProbeReason } from "../camera/Reason.ts"
@@ -40,25 +42,29 @@ export const run = (
   limits: ProbeLimits.ProbeLimitsOptions = {}
 ): Stream.Stream<CheckResult, never, Engines> => {
   const { withPlace } = ProbeLimits.make(limits)
-  return Stream.fromIterable(cameras).pipe(
-    Stream.mapEffect(
-      (camera) =>
-        camera._tag === "Camera"
-          ? Effect.flatMap(Engines, ({ select }) =>
-              Effect.timed(checkOne(camera)).pipe(
-                withPlace(camera.url.authority, select(camera.options.engine)[0].prober.slowAfter)
-              )
-            ).pipe(Effect.map(([took, result]) => withHealth(camera, took, result)))
-          : Effect.succeed<CheckResult>({
-              _tag: "Invalid",
-              camera,
-              took: Duration.zero,
-              health: "poor",
-              problem: camera.problem
-            }),
+  const checkCamera = (camera: Camera | InvalidCamera) =>
+    camera._tag === "Camera"
+      ? Effect.flatMap(Engines, ({ select }) => {
+          const engines = select(camera.options.engine)
+          return Effect.timed(checkOne(camera, engines)).pipe(
+            withPlace(camera.url.authority, engines[0].prober),
+            Effect.map(([took, result]) => withHealth(camera, took, result))
+          )
+        })
+      : Effect.succeed<CheckResult>({
+          _tag: "Invalid",
+          camera,
+          took: Duration.zero,
+          health: "poor",
+          problem: camera.problem
+        })
+  return Stream.callback((results) =>
+    Effect.forEach(
+      cameras,
+      (camera) => Effect.map(checkCamera(camera), (result) => Queue.offerUnsafe(results, result)),
       // the limits hold back what must wait: a busy host must not keep others from their turn
-      { concurrency: "unbounded", unordered: true }
-    )
+      { concurrency: "unbounded", discard: true }
+    ).pipe(Effect.andThen(Queue.end(results)))
   )
 }
 
@@ -66,8 +72,11 @@ type Outcome =
   | { readonly _tag: "Answered"; readonly engine: Engine["name"]; readonly offer: ProbeResult }
   | { readonly _tag: "Unreachable"; readonly reason: ProbeReason }
 
-const checkOne = Effect.fnUntraced(function* (camera: Camera) {
-  const inUse = EngineInUse.make((yield* Engines).select(camera.options.engine))
+const checkOne = (
+  camera: Camera,
+  engines: NonEmptyReadonlyArray<Engine>
+): Effect.Effect<Outcome> => {
+  const inUse = EngineInUse.make(engines)
   const probe: Effect.Effect<Outcome> = Effect.suspend(() => {
     const { engine } = inUse
     return Effect.matchEffect(engine.prober.probe(camera), {
@@ -80,8 +89,8 @@ const checkOne = Effect.fnUntraced(function* (camera: Camera) {
       }
     })
   })
-  return yield* probe
-})
+  return probe
+}
 
 const withHealth = (camera: Camera, took: Duration.Duration, outcome: Outcome): CheckResult => {
   if (outcome._tag === "Unreachable") return { camera, took, health: "poor", ...outcome }

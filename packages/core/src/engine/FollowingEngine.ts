@@ -12,6 +12,9 @@ export const make = (name: Engine["name"], current: () => Engine): Engine => ({
     get slowAfter() {
       return current().prober.slowAfter
     },
+    get concurrency() {
+      return current().prober.concurrency
+    },
     probe: (camera) => Effect.suspend(() => current().prober.probe(camera))
   },
   relay: { start: (job) => Effect.suspend(() => current().relay.start(job)) }

@@ -8,14 +8,18 @@
  * until the deadline: as many such cameras as there are places, and nobody else would be probed. So a slow
  * probe makes room for another one, within bounds.
  */
-import type * as Duration from "effect/Duration"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Semaphore from "effect/Semaphore"
+import type * as Fiber from "effect/Fiber"
+import type { Prober } from "./Prober.ts"
 
 /** Read anew for each probe, so they may change meanwhile; probes under way keep their places. */
 export interface ProbeLimitsOptions {
-  /** Over all hosts. Default 32; up to {@link slowShare} times as many more may be waiting for an answer. */
+  /**
+   * Over all hosts; up to {@link slowShare} times as many more may be waiting for an answer. Default: the
+   * prober's, see `Prober.concurrency`.
+   */
   readonly concurrency?: number | undefined
   /** Against one host. Default 1. */
   readonly perHost?: number | undefined
@@ -25,69 +29,154 @@ export interface ProbeLimits {
   /**
    * Runs an effect when the host and then the whole have a place free.
    *
-   * @param slowAfter when it only waits and makes room for another; see `Prober.slowAfter`.
+   * @param prober whose probe it is: it tells when it is slow, and how many of its may run.
    */
   readonly withPlace: (
     host: string,
-    slowAfter: Duration.Duration
+    prober: Pick<Prober, "slowAfter" | "concurrency">
   ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
 /** How many slow probes may run for each place. */
 export const slowShare = 4
 
+/** A probe that runs, or waits for its turn. */
+interface Turn {
+  readonly host: string
+  readonly slowAfterMs: number
+  /** How many may run at a time, where nothing else is set. */
+  readonly concurrency: number
+  /** From when on it is slow; `undefined` while it waits. */
+  slowAtMs: number | undefined
+  isSlow: boolean
+  /** Lets it run. */
+  begin: () => void
+}
+
+interface Host {
+  /** How many have a place against it: they run, or wait for one over all. */
+  taken: number
+  readonly waiting: Set<Turn>
+}
+
+const nowMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
 export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
-  const places = () => options.concurrency ?? 32
+  const placesFor = (turn: Turn) => options.concurrency ?? turn.concurrency
   const perHost = () => options.perHost ?? 1
-  const whole = Semaphore.makeUnsafe(places())
-  const hosts = new Map<string, { readonly semaphore: Semaphore.Semaphore; users: number }>()
+  // the first in front, in each of them
+  const hosts = new Map<string, Host>()
+  /** Those that have their host's place: who waits for a busy host must not keep one from all others. */
+  const waiting = new Set<Turn>()
+  const running = new Set<Turn>()
   let slow = 0
+  let isBeginning = false
+  let watcher: Fiber.Fiber<void> | undefined
 
-  const resize = Effect.suspend(() => whole.resize(places() + slow))
-
-  const enter = Effect.fnUntraced(function* (host: string) {
-    const entry = hosts.get(host) ?? { semaphore: Semaphore.makeUnsafe(perHost()), users: 0 }
-    entry.users++
-    hosts.set(host, entry)
-    yield* Semaphore.resize(entry.semaphore, perHost())
-    yield* resize
-    return entry
-  })
-
-  /** Makes room for another one, for as long as it is waited for. */
-  const makeRoom = Effect.acquireUseRelease(
-    Effect.suspend(() => {
-      if (slow >= places() * slowShare) return Effect.succeed(false)
-      slow++
-      return Effect.as(resize, true)
-    }),
-    () => Effect.never,
-    (hasMade) => {
-      if (!hasMade) return Effect.void
-      slow--
-      return resize
+  const takeHost = (host: Host) => {
+    for (const turn of host.waiting) {
+      if (host.taken >= perHost()) return
+      host.taken++
+      host.waiting.delete(turn)
+      waiting.add(turn)
     }
-  )
+  }
 
-  /** The effect; from when it is slow on, there is a place more. */
-  const makingRoom = <A, E, R>(
-    effect: Effect.Effect<A, E, R>,
-    slowAfter: Duration.Duration
-  ): Effect.Effect<A, E, R> =>
-    Effect.forkChild(Effect.delay(makeRoom, slowAfter)).pipe(
-      Effect.flatMap((fiber) => Effect.ensuring(effect, Fiber.interrupt(fiber)))
-    )
+  const beginNext = (clock: Clock.Clock) => {
+    // one that ends at once, or brings others, comes back to here: the loop below sees them
+    if (isBeginning) return
+    isBeginning = true
+    for (const turn of waiting) {
+      if (running.size >= placesFor(turn) + slow) break
+      waiting.delete(turn)
+      running.add(turn)
+      turn.slowAtMs = nowMs(clock) + turn.slowAfterMs
+      turn.begin()
+    }
+    isBeginning = false
+    if (waiting.size === 0) {
+      watcher?.interruptUnsafe()
+      watcher = undefined
+    }
+  }
+
+  const enter = (turn: Turn, clock: Clock.Clock) => {
+    const host = hosts.get(turn.host) ?? { taken: 0, waiting: new Set() }
+    hosts.set(turn.host, host)
+    host.waiting.add(turn)
+    takeHost(host)
+    beginNext(clock)
+  }
+
+  const leave = (turn: Turn, clock: Clock.Clock) => {
+    const host = hosts.get(turn.host)
+    // interrupted before it came in
+    if (host === undefined) return
+    if (running.delete(turn) || waiting.delete(turn)) host.taken--
+    else host.waiting.delete(turn)
+    if (turn.isSlow) slow--
+    takeHost(host)
+    if (host.taken === 0) hosts.delete(turn.host)
+    beginNext(clock)
+  }
+
+  /** Lets the slow ones make room; gives how long it is until there may be another. */
+  const makeRoom = (clock: Clock.Clock): number => {
+    const now = nowMs(clock)
+    let nextMs = Infinity
+    for (const turn of running) {
+      const untilSlowMs = (turn.slowAtMs ?? now) - now
+      if (untilSlowMs <= 0 && !turn.isSlow && slow < placesFor(turn) * slowShare) {
+        turn.isSlow = true
+        slow++
+      }
+      // where it has made room already, the one that came into it may be as quick
+      nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : turn.slowAfterMs)
+    }
+    beginNext(clock)
+    return nextMs
+  }
+
+  /** Only while somebody waits does it matter who is slow. */
+  const watch = (clock: Clock.Clock): Effect.Effect<void> =>
+    Effect.forever(Effect.suspend(() => Effect.sleep(Math.max(1, makeRoom(clock)))))
+
+  const awaitTurn = (turn: Turn, clock: Clock.Clock): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      enter(turn, clock)
+      if (turn.slowAtMs !== undefined) return Effect.void
+      const begun = Effect.callback<void>((resume) => {
+        if (turn.slowAtMs !== undefined) resume(Effect.void)
+        else turn.begin = () => resume(Effect.void)
+      })
+      if (watcher !== undefined || waiting.size === 0) return begun
+      // it is nobody's: the one that it was begun by may be the first to leave. The last one ends it
+      return Effect.forkDetach(watch(clock)).pipe(
+        Effect.map((fiber) => {
+          watcher = fiber
+        }),
+        Effect.uninterruptible,
+        Effect.andThen(begun)
+      )
+    })
 
   return {
-    // the host's place first: who waits for a busy host must not keep a place from all others
-    withPlace: (host, slowAfter) => (effect) =>
-      Effect.acquireUseRelease(
-        enter(host),
-        (entry) => entry.semaphore.withPermit(whole.withPermit(makingRoom(effect, slowAfter))),
-        (entry) =>
-          Effect.sync(() => {
-            if (--entry.users === 0) hosts.delete(host)
-          })
-      )
+    withPlace:
+      (host, { concurrency, slowAfter }) =>
+      (effect) =>
+        Clock.clockWith((clock) => {
+          const turn: Turn = {
+            host,
+            slowAfterMs: Duration.toMillis(slowAfter),
+            concurrency,
+            slowAtMs: undefined,
+            isSlow: false,
+            begin: () => {}
+          }
+          return Effect.ensuring(
+            Effect.andThen(awaitTurn(turn, clock), effect),
+            Effect.sync(() => leave(turn, clock))
+          )
+        })
   }
 }

@@ -62,6 +62,8 @@ export interface Prober {
    * beside it. The longer, the more it costs to wait.
    */
   readonly slowAfter: Duration.Duration
+  /** How many of its probes may run at a time, by what one costs this machine; a setting overrides it. */
+  readonly concurrency: number
   /**
    * Asks the camera what it offers.
    *

@@ -68,7 +68,7 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
       attempt++
       return yield* options.probeLimits.withPlace(
         camera.url.authority,
-        inUse.engine.prober.slowAfter
+        inUse.engine.prober
       )(
         Effect.andThen(
           board.enter(camera, { _tag: "Probing", attempt }),

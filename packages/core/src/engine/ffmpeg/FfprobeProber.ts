@@ -87,6 +87,7 @@ export const make = (launcher: Launcher, options: FfprobeProberOptions): Prober 
   return {
     // a process, which is busy with the media of a good camera for a second or two
     slowAfter: Duration.seconds(3),
+    concurrency: 32,
     probe: (target) => Effect.mapError(run(target), (reason) => new ProbeError({ reason }))
   }
 }

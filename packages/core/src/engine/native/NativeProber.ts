@@ -50,6 +50,7 @@ export const make = (options: NativeProberOptions): Prober => {
   return {
     // an open connection, and nothing besides
     slowAfter: Duration.millis(250),
+    concurrency: 128,
     probe: (target) => Effect.mapError(probe(target), (reason) => new ProbeError({ reason }))
   }
 }
