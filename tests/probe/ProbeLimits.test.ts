@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ProbeLimits } from "@restream/core"
-import { Duration, Effect, Fiber } from "effect"
+import { Clock, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import * as fc from "fast-check"
 
 const prober = { slowAfter: Duration.seconds(1), concurrency: 32 }
 
@@ -134,4 +135,108 @@ describe("ProbeLimits", () => {
       assert.isDefined(third.pollUnsafe())
     })
   )
+
+  it.effect("watches for slow ones only while somebody waits", () =>
+    Effect.gen(function* () {
+      const { withPlace } = ProbeLimits.make({ concurrency: 1 })
+      const clock = yield* Clock.Clock
+      let sleeps = 0
+      const counting: Clock.Clock = Object.assign(Object.create(clock), {
+        sleep: (time: Duration.Duration) => {
+          sleeps++
+          return clock.sleep(time)
+        }
+      })
+      const all = hosts(2).map((host) => withPlace(host, prober)(Effect.never))
+      const fibers = yield* Effect.all(all.map((one) => Effect.forkChild(one))).pipe(
+        Effect.provideService(Clock.Clock, counting)
+      )
+      yield* TestClock.adjust("999 millis")
+      assert.strictEqual(sleeps, 1)
+      // both run, and nobody waits
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(sleeps, 1)
+      yield* Fiber.interruptAll(fibers)
+    })
+  )
+
+  const anyProbes = fc.record({
+    concurrency: fc.integer({ min: 1, max: 3 }),
+    perHost: fc.integer({ min: 1, max: 2 }),
+    probes: fc.array(
+      fc.record({
+        host: fc.constantFrom("a", "b", "c", "d"),
+        startsAt: fc.integer({ min: 0, max: 4 }),
+        takes: fc.integer({ min: 0, max: 5 }),
+        fails: fc.boolean(),
+        interruptedAfter: fc.option(fc.integer({ min: 0, max: 6 }), { nil: undefined })
+      }),
+      { minLength: 1, maxLength: 30 }
+    )
+  })
+
+  type Probes = typeof anyProbes extends fc.Arbitrary<infer Value> ? Value : never
+
+  const runAll = ({ concurrency, perHost, probes }: Probes) =>
+    Effect.gen(function* () {
+      const { withPlace } = ProbeLimits.make({ concurrency, perHost })
+      const quick = { slowAfter: Duration.millis(2), concurrency: 1 }
+      const running = new Map<string, number>()
+      let [done, most, mostAtHost] = [0, 0, 0]
+      const add = (host: string, by: number) =>
+        Effect.sync(() => running.set(host, (running.get(host) ?? 0) + by))
+      const fiber = yield* Effect.forEach(
+        probes,
+        ({ fails, host, interruptedAfter, startsAt, takes }) => {
+          const probe = Effect.acquireUseRelease(
+            add(host, 1),
+            () => {
+              const all = [...running.values()]
+              mostAtHost = Math.max(mostAtHost, ...all)
+              most = Math.max(
+                most,
+                all.reduce((sum, one) => sum + one, 0)
+              )
+              const end = fails ? Effect.fail("failed") : Effect.void
+              return takes === 0 ? end : Effect.andThen(Effect.sleep(takes), end)
+            },
+            () => add(host, -1)
+          ).pipe(withPlace(host, quick), Effect.ignore)
+          const one = Effect.gen(function* () {
+            yield* Effect.sleep(startsAt)
+            const fiber = yield* Effect.forkChild(probe)
+            if (interruptedAfter !== undefined) {
+              yield* Effect.sleep(interruptedAfter)
+              yield* Fiber.interrupt(fiber)
+            }
+            yield* Fiber.await(fiber)
+            done++
+          })
+          return one
+        },
+        { concurrency: "unbounded", discard: true }
+      ).pipe(Effect.forkChild)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(done, probes.length)
+      assert.isAtMost(most, concurrency * (1 + ProbeLimits.slowShare))
+      assert.isAtMost(mostAtHost, perHost)
+      yield* Fiber.join(fiber)
+      // and all places are free again
+      const before = done
+      yield* Effect.forkChild(
+        Effect.forEach(
+          Array.from({ length: concurrency }, (_, index) => `host-${index}`),
+          (host) => withPlace(host, quick)(Effect.sync(() => done++)),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* TestClock.adjust(0)
+      assert.strictEqual(done, before + concurrency)
+    }).pipe(Effect.scoped, Effect.provide(TestClock.layer()))
+
+  it("gives all their turn within the limits, whatever ends, fails or is interrupted when", () =>
+    fc.assert(
+      fc.asyncProperty(anyProbes, (all) => Effect.runPromise(runAll(all))),
+      { numRuns: 300 }
+    ))
 })
