@@ -56,7 +56,7 @@ const faults: ReadonlyArray<Fault> = [
   },
   {
     what: "accepts and never answers",
-    url: cameraWith({ silentAt: "OPTIONS" }),
+    url: cameraWith({ silentAt: "DESCRIBE" }),
     ...unreachable("TimedOut")
   },
   { what: "never accepts", url: BlackHole.make, ...unreachable("TimedOut") },
@@ -277,7 +277,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       const sink = yield* RtspServer.make()
       const hole = yield* RtspServer.make({
         host: "0.0.0.0",
-        settings: () => ({ quirks: { silentAt: "OPTIONS" } })
+        settings: () => ({ quirks: { silentAt: "DESCRIBE" } })
       })
       // more than there are places, each a host of its own, and in front of the good ones
       const holes = Array.from({ length: 40 }, (_, n) =>

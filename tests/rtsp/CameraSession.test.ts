@@ -38,6 +38,9 @@ const failsWith = (quirks: Quirks) =>
     return error.reason
   })
 
+const isKeepAlive = ({ method }: { readonly method: string }) =>
+  method === "OPTIONS" || method === "GET_PARAMETER"
+
 describe("CameraSession", () => {
   it.live("asks, sets up and plays in order, and tears down at the end", () =>
     Effect.gen(function* () {
@@ -72,7 +75,6 @@ describe("CameraSession", () => {
         ended = event._tag === "Request" && event.method === "TEARDOWN"
       }
       assert.deepStrictEqual(seen, [
-        ["OPTIONS", 200],
         ["DESCRIBE", 200],
         ["SETUP", 200],
         ["SETUP", 200],
@@ -96,8 +98,7 @@ describe("CameraSession", () => {
   )
 
   const livingQuirks: ReadonlyArray<readonly [what: string, quirks: Quirks]> = [
-    ["answers OPTIONS with 404", { refuse: { OPTIONS: 404 } }],
-    ["answers OPTIONS with 501", { refuse: { OPTIONS: 501 } }],
+    ["wants to be asked what it can do before anything else", { wantsOptions: true }],
     ["wants a User-Agent", { wantsUserAgent: true }],
     ["wants a Range", { wantsRange: true }],
     ["refuses a mode", { refusesMode: true }],
@@ -185,7 +186,7 @@ describe("CameraSession", () => {
     })
   )
 
-  for (const method of ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"] as const) {
+  for (const method of ["DESCRIBE", "SETUP", "PLAY"] as const) {
     it.effect(`gives up on a camera that never answers ${method}`, () =>
       Effect.gen(function* () {
         const server = yield* cameraWith({ silentAt: method })
@@ -213,7 +214,7 @@ describe("CameraSession", () => {
 
   it.live("tells that what answers is no RTSP", () =>
     Effect.gen(function* () {
-      assert.strictEqual((yield* failsWith({ garbageAt: "OPTIONS" }))._tag, "Garbled")
+      assert.strictEqual((yield* failsWith({ garbageAt: "DESCRIBE" }))._tag, "Garbled")
     })
   )
 
@@ -499,6 +500,8 @@ describe("CameraSession", () => {
       Effect.gen(function* () {
         const { events, session } = yield* plays({})
         yield* session.keepAlive
+        yield* nextRequest(events, "OPTIONS")
+        yield* session.keepAlive
         const request = yield* nextRequest(events, "GET_PARAMETER")
         assert.deepInclude(request, { status: 200, path: "cam" })
         assert.isString(headerOf(request, "session"))
@@ -508,19 +511,34 @@ describe("CameraSession", () => {
   it.live("keeps alive with OPTIONS where the camera knows nothing else", () =>
     Effect.gen(function* () {
       const { events, session } = yield* plays({ publicMethods: ["OPTIONS", "DESCRIBE"] })
-      yield* nextRequest(events, "PLAY")
+      yield* session.keepAlive
+      yield* nextRequest(events, "OPTIONS")
       yield* session.keepAlive
       yield* nextRequest(events, "OPTIONS")
     })
   )
 
+  it.live.each([404, 405, 501])(
+    "keeps alive with OPTIONS even where the camera answers them with %i",
+    (status) =>
+      Effect.gen(function* () {
+        const { events, session, watched } = yield* plays({ refuse: { OPTIONS: status } })
+        for (let i = 0; i < 2; i++) {
+          yield* session.keepAlive
+          assert.strictEqual((yield* nextRequest(events, "OPTIONS")).status, status)
+        }
+        yield* watched.first(0)
+      })
+  )
+
   it.live("keeps alive with OPTIONS after the camera refused what it lists", () =>
     Effect.gen(function* () {
       const { events, session } = yield* plays({ refuse: { GET_PARAMETER: 501 } })
-      yield* session.keepAlive
-      yield* nextRequest(events, "GET_PARAMETER")
-      yield* session.keepAlive
-      yield* nextRequest(events, "OPTIONS")
+      for (const method of ["OPTIONS", "GET_PARAMETER", "OPTIONS", "OPTIONS"] as const) {
+        yield* session.keepAlive
+        const sent = yield* next(events, "Request", isKeepAlive)
+        assert.strictEqual(sent.method, method)
+      }
     })
   )
 
@@ -529,6 +547,7 @@ describe("CameraSession", () => {
       const server = yield* cameraWith({ silentAt: "GET_PARAMETER" })
       const events = yield* server.events
       const { session, watched } = yield* play({ url: url(server.url("cam")) })
+      yield* session.keepAlive
       const fiber = yield* Effect.forkChild(session.keepAlive)
       yield* nextRequest(events, "GET_PARAMETER")
       yield* TestClock.adjust("5 seconds")
@@ -543,6 +562,7 @@ describe("CameraSession", () => {
       const server = yield* cameraWith({ sessionTimeoutSeconds: 5, enforcesTimeout: true })
       const events = yield* server.events
       const { session } = yield* play({ url: url(server.url("cam")) })
+      yield* session.keepAlive
       for (let i = 0; i < 4; i++) {
         yield* TestClock.adjust(session.keepAliveInterval)
         yield* session.keepAlive

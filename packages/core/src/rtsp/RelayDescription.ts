@@ -108,6 +108,9 @@ export const relayDescription = (
   return {
     tracks,
     dropped,
-    sdp: render({ name: "-", control: undefined, medias: announced })
+    // most offers are looked at, and never announced
+    get sdp() {
+      return render({ name: "-", control: undefined, medias: announced })
+    }
   }
 }

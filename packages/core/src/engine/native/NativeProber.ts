@@ -1,7 +1,7 @@
 /** Probes a camera by RTSP, up to DESCRIBE: nothing is set up, and no media are asked for. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type ProbeReason, TimedOut, Unsupported } from "../../camera/Reason.ts"
+import { type ProbeReason, Unsupported } from "../../camera/Reason.ts"
 import { ProbeError, type Prober, type ProbeResult, type ProbeTarget } from "../../probe/Prober.ts"
 import * as CameraSession from "../../rtsp/client/CameraSession.ts"
 import type { DialOptions } from "../../rtsp/client/Dialer.ts"
@@ -17,8 +17,6 @@ export interface NativeProberOptions {
 }
 
 export const make = (options: NativeProberOptions): Prober => {
-  const timeout = Duration.fromInputUnsafe(options.probeTimeout)
-
   const probe = Effect.fnUntraced(function* (
     target: ProbeTarget
   ): Effect.fn.Return<ProbeResult, ProbeReason> {
@@ -27,22 +25,16 @@ export const make = (options: NativeProberOptions): Prober => {
     const offer = yield* CameraSession.open({
       url: target.url,
       trust: trustOf(target.options),
-      // the deadline is ours; while connecting this one strikes with it, and says so
-      connectTimeout: timeout,
+      // one deadline for all of it: each further one would be two fibers more
+      openTimeout: options.probeTimeout,
+      connectTimeout: Duration.infinity,
       requestTimeout: Duration.infinity,
-      openTimeout: Duration.infinity,
+      sharedBuffer: true,
       resolve: options.resolve
     }).pipe(
       Effect.map(({ description, offer }): Offer.Offer => ({ description, relayed: offer })),
       Effect.mapError(({ reason }) => cameraReason(reason)),
-      Effect.scoped,
-      Effect.timeoutOrElse({
-        duration: timeout,
-        orElse: () =>
-          Effect.fail(
-            new TimedOut({ phase: "asking for the stream", afterMs: Duration.toMillis(timeout) })
-          )
-      })
+      Effect.scoped
     )
     return yield* Effect.fromResult(Offer.probeResult(offer))
   })

@@ -74,6 +74,8 @@ export const make = (options: NativeRelayOptions): Relay => {
     const publisher = yield* publish(job, selection, options)
     const flow = yield* makeFlow(camera, publisher)
     yield* Effect.mapError(camera.play({ frames: flow.pump.frames }), fromCamera)
+    // asks what it knows, now that no other request can be in its way
+    yield* Effect.forkScoped(camera.keepAlive)
     yield* sendReceiverReports(camera, flow.pump.receptions, reportInterval)
 
     const ended = yield* Deferred.make<never, RelayError>()

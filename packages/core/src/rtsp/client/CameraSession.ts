@@ -1,5 +1,5 @@
 /**
- * A session with a camera: from OPTIONS and DESCRIBE over SETUP to PLAY, and TEARDOWN on every way out.
+ * A session with a camera: from DESCRIBE over SETUP to PLAY, and TEARDOWN on every way out.
  *
  * ```ts
  * const session = yield* CameraSession.open({ url })
@@ -51,7 +51,7 @@ export interface CameraSessionOptions extends Omit<
   readonly url: StreamUrl
   /** For `rtsps`. Default: verified by name. */
   readonly trust?: Trust | undefined
-  /** For all of {@link open}: connecting, redirects, OPTIONS and DESCRIBE. Default 10 s. */
+  /** For all of {@link open}: connecting, redirects and DESCRIBE. Default 10 s. */
   readonly openTimeout?: Duration.Input | undefined
   /** How long the end waits for the answer to TEARDOWN. Default 1 s. */
   readonly teardownTimeout?: Duration.Input | undefined
@@ -83,7 +83,8 @@ export class CameraSession {
   /** What requests of the session name. */
   readonly #baseUrl: string
   readonly #teardownTimeout: Duration.Input
-  #publicMethods: ReadonlySet<string>
+  /** What the camera can do; `undefined` until it was asked. */
+  #publicMethods: ReadonlySet<string> | undefined
   #session: SessionHeader.SessionHeader | undefined
   #tracks: ReadonlyArray<SetupTrack> = []
   #isSetUp = false
@@ -93,7 +94,6 @@ export class CameraSession {
     readonly url: StreamUrl
     readonly description: Sdp.SessionDescription
     readonly baseUrl: string
-    readonly publicMethods: ReadonlySet<string>
     readonly teardownTimeout: Duration.Input | undefined
   }) {
     this.connection = fields.connection
@@ -101,7 +101,6 @@ export class CameraSession {
     this.description = fields.description
     this.offer = relayDescription(fields.description)
     this.#baseUrl = fields.baseUrl
-    this.#publicMethods = fields.publicMethods
     this.#teardownTimeout = fields.teardownTimeout ?? "1 second"
   }
 
@@ -191,14 +190,18 @@ export class CameraSession {
 
   /**
    * Tells the camera that we are still there, with GET_PARAMETER where it knows that, else with OPTIONS.
-   * It never fails: a camera that does not answer may well go on sending.
+   * The first one is OPTIONS, and asks what it knows; some cameras count only GET_PARAMETER as a sign of
+   * life, so send one as soon as the stream plays. It never fails: a camera that does not answer may well
+   * go on sending.
    */
   readonly keepAlive: Effect.Effect<void> = Effect.suspend(() => {
-    const method: Method = this.#publicMethods.has("GET_PARAMETER") ? "GET_PARAMETER" : "OPTIONS"
+    const isKnown = this.#publicMethods?.has("GET_PARAMETER") ?? false
+    const method: Method = isKnown ? "GET_PARAMETER" : "OPTIONS"
     return this.connection.exchange({ method, uri: this.#baseUrl, headers: this.#headers }).pipe(
       Effect.map((response) => {
         // it lists what it does not know
         if (response.status === 405 || response.status === 501) this.#publicMethods = new Set()
+        this.#publicMethods ??= parsePublic(headerValues(response, "public"))
       }),
       Effect.ignore
     )
@@ -226,13 +229,23 @@ interface Described {
   readonly connection: Connection
   readonly url: StreamUrl
   readonly response: Response
-  readonly publicMethods: ReadonlySet<string>
+}
+
+/** What a server answers that wants another request before this one, or can't read it without that. */
+const wantsGreeting = ({ status }: Response): boolean => status === 400 || status === 455
+
+/** How far {@link open} came, for the word about its deadline. */
+interface Progress {
+  /** The one that is asked; `undefined` while connecting. */
+  connection: Connection | undefined
 }
 
 const describe = Effect.fnUntraced(function* (
   options: CameraSessionOptions,
-  url: StreamUrl
+  url: StreamUrl,
+  progress: Progress
 ): Effect.fn.Return<Described, RtspError, Scope.Scope> {
+  progress.connection = undefined
   const connection = yield* makeConnection({
     ...options,
     host: url.host,
@@ -240,16 +253,18 @@ const describe = Effect.fnUntraced(function* (
     credentials: url.credentials,
     tls: url.scheme === "rtsps" ? (options.trust ?? { _tag: "Verify" }) : undefined
   })
+  progress.connection = connection
   const uri = withoutUserInfo(url)
-  // what comes back may be anything: 404 is common
-  const greeting = yield* connection.exchange({ method: "OPTIONS", uri })
-  const response = yield* connection.exchange({
+  const ask = connection.exchange({
     method: "DESCRIBE",
     uri,
     headers: [["Accept", "application/sdp"]]
   })
-  const publicMethods = parsePublic(headerValues(greeting, "public"))
-  return { connection, url, response, publicMethods }
+  const response = yield* ask
+  if (!wantsGreeting(response)) return { connection, url, response }
+  // what comes back may be anything: 404 is common
+  yield* connection.exchange({ method: "OPTIONS", uri })
+  return { connection, url, response: yield* ask }
 })
 
 const isRedirect = ({ status }: Response): boolean =>
@@ -257,13 +272,14 @@ const isRedirect = ({ status }: Response): boolean =>
 
 /** Follows redirects; each connection but the last is closed again. */
 const describeSomewhere = Effect.fnUntraced(function* (
-  options: CameraSessionOptions
+  options: CameraSessionOptions,
+  progress: Progress
 ): Effect.fn.Return<Described, RtspError, Scope.Scope> {
   const outer = yield* Effect.scope
   let url = options.url
   for (let redirects = 0; redirects <= maxRedirects; redirects++) {
     const scope = yield* Scope.fork(outer)
-    const described = yield* Scope.provide(describe(options, url), scope)
+    const described = yield* Scope.provide(describe(options, url, progress), scope)
     if (!isRedirect(described.response)) return described
     const next = follow(url, header(described.response, "location"))
     yield* Scope.close(scope, Exit.void)
@@ -279,13 +295,16 @@ const describeSomewhere = Effect.fnUntraced(function* (
  * most `teardownTimeout`, and closes the connection. Failures are `RtspError`; a wrong password costs the
  * camera one attempt.
  */
-export const open = Effect.fn("CameraSession.open")(function* (
+export const open = Effect.fnUntraced(function* (
   options: CameraSessionOptions
 ): Effect.fn.Return<CameraSession, RtspError, Scope.Scope> {
-  const { connection, publicMethods, response, url } = yield* describeSomewhere(options).pipe(
+  const progress: Progress = { connection: undefined }
+  const { connection, response, url } = yield* describeSomewhere(options, progress).pipe(
     within(
       options.openTimeout ?? "10 seconds",
-      (afterMs) => new TimedOut({ phase: "DESCRIBE", afterMs })
+      (afterMs) =>
+        progress.connection?.late("DESCRIBE", afterMs) ??
+        new TimedOut({ phase: "connecting", afterMs })
     )
   )
   if (!isSuccess(response)) return yield* refusal("DESCRIBE", response)
@@ -304,7 +323,6 @@ export const open = Effect.fn("CameraSession.open")(function* (
       contentLocation: header(response, "content-location"),
       sessionControl: description.success.control
     }),
-    publicMethods,
     teardownTimeout: options.teardownTimeout
   })
   yield* Effect.addFinalizer(() => session.teardown)

@@ -5,7 +5,6 @@
  * for each packet, so that one process can relay hundreds of cameras.
  */
 import type { Socket } from "node:net"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -116,8 +115,6 @@ export const isSuccess = (response: Response): boolean =>
 
 /** A connection. Make one with {@link make}; its scope owns the socket. */
 export class Connection {
-  /** Fails when the connection is gone, with the reason. It never succeeds. */
-  readonly closed: Effect.Effect<never, RtspError>
   /** Bytes that came in so far. */
   received = 0
   /** Bytes that made no sense so far. */
@@ -125,13 +122,15 @@ export class Connection {
   readonly #options: ConnectionOptions
   readonly #authenticator: Authenticator
   readonly #framer: Framer
-  readonly #ended = Deferred.makeUnsafe<never, RtspError>()
   readonly #pending = new Map<number, Pending>()
   readonly #abandoned = new Set<number>()
   #socket: Socket | undefined
   #handler: FrameHandler | undefined
   #lastExchange = 0
-  #reason: RtspReason | undefined
+  /** Why the connection is gone. Made when somebody asks: most are closed by us, and nobody does. */
+  #why: (() => RtspReason) | undefined
+  /** Who waits for the end. */
+  readonly #waiting = new Set<(effect: Effect.Effect<never, RtspError>) => void>()
   /** Whether anything sensible came yet. */
   #understood = false
   #streaming = false
@@ -139,7 +138,6 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#options = options
     this.#authenticator = new Authenticator(options.credentials)
-    this.closed = Deferred.await(this.#ended)
     this.#framer = new Framer({
       frames: (bytes, start, end, reused) => {
         this.#understood = true
@@ -147,7 +145,7 @@ export class Connection {
       },
       message: (message) => this.#onMessage(message),
       skipped: (bytes, fault) => this.#onGarbage(bytes, fault?.detail),
-      failed: (fault) => this.#end(new Garbled({ detail: fault.detail }))
+      failed: (fault) => this.#end(() => new Garbled({ detail: fault.detail }))
     })
   }
 
@@ -160,12 +158,10 @@ export class Connection {
 
   attach(socket: Socket): void {
     this.#socket = socket
-    socket.on("error", (error: NodeJS.ErrnoException) =>
-      this.#end(new Closed({ phase: this.#phase, code: error.code ?? "unknown" }))
-    )
-    socket.on("end", () => this.#end(new Closed({ phase: this.#phase })))
-    socket.on("close", () => this.#end(new Closed({ phase: this.#phase })))
-    if (socket.destroyed) this.#end(new Closed({ phase: "connecting" }))
+    socket.on("error", ({ code = "unknown" }: NodeJS.ErrnoException) => this.#close(code))
+    socket.on("end", () => this.#close())
+    socket.on("close", () => this.#close())
+    if (socket.destroyed) this.#end(() => new Closed({ phase: "connecting" }))
   }
 
   get #phase(): Phase {
@@ -173,27 +169,39 @@ export class Connection {
     return oldest?.method ?? "streaming"
   }
 
-  #end(reason: RtspReason): void {
-    if (this.#reason !== undefined) return
-    this.#reason = reason
+  #close(code?: string): void {
+    const phase = this.#phase
+    this.#end(() => new Closed({ phase, code }))
+  }
+
+  #end(why: () => RtspReason): void {
+    if (this.#why !== undefined) return
+    this.#why = why
     this.#framer.stop()
-    const failure = fail(reason)
-    for (const { resume } of this.#pending.values()) resume(failure)
-    this.#pending.clear()
     this.#socket?.destroy()
-    Deferred.doneUnsafe(this.#ended, failure)
+    const left = [...this.#pending.values()].map(({ resume }) => resume)
+    this.#pending.clear()
+    for (const resume of [...left, ...this.#waiting]) resume(fail(why()))
+    this.#waiting.clear()
   }
 
   /** Why the connection is gone; `undefined` while it stands. */
   get endedBy(): RtspReason | undefined {
-    return this.#reason
+    return this.#why?.()
   }
+
+  /** Fails when the connection is gone, with the reason. It never succeeds. */
+  readonly closed: Effect.Effect<never, RtspError> = Effect.callback((resume) => {
+    if (this.#why !== undefined) return resume(fail(this.#why()))
+    this.#waiting.add(resume)
+    return Effect.sync(() => this.#waiting.delete(resume))
+  })
 
   #onGarbage(bytes: number, fault: string | undefined): void {
     this.garbage += bytes
     // among frames it is passed over; before any of them it is the answer, or stands in its place
     if (this.#streaming || (fault === undefined && this.#understood)) return
-    this.#end(new Garbled({ detail: fault ?? "it is neither a message nor a frame" }))
+    this.#end(() => new Garbled({ detail: fault ?? "it is neither a message nor a frame" }))
   }
 
   #onMessage(message: Message): void {
@@ -240,12 +248,17 @@ export class Connection {
       const garbage = this.garbage
       return this.#authorized(options).pipe(
         within(options.timeout ?? this.#options.requestTimeout ?? defaultTimeout, (afterMs) =>
-          this.garbage > garbage
-            ? new Garbled({ detail: "it is neither a message nor a frame" })
-            : new TimedOut({ phase: options.method, afterMs })
+          this.late(options.method, afterMs, garbage)
         )
       )
     })
+  }
+
+  /** Why no answer came: what came instead, since there were `garbage` bytes of it, or nothing at all. */
+  late(method: Method, afterMs: number, garbage = 0): RtspReason {
+    return this.garbage > garbage
+      ? new Garbled({ detail: "it is neither a message nor a frame" })
+      : new TimedOut({ phase: method, afterMs })
   }
 
   readonly #authorized = Effect.fnUntraced(function* (
@@ -278,7 +291,7 @@ export class Connection {
     authorization: string | undefined
   ): Effect.Effect<Response, RtspError> {
     return Effect.callback((resume) => {
-      if (this.#reason !== undefined) return resume(fail(this.#reason))
+      if (this.#why !== undefined) return resume(fail(this.#why()))
       const exchange = ++this.#lastExchange
       const headers: Array<readonly [string, string]> = [
         ["CSeq", String(exchange)],

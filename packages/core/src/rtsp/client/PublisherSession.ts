@@ -126,7 +126,7 @@ const sessionHeaders = (session: SessionHeader.SessionHeader | undefined): Heade
  * The scope owns the session: closing it sends TEARDOWN, waits for the answer at most `teardownTimeout`,
  * and closes the connection.
  */
-export const open = Effect.fn("PublisherSession.open")(function* (
+export const open = Effect.fnUntraced(function* (
   options: PublisherSessionOptions
 ): Effect.fn.Return<PublisherSession, RtspError, Scope.Scope> {
   return yield* announce(options).pipe(

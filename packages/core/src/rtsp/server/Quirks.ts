@@ -58,6 +58,8 @@ export interface Quirks {
   readonly cseq?: "lowerCase" | "missing" | undefined
   /** Refuses a `DESCRIBE` without `User-Agent`. */
   readonly wantsUserAgent?: boolean | undefined
+  /** Refuses a `DESCRIBE` before the first `OPTIONS`, with 455. */
+  readonly wantsOptions?: boolean | undefined
   /** Refuses a `PLAY` without `Range`. */
   readonly wantsRange?: boolean | undefined
   /** Refuses a `SETUP` for playing that names a mode. */

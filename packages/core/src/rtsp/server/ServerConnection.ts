@@ -44,6 +44,8 @@ export class ServerConnection {
   #lastPath: string | undefined
   #ended = false
   #tornDown = false
+  /** Whether it was asked what it can do. */
+  #isGreeted = false
   #cancelTimeout: () => void = () => {}
   #cancelFreeze: () => void = () => {}
 
@@ -200,11 +202,13 @@ export class ServerConnection {
     if (refused !== undefined) return { status: refused }
     switch (method) {
       case "OPTIONS":
+        this.#isGreeted = true
         return {
           status: 200,
           headers: [["Public", (quirks.publicMethods ?? methods).join(", ")]]
         }
       case "DESCRIBE":
+        if (quirks.wantsOptions === true && !this.#isGreeted) return { status: 455 }
         return describe(request, this.#options.broker.streamFor(path), quirks)
       case "ANNOUNCE":
         return this.#announce(request, path, quirks)
