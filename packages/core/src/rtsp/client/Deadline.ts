@@ -1,19 +1,30 @@
 /** Deadlines of what a client waits for. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { type RtspReason, RtspError } from "./RtspError.ts"
 
 /**
  * An effect that must end in time, and otherwise fails with what `late` gives for the time in milliseconds.
  * An infinite time costs nothing: neither a fiber nor a timer is made for it.
+ *
+ * Where the whole process stood still, what came meanwhile counts as in time: timers are served before
+ * sockets, and one round of the event loop brings it in.
  */
 export const within =
   (time: Duration.Input, late: (afterMs: number) => RtspReason) =>
   <A, R>(effect: Effect.Effect<A, RtspError, R>): Effect.Effect<A, RtspError, R> => {
     const duration = Duration.fromInputUnsafe(time)
     if (!Duration.isFinite(duration)) return effect
-    return Effect.timeoutOrElse(effect, {
-      duration,
-      orElse: () => Effect.fail(new RtspError({ reason: late(Duration.toMillis(duration)) }))
-    })
+    return Effect.raceFirst(
+      Effect.asSome(effect),
+      Effect.as(Effect.andThen(Effect.sleep(duration), Effect.yieldNow), Option.none<A>())
+    ).pipe(
+      Effect.flatMap(
+        Option.match({
+          onSome: Effect.succeed,
+          onNone: () => Effect.fail(new RtspError({ reason: late(Duration.toMillis(duration)) }))
+        })
+      )
+    )
   }
