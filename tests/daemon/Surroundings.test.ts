@@ -92,6 +92,44 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
+  it.effect("the daemon goes on where it was after standing still for longer than it waits", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const site = yield* Site.make
+        const paths = [
+          ...(yield* site.insertCameras("native", 20)),
+          ...(yield* site.insertCameras("ffmpeg", 2))
+        ]
+        const daemon = yield* Daemon.start({
+          env: {
+            ...site.env,
+            RESTREAM_RELAY_STALL_TIMEOUT: "2s",
+            RESTREAM_MEDIA_SERVER_CHECK_INTERVAL: "1s",
+            RESTREAM_MEDIA_SERVER_CHECK_TIMEOUT: "1s",
+            RESTREAM_DATABASE_POLL_INTERVAL: "1s",
+            RESTREAM_DATABASE_QUERY_TIMEOUT: "1s"
+          }
+        })
+        yield* site.awaitLive(paths)
+        yield* daemon.awaitLine(/ffmpeg2.*live/)
+        for (const afterMs of [700, 1100]) {
+          yield* Effect.sleep(afterMs)
+          yield* daemon.signal("SIGSTOP")
+          yield* Effect.sleep("4 seconds")
+          yield* daemon.signal("SIGCONT")
+        }
+        yield* site.sql`update cameras set path = 'moved' where path = 'native1'`
+        yield* site.awaitLive(["moved"])
+        yield* Effect.sleep("2 seconds")
+        const lines = daemon.stderr.filter((line) => !/native1|moved/.test(line))
+        assert.deepStrictEqual(
+          lines.filter((line) => /level=(?:warn|error)/.test(line)),
+          []
+        )
+      })
+    )
+  )
+
   it.effect("a camera whose type throws or gives poison ends nothing, and others come and go", () =>
     Effect.scoped(
       Effect.gen(function* () {
