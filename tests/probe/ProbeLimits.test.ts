@@ -53,6 +53,23 @@ describe("ProbeLimits", () => {
     })
   )
 
+  it.effect("lets a slow probe keep nobody from theirs who waited for a host", () =>
+    Effect.gen(function* () {
+      const { withPlace } = ProbeLimits.make({ concurrency: 1 })
+      const first = yield* Effect.forkChild(withPlace("a", prober)(Effect.never))
+      yield* TestClock.adjust(0)
+      yield* Effect.forkChild(withPlace("b", prober)(Effect.never))
+      yield* TestClock.adjust("5 seconds")
+      // both run, slow as they are; this one waits for its host alone
+      const second = yield* Effect.forkChild(withPlace("a", prober)(Effect.void))
+      yield* TestClock.adjust("5 seconds")
+      assert.isUndefined(second.pollUnsafe())
+      yield* Fiber.interrupt(first)
+      yield* TestClock.adjust("1 seconds")
+      assert.isDefined(second.pollUnsafe())
+    })
+  )
+
   it.effect("bounds the slow ones, and takes their room back", () =>
     Effect.gen(function* () {
       const { withPlace } = ProbeLimits.make({ concurrency: 2 })

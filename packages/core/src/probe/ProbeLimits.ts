@@ -137,9 +137,18 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
     return nextMs
   }
 
-  /** Only while somebody waits does it matter who is slow. */
+  /**
+   * Begins to watch who is slow, where somebody waits. The fiber is nobody's: the one that it was begun by
+   * may be the first to leave. It ends when nobody waits any more.
+   */
   const watch = (clock: Clock.Clock): Effect.Effect<void> =>
-    Effect.forever(Effect.suspend(() => Effect.sleep(Math.max(1, makeRoom(clock)))))
+    Effect.suspend(() => {
+      if (watcher !== undefined || waiting.size === 0) return Effect.void
+      const look = Effect.suspend(() => Effect.sleep(Math.max(1, makeRoom(clock))))
+      return Effect.map(Effect.forkDetach(Effect.forever(look)), (fiber) => {
+        watcher = fiber
+      })
+    }).pipe(Effect.uninterruptible)
 
   const awaitTurn = (turn: Turn, clock: Clock.Clock): Effect.Effect<void> =>
     Effect.suspend(() => {
@@ -149,15 +158,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
         if (turn.slowAtMs !== undefined) resume(Effect.void)
         else turn.begin = () => resume(Effect.void)
       })
-      if (watcher !== undefined || waiting.size === 0) return begun
-      // it is nobody's: the one that it was begun by may be the first to leave. The last one ends it
-      return Effect.forkDetach(watch(clock)).pipe(
-        Effect.map((fiber) => {
-          watcher = fiber
-        }),
-        Effect.uninterruptible,
-        Effect.andThen(begun)
-      )
+      return Effect.andThen(watch(clock), begun)
     })
 
   return {
@@ -175,7 +176,11 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
           }
           return Effect.ensuring(
             Effect.andThen(awaitTurn(turn, clock), effect),
-            Effect.sync(() => leave(turn, clock))
+            Effect.suspend(() => {
+              leave(turn, clock)
+              // the next one at its host may wait now, where nobody waited before
+              return watch(clock)
+            })
           )
         })
   }
