@@ -33,13 +33,13 @@ export const layer = (period: Duration.Input): Layer.Layer<never> => {
       Effect.sync(() => {
         const never = new Int32Array(new SharedArrayBuffer(4))
         let isOn = true
-        let before = performance.eventLoopUtilization()
+        let restedAt = performance.now()
         const rest = () => {
           if (!isOn) return
           if (flowingRelays() >= leastRelays && startingRelays() === 0) {
-            const { active } = performance.eventLoopUtilization(before)
-            if (active < periodMs) Atomics.wait(never, 0, 0, periodMs - active)
-            before = performance.eventLoopUtilization()
+            const leftMs = periodMs - (performance.now() - restedAt)
+            if (leftMs > 0) Atomics.wait(never, 0, 0, leftMs)
+            restedAt = performance.now()
           }
           // unreferenced: it comes after a round that had something to do, and causes none itself
           setImmediate(rest).unref()
