@@ -23,8 +23,10 @@ export const invocation = (args: ReadonlyArray<string>, env: Env = {}) => ({
 })
 
 /** Runs one of the program's commands to its end. */
-export const restream = (args: ReadonlyArray<string>, env: Env = {}) =>
-  run(process.execPath, [program, ...args], { env: { ...cleanEnv, ...env } })
+export const restream = (args: ReadonlyArray<string>, env: Env = {}) => {
+  const { command, environment } = invocation(args, env)
+  return run(process.execPath, command, { env: environment })
+}
 
 export interface Installation {
   readonly sql: Effect.Success<ReturnType<typeof client>>
@@ -63,8 +65,10 @@ export const make = Effect.gen(function* () {
     cameras,
     mediaServer,
     env,
-    startDaemon: (args = [], more = {}) =>
-      start(process.execPath, [program, "run", ...args], { env: { ...cleanEnv, ...env, ...more } })
+    startDaemon: (args = [], more = {}) => {
+      const { command, environment } = invocation(["run", ...args], { ...env, ...more })
+      return start(process.execPath, command, { env: environment })
+    }
   }
   return installation
 })

@@ -104,8 +104,9 @@ describe("ProbeLimits", () => {
       assert.isDefined(fiber.pollUnsafe())
       assert.isAtMost(heavy.counts.most, 4)
       const fibers = yield* Effect.forkChild(
-        Effect.all(
-          hosts(40).map((host) => withPlace(host, { ...prober, concurrency: 30 })(light.probe(1))),
+        Effect.forEach(
+          hosts(40),
+          (host) => withPlace(host, { ...prober, concurrency: 30 })(light.probe(1)),
           { concurrency: "unbounded" }
         )
       )
@@ -164,10 +165,9 @@ describe("ProbeLimits", () => {
           return clock.sleep(time)
         }
       })
-      const all = hosts(2).map((host) => withPlace(host, prober)(Effect.never))
-      const fibers = yield* Effect.all(all.map((one) => Effect.forkChild(one))).pipe(
-        Effect.provideService(Clock.Clock, counting)
-      )
+      const fibers = yield* Effect.forEach(hosts(2), (host) =>
+        Effect.forkChild(withPlace(host, prober)(Effect.never))
+      ).pipe(Effect.provideService(Clock.Clock, counting))
       yield* TestClock.adjust("999 millis")
       assert.strictEqual(sleeps, 1)
       // both run, and nobody waits

@@ -50,7 +50,6 @@ const written = (stream: NodeJS.WriteStream): Promise<void> =>
 export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
   let asked: SignalName | undefined
   let broke = false
-  let isDone = false
   const terminals = [0, 1, 2].filter((fd) => isatty(fd))
   const lostTerminal = () => terminals.some((fd) => !isatty(fd))
 
@@ -67,7 +66,7 @@ export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
   }
 
   const onSignal = (signal: SignalName) => {
-    if (isDone) return process.exit(128 + signals[signal])
+    if (fiber.pollUnsafe() !== undefined) process.exit(128 + signals[signal])
     if (signal === "SIGHUP" && mainOptions.onHangup !== undefined && !lostTerminal()) {
       // asked to end already, it is not asked for anything else
       return asked === undefined ? mainOptions.onHangup() : undefined
@@ -92,7 +91,6 @@ export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
 
   fiber.addObserver((exit) => {
     clearInterval(keepAlive)
-    isDone = true
     const status = broke ? 1 : statusOf(exit, asked)
     // a pipe takes 64 KiB at once, and its reader may think about them
     if (asked !== undefined) setTimeout(() => process.exit(status), unreadMs)

@@ -67,14 +67,11 @@ export const awaitStall = (options: {
 }): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (;;) {
-      let remainingMs = options.timeoutMs() - options.silentMs()
-      if (remainingMs <= 0) {
-        // Where the whole process stood still, what came meanwhile waits to be read, and timers are served
-        // before sockets: one round of the event loop brings it in.
-        yield* Effect.yieldNow
-        remainingMs = options.timeoutMs() - options.silentMs()
-        if (remainingMs <= 0) return
-      }
+      // Where the whole process stood still, what came meanwhile waits to be read, and timers are served
+      // before sockets: one round of the event loop brings it in.
+      yield* Effect.yieldNow
+      const remainingMs = options.timeoutMs() - options.silentMs()
+      if (remainingMs <= 0) return
       yield* Effect.sleep(Math.ceil(Math.min(remainingMs, options.longestSleepMs)))
     }
   })

@@ -1,7 +1,6 @@
 /** Deadlines of what a client waits for. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import { type RtspReason, RtspError } from "./RtspError.ts"
 
 /**
@@ -16,15 +15,11 @@ export const within =
   <A, R>(effect: Effect.Effect<A, RtspError, R>): Effect.Effect<A, RtspError, R> => {
     const duration = Duration.fromInputUnsafe(time)
     if (!Duration.isFinite(duration)) return effect
+    const isLate = Effect.suspend(() =>
+      Effect.fail(new RtspError({ reason: late(Duration.toMillis(duration)) }))
+    )
     return Effect.raceFirst(
-      Effect.asSome(effect),
-      Effect.as(Effect.andThen(Effect.sleep(duration), Effect.yieldNow), Option.none<A>())
-    ).pipe(
-      Effect.flatMap(
-        Option.match({
-          onSome: Effect.succeed,
-          onNone: () => Effect.fail(new RtspError({ reason: late(Duration.toMillis(duration)) }))
-        })
-      )
+      effect,
+      Effect.sleep(duration).pipe(Effect.andThen(Effect.yieldNow), Effect.andThen(isLate))
     )
   }
