@@ -3,6 +3,7 @@ import { MediaPath, MediaServer, MediaServerError, StreamUrl } from "@restream/c
 import { Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../support/Log.ts"
+import { standStill } from "../support/StandStill.ts"
 
 const address = new StreamUrl({
   scheme: "rtsp",
@@ -52,6 +53,20 @@ describe("MediaServer", () => {
       const status = yield* server.status
       assert.strictEqual(status._tag === "Down" && status.detail, "no answer within 2s")
     }).pipe(Effect.scoped)
+  )
+
+  it.live("does not take a standstill of our own for one of the server's", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const check = Effect.sleep("20 millis").pipe(
+          Effect.andThen(standStill(1000)),
+          Effect.andThen(Effect.sleep("20 millis"))
+        )
+        const server = yield* MediaServer.make({ address, check, checkTimeout: "400 millis" })
+        yield* server.awaitUp
+        assert.deepStrictEqual(lines, ["Info media server 127.0.0.1:8554: there"])
+      }).pipe(Effect.scoped)
+    )
   )
 
   it.effect("says once that it is away, and once that it is back", () =>

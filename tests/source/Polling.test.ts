@@ -3,6 +3,7 @@ import { type CameraRow, CameraSourceError, Denied, Polling, Unavailable } from 
 import { Deferred, Effect, Fiber, Queue, Ref, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../support/Log.ts"
+import { standStill } from "../support/StandStill.ts"
 
 const away = (detail: string) => new CameraSourceError({ reason: new Unavailable({ detail }) })
 const denied = (detail: string) => new CameraSourceError({ reason: new Denied({ detail }) })
@@ -160,6 +161,23 @@ describe("Polling", () => {
       const health = yield* source.health
       assert.strictEqual(health._tag === "Down" && health.error.message, "no answer within 3s")
     }).pipe(Effect.scoped)
+  )
+
+  it.live("does not take a standstill of our own for one of the source's", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const { source } = yield* counting({
+          takeTimeout: "400 millis",
+          take: Effect.sleep("20 millis").pipe(
+            Effect.andThen(standStill(1000)),
+            Effect.andThen(Effect.sleep("20 millis")),
+            Effect.as([{ id: 1 }])
+          )
+        })
+        yield* Stream.runHead(source.snapshots)
+        assert.deepStrictEqual(lines, [])
+      }).pipe(Effect.scoped)
+    )
   )
 
   it.effect("goes on after a defect of the adapter", () =>

@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
+import * as Deadline from "../deadline/Deadline.ts"
 import * as Sampler from "../sampler/Sampler.ts"
 
 /** The media server does not answer. */
@@ -70,14 +71,10 @@ export class MediaServer extends Context.Service<
     let status: MediaServerStatus = { _tag: "Unknown" }
 
     const look = Effect.suspend(() => {
-      const duration = checkTimeout()
-      return Effect.timeoutOrElse(options.check, {
-        duration,
-        orElse: () =>
-          Effect.fail(
-            new MediaServerError({ detail: `no answer within ${Duration.format(duration)}` })
-          )
-      })
+      const time = checkTimeout()
+      return Deadline.within(time, () =>
+        Effect.fail(new MediaServerError({ detail: `no answer within ${Duration.format(time)}` }))
+      )(options.check)
     })
 
     const onUp = Effect.gen(function* () {

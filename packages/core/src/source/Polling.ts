@@ -7,6 +7,7 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CameraRow } from "./Roster.ts"
+import * as Deadline from "../deadline/Deadline.ts"
 import * as Sampler from "../sampler/Sampler.ts"
 import {
   CameraSource,
@@ -50,11 +51,10 @@ export const make = Effect.fnUntraced(function* (
   const told = new Set<string>()
 
   const takeInTime = Effect.suspend(() => {
-    const duration = takeTimeout()
-    return Effect.timeoutOrElse(options.take, {
-      duration,
-      orElse: () => Effect.fail(unavailable(`no answer within ${Duration.format(duration)}`))
-    })
+    const time = takeTimeout()
+    return Deadline.within(time, () =>
+      Effect.fail(unavailable(`no answer within ${Duration.format(time)}`))
+    )(options.take)
   })
 
   const look = Effect.gen(function* () {

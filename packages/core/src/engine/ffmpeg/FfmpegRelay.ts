@@ -4,9 +4,9 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { type RelayReason, SinkEvicted, Stalled } from "../../camera/Reason.ts"
+import * as Deadline from "../../deadline/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { Launcher } from "../../process/Launcher.ts"
 import {
@@ -112,8 +112,8 @@ export const make = (launcher: Launcher, options: FfmpegRelayOptions): Relay => 
         ioTimeoutMs: ioTimeoutMs(job.camera.url, stallTimeoutMs)
       })
 
-    const isServerAnswering = Effect.timeoutOption(options.isServerAnswering, checkTimeout).pipe(
-      Effect.map(Option.getOrElse(() => false))
+    const isServerAnswering = Deadline.within(checkTimeout, () => Effect.succeed(false))(
+      options.isServerAnswering
     )
     const byItself = Effect.gen(function* () {
       const reason = reasonOfEnd(yield* child.exited)

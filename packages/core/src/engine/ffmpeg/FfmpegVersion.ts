@@ -6,11 +6,11 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type * as PlatformError from "effect/PlatformError"
 import * as Semaphore from "effect/Semaphore"
 import { StartFailed } from "../../camera/Reason.ts"
 import { oneLine } from "../../camera/Redaction.ts"
+import * as Deadline from "../../deadline/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { Launcher } from "../../process/Launcher.ts"
 
@@ -124,15 +124,11 @@ export const reader = (program: FfmpegProgram, launcher: Launcher): VersionReade
         }
       })
       .pipe(Effect.mapError((error) => startFailure(program, error)))
-    const status = yield* Effect.timeoutOption(child.exited, readTimeout)
-    if (Option.isNone(status)) {
-      return yield* Effect.fail(
-        new StartFailed({
-          detail: `${oneLine(program.path)} does not even tell its version; see ${settingOf(program)}`
-        })
-      )
-    }
-    const failure = execFailure(program, status.value, child.said.lines())
+    const detail = `${oneLine(program.path)} does not even tell its version; see ${settingOf(program)}`
+    const status = yield* child.exited.pipe(
+      Deadline.within(readTimeout, () => Effect.fail(new StartFailed({ detail })))
+    )
+    const failure = execFailure(program, status, child.said.lines())
     if (failure !== undefined) return yield* Effect.fail(failure)
     const version = parse(banner)
     if (version !== undefined) return version

@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import { Garbled, type ProbeReason, StartFailed, TimedOut } from "../../camera/Reason.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
 import { ProbeError, type Prober, type ProbeResult, type ProbeTarget } from "../../probe/Prober.ts"
+import * as Deadline from "../../deadline/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { Launcher } from "../../process/Launcher.ts"
 import * as FfmpegReason from "./FfmpegReason.ts"
@@ -51,7 +52,9 @@ export const make = (launcher: Launcher, options: FfprobeProberOptions): Prober 
           })
           .pipe(Effect.mapError((error) => FfmpegVersion.startFailure(program, error)))
         const startedAt = clock.monotonicTimeNanosUnsafe()
-        const status = yield* Effect.timeoutOption(child.exited, timeout)
+        const status = yield* Effect.asSome(child.exited).pipe(
+          Deadline.within(timeout, () => Effect.succeedNone)
+        )
         const lifeMs = Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1e6
         return { status, lifeMs, said: child.said.lines() }
       })

@@ -15,6 +15,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
+import * as Deadline from "../../deadline/Deadline.ts"
 import { baseUrl, controlUrl } from "../BaseUrl.ts"
 import { slotsByChannel } from "../ChannelMap.ts"
 import { header, headerValues, type Headers, type Response } from "../Message.ts"
@@ -41,7 +42,6 @@ import {
   TooManyRedirects,
   Unsupported
 } from "./RtspError.ts"
-import { within } from "./Deadline.ts"
 
 export interface CameraSessionOptions extends Omit<
   ConnectionOptions,
@@ -300,11 +300,11 @@ export const open = Effect.fnUntraced(function* (
 ): Effect.fn.Return<CameraSession, RtspError, Scope.Scope> {
   const progress: Progress = { connection: undefined }
   const { connection, response, url } = yield* describeSomewhere(options, progress).pipe(
-    within(
-      options.openTimeout ?? "10 seconds",
-      (afterMs) =>
+    Deadline.within(options.openTimeout ?? "10 seconds", (afterMs) =>
+      fail(
         progress.connection?.late("DESCRIBE", afterMs) ??
-        new TimedOut({ phase: "connecting", afterMs })
+          new TimedOut({ phase: "connecting", afterMs })
+      )
     )
   )
   if (!isSuccess(response)) return yield* refusal("DESCRIBE", response)

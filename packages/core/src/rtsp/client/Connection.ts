@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { oneLine, redact } from "../../camera/Redaction.ts"
+import * as Deadline from "../../deadline/Deadline.ts"
 import type { Credentials } from "../Authentication.ts"
 import { Framer, type FramerHandlers } from "../Framer.ts"
 import {
@@ -35,7 +36,6 @@ import {
   Status,
   TimedOut
 } from "./RtspError.ts"
-import { within } from "./Deadline.ts"
 
 export interface ConnectionOptions {
   /** A name, an IPv4 address, or an IPv6 address without brackets. */
@@ -247,8 +247,9 @@ export class Connection {
     return Effect.suspend(() => {
       const garbage = this.garbage
       return this.#authorized(options).pipe(
-        within(options.timeout ?? this.#options.requestTimeout ?? defaultTimeout, (afterMs) =>
-          this.late(options.method, afterMs, garbage)
+        Deadline.within(
+          options.timeout ?? this.#options.requestTimeout ?? defaultTimeout,
+          (afterMs) => fail(this.late(options.method, afterMs, garbage))
         )
       )
     })

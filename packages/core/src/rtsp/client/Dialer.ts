@@ -7,6 +7,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as Deadline from "../../deadline/Deadline.ts"
 import {
   Closed,
   fromConnectCode,
@@ -17,7 +18,6 @@ import {
   TimedOut,
   Untrusted
 } from "./RtspError.ts"
-import { within } from "./Deadline.ts"
 
 /**
  * Whose certificate is good for `rtsps`.
@@ -250,7 +250,9 @@ export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Sco
         }
         return secured
       }).pipe(
-        within(options.timeout, (afterMs) => new TimedOut({ phase: "connecting", afterMs })),
+        Deadline.within(options.timeout, (afterMs) =>
+          fail(new TimedOut({ phase: "connecting", afterMs }))
+        ),
         Effect.onError(() => close)
       )
     }),

@@ -12,6 +12,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
+import * as Deadline from "../../deadline/Deadline.ts"
 import { withoutSlashes } from "../BaseUrl.ts"
 import { header, type Headers } from "../Message.ts"
 import * as SessionHeader from "../SessionHeader.ts"
@@ -19,7 +20,6 @@ import * as Transport from "../Transport.ts"
 import { type Connection, type ConnectionOptions, make as makeConnection } from "./Connection.ts"
 import type { Trust } from "./Dialer.ts"
 import { RtspError, type RtspReason, TimedOut, Unsupported } from "./RtspError.ts"
-import { within } from "./Deadline.ts"
 
 export interface PublisherSessionOptions extends Omit<
   ConnectionOptions,
@@ -130,9 +130,8 @@ export const open = Effect.fnUntraced(function* (
   options: PublisherSessionOptions
 ): Effect.fn.Return<PublisherSession, RtspError, Scope.Scope> {
   return yield* announce(options).pipe(
-    within(
-      options.openTimeout ?? "10 seconds",
-      (afterMs) => new TimedOut({ phase: "RECORD", afterMs })
+    Deadline.within(options.openTimeout ?? "10 seconds", (afterMs) =>
+      fail(new TimedOut({ phase: "RECORD", afterMs }))
     )
   )
 })
