@@ -60,6 +60,13 @@ const moved = (frame: Buffer, channel: number): Buffer => {
   return copy
 }
 
+/** Whether no frame of what was sent in one go is torn. */
+const areWholeFrames = (bytes: Buffer): boolean => {
+  let at = 0
+  while (at < bytes.length) at = Frame.end(bytes, at)
+  return at === bytes.length
+}
+
 const anyPacket = fc.oneof(
   fc
     .tuple(fc.nat(0xffff), fc.boolean(), fc.uint8Array({ maxLength: 40 }))
@@ -99,6 +106,8 @@ describe("Pump", () => {
           })
           const all = Buffer.concat(expected)
           assert.isTrue(Buffer.concat(sent).equals(all))
+          // a question to the server may go out between any two of them
+          assert.isTrue(sent.every(areWholeFrames))
           assert.deepStrictEqual(
             { bytes: pump.bytes, packets: pump.packets, dropped: pump.dropped },
             { bytes: all.length, packets: expected.length, dropped: 0 }

@@ -46,20 +46,18 @@ export class Outbox {
   }
 
   /**
-   * Takes a copy of `bytes[start, end)`.
+   * Takes a copy of `bytes[start, end)`, which are whole frames. No frame is ever torn: between two sends a
+   * request may go out on the same connection.
    *
    * @param isUrgent whether it goes at once, with all that waits before it.
    */
   add(bytes: Buffer, start: number, end: number, isUrgent: boolean): void {
-    let at = start
-    // a frame can be longer than a piece by its header
-    while (at < end) {
-      const piece = (this.#piece ??= SendPool.take())
-      const taken = Math.min(end - at, SendPool.pieceBytes - this.#filled)
-      bytes.copy(piece.buffer, this.#filled, at, at + taken)
-      this.#filled += taken
-      at += taken
-      if (this.#filled === SendPool.pieceBytes) this.flush()
+    const length = end - start
+    if (this.#filled + length > SendPool.pieceBytes) this.flush()
+    if (length > 0) {
+      const piece = (this.#piece ??= SendPool.take(length))
+      bytes.copy(piece.buffer, this.#filled, start, end)
+      this.#filled += length
     }
     if (this.#filled === 0) return
     if (isUrgent || this.#filled >= worthSending) this.flush()

@@ -6,8 +6,8 @@
  * as the kernel has taken it, which is nearly always at once.
  */
 
-/** As long as the longest read, see `Dialer`. */
-export const pieceBytes = 65_536
+/** Holds the longest read (see `Dialer`), and the longest frame. */
+export const pieceBytes = 65_540
 
 /** Pieces that are kept; more are made when they are needed, and left to the garbage collector. */
 const maxFree = 64
@@ -30,5 +30,8 @@ const make = (): Piece => {
   return piece
 }
 
-/** A piece that nobody uses. Whatever it held before is still in it. */
-export const take = (): Piece => free.pop() ?? make()
+/** A piece that nobody uses, with room for `length` bytes at least. Whatever it held before is still in it. */
+export const take = (length: number): Piece =>
+  length > pieceBytes
+    ? { buffer: Buffer.allocUnsafeSlow(length), release: () => {} }
+    : (free.pop() ?? make())
