@@ -264,6 +264,25 @@ describe("Framer", () => {
     assert.strictEqual(messages, 1)
   })
 
+  /** What begins like a message and is none. */
+  const beginnings = ["GET /\x01", "AAA *\x01", "RTSP/\x01", "HTTP/1\n\x01", "PLAY r\n\x01"]
+
+  for (const beginning of beginnings) {
+    it(`finds what is behind thousands of ${JSON.stringify(beginning)}`, () => {
+      const garbage = Buffer.from(beginning.repeat(Math.floor(65_536 / beginning.length)), "latin1")
+      const behind = [Message.render(options), Frame.make(1, rtp(1, 30))]
+      for (const chunks of [
+        [Buffer.concat([garbage, ...behind])],
+        [garbage.subarray(0, 2), garbage.subarray(2), ...behind]
+      ]) {
+        const { framer, seen } = observe()
+        pushReused(framer, chunks)
+        assert.strictEqual(seen.frames.length + seen.messages.length, 2)
+        assert.strictEqual(seen.skipped, garbage.length)
+      }
+    })
+  }
+
   const frame = fc
     .tuple(fc.integer({ min: 0, max: 255 }), fc.uint8Array({ maxLength: 60 }))
     .map(([channel, packet]) => Frame.make(channel, packet))
@@ -303,6 +322,9 @@ describe("Framer", () => {
     )
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+      fc
+        .tuple(fc.constantFrom(...beginnings), fc.integer({ min: 1, max: 500 }))
+        .map(([beginning, times]) => Buffer.from(beginning.repeat(times), "latin1")),
       spice.map((text) => Buffer.from(text)),
       frame
     )

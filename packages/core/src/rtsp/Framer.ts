@@ -21,6 +21,7 @@
  */
 import * as Result from "effect/Result"
 import * as Frame from "./Frame.ts"
+import { carriageReturn, isLetter, lineFeed, looksLikeMessage, scanHead } from "./HeadScan.ts"
 import {
   contentLength,
   type Head,
@@ -59,49 +60,7 @@ export interface FramerHandlers {
   readonly failed: (fault: Malformed) => void
 }
 
-const carriageReturn = 0x0d
-const lineFeed = 0x0a
-
 const noBytes: Buffer = Buffer.alloc(0)
-
-const isLetter = (byte: number): boolean => {
-  const upper = byte & 0xdf
-  return upper >= 0x41 && upper <= 0x5a
-}
-
-/** The longest beginning that must be seen to tell a message from garbage: `SET_PARAMETER r`. */
-const longestStart = 34
-
-/**
- * Whether the bytes can be the start of a message: `RTSP/1`, `HTTP/1` (which is told apart later, with a
- * better word than "garbage"), or a method and the beginning of a URL. `undefined`: too few to tell.
- */
-const looksLikeMessage = (bytes: Uint8Array, start: number, end: number): boolean | undefined => {
-  let at = start
-  let lowerCase = false
-  while (at < end && at - start < longestStart) {
-    const byte = bytes[at] ?? 0
-    if (isLetter(byte) || byte === 0x5f) {
-      lowerCase ||= byte > 0x5f
-      at++
-      continue
-    }
-    const length = at - start
-    if (byte === 0x2f) {
-      if (length !== 4) return false
-      const word = Buffer.from(bytes.buffer, bytes.byteOffset + start, 4)
-        .toString("latin1")
-        .toUpperCase()
-      return word === "RTSP" || word === "HTTP"
-    }
-    if (byte !== 0x20 || length < 3 || lowerCase) return false
-    if (at + 1 >= end) return undefined
-    const next = bytes[at + 1] ?? 0
-    // the URL: `rtsp://…`, `/path`, or `*`
-    return isLetter(next) || next === 0x2f || next === 0x2a
-  }
-  return at - start >= longestStart ? false : undefined
-}
 
 /**
  * Whether a `$` in garbage begins a frame: a low channel, a packet of RTP version 2, and where the next
@@ -116,9 +75,12 @@ const plausibleFrame = (chunk: Buffer, at: number): boolean => {
   return following === undefined || following === Frame.dollar || isLetter(following)
 }
 
-/** Text may hold tabs and line breaks, and no other control characters. */
-const isText = (byte: number): boolean =>
-  byte >= 0x20 || byte === 0x09 || byte === lineFeed || byte === carriageReturn
+/** What began like a message may end in a frame, whose header reaches back this far from its first binary byte. */
+const reachBack = Frame.headerBytes - 1
+
+// made once: garbage can bring thousands of them in one chunk
+const binaryHead = new Malformed({ detail: "a message's head holds binary data" })
+const longHead = new Malformed({ detail: `a message's head is longer than ${maxHeadBytes} bytes` })
 
 type State =
   /** Between frames and messages. */
@@ -231,14 +193,44 @@ export class Framer {
     }
     // some cameras put empty lines after a body
     if (byte === carriageReturn || byte === lineFeed) return at + 1
-    if (looksLikeMessage(chunk, at, size) === false) {
-      this.#become("searching")
-    } else {
-      this.#become("head")
-      this.#scanned = 0
-      this.#lineStart = 0
-    }
+    const looks = looksLikeMessage(chunk, at, size)
+    if (looks === true) return this.#beginHead(chunk, at)
+    if (looks === false) this.#become("searching")
+    else this.#collectHead(noBytes)
     return at
+  }
+
+  /**
+   * Reads a head where it lies, as far as it goes. What only began like one is left again without a copy,
+   * so that garbage full of beginnings costs no more than other garbage.
+   */
+  #beginHead(chunk: Buffer, from: number): number {
+    const to = Math.min(chunk.length, from + maxHeadBytes)
+    const scan = scanHead(chunk, from, to, from)
+    if (scan._tag === "End") {
+      this.#endHead(chunk.toString("latin1", from, scan.at))
+      return scan.at
+    }
+    if (scan._tag === "Binary") {
+      const rest = scan.at - reachBack
+      this.#abandonHead(binaryHead, rest - from)
+      return rest
+    }
+    if (to - from === maxHeadBytes) {
+      this.#abandonHead(longHead, maxHeadBytes)
+      return to
+    }
+    this.#collectHead(Buffer.from(chunk.subarray(from)))
+    this.#scanned = to - from
+    this.#lineStart = scan.lineStart - from
+    return to
+  }
+
+  /** Goes on with a head, of which there is a beginning, in the chunks that follow. */
+  #collectHead(beginning: Buffer): void {
+    this.#become("head", beginning, beginning.length)
+    this.#scanned = 0
+    this.#lineStart = 0
   }
 
   /** Skips garbage up to what can be a frame or a message. */
@@ -334,31 +326,21 @@ export class Framer {
         return from
       }
     }
-    for (let at = this.#scanned; at < size; at++) {
-      const byte = bytes[at] ?? 0
-      if (byte === lineFeed) {
-        const length = at - this.#lineStart
-        this.#lineStart = at + 1
-        if (length === 0 || (length === 1 && bytes[at - 1] === carriageReturn)) {
-          this.#endHead(at + 1)
-          return from + (at + 1 - before)
-        }
-      } else if (!isText(byte)) {
-        // garbage that began like a message; a frame's header may reach back from here by three bytes
-        const rest = Math.max(0, at - 3)
-        const reached = Math.max(at, before)
-        this.#become("searching", Buffer.from(bytes.subarray(rest, reached)), reached - rest)
-        this.#skip(rest, new Malformed({ detail: "a message's head holds binary data" }))
-        return from + (reached - before)
-      }
+    const scan = scanHead(bytes, this.#scanned, size, this.#lineStart)
+    if (scan._tag === "End") {
+      this.#endHead(bytes.toString("latin1", 0, scan.at))
+      return from + (scan.at - before)
+    }
+    if (scan._tag === "Binary") {
+      const rest = Math.max(0, scan.at - reachBack)
+      const reached = Math.max(scan.at, before)
+      this.#become("searching", Buffer.from(bytes.subarray(rest, reached)), reached - rest)
+      this.#skip(rest, binaryHead)
+      return from + (reached - before)
     }
     this.#scanned = size
-    if (size === maxHeadBytes) {
-      this.#abandonHead(
-        new Malformed({ detail: `a message's head is longer than ${maxHeadBytes} bytes` }),
-        size
-      )
-    }
+    this.#lineStart = scan.lineStart
+    if (size === maxHeadBytes) this.#abandonHead(longHead, size)
     return from + taken
   }
 
@@ -367,11 +349,11 @@ export class Framer {
     this.#skip(length, fault)
   }
 
-  #endHead(length: number): void {
-    const head = parseHead(this.#partial.toString("latin1", 0, length))
-    if (Result.isFailure(head)) return this.#abandonHead(head.failure, length)
+  #endHead(text: string): void {
+    const head = parseHead(text)
+    if (Result.isFailure(head)) return this.#abandonHead(head.failure, text.length)
     const body = contentLength(head.success)
-    if (Result.isFailure(body)) return this.#abandonHead(body.failure, length)
+    if (Result.isFailure(body)) return this.#abandonHead(body.failure, text.length)
     this.#head = head.success
     this.#become("body", body.success === 0 ? noBytes : Buffer.allocUnsafe(body.success))
   }

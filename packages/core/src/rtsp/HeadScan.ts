@@ -1,0 +1,79 @@
+/**
+ * Tells the head of a message from other bytes, and finds where it ends (RFC 2326 §4.1, §6.1, §7.1).
+ *
+ * The functions take the bytes and bounds, read each byte once, and copy nothing.
+ */
+
+export const carriageReturn = 0x0d
+export const lineFeed = 0x0a
+
+export const isLetter = (byte: number): boolean => {
+  const upper = byte & 0xdf
+  return upper >= 0x41 && upper <= 0x5a
+}
+
+/** The longest beginning that must be seen to tell a message from garbage: `SET_PARAMETER r`. */
+const longestStart = 34
+
+/**
+ * Whether the bytes can be the start of a message: `RTSP/1`, `HTTP/1` (which is told apart later, with a
+ * better word than "garbage"), or a method and the beginning of a URL. `undefined`: too few to tell.
+ */
+export const looksLikeMessage = (
+  bytes: Uint8Array,
+  start: number,
+  end: number
+): boolean | undefined => {
+  let at = start
+  let lowerCase = false
+  while (at < end && at - start < longestStart) {
+    const byte = bytes[at] ?? 0
+    if (isLetter(byte) || byte === 0x5f) {
+      lowerCase ||= byte > 0x5f
+      at++
+      continue
+    }
+    const length = at - start
+    if (byte === 0x2f) {
+      if (length !== 4) return false
+      const word = Buffer.from(bytes.buffer, bytes.byteOffset + start, 4)
+        .toString("latin1")
+        .toUpperCase()
+      return word === "RTSP" || word === "HTTP"
+    }
+    if (byte !== 0x20 || length < 3 || lowerCase) return false
+    if (at + 1 >= end) return undefined
+    const next = bytes[at + 1] ?? 0
+    // the URL: `rtsp://…`, `/path`, or `*`
+    return isLetter(next) || next === 0x2f || next === 0x2a
+  }
+  return at - start >= longestStart ? false : undefined
+}
+
+/** Text may hold tabs and line breaks, and no other control characters. */
+const isText = (byte: number): boolean =>
+  byte >= 0x20 || byte === 0x09 || byte === lineFeed || byte === carriageReturn
+
+/** How far a head was read: up to its end, up to a byte that is no text, or up to where its bytes end. */
+export type HeadScan =
+  | { readonly _tag: "End"; readonly at: number }
+  | { readonly _tag: "Binary"; readonly at: number }
+  | { readonly _tag: "More"; readonly lineStart: number }
+
+/** Looks for the empty line that ends a head, whose current line began at `lineStart`. */
+export const scanHead = (bytes: Buffer, from: number, to: number, lineStart: number): HeadScan => {
+  let line = lineStart
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at] ?? 0
+    if (byte === lineFeed) {
+      const length = at - line
+      if (length === 0 || (length === 1 && bytes[at - 1] === carriageReturn)) {
+        return { _tag: "End", at: at + 1 }
+      }
+      line = at + 1
+    } else if (!isText(byte)) {
+      return { _tag: "Binary", at }
+    }
+  }
+  return { _tag: "More", lineStart: line }
+}
