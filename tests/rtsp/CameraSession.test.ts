@@ -553,7 +553,7 @@ describe("CameraSession", () => {
       yield* TestClock.adjust("5 seconds")
       yield* Fiber.join(fiber)
       yield* watched.first(0)
-      assert.isUndefined(session.connection.endedBy)
+      assert.isFalse(session.connection.isClosed)
     })
   )
 
@@ -568,7 +568,7 @@ describe("CameraSession", () => {
         yield* session.keepAlive
         yield* nextRequest(events, "GET_PARAMETER")
       }
-      assert.isUndefined(session.connection.endedBy)
+      assert.isFalse(session.connection.isClosed)
       yield* TestClock.adjust("5 seconds")
       yield* Effect.flip(session.closed)
     })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { createHash, X509Certificate } from "node:crypto"
 import { createServer, type Socket } from "node:net"
-import { Deferred, Effect, Fiber, Redacted, Result, type Scope } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Redacted, Result, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import {
   type Authentication,
@@ -227,9 +227,29 @@ describe("Connection", () => {
         })
         yield* connection.request(options)
         yield* Deferred.await(both)
-        assert.isUndefined(connection.endedBy)
+        assert.isFalse(connection.isClosed)
         assert.isAbove(connection.garbage, 0)
       })
+  )
+
+  it.live("ends with a fault of whoever takes its frames, and harms no other", () =>
+    Effect.gen(function* () {
+      const { port } = yield* scripted((_, socket, exchange) => {
+        socket.write(Frame.make(0, Buffer.alloc(20, 0x80)))
+        socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
+      })
+      const good = yield* connect(port)
+      const bad = yield* connect(port)
+      bad.setFrameHandler({
+        frames: () => {
+          throw new Error("a fault")
+        }
+      })
+      const exits = yield* Effect.all([Effect.exit(bad.exchange(options)), Effect.exit(bad.closed)])
+      for (const exit of exits) assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      assert.isTrue(bad.isClosed)
+      assert.strictEqual((yield* good.request(options)).status, 200)
+    })
   )
 
   it.live("redacts what a server says to a status", () =>
@@ -526,7 +546,7 @@ describe("Connection, with a password", () => {
         for (let i = 0; i < 4; i++) yield* session.keepAlive
         // where the nonce is a new one, it may as well have been that: this is worth one more try
         assert.strictEqual(yield* server.authenticationFailures, attempts)
-        assert.isUndefined(session.connection.endedBy)
+        assert.isFalse(session.connection.isClosed)
       })
   )
 

@@ -21,7 +21,7 @@ describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
       yield* watched.first(0)
       yield* watched.first(2)
       yield* session.keepAlive
-      assert.isUndefined(session.connection.endedBy)
+      assert.isFalse(session.connection.isClosed)
     })
   )
 

@@ -26,7 +26,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
         ["h264", "pcm_mulaw"]
       )
       yield* watched.first(0)
-      assert.isUndefined(publisher.connection.endedBy)
+      assert.isFalse(publisher.connection.isClosed)
     })
   )
 

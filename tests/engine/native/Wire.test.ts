@@ -9,7 +9,7 @@ import {
   type RtspServerOptions,
   TestPattern
 } from "@restream/core/rtsp"
-import { Clock, Effect, Exit, Fiber, Scope } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../../support/Log.ts"
 import { job } from "../ffmpeg/Jobs.ts"
@@ -333,6 +333,20 @@ describe.concurrent("NativeRelay, at the wire,", () => {
       })
     )
   })
+
+  it.live("ends with the fault of a check that dies", () =>
+    Effect.gen(function* () {
+      const { camera, sink, start } = yield* peers({
+        engine: { isServerAnswering: Effect.die("a fault") }
+      })
+      yield* TestPattern.publish(camera, "cam", living)
+      const relay = yield* start()
+      yield* relay.flowing
+      yield* sink.kick("out")
+      const exit = yield* Effect.exit(relay.ended)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+    })
+  )
 
   describe("says TEARDOWN to both sides", () => {
     const tearsDown = ({ toCamera, toSink }: Peers) => ({

@@ -81,6 +81,8 @@ export const make = (options: NativeRelayOptions): Relay => {
     const ended = yield* Deferred.make<never, RelayError>()
     yield* firstEnd(camera, publisher, flow, options).pipe(
       Effect.flatMap((reason) => Deferred.fail(ended, new RelayError({ reason }))),
+      // a fault of ours must not look like a relay that runs
+      Effect.catchCause((cause) => Deferred.failCause(ended, cause)),
       Effect.forkScoped
     )
     return {
@@ -288,9 +290,8 @@ const serverIsSilent = Effect.fnUntraced(function* (
     )
     if (Exit.isSuccess(answer)) hasAnswered = true
     else if (hasAnswered && connection.received === before) {
-      const isAway = connection.endedBy !== undefined
       // whoever waits for its end has the better reason
-      if (!isAway) return outputStalled(Duration.toMillis(stallTimeout))
+      if (!connection.isClosed) return outputStalled(Duration.toMillis(stallTimeout))
     }
   }
 })

@@ -209,7 +209,7 @@ export class CameraSession {
 
   /** Ends the session at the camera, and waits a moment for its answer. It never fails. */
   readonly teardown: Effect.Effect<void> = Effect.suspend(() => {
-    if (!this.#isSetUp || this.connection.endedBy !== undefined) return Effect.void
+    if (!this.#isSetUp || this.connection.isClosed) return Effect.void
     this.#isSetUp = false
     this.connection.setFrameHandler(undefined)
     // the answer comes behind whatever frames wait

@@ -74,7 +74,7 @@ export interface RequestOptions {
   readonly timeout?: Duration.Input | undefined
 }
 
-/** Takes the frames of a connection. Both calls are synchronous; a throw in them is a defect of the process. */
+/** Takes the frames of a connection. Both calls are synchronous; a throw in them ends the connection. */
 export interface FrameHandler {
   /**
    * Whole frames in `bytes[start, end)`, one after the other, see `Framer`. They may be changed in place;
@@ -127,8 +127,8 @@ export class Connection {
   #socket: Socket | undefined
   #handler: FrameHandler | undefined
   #lastExchange = 0
-  /** Why the connection is gone. Made when somebody asks: most are closed by us, and nobody does. */
-  #why: (() => RtspReason) | undefined
+  /** What those get who wait, when the connection is gone. Made when somebody asks: often nobody does. */
+  #failure: (() => Effect.Effect<never, RtspError>) | undefined
   /** Who waits for the end. */
   readonly #waiting = new Set<(effect: Effect.Effect<never, RtspError>) => void>()
   /** Whether anything sensible came yet. */
@@ -145,15 +145,20 @@ export class Connection {
       },
       message: (message) => this.#onMessage(message),
       skipped: (bytes, fault) => this.#onGarbage(bytes, fault?.detail),
-      failed: (fault) => this.#end(() => new Garbled({ detail: fault.detail }))
+      failed: (fault) => this.#end(() => fail(new Garbled({ detail: fault.detail })))
     })
   }
 
   /** Takes what comes in; for the socket that {@link make} opens. */
   readonly receive = (chunk: Buffer, reused: boolean): void => {
     this.received += chunk.length
-    this.#framer.push(chunk, reused)
-    this.#handler?.flush?.()
+    try {
+      this.#framer.push(chunk, reused)
+      this.#handler?.flush?.()
+    } catch (defect) {
+      // thrown on, it would end the process and with it all other connections
+      this.#end(() => Effect.die(defect))
+    }
   }
 
   attach(socket: Socket): void {
@@ -161,7 +166,7 @@ export class Connection {
     socket.on("error", ({ code = "unknown" }: NodeJS.ErrnoException) => this.#close(code))
     socket.on("end", () => this.#close())
     socket.on("close", () => this.#close())
-    if (socket.destroyed) this.#end(() => new Closed({ phase: "connecting" }))
+    if (socket.destroyed) this.#end(() => fail(new Closed({ phase: "connecting" })))
   }
 
   get #phase(): Phase {
@@ -171,28 +176,31 @@ export class Connection {
 
   #close(code?: string): void {
     const phase = this.#phase
-    this.#end(() => new Closed({ phase, code }))
+    this.#end(() => fail(new Closed({ phase, code })))
   }
 
-  #end(why: () => RtspReason): void {
-    if (this.#why !== undefined) return
-    this.#why = why
+  #end(failure: () => Effect.Effect<never, RtspError>): void {
+    if (this.#failure !== undefined) return
+    this.#failure = failure
     this.#framer.stop()
     this.#socket?.destroy()
     const left = [...this.#pending.values()].map(({ resume }) => resume)
     this.#pending.clear()
-    for (const resume of [...left, ...this.#waiting]) resume(fail(why()))
+    for (const resume of [...left, ...this.#waiting]) resume(failure())
     this.#waiting.clear()
   }
 
-  /** Why the connection is gone; `undefined` while it stands. */
-  get endedBy(): RtspReason | undefined {
-    return this.#why?.()
+  /** Whether the connection is gone; {@link closed} has the reason. */
+  get isClosed(): boolean {
+    return this.#failure !== undefined
   }
 
-  /** Fails when the connection is gone, with the reason. It never succeeds. */
+  /**
+   * Fails when the connection is gone, with the reason. It never succeeds. A fault of ours while reading is a
+   * defect of whoever waits here or for an answer.
+   */
   readonly closed: Effect.Effect<never, RtspError> = Effect.callback((resume) => {
-    if (this.#why !== undefined) return resume(fail(this.#why()))
+    if (this.#failure !== undefined) return resume(this.#failure())
     this.#waiting.add(resume)
     return Effect.sync(() => this.#waiting.delete(resume))
   })
@@ -201,7 +209,7 @@ export class Connection {
     this.garbage += bytes
     // among frames it is passed over; before any of them it is the answer, or stands in its place
     if (this.#streaming || (fault === undefined && this.#understood)) return
-    this.#end(() => new Garbled({ detail: fault ?? "it is neither a message nor a frame" }))
+    this.#end(() => fail(new Garbled({ detail: fault ?? "it is neither a message nor a frame" })))
   }
 
   #onMessage(message: Message): void {
@@ -292,7 +300,7 @@ export class Connection {
     authorization: string | undefined
   ): Effect.Effect<Response, RtspError> {
     return Effect.callback((resume) => {
-      if (this.#why !== undefined) return resume(fail(this.#why()))
+      if (this.#failure !== undefined) return resume(this.#failure())
       const exchange = ++this.#lastExchange
       const headers: Array<readonly [string, string]> = [
         ["CSeq", String(exchange)],

@@ -71,7 +71,7 @@ const announce = Effect.fnUntraced(function* (
   let session: SessionHeader.SessionHeader | undefined
   let isTornDown = false
   const teardown = Effect.suspend(() => {
-    if (session === undefined || isTornDown || connection.endedBy !== undefined) return Effect.void
+    if (session === undefined || isTornDown || connection.isClosed) return Effect.void
     isTornDown = true
     return connection
       .exchange({
