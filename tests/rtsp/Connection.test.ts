@@ -585,8 +585,21 @@ describe("Connection, with a password", () => {
         )
       })
       const connection = yield* connect(port, { credentials: user("a", "b") })
-      yield* Effect.flip(connection.request(options))
+      const { reason } = yield* Effect.flip(connection.request(options))
+      // an account may be locked by it: whoever tries again has to wait for long
+      assert.deepInclude(reason, { _tag: "Unauthorized", credentials: "wrong" })
       assert.strictEqual(requests, 3)
+      // no later request carries the password either
+      yield* Effect.flip(connection.request(options))
+      assert.strictEqual(requests, 4)
+    })
+  )
+
+  it.live("takes a refusal without a challenge for one of the password", () =>
+    Effect.gen(function* () {
+      const { reason, requests } = yield* challenged()
+      assert.deepInclude(reason, { _tag: "Unauthorized", credentials: "wrong" })
+      assert.strictEqual(requests, 1)
     })
   )
 })

@@ -3,7 +3,8 @@
  *
  * Cameras lock accounts, so a password is tried once: a 401 to an answer is final, unless the server says
  * that only the nonce was too old, or had accepted us before and now names another nonce. Each new nonce
- * is worth one more try.
+ * is worth one more try. Requests go one after the other, so that none takes a nonce which another one used
+ * up for a refusal.
  */
 import { randomBytes } from "node:crypto"
 import {
@@ -56,13 +57,14 @@ export class Authenticator {
    */
   onRefused(response: Response, answered: boolean): RtspReason | undefined {
     // a session goes on while its password is changed: its keep-alives must not lock the account
-    if (this.#refused) return new Unauthorized({ credentials: "wrong" })
-    const before = this.#challenge
-    const challenge = choose(parseChallenges(headerValues(response, "www-authenticate")))
+    if (this.#refused) return this.refuse()
     if (this.#credentials === undefined) return new Unauthorized({ credentials: "missing" })
+    const before = this.#challenge
+    const asked = headerValues(response, "www-authenticate")
+    const challenge = choose(parseChallenges(asked))
     if (challenge === undefined) {
-      return answered
-        ? new Unauthorized({ credentials: "wrong" })
+      return answered || asked.length === 0
+        ? this.refuse()
         : new Unsupported({ what: "the way in which a password is asked for" })
     }
     if (answered) {
@@ -70,14 +72,17 @@ export class Authenticator {
         challenge._tag === "Digest" &&
         (before?._tag !== "Digest" || challenge.nonce !== before.nonce)
       const isStale = challenge._tag === "Digest" && challenge.stale
-      if (!isNew || !(isStale || this.#accepted)) {
-        this.#refused = true
-        return new Unauthorized({ credentials: "wrong" })
-      }
+      if (!isNew || !(isStale || this.#accepted)) return this.refuse()
       this.#accepted = false
     }
     this.#challenge = challenge
     this.#nonceCount = 0
     return undefined
+  }
+
+  /** The password is refused for good: no request carries it any more. */
+  refuse(): RtspReason {
+    this.#refused = true
+    return new Unauthorized({ credentials: "wrong" })
   }
 }

@@ -284,7 +284,8 @@ export class Connection {
       }
       const final = this.#authenticator.onRefused(response, authorization !== undefined)
       if (final !== undefined) return yield* fail(final)
-      if (attempt === 3) return yield* refusal(options.method, response)
+      // too old as soon as it is given: that is as good as a refusal, and may lock the account as well
+      if (attempt === 3) return yield* fail(this.#authenticator.refuse())
     }
   })
 
