@@ -57,6 +57,11 @@ describe("Sdp", () => {
     }
   })
 
+  it("takes no control character for a part of an encoding's name", () => {
+    const session = parse(lines("m=video 0 RTP/AVP 96", "a=rtpmap:96 \x1b[31mH264\x1b[0m/90000"))
+    assert.isUndefined(session.medias[0]?.formats[0]?.encoding)
+  })
+
   it("finds the fmtp of H.264 under another media", () => {
     const session = parse(
       lines(

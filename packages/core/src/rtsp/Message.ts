@@ -167,7 +167,8 @@ export const parseHead = (head: string): Result.Result<Head, Malformed> => {
       continue
     }
     const match = headerLine.exec(line)
-    if (match === null) return malformed("a header line has no name")
+    // what can't be read is not needed: a line of a proxy's, or a name with a blank in it
+    if (match === null) continue
     if (headers.length === maxHeaders) {
       return malformed(`there are more than ${maxHeaders} headers`)
     }

@@ -113,7 +113,7 @@ const toFormats = (media: MediaLines, all: ReadonlyArray<MediaLines>): ReadonlyA
     })
     .filter((type) => type >= 0 && type <= 127)
   return [...new Set(types)].map((payloadType) => {
-    const rtpmap = /^([^/\s]+)\s*(?:\/\s*(\d{1,9})\s*(?:\/\s*(\S+))?)?/.exec(
+    const rtpmap = /^([\w!#$%&'*+.^`{|}~-]+)\s*(?:\/\s*(\d{1,9})\s*(?:\/\s*(\S+))?)?/.exec(
       media.rtpmaps.get(payloadType) ?? ""
     )
     const encoding = rtpmap?.[1]
