@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Pump } from "@restream/core"
 import { ChannelMap, Frame, Framer, Keyframe, Rtcp, Rtp } from "@restream/core/rtsp"
 import { Effect } from "effect"
@@ -227,6 +227,31 @@ describe("Pump", () => {
           ])
         )
       )
+    })
+
+    it("goes on with any picture when no keyframe comes for a minute", () => {
+      const { peers, pump, push } = dropping()
+      const startedAt = performance.now()
+      const clock = vi.spyOn(performance, "now")
+      const pushAt = (ms: number) => {
+        clock.mockReturnValue(startedAt + ms)
+        push(sound(1), video(2))
+      }
+      pushAt(120_000)
+      peers.unsent = 0
+      pushAt(120_001)
+      pushAt(180_000)
+      assert.isTrue(pump.isDropping)
+      // too much waits again, so the minute begins anew
+      peers.unsent = full
+      pushAt(180_001)
+      peers.unsent = 0
+      pushAt(180_002)
+      pushAt(240_001)
+      assert.isTrue(pump.isDropping)
+      pushAt(240_002)
+      assert.isFalse(pump.isDropping)
+      clock.mockRestore()
     })
 
     it("goes on in the middle of what came at once", () => {

@@ -21,6 +21,12 @@ export const highWater = 2_097_152
 /** What must be left of them before packets are taken again. */
 export const lowWater = highWater / 4
 
+/**
+ * How long a keyframe is waited for, in milliseconds. Some cameras send one in 20 s; some send none that can
+ * be told, and refresh the picture bit by bit (H.264 recovery points). Theirs goes on at any picture then.
+ */
+export const longestKeyframeWaitMs = 60_000
+
 /** Where the packets go. */
 export interface Outlet {
   readonly send: Send
@@ -64,6 +70,8 @@ export class Pump {
   readonly #startsKeyframe: ReadonlyArray<StartsKeyframe>
   readonly #hasVideo: boolean
   #isDropping = false
+  /** Since when, by `performance.now`, there has been room again and only a keyframe is missing. */
+  #roomSince: number | undefined
 
   constructor(options: PumpOptions) {
     this.#outlet = options.outlet
@@ -145,18 +153,27 @@ export class Pump {
 
   /** While packets are dropped: whether this one is where the stream goes on. */
   #resumes(bytes: Buffer, at: number, end: number, slot: number): boolean {
-    const track = slot >> 1
-    const canBegin =
-      (slot & 1) === 0 &&
-      (this.#hasVideo
-        ? this.#isVideo[track] === true &&
-          this.#startsKeyframe[track]?.(bytes, Frame.packetStart(at), end) === true
-        : true)
-    if (canBegin && this.#outlet.unsent() <= lowWater) {
+    if (this.#hasRoom() && (slot & 1) === 0 && this.#canBegin(bytes, at, end, slot >> 1)) {
       this.#isDropping = false
+      this.#roomSince = undefined
       return true
     }
     this.dropped++
     return false
+  }
+
+  #hasRoom(): boolean {
+    const hasRoom = this.#outlet.unsent() <= lowWater
+    if (!hasRoom) this.#roomSince = undefined
+    else this.#roomSince ??= performance.now()
+    return hasRoom
+  }
+
+  /** Whether a decoder can begin at a packet, or has to. */
+  #canBegin(bytes: Buffer, at: number, end: number, track: number): boolean {
+    if (!this.#hasVideo) return true
+    if (this.#isVideo[track] !== true) return false
+    if (this.#startsKeyframe[track]?.(bytes, Frame.packetStart(at), end) === true) return true
+    return performance.now() - (this.#roomSince ?? 0) >= longestKeyframeWaitMs
   }
 }
