@@ -33,9 +33,12 @@ const overflowing = Effect.gen(function* () {
   hand.picture("keyframe")
   yield* running.flowing
   const server = yield* Deferred.await(recording)
-  // long enough to be asked once for a sign of life: whoever never gave one is not held to it
-  yield* TestClock.adjust("10 seconds")
-  yield* soon
+  // long enough to be asked once for a sign of life: whoever never gave one is not held to it. In steps at
+  // which no watch looks, so that each answer comes at a time of its own
+  for (let step = 0; step < 15; step++) {
+    yield* TestClock.adjust("700 millis")
+    yield* soon
+  }
   server.pause()
   // under this clock, nobody would wait for the answer to TEARDOWN in vain
   yield* Effect.addFinalizer(() => Effect.sync(() => server.resume()))
