@@ -176,6 +176,56 @@ describe("CameraSession", () => {
     )
   }
 
+  it.live("goes without sound where the camera refuses to set it up", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ refusesAudio: true })
+      const { session, watched } = yield* play({ url: url(server.url("cam")) })
+      yield* watched.first(0)
+      assert.deepStrictEqual(
+        session.tracks.map(({ track }) => track.kind),
+        ["video"]
+      )
+    })
+  )
+
+  it.live("gives no two tracks the same channel, whatever the camera answers", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ channelOffset: 2, interleaved: "repeated" })
+      const session = yield* CameraSession.open({ url: url(server.url("cam")) })
+      yield* session.setup(session.offer.tracks)
+      assert.deepStrictEqual(
+        session.tracks.map(({ channels }) => channels),
+        [
+          [2, 3],
+          [4, 5]
+        ]
+      )
+    })
+  )
+
+  it.live("asks one thing at a time, so that no request uses up the nonce of another", () =>
+    Effect.gen(function* () {
+      const authentication = { username: "admin", password: Redacted.make("right") }
+      const server = yield* RtspServer.make({
+        authentication,
+        settings: () => ({ quirks: { freshNonces: true, guardsOptions: true } })
+      })
+      yield* TestPattern.publish(server, "cam", { audio: true })
+      const camera = server.url("cam").replace("rtsp://", "rtsp://admin:right@")
+      const { session, watched } = yield* play({ url: url(camera) })
+      yield* watched.first(0)
+      for (let round = 0; round < 3; round++) {
+        yield* Effect.all([session.keepAlive, session.keepAlive], { concurrency: 2 })
+      }
+      assert.strictEqual(yield* server.authenticationFailures, 0)
+      // nothing was taken for final: the session ends in order, with the password
+      const events = yield* server.events
+      yield* session.teardown
+      assert.strictEqual((yield* nextRequest(events, "TEARDOWN")).status, 401)
+      assert.strictEqual((yield* nextRequest(events, "TEARDOWN")).status, 200)
+    })
+  )
+
   it.live("asks without a range where the camera refuses it", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ refuse: { PLAY: 457 } })

@@ -313,6 +313,24 @@ describe.concurrent("NativeRelay, at the wire,", () => {
       })
     )
 
+    it.effect("at the same rate where no answer comes, however short it is", () =>
+      Effect.gen(function* () {
+        const { camera, start, toCamera } = yield* peers({
+          quirks: { silentAt: "OPTIONS", sessionTimeoutSeconds: 5 },
+          engine: { stallTimeout: "1 hour" }
+        })
+        yield* HandCamera.publish(camera, "cam")
+        const relay = yield* start()
+        const ended = yield* Effect.forkChild(relay.ended)
+        yield* askedWhatItCan(toCamera)
+        for (let i = 1; i <= 4; i++) {
+          yield* TestClock.adjust("2500 millis")
+          yield* toCamera.heard(() => toCamera.all(Wire.request("OPTIONS")).length > i)
+        }
+        assert.isUndefined(ended.pollUnsafe())
+      })
+    )
+
     it.effect("and lives on where no answer comes", () =>
       Effect.gen(function* () {
         const { camera, start, toCamera } = yield* peers({
@@ -326,8 +344,6 @@ describe.concurrent("NativeRelay, at the wire,", () => {
         for (let i = 1; i <= 3; i++) {
           yield* TestClock.adjust("25 seconds")
           yield* toCamera.heard(() => toCamera.all(Wire.request("GET_PARAMETER")).length === i)
-          // the next one comes that long after this one was given up
-          yield* TestClock.adjust("5 seconds")
         }
         assert.isUndefined(ended.pollUnsafe())
       })
@@ -515,6 +531,53 @@ describe.concurrent("NativeRelay, at the wire,", () => {
           )
           assert.deepStrictEqual(lines, [
             "Warn camera 7: without sound; aac sound: AAC without its configuration"
+          ])
+        })
+      )
+    )
+
+    it.live("leaves out what the media server rejects, and says so", () =>
+      withLog((lines) =>
+        Effect.gen(function* () {
+          const { camera, sink, start } = yield* peers({ sinkQuirks: { refusesAudio: true } })
+          const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+          const relay = yield* start()
+          yield* camera.awaitReaders("cam", 1)
+          hand.sound()
+          hand.picture("keyframe")
+          hand.sound()
+          hand.picture("other")
+          yield* relay.flowing
+          yield* sink.awaitPackets("out")
+          const status = yield* sink.path("out")
+          assert.deepStrictEqual(
+            status?.publisher?.tracks.map(({ codec }) => codec),
+            ["h264"]
+          )
+          assert.deepStrictEqual(lines, [
+            "Warn camera 7: without sound; the media server rejects it"
+          ])
+          // none of the announcements before is still connected
+          assert.strictEqual(yield* sink.connections, 1)
+          // the sound goes nowhere, and not among the pictures either
+          assert.strictEqual(relay.counters().packets, hand.sent[0])
+        })
+      )
+    )
+
+    it.live("goes without what the camera offers and refuses, and says so", () =>
+      withLog((lines) =>
+        Effect.gen(function* () {
+          const { camera, sink, start } = yield* peers({ quirks: { refusesAudio: true } })
+          yield* TestPattern.publish(camera, "cam", living)
+          yield* (yield* start()).flowing
+          const status = yield* sink.path("out")
+          assert.deepStrictEqual(
+            status?.publisher?.tracks.map(({ codec }) => codec),
+            ["h264"]
+          )
+          assert.deepStrictEqual(lines, [
+            "Warn camera 7: without sound; the camera offers it and refuses to send it"
           ])
         })
       )

@@ -11,6 +11,8 @@ import { type Media, render, type SessionDescription } from "./Sdp.ts"
 
 export interface RelayTrack extends FormatDetails {
   readonly kind: "video" | "audio"
+  /** Where the camera describes it. */
+  readonly media: Media
   /** In lower case, as ffmpeg names it: `h264`, `hevc`, `aac`, `pcm_alaw`, … */
   readonly codec: string
   readonly payloadType: number
@@ -86,6 +88,7 @@ export const relayDescription = (
     const announcedControl = `trackID=${tracks.length}`
     tracks.push({
       kind: media.kind,
+      media,
       codec: Codec.nameOf(chosen.format),
       payloadType: chosen.format.payloadType,
       clockRate: chosen.format.clockRate ?? 0,

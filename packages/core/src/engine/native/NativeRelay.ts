@@ -11,7 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { CameraOptions } from "../../camera/CameraOptions.ts"
 import {
   NoVideo,
@@ -22,6 +22,7 @@ import {
 } from "../../camera/Reason.ts"
 import { type Relay, RelayError, type RelayJob, type RunningRelay } from "../../relay/Relay.ts"
 import { awaitStall } from "../../relay/StallWatch.ts"
+import { slotsByChannel } from "../../rtsp/ChannelMap.ts"
 import * as CameraSession from "../../rtsp/client/CameraSession.ts"
 import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
 import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
@@ -67,11 +68,14 @@ export const make = (options: NativeRelayOptions): Relay => {
     if (what !== undefined) return yield* Effect.fail(new Unsupported({ what }))
 
     const camera = yield* openCamera(job, options)
-    const selection = yield* selectTracks(job, camera)
-    yield* Effect.mapError(camera.setup(selection.tracks), fromCamera)
+    const wanted = yield* selectTracks(job, camera)
+    const set = yield* Effect.mapError(camera.setup(wanted.tracks), fromCamera)
+    const isComplete = set.length === wanted.tracks.length
+    if (!isComplete) yield* sayWithoutSound(job, "the camera offers it and refuses to send it")
+    const selection = isComplete ? wanted : Offer.select(camera, false)
     // from now on: a session may live five seconds, and a server think as long about a password
     yield* keepAlive(camera)
-    const publisher = yield* publish(job, selection, options)
+    const publisher = yield* publish(job, camera, selection, options)
     const flow = yield* makeFlow(camera, publisher)
     yield* Effect.mapError(camera.play({ frames: flow.pump.frames }), fromCamera)
     // asks what it knows, now that no other request can be in its way
@@ -132,13 +136,12 @@ const wantsTranscoding = (policy: CameraOptions["audio"], codec: string | undefi
 
 /** Chooses what is relayed. What would need transcoding goes to the engine that stands by, or is left out. */
 const selectTracks = Effect.fnUntraced(function* (
-  { camera: { id, options }, canHandOver }: RelayJob,
+  job: RelayJob,
   session: CameraSession.CameraSession
 ): Effect.fn.Return<Offer.Selection, RelayReason> {
-  const offer: Offer.Offer = { description: session.description, relayed: session.offer }
-  const policy = options.audio
+  const policy = job.camera.options.audio
   const sound = session.offer.tracks.find(({ kind }) => kind === "audio")
-  const unusable = policy === "drop" ? undefined : Offer.unusableAudio(offer)
+  const unusable = policy === "drop" ? undefined : Offer.unusableAudio(session)
   const toTranscode = wantsTranscoding(policy, sound?.codec)
   const problem =
     unusable !== undefined
@@ -147,24 +150,42 @@ const selectTracks = Effect.fnUntraced(function* (
         ? `transcoding ${sound?.codec} sound to ${policy}`
         : undefined
   if (problem !== undefined) {
-    if (canHandOver && policy !== "copy") {
+    if (job.canHandOver && policy !== "copy") {
       return yield* Effect.fail(new Unsupported({ what: problem }))
     }
-    yield* Effect.logWarning(`camera ${id}: without sound; ${problem}`).pipe(
-      Effect.annotateLogs({ module: "engine", camera: id })
-    )
+    yield* sayWithoutSound(job, problem)
   }
-  const selection = Offer.select(offer, policy !== "drop" && !toTranscode)
+  const selection = Offer.select(session, policy !== "drop" && !toTranscode)
   return selection.tracks.some(({ kind }) => kind === "video")
     ? selection
     : yield* Effect.fail(new NoVideo())
 })
 
-/** Announces. Where the server rejects the camera's parameter sets it gets to read them from the stream. */
-const publish = (job: RelayJob, selection: Offer.Selection, options: NativeRelayOptions) => {
-  const attempt = (parameterSets: boolean) => {
-    const { sdp, tracks } = selection.announce({ parameterSets })
-    return PublisherSession.open({
+const sayWithoutSound = ({ camera: { id } }: RelayJob, why: string) =>
+  Effect.logWarning(`camera ${id}: without sound; ${why}`).pipe(
+    Effect.annotateLogs({ module: "engine", camera: id })
+  )
+
+const isRejectedAnnouncement = ({ reason }: RtspError): boolean =>
+  reason._tag === "Status" && reason.phase === "ANNOUNCE" && reason.status === 400
+
+/**
+ * Announces. Where the server rejects the camera's parameter sets it gets to read them from the stream, and
+ * where it rejects that, too, the sound may be to blame: it must not lose the camera.
+ */
+const publish = (
+  job: RelayJob,
+  camera: CameraSession.CameraSession,
+  selection: Offer.Selection,
+  options: NativeRelayOptions
+) => {
+  const attempt = Effect.fnUntraced(function* (
+    { announce }: Offer.Selection,
+    parameterSets: boolean
+  ) {
+    const { sdp, tracks } = announce({ parameterSets })
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    return yield* PublisherSession.open({
       url: job.destination,
       trust: options.serverTrust,
       sdp,
@@ -174,14 +195,20 @@ const publish = (job: RelayJob, selection: Offer.Selection, options: NativeRelay
       requestTimeout: options.openTimeout,
       resolve: options.resolve,
       sharedBuffer: true
-    })
-  }
-  return attempt(true).pipe(
-    Effect.catchIf(
-      ({ reason }) =>
-        reason._tag === "Status" && reason.phase === "ANNOUNCE" && reason.status === 400,
-      () => attempt(false)
-    ),
+    }).pipe(
+      Scope.provide(scope),
+      // the next attempt comes on a connection of its own
+      Effect.onError(() => Scope.close(scope, Exit.void))
+    )
+  })
+  const withoutSound = Effect.tap(attempt(Offer.select(camera, false), false), () =>
+    sayWithoutSound(job, "the media server rejects it")
+  )
+  return attempt(selection, true).pipe(
+    Effect.catchIf(isRejectedAnnouncement, () => attempt(selection, false)),
+    selection.tracks.length > 1
+      ? Effect.catchIf(isRejectedAnnouncement, () => withoutSound)
+      : (self) => self,
     Effect.mapError(fromServer)
   )
 }
@@ -201,12 +228,17 @@ const makeFlow = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Flow, never, Scope.Scope> {
   const flowing = yield* Deferred.make<void>()
   const madeAt = performance.now()
+  // the server may have taken fewer than the camera was asked for
+  const tracks = channels.flatMap((sent, index) => {
+    const from = camera.tracks[index]
+    return from === undefined ? [] : [{ ...from, sent }]
+  })
   const pump = new Pump({
-    slots: camera.slots,
-    tracks: camera.tracks.map(({ track }, index) => ({
+    slots: slotsByChannel(tracks.map((track) => track.channels)),
+    tracks: tracks.map(({ sent, track }) => ({
       kind: track.kind,
       startsKeyframe: startsKeyframe(track.codec),
-      channels: channels[index] ?? [0, 1]
+      channels: sent
     })),
     outlet: {
       send: (piece, length) => void connection.writePiece(piece, length),
@@ -230,9 +262,13 @@ const makeFlow = Effect.fnUntraced(function* (
   }
 })
 
-/** Tells the camera that we are still there, for as long as the scope lives. */
+/** Tells the camera that we are still there, for as long as the scope lives: at a fixed rate, answered or not. */
 const keepAlive = (camera: CameraSession.CameraSession) =>
-  camera.keepAlive.pipe(Effect.delay(camera.keepAliveInterval), Effect.forever, Effect.forkScoped)
+  Effect.forkChild(camera.keepAlive).pipe(
+    Effect.delay(camera.keepAliveInterval),
+    Effect.forever,
+    Effect.forkScoped
+  )
 
 /** Waits for whatever ends the relay first, and tells why it ended. */
 const firstEnd = (

@@ -11,23 +11,23 @@ import {
 } from "../../rtsp/RelayDescription.ts"
 import type { SessionDescription } from "../../rtsp/Sdp.ts"
 
-/** A camera's description with what of it can be relayed. */
+/** A camera's description with what of it can be relayed; a `CameraSession` is one. */
 export interface Offer {
   readonly description: SessionDescription
-  readonly relayed: RelayDescription
+  readonly offer: RelayDescription
 }
 
 const isVideo = ({ kind }: { readonly kind: string }): boolean => kind === "video"
 const isAudio = ({ kind }: { readonly kind: string }): boolean => kind === "audio"
 
 /** Reads an offer as the answer of a probe. */
-export const probeResult = (offer: Offer): Result.Result<ProbeResult, ProbeReason> => {
-  const video = offer.relayed.tracks.find(isVideo)
+export const probeResult = (camera: Offer): Result.Result<ProbeResult, ProbeReason> => {
+  const video = camera.offer.tracks.find(isVideo)
   if (video !== undefined) {
     const { codec, height, width } = video
-    return Result.succeed({ video: { codec, width, height }, audio: audioTrack(offer) })
+    return Result.succeed({ video: { codec, width, height }, audio: audioTrack(camera) })
   }
-  const unfit = offer.relayed.dropped.find(isVideo)
+  const unfit = camera.offer.dropped.find(isVideo)
   return Result.fail(
     unfit === undefined
       ? new NoVideo()
@@ -36,9 +36,9 @@ export const probeResult = (offer: Offer): Result.Result<ProbeResult, ProbeReaso
 }
 
 /** The sound that can be relayed, else that which can't: it is there, after all. */
-const audioTrack = (offer: Offer): AudioTrack | undefined => {
-  const fit = offer.relayed.tracks.find(isAudio)
-  const track = fit ?? unusableAudio(offer)
+const audioTrack = (camera: Offer): AudioTrack | undefined => {
+  const fit = camera.offer.tracks.find(isAudio)
+  const track = fit ?? unusableAudio(camera)
   if (track === undefined) return undefined
   const { channels, codec, sampleRate } = track
   return { codec, sampleRate, channels, copyable: fit !== undefined }
@@ -48,11 +48,11 @@ const audioTrack = (offer: Offer): AudioTrack | undefined => {
  * Sound that the camera sends and that can't be passed on as it is. What leads to the camera's loudspeaker
  * (`sendonly`, seen from us) is not its sound.
  */
-export const unusableAudio = ({ description, relayed }: Offer): DroppedMedia | undefined => {
+export const unusableAudio = ({ description, offer }: Offer): DroppedMedia | undefined => {
   const isSent = description.medias.some(
     (media) => isAudio(media) && media.direction !== "sendonly"
   )
-  return isSent && !relayed.tracks.some(isAudio) ? relayed.dropped.find(isAudio) : undefined
+  return isSent && !offer.tracks.some(isAudio) ? offer.dropped.find(isAudio) : undefined
 }
 
 /** The tracks that are relayed, and the announcement of just these. */
@@ -63,11 +63,9 @@ export interface Selection {
 }
 
 /** The first video, and the first sound unless it is unwanted: as ffmpeg chooses. */
-export const select = ({ description, relayed }: Offer, hasSound: boolean): Selection => {
-  const chosen = [relayed.tracks.find(isVideo), hasSound ? relayed.tracks.find(isAudio) : undefined]
-  const kept = description.medias.filter((media) =>
-    chosen.some((track) => track?.kind === media.kind && track.control === media.control)
-  )
+export const select = ({ description, offer }: Offer, hasSound: boolean): Selection => {
+  const chosen = [offer.tracks.find(isVideo), hasSound ? offer.tracks.find(isAudio) : undefined]
+  const kept = description.medias.filter((media) => chosen.some((track) => track?.media === media))
   const announce = (options?: RelayDescriptionOptions) =>
     relayDescription({ ...description, medias: kept }, options)
   return { tracks: announce().tracks, announce }

@@ -14,6 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../deadline/Deadline.ts"
 import { baseUrl, controlUrl } from "../BaseUrl.ts"
@@ -30,6 +31,7 @@ import {
   type FrameHandler,
   isSuccess,
   make as makeConnection,
+  type RequestOptions,
   refusal
 } from "./Connection.ts"
 import type { Trust } from "./Dialer.ts"
@@ -67,6 +69,19 @@ export interface SetupTrack {
 /** The longest time between two keep-alives. */
 const longestKeepAlive = Duration.seconds(25)
 
+/** How long the answer to one is waited for. */
+const longestAnswer = Duration.seconds(5)
+
+const isFree = (pair: Transport.Pair, taken: ReadonlyArray<SetupTrack>): boolean =>
+  !taken.some(({ channels }) => channels.some((channel) => pair.includes(channel)))
+
+/** The first two channels that no track has, from where they would be if all had those that they asked for. */
+const freePair = (taken: ReadonlyArray<SetupTrack>): Transport.Pair => {
+  let first = 2 * taken.length
+  while (!isFree([first, first + 1], taken)) first += 2
+  return [first, first + 1]
+}
+
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
 
 const withoutUserInfo = (url: StreamUrl): string => Redacted.value(url.withoutUserInfo)
@@ -88,6 +103,8 @@ export class CameraSession {
   #session: SessionHeader.SessionHeader | undefined
   #tracks: ReadonlyArray<SetupTrack> = []
   #isSetUp = false
+  /** One request at a time: some cameras lose the second, and each may use up the nonce of the other. */
+  readonly #oneAtATime = Semaphore.makeUnsafe(1)
 
   constructor(fields: {
     readonly connection: Connection
@@ -119,13 +136,17 @@ export class CameraSession {
     return slotsByChannel(this.#tracks.map(({ channels }) => channels))
   }
 
+  #exchange(options: RequestOptions): Effect.Effect<Response, RtspError> {
+    return this.#oneAtATime.withPermit(this.connection.exchange(options))
+  }
+
   get #headers(): Headers {
     return this.#session === undefined ? [] : [["Session", this.#session.id]]
   }
 
   /**
    * Sets tracks up, one after the other, and gives the channels that the camera chose. `Unsupported` where
-   * the camera sends by UDP alone.
+   * the camera sends by UDP alone. Sound that it refuses behind other tracks is left out.
    */
   readonly setup = Effect.fnUntraced(function* (
     this: CameraSession,
@@ -133,10 +154,10 @@ export class CameraSession {
   ): Effect.fn.Return<ReadonlyArray<SetupTrack>, RtspError> {
     const done: Array<SetupTrack> = []
     for (const track of tracks) {
-      const asked: Transport.Pair = [2 * done.length, 2 * done.length + 1]
+      const asked = freePair(done)
       const uri = controlUrl(this.#baseUrl, track.control)
       this.#isSetUp = true
-      const response = yield* this.connection.exchange({
+      const response = yield* this.#exchange({
         method: "SETUP",
         uri,
         headers: [...this.#headers, ["Transport", Transport.render(Transport.interleaved(asked))]]
@@ -144,14 +165,17 @@ export class CameraSession {
       if (response.status === 461) {
         return yield* fail(new Unsupported({ what: "a camera that sends by UDP alone" }))
       }
-      if (!isSuccess(response)) return yield* refusal("SETUP", response)
+      if (!isSuccess(response)) {
+        if (track.kind === "audio" && done.length > 0) continue
+        return yield* refusal("SETUP", response)
+      }
       this.#session ??= SessionHeader.parse(header(response, "session") ?? "")
       const chosen = Transport.chosenChannels(header(response, "transport"), asked)
       if (Result.isFailure(chosen)) {
         return yield* fail(new Unsupported({ what: chosen.failure.detail }))
       }
-      const used = new Set(done.flatMap(({ channels }) => channels))
-      const channels = chosen.success.some((channel) => used.has(channel)) ? asked : chosen.success
+      // one that gives a channel twice sends on those that were asked for
+      const channels = isFree(chosen.success, done) ? chosen.success : asked
       done.push({ track, channels })
     }
     this.#tracks = done
@@ -168,7 +192,7 @@ export class CameraSession {
   ): Effect.fn.Return<void, RtspError> {
     this.connection.setFrameHandler(handler)
     const ask = (range: Headers) =>
-      this.connection.exchange({
+      this.#exchange({
         method: "PLAY",
         uri: this.#baseUrl,
         headers: [...this.#headers, ...range]
@@ -197,7 +221,13 @@ export class CameraSession {
   readonly keepAlive: Effect.Effect<void> = Effect.suspend(() => {
     const isKnown = this.#publicMethods?.has("GET_PARAMETER") ?? false
     const method: Method = isKnown ? "GET_PARAMETER" : "OPTIONS"
-    return this.connection.exchange({ method, uri: this.#baseUrl, headers: this.#headers }).pipe(
+    return this.#exchange({
+      method,
+      uri: this.#baseUrl,
+      headers: this.#headers,
+      // waiting for one answer for longer would make the next come late
+      timeout: Duration.min(this.keepAliveInterval, longestAnswer)
+    }).pipe(
       Effect.map((response) => {
         // it lists what it does not know
         if (response.status === 405 || response.status === 501) this.#publicMethods = new Set()
@@ -212,7 +242,7 @@ export class CameraSession {
     if (!this.#isSetUp || this.connection.isClosed) return Effect.void
     this.#isSetUp = false
     this.connection.setFrameHandler(undefined)
-    // the answer comes behind whatever frames wait
+    // it waits for no other request, and its answer comes behind whatever frames wait
     this.connection.resume()
     return this.connection
       .exchange({

@@ -48,10 +48,12 @@ export interface Quirks {
   readonly garbageEvery?: number | undefined
   /** Chooses channels that much higher than the client asked for. */
   readonly channelOffset?: number | undefined
-  /** How SETUP's answer names the channels: `interleaved=0` alone, or not at all. */
-  readonly interleaved?: "first" | "missing" | undefined
+  /** How SETUP's answer names the channels: `interleaved=0` alone, the first track's for each, or not at all. */
+  readonly interleaved?: "first" | "repeated" | "missing" | undefined
   /** Says `RTP/AVP` in the answer to `SETUP`, although it is TCP. */
   readonly saysUdp?: boolean | undefined
+  /** Refuses sound: 404 to the `SETUP` of a track of it, 400 to an `ANNOUNCE` that has one. */
+  readonly refusesAudio?: boolean | undefined
   /** Knows UDP alone: 461 to every `SETUP` by TCP. */
   readonly udpOnly?: boolean | undefined
   /** How answers number the exchange: `cseq`, or not at all. */

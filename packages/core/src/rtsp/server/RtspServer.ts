@@ -179,7 +179,7 @@ export class RtspServer extends Context.Service<
       listen(
         tls === undefined
           ? createServer(accept)
-          : createTlsServer({ cert: tls.certificate, key: tls.key }, accept),
+          : createTlsServer({ cert: tls.certificate, key: tls.key, handshakeTimeout }, accept),
         host,
         options.port ?? 0
       ),
@@ -268,6 +268,9 @@ export class RtspServer extends Context.Service<
     options: RtspServerOptions = {}
   ): Layer.Layer<RtspServer, RtspServerError> => Layer.effect(RtspServer, RtspServer.make(options))
 }
+
+/** How long a client may take over TLS, in milliseconds. The end of the server waits for it, too. */
+const handshakeTimeout = 2000
 
 const listen = (
   server: Server,

@@ -243,6 +243,9 @@ export class ServerConnection {
     if (this.#session !== undefined) return { status: 400, close: "ANNOUNCE within a session" }
     const read = readAnnouncement(request)
     if (Result.isFailure(read)) return { status: 400, close: read.failure }
+    if (quirks.refusesAudio === true && read.success.medias.some(({ kind }) => kind === "audio")) {
+      return { status: 400, close: "it has sound" }
+    }
     this.#session = makeSession({
       role: "publisher",
       path: withoutQuery(path),

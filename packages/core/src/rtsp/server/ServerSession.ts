@@ -56,15 +56,22 @@ const playedTrack = (session: Session, uri: string): number | undefined => {
   return Number(track) < session.description.medias.length ? Number(track) : undefined
 }
 
-const renderTransport = (channels: Transport.Pair, publishes: boolean, quirks: Quirks): string => {
-  const whole = Transport.render(Transport.interleaved(channels, publishes ? "record" : undefined))
+const renderTransport = (
+  { channels: all, role }: Session,
+  channels: Transport.Pair,
+  quirks: Quirks
+): string => {
+  const [first = channels] = all.values()
+  const told = quirks.interleaved === "repeated" ? first : channels
+  const whole = Transport.render(
+    Transport.interleaved(told, role === "publisher" ? "record" : undefined)
+  )
   const named =
-    quirks.interleaved === undefined
-      ? whole
-      : whole.replace(
-          /;interleaved=[\d-]+/,
-          quirks.interleaved === "first" ? `;interleaved=${channels[0]}` : ""
-        )
+    quirks.interleaved === "first"
+      ? whole.replace(/;interleaved=[\d-]+/, `;interleaved=${told[0]}`)
+      : quirks.interleaved === "missing"
+        ? whole.replace(/;interleaved=[\d-]+/, "")
+        : whole
   return quirks.saysUdp === true ? named.replace("RTP/AVP/TCP", "RTP/AVP") : named
 }
 
@@ -101,6 +108,9 @@ export const setup = (
   if (track === undefined) {
     return publishes ? { status: 400, close: "SETUP of no track" } : { status: 404 }
   }
+  if (quirks.refusesAudio === true && session.description.medias[track]?.kind === "audio") {
+    return { status: 404 }
+  }
   const asked = channelsFor(session, transport.interleaved)
   if (asked === undefined || session.channels.has(track)) {
     return { status: 400, close: "SETUP with channels that can't be" }
@@ -112,7 +122,7 @@ export const setup = (
   return {
     status: 200,
     headers: [
-      ["Transport", renderTransport(channels, publishes, quirks)],
+      ["Transport", renderTransport(session, channels, quirks)],
       ["Session", SessionHeader.render({ id: session.id, timeoutSeconds })]
     ]
   }
