@@ -170,6 +170,15 @@ describe("Pump", () => {
     assert.isDefined(pump.lastVideoAt)
   })
 
+  it("tells the time of the last video by the clock on the wall, also when that was set", () => {
+    const { pump, push } = setUp()
+    const newYear = Date.UTC(2030, 0)
+    vi.useFakeTimers({ now: newYear, toFake: ["Date"] })
+    push(video(1))
+    vi.useRealTimers()
+    assert.strictEqual(pump.lastVideoAt, newYear)
+  })
+
   it("counts the gaps of each track by itself", () => {
     const { pump, push } = setUp()
     push(video(65_534), sound(10), video(65_535), sound(11), video(2), sound(13))

@@ -97,10 +97,7 @@ export const make = (options: NativeRelayOptions): Relay => {
         packets: flow.pump.packets,
         lost: flow.pump.lost,
         dropped: flow.pump.dropped,
-        lastVideoAt:
-          flow.pump.lastVideoAt === undefined
-            ? undefined
-            : Math.round(performance.timeOrigin + flow.pump.lastVideoAt)
+        lastVideoAt: flow.pump.lastVideoAt
       })
     }
   })
@@ -258,7 +255,7 @@ const makeFlow = Effect.fnUntraced(function* (
   return {
     pump,
     flowing: Deferred.await(flowing),
-    silentMs: () => performance.now() - (pump.lastVideoAt ?? madeAt)
+    silentMs: () => performance.now() - (pump.lastVideoTick ?? madeAt)
   }
 })
 

@@ -56,8 +56,10 @@ export class Pump {
   packets = 0
   /** Packets that the server was too slow for. */
   dropped = 0
-  /** When the last video came, by `performance.now`; `undefined` before the first. */
+  /** When the last video came, in milliseconds since 1970; `undefined` before the first. */
   lastVideoAt: number | undefined
+  /** The same by `performance.now`, which nobody can set. */
+  lastVideoTick: number | undefined
   readonly receptions: ReadonlyArray<Reception>
   readonly #outlet: Outlet
   readonly #outbox: Outbox
@@ -137,7 +139,8 @@ export class Pump {
     this.#send(bytes, run, end, completesPicture || !this.#hasVideo)
     if (!sawVideo) return
     const isFirst = this.lastVideoAt === undefined
-    this.lastVideoAt = performance.now()
+    this.lastVideoAt = Date.now()
+    this.lastVideoTick = performance.now()
     if (isFirst) this.#onFirstVideo()
   }
 
