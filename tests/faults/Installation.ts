@@ -91,7 +91,10 @@ export const start = Effect.fnUntraced(function* (
     ),
     Effect.forkScoped({ startImmediately: true })
   )
-  const until = (condition: (cameras: ReadonlyMap<string, CameraStatus>) => boolean) =>
+  const until = (
+    condition: (cameras: ReadonlyMap<string, CameraStatus>) => boolean,
+    what = "the cameras' states"
+  ) =>
     Effect.callback<void>((resume) => {
       const look = () => {
         const all = runSync(board.all)
@@ -102,7 +105,11 @@ export const start = Effect.fnUntraced(function* (
       }
       watchers.add(look)
       look()
-      return Effect.sync(() => watchers.delete(look))
+      const startedAt = performance.now()
+      return Effect.sync(() => {
+        watchers.delete(look)
+        Log.sayWaited(startedAt, what, log.lines())
+      })
     })
 
   return {
@@ -123,7 +130,7 @@ export const start = Effect.fnUntraced(function* (
           if (state?._tag !== tag || !fits(state as Wanted)) return false
           found = state as Wanted
           return true
-        }),
+        }, `camera ${id} to be ${tag}`),
         () => found!
       )
     }

@@ -16,6 +16,14 @@ export interface Log {
 
 const shown = new Set(["Info", "Warn", "Error", "Fatal"])
 
+/** Who was kept waiting until the test's time was over says for what, and what the log had. */
+export const sayWaited = (startedAt: number, what: string, lines: ReadonlyArray<string>): void => {
+  const waitedMs = performance.now() - startedAt
+  if (waitedMs < 30_000) return
+  const log = lines.slice(-100).join("\n")
+  process.stderr.write(`waited ${Math.round(waitedMs)} ms in vain for ${what}; the log:\n${log}\n`)
+}
+
 export const make = (): Log => {
   const lines: Array<string> = []
   const raw: Array<string> = []
@@ -48,7 +56,11 @@ export const make = (): Log => {
         }
         watchers.add(look)
         look()
-        return Effect.sync(() => watchers.delete(look))
+        const startedAt = performance.now()
+        return Effect.sync(() => {
+          watchers.delete(look)
+          sayWaited(startedAt, `the line ${pattern}`, lines)
+        })
       }),
     capture: (effect) =>
       effect.pipe(
