@@ -10,18 +10,10 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import type { CameraOptions } from "../../camera/CameraOptions.ts"
-import {
-  NoVideo,
-  type RelayReason,
-  SinkEvicted,
-  Stalled,
-  Unsupported
-} from "../../camera/Reason.ts"
+import { NoVideo, type RelayReason, Unsupported } from "../../camera/Reason.ts"
 import { type Relay, RelayError, type RelayJob, type RunningRelay } from "../../relay/Relay.ts"
-import { awaitStall } from "../../relay/StallWatch.ts"
 import { slotsByChannel } from "../../rtsp/ChannelMap.ts"
 import * as CameraSession from "../../rtsp/client/CameraSession.ts"
 import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
@@ -31,8 +23,9 @@ import { startsKeyframe } from "../../rtsp/Keyframe.ts"
 import { beginFlow, beginStart } from "./Activity.ts"
 import { cameraReason, sinkReason } from "./NativeReason.ts"
 import * as Offer from "./Offer.ts"
-import { lowWater, Pump } from "./Pump.ts"
+import { Pump } from "./Pump.ts"
 import { sendReceiverReports } from "./ReceiverReports.ts"
+import { firstEnd } from "./RelayEnd.ts"
 import { trustOf, unsupported } from "./Target.ts"
 
 export interface NativeRelayOptions {
@@ -50,15 +43,6 @@ export interface NativeRelayOptions {
 
 /** How often a camera hears how its packets arrive (RFC 3550 §6.2: five seconds at least). */
 const reportInterval = Duration.seconds(5)
-
-/**
- * The longest time between two questions to the server. They are bytes, too: MediaMTX ends a publisher that
- * sends nothing for 10 s, and a camera that stands still would look like one that was put out.
- */
-const longestQuiet = Duration.seconds(5)
-
-/** How long a server may take too little before its relay ends, beyond the stall time. */
-const overflowGrace = Duration.seconds(5)
 
 export const make = (options: NativeRelayOptions): Relay => {
   const start = Effect.fnUntraced(function* (
@@ -83,7 +67,7 @@ export const make = (options: NativeRelayOptions): Relay => {
     yield* sendReceiverReports(camera, flow.pump.receptions, reportInterval)
 
     const ended = yield* Deferred.make<never, RelayError>()
-    yield* firstEnd(camera, publisher, flow, options).pipe(
+    yield* firstEnd({ ...options, camera, publisher, pump: flow.pump }).pipe(
       Effect.flatMap((reason) => Deferred.fail(ended, new RelayError({ reason }))),
       // a fault of ours must not look like a relay that runs
       Effect.catchCause((cause) => Deferred.failCause(ended, cause)),
@@ -215,8 +199,6 @@ interface Flow {
   readonly pump: Pump
   /** Done when the first video went to the server. */
   readonly flowing: Effect.Effect<void>
-  /** Since the last video came, or since the pump was made. */
-  readonly silentMs: () => number
 }
 
 const makeFlow = Effect.fnUntraced(function* (
@@ -224,7 +206,6 @@ const makeFlow = Effect.fnUntraced(function* (
   { channels, connection }: PublisherSession.PublisherSession
 ): Effect.fn.Return<Flow, never, Scope.Scope> {
   const flowing = yield* Deferred.make<void>()
-  const madeAt = performance.now()
   // the server may have taken fewer than the camera was asked for
   const tracks = channels.flatMap((sent, index) => {
     const from = camera.tracks[index]
@@ -252,11 +233,7 @@ const makeFlow = Effect.fnUntraced(function* (
       endFlow()
     })
   )
-  return {
-    pump,
-    flowing: Deferred.await(flowing),
-    silentMs: () => performance.now() - (pump.lastVideoTick ?? madeAt)
-  }
+  return { pump, flowing: Deferred.await(flowing) }
 })
 
 /** Tells the camera that we are still there, for as long as the scope lives: at a fixed rate, answered or not. */
@@ -266,84 +243,3 @@ const keepAlive = (camera: CameraSession.CameraSession) =>
     Effect.forever,
     Effect.forkScoped
   )
-
-/** Waits for whatever ends the relay first, and tells why it ended. */
-const firstEnd = (
-  camera: CameraSession.CameraSession,
-  publisher: PublisherSession.PublisherSession,
-  { pump, silentMs }: Flow,
-  options: NativeRelayOptions
-): Effect.Effect<RelayReason> => {
-  const cameraEnds = Effect.map(Effect.flip(camera.closed), fromCamera)
-
-  // closed by a server that is there: we were put out. Else the server itself is gone
-  const serverEnds = Effect.flatMap(Effect.flip(publisher.closed), (error) =>
-    Effect.map(
-      error.reason._tag === "Closed" ? options.isServerAnswering : Effect.succeed(false),
-      (isAnswering): RelayReason => (isAnswering ? new SinkEvicted() : fromServer(error))
-    )
-  )
-  const stallTimeoutMs = Duration.toMillis(Duration.fromInputUnsafe(options.stallTimeout))
-  const inputStalls = Effect.map(
-    awaitStall({ silentMs, timeoutMs: () => stallTimeoutMs, longestSleepMs: stallTimeoutMs }),
-    (): RelayReason => new Stalled({ side: "input", afterMs: Math.round(silentMs()) })
-  )
-  return Effect.raceAllFirst([
-    cameraEnds,
-    serverEnds,
-    inputStalls,
-    serverIsSilent(publisher, options),
-    serverIsTooSlow(publisher, pump, options)
-  ])
-}
-
-const outputStalled = (afterMs: number): RelayReason => new Stalled({ side: "output", afterMs })
-
-/**
- * Notices a server that stands still. Its kernel goes on taking packets for many seconds, so the server is
- * asked for a sign of life on the very connection that carries the packets. One that has never given any
- * is not held to it.
- */
-const serverIsSilent = Effect.fnUntraced(function* (
-  { connection, uri }: PublisherSession.PublisherSession,
-  options: NativeRelayOptions
-): Effect.fn.Return<RelayReason> {
-  const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout)
-  const interval = Duration.min(Duration.times(stallTimeout, 0.5), longestQuiet)
-  let hasAnswered = false
-
-  // not all relays at the same moment
-  let pause = Duration.times(interval, yield* Random.next)
-  for (;;) {
-    yield* Effect.sleep(pause)
-    pause = interval
-    const before = connection.received
-    const answer = yield* Effect.exit(
-      connection.exchange({ method: "OPTIONS", uri, timeout: stallTimeout })
-    )
-    if (Exit.isSuccess(answer)) hasAnswered = true
-    else if (hasAnswered && connection.received === before) {
-      // whoever waits for its end has the better reason
-      if (!connection.isClosed) return outputStalled(Duration.toMillis(stallTimeout))
-    }
-  }
-})
-
-/** Notices a server that gives signs of life, and yet takes less than the camera sends. */
-const serverIsTooSlow = Effect.fnUntraced(function* (
-  { connection }: PublisherSession.PublisherSession,
-  pump: Pump,
-  options: NativeRelayOptions
-): Effect.fn.Return<RelayReason> {
-  const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout)
-  const interval = Duration.times(stallTimeout, 0.5)
-  const longestMs = Duration.toMillis(Duration.sum(stallTimeout, overflowGrace))
-  let slowMs = 0
-  while (slowMs < longestMs) {
-    yield* Effect.sleep(interval)
-    // once it has taken what waited, only a keyframe is waited for: some cameras send one in 20 s
-    const isTooSlow = pump.isDropping && connection.unsent > lowWater
-    slowMs = isTooSlow ? slowMs + Duration.toMillis(interval) : 0
-  }
-  return outputStalled(slowMs)
-})

@@ -58,8 +58,6 @@ export class Pump {
   dropped = 0
   /** When the last video came, in milliseconds since 1970; `undefined` before the first. */
   lastVideoAt: number | undefined
-  /** The same by `performance.now`, which nobody can set. */
-  lastVideoTick: number | undefined
   readonly receptions: ReadonlyArray<Reception>
   readonly #outlet: Outlet
   readonly #outbox: Outbox
@@ -71,6 +69,8 @@ export class Pump {
   readonly #isVideo: ReadonlyArray<boolean>
   readonly #startsKeyframe: ReadonlyArray<StartsKeyframe>
   readonly #hasVideo: boolean
+  /** When the last video came, or the pump was made, by `performance.now`, which nobody can set. */
+  #advancedAt = performance.now()
   #isDropping = false
   /** Since when, by `performance.now`, there has been room again and only a keyframe is missing. */
   #roomSince: number | undefined
@@ -93,6 +93,11 @@ export class Pump {
   /** Whether packets are being dropped, because the server does not take them. */
   get isDropping(): boolean {
     return this.#isDropping
+  }
+
+  /** How long no video came, in milliseconds. */
+  get silentMs(): number {
+    return performance.now() - this.#advancedAt
   }
 
   /** All packets that never came, over all tracks. */
@@ -140,7 +145,7 @@ export class Pump {
     if (!sawVideo) return
     const isFirst = this.lastVideoAt === undefined
     this.lastVideoAt = Date.now()
-    this.lastVideoTick = performance.now()
+    this.#advancedAt = performance.now()
     if (isFirst) this.#onFirstVideo()
   }
 

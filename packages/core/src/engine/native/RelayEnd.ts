@@ -1,0 +1,115 @@
+/** What ends a native relay: the camera, the media server, or media that stand still on either side. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
+import { type RelayReason, SinkEvicted, Stalled } from "../../camera/Reason.ts"
+import { awaitStall } from "../../relay/StallWatch.ts"
+import type { CameraSession } from "../../rtsp/client/CameraSession.ts"
+import type { PublisherSession } from "../../rtsp/client/PublisherSession.ts"
+import { cameraReason, sinkReason } from "./NativeReason.ts"
+import { lowWater, type Pump } from "./Pump.ts"
+
+export interface Watched {
+  readonly camera: CameraSession
+  readonly publisher: PublisherSession
+  readonly pump: Pump
+  /** How long the video may stand still, and how long the server may leave us without a sign. */
+  readonly stallTimeout: Duration.Input
+  /** Whether the media server answers now. Asked when it ended our stream. */
+  readonly isServerAnswering: Effect.Effect<boolean>
+}
+
+/**
+ * The longest time between two questions to the server. They are bytes, too: MediaMTX ends a publisher that
+ * sends nothing for 10 s, and a camera that stands still would look like one that was put out.
+ */
+const longestQuiet = Duration.seconds(5)
+
+/** How long a server may take too little before its relay ends, beyond the stall time. */
+const overflowGrace = Duration.seconds(5)
+
+/** Waits for whatever ends the relay first, and tells why it ended. */
+export const firstEnd = (watched: Watched): Effect.Effect<RelayReason> =>
+  Effect.raceAllFirst([
+    cameraEnds(watched),
+    serverEnds(watched),
+    cameraStandsStill(watched),
+    serverIsSilent(watched),
+    serverIsTooSlow(watched)
+  ])
+
+const cameraEnds = ({ camera }: Watched): Effect.Effect<RelayReason> =>
+  Effect.map(Effect.flip(camera.closed), ({ reason }) => cameraReason(reason))
+
+/** Closed by a server that is there: we were put out. Else the server itself is gone. */
+const serverEnds = ({ isServerAnswering, publisher }: Watched): Effect.Effect<RelayReason> =>
+  Effect.flatMap(Effect.flip(publisher.closed), ({ reason }) =>
+    Effect.map(
+      reason._tag === "Closed" ? isServerAnswering : Effect.succeed(false),
+      (isAnswering) => (isAnswering ? new SinkEvicted() : sinkReason(reason))
+    )
+  )
+
+const cameraStandsStill = ({ pump, stallTimeout }: Watched): Effect.Effect<RelayReason> => {
+  const timeoutMs = Duration.toMillis(Duration.fromInputUnsafe(stallTimeout))
+  return Effect.map(
+    awaitStall({
+      silentMs: () => pump.silentMs,
+      timeoutMs: () => timeoutMs,
+      longestSleepMs: timeoutMs
+    }),
+    () => new Stalled({ side: "input", afterMs: Math.round(pump.silentMs) })
+  )
+}
+
+const outputStalled = (afterMs: number): RelayReason => new Stalled({ side: "output", afterMs })
+
+/**
+ * Notices a server that stands still. Its kernel goes on taking packets for many seconds, so the server is
+ * asked for a sign of life on the very connection that carries the packets. One that has never given any
+ * is not held to it.
+ */
+const serverIsSilent = Effect.fnUntraced(function* ({
+  publisher: { connection, uri },
+  ...watched
+}: Watched): Effect.fn.Return<RelayReason> {
+  const stallTimeout = Duration.fromInputUnsafe(watched.stallTimeout)
+  const interval = Duration.min(Duration.times(stallTimeout, 0.5), longestQuiet)
+  let hasAnswered = false
+
+  // not all relays at the same moment
+  let pause = Duration.times(interval, yield* Random.next)
+  for (;;) {
+    yield* Effect.sleep(pause)
+    pause = interval
+    const before = connection.received
+    const answer = yield* Effect.exit(
+      connection.exchange({ method: "OPTIONS", uri, timeout: stallTimeout })
+    )
+    if (Exit.isSuccess(answer)) hasAnswered = true
+    else if (hasAnswered && connection.received === before) {
+      // whoever waits for its end has the better reason
+      if (!connection.isClosed) return outputStalled(Duration.toMillis(stallTimeout))
+    }
+  }
+})
+
+/** Notices a server that gives signs of life, and yet takes less than the camera sends. */
+const serverIsTooSlow = Effect.fnUntraced(function* ({
+  publisher: { connection },
+  pump,
+  ...watched
+}: Watched): Effect.fn.Return<RelayReason> {
+  const stallTimeout = Duration.fromInputUnsafe(watched.stallTimeout)
+  const interval = Duration.times(stallTimeout, 0.5)
+  const longestMs = Duration.toMillis(Duration.sum(stallTimeout, overflowGrace))
+  let slowMs = 0
+  while (slowMs < longestMs) {
+    yield* Effect.sleep(interval)
+    // once it has taken what waited, only a keyframe is waited for: some cameras send one in 20 s
+    const isTooSlow = pump.isDropping && connection.unsent > lowWater
+    slowMs = isTooSlow ? slowMs + Duration.toMillis(interval) : 0
+  }
+  return outputStalled(slowMs)
+})
