@@ -49,7 +49,7 @@ const cameras: fc.Arbitrary<Diff.Cameras> = fc
   )
 
 /** Cameras as texts: the URL's credentials included, since two URLs may print alike. */
-const asTexts = (map: Diff.Cameras) =>
+const asTexts = (map: Diff.Applied) =>
   [...map].map(([id, camera]) =>
     JSON.stringify([
       id,
@@ -99,6 +99,28 @@ describe("Diff", () => {
         const isSameToPeople = before.name === after.name && before.type === after.type
         const expected = isSameRelay ? (isSameToPeople ? undefined : "Rename") : "Restart"
         assert.strictEqual(action?._tag, expected)
+      })
+    )
+  })
+
+  it("begins anew with a camera whose action failed, whatever is wanted then", () => {
+    fc.assert(
+      fc.property(cameras, cameras, cameras, (applied, wanted, next) => {
+        const failed = Diff.diff(applied, wanted)
+        const again = new Map(
+          Diff.diff(Diff.apply(applied, [], failed), next).map((action) => [
+            action._tag === "Stop" ? action.id : action.camera.id,
+            action._tag
+          ])
+        )
+        for (const action of failed) {
+          if (action._tag === "Rename") continue
+          const id = action._tag === "Stop" ? action.id : action.camera.id
+          const now = next.get(id)
+          const expected =
+            now === undefined ? "Stop" : now._tag === "Camera" ? "Start" : "Invalidate"
+          assert.strictEqual(again.get(id), expected)
+        }
       })
     )
   })

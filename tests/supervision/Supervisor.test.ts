@@ -193,6 +193,69 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1), row(2, { url: "no address" })])))
   })
 
+  for (const [what, rows] of [
+    ["changes again", [row(1, { path: "q" }), row(2, { path: "p", url: "rtsp://10.0.0.9/live" })]],
+    ["goes, and comes back", [row(1, { path: "q" })]],
+    ["is spoilt again", [row(1, { path: "q" }), row(2, { path: "/" })]]
+  ] as const) {
+    it.effect(`runs a mended row that ${what} while it waits for its path`, () => {
+      const fake = FakeEngine.make()
+      return Effect.gen(function* () {
+        yield* settle
+        assert.strictEqual(yield* tagOf(2), "Invalid")
+        fake.endingTakes = 3000
+        yield* setRows([row(1, { path: "q" }), row(2, { path: "p" })])
+        yield* TestClock.adjust("500 millis")
+        yield* setRows(rows)
+        yield* TestClock.adjust("500 millis")
+        yield* setRows([row(1, { path: "q" }), row(2, { path: "p", url: "rtsp://10.0.0.9/live" })])
+        yield* TestClock.adjust("10 seconds")
+        fake.endingTakes = 0
+        assert.strictEqual(yield* tagOf(2), "Live")
+        assert.strictEqual(fake.mostAtATime.get("p"), 1)
+      }).pipe(Effect.provide(layer([fake], [row(1, { path: "p" }), row(2, { path: "p" })])))
+    })
+  }
+
+  it.effect("says of a mended row that goes again that it is gone", () => {
+    const fake = FakeEngine.make()
+    return Effect.gen(function* () {
+      yield* settle
+      fake.endingTakes = 3000
+      yield* setRows([row(1, { path: "q" }), row(2, { path: "p" })])
+      yield* TestClock.adjust("500 millis")
+      yield* setRows([row(1, { path: "q" })])
+      yield* TestClock.adjust("10 seconds")
+      fake.endingTakes = 0
+      assert.deepStrictEqual(yield* ids, ["1"])
+    }).pipe(Effect.provide(layer([fake], [row(1, { path: "p" }), row(2, { path: "p" })])))
+  })
+
+  it.effect(
+    "starts a camera again whose change a defect broke off, though its row is as before",
+    () => {
+      const fake = FakeEngine.make()
+      return Effect.gen(function* () {
+        const board = yield* StatusBoard
+        const { enter, stopping } = board
+        const broken = () => Effect.die(new Error("by a test"))
+        yield* settle
+        Object.assign(board, { enter: broken, stopping: broken })
+        yield* setRows([row(1, { path: "q" })])
+        yield* settle
+        assert.isDefined(fake.relays[0]!.endedAt)
+        Object.assign(board, { enter, stopping })
+        yield* setRows([row(1)])
+        yield* settle
+        assert.strictEqual(yield* tagOf(1), "Live")
+        assert.deepStrictEqual(
+          fake.relays.map(({ endedAt }) => endedAt === undefined),
+          [false, true]
+        )
+      }).pipe(Effect.provide(layer([fake], [row(1)])))
+    }
+  )
+
   it.effect("stops everything when the table is emptied", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {

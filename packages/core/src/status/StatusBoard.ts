@@ -80,6 +80,8 @@ export class StatusBoard extends Context.Service<
       camera: Camera | InvalidCamera,
       state: CameraState.CameraState
     ) => Effect.Effect<void>
+    /** Says that what runs for a camera is being ended. Nothing runs for one that is invalid or not there. */
+    readonly stopping: (id: CameraId) => Effect.Effect<void>
     /** Takes over what people see of a camera. */
     readonly rename: (camera: Camera) => Effect.Effect<void>
     /** Says that a camera has been live for so long that its trouble, if it had one, is over. */
@@ -147,6 +149,13 @@ export class StatusBoard extends Context.Service<
 
       return StatusBoard.of({
         enter,
+        stopping: (id) =>
+          Effect.suspend(() => {
+            const entry = entries.get(id)
+            return entry === undefined || entry.state._tag === "Invalid"
+              ? Effect.void
+              : enter(entry.camera, { _tag: "Stopping" })
+          }),
         rename: (camera) =>
           Effect.sync(() => {
             const entry = entries.get(camera.id)

@@ -1,8 +1,16 @@
 /** What has to be done so that what runs becomes what is wanted. Pure. */
 import { type Camera, type CameraId, type InvalidCamera, relayKey } from "../camera/Camera.ts"
 
-/** Cameras by id: as they are wanted, or as they were last applied. */
+/** Cameras by id, as they are wanted. */
 export type Cameras = ReadonlyMap<CameraId, Camera | InvalidCamera>
+
+/** A fault of our own struck in the middle of an action: what runs for the camera now, nobody knows. */
+export interface Unsettled {
+  readonly _tag: "Unsettled"
+}
+
+/** Cameras by id, as they were last applied. */
+export type Applied = ReadonlyMap<CameraId, Camera | InvalidCamera | Unsettled>
 
 export type Action =
   | { readonly _tag: "Start"; readonly camera: Camera }
@@ -15,7 +23,7 @@ export type Action =
   | { readonly _tag: "Stop"; readonly id: CameraId }
 
 /** The actions that lead from what was applied to what is wanted, those that end something first. */
-export const diff = (applied: Cameras, wanted: Cameras): ReadonlyArray<Action> => {
+export const diff = (applied: Applied, wanted: Cameras): ReadonlyArray<Action> => {
   const ending: Array<Action> = []
   const others: Array<Action> = []
   for (const id of applied.keys()) {
@@ -33,7 +41,7 @@ export const diff = (applied: Cameras, wanted: Cameras): ReadonlyArray<Action> =
 }
 
 const change = (
-  before: Camera | InvalidCamera | undefined,
+  before: Camera | InvalidCamera | Unsettled | undefined,
   wanted: Camera | InvalidCamera
 ): Action | undefined => {
   if (wanted._tag === "InvalidCamera") {
@@ -43,7 +51,7 @@ const change = (
       isShownAlike(before, wanted)
     return isKnown ? undefined : { _tag: "Invalidate", camera: wanted }
   }
-  if (before === undefined || before._tag === "InvalidCamera") {
+  if (before?._tag !== "Camera") {
     return { _tag: "Start", camera: wanted }
   }
   if (relayKey(before) !== relayKey(wanted)) return { _tag: "Restart", camera: wanted }
@@ -53,12 +61,25 @@ const change = (
 const isShownAlike = (a: Camera | InvalidCamera, b: Camera | InvalidCamera): boolean =>
   a.name === b.name && a.type === b.type
 
-/** What stands applied after the actions were carried out. */
-export const apply = (applied: Cameras, actions: ReadonlyArray<Action>): Cameras => {
+/**
+ * What stands applied after some actions were carried out and others failed.
+ *
+ * An action that failed may have ended something already. So its camera is unsettled, and the next pass
+ * begins it anew, also where the row is then again as it was. Only a failed `Rename` has ended nothing.
+ */
+export const apply = (
+  applied: Applied,
+  done: ReadonlyArray<Action>,
+  failed: ReadonlyArray<Action> = []
+): Applied => {
   const result = new Map(applied)
-  for (const action of actions) {
+  for (const action of done) {
     if (action._tag === "Stop") result.delete(action.id)
     else result.set(action.camera.id, action.camera)
+  }
+  for (const action of failed) {
+    if (action._tag === "Rename") continue
+    result.set(action._tag === "Stop" ? action.id : action.camera.id, { _tag: "Unsettled" })
   }
   return result
 }

@@ -25,7 +25,7 @@ import type { MediaServer } from "../media-server/MediaServer.ts"
 import { CameraSource } from "../source/CameraSource.ts"
 import { StatusBoard } from "../status/StatusBoard.ts"
 import * as CameraActor from "./CameraActor.ts"
-import { type Action, type Cameras, apply, diff } from "./Diff.ts"
+import { type Action, type Applied, apply, diff } from "./Diff.ts"
 
 /** `pathTemplate` and `defaults` are read at the start and at each `reread`. */
 export interface SupervisorOptions extends CameraActor.CameraActorOptions {
@@ -78,7 +78,7 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
   const fibers = yield* FiberMap.make<CameraId, void>()
   const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
   const ready = yield* Deferred.make<void>()
-  let applied: Cameras = new Map()
+  let applied: Applied = new Map()
   let passes = 0
 
   /** Runs something for a camera after all that may still run for it, or on its path, has ended. */
@@ -106,17 +106,24 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
     }
   })
 
-  const start = (camera: Camera) =>
-    succeed(camera.id, CameraActor.run(camera, options), camera.path)
+  /** Interrupts what may still run for a camera, so that it enters no state after this. */
+  const interrupt = (id: CameraId) =>
+    Effect.sync(() => Option.getOrUndefined(FiberMap.getUnsafe(fibers, id))?.interruptUnsafe())
+
+  const start = Effect.fnUntraced(function* (camera: Camera) {
+    yield* interrupt(camera.id)
+    // before it waits for others: what is wanted stands on the board, and can be stopped again
+    const known = yield* board.get(camera.id)
+    if (known === undefined || known.state._tag === "Invalid") {
+      yield* board.enter(camera, { _tag: "Waiting", for: "turn" })
+    }
+    return yield* succeed(camera.id, CameraActor.run(camera, options), camera.path)
+  })
 
   /** Begins to end what runs for a camera, and says so; does not wait for the end. */
   const stopping = Effect.fnUntraced(function* (id: CameraId) {
-    const before = applied.get(id)
-    if (before?._tag !== "Camera") return
-    // first the interruption, then the state: so the camera's fiber can't enter one after it
-    const fiber = Option.getOrUndefined(FiberMap.getUnsafe(fibers, id))
-    fiber?.interruptUnsafe()
-    if ((yield* board.get(id)) !== undefined) yield* board.enter(before, { _tag: "Stopping" })
+    yield* interrupt(id)
+    yield* board.stopping(id)
   })
 
   const perform = Effect.fnUntraced(function* (action: Action) {
@@ -149,11 +156,12 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
     const before = applied
     if (actions.length > 0) yield* announce(before, roster, actions)
     const done: Array<Action> = []
+    const failed: Array<Action> = []
     for (const action of actions) {
-      if (yield* survives(perform(action))) done.push(action)
+      const isDone = yield* survives(perform(action))
+      ;(isDone ? done : failed).push(action)
     }
-    // what a defect kept from being done is not applied, and so the next pass tries it again
-    applied = apply(applied, done)
+    applied = apply(applied, done, failed)
     passes++
     yield* Deferred.succeed(ready, undefined)
   })
@@ -210,7 +218,7 @@ const survives = <R>(effect: Effect.Effect<void, never, R>): Effect.Effect<boole
   )
 
 /** One line for what a pass does; a loud one where the table was emptied. */
-const announce = (before: Cameras, roster: Roster.Roster, actions: ReadonlyArray<Action>) => {
+const announce = (before: Applied, roster: Roster.Roster, actions: ReadonlyArray<Action>) => {
   const count = (tag: Action["_tag"]) => actions.filter((action) => action._tag === tag).length
   if (roster.cameras.size === 0) {
     const disabled = roster.disabled === 0 ? "" : ` (${roster.disabled} are disabled)`
