@@ -3,6 +3,7 @@ import { type CameraId, Reason, StatusBoard, Supervisor } from "@restream/core"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "./FakeEngine.ts"
+import { withLog } from "../support/Log.ts"
 import { layer, row, setRows, stateOf, tagOf } from "./Tree.ts"
 
 const settle = TestClock.adjust("1 second")
@@ -56,6 +57,50 @@ describe("Supervisor", () => {
       assert.isUndefined(fake.relays[0]!.endedAt)
     }).pipe(Effect.provide(layer([fake], [row(1)])))
   })
+
+  it.effect("keeps a new name, whatever happens to the camera after it", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      return Effect.gen(function* () {
+        const nameOf1 = Effect.map(
+          Effect.flatMap(StatusBoard, (board) => board.get("1" as CameraId)),
+          (status) => status?.name
+        )
+        yield* settle
+        yield* setRows([row(1, { name: "Gate" })])
+        yield* settle
+        yield* fake.relays[0]!.end(new Reason.Exited({ status: 1, lastWords: "" }))
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(yield* tagOf(1), "Live")
+        assert.strictEqual(yield* nameOf1, "Gate")
+        // while the camera of another address waits for the end of the one before it
+        fake.endingTakes = 2000
+        yield* setRows([row(1, { name: "Door", url: "rtsp://10.0.0.9/live" })])
+        yield* TestClock.adjust("500 millis")
+        assert.strictEqual(yield* nameOf1, "Door")
+        yield* setRows([row(1, { name: "Yard", url: "rtsp://10.0.0.9/live" })])
+        yield* TestClock.adjust("10 seconds")
+        fake.endingTakes = 0
+        assert.strictEqual(yield* nameOf1, "Yard")
+        yield* setRows([row(1, { name: "Shed", url: "no address" })])
+        yield* settle
+        assert.strictEqual(yield* nameOf1, "Shed")
+        const names = lines.map((line) => /camera 1 "(.*?)": (\w+)/.exec(line)?.slice(1).join(" "))
+        assert.deepStrictEqual(
+          names.filter((name) => name !== undefined),
+          [
+            "Camera 1 live",
+            "Gate down",
+            "Gate live",
+            "Gate stopping",
+            "Yard live",
+            "Yard stopping",
+            "Shed invalid"
+          ]
+        )
+      }).pipe(Effect.provide(layer([fake], [row(1)])))
+    })
+  )
 
   for (const [what, change] of [
     ["address", { url: "rtsp://10.0.0.9/live" }],

@@ -75,15 +75,20 @@ const noCounters: RelayCounters = {
 export class StatusBoard extends Context.Service<
   StatusBoard,
   {
-    /** Writes a camera's state down and says it in the log. A transition that is not legal is a defect. */
+    /**
+     * Writes a camera's state down and says it in the log. A transition that is not legal is a defect.
+     *
+     * Name and type are taken from the first camera of an id only, and changed by `rename`: whoever enters
+     * a state may know a camera by an older name.
+     */
     readonly enter: (
       camera: Camera | InvalidCamera,
       state: CameraState.CameraState
     ) => Effect.Effect<void>
     /** Says that what runs for a camera is being ended. Nothing runs for one that is invalid or not there. */
     readonly stopping: (id: CameraId) => Effect.Effect<void>
-    /** Takes over what people see of a camera. */
-    readonly rename: (camera: Camera) => Effect.Effect<void>
+    /** Takes over what people see of a camera: its name and its type. */
+    readonly rename: (camera: Camera | InvalidCamera) => Effect.Effect<void>
     /** Says that a camera has been live for so long that its trouble, if it had one, is over. */
     readonly settle: (id: CameraId) => Effect.Effect<void>
     /** The counters of the relay that was started for a camera. */
@@ -118,7 +123,7 @@ export class StatusBoard extends Context.Service<
           )
         }
         const next: Entry = entry ?? newEntry(camera, state)
-        next.camera = camera
+        next.camera = shownAs(camera, next.camera)
         next.state = state
         next.enteredAt = now
         if (entry === undefined) entries.set(camera.id, next)
@@ -126,7 +131,12 @@ export class StatusBoard extends Context.Service<
           next.history.count("restart", now)
           if (state.reason._tag === "Stalled") next.history.count("stall", now)
         }
-        yield* PubSub.publish(published, { id: camera.id, name: camera.name, from, to: state })
+        yield* PubSub.publish(published, {
+          id: camera.id,
+          name: next.camera.name,
+          from,
+          to: state
+        })
         yield* tell(next, now)
       })
 
@@ -159,7 +169,7 @@ export class StatusBoard extends Context.Service<
         rename: (camera) =>
           Effect.sync(() => {
             const entry = entries.get(camera.id)
-            if (entry !== undefined) entry.camera = camera
+            if (entry !== undefined) entry.camera = shownAs(entry.camera, camera)
           }),
         settle: Effect.fnUntraced(function* (id) {
           const entry = entries.get(id)
@@ -213,6 +223,12 @@ const newEntry = (camera: Camera | InvalidCamera, state: CameraState.CameraState
   counters: () => noCounters,
   trouble: undefined
 })
+
+/** A camera under the name and the type of another. */
+const shownAs = <C extends Camera | InvalidCamera>(
+  camera: C,
+  { name, type }: Camera | InvalidCamera
+): C => (camera.name === name && camera.type === type ? camera : { ...camera, name, type })
 
 /** Whether a camera is live or on its way there; a restart that follows soon is on its way. */
 const isUp = (state: CameraState.CameraState): boolean => {

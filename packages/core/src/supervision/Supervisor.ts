@@ -114,6 +114,7 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
     yield* interrupt(camera.id)
     // before it waits for others: what is wanted stands on the board, and can be stopped again
     const known = yield* board.get(camera.id)
+    if (known !== undefined) yield* board.rename(camera)
     if (known === undefined || known.state._tag === "Invalid") {
       yield* board.enter(camera, { _tag: "Waiting", for: "turn" })
     }
@@ -139,6 +140,7 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
       case "Invalidate": {
         const { camera } = action
         yield* stopping(camera.id)
+        yield* board.rename(camera)
         return yield* succeed(
           camera.id,
           board.enter(camera, { _tag: "Invalid", problem: camera.problem })
