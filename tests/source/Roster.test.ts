@@ -1,5 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraId, type CameraRow, CameraTypes, Roster, StreamUrl } from "@restream/core"
+import {
+  type CameraId,
+  type CameraRow,
+  CameraTypes,
+  Roster,
+  StreamUrl,
+  UrlTemplate
+} from "@restream/core"
 import * as fc from "fast-check"
 import { options } from "../supervision/Tree.ts"
 
@@ -172,5 +179,56 @@ describe("Roster", () => {
       camera?._tag === "Camera" && StreamUrl.reveal(camera.url),
       "rtsp://admin:p%40%2F%3F%23%25@10.0.0.5/cam/realmonitor?channel=1&subtype=0"
     )
+  })
+
+  describe("with a row that can't be read without an error", () => {
+    const throwing = {
+      name: "acme",
+      description: "",
+      toUrl: () => {
+        throw new Error("the password is TopSecret1")
+      }
+    }
+    const readBoth = (row: CameraRow, again = row) => {
+      const read = Roster.makeReader({
+        types: CameraTypes.make([
+          throwing,
+          UrlTemplate.cameraType("site", "rtsp://{host}/{place}")
+        ]),
+        pathTemplate: "cam{id}",
+        defaults: options.defaults
+      })
+      // twice: what is remembered is compared with what comes
+      read([row, { id: 2, url }])
+      return [...read([again, { id: 2, url }]).cameras.values()]
+    }
+
+    for (const [what, row, type] of [
+      ["by its camera type", {}, "acme"],
+      ["by a value that has no text", { host: "cam", place: { toString: 1, valueOf: 1 } }, "site"]
+    ] as const) {
+      it(`makes that row invalid, ${what}, and reads the others`, () => {
+        const [bad, good] = readBoth({ id: 1, name: "Gate", type, ...row })
+        assert.deepStrictEqual(bad, {
+          _tag: "InvalidCamera",
+          id: "1" as CameraId,
+          name: "Gate",
+          type,
+          problem: `reading the row as type ${type} threw an error`
+        })
+        assert.strictEqual(good?._tag, "Camera")
+      })
+    }
+
+    for (const [what, json] of [
+      ["looks as if it could compare itself", `{"~effect/Equal": 1, "~effect/Hash": 1}`],
+      ["is nested too deep to be compared", "[".repeat(9000) + "]".repeat(9000)]
+    ] as const) {
+      it(`reads a row one of whose values ${what}`, () => {
+        const jsonb = () => ({ id: 1, url, note: JSON.parse(json) })
+        const [camera, good] = readBoth(jsonb(), jsonb())
+        assert.deepStrictEqual([camera?._tag, good?._tag], ["Camera", "Camera"])
+      })
+    }
   })
 })

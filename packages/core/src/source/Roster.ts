@@ -71,14 +71,35 @@ const pathValues = (columns: Columns): Record<string, string> => {
   return values
 }
 
-const readRow = (row: CameraRow, position: number, options: RosterOptions): Reading => {
-  const columns = holding(row)
+/** What a row is called, whatever else is wrong with it. */
+const identify = (columns: Columns, position: number) => {
   const id = shownScalar(columns["id"])
-  const identity = {
+  return {
     id: oneLine(id ?? `row ${position + 1}`) as CameraId,
     name: oneLine(shownScalar(columns["name"]) ?? id ?? `row ${position + 1}`),
     type: oneLine(shownScalar(columns["type"]) ?? "url")
   }
+}
+
+/** A row whose reading throws an error makes no camera, and keeps no other from being one. */
+const readRow = (row: CameraRow, position: number, options: RosterOptions): Reading => {
+  const columns = holding(row)
+  const identity = identify(columns, position)
+  try {
+    return readColumns(columns, identity, options)
+  } catch {
+    // the message of a thrown error may hold the row's secrets
+    const problem = `reading the row as type ${identity.type} threw an error`
+    return { _tag: "InvalidCamera", ...identity, problem }
+  }
+}
+
+const readColumns = (
+  columns: Columns,
+  identity: ReturnType<typeof identify>,
+  options: RosterOptions
+): Reading => {
+  const id = shownScalar(columns["id"])
   const problems: Array<string> = []
 
   const enabled =
@@ -127,10 +148,15 @@ const readRow = (row: CameraRow, position: number, options: RosterOptions): Read
 
 const sameRow = (a: CameraRow, b: CameraRow): boolean => {
   const keys = Object.keys(a)
-  return (
-    keys.length === Object.keys(b).length &&
-    keys.every((key) => key in b && Equal.equals(a[key], b[key]))
-  )
+  try {
+    return (
+      keys.length === Object.keys(b).length &&
+      keys.every((key) => key in b && Equal.equals(a[key], b[key]))
+    )
+  } catch {
+    // jsonb may be nested deeper than the stack, or claim that it compares itself; it is read anew then
+    return false
+  }
 }
 
 /**
