@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraId, Reason, StatusBoard, Supervisor } from "@restream/core"
-import { Effect } from "effect"
+import { type CameraId, type CameraSource, Reason, StatusBoard, Supervisor } from "@restream/core"
+import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "./FakeEngine.ts"
 import { withLog } from "../support/Log.ts"
@@ -384,6 +384,49 @@ describe("Supervisor", () => {
       assert.strictEqual(fake.relays.filter(({ camera }) => camera.id === "1").length, 1)
     }).pipe(Effect.provide(layer([fake], [row(1)])))
   })
+
+  it.effect("outlives rows that can't be read at all, and reads the next ones", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      return Effect.gen(function* () {
+        yield* settle
+        yield* setRows([null as never])
+        yield* settle
+        assert.strictEqual(yield* tagOf(1), "Live")
+        assert.include(lines, "Error supervisor: a fault in restream itself")
+        yield* setRows([row(1), row(2)])
+        yield* settle
+        assert.strictEqual(yield* tagOf(2), "Live")
+      }).pipe(Effect.provide(layer([fake], [row(1)])))
+    })
+  )
+
+  for (const [what, broken] of [
+    ["break off", Stream.die(new Error("by a test"))],
+    ["come to an end", Stream.empty]
+  ] as const) {
+    it.effect(`takes a source's snapshots up again where they ${what}, and says so`, () =>
+      withLog((lines) => {
+        const fake = FakeEngine.make()
+        let begun = 0
+        const breaking = (own: CameraSource["Service"]): CameraSource["Service"] => ({
+          ...own,
+          snapshots: Stream.suspend(() =>
+            begun++ === 0 ? Stream.concat(Stream.take(own.snapshots, 1), broken) : own.snapshots
+          )
+        })
+        return Effect.gen(function* () {
+          yield* settle
+          assert.strictEqual(yield* tagOf(1), "Live")
+          assert.include(lines, "Error supervisor: no snapshots any more; taken up again in 10s")
+          yield* setRows([row(1), row(2)])
+          yield* TestClock.adjust("10 seconds")
+          assert.strictEqual(yield* tagOf(2), "Live")
+          assert.strictEqual(fake.relays.length, 2)
+        }).pipe(Effect.provide(layer([fake], [row(1)], undefined, {}, breaking)))
+      })
+    )
+  }
 
   it.effect("probes one channel of a recorder at a time, and other hosts beside it", () => {
     const fake = FakeEngine.make()

@@ -2,6 +2,7 @@
 import {
   type CameraId,
   type CameraRow,
+  CameraSource,
   CameraTypes,
   Engines,
   MediaServer,
@@ -60,7 +61,8 @@ export const layer = (
   engines: ReadonlyArray<FakeEngine>,
   rows: ReadonlyArray<CameraRow>,
   server: FakeServer = { isThere: true },
-  more: Partial<SupervisorOptions> = {}
+  more: Partial<SupervisorOptions> = {},
+  source: (own: CameraSource["Service"]) => CameraSource["Service"] = (own) => own
 ) => {
   const [first, ...rest] = engines.map(({ engine }) => engine)
   if (first === undefined) throw new Error("a tree needs an engine")
@@ -70,6 +72,7 @@ export const layer = (
     startPacing: StartPacing.make(Duration.zero),
     ...more
   }).pipe(
+    Layer.provide(Layer.effect(CameraSource, Effect.map(CameraSource, source))),
     Layer.provideMerge(MemoryCameraSource.layer(rows)),
     Layer.provideMerge(StatusBoard.layer),
     Layer.provide(CameraTypes.layer()),

@@ -8,6 +8,7 @@
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberMap from "effect/FiberMap"
@@ -177,13 +178,13 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
 
   let rows: ReadonlyArray<Roster.CameraRow> | undefined
   const services = yield* Effect.context<Engines | MediaServer | CameraSource | StatusBoard>()
-  const pass = Effect.suspend(() =>
-    rows === undefined ? Effect.void : survives(reconcile(readRoster(rows)))
+  const pass = survives(
+    Effect.suspend(() => (rows === undefined ? Effect.void : reconcile(readRoster(rows))))
   ).pipe(Effect.annotateLogs("module", "supervisor"), Effect.provideContext(services))
 
   // one pass at a time, whoever asks for it
   const turn = Semaphore.makeUnsafe(1)
-  const loop = yield* source.snapshots.pipe(
+  const loop = yield* Stream.suspend(() => source.snapshots).pipe(
     Stream.runForEach((snapshot) =>
       turn.withPermit(
         Effect.suspend(() => {
@@ -192,6 +193,17 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
         })
       )
     ),
+    Effect.andThen(Effect.die(new Error("the source's snapshots came to an end"))),
+    // Without it the table would be ignored for ever. What runs goes on meanwhile.
+    Effect.catchCause((cause) =>
+      Effect.logError(
+        `supervisor: no snapshots any more; taken up again in ${Duration.format(faultDelay)}`,
+        cause
+      )
+    ),
+    Effect.andThen(Effect.sleep(faultDelay)),
+    Effect.forever,
+    Effect.annotateLogs("module", "supervisor"),
     Effect.forkScoped
   )
 
@@ -209,6 +221,9 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
     )
   })
 })
+
+/** How long the loop rests after the source's snapshots broke off. */
+const faultDelay = Duration.seconds(10)
 
 /** Whether an effect came to its end. A fault of our own is told, and ends nothing else. */
 const survives = <R>(effect: Effect.Effect<void, never, R>): Effect.Effect<boolean, never, R> =>
