@@ -428,6 +428,34 @@ describe("Supervisor", () => {
     )
   }
 
+  for (const [what, rows, line] of [
+    ["nothing in the table", [], "cameras: none in the table"],
+    [
+      "nothing but disabled cameras",
+      [row(1, { enabled: false }), row(2, { enabled: false })],
+      "cameras: 0 wanted, 2 disabled"
+    ],
+    [
+      "cameras of every sort",
+      [row(1), row(2, { enabled: false }), row(3, { url: null })],
+      "cameras: 2 wanted, 1 disabled, 1 started, 1 invalid"
+    ]
+  ] as const) {
+    it.effect(`says what it begins with: ${what}`, () =>
+      withLog((lines) =>
+        Effect.gen(function* () {
+          yield* settle
+          yield* setRows([...rows])
+          yield* settle
+          assert.deepStrictEqual(
+            lines.filter((text) => text.includes("cameras:")),
+            [`Info ${line}`]
+          )
+        }).pipe(Effect.provide(layer([FakeEngine.make()], rows)))
+      )
+    )
+  }
+
   it.effect("probes one channel of a recorder at a time, and other hosts beside it", () => {
     const fake = FakeEngine.make()
     fake.answer = () => Effect.as(Effect.sleep("1 second"), FakeEngine.offer)

@@ -156,8 +156,7 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
 
   const reconcile = Effect.fnUntraced(function* (roster: Roster.Roster) {
     const actions = diff(applied, roster.cameras)
-    const before = applied
-    if (actions.length > 0) yield* announce(before, roster, actions)
+    if (passes === 0 || actions.length > 0) yield* announce(applied, roster, actions)
     const done: Array<Action> = []
     const failed: Array<Action> = []
     for (const action of actions) {
@@ -234,17 +233,20 @@ const survives = <R>(effect: Effect.Effect<void, never, R>): Effect.Effect<boole
     )
   )
 
-/** One line for what a pass does; a loud one where the table was emptied. */
+/** One line for what a pass does, and for the first one in any case; a loud one where the table was emptied. */
 const announce = (before: Applied, roster: Roster.Roster, actions: ReadonlyArray<Action>) => {
+  const { cameras, disabled } = roster
   const count = (tag: Action["_tag"]) => actions.filter((action) => action._tag === tag).length
-  if (roster.cameras.size === 0) {
-    const disabled = roster.disabled === 0 ? "" : ` (${roster.disabled} are disabled)`
+  if (cameras.size === 0 && before.size > 0) {
+    const those = disabled === 0 ? "" : ` (${disabled} are disabled)`
     return Effect.logWarning(
-      `NO CAMERA IS WANTED ANY MORE${disabled}: stopping all ${before.size} that were`
+      `NO CAMERA IS WANTED ANY MORE${those}: stopping all ${before.size} that were`
     )
   }
-  const changes = (
+  if (cameras.size === 0 && disabled === 0) return Effect.logInfo("cameras: none in the table")
+  const parts = (
     [
+      ["disabled", disabled],
       ["started", count("Start")],
       ["restarted", count("Restart")],
       ["renamed", count("Rename")],
@@ -254,5 +256,5 @@ const announce = (before: Applied, roster: Roster.Roster, actions: ReadonlyArray
   )
     .filter(([, n]) => n > 0)
     .map(([what, n]) => `${n} ${what}`)
-  return Effect.logInfo(`cameras: ${roster.cameras.size} wanted, ${changes.join(", ")}`)
+  return Effect.logInfo(`cameras: ${[`${cameras.size} wanted`, ...parts].join(", ")}`)
 }
