@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as Semaphore from "effect/Semaphore"
 
 export interface StartPacing {
   /** Waits for the next free moment. At once where nobody started just before. */
@@ -17,17 +18,19 @@ export interface StartPacing {
  * function is asked anew for each start.
  */
 export const make = (spacing: Duration.Input | (() => Duration.Input)): StartPacing => {
-  let freeAt = 0
+  // One at a time, in order. Who is interrupted leaves the queue, and no time is kept for it.
+  const queue = Semaphore.makeUnsafe(1)
+  let lastMs = -Infinity
+  // monotonic: if the wall clock were set back, nothing would start until it has caught up
+  const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
   return {
     turn: Effect.gen(function* () {
       const mean = typeof spacing === "function" ? spacing() : spacing
       const meanMs = Duration.toMillis(Duration.fromInputUnsafe(mean))
       const gapMs = meanMs * (0.5 + (yield* Random.next))
-      // monotonic: if the wall clock were set back, nothing would start until it has caught up
-      const now = Number(yield* Clock.monotonicTimeNanos) / 1e6
-      const mine = Math.max(now, freeAt)
-      freeAt = mine + gapMs
-      if (mine > now) yield* Effect.sleep(mine - now)
-    })
+      const waitMs = lastMs + gapMs - (yield* now)
+      if (waitMs > 0) yield* Effect.sleep(waitMs)
+      lastMs = yield* now
+    }).pipe(queue.withPermit)
   }
 }
