@@ -1,5 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraStatus, Reason, StatusBoard } from "@restream/core"
+import {
+  type CameraStatus,
+  MediaServer,
+  ProbeLimits,
+  Reason,
+  StartPacing,
+  StatusBoard
+} from "@restream/core"
 import { Duration, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "./FakeEngine.ts"
@@ -196,6 +203,62 @@ describe("CameraActor", () => {
       }),
       server
     )
+  })
+
+  it.effect(
+    "spreads the starts again after an outage that found cameras waiting for theirs",
+    () => {
+      const fake = FakeEngine.make()
+      const server = { isThere: true }
+      const rows = Array.from({ length: 200 }, (_, n) =>
+        row(n + 1, { url: `rtsp://10.0.1.${n + 1}/live` })
+      )
+      const startPacing = StartPacing.make("20 millis")
+      return Effect.gen(function* () {
+        const mediaServer = yield* MediaServer
+        yield* TestClock.adjust("500 millis")
+        assert.isAbove(fake.relays.length, 10)
+        assert.isBelow(fake.relays.length, 50)
+        server.isThere = false
+        yield* mediaServer.suspect
+        yield* TestClock.adjust("1 minute")
+        const before = fake.relays.length
+        server.isThere = true
+        const probed = new Set<string>()
+        fake.answer = ({ id }) =>
+          Effect.sync(() => probed.add(id)).pipe(Effect.as(FakeEngine.offer))
+        yield* TestClock.adjust("10 seconds")
+        const started = fake.relays.slice(before)
+        assert.strictEqual(fake.relays.length, 200)
+        const gaps = started.slice(1).map(({ startedAt }, n) => startedAt - started[n]!.startedAt)
+        assert.isAtLeast(Math.min(...gaps), 9)
+        // what they offered before the outage may not be what they offer now
+        assert.isTrue(started.every(({ camera }) => probed.has(camera.id)))
+      }).pipe(Effect.provide(layer([fake], rows, server, { startPacing })))
+    }
+  )
+
+  it.effect("does not probe those who got their place while the media server is away", () => {
+    const fake = FakeEngine.make()
+    const server = { isThere: true }
+    const rows = Array.from({ length: 100 }, (_, n) =>
+      row(n + 1, { url: `rtsp://10.0.1.${n + 1}/live` })
+    )
+    const probeLimits = ProbeLimits.make({ concurrency: 1 })
+    fake.answer = () => Effect.as(Effect.sleep("100 millis"), FakeEngine.offer)
+    return Effect.gen(function* () {
+      const mediaServer = yield* MediaServer
+      yield* TestClock.adjust("250 millis")
+      assert.strictEqual(fake.probes.length, 3)
+      server.isThere = false
+      yield* mediaServer.suspect
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(fake.probes.length, 3)
+      assert.strictEqual(yield* tagOf(100), "Waiting")
+      server.isThere = true
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(fake.relays.length, 100)
+    }).pipe(Effect.provide(layer([fake], rows, server, { probeLimits })))
   })
 
   it.effect("survives a defect in an adapter, and says that it is one", () => {

@@ -15,7 +15,7 @@ import { Engines } from "../engine/Engine.ts"
 import * as EngineInUse from "../engine/EngineInUse.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
 import type { ProbeLimits } from "../probe/ProbeLimits.ts"
-import type { ProbeResult } from "../probe/Prober.ts"
+import type { ProbeError, ProbeResult } from "../probe/Prober.ts"
 import type { StartPacing } from "../relay/StartPacing.ts"
 import { CameraSource } from "../source/CameraSource.ts"
 import { StatusBoard } from "../status/StatusBoard.ts"
@@ -59,22 +59,23 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
     yield* mediaServer.awaitUp
   })
 
+  const isServerUp = Effect.map(mediaServer.status, ({ _tag }) => _tag === "Up")
+
   /** Asks the camera what it offers, on the retry schedule, until it answers. */
   const probe = Effect.suspend(() => {
     let attempt = 0
-    const once = Effect.gen(function* () {
+    const probeNow = Effect.gen(function* () {
+      // it may have gone while this camera waited for its place, which is somebody else's then
+      if (!(yield* isServerUp)) return undefined
+      yield* board.enter(camera, { _tag: "Probing", attempt: ++attempt })
+      return yield* inUse.engine.prober.probe(camera)
+    })
+    const once: Effect.Effect<ProbeResult, ProbeError> = Effect.gen(function* () {
       yield* awaitMediaServer
       yield* board.enter(camera, { _tag: "Waiting", for: "turn" })
-      attempt++
-      return yield* options.probeLimits.withPlace(
-        camera.url.authority,
-        inUse.engine.prober
-      )(
-        Effect.andThen(
-          board.enter(camera, { _tag: "Probing", attempt }),
-          Effect.suspend(() => inUse.engine.prober.probe(camera))
-        )
-      )
+      const { withPlace } = options.probeLimits
+      const offer = yield* withPlace(camera.url.authority, inUse.engine.prober)(probeNow)
+      return offer ?? (yield* once)
     })
     const withAnyEngine: Effect.Effect<ProbeResult, { readonly reason: ProbeReason }> =
       Effect.catch(once, ({ reason }) =>
@@ -120,8 +121,9 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
   const attempt: Effect.Effect<RestartSchedule.RelayEnd> = Effect.gen(function* () {
     const offer = yield* probe
     yield* options.startPacing.turn
-    // while this camera was probed or waited for its turn, the server may have gone
-    yield* awaitMediaServer
+    // While this camera was probed or waited for its turn, the server may have gone. It is probed anew then,
+    // and waits for another turn: all would start at once when the server is back, with old offers.
+    if (!(yield* isServerUp)) return yield* attempt
     const { error, lived } = yield* relay(offer).pipe(
       Effect.catch((error) => Effect.succeed({ error, lived: Duration.zero }))
     )
