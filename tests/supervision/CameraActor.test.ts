@@ -261,6 +261,22 @@ describe("CameraActor", () => {
     }).pipe(Effect.provide(layer([fake], rows, server, { probeLimits })))
   })
 
+  it.effect("counts attempts, however many engines each of them takes", () => {
+    const native = FakeEngine.make("native")
+    const ffmpeg = FakeEngine.make("ffmpeg")
+    native.answer = () => Effect.fail(new Reason.Unsupported({ what: "UDP only" }))
+    ffmpeg.answer = () => Effect.fail(refused)
+    return Effect.gen(function* () {
+      const attempt = Effect.map(stateOf(1), (state) =>
+        state?._tag === "Unreachable" ? state.attempt : undefined
+      )
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* attempt, 1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* attempt, 2)
+    }).pipe(Effect.provide(layer([native, ffmpeg], [row(1)])))
+  })
+
   it.effect("survives a defect in an adapter, and says that it is one", () => {
     const fake = FakeEngine.make()
     fake.answer = () => Effect.die(new Error("boom"))

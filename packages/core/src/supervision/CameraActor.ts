@@ -63,11 +63,11 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
 
   /** Asks the camera what it offers, on the retry schedule, until it answers. */
   const probe = Effect.suspend(() => {
-    let attempt = 0
+    let attempt = 1
     const probeNow = Effect.gen(function* () {
       // it may have gone while this camera waited for its place, which is somebody else's then
       if (!(yield* isServerUp)) return undefined
-      yield* board.enter(camera, { _tag: "Probing", attempt: ++attempt })
+      yield* board.enter(camera, { _tag: "Probing", attempt })
       return yield* inUse.engine.prober.probe(camera)
     })
     const once: Effect.Effect<ProbeResult, ProbeError> = Effect.gen(function* () {
@@ -92,7 +92,8 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
             return board.enter(camera, {
               _tag: "Unreachable",
               reason: input.reason,
-              attempt,
+              // counted by rounds: whichever engines it takes, they are one attempt
+              attempt: attempt++,
               retryAt: now + Duration.toMillis(duration)
             })
           })
