@@ -190,6 +190,24 @@ describe("StatusBoard", () => {
     }).pipe(Effect.provide(StatusBoard.layer))
   )
 
+  it.effect("counts the last hour by hours that passed, whatever the clock is set to", () =>
+    Effect.gen(function* () {
+      const board = yield* StatusBoard
+      yield* TestClock.setTime(Date.parse("2030-01-01"))
+      yield* enterAll(["Probing"])
+      for (let n = 0; n < 12; n++) yield* enterAll(["Restarting"])
+      yield* TestClock.setTime(Date.parse("2026-01-01"))
+      assert.strictEqual((yield* board.get(camera.id))?.restarts.lastHour, 12)
+      yield* TestClock.adjust("30 minutes")
+      yield* enterAll(["Restarting"])
+      assert.strictEqual((yield* board.get(camera.id))?.restarts.lastHour, 13)
+      yield* TestClock.adjust("31 minutes")
+      const status = yield* board.get(camera.id)
+      assert.deepStrictEqual(status?.restarts, { total: 13, lastHour: 1 })
+      assert.strictEqual(status?.health, "good")
+    }).pipe(Effect.provide(StatusBoard.layer))
+  )
+
   it.effect("shows every camera without its credentials", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("1 second")

@@ -16,7 +16,12 @@ export type Health = "good" | "fair" | "poor"
 const minutes = 60
 const minuteMs = 60_000
 
-/** Counts of the last hour. It takes 300 bytes a camera, however often that camera flaps. */
+/**
+ * Counts of the last hour. It takes 300 bytes a camera, however often that camera flaps.
+ *
+ * Its times are those of a monotonic clock, in milliseconds: an hour is an hour, whoever sets the clock on
+ * the wall.
+ */
 export class History {
   readonly #restarts = new Uint16Array(minutes)
   readonly #stalls = new Uint16Array(minutes)
@@ -26,7 +31,7 @@ export class History {
   /** All stalls since the camera was first seen. It only grows. */
   stalls = 0
 
-  /** @param now milliseconds since 1970. */
+  /** @param now by the monotonic clock. */
   count(incident: Incident, now: number): void {
     this.#advance(now)
     const buckets = incident === "restart" ? this.#restarts : this.#stalls
@@ -36,14 +41,14 @@ export class History {
     else this.stalls++
   }
 
-  /** How often it happened in the last hour. @param now milliseconds since 1970. */
+  /** How often it happened in the last hour. @param now by the monotonic clock. */
   lastHour(incident: Incident, now: number): number {
     this.#advance(now)
     const buckets = incident === "restart" ? this.#restarts : this.#stalls
     return buckets.reduce((sum, count) => sum + count, 0)
   }
 
-  /** Empties the minutes that have passed since the last call. A clock that jumps back changes nothing. */
+  /** Empties the minutes that have passed since the last call. */
   #advance(now: number): void {
     const minute = Math.floor(now / minuteMs)
     const passed = minute - this.#minute

@@ -114,7 +114,7 @@ export class StatusBoard extends Context.Service<
         camera: Camera | InvalidCamera,
         state: CameraState.CameraState
       ) {
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* readClocks
         const entry = entries.get(camera.id)
         const from = entry?.state
         if (!CameraState.isLegal(from?._tag, state._tag)) {
@@ -125,11 +125,11 @@ export class StatusBoard extends Context.Service<
         const next: Entry = entry ?? newEntry(camera, state)
         next.camera = shownAs(camera, next.camera)
         next.state = state
-        next.enteredAt = now
+        next.enteredAt = now.wallMs
         if (entry === undefined) entries.set(camera.id, next)
         if (state._tag === "Restarting") {
-          next.history.count("restart", now)
-          if (state.reason._tag === "Stalled") next.history.count("stall", now)
+          next.history.count("restart", now.monotonicMs)
+          if (state.reason._tag === "Stalled") next.history.count("stall", now.monotonicMs)
         }
         yield* PubSub.publish(published, {
           id: camera.id,
@@ -140,7 +140,7 @@ export class StatusBoard extends Context.Service<
         yield* tell(next, now)
       })
 
-      const statusOf = (entry: Entry, now: number): CameraStatus => {
+      const statusOf = (entry: Entry, now: Clocks): CameraStatus => {
         const { health, restarts, stalls } = lastHourOf(entry, now)
         return {
           id: entry.camera.id,
@@ -177,7 +177,7 @@ export class StatusBoard extends Context.Service<
           const { comesAndGoes } = entry.trouble ?? { comesAndGoes: false }
           entry.trouble = undefined
           if (!comesAndGoes) return
-          const now = yield* Clock.currentTimeMillis
+          const now = yield* readClocks
           yield* Effect.logInfo(
             `camera ${label(entry.camera)}: stays live; ${historyOf(entry, now)}`
           ).pipe(annotated(entry.camera))
@@ -195,11 +195,11 @@ export class StatusBoard extends Context.Service<
           yield* PubSub.publish(published, { id, name, from: entry.state, to: undefined })
           yield* Effect.logInfo(`camera ${label(entry.camera)}: gone`).pipe(annotated(entry.camera))
         }),
-        all: Effect.map(Clock.currentTimeMillis, (now) =>
+        all: Effect.map(readClocks, (now) =>
           [...entries.values()].map((entry) => statusOf(entry, now))
         ),
         get: (id) =>
-          Effect.map(Clock.currentTimeMillis, (now) => {
+          Effect.map(readClocks, (now) => {
             const entry = entries.get(id)
             return entry === undefined ? undefined : statusOf(entry, now)
           }),
@@ -214,6 +214,20 @@ export class StatusBoard extends Context.Service<
     })
   )
 }
+
+/** What people read, and what durations are measured by: the clock on the wall may be set. */
+interface Clocks {
+  /** Since 1970. */
+  readonly wallMs: number
+  readonly monotonicMs: number
+}
+
+const readClocks: Effect.Effect<Clocks> = Clock.clockWith((clock) =>
+  Effect.succeed({
+    wallMs: clock.currentTimeMillisUnsafe(),
+    monotonicMs: Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  })
+)
 
 const newEntry = (camera: Camera | InvalidCamera, state: CameraState.CameraState): Entry => ({
   camera,
@@ -243,16 +257,16 @@ const isUp = (state: CameraState.CameraState): boolean => {
   }
 }
 
-const lastHourOf = ({ history, state }: Entry, now: number) => {
-  const restarts = history.lastHour("restart", now)
+const lastHourOf = ({ history, state }: Entry, { monotonicMs }: Clocks) => {
+  const restarts = history.lastHour("restart", monotonicMs)
   return {
     restarts,
-    stalls: history.lastHour("stall", now),
+    stalls: history.lastHour("stall", monotonicMs),
     health: health(restarts, isUp(state))
   }
 }
 
-const historyOf = (entry: Entry, now: number): string => {
+const historyOf = (entry: Entry, now: Clocks): string => {
   const { health, restarts, stalls } = lastHourOf(entry, now)
   return describeHistory(health, restarts, stalls)
 }
@@ -275,9 +289,9 @@ const annotated = (camera: Camera | InvalidCamera) =>
  * that is away for a week must not write twenty thousand lines, nor one that flaps. A camera that fails
  * again soon after it was live comes and goes; that is told once, and its end when it has stayed live.
  */
-const tell = (entry: Entry, now: number): Effect.Effect<void> => {
+const tell = (entry: Entry, now: Clocks): Effect.Effect<void> => {
   const { camera, state } = entry
-  const line = `camera ${label(camera)}: ${CameraState.describe(state, now)}`
+  const line = `camera ${label(camera)}: ${CameraState.describe(state, now.wallMs)}`
   const say = Effect.fnUntraced(function* () {
     switch (state._tag) {
       case "Live": {
@@ -286,7 +300,7 @@ const tell = (entry: Entry, now: number): Effect.Effect<void> => {
           return yield* Effect.logDebug(line)
         }
         if (trouble !== undefined) trouble.hasRecovered = true
-        const hasHistory = entry.history.lastHour("restart", now) > 0
+        const hasHistory = entry.history.lastHour("restart", now.monotonicMs) > 0
         return yield* Effect.logInfo(hasHistory ? `${line}; ${historyOf(entry, now)}` : line)
       }
       case "Stopping": {
