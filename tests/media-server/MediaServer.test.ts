@@ -88,6 +88,29 @@ describe("MediaServer", () => {
     )
   )
 
+  it.effect("says each way in which it is away once, however they take turns", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const { fake } = yield* make
+        yield* TestClock.adjust("1 second")
+        for (let n = 0; n < 100; n++) {
+          fake.answer = refused
+          yield* TestClock.adjust("3 seconds")
+          const detail = `connection refused at 10.0.0.${n}`
+          fake.answer = Effect.fail(new MediaServerError({ detail, kind: "other" }))
+          yield* TestClock.adjust("3 seconds")
+        }
+        assert.strictEqual(lines.filter((line) => line.startsWith("Error")).length, 2)
+        // the next time that it is away is another
+        fake.answer = Effect.void
+        yield* TestClock.adjust("3 seconds")
+        fake.answer = refused
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(lines.filter((line) => line.startsWith("Error")).length, 3)
+      }).pipe(Effect.scoped)
+    )
+  )
+
   it.effect("checks at most twice for a thousand suspicions at once", () =>
     Effect.gen(function* () {
       const { fake, server } = yield* make

@@ -19,7 +19,9 @@ import * as Sampler from "../sampler/Sampler.ts"
 /** The media server does not answer. */
 export class MediaServerError extends Schema.TaggedError<MediaServerError>()("MediaServerError", {
   /** What happened, in one line without secrets. */
-  detail: Schema.String
+  detail: Schema.String,
+  /** What is told once in an outage, whatever its words are. Default: the detail. */
+  kind: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
     return this.detail
@@ -60,7 +62,7 @@ export class MediaServer extends Context.Service<
     readonly status: Effect.Effect<MediaServerStatus>
   }
 >()("@restream/core/media-server/MediaServer") {
-  /** Starts the watch in the scope. It says once when the server goes away and once when it is back. */
+  /** Starts the watch in the scope. It says once in which ways the server is away, and once that it is back. */
   static readonly make = Effect.fnUntraced(function* (
     options: MediaServerOptions
   ): Effect.fn.Return<MediaServer["Service"], never, Scope.Scope> {
@@ -69,6 +71,8 @@ export class MediaServer extends Context.Service<
     const label = `media server ${options.address.authority}`
     const up = yield* Latch.make(false)
     let status: MediaServerStatus = { _tag: "Unknown" }
+    /** The kinds of failures that were told since the server was last there. */
+    const told = new Set<string>()
 
     const look = Effect.suspend(() => {
       const time = checkTimeout()
@@ -82,18 +86,20 @@ export class MediaServer extends Context.Service<
       const before = status
       if (before._tag === "Up") return
       status = { _tag: "Up", since: now }
+      told.clear()
       yield* before._tag === "Unknown"
         ? Effect.logInfo(`${label}: there`)
         : Effect.logInfo(`${label}: back after ${wholeSeconds(now - before.since)}`)
       yield* Latch.open(up)
     })
 
-    const onDown = Effect.fnUntraced(function* (detail: string) {
+    const onDown = Effect.fnUntraced(function* ({ detail, kind = detail }: MediaServerError) {
       const now = yield* Clock.currentTimeMillis
       const before = status
       yield* Latch.close(up)
       status = { _tag: "Down", since: before._tag === "Down" ? before.since : now, detail }
-      if (before._tag !== "Down" || before.detail !== detail) {
+      if (!told.has(kind)) {
+        told.add(kind)
         yield* Effect.logError(`${label}: ${detail}; cameras that are not live wait for it`)
       }
     })
@@ -104,7 +110,7 @@ export class MediaServer extends Context.Service<
         onSuccess: () => onUp,
         onFailure: (cause) => {
           const error = Exit.findErrorOption(Exit.failCause(cause))
-          return onDown(error._tag === "Some" ? error.value.detail : "the check itself broke down")
+          return onDown(error._tag === "Some" ? error.value : brokeDown)
         }
       }),
       pause: (exit) => (Exit.isSuccess(exit) ? checkInterval() : awayInterval)
@@ -119,6 +125,8 @@ export class MediaServer extends Context.Service<
     })
   })
 }
+
+const brokeDown = new MediaServerError({ detail: "the check itself broke down" })
 
 /** Never "0", which would read as if nothing had been. */
 const wholeSeconds = (millis: number): string =>

@@ -26,7 +26,9 @@ export const rtspCheck = (
     Effect.catch((error) =>
       error.reason._tag === "Unauthorized"
         ? Effect.void
-        : Effect.fail(new MediaServerError({ detail: error.reason.message }))
+        : Effect.fail(
+            new MediaServerError({ detail: error.reason.message, kind: error.reason._tag })
+          )
     ),
     Effect.asVoid,
     Effect.scoped
