@@ -1,6 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraRow, CameraSourceError, Denied, Polling, Unavailable } from "@restream/core"
-import { Deferred, Effect, Fiber, Queue, Ref, Stream } from "effect"
+import {
+  type CameraRow,
+  type CameraSource,
+  CameraSourceError,
+  Denied,
+  Polling,
+  Unavailable
+} from "@restream/core"
+import { Clock, Deferred, Effect, Fiber, Option, Queue, Ref, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../support/Log.ts"
 import { standStill } from "../support/StandStill.ts"
@@ -72,10 +79,13 @@ describe("Polling", () => {
 
   it.effect("settles a burst of hints by few looks", () =>
     Effect.gen(function* () {
-      const hints = yield* Queue.unbounded<void>()
+      const hints = yield* Queue.unbounded<Polling.Hint>()
       const { looks } = yield* counting({ hints: Stream.fromQueue(hints) })
       yield* TestClock.adjust("1 second")
-      yield* Queue.offerAll(hints, Array.from({ length: 5000 }))
+      yield* Queue.offerAll(
+        hints,
+        Array.from({ length: 5000 }, () => "changed" as const)
+      )
       yield* TestClock.adjust("1 second")
       assert.isAtMost(yield* looks, 3)
     }).pipe(Effect.scoped)
@@ -146,6 +156,66 @@ describe("Polling", () => {
       assert.strictEqual(yield* Ref.get(looks), 4)
       yield* TestClock.adjust("10 minutes")
       assert.isAtLeast(yield* Ref.get(looks), 20)
+    }).pipe(Effect.scoped)
+  )
+
+  for (const [what, ask] of [
+    ["whoever asks", (source) => source.refresh],
+    ["whatever hints come", (_, hints) => Queue.offer(hints, "changed")]
+  ] as ReadonlyArray<
+    [
+      string,
+      (
+        source: CameraSource["Service"],
+        hints: Queue.Queue<Polling.Hint>
+      ) => Effect.Effect<unknown, CameraSourceError>
+    ]
+  >) {
+    it.effect(`tries a source that is away by schedule, ${what}`, () =>
+      Effect.gen(function* () {
+        const looks: Array<number> = []
+        const hints = yield* Queue.unbounded<Polling.Hint>()
+        const source = yield* Polling.make({
+          label: "database",
+          pollInterval: "10 seconds",
+          hints: Stream.fromQueue(hints),
+          take: Effect.andThen(
+            Effect.map(Clock.currentTimeMillis, (now) => looks.push(now)),
+            Effect.fail(away("refused"))
+          )
+        })
+        yield* Effect.forkScoped(
+          Effect.ignore(ask(source, hints)).pipe(
+            Effect.forkScoped,
+            Effect.andThen(Effect.sleep("25 millis")),
+            Effect.forever
+          )
+        )
+        yield* TestClock.adjust("1 minute")
+        // 50 ms of rest after each of them
+        assert.deepStrictEqual(
+          looks,
+          [0, 1, 3, 7, 15, 25, 35, 45, 55].map((seconds, n) => seconds * 1000 + n * 50)
+        )
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.effect("looks soon when a source that was away lets us know that it is back", () =>
+    Effect.gen(function* () {
+      const hints = yield* Queue.unbounded<Polling.Hint>()
+      let isAway = true
+      const source = yield* Polling.make({
+        label: "database",
+        hints: Stream.fromQueue(hints),
+        take: Effect.suspend(() => (isAway ? Effect.fail(away("refused")) : Effect.succeed([])))
+      })
+      yield* TestClock.adjust("5 minutes")
+      isAway = false
+      yield* Queue.offer(hints, "back")
+      // without that any time has passed
+      const snapshot = yield* Stream.runHead(source.snapshots)
+      assert.deepStrictEqual(Option.getOrThrow(snapshot).takenAt, 300_000)
     }).pipe(Effect.scoped)
   )
 

@@ -18,28 +18,37 @@ export interface SamplerOptions<A, E> {
   readonly onLook: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
   /** How long to wait for a hint after a look, before the next one is taken anyway. */
   readonly pause: (exit: Exit.Exit<A, E>) => Duration.Duration
+  /**
+   * Whether hints and askers wait for the end of that pause, too, and only `urge` brings the next look
+   * forward. Default: never.
+   */
+  readonly isPatient?: ((exit: Exit.Exit<A, E>) => boolean) | undefined
   /** The least time between two looks, however many hints come. Default 50 ms. */
   readonly spacing?: Duration.Duration | undefined
 }
 
 export interface Sampler<A, E> {
-  /** A look that was begun after the call. */
+  /** A look that is begun after the call: soon, or where hints have to wait after the pause. */
   readonly now: Effect.Effect<A, E>
   /** Asks for a look soon, and does not wait for it. */
   readonly hint: Effect.Effect<void>
+  /** The same, also where hints have to wait. */
+  readonly urge: Effect.Effect<void>
 }
 
 /** Starts looking in the scope; the first look is taken at once. */
 export const make = Effect.fnUntraced(function* <A, E>(
   options: SamplerOptions<A, E>
 ): Effect.fn.Return<Sampler<A, E>, never, Scope.Scope> {
-  const wake = yield* Queue.dropping<void>(1)
+  const hints = yield* Queue.dropping<void>(1)
+  const urges = yield* Queue.dropping<void>(1)
   const spacing = options.spacing ?? Duration.millis(50)
   let asked = Deferred.makeUnsafe<A, E>()
 
   const takeOne = Effect.gen(function* () {
     // hints and askers from before the look are settled by it; those that come during it, by the next
-    yield* Queue.clear(wake)
+    yield* Queue.clear(hints)
+    yield* Queue.clear(urges)
     const askers = asked
     asked = Deferred.makeUnsafe()
     const exit = yield* Effect.exit(options.look)
@@ -48,16 +57,23 @@ export const make = Effect.fnUntraced(function* <A, E>(
     return exit
   })
 
+  const awaitNext = (exit: Exit.Exit<A, E>) => {
+    const isPatient = options.isPatient?.(exit) ?? false
+    const wakers = isPatient ? [urges] : [urges, hints]
+    return Effect.raceAllFirst([...wakers.map(Queue.take), Effect.sleep(options.pause(exit))])
+  }
+
   yield* takeOne.pipe(
     Effect.tap(Effect.sleep(spacing)),
-    Effect.flatMap((exit) => Effect.raceFirst(Queue.take(wake), Effect.sleep(options.pause(exit)))),
+    Effect.flatMap(awaitNext),
     Effect.forever,
     Effect.forkScoped
   )
 
-  const hint = Effect.asVoid(Queue.offer(wake, undefined))
+  const hint = Effect.asVoid(Queue.offer(hints, undefined))
   return {
     hint,
+    urge: Effect.asVoid(Queue.offer(urges, undefined)),
     now: Effect.suspend(() => {
       const answer = asked
       return Effect.andThen(hint, Deferred.await(answer))

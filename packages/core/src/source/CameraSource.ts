@@ -79,7 +79,8 @@ export class CameraSource extends Context.Service<
     readonly snapshots: Stream.Stream<Snapshot>
     /**
      * Takes a snapshot now, and gives it to all readers of `snapshots`, too. Many askers at once cost
-     * one query; each gets a snapshot that was begun after it asked.
+     * one query; each gets a snapshot that was begun after it asked. While the source is away, "now" is
+     * its next look by schedule.
      */
     readonly refresh: Effect.Effect<Snapshot, CameraSourceError>
     readonly health: Effect.Effect<SourceHealth>

@@ -25,7 +25,10 @@ export const layer = (
       return yield* Polling.make({
         label: "cameras",
         take: SubscriptionRef.get(ref),
-        hints: Stream.drop(SubscriptionRef.changes(ref), 1)
+        hints: SubscriptionRef.changes(ref).pipe(
+          Stream.drop(1),
+          Stream.map((): Polling.Hint => "changed")
+        )
       })
     })
   ).pipe(Layer.provideMerge(Layer.effect(CameraRows, SubscriptionRef.make(rows))))

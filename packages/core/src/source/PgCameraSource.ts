@@ -75,14 +75,18 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
     yield* before === "down"
       ? Effect.logDebug(`database: no notifications: ${detail}`)
       : Effect.logWarning(`database: no notifications: ${detail}; polling until they are back`)
-    return before === "up" ? Stream.make(undefined) : Stream.empty
+    return before === "up" ? Stream.make<[Polling.Hint]>("changed") : Stream.empty
   })
 
-  // What was sent while nobody listened is lost, so each LISTEN begins with a hint.
+  // What was sent while nobody listened is lost, so each LISTEN begins with a hint; and it shows that the
+  // database answers.
   const notifications = (channel: string) =>
     Stream.unwrap(
       Effect.map(Effect.tap(sql.listen(channel), onListening), (queue) =>
-        Stream.concat(Stream.make(undefined), Stream.fromQueue(queue))
+        Stream.concat(
+          Stream.make<[Polling.Hint]>("back"),
+          Stream.map(Stream.fromQueue(queue), (): Polling.Hint => "changed")
+        )
       )
     ).pipe(
       Stream.catch((error) => Stream.concat(Stream.unwrap(onDeaf(error)), Stream.fail(error))),

@@ -17,21 +17,32 @@ import {
   Unavailable
 } from "./CameraSource.ts"
 
+/**
+ * - `changed`: something may have changed. While the source is away that waits for the next look by
+ *   schedule, however many such hints come.
+ * - `back`: the source answers, so there is a look soon, also where the schedule is far from its next.
+ */
+export type Hint = "changed" | "back"
+
 /** What is polled and when. The times are read anew for each look, so they may change meanwhile. */
 export interface PollingOptions {
   /** For the log: what is polled, such as `database`. */
   readonly label: string
   /** Takes all rows once. Interrupted at `takeTimeout`. */
   readonly take: Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError>
-  /** Hints that something may have changed. Many at once cost one `take`. Default: none. */
-  readonly hints?: Stream.Stream<unknown> | undefined
+  /** Many at once cost one `take`. Default: none. */
+  readonly hints?: Stream.Stream<Hint> | undefined
   /** The longest time between the end of one `take` and the next. Default 10 s. */
   readonly pollInterval?: Duration.Input | undefined
   /** How long a `take` may last. Default 10 s. */
   readonly takeTimeout?: Duration.Input | undefined
 }
 
-/** After a failed `take` the next comes sooner than the poll interval, at first: 1, 2, 4, … s. */
+/**
+ * After a failed `take` the next comes sooner than the poll interval, at first: 1, 2, 4, … s. Nobody who
+ * asks meanwhile makes it come sooner than that: a source that is away is not asked more often for every
+ * camera that restarts.
+ */
 const retryDelay = (failures: number): Duration.Duration =>
   Duration.seconds(Math.min(2 ** (failures - 1), 30))
 
@@ -109,12 +120,15 @@ export const make = Effect.fnUntraced(function* (
         return error._tag === "Some" ? onFailure(error.value) : Effect.void
       }
     }),
+    isPatient: () => failures > 0,
     pause: () =>
       failures === 0 ? pollInterval() : Duration.min(pollInterval(), retryDelay(failures))
   })
 
   if (options.hints !== undefined) {
-    yield* Effect.forkScoped(Stream.runForEach(options.hints, () => sampler.hint))
+    yield* Effect.forkScoped(
+      Stream.runForEach(options.hints, (hint) => (hint === "back" ? sampler.urge : sampler.hint))
+    )
   }
 
   return CameraSource.of({
