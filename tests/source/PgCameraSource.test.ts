@@ -124,6 +124,147 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     }).pipe(Effect.scoped)
   )
 
+  it.effect(
+    "reads a column of any type: what the driver does not know, as the server shows it",
+    () =>
+      Effect.gen(function* () {
+        const sql = yield* client(yield* freshDatabase)
+        const values = [
+          ["null::int", null],
+          ["7::int2", 7],
+          ["8::int8", 8],
+          ["9007199254740993::int8", "9007199254740993"],
+          ["1.50::numeric", "1.50"],
+          ["'NaN'::numeric", "NaN"],
+          ["0.1::float8", 0.1],
+          ["1e300::float8", 1e300],
+          ["true", true],
+          ["'Tür \"1\"'::text", 'Tür "1"'],
+          ["'ab'::char(4)", "ab  "],
+          ["'c'::\"char\"", "c"],
+          ["'n'::name", "n"],
+          [`'{"audio": "drop", "n": [1.0, null]}'::jsonb`, { audio: "drop", n: [1, null] }],
+          [`'{"a": "\\u0000"}'::json`, { a: "\u0000" }],
+          ["point(13.4, 52.52)", "(13.4,52.52)"],
+          ["'12.50'::money", "$12.50"],
+          ["'101'::bit(3)", "101"],
+          ["tsrange('2026-01-01', null)", '["2026-01-01 00:00:00",)'],
+          [
+            "'{{1,2},{3,4}}'::int[][]",
+            [
+              [1, 2],
+              [3, 4]
+            ]
+          ],
+          ["'\\x00ff'::bytea", "\\x00ff"],
+          ["row(1, 'a')::spot", { x: 1, label: "a" }],
+          ["row(1, 'a')", { f1: 1, f2: "a" }],
+          ["'dome'::shape", "dome"],
+          ["554::port", 554],
+          ["'10.0.0.7'::inet", "10.0.0.7"],
+          ["'10.0.0.0/8'::cidr", "10.0.0.0/8"],
+          ["'08:00:2b:01:02:03'::macaddr", "08:00:2b:01:02:03"],
+          ["'9f2c0000-0000-4000-8000-000000000001'::uuid", "9f2c0000-0000-4000-8000-000000000001"],
+          ["'2026-01-02 03:04:05+00'::timestamptz", "2026-01-02T03:04:05+00:00"],
+          ["'infinity'::timestamptz", "infinity"],
+          ["'2026-01-02'::date", "2026-01-02"],
+          ["'1 day 02:00'::interval", "1 day 02:00:00"],
+          ["'(1,1),(0,0)'::box", "(1,1),(0,0)"],
+          ["'<a/>'::xml", "<a/>"],
+          ["'a & b'::tsquery", "'a' & 'b'"],
+          // as an extension brings one: with input and output functions of its own
+          ["'POINT(1 2)'::geometry", "POINT(1 2)"]
+        ] as const
+        for (const statement of [
+          "set lc_monetary to 'C'",
+          "create type spot as (x int, label text)",
+          "create type shape as enum ('dome', 'bullet')",
+          "create domain port as int check (value > 0)",
+          "create type geometry",
+          "create function geometry_in(cstring) returns geometry language internal strict immutable as 'textin'",
+          "create function geometry_out(geometry) returns cstring language internal strict immutable as 'textout'",
+          "create type geometry (input = geometry_in, output = geometry_out, internallength = variable)"
+        ]) {
+          yield* sql.unsafe(statement)
+        }
+        const columns = values.map(([value], index) => `${value} as c${index}`)
+        const query = `select ${columns.join(", ")}`
+        const source = PgCameraSource.layer({ query }).pipe(
+          Layer.provide(Layer.succeed(PgClient.PgClient, sql))
+        )
+        const { rows } = yield* Effect.provide(
+          Effect.flatMap(CameraSource, ({ refresh }) => refresh),
+          source
+        )
+        assert.deepStrictEqual(
+          Object.values(rows[0]!).map((value, index) => [values[index]![0], value]),
+          values.map(([sql, value]) => [sql, value])
+        )
+      }).pipe(Effect.scoped)
+  )
+
+  for (const [what, query] of [
+    [
+      "a semicolon and a comment at its end",
+      "select * from video.cameras; -- all\n/* of /* them */ */ ;"
+    ],
+    ["a comment that is no end", "select * from video.cameras -- ;"],
+    [
+      "texts with semicolons",
+      "select *, ';' || $x$;$x$ || e'\\';' as \"restream_row\" from video.cameras"
+    ],
+    [
+      "a WITH, an order and a lock",
+      "with a as (select * from video.cameras) select * from a order by id for share"
+    ],
+    ["VALUES", "values (1, 'rtsp://h/1')"],
+    ["a table alone", "table video.cameras"],
+    ["columns of one name", "select a.*, b.* from video.cameras a join video.cameras b using (id)"],
+    ["one row more from elsewhere", "select id from video.cameras union all select null limit 1"]
+  ] as const) {
+    it.effect(`takes a query with ${what}`, () =>
+      Effect.gen(function* () {
+        const { rows } = yield* (yield* CameraSource).refresh
+        assert.deepStrictEqual(
+          rows.map((row) => row["id"] ?? row["column1"]),
+          [1]
+        )
+      }).pipe(Effect.provide(sourceWith([row(1)], { query })))
+    )
+  }
+
+  for (const [query, said] of [
+    ["", /syntax error at end of input/],
+    ["-- nothing", /syntax error at end of input/],
+    ["select * from", /syntax error at end of input/],
+    ["select * form video.cameras", /syntax error at or near "form"/],
+    ["select ) from video.cameras", /syntax error at or near "\)"/],
+    ["select 1; select 2", /cannot insert multiple commands/],
+    ["select nme from video.cameras", /column "nme" does not exist/],
+    ["select from video.cameras", "the query is not one SELECT of columns that only reads"],
+    ["delete from video.cameras", "the query is not one SELECT of columns that only reads"],
+    [
+      "delete from video.cameras returning *",
+      "the query is not one SELECT of columns that only reads"
+    ],
+    [
+      "with gone as (delete from video.cameras returning *) select * from gone",
+      "the query is not one SELECT of columns that only reads"
+    ],
+    ["analyze delete from video.cameras", /syntax error at or near "analyze"/]
+  ] as const) {
+    it.effect(`says what is wrong with the query ${JSON.stringify(query)}, and runs nothing`, () =>
+      Effect.gen(function* () {
+        const { reason } = yield* Effect.flip((yield* CameraSource).refresh)
+        assert.strictEqual(reason._tag, "Misasked")
+        if (typeof said === "string") assert.strictEqual(reason.message, said)
+        else assert.match(reason.message, said)
+        const sql = yield* PgClient.PgClient
+        assert.lengthOf(yield* sql`select id from video.cameras`, 1)
+      }).pipe(Effect.provide(sourceWith([row(1)], { query })))
+    )
+  }
+
   it.effect("goes on when the table gains a column, or is dropped and made again", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient

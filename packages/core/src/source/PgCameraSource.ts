@@ -8,6 +8,7 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
@@ -15,6 +16,7 @@ import { oneLine, redact } from "../camera/Redaction.ts"
 import type { CameraRow } from "./Roster.ts"
 import { CameraSource, CameraSourceError, Denied, Misasked, Unavailable } from "./CameraSource.ts"
 import * as Polling from "./Polling.ts"
+import * as RowQuery from "./RowQuery.ts"
 
 /** The two times are read anew for each look, so they may change meanwhile. */
 export interface PgCameraSourceOptions {
@@ -36,21 +38,49 @@ const listenAgain = Schedule.min([Schedule.exponential("500 millis"), Schedule.s
  *
  * A session that ends under the query is replaced once: an administrator, a pooler or a firewall may have
  * ended it while it was idle. If the database is away, the new one says so, and why.
+ *
+ * A query that gives no rows because it asks for none, such as a DELETE or a comment, fails as `Misasked`:
+ * an empty list would stop all relays.
  */
 export const take = (
   query: string
 ): Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError, PgClient.PgClient> =>
   Effect.flatMap(PgClient.PgClient, (sql) =>
-    sql
-      .unsafe<CameraRow>(query)
-      .unprepared.pipe(
-        Effect.retry({ times: 1, while: isSessionLost }),
-        Effect.mapError(toSourceError)
+    sql.unsafe<{ readonly row: string }>(RowQuery.asRows(query)).unprepared.pipe(
+      Effect.retry({ times: 1, while: isSessionLost }),
+      Effect.catch((error) =>
+        isAboutForm(error)
+          ? Effect.andThen(inItsOwnWords(sql, query), Effect.fail(noSelect))
+          : Effect.fail(toSourceError(error))
+      ),
+      Effect.map((rows) => rows.map(({ row }) => RowQuery.read(row))),
+      Effect.filterOrFail(
+        ([first]) => first === undefined || Object.keys(first).length > 0,
+        () => noSelect
       )
+    )
   )
 
 const isSessionLost = ({ reason }: SqlError): boolean =>
   reason._tag === "ConnectionError" && reason.operation === "query"
+
+/** The SQLSTATE of what the server refused. */
+const codeOf = ({ reason: { cause } }: SqlError): string | undefined =>
+  Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : undefined
+
+/** 42601: the query can't stand in ours; 0A000: it writes. Either is told in words about ours. */
+const isAboutForm = (error: SqlError): boolean => {
+  const code = codeOf(error)
+  return code === "42601" || code === "0A000"
+}
+
+/** Fails with what the server says about the query as it stands, if it finds fault with it. */
+const inItsOwnWords = (sql: PgClient.PgClient, query: string) =>
+  Effect.mapError(sql.unsafe(RowQuery.asExplained(query)).unprepared, toSourceError)
+
+const noSelect = new CameraSourceError({
+  reason: new Misasked({ detail: "the query is not one SELECT of columns that only reads" })
+})
 
 /**
  * Takes snapshots with the `PgClient` in context, which must allow three connections at least: LISTEN

@@ -1,0 +1,85 @@
+/**
+ * The question that is put to PostgreSQL: any SELECT, with each row as one JSON text.
+ *
+ * The driver takes values in PostgreSQL's binary format and knows that of the common types; what it does
+ * not know it takes for text. One column of another type, a `point` say, would fail the whole snapshot,
+ * or come as gibberish. The server has a text for every type that it has, so it is asked for that.
+ */
+import type { CameraRow } from "./Roster.ts"
+
+/**
+ * The query as a part of ours. PostgreSQL takes nothing that writes in this place: no DELETE, and no
+ * WITH that holds one.
+ *
+ * The name stands with a star because a column of the same name would be taken for the row otherwise.
+ */
+export const asRows = (query: string): string =>
+  // a comment at the end of the query ends with the line
+  `select row_to_json(restream_row.*)::text as row from (\n${withoutSemicolon(query)}\n) restream_row`
+
+/**
+ * Has the server read the query as it stands, without running it: for its own words about a mistake,
+ * which {@link asRows} may have changed.
+ */
+export const asExplained = (query: string): string =>
+  // without the parentheses, a query that begins with ANALYZE would be run
+  `explain (costs off)\n${withoutSemicolon(query)}`
+
+/** Texts, quoted names and line comments (PostgreSQL, "Lexical Structure"), or any one character. */
+const token =
+  /(?<!\w)[eE]'(?:[^'\\]|''|\\[\s\S])*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(?<![\w$])(\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$)[\s\S]*?\1|--[^\n\r]*|[\s\S]/y
+
+const blockCommentEnd = (query: string, start: number): number => {
+  const border = /\/\*|\*\//g
+  border.lastIndex = start
+  let depth = 0
+  for (let match = border.exec(query); match !== null; match = border.exec(query)) {
+    depth += match[0] === "/*" ? 1 : -1
+    if (depth === 0) return border.lastIndex
+  }
+  return query.length
+}
+
+/** The query without the semicolon that ends it, which may have comments behind it. */
+const withoutSemicolon = (query: string): string => {
+  let semicolon: number | undefined
+  let at = 0
+  while (at < query.length) {
+    if (query.startsWith("/*", at)) {
+      at = blockCommentEnd(query, at)
+      continue
+    }
+    token.lastIndex = at
+    const found = token.exec(query)?.[0] ?? ""
+    if (found === ";") semicolon ??= at
+    // whatever else stands behind a semicolon is another statement, and the server says so
+    else if (semicolon !== undefined && !/^(?:\s|--)/.test(found)) return query
+    at += found.length
+  }
+  return semicolon === undefined ? query : query.slice(0, semicolon)
+}
+
+/** Whether a column may hold a number that JavaScript would not keep as it is. To ask is cheaper than to look. */
+const mayLoseDigits = /":-?(?:\d{16}|\d+\.)/
+
+/** ECMA-262 25.5.1: a reviver is told how a number was written. */
+type Reviver = (this: unknown, key: string, value: unknown, context: { source?: string }) => unknown
+
+/**
+ * Reads a row as {@link asRows} gives it. A number whose digits JavaScript would not keep, such as an id
+ * beyond 2^53, stays the text that it was.
+ */
+export const read = (json: string): CameraRow => {
+  if (!mayLoseDigits.test(json)) return JSON.parse(json)
+  const changed: Array<readonly [holder: unknown, key: string, source: string]> = []
+  const keepDigits: Reviver = function (key, value, { source }) {
+    if (typeof value === "number" && source !== undefined && String(value) !== source) {
+      changed.push([this, key, source])
+    }
+    return value
+  }
+  const row = JSON.parse(json, keepDigits as (this: any, key: string, value: any) => any)
+  // only in columns: what stands within a JSON value is JSON's business
+  for (const [holder, key, source] of changed) if (holder === row) row[key] = source
+  return row
+}
