@@ -36,6 +36,21 @@ describe("Roster", () => {
   it("takes ids of any type", () => {
     const roster = read({ id: 1, url }, { id: 2n, url }, { id: "9f2c", url }, { id: true, url })
     assert.sameMembers([...roster.cameras.keys()], ["1", "2", "9f2c", "true"])
+    const rest = read(
+      { id: new Date("2026-01-02T03:04:05Z"), url, path: "a" },
+      { id: ["de", 4], url, path: "b" },
+      { id: { site: "nord" }, url, path: "c" }
+    )
+    assert.sameMembers(
+      [...rest.cameras.values()].map(({ _tag, id }) => `${_tag} ${id}`),
+      ["Camera 2026-01-02T03:04:05.000Z", 'Camera ["de",4]', 'Camera {"site":"nord"}']
+    )
+  })
+
+  it("says of an id that nothing shows that it is none", () => {
+    for (const id of [new Date(Number.NaN), [1n], () => 1]) {
+      assert.include(problemOf({ id, url }), "column id has no text that shows it")
+    }
   })
 
   it("puts the row's options over the defaults", () => {

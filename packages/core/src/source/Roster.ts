@@ -61,11 +61,22 @@ const shownScalar = (value: unknown): string | undefined => {
   }
 }
 
+/** Any value as text: a program may give a date or a list for an id; PostgreSQL's are texts and JSON. */
+const shown = (value: unknown): string | undefined => {
+  if (typeof value !== "object" || value === null) return shownScalar(value)
+  try {
+    // JSON would put a date into quotes
+    return value instanceof Date ? value.toISOString() : JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
 /** The columns that may stand in a path template; the ones that hold secrets may not. */
 const pathValues = (columns: Columns): Record<string, string> => {
   const values: Record<string, string> = {}
   for (const [name, value] of Object.entries(columns)) {
-    const text = shownScalar(value)
+    const text = name === "id" ? shown(value) : shownScalar(value)
     if (text !== undefined && name !== "password" && name !== "url") values[name] = text
   }
   return values
@@ -73,7 +84,7 @@ const pathValues = (columns: Columns): Record<string, string> => {
 
 /** What a row is called, whatever else is wrong with it. */
 const identify = (columns: Columns, position: number) => {
-  const id = shownScalar(columns["id"])
+  const id = shown(columns["id"])
   return {
     id: oneLine(id ?? `row ${position + 1}`) as CameraId,
     name: oneLine(shownScalar(columns["name"]) ?? id ?? `row ${position + 1}`),
@@ -99,7 +110,7 @@ const readColumns = (
   identity: ReturnType<typeof identify>,
   options: RosterOptions
 ): Reading => {
-  const id = shownScalar(columns["id"])
+  const id = shown(columns["id"])
   const problems: Array<string> = []
 
   const enabled =
@@ -107,7 +118,9 @@ const readColumns = (
   if (Result.isFailure(enabled)) problems.push("column enabled expected true or false")
   else if (!enabled.success) return { _tag: "Disabled" }
 
-  if (id === undefined) problems.push("column id is missing")
+  if (id === undefined) {
+    problems.push(`column id ${"id" in columns ? "has no text that shows it" : "is missing"}`)
+  }
 
   const chosen = decodeOptions(columns["options"], { errors: "all", onExcessProperty: "error" })
   if (Result.isFailure(chosen)) {
@@ -170,9 +183,9 @@ export const makeReader = (
   let remembered: ReadonlyArray<{ readonly row: CameraRow; readonly reading: Reading }> = []
   let roster: Roster = { cameras: new Map(), disabled: 0 }
   return (rows) => {
-    const byId = new Map(remembered.map((entry) => [entry.row["id"], entry]))
+    const byId = new Map(remembered.map((entry) => [shown(entry.row["id"]), entry]))
     const current = rows.map((row, position) => {
-      const known = byId.get(row["id"])
+      const known = byId.get(shown(row["id"]))
       return known !== undefined && row["id"] != null && sameRow(known.row, row)
         ? known
         : { row, reading: readRow(row, position, options) }
