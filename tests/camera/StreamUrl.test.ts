@@ -60,6 +60,10 @@ describe("StreamUrl", () => {
     ["rtsp://admin:@10.0.0.5/live", "", "10.0.0.5"],
     ["rtsp://admin:пароль@10.0.0.5/live", "пароль", "10.0.0.5"],
     ["rtsp://admin:x@10.0.0.5/live?user=a@b", "x", "10.0.0.5"],
+    ["rtsp://admin:x@10.0.0.5/a@b", "x", "10.0.0.5"],
+    ["rtsp://admin:p/w@10.0.0.5/a@b", "p/w", "10.0.0.5"],
+    ["rtsp://admin:p/w@cam/live", "p/w", "cam"],
+    ["rtsp://admin:12?4@10.0.0.5/live", "12?4", "10.0.0.5"],
     ["rtsp://admin:x@10.0.0.5", "x", "10.0.0.5"]
   ] as const) {
     it(`reads the password of ${text}`, () => {
@@ -68,6 +72,85 @@ describe("StreamUrl", () => {
       assert.strictEqual(parts(text).username, "admin")
     })
   }
+
+  for (const [text, host] of [
+    ["rtsp://host/path@x", "host"],
+    ["rtsp://cam.example/path@x?y=z@", "cam.example"],
+    ["rtsp://10.0.0.5:8554/path@10.0.0.6/live", "10.0.0.5"],
+    ["http://10.0.0.5/proxy?url=rtsp://10.0.0.6/live@x", "10.0.0.5"]
+  ] as const) {
+    it(`leaves the @ in the path of ${text}`, () => {
+      assert.deepStrictEqual(parts(text).host, host)
+      assert.isUndefined(parts(text).username)
+      assert.strictEqual(StreamUrl.reveal(parse(text)), text)
+    })
+  }
+
+  for (const text of [
+    "rtsp://admin:x@HIDDEN1/abc@127.0.0.1:554/x",
+    "rtsp://admin:x@HIDDEN1/abc@127.0.0.1:99999/x",
+    "rtsp://admin:1234/5@10.0.0.5/live",
+    "rtsp://admin:p@ss.word/1@10.0.0.5/live",
+    "rtsp://admin:p@10.0.0.1/1@10.0.0.5/live",
+    "rtsp://CORP/admin:HIDDEN1@10.0.0.5/live",
+    "rtsp://HIDDEN1/x@10.0.0.5/live",
+    "rtsp://u:p@host/a@b"
+  ]) {
+    it(`does not guess which @ of ${text} is the one before the host`, () => {
+      const read = StreamUrl.parse(text)
+      assert.strictEqual(
+        Result.isFailure(read) && read.failure.message,
+        "the address can be read in two ways: in user name, password and path write @ as %40, and in user name and password / as %2F"
+      )
+    })
+  }
+
+  it("reads an address with any raw password as it is meant, or refuses it", () => {
+    const characters = [..."@@@///::??##%.-_[]& 1234abcdefgh"]
+    const password = fc.oneof(
+      fc.string({ unit: fc.constantFrom(...characters), minLength: 1, maxLength: 16 }),
+      fc.string({ unit: "grapheme", minLength: 1 }),
+      fc
+        .array(
+          fc.constantFrom("@", "/", ":", "?", "#", "10.0.0.9", "HIDDEN1", "cam.example", "80"),
+          {
+            minLength: 1,
+            maxLength: 8
+          }
+        )
+        .map((pieces) => pieces.join(""))
+    )
+    const after = fc.constantFrom(
+      "10.0.0.5/live",
+      "10.0.0.5:554/live",
+      "10.0.0.5",
+      "[::1]/live?x=1"
+    )
+    let understood = 0
+    fc.assert(
+      fc.property(password, after, (secret, after) => {
+        // what looks encoded is taken for encoded
+        fc.pre(!/%[0-9a-f]{2}/i.test(secret) && secret === secret.trim())
+        const read = StreamUrl.parse(`rtsp://admin:${secret}@${after}`)
+        const meant = parse(`rtsp://admin:${encodeURIComponent(secret)}@${after}`)
+        const shown = Result.match(read, {
+          onSuccess: (url) => `${url} ${url.authority}`,
+          onFailure: ({ message }) => message
+        })
+        if (Result.isSuccess(read)) {
+          understood++
+          assert.strictEqual(StreamUrl.reveal(read.success), StreamUrl.reveal(meant))
+        }
+        for (let at = 0; at + 4 <= secret.length; at++) {
+          const piece = secret.slice(at, at + 4)
+          if (`${meant} ${meant.authority}`.includes(piece)) continue
+          assert.notInclude(shown, piece)
+        }
+      }),
+      { numRuns: 2000 }
+    )
+    assert.isAbove(understood, 500)
+  })
 
   it("understands every password that is percent-encoded", () => {
     fc.assert(

@@ -181,7 +181,8 @@ export class StreamUrl implements Equal.Equal {
    * Reads an address as people write it.
    *
    * A raw `@`, `/`, `?`, `#` or `%` in the password is understood where it leaves only one reading:
-   * `rtsp://admin:p/w@10.0.0.5/live` has the password `p/w`, because `p` is no port.
+   * `rtsp://admin:p/w@10.0.0.5/live` has the password `p/w`, because `p` is no port. What leaves two is
+   * refused: `rtsp://admin:12/w@10.0.0.5/live` may be the path `/w@10.0.0.5/live` of a host `admin`.
    */
   static parse(text: string): Result.Result<StreamUrl, BadUrl> {
     const bad = (detail: string) => Result.fail(new BadUrl({ detail }))
@@ -192,24 +193,29 @@ export class StreamUrl implements Equal.Equal {
     }
     const scheme = (schemeEnd[1] ?? "").toLowerCase()
     const rest = trimmed.slice(schemeEnd[0].length)
-    for (const split of splits(rest)) {
-      const place = readPlace(split.place)
-      if (place === undefined) continue
-      const colon = split.userInfo?.indexOf(":") ?? -1
-      return Result.succeed(
-        new StreamUrl({
-          scheme,
-          ...place,
-          username: colon === -1 ? split.userInfo : split.userInfo?.slice(0, colon),
-          password: colon === -1 ? undefined : split.userInfo?.slice(colon + 1),
-          target: split.target === "" ? "/" : split.target
-        })
+    const reading = onlyReading(readings(rest))
+    if (reading === "doubtful") {
+      return bad(
+        "the address can be read in two ways: in user name, password and path write @ as %40, and in user name and password / as %2F"
       )
     }
-    return bad(
-      rest === ""
-        ? "the address has no host"
-        : "the address has no valid host and port after the scheme"
+    if (reading?.place === undefined) {
+      return bad(
+        rest === ""
+          ? "the address has no host"
+          : "the address has no valid host and port after the scheme"
+      )
+    }
+    const { place, target, userInfo } = reading
+    const colon = userInfo?.indexOf(":") ?? -1
+    return Result.succeed(
+      new StreamUrl({
+        scheme,
+        ...place,
+        username: colon === -1 ? userInfo : userInfo?.slice(0, colon),
+        password: colon === -1 ? undefined : userInfo?.slice(colon + 1),
+        target: target === "" ? "/" : target
+      })
     )
   }
 
@@ -230,42 +236,88 @@ const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : 
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535
 
-interface Split {
+interface Place {
+  readonly host: string
+  readonly port: number | undefined
+}
+
+/** One way to cut an address into its parts. */
+interface Reading {
   readonly userInfo: string | undefined
-  /** `host` or `host:port`. */
-  readonly place: string
+  /** `undefined`: what stands there is no host. */
+  readonly place: Place | undefined
   readonly target: string
 }
 
 /**
- * The ways to cut `user:password@host:port/path?query` into its parts, the standard's first: there the
- * authority ends at the first `/`, `?` or `#` (RFC 3986 §3.2). After it come those in which the password
- * holds such a character raw.
+ * The ways to cut `user:password@host:port/path?query`, the standard's first: there the authority ends at
+ * the first `/`, `?` or `#` (RFC 3986 §3.2). The others take such a character for one of the password: any
+ * part between two of them that holds an `@` may be the one with the host.
  */
-function* splits(rest: string): Generator<Split> {
-  const cut = (at: number): Split => {
-    const afterUserInfo = rest.slice(at + 1)
-    const end = afterUserInfo.search(/[/?#]/)
-    return {
-      userInfo: at === -1 ? undefined : rest.slice(0, at),
-      place: end === -1 ? afterUserInfo : afterUserInfo.slice(0, end),
-      target: end === -1 ? "" : afterUserInfo.slice(end)
+const readings = (rest: string): ReadonlyArray<Reading> => {
+  const found: Array<Reading> = []
+  let start = 0
+  for (const part of rest.split(/[/?#]/)) {
+    const end = start + part.length
+    const at = part.lastIndexOf("@")
+    if (at !== -1 || start === 0) {
+      found.push({
+        userInfo: at === -1 ? undefined : rest.slice(0, start + at),
+        place: readPlace(part.slice(at + 1)),
+        target: rest.slice(end)
+      })
     }
+    start = end + 1
   }
-  const end = rest.search(/[/?#]/)
-  const authority = end === -1 ? rest : rest.slice(0, end)
-  const standard = cut(authority.lastIndexOf("@"))
-  // no camera's address has a query or a fragment right behind the host: with an @ further on, the host
-  // is still to come, and what looks like it is a part of the password
-  const isDoubtful = /^[?#][^/]*@/.test(standard.target)
-  if (!isDoubtful) yield standard
-  for (let at = rest.indexOf("@", authority.length); at !== -1; at = rest.indexOf("@", at + 1)) {
-    yield cut(at)
-  }
-  if (isDoubtful) yield standard
+  return found
 }
 
-const readPlace = (place: string): { host: string; port: number | undefined } | undefined => {
+const isAddress = (host: string): boolean =>
+  host.includes(":") || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(host)
+
+/** A bare word may be anything; what has a dot or a port is most likely a host. */
+const looksLikeHost = ({ host, port }: Place): boolean =>
+  isAddress(host) || host.includes(".") || port !== undefined
+
+/**
+ * The one reading that an address leaves. Where it leaves two, the wrong one would show a piece of a
+ * password as a host or a path, so there is none then.
+ */
+const onlyReading = (all: ReadonlyArray<Reading>): Reading | "doubtful" | undefined => {
+  const index = all.findIndex(({ place }) => place !== undefined)
+  const first = all[index]
+  if (first?.place === undefined) return undefined
+  const later = all.slice(index + 1)
+  if (later.length === 0) return first
+  const { host, port } = first.place
+
+  // an IP address is no user name, and hardly ever a piece of a password
+  if (isAddress(host)) {
+    const isPlain = first.userInfo === undefined
+    return isPlain || !later.some(({ place }) => place !== undefined && isAddress(place.host))
+      ? first
+      : "doubtful"
+  }
+  // `host/path@x`: nothing before the @ could end a user name, and nothing behind it is likely a host
+  if (
+    first.userInfo === undefined &&
+    port === undefined &&
+    later.every(
+      ({ place, userInfo }) =>
+        userInfo?.includes(":") === false && (place === undefined || !looksLikeHost(place))
+    )
+  ) {
+    return first
+  }
+  // no camera's address has a query or a fragment right behind the host: with an @ further on, the host
+  // is still to come, and what looks like it is a part of the password
+  const last = all.at(-1)
+  const isCut = all.slice(0, -1).every(({ place, target }) => !place || /^[?#]/.test(target))
+  return isCut && last?.place !== undefined && looksLikeHost(last.place) ? last : "doubtful"
+}
+
+/** `host` or `host:port`. */
+const readPlace = (place: string): Place | undefined => {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(place)
   if (match === null) return undefined
   const host = match[1] ?? match[2] ?? ""
