@@ -14,7 +14,15 @@ describe("Redaction", () => {
     'Authorization: Digest username="admin", response="TopSecret1"',
     "Authorization: Basic VG9wU2VjcmV0MQ==TopSecret1",
     "postgres://user:TopSecret1@db/cameras",
-    "password=TopSecret1 host=db"
+    "password=TopSecret1 host=db",
+    "http://10.0.0.5/videostream.cgi?loginuse=admin&loginpas=TopSecret1: 404",
+    "GET /live?pw=TopSecret1&channel=1",
+    "GET /live?p=TopSecret1",
+    "GET /live?channel=TopSecret1/TopSecret1",
+    "GET /live?stream=a%26pwd%3DTopSecret1",
+    "psw=TopSecret1",
+    "rtsp://10.0.0.5/user=admin_psw=TopSecret1_channel=1",
+    "rtsp://10.0.0.5/11?x7=TopSecret1?key=TopSecret1"
   ]) {
     it(`takes the secret out of ${text.replaceAll(/TopSecret1|Top\/Secret1/g, "…")}`, () => {
       const shown = redact(text)
@@ -28,7 +36,12 @@ describe("Redaction", () => {
       "Connection refused",
       "rtsp://10.0.0.5/Streaming/Channels/101: Connection timed out",
       'password authentication failed for user "restream"',
-      "method SETUP failed: 461 Unsupported transport"
+      "method SETUP failed: 461 Unsupported transport",
+      "rtsp://10.0.0.5/cam/realmonitor?channel=1&subtype=0&unicast=true&proto=Onvif: timed out",
+      "http://10.0.0.5/axis-media/media.amp?camera=1&streamprofile=Low%20rate&videocodec=h264",
+      "rtsp://10.0.0.5/h264?x=1",
+      "the primary key: id",
+      'duplicate key value violates unique constraint "cameras_pkey"'
     ]) {
       assert.strictEqual(redact(text), text)
     }

@@ -220,7 +220,17 @@ describe("StreamUrl", () => {
     "rtsp://10.0.0.5/user=admin&password=TopSecret1&channel=1&stream=0.sdp?",
     "rtsp://10.0.0.5/live?token=TopSecret1",
     "rtsp://TopSecret1@10.0.0.5/live",
-    "rtsp://admin:x@10.0.0.5/live?pwd=TopSecret1"
+    "rtsp://admin:x@10.0.0.5/live?pwd=TopSecret1",
+    "http://10.0.0.5/videostream.cgi?loginuse=admin&loginpas=TopSecret1",
+    "http://10.0.0.5/livestream.cgi?user=admin&pwd=TopSecret1&streamid=0",
+    "rtsp://10.0.0.5/live?pw=TopSecret1",
+    "rtsp://10.0.0.5/live?psw=TopSecret1",
+    "rtsp://10.0.0.5/live?p=TopSecret1&u=admin",
+    "rtsp://10.0.0.5/live?key=TopSecret1",
+    "rtsp://10.0.0.5/live?whatever=TopSecret1",
+    "rtsp://10.0.0.5/live?TopSecret1",
+    "rtsp://10.0.0.5/live?channel=1?x=TopSecret1",
+    "rtsp://10.0.0.5/user=admin_psw=TopSecret1_channel=1"
   ]) {
     it(`hides the secret of ${text.replaceAll("TopSecret1", "…")}`, () => {
       const url = parse(text)
@@ -234,6 +244,30 @@ describe("StreamUrl", () => {
     assert.strictEqual(
       String(parse("rtsp://admin:x@10.0.0.5:8554/cam/realmonitor?channel=1&subtype=0")),
       "rtsp://***@10.0.0.5:8554/cam/realmonitor?channel=1&subtype=0"
+    )
+    for (const text of [
+      "rtsp://10.0.0.5/Streaming/Channels/101?transportmode=unicast&profile=Profile_1",
+      "rtsp://10.0.0.5/axis-media/media.amp?camera=1&streamprofile=Low%20rate&resolution=640x480",
+      "rtsp://10.0.0.5/live?x=1&h264_stream=12"
+    ]) {
+      assert.strictEqual(String(parse(text)), text)
+    }
+    assert.strictEqual(
+      String(
+        parse("http://10.0.0.5/video.cgi?channel=2&loginuse=admin&loginpas=TopSecret1&fps=25")
+      ),
+      "http://10.0.0.5/video.cgi?channel=2&loginuse=***&loginpas=***&fps=25"
+    )
+  })
+
+  it("hides every value of a query but those of names that are known", () => {
+    const name = fc.stringMatching(/^x[a-z_]{0,12}$/)
+    const value = fc.stringMatching(/^[A-Za-z0-9]{5,20}$/)
+    fc.assert(
+      fc.property(name, value, (name, value) => {
+        fc.pre(!`rtsp://10.0.0.5/Live?${name}=`.includes(value))
+        assert.notInclude(String(parse(`rtsp://10.0.0.5/Live?${name}=${value}`)), value)
+      })
     )
   })
 

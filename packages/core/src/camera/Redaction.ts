@@ -14,12 +14,66 @@ const userInfo = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]*@/gi
 /** The same where a raw `/`, `?` or `#` stands in the password: up to the last `@` before white space. */
 const rawUserInfo = /\b((?:rtsps?|rtmps?|https?|srt|postgres(?:ql)?):\/\/)[^\s"'<>]*@/gi
 
+const userNames = "user(?:name|id)?|usr|login(?:user?|name)?"
+const secretNames =
+  "(?:login)?pass?(?:w(?:or)?d|wd?|phrase|code)?|pwd?|psw(?:or)?d?|pin|[a-z]*token|tkn|jwt|[a-z]*secret|auth|[a-z]{0,16}key|session(?:id)?|sid|sig(?:nature)?|credentials?"
+
+/** Those that stand before a colon, too: others do in every text. */
+const spoken =
+  "user|username|usr|login|pass|password|passwd|passphrase|pwd|token|secret|auth|api_?key|access_?key|session"
+
 /**
  * `password=…` and its kin in a query, in a path or in a list of fields. The value ends at `&`, `/`,
  * `?`, white space or a quote, or where the next `_name=` begins.
  */
-const namedSecret =
-  /(?<![a-z0-9])((?:[a-z0-9]+_)?(?:user(?:name)?|usr|login|pass(?:word|wd|phrase)?|pwd|token|secret|auth|api_?key|access_?key|session))(=|%3D|:\s?)(?!\s)((?:(?!_[a-z]+=|%26)[^&/?\s"'<>,;])+)/gi
+const named = (names: string) =>
+  new RegExp(
+    `(?:(?<![a-z0-9])|(?<=%26))((?:[a-z0-9]{1,32}_)?(?:${names}))(=|%3D|(?<=${spoken}):\\s?)(?!\\s)((?:(?!_[a-z]+=|%26)[^&/?\\s"'<>,;])+)`,
+    "gi"
+  )
+const namedSecret = named(`${userNames}|${secretNames}`)
+const namedPassword = named(secretNames)
+
+/** `?name=value` and `&name=value` wherever they stand in a text. */
+const queryField = /([?&])([^=&?#/\s"'<>]{1,64})=([^&\s"'<>]*)/g
+
+/**
+ * The names in a query that an operator wants to see. Vendors have so many names for a password that those
+ * which are none are listed instead: all others hide their values.
+ */
+const harmlessNames = new Set(
+  (
+    "audio audiocodec bitrate camera cam caching ch chan channel channelid channelno chn codec compression " +
+    "enc encoder encoding endtime format fps framerate gop height inst instance latency lens line " +
+    "media mode multicast number overlay profile protocol proto quality resolution rotation sensor size " +
+    "source starttime stream streamno streamprofile streamtype substream subtype timeout track trackid " +
+    "transport transportmode type unicast video videocodec view width"
+  ).split(" ")
+)
+
+const isHarmless = (name: string, value: string): boolean =>
+  /^\d{0,2}:?$/.test(value) ||
+  (harmlessNames.has(name.toLowerCase().replaceAll(/[-_]/g, "")) &&
+    /^(?:[\w.:+-]|%20){0,32}$/.test(value))
+
+/**
+ * The values of a path with its query that may be secrets, for {@link redact} to find them where they
+ * stand without their names.
+ */
+export const secretsIn = (target: string): ReadonlyArray<string> => {
+  const found = [...target.matchAll(namedPassword)].map((match) => match[3] ?? "")
+  const query = target.indexOf("?")
+  if (query === -1) return found
+  const isUserName = new RegExp(`^(?:${userNames})$`, "i")
+  for (const field of target.slice(query + 1).split(/[&?#]/)) {
+    const equals = field.indexOf("=")
+    const name = field.slice(0, Math.max(0, equals))
+    const value = field.slice(equals + 1)
+    // a short one is a word of everyday language, more likely than not
+    if (value.length >= 4 && !isHarmless(name, value) && !isUserName.test(name)) found.push(value)
+  }
+  return found
+}
 
 /** `Authorization: …` and the fields of a Digest answer. */
 const authorization = /\b(authorization\s*:\s*)(basic|digest)\s+[^\r\n]*/gi
@@ -45,6 +99,9 @@ export const redact = (text: string, secrets: ReadonlyArray<string> = []): strin
   return result
     .replaceAll(userInfo, `$1${mask}@`)
     .replaceAll(rawUserInfo, `$1${mask}@`)
+    .replaceAll(queryField, (field, before: string, name: string, value: string) =>
+      isHarmless(name, value) ? field : `${before}${name}=${mask}`
+    )
     .replaceAll(namedSecret, `$1$2${mask}`)
     .replaceAll(authorization, `$1$2 ${mask}`)
 }

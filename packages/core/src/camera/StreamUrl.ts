@@ -11,7 +11,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as PercentEncoding from "./PercentEncoding.ts"
 import { BadUrl } from "./Reason.ts"
-import { redact } from "./Redaction.ts"
+import { redact, secretsIn } from "./Redaction.ts"
 
 /** The parts of a {@link StreamUrl}. */
 export interface StreamUrlParts {
@@ -101,7 +101,7 @@ export class StreamUrl implements Equal.Equal {
 
   /**
    * Every text that must not show: the password plain, percent-encoded and in `user:password` form,
-   * and each value of the path or query that looks like one.
+   * and each value of the path or query that may be one.
    */
   get secrets(): ReadonlyArray<string> {
     const found: Array<string> = []
@@ -121,7 +121,7 @@ export class StreamUrl implements Equal.Equal {
     } else if (this.#username !== undefined) {
       add(this.#username)
     }
-    for (const secret of secretsIn(this.#target)) add(secret)
+    for (const secret of secretsIn(this.#target)) add(PercentEncoding.decodeOnce(secret))
     return [...new Set(found)]
   }
 
@@ -325,11 +325,3 @@ const readPlace = (place: string): Place | undefined => {
   if (!isHost(host) || (match[1] !== undefined && !ipv6.test(host))) return undefined
   return port === undefined || isPort(port) ? { host, port } : undefined
 }
-
-/** The values in a path or query that look like credentials. */
-const secretsIn = (target: string): ReadonlyArray<string> =>
-  [
-    ...target.matchAll(
-      /(?:pass(?:word|wd|phrase)?|pwd|token|secret|auth|api_?key|access_?key|session)=((?:(?!_[a-z]+=)[^&/?#])+)/gi
-    )
-  ].map((match) => PercentEncoding.decodeOnce(match[1] ?? ""))
