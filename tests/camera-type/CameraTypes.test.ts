@@ -143,8 +143,46 @@ describe("UrlTemplate", () => {
     assert.strictEqual(fill(acme, { ...columns, password: "p%40%2Fw" }), same)
   })
 
-  it("puts an IPv6 host in brackets", () => {
-    assert.strictEqual(fill("rtsp://{host}/live", { host: "::1" }), "rtsp://[::1]/live")
+  for (const [host, shown] of [
+    ["::1", "[::1]"],
+    ["[2001:db8::1]", "[2001:db8::1]"],
+    ["kamera-größe.de", "kamera-größe.de"],
+    [" 10.0.0.5 ", "10.0.0.5"]
+  ]) {
+    it(`takes ${host} for a host, and for nothing else`, () => {
+      const columns = { username: host, password: host, host, channel: host }
+      const encoded = encodeURIComponent(host!)
+      assert.strictEqual(
+        fill(acme, columns),
+        `rtsp://${encoded}:${encoded}@${shown}:554/live/${encoded}`
+      )
+      assert.strictEqual(fill("rtsp://{host}", columns), `rtsp://${shown}/`)
+    })
+  }
+
+  it("makes a host of text and columns", () => {
+    const template = "rtsp://cam-{id}.{site|example}:{p|554}/{id}"
+    assert.strictEqual(fill(template, { id: 7 }), "rtsp://cam-7.example:554/7")
+    for (const id of ["7@x", "7/", "::1", "a b"]) {
+      assert.match(fill(template, { id }), /^! /)
+    }
+    assert.strictEqual(
+      fill(template, { id: "7/" }),
+      "! column id expected a host name or an IP address"
+    )
+  })
+
+  it("carries every password to the camera as it is", () => {
+    const colons = fc.string({ unit: fc.constantFrom(..."0123456789abcdef::@/"), minLength: 1 })
+    fc.assert(
+      fc.property(fc.oneof(colons, fc.string({ unit: "grapheme", minLength: 1 })), (password) => {
+        fc.pre(!/%[0-9a-f]{2}/i.test(password))
+        const url = Result.getOrThrow(
+          UrlTemplate.cameraType("acme", acme).toUrl({ username: "u", password, host: "10.0.0.5" })
+        )
+        assert.strictEqual(Redacted.value(url.credentials!.password), password)
+      })
+    )
   })
 
   it("lets no value break out of its place", () => {

@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
-import { isHost } from "../camera/StreamUrl.ts"
+import { isHost, withoutBrackets } from "../camera/StreamUrl.ts"
 
 /** What a column may hold. */
 const Scalar = Schema.Union([Schema.String, Schema.Finite, Schema.BigInt, Schema.Boolean]).annotate(
@@ -46,7 +46,7 @@ export const text = read(Schema.String, "a text", (value) => value)
 
 /** A host name or address, an IPv6 address with or without brackets. */
 export const host = read(Schema.String, "a host name or an IP address", (value) => {
-  const bare = value.trim().replace(/^\[(.*)\]$/, "$1")
+  const bare = withoutBrackets(value)
   return isHost(bare) ? bare : undefined
 })
 

@@ -2,27 +2,60 @@
  * Camera types from the settings: `acme: "rtsp://{username}:{password}@{host}:{port|554}/live/{channel}"`.
  *
  * `{column}` must hold something; `{column|text}` falls back to the text, which may be empty. A value
- * is percent-encoded unless it already is, so it can't break out of its place.
+ * is percent-encoded unless it already is, so it can't break out of its place. In the place of the host
+ * stands a host as it is, an IPv6 address with or without brackets.
  */
 import { encodeOnce } from "../camera/PercentEncoding.ts"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { BadUrl } from "../camera/Reason.ts"
-import { isHost, StreamUrl } from "../camera/StreamUrl.ts"
+import { isHost, StreamUrl, withoutBrackets } from "../camera/StreamUrl.ts"
 import type { CameraType, Columns } from "./CameraType.ts"
 
 type Piece =
   | { readonly _tag: "Text"; readonly text: string }
-  | { readonly _tag: "Column"; readonly name: string; readonly fallback: string | undefined }
+  | {
+      readonly _tag: "Column"
+      readonly name: string
+      readonly fallback: string | undefined
+      readonly isHost: boolean
+    }
 
 const placeholder = /\{([A-Za-z_][A-Za-z0-9_]*)(?:\|([^{}]*))?\}/g
 
+/** A value for the place of a port, which takes no other. */
+const samplePort = "1"
+
+/** Which of the placeholders make the host: those that the reader of addresses finds in it. */
+const inHost = (template: string): ReadonlySet<number> => {
+  let count = 0
+  const sample = template.replaceAll(placeholder, (_, name: string, fallback?: string) => {
+    const mark = `placeholder-${count++}-`
+    if (/^\d+$/.test(fallback ?? "")) return fallback ?? ""
+    return name === "port" ? samplePort : `${mark}x`
+  })
+  const url = StreamUrl.parse(sample)
+  // a template without any reading is a fault, which the start has told
+  const host = Result.isSuccess(url) ? url.success.host : ""
+  return new Set(
+    Array.from({ length: count }, (_, index) => index).filter((index) =>
+      host.includes(`placeholder-${index}-`)
+    )
+  )
+}
+
 const pieces = (template: string): ReadonlyArray<Piece> => {
+  const hosts = inHost(template)
   const found: Array<Piece> = []
   let end = 0
-  for (const match of template.matchAll(placeholder)) {
+  for (const [index, match] of [...template.matchAll(placeholder)].entries()) {
     if (match.index > end) found.push({ _tag: "Text", text: template.slice(end, match.index) })
-    found.push({ _tag: "Column", name: match[1] ?? "", fallback: match[2] })
+    found.push({
+      _tag: "Column",
+      name: match[1] ?? "",
+      fallback: match[2],
+      isHost: hosts.has(index)
+    })
     end = match.index + match[0].length
   }
   if (end < template.length) found.push({ _tag: "Text", text: template.slice(end) })
@@ -32,27 +65,34 @@ const pieces = (template: string): ReadonlyArray<Piece> => {
 const shown = (value: unknown): string =>
   String(Redacted.isRedacted(value) ? Redacted.value(value) : value)
 
-/** An IPv6 address keeps its colons, in brackets; all else is encoded. */
-const inPlace = (value: string): string =>
-  value.includes(":") && isHost(value) ? `[${value}]` : encodeOnce(value)
+/** A host as an address takes it; `undefined` if it is none. A piece of a host name is a host name, too. */
+const asHost = (value: string): string | undefined => {
+  const bare = withoutBrackets(value)
+  if (!isHost(bare)) return undefined
+  return bare.includes(":") ? `[${bare}]` : bare
+}
 
 /** Fills a template with the columns of a row. */
 const fill = (template: ReadonlyArray<Piece>, columns: Columns): Result.Result<string, BadUrl> => {
-  const missing: Array<string> = []
+  const wrong: Array<string> = []
   const text = template
     .map((piece) => {
       if (piece._tag === "Text") return piece.text
       const value = columns[piece.name]
-      if (value !== undefined) return inPlace(shown(value))
-      if (piece.fallback === undefined) missing.push(piece.name)
-      return piece.fallback ?? ""
+      if (value === undefined) {
+        if (piece.fallback === undefined) wrong.push(`column ${piece.name} is missing`)
+        return piece.fallback ?? ""
+      }
+      if (!piece.isHost) return encodeOnce(shown(value))
+      const host = asHost(shown(value))
+      if (host === undefined)
+        wrong.push(`column ${piece.name} expected a host name or an IP address`)
+      return host ?? ""
     })
     .join("")
-  return missing.length === 0
+  return wrong.length === 0
     ? Result.succeed(text)
-    : Result.fail(
-        new BadUrl({ detail: missing.map((name) => `column ${name} is missing`).join("; ") })
-      )
+    : Result.fail(new BadUrl({ detail: wrong.join("; ") }))
 }
 
 /** What is wrong with a template, or `undefined`. Found at the start, before any row is read. */
@@ -61,7 +101,7 @@ export const fault = (template: string): string | undefined => {
   if (/[{}]/.test(rest)) return "a brace that belongs to no {column} or {column|default}"
   const sample = template.replaceAll(
     placeholder,
-    (_, name: string, fallback?: string) => fallback ?? (name === "port" ? "1" : "x")
+    (_, name: string, fallback?: string) => fallback ?? (name === "port" ? samplePort : "x")
   )
   const url = StreamUrl.parse(sample)
   return Result.isFailure(url) ? url.failure.message : undefined

@@ -46,6 +46,9 @@ const ipv6 = /^[0-9a-fA-F:]*:[0-9a-fA-F:.]*(?:%[0-9A-Za-z._~-]+)?$/
 /** Whether the text can be a host: a name, an IPv4 address, or an IPv6 address without brackets. */
 export const isHost = (text: string): boolean => hostName.test(text) || ipv6.test(text)
 
+/** A host as people write it, an IPv6 address without its brackets. */
+export const withoutBrackets = (host: string): string => host.trim().replace(/^\[(.*)\]$/s, "$1")
+
 export class StreamUrl implements Equal.Equal {
   readonly scheme: string
   readonly host: string
@@ -222,7 +225,7 @@ export class StreamUrl implements Equal.Equal {
   /** Takes the parts of an address, and says what is wrong with them. */
   static fromParts(parts: StreamUrlParts): Result.Result<StreamUrl, BadUrl> {
     const bad = (detail: string) => Result.fail(new BadUrl({ detail }))
-    const host = parts.host.trim().replace(/^\[(.*)\]$/, "$1")
+    const host = withoutBrackets(parts.host)
     if (host === "") return bad("the address has no host")
     if (!isHost(host)) return bad("the host is not a valid name or address")
     if (parts.port !== undefined && !isPort(parts.port)) {
