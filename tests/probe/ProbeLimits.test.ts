@@ -95,24 +95,50 @@ describe("ProbeLimits", () => {
       const { withPlace } = ProbeLimits.make()
       const light = counting()
       const heavy = counting()
+      const lightProber = { ...prober, concurrency: 30 }
+      const heavyProber = { ...prober, concurrency: 4 }
       const all = hosts(40).flatMap((host) => [
-        withPlace(host, { ...prober, concurrency: 30 })(light.probe(100)),
-        withPlace(`heavy-${host}`, { ...prober, concurrency: 4 })(heavy.probe(100))
+        withPlace(host, lightProber)(light.probe(100)),
+        withPlace(`heavy-${host}`, heavyProber)(heavy.probe(100))
       ])
       const fiber = yield* Effect.forkChild(Effect.all(all, { concurrency: "unbounded" }))
       yield* TestClock.adjust("20 seconds")
       assert.isDefined(fiber.pollUnsafe())
       assert.isAtMost(heavy.counts.most, 4)
       const fibers = yield* Effect.forkChild(
-        Effect.forEach(
-          hosts(40),
-          (host) => withPlace(host, { ...prober, concurrency: 30 })(light.probe(1)),
-          { concurrency: "unbounded" }
-        )
+        Effect.forEach(hosts(40), (host) => withPlace(host, lightProber)(light.probe(1)), {
+          concurrency: "unbounded"
+        })
       )
       yield* TestClock.adjust("2 millis")
       assert.isDefined(fibers.pollUnsafe())
       assert.strictEqual(light.counts.most, 30)
+    })
+  )
+
+  it.effect("lets the probes of one prober wait for none of another, however many these are", () =>
+    Effect.gen(function* () {
+      const { withPlace } = ProbeLimits.make()
+      const lightProber = { ...prober, concurrency: 128 }
+      const heavyProber = { slowAfter: Duration.seconds(3), concurrency: 32 }
+      const dead = counting()
+      const good = counting()
+      yield* Effect.forkChild(
+        Effect.forEach(hosts(1000), (host) => withPlace(host, heavyProber)(dead.probe(10_000)), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* TestClock.adjust("20 seconds")
+      assert.isAtLeast(dead.counts.running, 32)
+      const fibers = yield* Effect.forkChild(
+        Effect.forEach(
+          Array.from({ length: 200 }, (_, index) => `10.0.1.${index}:554`),
+          (host) => withPlace(host, lightProber)(good.probe(10)),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* TestClock.adjust("20 millis")
+      assert.isDefined(fibers.pollUnsafe())
     })
   )
 

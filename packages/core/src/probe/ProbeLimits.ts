@@ -17,8 +17,9 @@ import type { Prober } from "./Prober.ts"
 /** Read anew for each probe, so they may change meanwhile; probes under way keep their places. */
 export interface ProbeLimitsOptions {
   /**
-   * Over all hosts; up to {@link slowShare} times as many more may be waiting for an answer. Default: the
-   * prober's, see `Prober.concurrency`.
+   * Over all hosts; up to {@link slowShare} times as many more may be waiting for an answer. All take their
+   * turns in the order in which they came. Default: the prober's, see `Prober.concurrency`; then none waits
+   * for the probes of another.
    */
   readonly concurrency?: number | undefined
   /** Against one host. Default 1. */
@@ -29,7 +30,8 @@ export interface ProbeLimits {
   /**
    * Runs an effect when the host and then the whole have a place free.
    *
-   * @param prober whose probe it is: it tells when it is slow, and how many of its may run.
+   * @param prober whose probe it is: it tells when it is slow, and how many of its may run. The same object
+   * for all that share these places.
    */
   readonly withPlace: (
     host: string,
@@ -40,12 +42,23 @@ export interface ProbeLimits {
 /** How many slow probes may run for each place. */
 export const slowShare = 4
 
+/** The probes that share their places. */
+interface Kind {
+  /** The prober, or `undefined` where a number is set for all. */
+  readonly key: Turn["prober"] | undefined
+  /** Those that have their host's place: who waits for a busy host must not keep one from all others. */
+  readonly waiting: Set<Turn>
+  readonly running: Set<Turn>
+  slow: number
+}
+
 /** A probe that runs, or waits for its turn. */
 interface Turn {
   readonly host: string
+  readonly prober: Pick<Prober, "slowAfter" | "concurrency">
   readonly slowAfterMs: number
-  /** How many may run at a time, where nothing else is set. */
-  readonly concurrency: number
+  /** `undefined` while it waits for its host. */
+  kind: Kind | undefined
   /** From when on it is slow; `undefined` while it waits. */
   slowAtMs: number | undefined
   isSlow: boolean
@@ -62,39 +75,59 @@ interface Host {
 const nowMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
-  const placesFor = (turn: Turn) => options.concurrency ?? turn.concurrency
+  const placesFor = (turn: Turn) => options.concurrency ?? turn.prober.concurrency
   const perHost = () => options.perHost ?? 1
   // the first in front, in each of them
   const hosts = new Map<string, Host>()
-  /** Those that have their host's place: who waits for a busy host must not keep one from all others. */
-  const waiting = new Set<Turn>()
-  const running = new Set<Turn>()
-  let slow = 0
+  /** By their keys; those in which nothing runs and nothing waits are gone. */
+  const kinds = new Map<Kind["key"], Kind>()
+  let waiting = 0
   let isBeginning = false
+  let beginsAgain = false
   let watcher: Fiber.Fiber<void> | undefined
+
+  const kindOf = (turn: Turn): Kind => {
+    const key = options.concurrency === undefined ? turn.prober : undefined
+    const known = kinds.get(key)
+    if (known !== undefined) return known
+    const kind: Kind = { key, waiting: new Set(), running: new Set(), slow: 0 }
+    kinds.set(key, kind)
+    return kind
+  }
 
   const takeHost = (host: Host) => {
     for (const turn of host.waiting) {
       if (host.taken >= perHost()) return
       host.taken++
       host.waiting.delete(turn)
-      waiting.add(turn)
+      turn.kind = kindOf(turn)
+      turn.kind.waiting.add(turn)
+      waiting++
+    }
+  }
+
+  const beginOf = (kind: Kind, clock: Clock.Clock) => {
+    for (const turn of kind.waiting) {
+      if (kind.running.size >= placesFor(turn) + kind.slow) return
+      kind.waiting.delete(turn)
+      waiting--
+      kind.running.add(turn)
+      turn.slowAtMs = nowMs(clock) + turn.slowAfterMs
+      turn.begin()
     }
   }
 
   const beginNext = (clock: Clock.Clock) => {
     // one that ends at once, or brings others, comes back to here: the loop below sees them
+    beginsAgain = true
     if (isBeginning) return
     isBeginning = true
-    for (const turn of waiting) {
-      if (running.size >= placesFor(turn) + slow) break
-      waiting.delete(turn)
-      running.add(turn)
-      turn.slowAtMs = nowMs(clock) + turn.slowAfterMs
-      turn.begin()
+    while (beginsAgain) {
+      beginsAgain = false
+      for (const kind of kinds.values()) beginOf(kind, clock)
     }
     isBeginning = false
-    if (waiting.size === 0) {
+    if (waiting === 0) {
       watcher?.interruptUnsafe()
       watcher = undefined
     }
@@ -112,9 +145,14 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
     const host = hosts.get(turn.host)
     // interrupted before it came in
     if (host === undefined) return
-    if (running.delete(turn) || waiting.delete(turn)) host.taken--
-    else host.waiting.delete(turn)
-    if (turn.isSlow) slow--
+    const { kind } = turn
+    if (kind === undefined) host.waiting.delete(turn)
+    else {
+      host.taken--
+      if (!kind.running.delete(turn) && kind.waiting.delete(turn)) waiting--
+      if (turn.isSlow) kind.slow--
+      if (kind.running.size + kind.waiting.size === 0) kinds.delete(kind.key)
+    }
     takeHost(host)
     if (host.taken === 0) hosts.delete(turn.host)
     beginNext(clock)
@@ -124,14 +162,17 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
   const makeRoom = (clock: Clock.Clock): number => {
     const now = nowMs(clock)
     let nextMs = Infinity
-    for (const turn of running) {
-      const untilSlowMs = (turn.slowAtMs ?? now) - now
-      if (untilSlowMs <= 0 && !turn.isSlow && slow < placesFor(turn) * slowShare) {
-        turn.isSlow = true
-        slow++
+    for (const kind of kinds.values()) {
+      if (kind.waiting.size === 0) continue
+      for (const turn of kind.running) {
+        const untilSlowMs = (turn.slowAtMs ?? now) - now
+        if (untilSlowMs <= 0 && !turn.isSlow && kind.slow < placesFor(turn) * slowShare) {
+          turn.isSlow = true
+          kind.slow++
+        }
+        // where it has made room already, the one that came into it may be as quick
+        nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : turn.slowAfterMs)
       }
-      // where it has made room already, the one that came into it may be as quick
-      nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : turn.slowAfterMs)
     }
     beginNext(clock)
     return nextMs
@@ -143,7 +184,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
    */
   const watch = (clock: Clock.Clock): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (watcher !== undefined || waiting.size === 0) return Effect.void
+      if (watcher !== undefined || waiting === 0) return Effect.void
       const look = Effect.suspend(() => Effect.sleep(Math.max(1, makeRoom(clock))))
       return Effect.map(Effect.forkDetach(Effect.forever(look)), (fiber) => {
         watcher = fiber
@@ -162,26 +203,25 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
     })
 
   return {
-    withPlace:
-      (host, { concurrency, slowAfter }) =>
-      (effect) =>
-        Clock.clockWith((clock) => {
-          const turn: Turn = {
-            host,
-            slowAfterMs: Duration.toMillis(slowAfter),
-            concurrency,
-            slowAtMs: undefined,
-            isSlow: false,
-            begin: () => {}
-          }
-          return Effect.ensuring(
-            Effect.andThen(awaitTurn(turn, clock), effect),
-            Effect.suspend(() => {
-              leave(turn, clock)
-              // the next one at its host may wait now, where nobody waited before
-              return watch(clock)
-            })
-          )
-        })
+    withPlace: (host, prober) => (effect) =>
+      Clock.clockWith((clock) => {
+        const turn: Turn = {
+          host,
+          prober,
+          slowAfterMs: Duration.toMillis(prober.slowAfter),
+          kind: undefined,
+          slowAtMs: undefined,
+          isSlow: false,
+          begin: () => {}
+        }
+        return Effect.ensuring(
+          Effect.andThen(awaitTurn(turn, clock), effect),
+          Effect.suspend(() => {
+            leave(turn, clock)
+            // the next one at its host may wait now, where nobody waited before
+            return watch(clock)
+          })
+        )
+      })
   }
 }
