@@ -228,7 +228,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           const unit = /^```ini\n([\s\S]*?)^```/m.exec(text)?.[1] ?? ""
           const file = join(yield* folder, "restream.service")
           // it looks for the program, which stands elsewhere here
-          writeFileSync(file, unit.replace("/usr/bin/node", process.execPath))
+          writeFileSync(
+            file,
+            unit.replace("/opt/restream/node_modules/.bin/node", process.execPath)
+          )
           const { status, stderr } = spawnSync("systemd-analyze", ["verify", file])
           assert.strictEqual(String(stderr), "")
           assert.strictEqual(status, 0)

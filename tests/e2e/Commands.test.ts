@@ -1,7 +1,11 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { spawnSync } from "node:child_process"
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
 import { client, freshDatabase, Postgres } from "../support/Postgres.ts"
-import { restream } from "./Installation.ts"
+import { program, restream } from "./Installation.ts"
 
 layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("restream db", (it) => {
   const columns = (dsn: string) =>
@@ -116,6 +120,46 @@ describe("restream", () => {
       assert.isAtMost(stderr.trimEnd().split("\n").length, 2)
     })
   )
+})
+
+describe("the command's file", () => {
+  it("is none of the build's, so that npm links it before there is a build", () => {
+    const folder = join(dirname(program), "..")
+    const { bin } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+    assert.strictEqual(join(folder, bin.restream), program)
+  })
+
+  it.each([
+    ["20.20.2", /^restream: it needs Node 22\.19 or later, and this is 20\.20\.2; [^\n]*\n$/],
+    ["22.18.0", /^restream: it needs Node 22\.19 or later/],
+    ["22.19.0", /^$/],
+    ["26.0.0", /^$/]
+  ])("says so in one line where Node is too old, and runs else: %s", (version, says) => {
+    const older = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } })`
+    const { status, stderr } = spawnSync(process.execPath, [
+      "--import",
+      `data:text/javascript,${encodeURIComponent(older)}`,
+      program,
+      "--version"
+    ])
+    assert.match(String(stderr), says)
+    assert.strictEqual(status, says.test("") ? 0 : 2)
+  })
+
+  it("says so in one line if there is no build", () =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-unbuilt-"))),
+      (folder) =>
+        Effect.sync(() => {
+          mkdirSync(join(folder, "bin"))
+          copyFileSync(program, join(folder, "bin/restream.js"))
+          writeFileSync(join(folder, "package.json"), '{ "type": "module" }')
+          const { status, stderr } = spawnSync(process.execPath, [join(folder, "bin/restream.js")])
+          assert.match(String(stderr), /^restream: there is no build of it yet; [^\n]*\n$/)
+          assert.strictEqual(status, 2)
+        }),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+    ).pipe(Effect.runPromise))
 })
 
 describe("restream demo", () => {

@@ -5,7 +5,7 @@ import { Effect, Redacted, type Scope } from "effect"
 import { client, freshDatabase } from "../support/Postgres.ts"
 import { run, type Running, start, type StartOptions } from "../rtsp/Peers.ts"
 
-const program = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
+export const program = new URL("../../packages/cli/bin/restream.js", import.meta.url).pathname
 
 export type Env = NonNullable<StartOptions["env"]>
 
