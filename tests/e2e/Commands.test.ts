@@ -185,4 +185,17 @@ describe("restream demo", () => {
       assert.strictEqual(code, 0)
     })
   )
+  it.live("shows a hundred cameras, each with a port of its own", () =>
+    Effect.gen(function* () {
+      const args = ["demo", "--cameras", "100", "--duration", "12s", "--json"]
+      const { code, stderr, stdout } = yield* restream(args)
+      assert.strictEqual(code, 0, stderr.slice(-500))
+      const lines = stdout.trimEnd().split("\n")
+      const summary = JSON.parse(lines.at(-1) ?? "")
+      assert.isTrue(summary.ok)
+      const late = lines.filter((line) => line.includes("Comes up late"))
+      assert.isTrue(late.some((line) => line.includes('"to":"unreachable"')))
+      assert.isTrue(late.some((line) => line.includes('"to":"live"')))
+    })
+  )
 })

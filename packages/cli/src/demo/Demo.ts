@@ -80,7 +80,7 @@ export const make = Effect.fnUntraced(function* (
       hasSound: index % 2 === 0
     })
   )
-  const late = yield* SimulatedCamera.make({ name: "Comes up late", kind: 0, hasSound: false })
+  const late = yield* SimulatedCamera.makeOff({ name: "Comes up late", kind: 0, hasSound: false })
   const locked = yield* SimulatedCamera.make({
     name: "Wrong password",
     kind: 1,
@@ -91,10 +91,6 @@ export const make = Effect.fnUntraced(function* (
   const movedTo = yield* SimulatedCamera.make({ name: moving.name, kind: 0, hasSound: false })
   const leaving = yield* SimulatedCamera.make({ name: "Is removed", kind: 0, hasSound: false })
   const joining = yield* SimulatedCamera.make({ name: "Is added", kind: 0, hasSound: true })
-  yield* Effect.forEach(
-    [...healthy, locked, moving, movedTo, leaving, joining],
-    ({ powerOn }) => powerOn
-  )
 
   const dsn = Result.getOrThrow(Dsn.parse(Redacted.value(cluster.dsn)))
   const settings: Settings = {

@@ -16,7 +16,7 @@ import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { freePort } from "./FreePort.ts"
+import { holdPort } from "./FreePort.ts"
 import { findProgram } from "./Programs.ts"
 
 export interface DemoMediaServer {
@@ -49,9 +49,8 @@ const mediaMtx = Effect.fnUntraced(function* (program: string) {
   const path = yield* Path.Path
   const spawner = yield* ChildProcessSpawner
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "restream-mediamtx-" })
-  const port = yield* freePort
-  const webPort = yield* freePort
-  const apiPort = yield* freePort
+  const held = yield* Effect.all([holdPort, holdPort, holdPort])
+  const [port, webPort, apiPort] = [held[0].port, held[1].port, held[2].port]
   const file = path.join(folder, "mediamtx.yml")
   yield* fs.writeFileString(
     file,
@@ -78,6 +77,7 @@ const mediaMtx = Effect.fnUntraced(function* (program: string) {
     killSignal: "SIGINT",
     forceKillAfter: "3 seconds"
   }
+  yield* Effect.forEach(held, ({ release }) => release)
   const handle = yield* spawner.spawn(
     process.platform === "linux"
       ? ChildProcess.make("setpriv", ["--pdeathsig=KILL", "--", program, file], options)

@@ -15,12 +15,16 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
-import { freePort } from "./FreePort.ts"
+import { holdPort } from "./FreePort.ts"
 
 /** The embedded PostgreSQL could not be made or started. */
 export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresError>()(
   "EmbeddedPostgresError",
-  { detail: Schema.String }
+  {
+    detail: Schema.String,
+    /** Whether its port was somebody else's: with another one it may start. */
+    isPortTaken: Schema.optionalKey(Schema.Boolean)
+  }
 ) {
   override get message(): string {
     return `the embedded PostgreSQL: ${this.detail}`
@@ -77,12 +81,15 @@ export const makeCluster: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Sc
     )
     yield* fs.remove(passwordFile)
 
-    const port = yield* freePort
+    const { port, release } = yield* holdPort
     const server = command(folder, path.join(programs, "postgres"), serverArguments(data, port))
     return {
       port,
       dsn: Redacted.make(`postgres://postgres:${password}@127.0.0.1:${port}/postgres`),
-      start: Effect.provideService(startServer(server), ChildProcessSpawner, spawner)
+      start: Effect.andThen(
+        release,
+        Effect.provideService(startServer(server), ChildProcessSpawner, spawner)
+      )
     }
   }).pipe(
     Effect.catchTag("PlatformError", (error) =>
@@ -92,7 +99,9 @@ export const makeCluster: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Sc
 
 /** Makes a cluster and starts its server, both for the scope. */
 export const make: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Scope | Platform> =
-  Effect.tap(makeCluster, ({ start }) => start)
+  Effect.tap(makeCluster, ({ start }) => start).pipe(
+    Effect.retry({ while: ({ isPortTaken }) => isPortTaken === true, times: 3 })
+  )
 
 /** PostgreSQL refuses to run as root, so it runs as `nobody` then, who exists everywhere. */
 const isRoot = process.getuid?.() === 0
@@ -156,7 +165,14 @@ const startServer = Effect.fnUntraced(
       Effect.ignore,
       Effect.andThen(
         Effect.suspend(() =>
-          Deferred.fail(ready, new EmbeddedPostgresError({ detail: lastWords(words.join("\n")) }))
+          Deferred.fail(
+            ready,
+            new EmbeddedPostgresError({
+              detail: lastWords(words.join("\n")),
+              // its words for EADDRINUSE in the locale that it runs in
+              isPortTaken: words.some((line) => line.includes("Address already in use"))
+            })
+          )
         )
       ),
       Effect.forkScoped

@@ -3,15 +3,20 @@ import type { CameraRow } from "@restream/core"
 import { RtspServer, type RtspServerError, TestPattern } from "@restream/core/rtsp"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { freePort } from "./FreePort.ts"
+import { holdPort } from "./FreePort.ts"
 
 export interface SimulatedCamera {
   readonly name: string
-  /** Switches the camera on; it is off with the scope. */
-  readonly powerOn: Effect.Effect<void, RtspServerError, Scope.Scope>
   /** The columns of its row. */
   readonly row: CameraRow
+}
+
+/** A camera that waits for being switched on. */
+export interface OffCamera extends SimulatedCamera {
+  /** Switches the camera on; it is off with the scope. */
+  readonly powerOn: Effect.Effect<void, RtspServerError, Scope.Scope>
 }
 
 /** How the simulated vendors are addressed. Each row takes another one. */
@@ -34,30 +39,52 @@ export interface SimulatedCameraOptions {
   readonly wrongPassword?: string | undefined
 }
 
+/** Makes a camera that is on. */
 export const make = Effect.fnUntraced(function* (
   options: SimulatedCameraOptions
-): Effect.fn.Return<SimulatedCamera> {
-  const port = yield* freePort
+): Effect.fn.Return<SimulatedCamera, RtspServerError, Scope.Scope> {
+  const { port } = yield* device(options, 0)
+  return { name: options.name, row: rowOf(options, port) }
+})
+
+/** Makes a camera that is off, and hangs up on whoever asks it. */
+export const makeOff = Effect.fnUntraced(function* (
+  options: SimulatedCameraOptions
+): Effect.fn.Return<OffCamera, never, Scope.Scope> {
+  const { port, release } = yield* holdPort
+  const powerOn = Effect.andThen(
+    release,
+    Effect.retry(device(options, port), {
+      // another program may have been given the port meanwhile, for a connection of its own
+      while: ({ reason }) => reason._tag === "ListenFailed" && reason.code === "EADDRINUSE",
+      schedule: Schedule.spaced("100 millis"),
+      times: 50
+    })
+  )
+  return { name: options.name, powerOn: Effect.asVoid(powerOn), row: rowOf(options, port) }
+})
+
+/** What stands in the network: a server on a port, 0 for any, and the picture that it sends. */
+const device = Effect.fnUntraced(function* (options: SimulatedCameraOptions, port: number) {
+  const server = yield* RtspServer.make({
+    host: "127.0.0.1",
+    port,
+    authentication: { username: "admin", password: Redacted.make(password), actions: ["read"] },
+    resolve: () => "camera"
+  })
+  yield* TestPattern.publish(server, "camera", { frameRate: 10, audio: options.hasSound })
+  return server
+})
+
+const rowOf = (options: SimulatedCameraOptions, port: number): CameraRow => {
   const { path, type } = vendors[options.kind % vendors.length] ?? vendors[0]
   const credentials = { username: "admin", password: options.wrongPassword ?? password }
-  const place = { host: "127.0.0.1", port }
   const userInfo = `${credentials.username}:${encodeURIComponent(credentials.password)}`
   return {
     name: options.name,
-    powerOn: Effect.gen(function* () {
-      const server = yield* RtspServer.make({
-        ...place,
-        authentication: { username: "admin", password: Redacted.make(password), actions: ["read"] },
-        resolve: () => "camera"
-      })
-      yield* TestPattern.publish(server, "camera", { frameRate: 10, audio: options.hasSound })
-    }),
-    row: {
-      name: options.name,
-      type,
-      ...(type === "url"
-        ? { url: `rtsp://${userInfo}@127.0.0.1:${port}/${path}` }
-        : { ...place, ...credentials })
-    }
+    type,
+    ...(type === "url"
+      ? { url: `rtsp://${userInfo}@127.0.0.1:${port}/${path}` }
+      : { host: "127.0.0.1", port, ...credentials })
   }
-})
+}
