@@ -108,6 +108,10 @@ describe("restream", () => {
     },
     { args: ["demo", "--cameras", "0"], says: "--cameras: expected a whole number from 1 to 500" },
     {
+      args: ["demo", "--config", "missing.yaml"],
+      says: "--config: the demo reads no settings file; flags and the environment hold for it"
+    },
+    {
       args: ["demo", "--duration", "soon"],
       says: "--duration: expected a duration such as 20s, not soon"
     }

@@ -3,14 +3,17 @@ import { load, type Settings } from "@restream/config"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Demo from "../demo/Demo.ts"
 import * as Report from "../demo/DemoReport.ts"
+import { fit, makeScreen } from "../demo/Screen.ts"
 import * as Logs from "../log/Logs.ts"
 import { exitStatus, Failure, failOnSettings, unusable } from "../process/Failure.ts"
 import { draw, print, tell } from "../process/Output.ts"
+import { otherVariables } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { restream } from "./restream.ts"
 
@@ -39,10 +42,16 @@ export const demo = Command.make(
       return yield* unusable(["--cameras: expected a whole number from 1 to 500"])
     }
     const duration = yield* readDuration(input.duration)
+    const given = settingFlagsOf(yield* restream)
+    if (Option.isSome(given.config)) {
+      return yield* unusable([
+        "--config: the demo reads no settings file; flags and the environment hold for it"
+      ])
+    }
     // the demo brings its own database and media server: those of the environment are not touched
     const { PG_DSN: _dsn, MEDIA_SERVER_HOST: _host, MEDIA_SERVER_PORT: _port, ...env } = process.env
     const { settings } = yield* failOnSettings(
-      Effect.fromResult(load({ flags: settingFlagsOf(yield* restream).flags, env }))
+      Effect.fromResult(load({ flags: given.flags, env, otherVariables }))
     )
     const isLive = process.stderr.isTTY === true && !input.json
     yield* demonstrate(settings, input.cameras, duration, input.json, isLive).pipe(
@@ -99,13 +108,13 @@ const demonstrate = Effect.fnUntraced(
       )
     }
     const { received } = demo.mediaServer
-    const screen = liveScreen()
+    const screen = makeScreen()
     const redraw = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const lines = steps.map((step) => `• ${step}`)
-      yield* screen(
-        `${Report.statusTable(yield* demo.board.all, yield* received, now)}\n\n${lines.join("\n")}`
-      )
+      const table = Report.statusTable(yield* demo.board.all, yield* received, now).split("\n")
+      const below = ["", ...steps.map((step) => `• ${step}`)]
+      const { columns = 120, rows = Number.POSITIVE_INFINITY } = process.stderr
+      yield* draw(screen(fit(table, below, { columns, rows })))
     })
     yield* isLive
       ? Effect.raceFirst(
@@ -142,14 +151,3 @@ const demonstrate = Effect.fnUntraced(
       Effect.fail(new Failure({ status: exitStatus.someNot, lines: [`demo: ${message}`] }))
   )
 )
-
-/** Draws over what it drew before. */
-const liveScreen = () => {
-  let height = 0
-  return (text: string) => {
-    const lines = text.split("\n").map((line) => line.slice(0, (process.stderr.columns ?? 120) - 1))
-    const up = height === 0 ? "" : `\u001b[${height}A`
-    height = lines.length
-    return draw(`${up}${lines.map((line) => `\u001b[2K${line}`).join("\n")}\n\u001b[J`)
-  }
-}

@@ -16,7 +16,7 @@ import type { SettingFlags } from "./SettingFlags.ts"
 const defaultFile = "restream.yaml"
 
 /** Variables that begin as ours do, and are no settings. */
-const otherVariables = ["RESTREAM_CONFIG"]
+export const otherVariables = ["RESTREAM_CONFIG"]
 
 /**
  * Loads the settings, or fails with everything that is wrong with them.

@@ -24,10 +24,14 @@ export const table = (
 }
 
 /** The last column may be as long as it is: nothing stands behind it. */
-const cut = (cell: string, column: number, columns: number, widest: number): string => {
-  if (column === columns - 1 || displayWidth(cell) <= widest) return cell
+const cut = (cell: string, column: number, columns: number, widest: number): string =>
+  column === columns - 1 ? cell : fitted(cell, widest)
+
+/** The text, no wider than so many columns of a terminal; what is cut off leaves an ellipsis. */
+export const fitted = (text: string, widest: number): string => {
+  if (displayWidth(text) <= widest) return text
   let shown = ""
-  for (const character of cell) {
+  for (const character of text) {
     if (displayWidth(shown + character) > widest - 1) break
     shown += character
   }
