@@ -188,6 +188,33 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
+  it.effect.skipIf(process.platform !== "linux")(
+    "a folder that can't be made is told once, and keeps no processor busy",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const site = yield* Site.make
+          const daemon = yield* Daemon.start({
+            env: { ...site.env, RESTREAM_LOG_FILE: "/proc/nope/restream.log" }
+          })
+          yield* daemon.awaitLine(/log file .*ENOENT.*the relays go on without it/)
+          yield* daemon.awaitLine(/media server .*: there/)
+          // in ticks of 10 ms: user and system time of all its threads
+          const ticks = () => {
+            const stat = readFileSync(`/proc/${daemon.pid}/stat`, "utf8").split(") ")[1]!.split(" ")
+            return Number(stat[11]) + Number(stat[12])
+          }
+          const before = ticks()
+          yield* Effect.sleep("2 seconds")
+          assert.isBelow(ticks() - before, 50)
+          const told = daemon.stderr.filter((line) => line.includes("log file"))
+          assert.strictEqual(told.length, 1, told.join("\n"))
+          yield* daemon.signal("SIGTERM")
+          assert.strictEqual((yield* daemon.exit).code, 0)
+        })
+      )
+  )
+
   it.effect.skipIf(!hasLimits)(
     `a disk that fills up is told once, as is its having space again${hasLimits ? "" : " (skipped: no prlimit here)"}`,
     () =>

@@ -7,6 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs"
 import { basename, dirname, resolve } from "node:path"
 import { createStream, type RotatingFileStream } from "rotating-file-stream"
 
@@ -50,6 +51,11 @@ export const make = (
 
       const open = () => {
         reopening = undefined
+        try {
+          makeReady(resolve(options.path))
+        } catch (error) {
+          return fail(error instanceof Error ? error : new Error(String(error)))
+        }
         const opened = createStream(basename(options.path), {
           path: dirname(resolve(options.path)),
           size: `${options.maxSize}B`,
@@ -115,6 +121,21 @@ export const make = (
     }),
     ({ close }) => Effect.timeoutOption(close, "1 second")
   )
+
+/**
+ * Makes sure that the file is there. The library would, too, but by Node's recursive `mkdir`, which goes round
+ * and round where the kernel can't find what it is to make a folder of: below /proc, for one.
+ */
+const makeReady = (path: string): void => {
+  makeFolder(dirname(path))
+  closeSync(openSync(path, "a"))
+}
+
+const makeFolder = (path: string): void => {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  mkdirSync(path)
+}
 
 const divisorsOf = (number: number): ReadonlyArray<number> =>
   Array.from({ length: number }, (_, index) => number - index).filter((n) => number % n === 0)
