@@ -11,6 +11,7 @@ export default defineConfig({
       { find: /^@restream\/core$/, replacement: source("packages/core/src/index.ts") },
       { find: /^@restream\/core\/rtsp$/, replacement: source("packages/core/src/rtsp/index.ts") },
       { find: /^@restream\/cli\/demo$/, replacement: source("packages/cli/src/demo/index.ts") },
+      { find: /^@restream\/cli\/log$/, replacement: source("packages/cli/src/log/Logs.ts") },
       {
         find: /^@restream\/cli\/systemd$/,
         replacement: source("packages/cli/src/systemd/Systemd.ts")

@@ -14,6 +14,7 @@ import { draw, print, tell } from "../process/Output.ts"
 import { checkTemplates, loadPlugins } from "../settings/LoadPlugins.ts"
 import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
+import { canRedraw } from "../text/Terminal.ts"
 import { checkJson, checkTable, inOrder, isWrong } from "./CheckReport.ts"
 import { restream } from "./restream.ts"
 
@@ -106,7 +107,7 @@ export const check = Command.make(
 
 /** A line on a terminal that counts; nothing elsewhere. */
 const makeProgress = (total: number, isJson: boolean) => {
-  const isShown = process.stderr.isTTY === true && !isJson
+  const isShown = canRedraw(process.stderr) && !isJson
   let done = 0
   let wrong = 0
   return {

@@ -15,6 +15,7 @@ import { exitStatus, Failure, failOnSettings, unusable } from "../process/Failur
 import { draw, print, tell } from "../process/Output.ts"
 import { otherVariables } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
+import { canRedraw } from "../text/Terminal.ts"
 import { restream } from "./restream.ts"
 
 const flags = {
@@ -53,7 +54,7 @@ export const demo = Command.make(
     const { settings } = yield* failOnSettings(
       Effect.fromResult(load({ flags: given.flags, env, otherVariables }))
     )
-    const isLive = process.stderr.isTTY === true && !input.json
+    const isLive = canRedraw(process.stderr) && !input.json
     yield* demonstrate(settings, input.cameras, duration, input.json, isLive).pipe(
       Effect.scoped,
       Effect.provide(

@@ -7,6 +7,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import { CurrentLogAnnotations, MinimumLogLevel } from "effect/References"
 import * as Scope from "effect/Scope"
+import { hasColor } from "../text/Terminal.ts"
 import * as LogFile from "./LogFile.ts"
 import { type Format, fromOptions, type LogLine, render } from "./LogLine.ts"
 
@@ -64,11 +65,15 @@ export const make = Effect.fnUntraced(function* (
         sink = { ...sink, settings }
         return
       }
-      // the file is given up before it is opened again, perhaps by the same name
+      // The file is given up before it is opened again, perhaps by the same name. What is logged meanwhile
+      // waits: the old file takes no more, and the new one takes nothing yet.
+      const waiting: Array<LogLine> = []
+      sink = { settings, write: (line) => void waiting.push(line) }
       yield* Scope.close(fileScope, Exit.void)
       fileScope = yield* Scope.fork(scope)
       sink = yield* open(settings, streamOf(settings)).pipe(Scope.provide(fileScope))
-    })
+      waiting.forEach(sink.write)
+    }, Effect.uninterruptible)
   }
 })
 
@@ -84,10 +89,9 @@ const open = Effect.fnUntraced(function* (
   settings: LogSettings,
   stream: NodeJS.WriteStream
 ): Effect.fn.Return<Sink, never, Scope.Scope> {
-  const isTerminal = stream.isTTY === true
   const format: Format =
-    settings.format === "auto" ? (isTerminal ? "pretty" : "logfmt") : settings.format
-  const toStream = render(format, isTerminal)
+    settings.format === "auto" ? (stream.isTTY === true ? "pretty" : "logfmt") : settings.format
+  const toStream = render(format, hasColor(stream))
   const write = safely(stream)
   const file =
     settings.file === undefined

@@ -1,0 +1,102 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Logs from "@restream/cli/log"
+import { defaultSettings } from "@restream/config"
+import { Effect, Fiber } from "effect"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-logs-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+/** A stream that keeps what it is given. */
+const stream = (isTTY: boolean) => {
+  const text: Array<string> = []
+  const fake = { isTTY, write: (some: string) => text.push(some), listenerCount: () => 1 }
+  return { text, stream: fake as unknown as NodeJS.WriteStream }
+}
+
+const numbersIn = (text: string): ReadonlyArray<number> =>
+  [...text.matchAll(/line (\d+)/g)].map(([, number]) => Number(number))
+
+describe("Logs", () => {
+  for (const [what, next] of [
+    ["another file", { file: "two.log" }],
+    ["another format", { format: "json" }],
+    ["another size", { fileMaxSize: 2_000_000 }]
+  ] as const) {
+    it.live(`loses no line while a log file gives way to ${what}`, () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const path = yield* folder
+          const at = (name: string) => join(path, name)
+          const { stream: sink, text } = stream(false)
+          const before: Logs.LogSettings = { ...defaultSettings.log, file: at("one.log") }
+          const after: Logs.LogSettings = { ...before, ...next, file: at(next.file ?? "one.log") }
+          let said = 0
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const logs = yield* Logs.make(before, () => sink)
+              const chatter = yield* Effect.suspend(() => Effect.logInfo(`line ${++said}`)).pipe(
+                Effect.andThen(Effect.yieldNow),
+                Effect.forever,
+                Effect.provide(logs.layer),
+                Effect.forkChild
+              )
+              for (let round = 0; round < 5; round++) {
+                yield* Effect.sleep("10 millis")
+                yield* logs.change(round % 2 === 0 ? after : before)
+              }
+              yield* Effect.sleep("10 millis")
+              yield* Fiber.interrupt(chatter)
+            })
+          )
+          const all = Array.from({ length: said }, (_, index) => index + 1)
+          const files = [...new Set([before.file!, after.file!])]
+          const written = files.flatMap((file) => numbersIn(readFileSync(file, "utf8")))
+          assert.isAbove(said, 10)
+          assert.deepStrictEqual(
+            written.sort((a, b) => a - b),
+            all
+          )
+          assert.deepStrictEqual(numbersIn(text.join("")), all)
+          assert.notInclude(text.join(""), "log file")
+        })
+      )
+    )
+  }
+
+  for (const [environment, isTTY, isColored] of [
+    [{}, true, true],
+    [{ NO_COLOR: "" }, true, true],
+    [{ NO_COLOR: "1" }, true, false],
+    [{ TERM: "dumb" }, true, false],
+    [{}, false, false]
+  ] as const) {
+    const where = `${JSON.stringify(environment)} ${isTTY ? "on" : "off"} a terminal`
+    it.live(`is ${isColored ? "coloured" : "plain"} with ${where}`, () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { NO_COLOR, TERM } = process.env
+          yield* Effect.addFinalizer(() =>
+            Effect.sync(() => {
+              for (const [name, value] of Object.entries({ NO_COLOR, TERM })) {
+                if (value === undefined) delete process.env[name]
+                else process.env[name] = value
+              }
+            })
+          )
+          delete process.env["NO_COLOR"]
+          Object.assign(process.env, { TERM: "xterm" }, environment)
+          const { stream: sink, text } = stream(isTTY)
+          const logs = yield* Logs.make({ ...defaultSettings.log, format: "pretty" }, () => sink)
+          yield* Effect.provide(Effect.logWarning("words"), logs.layer)
+          assert.strictEqual(text.join("").includes("\u001b["), isColored)
+          assert.include(text.join(""), "words")
+        })
+      )
+    )
+  }
+})
