@@ -1,4 +1,6 @@
 import { assert, layer } from "@effect/vitest"
+import { LogModule } from "@restream/config"
+import { RtspServer, TestPattern } from "@restream/core/rtsp"
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
 import {
@@ -91,6 +93,33 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         assert.isTrue(lines.some((line) => line.includes("level=debug module=camera")))
         assert.isTrue(lines.some((line) => line.includes("level=info module=media-server")))
         assert.isFalse(lines.some((line) => /module=(daemon|supervisor)/.test(line)))
+      })
+    )
+  )
+
+  it.effect("each module that can have a level of its own says something", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const site = yield* Site.make
+        const sounding = yield* RtspServer.make()
+        yield* TestPattern.publish(sounding, "sound", { audio: true })
+        // the native engine can't transcode, and says so
+        const options = JSON.stringify({ engine: "native", audio: "aac" })
+        yield* site.insert([{ name: "a", path: "a", url: sounding.url("sound"), options }])
+        const daemon = yield* Daemon.start({ env: { ...site.env, RESTREAM_LOG_LEVEL: "trace" } })
+        yield* site.awaitLive(["a"])
+        // whoever listens for changes loses its session
+        yield* site.sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where query ilike 'listen%' and pid <> pg_backend_pid()`
+        for (const module of LogModule.literals) {
+          yield* daemon.awaitLine(new RegExp(` module=${module} `))
+        }
+        // and no other, whose level could not be set
+        const modules: ReadonlyArray<string> = LogModule.literals
+        for (const line of daemon.stderr) {
+          const [, module = "none"] = / module=(\S+) /.exec(line) ?? []
+          assert.include(modules, module, line)
+        }
       })
     )
   )

@@ -94,7 +94,9 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
   const onListening = Effect.suspend(() => {
     const before = listening
     listening = "up"
-    return before === "down" ? Effect.logInfo("database: notifications are back") : Effect.void
+    return before === "down"
+      ? annotated(Effect.logInfo("database: notifications are back"))
+      : Effect.void
   })
 
   /** Whoever does not hear of changes must see them by looking: at once, and then at every poll. */
@@ -106,7 +108,7 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
       ? Effect.logDebug(`database: no notifications: ${detail}`)
       : Effect.logWarning(`database: no notifications: ${detail}; polling until they are back`)
     return before === "up" ? Stream.make<[Polling.Hint]>("changed") : Stream.empty
-  })
+  }, annotated)
 
   // What was sent while nobody listened is lost, so each LISTEN begins with a hint; and it shows that the
   // database answers.
@@ -136,6 +138,8 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
     }
   })
 })
+
+const annotated = Effect.annotateLogs("module", "source")
 
 /** Provides the camera source over the `PgClient` in context. */
 export const layer = (

@@ -76,7 +76,7 @@ export const make = Effect.fnUntraced(function* (
     // a defect of an adapter must not end the polling
     Effect.catchDefect((defect) =>
       Effect.andThen(
-        Effect.logError(`${options.label}: taking a snapshot broke down`, defect),
+        annotated(Effect.logError(`${options.label}: taking a snapshot broke down`, defect)),
         Effect.fail(unavailable("a fault in restream itself, see the log"))
       )
     )
@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function* (
       yield* Effect.logInfo(`${options.label}: back after ${away}, ${snapshot.rows.length} rows`)
     }
     yield* PubSub.publish(published, snapshot)
-  })
+  }, annotated)
 
   const onFailure = Effect.fnUntraced(function* (error: CameraSourceError) {
     const now = yield* Clock.currentTimeMillis
@@ -109,7 +109,7 @@ export const make = Effect.fnUntraced(function* (
           : `what runs goes on; the last good look was ${wholeSeconds(now - last)} ago`
       yield* Effect.logError(`${options.label}: ${error.message}; ${consequence}`)
     }
-  })
+  }, annotated)
 
   const sampler = yield* Sampler.make({
     look,
@@ -137,6 +137,8 @@ export const make = Effect.fnUntraced(function* (
     health: Effect.sync(() => health)
   })
 })
+
+const annotated = Effect.annotateLogs("module", "source")
 
 /**
  * What is told once: that the source is away, in whatever words, and each fault that somebody has to mend.
