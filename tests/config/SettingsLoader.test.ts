@@ -1,4 +1,6 @@
 import {
+  attempt,
+  faultLine,
   Dsn,
   load,
   requireDsn,
@@ -179,6 +181,38 @@ describe("load", () => {
       'log.level (from restream.yaml:11): expected trace, debug, info, warn or error, not "loud"',
       "log.modules (from restream.yaml:11): holds camra, which is no module; did you mean camera?"
     ])
+  })
+
+  it("judges the rules between settings although others are wrong", () => {
+    const wrong = (text: string) => faults({ file: { name: "f", text: `mediaServer:\n${text}` } })
+    assert.deepStrictEqual(wrong("  port: x\n  password: secret\n"), [
+      'mediaServer.port (from f:2): expected a whole number from 1 to 65535, not "x"',
+      "mediaServer.password (from f:3): needs mediaServer.username, too"
+    ])
+    // whether there is a user name can't be said
+    assert.deepStrictEqual(wrong("  username: 5\n  password: secret\n"), [
+      "mediaServer.username (from f:2): expected a text of one line, which needs quotes here, not 5"
+    ])
+    const both = `  fingerprint: ${"a1".repeat(32)}\n  insecure: yes\n  checkTimeout: 1\n`
+    assert.deepStrictEqual(
+      wrong(both).map((line) => line.split(" ")[0]),
+      ["mediaServer.checkTimeout", "mediaServer.fingerprint", "mediaServer.insecure"]
+    )
+  })
+
+  it("goes on with the defaults where something is wrong, for whoever has more to judge", () => {
+    const text = "log:\n  level: loud\n  fileKeep: 3\ncameraTypes:\n  one: a\n  acme-2: b\n"
+    const { faults, isWhole, loaded, placeOf } = attempt({ file: { name: "f", text } })
+    assert.deepStrictEqual(faults.map(faultLine), [
+      'log.level (from f:2): expected trace, debug, info, warn or error, not "loud"'
+    ])
+    assert.deepStrictEqual([loaded.settings.log.level, loaded.settings.log.fileKeep], ["info", 3])
+    assert.deepStrictEqual(
+      [placeOf(["cameraTypes", "acme-2"]), placeOf(["log", "file"])],
+      ["f:6", "default"]
+    )
+    assert.isTrue(isWhole)
+    assert.isFalse(attempt({ file: { name: "f", text: "log: [" } }).isWhole)
   })
 
   it("finds the setting that a key at the wrong place means", () => {

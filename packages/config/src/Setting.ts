@@ -49,6 +49,18 @@ interface Branch {
   readonly _tag: "Branch"
   readonly description: string
   readonly fields: Schema.Struct.Fields
+  readonly rules: ReadonlyArray<Rule<any>>
+}
+
+/** What two settings of a group demand of each other. */
+export interface Rule<Values> {
+  /** The setting at which it is told. */
+  readonly at: keyof Values & string
+  /** The other one. While that can't be understood, nobody can say whether the rule holds. */
+  readonly beside: keyof Values & string
+  readonly isBroken: (values: Values) => boolean
+  /** `needs mediaServer.username, too` */
+  readonly says: string
 }
 
 /** One setting with all its names. */
@@ -82,6 +94,7 @@ export interface SettingGroup {
   readonly key: string
   readonly description: string
   readonly settings: ReadonlyArray<Setting>
+  readonly rules: ReadonlyArray<Rule<any>>
 }
 
 const annotation = "~@restream/config/Setting"
@@ -127,11 +140,15 @@ const field = <A, B extends A | undefined>(
 export const group = <const F extends Schema.Struct.Fields>(
   description: string,
   fields: F,
-  check: (values: Schema.Struct<F>["Type"]) => Schema.FilterOutput = () => undefined
+  rules: ReadonlyArray<Rule<Schema.Struct<F>["Type"]>> = []
 ) => {
-  const branch: Branch = { _tag: "Branch", description, fields }
+  const branch: Branch = { _tag: "Branch", description, fields, rules }
+  const broken = (values: Schema.Struct<F>["Type"]) =>
+    rules.flatMap(({ at, isBroken, says }) =>
+      isBroken(values) ? [{ path: [at], issue: says }] : []
+    )
   return Schema.Struct(fields)
-    .check(Schema.makeFilter(check))
+    .check(Schema.makeFilter(broken))
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed({} as Schema.Struct<F>["Encoded"])))
     .annotate({ [annotation]: branch })
 }
@@ -192,10 +209,13 @@ export const groupsOf = (schema: {
         const leaf = nodeOf(innerField)
         return leaf._tag === "Leaf" ? [make([name, inner], leaf)] : []
       })
-      groups.push({ key: name, description: node.description, settings })
+      groups.push({ key: name, description: node.description, settings, rules: node.rules })
     }
   }
-  return [...groups, { key: "", description: "These stand in no group.", settings: root }]
+  return [
+    ...groups,
+    { key: "", description: "These stand in no group.", settings: root, rules: [] }
+  ]
 }
 
 const nodeOf = (field: Schema.Constraint): Leaf | Branch =>

@@ -183,25 +183,26 @@ export const Settings = Schema.Struct({
         default: "2 seconds"
       })
     },
-    (values) => {
-      const issues: Array<Schema.FilterIssue> = []
-      if (values.password !== undefined && values.username === undefined) {
-        issues.push({ path: ["password"], issue: "needs mediaServer.username, too" })
+    [
+      {
+        at: "password",
+        beside: "username",
+        isBroken: ({ password, username }) => password !== undefined && username === undefined,
+        says: "needs mediaServer.username, too"
+      },
+      {
+        at: "fingerprint",
+        beside: "scheme",
+        isBroken: ({ fingerprint, scheme }) => fingerprint !== undefined && scheme === "rtsp",
+        says: "is of no use over rtsp; set mediaServer.scheme to rtsps"
+      },
+      {
+        at: "insecure",
+        beside: "fingerprint",
+        isBroken: ({ fingerprint, insecure }) => fingerprint !== undefined && insecure,
+        says: "contradicts mediaServer.fingerprint; leave out one of the two"
       }
-      if (values.fingerprint !== undefined && values.scheme === "rtsp") {
-        issues.push({
-          path: ["fingerprint"],
-          issue: "is of no use over rtsp; set mediaServer.scheme to rtsps"
-        })
-      }
-      if (values.fingerprint !== undefined && values.insecure) {
-        issues.push({
-          path: ["insecure"],
-          issue: "contradicts mediaServer.fingerprint; leave out one of the two"
-        })
-      }
-      return issues
-    }
+    ]
   ),
 
   camera: group("The choices for every camera whose row does not make its own.", {

@@ -49,27 +49,41 @@ export interface Given {
 }
 
 /** What was given for each key, and everything that belongs to no setting. */
-export interface Collection {
+interface Part {
   readonly given: ReadonlyMap<string, Given>
   readonly faults: ReadonlyArray<SettingsFault>
 }
 
+/** What all sources give. */
+export interface Collection extends Part {
+  /** Where a value of the file stands, and all that is below it. */
+  readonly placeOf: FileContent["placeOf"]
+  /** Whether the file could be read, so that what is missing is missing indeed. */
+  readonly isWhole: boolean
+}
+
 /** Collects all sources; the later wins: the file, then flags, then the environment. */
 export const collect = (sources: Sources): Collection => {
-  const collections = [
-    fromFile(sources.file),
+  const { file } = sources
+  const content = file === undefined ? undefined : readFile(file)
+  const parts = [
+    fromFile(content),
     fromFlags(sources.flags ?? {}),
     fromEnv(sources.env ?? {}, sources.otherVariables ?? [])
   ]
   return {
-    given: new Map(collections.flatMap(({ given }) => [...given])),
-    faults: collections.flatMap(({ faults }) => faults)
+    given: new Map(parts.flatMap(({ given }) => [...given])),
+    faults: parts.flatMap(({ faults }) => faults),
+    placeOf:
+      content !== undefined && Result.isSuccess(content)
+        ? content.success.placeOf
+        : () => file?.name ?? "default",
+    isWhole: content === undefined || Result.isSuccess(content)
   }
 }
 
-const fromFile = (file: SettingsFile | undefined): Collection => {
-  if (file === undefined) return { given: new Map(), faults: [] }
-  const content = readFile(file)
+const fromFile = (content: Result.Result<FileContent, SettingsFault> | undefined): Part => {
+  if (content === undefined) return { given: new Map(), faults: [] }
   return Result.isFailure(content)
     ? { given: new Map(), faults: [content.failure] }
     : fromContent(content.success)
@@ -79,7 +93,7 @@ const leafKeys = new Set(settings.map(({ key }) => key))
 const groupKeys = settingGroups.flatMap(({ key }) => (key === "" ? [] : [key]))
 
 /** A key without a value, such as a group in which all is commented out, sets nothing. */
-const fromContent = ({ isAnchor, placeOf, root }: FileContent): Collection => {
+const fromContent = ({ isAnchor, placeOf, root }: FileContent): Part => {
   const given = new Map<string, Given>()
   const faults: Array<SettingsFault> = []
   const take = (path: ReadonlyArray<string>, value: unknown) => {
@@ -133,7 +147,7 @@ const hintForKey = (path: ReadonlyArray<string>): string => {
     : `; did you mean ${meant.key}, which is "${inner}:" indented below "${outer}:"?`
 }
 
-const fromFlags = (flags: NonNullable<Sources["flags"]>): Collection => {
+const fromFlags = (flags: NonNullable<Sources["flags"]>): Part => {
   const given = new Map<string, Given>()
   const faults: Array<SettingsFault> = []
   const known = new Set<string>()
@@ -172,10 +186,7 @@ const isServiceLink = (name: string, value: string): boolean =>
   ) ||
   (name.endsWith("_PORT") && /^(?:tcp|udp|sctp):\/\//.test(value))
 
-const fromEnv = (
-  env: NonNullable<Sources["env"]>,
-  otherVariables: ReadonlyArray<string>
-): Collection => {
+const fromEnv = (env: NonNullable<Sources["env"]>, otherVariables: ReadonlyArray<string>): Part => {
   const given = new Map<string, Given>()
   const faults: Array<SettingsFault> = []
   const known = new Set<string>(otherVariables)
