@@ -193,13 +193,41 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         const { daemon, file } = yield* running("")
         rmSync(file)
         yield* daemon.signal("SIGHUP")
-        yield* daemon.awaitLine(/nothing changed: .*restream\.yaml.*can't be read: NotFound/)
+        yield* daemon.awaitLine(
+          /nothing changed: .*restream\.yaml: can't be read: there is no such file/
+        )
 
         const site = yield* Site.make
         const other = yield* Daemon.start({ env: site.env, cwd: tmpdir() })
         yield* other.awaitLine(/media server .*: there/)
         yield* other.signal("SIGHUP")
         yield* other.awaitLine(/reload: nothing changed/)
+      })
+    )
+  )
+
+  it.effect("a file that was found is missed when it is gone, named or not", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { daemon, file, folder, publishers, site } = yield* running("")
+        yield* daemon.signal("SIGTERM")
+        yield* daemon.exit
+        // it is not there at the start, but at a reload
+        rmSync(file)
+        const other = yield* Daemon.start({ env: site.env, cwd: folder })
+        yield* other.awaitLine(/native2.*live/)
+        writeFileSync(file, "mediaServer:\n  pathTemplate: found{id}\n")
+        yield* other.signal("SIGHUP")
+        yield* other.awaitLine(/reload: changed mediaServer\.pathTemplate/)
+        yield* site.insert([{ name: "by template", url: site.camera.url("x") }])
+        yield* other.awaitLine(/by template.*live/)
+        rmSync(file)
+        const from = other.stderr.length
+        yield* other.signal("SIGHUP")
+        yield* other.awaitLine(/nothing changed: restream\.yaml: can't be read/, from)
+        yield* Effect.sleep("300 millis")
+        assert.strictEqual(other.stderr.length, from + 1)
+        assert.strictEqual(yield* publishers("found3"), 1)
       })
     )
   )

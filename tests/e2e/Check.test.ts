@@ -1,8 +1,12 @@
 import { assert, layer } from "@effect/vitest"
 import { freePort } from "@restream/cli/demo"
+import { TestPattern } from "@restream/core/rtsp"
 import { Effect, Redacted } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir, userInfo } from "node:os"
+import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { Postgres } from "../support/Postgres.ts"
 import * as Installation from "./Installation.ts"
@@ -146,6 +150,57 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           cameras.map(({ reason }) => reason?.code ?? null),
           [null, "Refused", "Unauthorized", "TimedOut", "Invalid"]
         )
+      })
+    )
+
+    it.effect("takes the camera types of the README's plugin, beside the settings' file", () =>
+      Effect.gen(function* () {
+        const { cameras, env, sql } = yield* make
+        yield* cameras.configure("live/3", {
+          authentication: {
+            username: "admin",
+            password: Redacted.make("p@ss/w:rd #1%"),
+            actions: ["read"]
+          }
+        })
+        yield* TestPattern.publish(cameras, "live/3")
+        const row = { type: "acme", host: "127.0.0.1", port: cameras.port, channel: 3 }
+        const [{ id } = { id: 0 }] = yield* sql<{ readonly id: number }>`
+          insert into cameras ${sql.insert({ ...row, username: "admin", password: "p@ss/w:rd #1%" })}
+          returning id`
+        const folder = yield* Effect.acquireRelease(
+          Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-plugin-"))),
+          (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+        )
+        const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8")
+        const [, plugin = ""] = /^```js\n([\s\S]*?)^```/m.exec(readme) ?? []
+        writeFileSync(join(folder, "acme.js"), plugin)
+        writeFileSync(join(folder, "restream.yaml"), "plugins: [./acme.js]\n")
+        const args = ["check", "--json", "--camera", String(id)]
+        const { code, stderr, stdout } = yield* Installation.restream(args, {
+          ...env,
+          RESTREAM_CONFIG: join(folder, "restream.yaml")
+        })
+        assert.strictEqual(code, 0, stderr + stdout)
+        assert.include(JSON.parse(stdout).cameras[0], { type: "acme", state: "ok" })
+        assert.strictEqual(stderr, "")
+      })
+    )
+
+    it.effect("connects as the operating system's user where the DSN names none", () =>
+      Effect.gen(function* () {
+        const { env } = yield* make
+        const dsn = new URL(env["PG_DSN"] ?? "")
+        const { code, stderr } = yield* Installation.restream(["check"], {
+          ...env,
+          PG_DSN: `postgres://${dsn.host}${dsn.pathname}?password=wrong`,
+          USER: undefined,
+          USERNAME: undefined,
+          PGUSER: "somebody"
+        })
+        assert.strictEqual(code, 2)
+        assert.match(stderr, /^database: [^\n]*\n$/)
+        assert.include(stderr, `"${userInfo().username}"`)
       })
     )
 

@@ -69,6 +69,29 @@ describe("restream config", () => {
     })
   )
 
+  it.live("says which file it read, and cuts nothing that is not for a terminal", () =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-config-"))),
+      (folder) =>
+        Effect.gen(function* () {
+          const file = join(folder, "restream.yaml")
+          const query = `SELECT ${"x".repeat(100)}`
+          writeFileSync(file, `database:\n  query: ${query}\n`)
+          const { stderr, stdout } = yield* restream(["config", "-c", file])
+          assert.include(stdout, `${query}  `)
+          assert.deepStrictEqual(stderr.trimEnd().split("\n"), [
+            `the settings file is ${file}`,
+            "database.dsn is not set: run, check and db init need it"
+          ])
+          const json = yield* restream(["config", "--json", "-c", file])
+          assert.strictEqual(JSON.parse(json.stdout).file, file)
+          const none = yield* restream(["config"])
+          assert.match(none.stderr, /^no settings file was read: there is no \/.*restream\.yaml\n/)
+        }),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+    )
+  )
+
   it.live("tells every fault in a line of its own, and ends with 2", () =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* restream(
@@ -81,6 +104,89 @@ describe("restream config", () => {
       assert.notInclude(stderr, "TopSecret1")
       assert.notInclude(stderr, "    at ")
     })
+  )
+})
+
+describe("wrong settings", () => {
+  const folder = Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-settings-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+  )
+
+  it.live("are told by every command that goes by them, all at once and each at its line", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      const file = join(path, "restream.yaml")
+      const text = [
+        "mediaServer:",
+        "  port: 99999",
+        "  password: TopSecret1",
+        "cameraTypes:",
+        '  acme: "rtsp://{host"',
+        "  b: foo",
+        "plugins: [./broken.js, ./throws.js, ./needs.js, ./missing.js, ./empty.js, not-a-package]",
+        "database:",
+        "  dsn: postgres://host/x?sslmode=verify-full&sslrootcert=/nowhere/ca.pem"
+      ]
+      writeFileSync(file, text.join("\n"))
+      writeFileSync(join(path, "package.json"), '{ "type": "module" }')
+      writeFileSync(join(path, "broken.js"), "export const cameraTypes = [\n  {} {}\n]\n")
+      writeFileSync(
+        join(path, "throws.js"),
+        '\nthrow new TypeError("rtsp://admin:TopSecret2@host is bad")\n'
+      )
+      writeFileSync(join(path, "needs.js"), 'import "./other.js"\n')
+      writeFileSync(join(path, "empty.js"), "export const cameraTypes = [{}]\n")
+      const settings = [
+        `mediaServer.port (from ${file}:2): expected a whole number from 1 to 65535, not 99999`,
+        `mediaServer.password (from ${file}:3): needs mediaServer.username, too`
+      ]
+      const database = [
+        `database.dsn (from ${file}:9): sslrootcert names a file that can't be read: there is no such file`
+      ]
+      const types = [
+        `cameraTypes.acme (from ${file}:5): a brace that belongs to no {column} or {column|default}`,
+        `cameraTypes.b (from ${file}:6): the address needs a scheme, such as rtsp://host/path`,
+        ...[
+          "./broken.js can't be loaded: SyntaxError: Unexpected token '{' (broken.js:2)",
+          "./throws.js can't be loaded: TypeError: rtsp://***@host is bad (throws.js:2)",
+          `./needs.js can't be loaded: Error: Cannot find module '${join(path, "other.js")}' imported from ${join(path, "needs.js")}`,
+          `./missing.js can't be loaded: there is no such file as ${join(path, "missing.js")}`,
+          "./empty.js should export cameraTypes: objects with a name and a function toUrl, or a function that makes them",
+          `not-a-package can't be loaded: there is no such package, neither for ${path} nor beside restream`
+        ].map((words) => `plugins (from ${file}:7): ${words}`)
+      ]
+      for (const [command, lines] of [
+        [["run"], [...settings, ...database, ...types]],
+        [["check"], [...settings, ...database, ...types]],
+        [["config"], [...settings, ...types]],
+        [
+          ["db", "init"],
+          [...settings, ...database]
+        ],
+        [["db", "sql"], settings]
+      ] as const) {
+        const { code, stderr, stdout } = yield* restream([...command, "--config", file])
+        assert.deepStrictEqual([code, stdout], [2, ""])
+        assert.deepStrictEqual(stderr.trimEnd().split("\n"), lines)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("hide no others behind a file that can't be read, and miss nothing in it", () =>
+    Effect.gen(function* () {
+      const nowhere = join(yield* folder, "nowhere.yaml")
+      // the variable beats the flag, as for every setting
+      const { code, stderr } = yield* restream(
+        ["check", "--config", "another.yaml", "--log-level", "loud"],
+        { RESTREAM_CONFIG: nowhere }
+      )
+      assert.strictEqual(code, 2)
+      assert.deepStrictEqual(stderr.trimEnd().split("\n"), [
+        `${nowhere}: can't be read: there is no such file`,
+        'log.level (from --log-level): expected trace, debug, info, warn or error, not "loud"'
+      ])
+    }).pipe(Effect.scoped)
   )
 })
 

@@ -249,7 +249,8 @@ export const Settings = Schema.Struct({
 
   plugins: setting(Kind.list(Kind.text("a module's name"), { least: 0 }), {
     appliedBy: "restart",
-    description: "Modules to load that add camera types: names of packages, or paths.",
+    description:
+      "Modules to load that add camera types: names of packages, or paths from ./ or ../ on. Paths start from the settings file's folder, or from the working folder if they stand in a flag or in the environment; packages are found from there and beside restream.",
     example: ["./acme.js"],
     default: []
   }),

@@ -12,6 +12,7 @@ export * from "./camera/StreamUrl.ts"
 export * as CameraType from "./camera-type/CameraType.ts"
 export * from "./camera-type/CameraTypes.ts"
 export * as Column from "./camera-type/Column.ts"
+export { vendorColumns, vendorUrl } from "./camera-type/builtin/vendor.ts"
 export * as UrlTemplate from "./camera-type/UrlTemplate.ts"
 // where they are listed
 export * from "./source/CameraSource.ts"

@@ -11,7 +11,6 @@ import { layer as databaseLayer } from "../database/Database.ts"
 import * as Logs from "../log/Logs.ts"
 import { exitStatus, Failure, failOnSettings, unusable } from "../process/Failure.ts"
 import { draw, print, tell } from "../process/Output.ts"
-import { checkTemplates, loadPlugins } from "../settings/LoadPlugins.ts"
 import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { canRedraw } from "../text/Terminal.ts"
@@ -41,10 +40,14 @@ export const check = Command.make(
   "check",
   flags,
   Effect.fnUntraced(function* ({ camera: only, concurrency, json }) {
-    const { settings } = yield* failOnSettings(loadSettings(settingFlagsOf(yield* restream)))
+    const { settings, types } = yield* failOnSettings(
+      loadSettings(settingFlagsOf(yield* restream), {
+        database: true,
+        templates: true,
+        plugins: true
+      })
+    )
     const dsn = yield* failOnSettings(databaseOf(settings))
-    yield* failOnSettings(checkTemplates(settings))
-    const types = yield* failOnSettings(loadPlugins(settings))
     const most = Option.getOrElse(concurrency, () => settings.probe.concurrency)
     if (most !== undefined && most < 1)
       return yield* unusable(["--concurrency: expected a whole number from 1 on"])

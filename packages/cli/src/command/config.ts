@@ -3,9 +3,10 @@ import { settingRows } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import { resolve } from "node:path"
 import { failOnSettings } from "../process/Failure.ts"
-import { print } from "../process/Output.ts"
-import { loadSettings } from "../settings/LoadSettings.ts"
+import { print, tell } from "../process/Output.ts"
+import { defaultFile, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { table } from "../text/Table.ts"
 import { restream } from "./restream.ts"
@@ -19,14 +20,27 @@ export const config = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ json }) {
-    const loaded = yield* failOnSettings(loadSettings(settingFlagsOf(yield* restream)))
+    const loaded = yield* failOnSettings(
+      loadSettings(settingFlagsOf(yield* restream), { templates: true, plugins: true })
+    )
     const rows = settingRows(loaded)
+    const file = loaded.file === undefined ? undefined : resolve(loaded.file)
     if (json) {
       const settings = rows.map(({ key, origin, value }) => ({ key, value, origin }))
-      return yield* print(JSON.stringify({ settings }, undefined, 2))
+      return yield* print(JSON.stringify({ file: file ?? null, settings }, undefined, 2))
     }
     const cells = rows.map(({ key, origin, value }) => [key, value === "" ? "-" : value, origin])
-    yield* print(table([["SETTING", "VALUE", "FROM"], ...cells], 60))
+    // whoever reads it by a program or from a file wants all of it
+    const widest = process.stdout.isTTY === true ? 60 : undefined
+    yield* print(table([["SETTING", "VALUE", "FROM"], ...cells], widest))
+    yield* tell(
+      file === undefined
+        ? `no settings file was read: there is no ${resolve(defaultFile)}`
+        : `the settings file is ${file}`
+    )
+    if (loaded.settings.database.dsn === undefined) {
+      yield* tell("database.dsn is not set: run, check and db init need it")
+    }
   })
 ).pipe(
   Command.withDescription(

@@ -43,7 +43,9 @@ const init = Command.make(
   "init",
   {},
   Effect.fnUntraced(function* () {
-    const { settings } = yield* failOnSettings(loadSettings(settingFlagsOf(yield* restream)))
+    const { settings } = yield* failOnSettings(
+      loadSettings(settingFlagsOf(yield* restream), { database: true })
+    )
     const dsn = yield* failOnSettings(databaseOf(settings))
     const name = yield* tableOf(settings)
     yield* Effect.gen(function* () {

@@ -10,9 +10,8 @@ import { layer as databaseLayer } from "../database/Database.ts"
 import * as Logs from "../log/Logs.ts"
 import { failOnSettings } from "../process/Failure.ts"
 import { mainOptions } from "../process/Main.ts"
-import { loadPlugins } from "../settings/LoadPlugins.ts"
-import { databaseOf } from "../settings/LoadSettings.ts"
-import { loadForDaemon, reload } from "../settings/Reload.ts"
+import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
+import { reload, withFile } from "../settings/Reload.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import * as Systemd from "../systemd/Systemd.ts"
 import { version } from "../version.ts"
@@ -27,17 +26,18 @@ export const run = Command.make(
   {},
   Effect.fnUntraced(
     function* () {
-      const given = settingFlagsOf(yield* restream)
-      let settings = yield* loadForDaemon(given)
+      const flags = settingFlagsOf(yield* restream)
+      const usable = yield* loadSettings(flags, { database: true, templates: true, plugins: true })
+      let { settings } = usable
+      let given = withFile(flags, usable)
       const dsn = yield* databaseOf(settings)
-      const types = yield* loadPlugins(settings)
       const hangups = yield* Queue.sliding<void>(1)
       mainOptions.isDaemon = true
       mainOptions.onHangup = () => Queue.offerUnsafe(hangups, undefined)
 
       const logs = yield* Logs.make(settings.log, logStream)
       const inForce = () => settings
-      const tree = Restream.layer(inForce, types).pipe(
+      const tree = Restream.layer(inForce, usable.types).pipe(
         Layer.provideMerge(Restream.cameraTable(inForce)),
         Layer.provide(databaseLayer(dsn, settings.database)),
         Layer.merge(Coalescing.layer(settings.relay.coalescing))
@@ -64,6 +64,9 @@ export const run = Command.make(
           Effect.andThen(
             Effect.suspend(() => systemd.aroundReload(reload(given, settings, takeOver)))
           ),
+          Effect.map((next) => {
+            given = next
+          }),
           Effect.forever
         )
       })
