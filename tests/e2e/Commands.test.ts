@@ -1,7 +1,18 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { spawnSync } from "node:child_process"
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { client, freshDatabase, Postgres } from "../support/Postgres.ts"
@@ -230,6 +241,51 @@ describe("restream", () => {
       assert.isAtMost(stderr.trimEnd().split("\n").length, 2)
     })
   )
+})
+
+describe("standard output", () => {
+  const into = (target: string, args: ReadonlyArray<string>, under: ReadonlyArray<string> = []) => {
+    const fd = openSync(target, "w")
+    const [command = "", ...rest] = [...under, process.execPath, program, ...args]
+    const { status, stderr } = spawnSync(command, rest, { stdio: ["ignore", fd, "pipe"] })
+    closeSync(fd)
+    return { status, told: String(stderr).split("\n").at(-2) }
+  }
+  const full =
+    "restream: standard output could not be written: ENOSPC: no space left on device, write"
+
+  it
+    .skipIf(!existsSync("/dev/full"))
+    .each([["config"], ["config", "--json"], ["db", "sql"], ["--help"], ["--completions", "bash"]])(
+    "that is full is told, and ends %s %s with 2",
+    (...args) => {
+      assert.deepStrictEqual(into("/dev/full", args), { status: 2, told: full })
+    }
+  )
+
+  it.skipIf(spawnSync("prlimit", ["--version"]).status !== 0)(
+    "that takes a part of the data is told, too",
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), "restream-output-"))
+      const file = join(folder, "out")
+      const { status, told } = into(file, ["config"], ["prlimit", "--fsize=1000", "--"])
+      assert.strictEqual(status, 2)
+      assert.match(told ?? "", /could not be written: EFBIG/)
+      assert.strictEqual(statSync(file).size, 1000)
+      rmSync(folder, { recursive: true })
+    }
+  )
+
+  it("whose reader goes away is no fault", () => {
+    const { status, stderr } = spawnSync("sh", [
+      "-c",
+      `"$0" "$1" config | true; "$0" "$1" config | head -n 1 >/dev/null; echo done >&2`,
+      process.execPath,
+      program
+    ])
+    assert.strictEqual(status, 0)
+    assert.notInclude(String(stderr), "could not be written")
+  })
 })
 
 describe("the command's file", () => {

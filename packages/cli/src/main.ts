@@ -12,6 +12,7 @@ import { demo } from "./command/demo.ts"
 import { restream } from "./command/restream.ts"
 import { run } from "./command/run.ts"
 import { runMain } from "./process/Main.ts"
+import * as Output from "./process/Output.ts"
 import * as Usage from "./process/Usage.ts"
 import { version } from "./version.ts"
 
@@ -22,6 +23,7 @@ restream.pipe(
     Layer.mergeAll(
       NodeServices.layer,
       Usage.layer,
+      Output.layerConsole,
       // the level of the log is a setting of ours
       CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
     )

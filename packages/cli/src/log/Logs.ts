@@ -130,16 +130,24 @@ export const layer = (settings: LogSettings, stream: NodeJS.WriteStream): Layer.
   )
 
 /**
- * Writes to a stream that may be closed, full or gone at any time. Nothing is thrown then, and nobody is
- * told: there is nowhere left to tell it.
+ * Writes to a stream that may be closed, full or gone at any time. Nothing is thrown then.
+ *
+ * @param onError hears of it. Default: nobody, since a log that is gone has nowhere left to tell it.
  */
-export const safely = (stream: NodeJS.WriteStream): ((text: string) => void) => {
-  if (stream.listenerCount("error") === 0) stream.on("error", () => {})
+export const safely = (
+  stream: NodeJS.WriteStream,
+  onError?: (error: Error) => void
+): ((text: string) => void) => {
+  // one who hears of it is enough, and the log is opened again and again
+  if (onError !== undefined || stream.listenerCount("error") === 0) {
+    stream.on("error", onError ?? (() => {}))
+  }
   return (text) => {
     try {
       stream.write(text)
-    } catch {
+    } catch (error) {
       // a stream that was closed beneath us
+      onError?.(error instanceof Error ? error : new Error(String(error)))
     }
   }
 }

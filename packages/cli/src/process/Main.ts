@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import { isatty } from "node:tty"
 import { safely } from "../log/Logs.ts"
 import { exitStatus, Failure } from "./Failure.ts"
+import { outputFault } from "./Output.ts"
 
 /** An end in order must be done by then; ffmpeg gets 3 s of it by default. */
 const deadlineMs = 4800
@@ -94,9 +95,14 @@ export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
     const status = broke ? 1 : statusOf(exit, asked)
     // a pipe takes 64 KiB at once, and its reader may think about them
     if (asked !== undefined) setTimeout(() => process.exit(status), unreadMs)
-    void Promise.all([written(process.stdout), written(process.stderr)]).then(() =>
-      process.exit(status)
-    )
+    void written(process.stdout)
+      .then(() => {
+        const problem = asked === undefined ? outputFault() : undefined
+        if (problem === undefined || mainOptions.isDaemon) return status
+        say(`restream: ${problem}`)
+        return exitStatus.unusable
+      })
+      .then((final) => written(process.stderr).then(() => process.exit(final)))
   })
 }
 
