@@ -9,6 +9,7 @@ import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { Postgres } from "../support/Postgres.ts"
+import { run } from "../rtsp/Peers.ts"
 import * as Installation from "./Installation.ts"
 
 /** A table with one camera of every sort. */
@@ -38,6 +39,8 @@ const make = Effect.gen(function* () {
     Installation.restream(["check", ...args], { ...env, RESTREAM_PROBE_TIMEOUT: "2s" })
   return { ...installation, check }
 })
+
+const terminal = new URL("terminal.py", import.meta.url).pathname
 
 /** A check of a thousand cameras, whose document is not read. */
 const unread = Effect.gen(function* () {
@@ -81,8 +84,94 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         assert.match(rows[2] ?? "", /^3 +Locked +url +unreachable .*wrong user name or password$/)
         assert.match(rows[3] ?? "", /^4 +Silent +url +unreachable .*2\.\d+ s .*no answer/)
         assert.match(rows[4] ?? "", /^5 +Typo +hikvison +invalid .*did you mean hikvision/)
-        assert.match(stderr, /5 cameras, 4 wrong, in \d+\.\d s, 1 more are disabled/)
+        assert.match(
+          stderr,
+          /^wrong: 1 connection refused, 1 wrong or missing password, 1 no answer, 1 wrong row\n5 cameras, 4 wrong, in \d+\.\d s, 1 more is disabled\n$/
+        )
         assert.notInclude(stdout + stderr, "Wr0ngSecret")
+      })
+    )
+
+    it.effect("lists the wrong cameras last, by their reasons, or alone", () =>
+      Effect.gen(function* () {
+        const { cameras, check, sql } = yield* make
+        yield* sql`insert into cameras ${sql.insert([
+          { name: "Good too", type: "url", url: cameras.url("cam1") },
+          { name: "Typo too", type: "dahuaa", url: null }
+        ])}`
+        const idsOf = (text: string) =>
+          text
+            .trim()
+            .split("\n")
+            .slice(1)
+            .map((row) => row.split(" ")[0])
+        const all = yield* check()
+        assert.deepStrictEqual(idsOf(all.stdout), ["1", "7", "5", "8", "2", "3", "4"])
+        assert.match(all.stderr, /^wrong: 2 wrong row, 1 connection refused, /)
+        const wrong = yield* check("--wrong")
+        assert.deepStrictEqual(idsOf(wrong.stdout), ["5", "8", "2", "3", "4"])
+        assert.match(wrong.stderr, /\n7 cameras, 5 wrong, /)
+        const json = JSON.parse((yield* check("--wrong", "--json")).stdout)
+        assert.deepInclude(json, { total: 7, ok: 2, wrong: 5, disabled: 1 })
+        assert.strictEqual(json.cameras.length, 5)
+        const none = yield* check("--wrong", "--camera", "1")
+        assert.strictEqual(none.stdout, "")
+        assert.match(none.stderr, /^1 camera, none wrong, in \d+\.\d s\n$/)
+      })
+    )
+
+    it.effect("keeps within the columns of a terminal", () =>
+      Effect.gen(function* () {
+        const { env } = yield* make
+        const { command, environment } = Installation.invocation(["check"], {
+          ...env,
+          RESTREAM_PROBE_TIMEOUT: "2s",
+          // nothing is drawn over
+          TERM: "dumb"
+        })
+        const lines = (columns: number) =>
+          Effect.map(
+            run("python3", [terminal, String(columns), process.execPath, ...command], {
+              env: environment
+            }),
+            ({ stdout }) => stdout.slice(0, stdout.indexOf("wrong: ")).split(/\r?\n/)
+          )
+        const wide = yield* lines(200)
+        assert.isTrue(wide.some((line) => /^ID .* REASON$/.test(line)))
+        const narrow = yield* lines(60)
+        for (const line of narrow) assert.isAtMost(line.length, 60, line)
+        assert.isTrue(
+          narrow.some((line) => /^ID +CAMERA +(?:VIDEO +)?(?:STATE +)?REASON$/.test(line)),
+          narrow.join("\n")
+        )
+        // nothing of a reason is lost
+        assert.include(narrow.join(" ").replaceAll(/\s+/g, " "), "did you mean hikvision?")
+      })
+    )
+
+    it.effect("gives the name of a row to machines as it stands there", () =>
+      Effect.gen(function* () {
+        const { check, sql } = yield* make
+        const name = "evil\nline2 \u001b[31m \u009b \u202e"
+        yield* sql`update cameras set name = ${name} where id = 5`
+        const { stdout } = yield* check("--json", "--camera", "5")
+        assert.strictEqual(JSON.parse(stdout).cameras[0].name, name)
+        for (const control of ["\u001b", "\u009b", "\u202e"]) assert.notInclude(stdout, control)
+      })
+    )
+
+    it.effect("says that there are no cameras, or none that is enabled", () =>
+      Effect.gen(function* () {
+        const { check, sql } = yield* make
+        yield* sql`delete from cameras where enabled`
+        const disabled = yield* check()
+        assert.deepStrictEqual(
+          [disabled.code, disabled.stdout, disabled.stderr],
+          [0, "", "no enabled cameras in the table, 1 is disabled\n"]
+        )
+        yield* sql`delete from cameras`
+        assert.strictEqual((yield* check()).stderr, "no cameras in the table\n")
+        assert.deepInclude(JSON.parse((yield* check("--json")).stdout), { total: 0, cameras: [] })
       })
     )
 

@@ -14,12 +14,24 @@ import { draw, print, tell } from "../process/Output.ts"
 import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { canRedraw } from "../text/Terminal.ts"
-import { checkJson, checkTable, inOrder, isWrong } from "./CheckReport.ts"
+import {
+  checkJson,
+  checkSummary,
+  checkTable,
+  inOrder,
+  isWrong,
+  jsonText,
+  namesInRows
+} from "./CheckReport.ts"
 import { restream } from "./restream.ts"
 
 const flags = {
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Print one JSON document"),
+    Flag.withDefault(false)
+  ),
+  wrong: Flag.Boolean("wrong").pipe(
+    Flag.withDescription("Show the wrong cameras only; all are checked and counted"),
     Flag.withDefault(false)
   ),
   camera: Flag.String("camera").pipe(
@@ -39,7 +51,7 @@ const flags = {
 export const check = Command.make(
   "check",
   flags,
-  Effect.fnUntraced(function* ({ camera: only, concurrency, json }) {
+  Effect.fnUntraced(function* ({ camera: only, concurrency, json, wrong }) {
     const { settings, types } = yield* failOnSettings(
       loadSettings(settingFlagsOf(yield* restream), {
         database: true,
@@ -89,16 +101,18 @@ export const check = Command.make(
       )
     )
     const report = inOrder(cameras, results)
+    const isListed = wrong ? isWrong : () => true
+    // who asks for some by name has not asked about the rest
+    const disabled = only.length === 0 ? roster.disabled : 0
     if (json) {
-      yield* print(JSON.stringify(checkJson(report, roster.disabled), undefined, 2))
+      const names = namesInRows(rows)
+      yield* print(jsonText(checkJson(report, { disabled: roster.disabled, names, isListed })))
     } else {
-      yield* print(checkTable(report))
-      const wrong = report.filter(isWrong).length
-      const seconds = ((performance.now() - started) / 1000).toFixed(1)
-      const disabled = roster.disabled === 0 ? "" : `, ${roster.disabled} more are disabled`
-      yield* tell(
-        `${report.length} camera${report.length === 1 ? "" : "s"}, ${wrong === 0 ? "none" : wrong} wrong, in ${seconds} s${disabled}`
-      )
+      const listed = report.filter(isListed)
+      const width = process.stdout.isTTY === true ? process.stdout.columns : undefined
+      if (listed.length > 0) yield* print(checkTable(listed, width))
+      const took = Duration.millis(performance.now() - started)
+      for (const line of checkSummary(report, took, disabled)) yield* tell(line)
     }
     if (report.some(isWrong)) return yield* new Failure({ status: exitStatus.someNot, lines: [] })
   })

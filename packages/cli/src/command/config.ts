@@ -31,8 +31,8 @@ export const config = Command.make(
     }
     const cells = rows.map(({ key, origin, value }) => [key, value === "" ? "-" : value, origin])
     // whoever reads it by a program or from a file wants all of it
-    const widest = process.stdout.isTTY === true ? 60 : undefined
-    yield* print(table([["SETTING", "VALUE", "FROM"], ...cells], widest))
+    const limits = process.stdout.isTTY === true ? { widest: 60 } : {}
+    yield* print(table([["SETTING", "VALUE", "FROM"], ...cells], limits))
     yield* tell(
       file === undefined
         ? `no settings file was read: there is no ${resolve(defaultFile)}`

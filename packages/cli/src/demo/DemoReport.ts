@@ -77,5 +77,5 @@ export const statusTable = (
         CameraState.describe(state, now)
       ])
     ],
-    24
+    { widest: 24 }
   )
