@@ -173,6 +173,47 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
     })
   )
 
+  it.effect("a wrong password costs a recorder one attempt, however many channels it has", () =>
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      const sink = yield* RtspServer.make()
+      const recorder = yield* RtspServer.make({
+        authentication: { username: "admin", password: Redacted.make("right") }
+      })
+      const ids = Array.from({ length: 16 }, (_, n) => n + 1)
+      for (const id of ids) yield* TestPattern.publish(recorder, `channel${id}`)
+      const url = (id: number, password: string) =>
+        recorder.url(`channel${id}`).replace("//", `//admin:${password}@`)
+      yield* addRows(
+        sql,
+        ids.map((id) =>
+          row(id, url(id, "Wr0ngSecret"), { options: { engine: engines[id % engines.length] } })
+        )
+      )
+      const settings = settingsOf(dsn, sink.port, {
+        probe: { perHost: 4, lockoutDelay: "8 seconds" }
+      })
+      const tree = yield* start(settings)
+      for (const id of ids) yield* tree.awaitState(id, "Unreachable")
+      assert.strictEqual(yield* recorder.authenticationFailures, 1)
+      assert.strictEqual(
+        tree.log.matching(/not tried: the same user name and password were refused for camera 1;/)
+          .length,
+        15
+      )
+      assert.notInclude(tree.log.lines().join(), "Wr0ngSecret")
+      // the next attempt is another camera's
+      yield* tree.until((cameras) => {
+        const state = cameras.get("2")?.state
+        return state?._tag === "Unreachable" && state.attempt === 1
+      })
+      assert.strictEqual(yield* recorder.authenticationFailures, 2)
+      yield* sql`update cameras set url = replace(url, 'Wr0ngSecret', 'right')`
+      for (const id of ids) yield* tree.awaitState(id, "Live")
+      assert.strictEqual(yield* recorder.authenticationFailures, 2)
+    })
+  )
+
   it.effect("a wrong password costs one attempt, and a changed row is tried at once", () =>
     Effect.gen(function* () {
       const { dsn, sql } = yield* database

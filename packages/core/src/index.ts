@@ -41,6 +41,7 @@ export * from "./media-server/MediaServer.ts"
 export { rtspCheck } from "./media-server/RtspCheck.ts"
 // who minds them
 export * as Diff from "./supervision/Diff.ts"
+export * as Lockout from "./supervision/Lockout.ts"
 export * as RestartSchedule from "./supervision/RestartSchedule.ts"
 export * as RetrySchedule from "./supervision/RetrySchedule.ts"
 export * from "./supervision/Supervisor.ts"

@@ -79,10 +79,15 @@ export class Closed extends Schema.TaggedClass<Closed>()("Closed", {
 
 /** The camera wants another user name or password. */
 export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthorized", {
-  credentials: Schema.Literals(["wrong", "missing"])
+  credentials: Schema.Literals(["wrong", "missing"]),
+  /** The camera of the same device that was refused with the same ones; this one was not asked then. */
+  refusedFor: Schema.optionalKey(Schema.String)
 }) {
   readonly pace: RetryPace = "lockout"
   get message(): string {
+    if (this.refusedFor !== undefined) {
+      return `not tried: the same user name and password were refused for camera ${this.refusedFor}`
+    }
     return this.credentials === "missing"
       ? "the camera wants a user name and a password, and the row has none"
       : "wrong user name or password"

@@ -9,12 +9,13 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { Camera, InvalidCamera } from "../camera/Camera.ts"
-import type { ProbeReason } from "../camera/Reason.ts"
+import type { ProbeReason, Unauthorized } from "../camera/Reason.ts"
 import { type Engine, Engines } from "../engine/Engine.ts"
 import * as EngineInUse from "../engine/EngineInUse.ts"
 import * as ProbeLimits from "../probe/ProbeLimits.ts"
 import type { ProbeResult } from "../probe/Prober.ts"
 import type { Health } from "../status/History.ts"
+import * as Lockout from "../supervision/Lockout.ts"
 
 /** What came of one camera's check. */
 export type CheckResult = {
@@ -36,28 +37,44 @@ export type CheckResult = {
 /** A camera that takes longer than this is slow. */
 export const slow = Duration.seconds(2)
 
-/** Probes all cameras; the results come as the cameras answer, in no order. */
+/**
+ * Probes all cameras; the results come as the cameras answer, in no order.
+ *
+ * What a device refused to one camera is not tried by others with the same user name and password: they
+ * are `Unreachable`, and their reason names that camera.
+ */
 export const run = (
   cameras: Iterable<Camera | InvalidCamera>,
   limits: ProbeLimits.ProbeLimitsOptions = {}
 ): Stream.Stream<CheckResult, never, Engines> => {
   const { withPlace } = ProbeLimits.make(limits)
-  const checkCamera = (camera: Camera | InvalidCamera) =>
-    camera._tag === "Camera"
-      ? Effect.flatMap(Engines, ({ select }) => {
-          const engines = select(camera.options.engine)
-          return Effect.timed(checkOne(camera, engines)).pipe(
-            withPlace(camera.url.authority, engines[0].prober),
-            Effect.map(([took, result]) => withHealth(camera, took, result))
-          )
-        })
-      : Effect.succeed<CheckResult>({
-          _tag: "Invalid",
-          camera,
-          took: Duration.zero,
-          health: "poor",
-          problem: camera.problem
-        })
+  // no delay is over before the check is
+  const lockout = Lockout.make({ lockoutDelay: Duration.infinity })
+  const checkCamera = Effect.fnUntraced(function* (camera: Camera | InvalidCamera) {
+    if (camera._tag === "InvalidCamera") return invalid(camera)
+    const engines = (yield* Engines).select(camera.options.engine)
+    const seat = yield* lockout.join(camera)
+    const checkNow = Effect.suspend(() =>
+      seat.isHeld()
+        ? Effect.undefined
+        : Effect.timed(Effect.tap(checkOne(camera, engines), (outcome) => judge(seat, outcome)))
+    )
+    const once: Effect.Effect<readonly [Duration.Duration, Outcome]> = withPlace(
+      camera.url.authority,
+      engines[0].prober
+    )(checkNow).pipe(
+      seat.withTurn((refusal) =>
+        refusal === undefined ? Effect.void : Effect.fail(refusal.reason)
+      ),
+      Effect.catch((reason) => Effect.succeed(notTried(reason))),
+      Effect.filterOrElse(
+        (timed) => timed !== undefined,
+        () => once
+      )
+    )
+    const [took, outcome] = yield* once
+    return withHealth(camera, took, outcome)
+  })
   return Stream.callback((results) =>
     Effect.forEach(
       cameras,
@@ -66,6 +83,25 @@ export const run = (
       { concurrency: "unbounded", discard: true }
     ).pipe(Effect.andThen(Queue.end(results)))
   )
+}
+
+const invalid = (camera: InvalidCamera): CheckResult => ({
+  _tag: "Invalid",
+  camera,
+  took: Duration.zero,
+  health: "poor",
+  problem: camera.problem
+})
+
+const notTried = (reason: Unauthorized): readonly [Duration.Duration, Outcome] => [
+  Duration.zero,
+  { _tag: "Unreachable", reason }
+]
+
+/** Tells the others of its device what came of it. */
+const judge = (seat: Lockout.Seat, outcome: Outcome): Effect.Effect<void> => {
+  if (outcome._tag === "Answered") return seat.accepted
+  return outcome.reason._tag === "Unauthorized" ? seat.refused(outcome.reason) : Effect.void
 }
 
 type Outcome =

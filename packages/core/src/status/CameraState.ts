@@ -28,12 +28,13 @@ export interface Probing {
   readonly attempt: number
 }
 
-/** The camera did not answer as it should. */
+/** The camera did not answer as it should, or is not asked for a reason that it shares with others. */
 export interface Unreachable {
   readonly _tag: "Unreachable"
   readonly reason: Reason
+  /** How often it was asked in a row; 0 where it was not. */
   readonly attempt: number
-  /** When it is asked again, in milliseconds since 1970. */
+  /** When it is asked again, or one of those that it waits with, in milliseconds since 1970. */
   readonly retryAt: number
 }
 
@@ -85,13 +86,15 @@ export const successors: Readonly<Record<Tag, ReadonlyArray<Tag>>> = {
   // another problem, or the row was mended
   Invalid: ["Invalid", "Waiting", "Probing"],
   // a fault of our own can strike anywhere, so each working state may become Restarting
-  Waiting: ["Waiting", "Probing", "Starting", "Restarting", "Stopping"],
+  // without being asked: the device refused its user name and password to another camera
+  Waiting: ["Waiting", "Probing", "Unreachable", "Starting", "Restarting", "Stopping"],
   // the next engine takes over: Probing again
   Probing: ["Probing", "Unreachable", "Waiting", "Starting", "Restarting", "Stopping"],
-  Unreachable: ["Waiting", "Probing", "Restarting", "Stopping"],
+  // … and has refused them again
+  Unreachable: ["Waiting", "Probing", "Unreachable", "Restarting", "Stopping"],
   Starting: ["Live", "Waiting", "Probing", "Restarting", "Stopping"],
   Live: ["Waiting", "Probing", "Restarting", "Stopping"],
-  Restarting: ["Waiting", "Probing", "Restarting", "Stopping"],
+  Restarting: ["Waiting", "Probing", "Unreachable", "Restarting", "Stopping"],
   // started anew under another address, or found invalid
   Stopping: ["Waiting", "Probing", "Invalid", "Stopping"]
 }

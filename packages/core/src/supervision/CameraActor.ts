@@ -19,6 +19,7 @@ import type { ProbeError, ProbeResult } from "../probe/Prober.ts"
 import type { StartPacing } from "../relay/StartPacing.ts"
 import { CameraSource } from "../source/CameraSource.ts"
 import { StatusBoard } from "../status/StatusBoard.ts"
+import type { Lockout } from "./Lockout.ts"
 import * as RestartSchedule from "./RestartSchedule.ts"
 import * as RetrySchedule from "./RetrySchedule.ts"
 
@@ -31,13 +32,18 @@ export interface CameraActorOptions {
 }
 
 /** Runs a camera for ever. */
-export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraActorOptions) {
+export const run = Effect.fnUntraced(function* (
+  camera: Camera,
+  options: CameraActorOptions,
+  lockout: Lockout
+) {
   const mediaServer = yield* MediaServer
   const source = yield* CameraSource
   const board = yield* StatusBoard
   const destination = mediaServer.destination(camera.path)
   // What `auto` learns about a camera is remembered as long as this fiber runs: until its row changes.
   const inUse = EngineInUse.make((yield* Engines).select(camera.options.engine))
+  const seat = yield* lockout.join(camera)
   let sawOutage = false
 
   /** What to do about a failure: the next engine at once where that helps, else its reason is the end. */
@@ -65,38 +71,64 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
   const probe = Effect.suspend(() => {
     let attempt = 1
     const probeNow = Effect.gen(function* () {
-      // it may have gone while this camera waited for its place, which is somebody else's then
-      if (!(yield* isServerUp)) return undefined
+      // it may have gone while this camera waited for its place, which is somebody else's then; and what
+      // was refused to another camera meanwhile need not be refused to this one, too
+      if (!(yield* isServerUp) || seat.isHeld()) return undefined
       yield* board.enter(camera, { _tag: "Probing", attempt })
-      return yield* inUse.engine.prober.probe(camera)
+      return yield* inUse.engine.prober.probe(camera).pipe(
+        Effect.tap(seat.accepted),
+        Effect.tapError(({ reason }) =>
+          reason._tag === "Unauthorized" ? seat.refused(reason) : Effect.void
+        )
+      )
     })
+    const inPlace = Effect.suspend(() =>
+      options.probeLimits.withPlace(camera.url.authority, inUse.engine.prober)(probeNow)
+    )
+    const awaitTurn = board.enter(camera, { _tag: "Waiting", for: "turn" })
     const once: Effect.Effect<ProbeResult, ProbeError> = Effect.gen(function* () {
       yield* awaitMediaServer
-      yield* board.enter(camera, { _tag: "Waiting", for: "turn" })
-      const { withPlace } = options.probeLimits
-      const offer = yield* withPlace(camera.url.authority, inUse.engine.prober)(probeNow)
+      const offer = yield* Effect.andThen(awaitTurn, inPlace).pipe(
+        seat.withTurn((refusal) =>
+          refusal === undefined
+            ? awaitTurn
+            : board.enter(camera, {
+                _tag: "Unreachable",
+                reason: refusal.reason,
+                attempt: attempt - 1,
+                retryAt: refusal.until
+              })
+        )
+      )
       return offer ?? (yield* once)
+    })
+    const beginAgain = Effect.sync(() => {
+      // counted by rounds: whichever engines it takes, they are one attempt
+      attempt++
+      inUse.begin()
     })
     const withAnyEngine: Effect.Effect<ProbeResult, { readonly reason: ProbeReason }> =
       Effect.catch(once, ({ reason }) =>
-        Effect.flatMap(onFailure(reason), (verdict) =>
-          verdict._tag === "TryNext" ? withAnyEngine : Effect.fail({ reason: verdict.reason })
-        )
+        Effect.flatMap(onFailure(reason), (verdict) => {
+          if (verdict._tag === "TryNext") return withAnyEngine
+          // when to try a password again is not this camera's affair alone
+          return verdict.reason._tag === "Unauthorized"
+            ? Effect.andThen(beginAgain, withAnyEngine)
+            : Effect.fail({ reason: verdict.reason })
+        })
       )
     return Effect.retry(
       withAnyEngine,
       RetrySchedule.make(options.retry).pipe(
         Schedule.tap(({ duration, input, now }) =>
-          Effect.suspend(() => {
-            inUse.begin()
-            return board.enter(camera, {
+          Effect.suspend(() =>
+            board.enter(camera, {
               _tag: "Unreachable",
               reason: input.reason,
-              // counted by rounds: whichever engines it takes, they are one attempt
-              attempt: attempt++,
+              attempt,
               retryAt: now + Duration.toMillis(duration)
             })
-          })
+          ).pipe(Effect.andThen(beginAgain))
         )
       )
       // the schedule never ends
@@ -122,9 +154,10 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
   const attempt: Effect.Effect<RestartSchedule.RelayEnd> = Effect.gen(function* () {
     const offer = yield* probe
     yield* options.startPacing.turn
-    // While this camera was probed or waited for its turn, the server may have gone. It is probed anew then,
-    // and waits for another turn: all would start at once when the server is back, with old offers.
-    if (!(yield* isServerUp)) return yield* attempt
+    // While this camera was probed or waited for its turn, the server may have gone, or its password may have
+    // been refused to another one. It is probed anew then, and waits for another turn: all would start at once
+    // when the server is back, with old offers.
+    if (!(yield* isServerUp) || seat.isHeld()) return yield* attempt
     const { error, lived } = yield* relay(offer).pipe(
       Effect.catch((error) => Effect.succeed({ error, lived: Duration.zero }))
     )
@@ -170,7 +203,7 @@ export const run = Effect.fnUntraced(function* (camera: Camera, options: CameraA
     Effect.catchCause((cause) => Effect.andThen(sayFault(camera, cause), Effect.sleep(faultDelay))),
     Effect.forever
   )
-})
+}, Effect.scoped)
 
 /** How long a camera rests after a fault that even its schedule did not survive. */
 const faultDelay = Duration.seconds(10)

@@ -27,6 +27,7 @@ import { CameraSource } from "../source/CameraSource.ts"
 import { StatusBoard } from "../status/StatusBoard.ts"
 import * as CameraActor from "./CameraActor.ts"
 import { type Action, type Applied, apply, diff } from "./Diff.ts"
+import * as Lockout from "./Lockout.ts"
 
 /** `pathTemplate` and `defaults` are read at the start and at each `reread`. */
 export interface SupervisorOptions extends CameraActor.CameraActorOptions {
@@ -78,6 +79,7 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
   let readRoster = makeReader()
   const fibers = yield* FiberMap.make<CameraId, void>()
   const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
+  const lockout = Lockout.make(options.retry)
   const ready = yield* Deferred.make<void>()
   let applied: Applied = new Map()
   let passes = 0
@@ -119,7 +121,7 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
     if (known === undefined || known.state._tag === "Invalid") {
       yield* board.enter(camera, { _tag: "Waiting", for: "turn" })
     }
-    return yield* succeed(camera.id, CameraActor.run(camera, options), camera.path)
+    return yield* succeed(camera.id, CameraActor.run(camera, options, lockout), camera.path)
   })
 
   /** Begins to end what runs for a camera, and says so; does not wait for the end. */

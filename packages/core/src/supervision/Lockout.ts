@@ -1,0 +1,249 @@
+/**
+ * Keeps a user name and a password that a device refused from being tried by each camera of that device.
+ *
+ * Devices lock accounts after a few wrong passwords, and a recorder is one device with one account, however
+ * many channels are rows of the table. So what is refused at an authority is refused for all its cameras
+ * with these credentials: none of them tries until the lockout delay is over. Then they try one at a time,
+ * those first that have waited longest, and the first that the device accepts lets all others go.
+ *
+ * Until a device has accepted credentials for the first time they are tried one at a time, too. A camera
+ * without credentials has nothing to share, and waits for itself alone.
+ */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as MutableHashMap from "effect/MutableHashMap"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import type { Camera, CameraId } from "../camera/Camera.ts"
+import { Unauthorized } from "../camera/Reason.ts"
+import type { StreamUrl } from "../camera/StreamUrl.ts"
+import type { RetryPolicy } from "./RetrySchedule.ts"
+
+/** Why a camera has to wait. */
+export interface Refusal {
+  /** It names the camera for which the credentials were refused, if that was another one. */
+  readonly reason: Unauthorized
+  /** When they may be tried again, in milliseconds since 1970. */
+  readonly until: number
+}
+
+/** A camera's part in its account. */
+export interface Seat {
+  /**
+   * Runs an effect when the camera may try its credentials, and others not before its end where that could
+   * be another wrong attempt.
+   *
+   * @param onWait runs when the camera has to wait, and again whenever the credentials were refused anew
+   * meanwhile; without a refusal another camera tries them just now. Where it fails, nobody waits.
+   */
+  readonly withTurn: <E2, R2>(
+    onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E2, R2>
+  ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | E2, R | R2>
+  /** Whether another camera's attempt was refused since this one had its turn: look at it before you try. */
+  readonly isHeld: () => boolean
+  /** The device took the credentials. */
+  readonly accepted: Effect.Effect<void>
+  /** The device refused them. */
+  readonly refused: (reason: Unauthorized) => Effect.Effect<void>
+}
+
+export interface Lockout {
+  /** A camera's seat, for as long as the scope. What is known of an account goes with its last camera. */
+  readonly join: (camera: Pick<Camera, "id" | "url">) => Effect.Effect<Seat, never, Scope.Scope>
+}
+
+interface Refused {
+  readonly by: CameraId
+  readonly reason: Unauthorized
+  /** By the monotonic clock. */
+  readonly untilMs: number
+}
+
+interface Member {
+  readonly id: CameraId
+  /** When it had its last turn, by the monotonic clock; -Infinity where it had none. */
+  triedMs: number
+  /** Its own last attempt, if that was refused. */
+  refused: Refused | undefined
+  /**
+   * It was refused what another camera got by the same credentials: the right to one path, say. Then its
+   * next refusal tells nothing about the others.
+   */
+  isOdd: boolean
+}
+
+/** One device's view of one user name and password. */
+interface Account {
+  readonly members: Set<Member>
+  /** Whether the last thing that the device said of them was that they are right. */
+  isAccepted: boolean
+  refused: Refused | undefined
+  /** Who tries them just now, while they are not accepted. */
+  trying: Member | undefined
+  /** Who wants to try them. */
+  readonly waiting: Set<Member>
+  /** Done at the next change of any of these. */
+  changed: Deferred.Deferred<void>
+}
+
+const newAccount = (): Account => ({
+  members: new Set(),
+  isAccepted: false,
+  refused: undefined,
+  trying: undefined,
+  waiting: new Set(),
+  changed: Deferred.makeUnsafe()
+})
+
+/** The one whose last turn is the longest ago; of several, the one that came first. */
+const nextOf = ({ waiting }: Account): Member | undefined => {
+  let next: Member | undefined
+  for (const member of waiting) {
+    if (next === undefined || member.triedMs < next.triedMs) next = member
+  }
+  return next
+}
+
+/** What the device is asked with; `undefined` where the address holds no secret. */
+const keyOf = ({ authority, credentials, secrets }: StreamUrl): Redacted.Redacted | undefined => {
+  const given =
+    credentials === undefined
+      ? secrets
+      : [credentials.username, Redacted.value(credentials.password)]
+  return given.length === 0
+    ? undefined
+    : Redacted.make(JSON.stringify([authority.toLowerCase(), ...given]))
+}
+
+const nowMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+
+const tellChange = (account: Account): void => {
+  Deferred.doneUnsafe(account.changed, Effect.void)
+  account.changed = Deferred.makeUnsafe()
+}
+
+/** @param policy its delay is read anew at each refusal. */
+export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
+  // its keys hold the credentials, which nothing prints
+  const accounts = MutableHashMap.empty<Redacted.Redacted, Account>()
+
+  const enter = (key: Redacted.Redacted | undefined, member: Member): Account => {
+    const known = key === undefined ? Option.none() : MutableHashMap.get(accounts, key)
+    const account = Option.getOrElse(known, newAccount)
+    account.members.add(member)
+    if (key !== undefined) MutableHashMap.set(accounts, key, account)
+    return account
+  }
+
+  return {
+    join: Effect.fnUntraced(function* ({ id, url }) {
+      const clock = yield* Clock.Clock
+      const key = keyOf(url)
+      const member: Member = {
+        id,
+        triedMs: -Infinity,
+        refused: undefined,
+        isOdd: false
+      }
+      const account = yield* Effect.acquireRelease(
+        Effect.sync(() => enter(key, member)),
+        (account) =>
+          Effect.sync(() => {
+            account.members.delete(member)
+            if (key !== undefined && account.members.size === 0) {
+              MutableHashMap.remove(accounts, key)
+            }
+          })
+      )
+      return seatOf(account, member, clock, policy)
+    })
+  }
+}
+
+const seatOf = (
+  account: Account,
+  member: Member,
+  clock: Clock.Clock,
+  policy: Pick<RetryPolicy, "lockoutDelay">
+): Seat => {
+  /** What keeps this camera from trying: what was refused to all, or while they are accepted to it alone. */
+  const refusedNow = () => (account.isAccepted ? member.refused : account.refused)
+
+  /** Takes the turn, if it has come. */
+  const takeTurn = (): boolean => {
+    if (nowMs(clock) < (refusedNow()?.untilMs ?? 0)) return false
+    if (!account.isAccepted) {
+      if (account.trying !== undefined || nextOf(account) !== member) return false
+      account.trying = member
+    }
+    member.triedMs = nowMs(clock)
+    return true
+  }
+
+  const refusal = ({ by, reason, untilMs }: Refused): Refusal => ({
+    reason:
+      by === member.id
+        ? reason
+        : new Unauthorized({ credentials: reason.credentials, refusedFor: by }),
+    until: clock.currentTimeMillisUnsafe() + untilMs - nowMs(clock)
+  })
+
+  const awaitTurn = Effect.fnUntraced(function* <E, R>(
+    onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E, R>
+  ) {
+    account.waiting.add(member)
+    let told: Refused | undefined | null = null
+    while (!takeTurn()) {
+      const refused = refusedNow()
+      if (refused !== told) {
+        told = refused
+        yield* onWait(refused === undefined ? undefined : refusal(refused))
+        // it may have come while that was told
+        continue
+      }
+      const waitMs = (refused?.untilMs ?? 0) - nowMs(clock)
+      const changed = Deferred.await(account.changed)
+      yield* waitMs > 0 && Number.isFinite(waitMs) ? Effect.timeoutOption(changed, waitMs) : changed
+    }
+    account.waiting.delete(member)
+  })
+
+  const leaveTurn = Effect.sync(() => {
+    const wasWaiting = account.waiting.delete(member)
+    const wasTrying = account.trying === member
+    if (wasTrying) account.trying = undefined
+    if ((wasWaiting || wasTrying) && !account.isAccepted) tellChange(account)
+  })
+
+  return {
+    withTurn: (onWait) => (effect) =>
+      Effect.ensuring(Effect.andThen(awaitTurn(onWait), effect), leaveTurn),
+    isHeld: () => !account.isAccepted && account.trying !== member,
+    accepted: Effect.sync(() => {
+      member.refused = undefined
+      member.isOdd = false
+      if (account.isAccepted) return
+      account.isAccepted = true
+      account.refused = undefined
+      for (const other of account.members) {
+        if (other.refused === undefined) continue
+        // it may try at once, and if that is refused again, it is refused to it alone
+        other.refused = undefined
+        other.isOdd = true
+      }
+      tellChange(account)
+    }),
+    refused: (reason) =>
+      Effect.sync(() => {
+        const untilMs = nowMs(clock) + Duration.toMillis(policy.lockoutDelay)
+        member.refused = { by: member.id, reason, untilMs }
+        if (account.isAccepted && member.isOdd) return
+        account.isAccepted = false
+        account.refused = member.refused
+        tellChange(account)
+      })
+  }
+}

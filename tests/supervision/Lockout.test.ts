@@ -1,0 +1,197 @@
+import { assert, describe, it } from "@effect/vitest"
+import { CameraTypes, Check, Engines, ProbeLimits, Reason, Roster, StreamUrl } from "@restream/core"
+import { Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { withLog } from "../support/Log.ts"
+import * as FakeEngine from "./FakeEngine.ts"
+import { layer, options, row, setRows, stateOf, tagOf } from "./Tree.ts"
+
+const wrong = new Reason.Unauthorized({ credentials: "wrong" })
+
+/** A channel of a recorder. */
+const channel = (id: number, password = "old", more = {}) =>
+  row(id, { url: `rtsp://admin:${password}@10.0.0.100/${id}`, ...more })
+
+const channels = (count: number) => Array.from({ length: count }, (_, n) => channel(n + 1))
+
+/** A recorder that takes one password, and gives some channels to nobody. */
+const recorder = (fake: FakeEngine.FakeEngine) => {
+  const device = { password: "new", forbidden: new Set<string>() }
+  fake.answer = ({ id, url }) =>
+    StreamUrl.reveal(url).includes(`:${device.password}@`) && !device.forbidden.has(id)
+      ? Effect.succeed(FakeEngine.offer)
+      : Effect.fail(wrong)
+  return device
+}
+
+const minutes = (fake: FakeEngine.FakeEngine) =>
+  fake.probes.map(({ at, id }) => `${Math.floor(at / 60_000)}: ${id}`)
+
+describe("Lockout", () => {
+  it.effect("costs a device one attempt for all of its cameras, and tells each of them why", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      recorder(fake)
+      return Effect.gen(function* () {
+        yield* TestClock.adjust(299_999)
+        assert.deepStrictEqual(fake.probes, [{ id: "1", at: 0 }])
+        assert.deepStrictEqual(yield* stateOf(1), {
+          _tag: "Unreachable",
+          reason: wrong,
+          attempt: 1,
+          retryAt: 300_000
+        })
+        assert.deepStrictEqual(yield* stateOf(16), {
+          _tag: "Unreachable",
+          reason: new Reason.Unauthorized({ credentials: "wrong", refusedFor: "1" }),
+          attempt: 0,
+          retryAt: 300_000
+        })
+        const told = lines.filter((line) => line.includes("unreachable"))
+        assert.strictEqual(told.length, 16)
+        assert.include(
+          told,
+          'Warn camera 16 "Camera 16": unreachable: not tried: the same user name and password were refused for camera 1; next attempt in 5m'
+        )
+        // once, however long it takes
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(lines.filter((line) => line.includes("unreachable")).length, 16)
+      }).pipe(Effect.provide(layer([fake], channels(16))))
+    })
+  )
+
+  it.effect("costs it one attempt also where many probes of one host may run", () => {
+    const fake = FakeEngine.make()
+    recorder(fake)
+    const { answer } = fake
+    fake.answer = (camera) => Effect.andThen(Effect.sleep("1 second"), answer(camera))
+    const probeLimits = ProbeLimits.make({ perHost: 8 })
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("4 minutes")
+      assert.strictEqual(fake.probes.length, 1)
+    }).pipe(Effect.provide(layer([fake], channels(16), undefined, { probeLimits })))
+  })
+
+  it.effect("lets those try first that have waited longest, one in each delay", () => {
+    const fake = FakeEngine.make()
+    recorder(fake)
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("20 minutes")
+      assert.deepStrictEqual(minutes(fake), ["0: 1", "5: 2", "10: 3", "15: 1", "20: 2"])
+    }).pipe(Effect.provide(layer([fake], channels(3))))
+  })
+
+  it.effect("lets all go at once when the device takes the password", () => {
+    const fake = FakeEngine.make()
+    const device = recorder(fake)
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("7 minutes")
+      assert.strictEqual(fake.probes.length, 2)
+      device.password = "old"
+      yield* TestClock.adjust(179_999)
+      assert.strictEqual(fake.relays.length, 0)
+      yield* TestClock.adjust(1)
+      assert.strictEqual(fake.relays.length, 16)
+      assert.strictEqual(fake.probes.length, 18)
+    }).pipe(Effect.provide(layer([fake], channels(16))))
+  })
+
+  it.effect("tries other credentials at once, and another device", () => {
+    const fake = FakeEngine.make()
+    recorder(fake)
+    const elsewhere = row(5, { url: "rtsp://admin:old@10.0.0.101/1" })
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(minutes(fake), ["0: 1", "0: 5"])
+      yield* setRows([channel(1), channel(2, "new"), channel(3, "new"), elsewhere])
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* tagOf(2), "Live")
+      assert.strictEqual(yield* tagOf(3), "Live")
+      assert.strictEqual(yield* tagOf(1), "Unreachable")
+    }).pipe(Effect.provide(layer([fake], [...channels(3), elsewhere])))
+  })
+
+  it.effect("holds nobody up for one camera that alone may not be seen", () => {
+    const fake = FakeEngine.make()
+    const device = recorder(fake)
+    device.password = "old"
+    device.forbidden.add("1")
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(yield* tagOf(2), "Live")
+      assert.strictEqual(yield* tagOf(3), "Live")
+      assert.strictEqual(yield* tagOf(1), "Unreachable")
+      const tries = () => fake.probes.filter(({ id }) => id === "1").length
+      const before = tries()
+      // it is refused again and again, and another one restarts in between as it always would
+      yield* TestClock.adjust("11 minutes")
+      assert.strictEqual(tries(), before + 2)
+      yield* fake.relays[0]!.end(new Reason.Exited({ status: 1, lastWords: "" }))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(fake.relays.length, 3)
+      // and a password that was changed at the device is found out by one attempt of the others
+      device.password = "new"
+      const probes = fake.probes.length
+      for (const { end, endedAt } of fake.relays) {
+        if (endedAt === undefined) yield* end(new Reason.Exited({ status: 1, lastWords: "" }))
+      }
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(fake.probes.length, probes + 1)
+    }).pipe(Effect.provide(layer([fake], channels(3))))
+  })
+
+  it.effect("lets the next one try where an attempt comes to no answer", () => {
+    const fake = FakeEngine.make()
+    const refused = new Reason.Refused({ authority: "10.0.0.100:554" })
+    fake.answer = () => Effect.fail(refused)
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("500 millis")
+      assert.deepStrictEqual(minutes(fake), ["0: 1", "0: 2", "0: 3"])
+      fake.answer = () => Effect.succeed(FakeEngine.offer)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(fake.relays.length, 3)
+    }).pipe(Effect.provide(layer([fake], channels(3))))
+  })
+
+  it.effect("passes the turn on when the camera that has it leaves the table", () => {
+    const fake = FakeEngine.make()
+    fake.answer = ({ id }) => (id === "1" ? Effect.never : Effect.succeed(FakeEngine.offer))
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* tagOf(2), "Waiting")
+      yield* setRows([channel(2)])
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* tagOf(2), "Live")
+    }).pipe(Effect.provide(layer([fake], channels(2))))
+  })
+
+  it.effect("keeps a check to one attempt, too, and names the camera that made it", () => {
+    const fake = FakeEngine.make()
+    recorder(fake)
+    const { cameras } = Roster.makeReader({
+      types: CameraTypes.make(),
+      pathTemplate: options.pathTemplate,
+      defaults: options.defaults
+    })([...channels(16), channel(17, "new")])
+    return Effect.gen(function* () {
+      const results = [...(yield* Stream.runCollect(Check.run(cameras.values(), { perHost: 4 })))]
+      assert.sameMembers(
+        fake.probes.map(({ id }) => id),
+        ["1", "17"]
+      )
+      const reasons = new Map(
+        results.map((result) => [
+          String(result.camera.id),
+          result._tag === "Unreachable" ? result.reason.message : result._tag
+        ])
+      )
+      assert.strictEqual(reasons.get("1"), "wrong user name or password")
+      assert.strictEqual(
+        reasons.get("2"),
+        "not tried: the same user name and password were refused for camera 1"
+      )
+      assert.strictEqual(reasons.get("17"), "Answered")
+      assert.strictEqual(reasons.size, 17)
+    }).pipe(Effect.provideService(Engines, { select: () => [fake.engine] }))
+  })
+})
