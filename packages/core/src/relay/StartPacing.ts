@@ -13,6 +13,9 @@ export interface StartPacing {
   readonly turn: Effect.Effect<void>
 }
 
+/** After a timer that came late, so many starts may follow each other without a gap. */
+const mostAtOnce = 4
+
 /**
  * @param spacing the mean time between two starts; each gap is between half and one and a half of it. A
  * function is asked anew for each start.
@@ -28,9 +31,12 @@ export const make = (spacing: Duration.Input | (() => Duration.Input)): StartPac
       const mean = typeof spacing === "function" ? spacing() : spacing
       const meanMs = Duration.toMillis(Duration.fromInputUnsafe(mean))
       const gapMs = meanMs * (0.5 + (yield* Random.next))
-      const waitMs = lastMs + gapMs - (yield* now)
+      const dueMs = lastMs + gapMs
+      const waitMs = dueMs - (yield* now)
       if (waitMs > 0) yield* Effect.sleep(waitMs)
-      lastMs = yield* now
+      const nowMs = yield* now
+      // a busy machine wakes us late each time: made up for, or a ramp would take many times as long
+      lastMs = nowMs - dueMs < meanMs * mostAtOnce ? dueMs : nowMs
     }).pipe(queue.withPermit)
   }
 }
