@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ProbeLimits } from "@restream/core"
+import { ProbeError, ProbeLimits, Reason } from "@restream/core"
 import { Clock, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
@@ -59,14 +59,105 @@ describe("ProbeLimits", () => {
       const first = yield* Effect.forkChild(withPlace("a", prober)(Effect.never))
       yield* TestClock.adjust(0)
       yield* Effect.forkChild(withPlace("b", prober)(Effect.never))
-      yield* TestClock.adjust("5 seconds")
+      yield* TestClock.adjust("2 seconds")
       // both run, slow as they are; this one waits for its host alone
       const second = yield* Effect.forkChild(withPlace("a", prober)(Effect.void))
-      yield* TestClock.adjust("5 seconds")
+      yield* TestClock.adjust("999 millis")
       assert.isUndefined(second.pollUnsafe())
       yield* Fiber.interrupt(first)
       yield* TestClock.adjust("1 seconds")
       assert.isDefined(second.pollUnsafe())
+    })
+  )
+
+  it.effect(
+    "lets a channel that stays silent keep the others of its recorder for three seconds",
+    () =>
+      Effect.gen(function* () {
+        const { withPlace } = ProbeLimits.make()
+        const silent = counting()
+        const good = counting()
+        const probes = (probe: Effect.Effect<void>, count: number) =>
+          Effect.forkChild(
+            Effect.all(
+              Array.from({ length: count }, () => withPlace("recorder", prober)(probe)),
+              {
+                concurrency: "unbounded"
+              }
+            )
+          )
+        yield* probes(silent.probe(10_000), 1)
+        yield* TestClock.adjust(0)
+        const others = yield* probes(good.probe(50), 7)
+        yield* TestClock.adjust("2999 millis")
+        assert.strictEqual(good.counts.most, 0)
+        yield* TestClock.adjust("351 millis")
+        assert.isDefined(others.pollUnsafe())
+        assert.strictEqual(good.counts.most, 1)
+        assert.strictEqual(silent.counts.running, 1)
+
+        yield* probes(silent.probe(60_000), 20)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(silent.counts.most, 1 + ProbeLimits.slowShare)
+      })
+  )
+
+  for (const [what, reason] of [
+    ["nothing accepts a connection", new Reason.TimedOut({ phase: "connecting", afterMs: 2000 })],
+    ["there is no way to it", new Reason.HostUnreachable({ authority: "recorder:554" })],
+    ["its name has no address", new Reason.HostUnknown({ host: "recorder" })]
+  ] as const) {
+    it.effect(`tells all that wait for a host when ${what}, and asks anew later`, () =>
+      Effect.gen(function* () {
+        const { withPlace } = ProbeLimits.make()
+        let begun = 0
+        const probe = Effect.sync(() => begun++).pipe(
+          Effect.andThen(Effect.sleep("2 seconds")),
+          Effect.andThen(Effect.fail(new ProbeError({ reason })))
+        )
+        const channels = (host: string) =>
+          Effect.forEach(
+            Array.from({ length: 32 }),
+            () => Effect.flip(withPlace(host, prober)(probe)),
+            { concurrency: "unbounded" }
+          ).pipe(Effect.forkChild)
+        const other = yield* channels("other")
+        const fiber = yield* channels("recorder")
+        yield* TestClock.adjust("1999 millis")
+        assert.strictEqual(begun, 2)
+        yield* TestClock.adjust("1 millis")
+        assert.isDefined(fiber.pollUnsafe())
+        assert.strictEqual(begun, 2)
+        const errors = [...(yield* Fiber.join(fiber)), ...(yield* Fiber.join(other))]
+        assert.lengthOf(errors, 64)
+        assert.isTrue(errors.every((error) => error.reason === reason))
+        const again = yield* channels("recorder")
+        yield* TestClock.adjust("1999 millis")
+        assert.strictEqual(begun, 3)
+        assert.isUndefined(again.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        assert.isDefined(again.pollUnsafe())
+      })
+    )
+  }
+
+  it.effect("lets each at a host ask for itself where one failed by its own fault", () =>
+    Effect.gen(function* () {
+      const { withPlace } = ProbeLimits.make()
+      let begun = 0
+      const reason = new Reason.TimedOut({ phase: "asking for the stream", afterMs: 1000 })
+      const probe = Effect.sync(() => begun++).pipe(
+        Effect.andThen(Effect.sleep("1 second")),
+        Effect.andThen(Effect.fail(new ProbeError({ reason })))
+      )
+      const fiber = yield* Effect.forkChild(
+        Effect.forEach(hosts(5), () => Effect.flip(withPlace("recorder", prober)(probe)), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* TestClock.adjust("5 seconds")
+      assert.isDefined(fiber.pollUnsafe())
+      assert.strictEqual(begun, 5)
     })
   )
 
@@ -203,15 +294,19 @@ describe("ProbeLimits", () => {
     })
   )
 
+  const unreachable = new Reason.HostUnreachable({ authority: "a" })
+
   const anyProbes = fc.record({
     concurrency: fc.integer({ min: 1, max: 3 }),
     perHost: fc.integer({ min: 1, max: 2 }),
+    /** With the longer, places of hosts become free, too. */
+    unitMs: fc.constantFrom(1, 1000),
     probes: fc.array(
       fc.record({
         host: fc.constantFrom("a", "b", "c", "d"),
         startsAt: fc.integer({ min: 0, max: 4 }),
         takes: fc.integer({ min: 0, max: 5 }),
-        fails: fc.boolean(),
+        fails: fc.constantFrom(undefined, { reason: "its own" }, { reason: unreachable }),
         interruptedAfter: fc.option(fc.integer({ min: 0, max: 6 }), { nil: undefined })
       }),
       { minLength: 1, maxLength: 30 }
@@ -220,10 +315,10 @@ describe("ProbeLimits", () => {
 
   type Probes = typeof anyProbes extends fc.Arbitrary<infer Value> ? Value : never
 
-  const runAll = ({ concurrency, perHost, probes }: Probes) =>
+  const runAll = ({ concurrency, perHost, probes, unitMs }: Probes) =>
     Effect.gen(function* () {
       const { withPlace } = ProbeLimits.make({ concurrency, perHost })
-      const quick = { slowAfter: Duration.millis(2), concurrency: 1 }
+      const quick = { slowAfter: Duration.millis(2 * unitMs), concurrency: 1 }
       const running = new Map<string, number>()
       let [done, most, mostAtHost] = [0, 0, 0]
       const add = (host: string, by: number) =>
@@ -240,16 +335,16 @@ describe("ProbeLimits", () => {
                 most,
                 all.reduce((sum, one) => sum + one, 0)
               )
-              const end = fails ? Effect.fail("failed") : Effect.void
-              return takes === 0 ? end : Effect.andThen(Effect.sleep(takes), end)
+              const end = fails === undefined ? Effect.void : Effect.fail(fails)
+              return takes === 0 ? end : Effect.andThen(Effect.sleep(takes * unitMs), end)
             },
             () => add(host, -1)
           ).pipe(withPlace(host, quick), Effect.ignore)
           const one = Effect.gen(function* () {
-            yield* Effect.sleep(startsAt)
+            yield* Effect.sleep(startsAt * unitMs)
             const fiber = yield* Effect.forkChild(probe)
             if (interruptedAfter !== undefined) {
-              yield* Effect.sleep(interruptedAfter)
+              yield* Effect.sleep(interruptedAfter * unitMs)
               yield* Fiber.interrupt(fiber)
             }
             yield* Fiber.await(fiber)
@@ -259,10 +354,10 @@ describe("ProbeLimits", () => {
         },
         { concurrency: "unbounded", discard: true }
       ).pipe(Effect.forkChild)
-      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust(1000 * unitMs)
       assert.strictEqual(done, probes.length)
       assert.isAtMost(most, concurrency * (1 + ProbeLimits.slowShare))
-      assert.isAtMost(mostAtHost, perHost)
+      assert.isAtMost(mostAtHost, perHost * (unitMs === 1 ? 1 : 1 + ProbeLimits.slowShare))
       yield* Fiber.join(fiber)
       // and all places are free again
       const before = done

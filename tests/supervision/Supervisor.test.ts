@@ -33,6 +33,24 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1)])))
   })
 
+  it.effect("tells all channels of a recorder that is gone at once", () => {
+    const fake = FakeEngine.make()
+    const reason = new Reason.TimedOut({ phase: "connecting", afterMs: 10_000 })
+    fake.answer = () => Effect.andThen(Effect.sleep("10 seconds"), Effect.fail(reason))
+    const channels = Array.from({ length: 32 }, (_, index) =>
+      row(index + 1, { url: `rtsp://10.0.0.1/channel/${index}` })
+    )
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("10500 millis")
+      const states = yield* Effect.forEach(channels, ({ id }) => stateOf(Number(id)))
+      const told = states.filter((state) => state?._tag === "Unreachable")
+      // three more had their turn meanwhile, and are still asked
+      assert.lengthOf(told, 29)
+      assert.isTrue(told.every((state) => state.reason === reason))
+      assert.lengthOf(fake.probes, 4)
+    }).pipe(Effect.provide(layer([fake], channels)))
+  })
+
   it.effect("does not start a disabled camera, and stops one that is switched off", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {

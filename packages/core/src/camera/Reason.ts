@@ -287,6 +287,15 @@ export const Reason = Schema.Union([...RelayReason.members, Defect])
 export type Reason = typeof Reason.Type
 
 /**
+ * Whether a reason holds for all cameras at the host and port, whatever their paths and credentials, and
+ * took its time to be found: a refusal is told at once, so each may ask for itself.
+ */
+export const isAboutHost = (reason: unknown): boolean =>
+  reason instanceof HostUnknown ||
+  reason instanceof HostUnreachable ||
+  (reason instanceof TimedOut && reason.phase === "connecting")
+
+/**
  * What kind of trouble it is: the same for two failures that an operator would call the same, whatever
  * numbers and words differ. So a trouble that comes again and again need not be told again and again.
  */

@@ -7,9 +7,10 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Camera, InvalidCamera } from "../camera/Camera.ts"
-import type { ProbeReason, Unauthorized } from "../camera/Reason.ts"
+import type { ProbeReason } from "../camera/Reason.ts"
 import { type Engine, Engines } from "../engine/Engine.ts"
 import * as EngineInUse from "../engine/EngineInUse.ts"
 import * as ProbeLimits from "../probe/ProbeLimits.ts"
@@ -54,26 +55,32 @@ export const run = (
     if (camera._tag === "InvalidCamera") return invalid(camera)
     const engines = (yield* Engines).select(camera.options.engine)
     const seat = yield* lockout.join(camera)
-    const checkNow = Effect.suspend(() =>
-      seat.isHeld()
-        ? Effect.undefined
-        : Effect.timed(Effect.tap(checkOne(camera, engines), (outcome) => judge(seat, outcome)))
-    )
-    const once: Effect.Effect<readonly [Duration.Duration, Outcome]> = withPlace(
+    const checkNow = Effect.gen(function* () {
+      if (seat.isHeld()) return undefined
+      const [took, result] = yield* Effect.timed(Effect.result(checkOne(camera, engines)))
+      yield* judge(seat, result)
+      // a failure, so that the limits see one that holds for the whole host
+      return Result.isSuccess(result)
+        ? withHealth(camera, took, result.success)
+        : yield* Effect.fail({ took, reason: result.failure.reason })
+    })
+    const once: Effect.Effect<CheckResult, Failed> = withPlace(
       camera.url.authority,
       engines[0].prober
     )(checkNow).pipe(
       seat.withTurn((refusal) =>
-        refusal === undefined ? Effect.void : Effect.fail(refusal.reason)
+        refusal === undefined
+          ? Effect.void
+          : Effect.fail<Failed>({ took: Duration.zero, reason: refusal.reason })
       ),
-      Effect.catch((reason) => Effect.succeed(notTried(reason))),
       Effect.filterOrElse(
-        (timed) => timed !== undefined,
+        (result) => result !== undefined,
         () => once
       )
     )
-    const [took, outcome] = yield* once
-    return withHealth(camera, took, outcome)
+    return yield* Effect.catch(once, ({ reason, took }) =>
+      Effect.succeed<CheckResult>({ _tag: "Unreachable", camera, took, health: "poor", reason })
+    )
   })
   return Stream.callback((results) =>
     Effect.forEach(
@@ -93,43 +100,45 @@ const invalid = (camera: InvalidCamera): CheckResult => ({
   problem: camera.problem
 })
 
-const notTried = (reason: Unauthorized): readonly [Duration.Duration, Outcome] => [
-  Duration.zero,
-  { _tag: "Unreachable", reason }
-]
-
-/** Tells the others of its device what came of it. */
-const judge = (seat: Lockout.Seat, outcome: Outcome): Effect.Effect<void> => {
-  if (outcome._tag === "Answered") return seat.accepted
-  return outcome.reason._tag === "Unauthorized" ? seat.refused(outcome.reason) : Effect.void
+interface Answer {
+  readonly engine: Engine["name"]
+  readonly offer: ProbeResult
 }
 
-type Outcome =
-  | { readonly _tag: "Answered"; readonly engine: Engine["name"]; readonly offer: ProbeResult }
-  | { readonly _tag: "Unreachable"; readonly reason: ProbeReason }
+interface Failed {
+  readonly took: Duration.Duration
+  readonly reason: ProbeReason
+}
+
+/** Tells the others of its device what came of it. */
+const judge = (
+  seat: Lockout.Seat,
+  result: Result.Result<Answer, { readonly reason: ProbeReason }>
+): Effect.Effect<void> => {
+  if (Result.isSuccess(result)) return seat.accepted
+  const { reason } = result.failure
+  return reason._tag === "Unauthorized" ? seat.refused(reason) : Effect.void
+}
 
 const checkOne = (
   camera: Camera,
   engines: NonEmptyReadonlyArray<Engine>
-): Effect.Effect<Outcome> => {
+): Effect.Effect<Answer, { readonly reason: ProbeReason }> => {
   const inUse = EngineInUse.make(engines)
-  const probe: Effect.Effect<Outcome> = Effect.suspend(() => {
+  const probe: Effect.Effect<Answer, { readonly reason: ProbeReason }> = Effect.suspend(() => {
     const { engine } = inUse
     return Effect.matchEffect(engine.prober.probe(camera), {
-      onSuccess: (offer) => Effect.succeed({ _tag: "Answered", engine: engine.name, offer }),
+      onSuccess: (offer) => Effect.succeed({ engine: engine.name, offer }),
       onFailure: ({ reason }) => {
         const verdict = inUse.onFailure(reason)
-        return verdict._tag === "TryNext"
-          ? probe
-          : Effect.succeed({ _tag: "Unreachable", reason: verdict.reason })
+        return verdict._tag === "TryNext" ? probe : Effect.fail({ reason: verdict.reason })
       }
     })
   })
   return probe
 }
 
-const withHealth = (camera: Camera, took: Duration.Duration, outcome: Outcome): CheckResult => {
-  if (outcome._tag === "Unreachable") return { camera, took, health: "poor", ...outcome }
-  const isFair = Duration.isGreaterThan(took, slow) || outcome.offer.audio?.copyable === false
-  return { camera, took, health: isFair ? "fair" : "good", ...outcome }
+const withHealth = (camera: Camera, took: Duration.Duration, answer: Answer): CheckResult => {
+  const isFair = Duration.isGreaterThan(took, slow) || answer.offer.audio?.copyable === false
+  return { _tag: "Answered", camera, took, health: isFair ? "fair" : "good", ...answer }
 }

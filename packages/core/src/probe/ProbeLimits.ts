@@ -7,11 +7,20 @@
  * A probe that waits for a camera which does not answer costs next to nothing, but would keep its place
  * until the deadline: as many such cameras as there are places, and nobody else would be probed. So a slow
  * probe makes room for another one, within bounds.
+ *
+ * The same holds for a host, later and more sparingly: a recorder may be slow, but one channel of it that
+ * stays silent must not keep the others from their turn for the whole deadline. And what one probe learns
+ * of the host as a whole, that nothing accepts a connection there, all know that wait for it.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import { isAboutHost } from "../camera/Reason.ts"
 import type { Prober } from "./Prober.ts"
 
 /** Read anew for each probe, so they may change meanwhile; probes under way keep their places. */
@@ -30,6 +39,9 @@ export interface ProbeLimits {
   /**
    * Runs an effect when the host and then the whole have a place free.
    *
+   * It fails without having run where one that ran meanwhile failed by a reason that holds for the whole
+   * host, see `isAboutHost`: with the same error, so all effects against a host have to fail in one way.
+   *
    * @param prober whose probe it is: it tells when it is slow, and how many of its may run. The same object
    * for all that share these places.
    */
@@ -41,6 +53,12 @@ export interface ProbeLimits {
 
 /** How many slow probes may run for each place. */
 export const slowShare = 4
+
+/**
+ * After this time a host's place is free for another probe: a busy recorder answers sooner, and within the
+ * default deadline of 10 s four of its channels are asked instead of one.
+ */
+export const hostSlowAfter = Duration.seconds(3)
 
 /** The probes that share their places. */
 interface Kind {
@@ -62,15 +80,24 @@ interface Turn {
   /** From when on it is slow; `undefined` while it waits. */
   slowAtMs: number | undefined
   isSlow: boolean
-  /** Lets it run. */
-  begin: () => void
+  /** From when on its host may take another; `undefined` while it waits. */
+  hostSlowAtMs: number | undefined
+  isHostSlow: boolean
+  /** Ends the wait: lets it run, or gives the failure that is its own, too. */
+  begin: (instead?: Failure) => void
 }
 
+/** The failure of another effect against the same host, see {@link ProbeLimits.withPlace}. */
+type Failure = Exit.Exit<never, any>
+
 interface Host {
-  /** How many have a place against it: they run, or wait for one over all. */
-  taken: number
+  /** Those that have a place against it: they run, or wait for one over all. */
+  readonly turns: Set<Turn>
   readonly waiting: Set<Turn>
+  slow: number
 }
+
+const hostSlowAfterMs = Duration.toMillis(hostSlowAfter)
 
 const nowMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
@@ -82,6 +109,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
   /** By their keys; those in which nothing runs and nothing waits are gone. */
   const kinds = new Map<Kind["key"], Kind>()
   let waiting = 0
+  let waitingForHost = 0
   let isBeginning = false
   let beginsAgain = false
   let watcher: Fiber.Fiber<void> | undefined
@@ -97,9 +125,10 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
 
   const takeHost = (host: Host) => {
     for (const turn of host.waiting) {
-      if (host.taken >= perHost()) return
-      host.taken++
+      if (host.turns.size >= perHost() + host.slow) return
+      host.turns.add(turn)
       host.waiting.delete(turn)
+      waitingForHost--
       turn.kind = kindOf(turn)
       turn.kind.waiting.add(turn)
       waiting++
@@ -112,7 +141,9 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
       kind.waiting.delete(turn)
       waiting--
       kind.running.add(turn)
-      turn.slowAtMs = nowMs(clock) + turn.slowAfterMs
+      const now = nowMs(clock)
+      turn.slowAtMs = now + turn.slowAfterMs
+      turn.hostSlowAtMs = now + hostSlowAfterMs
       turn.begin()
     }
   }
@@ -127,35 +158,66 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
       for (const kind of kinds.values()) beginOf(kind, clock)
     }
     isBeginning = false
-    if (waiting === 0) {
+    if (waiting + waitingForHost === 0) {
       watcher?.interruptUnsafe()
       watcher = undefined
     }
   }
 
   const enter = (turn: Turn, clock: Clock.Clock) => {
-    const host = hosts.get(turn.host) ?? { taken: 0, waiting: new Set() }
+    const host: Host = hosts.get(turn.host) ?? { turns: new Set(), waiting: new Set(), slow: 0 }
     hosts.set(turn.host, host)
     host.waiting.add(turn)
+    waitingForHost++
     takeHost(host)
     beginNext(clock)
   }
 
-  const leave = (turn: Turn, clock: Clock.Clock) => {
+  /** Takes a turn out of wherever it is. */
+  const takeOut = (turn: Turn, host: Host) => {
+    const { kind } = turn
+    if (host.waiting.delete(turn)) waitingForHost--
+    if (!host.turns.delete(turn)) return
+    if (turn.isHostSlow) host.slow--
+    if (kind === undefined) return
+    if (!kind.running.delete(turn) && kind.waiting.delete(turn)) waiting--
+    if (turn.isSlow) kind.slow--
+    if (kind.running.size + kind.waiting.size === 0) kinds.delete(kind.key)
+  }
+
+  const leave = (turn: Turn, exit: Exit.Exit<unknown, unknown>, clock: Clock.Clock) => {
     const host = hosts.get(turn.host)
     // interrupted before it came in
     if (host === undefined) return
-    const { kind } = turn
-    if (kind === undefined) host.waiting.delete(turn)
-    else {
-      host.taken--
-      if (!kind.running.delete(turn) && kind.waiting.delete(turn)) waiting--
-      if (turn.isSlow) kind.slow--
-      if (kind.running.size + kind.waiting.size === 0) kinds.delete(kind.key)
+    takeOut(turn, host)
+    // one that was told by another does not tell on
+    const failure = turn.slowAtMs !== undefined && isFailureOfHost(exit) ? exit : undefined
+    const concerned =
+      failure === undefined
+        ? []
+        : [...host.turns, ...host.waiting].filter(({ slowAtMs }) => slowAtMs === undefined)
+    for (const other of concerned) takeOut(other, host)
+    takeHost(host)
+    if (host.turns.size === 0) hosts.delete(turn.host)
+    beginNext(clock)
+    // each comes back to here, and must find the others gone
+    for (const other of concerned) other.begin(failure)
+  }
+
+  /** The same for the places of a host. */
+  const makeRoomAt = (host: Host, now: number): number => {
+    let nextMs = Infinity
+    if (host.waiting.size === 0) return nextMs
+    for (const turn of host.turns) {
+      const untilSlowMs = (turn.hostSlowAtMs ?? now + hostSlowAfterMs) - now
+      if (untilSlowMs <= 0 && !turn.isHostSlow && host.slow < perHost() * slowShare) {
+        turn.isHostSlow = true
+        host.slow++
+      }
+      nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : hostSlowAfterMs)
     }
     takeHost(host)
-    if (host.taken === 0) hosts.delete(turn.host)
-    beginNext(clock)
+    return nextMs
   }
 
   /** Lets the slow ones make room; gives how long it is until there may be another. */
@@ -174,6 +236,9 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
         nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : turn.slowAfterMs)
       }
     }
+    if (waitingForHost > 0) {
+      for (const host of hosts.values()) nextMs = Math.min(nextMs, makeRoomAt(host, now))
+    }
     beginNext(clock)
     return nextMs
   }
@@ -184,20 +249,27 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
    */
   const watch = (clock: Clock.Clock): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (watcher !== undefined || waiting === 0) return Effect.void
+      if (watcher !== undefined || waiting + waitingForHost === 0) return Effect.void
       const look = Effect.suspend(() => Effect.sleep(Math.max(1, makeRoom(clock))))
       return Effect.map(Effect.forkDetach(Effect.forever(look)), (fiber) => {
         watcher = fiber
       })
     }).pipe(Effect.uninterruptible)
 
-  const awaitTurn = (turn: Turn, clock: Clock.Clock): Effect.Effect<void> =>
+  /** Gives the failure that ends it, where it needs no turn any more. */
+  const awaitTurn = (turn: Turn, clock: Clock.Clock): Effect.Effect<Failure | undefined> =>
     Effect.suspend(() => {
       enter(turn, clock)
-      if (turn.slowAtMs !== undefined) return Effect.void
-      const begun = Effect.callback<void>((resume) => {
-        if (turn.slowAtMs !== undefined) resume(Effect.void)
-        else turn.begin = () => resume(Effect.void)
+      if (turn.slowAtMs !== undefined) return Effect.undefined
+      let given: Failure | undefined
+      let isGiven = false
+      turn.begin = (instead) => {
+        given = instead
+        isGiven = true
+      }
+      const begun = Effect.callback<Failure | undefined>((resume) => {
+        if (isGiven || turn.slowAtMs !== undefined) resume(Effect.succeed(given))
+        else turn.begin = (instead) => resume(Effect.succeed(instead))
       })
       return Effect.andThen(watch(clock), begun)
     })
@@ -212,16 +284,25 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
           kind: undefined,
           slowAtMs: undefined,
           isSlow: false,
+          hostSlowAtMs: undefined,
+          isHostSlow: false,
           begin: () => {}
         }
-        return Effect.ensuring(
-          Effect.andThen(awaitTurn(turn, clock), effect),
-          Effect.suspend(() => {
-            leave(turn, clock)
+        return Effect.onExit(
+          Effect.flatMap(awaitTurn(turn, clock), (instead) => instead ?? effect),
+          (exit) => {
+            leave(turn, exit, clock)
             // the next one at its host may wait now, where nobody waited before
             return watch(clock)
-          })
+          }
         )
       })
   }
+}
+
+/** Whether an effect failed by a reason that holds for everything at its host. */
+const isFailureOfHost = (exit: Exit.Exit<unknown, unknown>): exit is Failure => {
+  if (Exit.isSuccess(exit)) return false
+  const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+  return Predicate.hasProperty(error, "reason") && isAboutHost(error.reason)
 }

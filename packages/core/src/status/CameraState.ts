@@ -86,7 +86,8 @@ export const successors: Readonly<Record<Tag, ReadonlyArray<Tag>>> = {
   // another problem, or the row was mended
   Invalid: ["Invalid", "Waiting", "Probing"],
   // a fault of our own can strike anywhere, so each working state may become Restarting
-  // without being asked: the device refused its user name and password to another camera
+  // unreachable without being asked: another camera's probe told what is wrong with their host, or the
+  // device refused their user name and password
   Waiting: ["Waiting", "Probing", "Unreachable", "Starting", "Restarting", "Stopping"],
   // the next engine takes over: Probing again
   Probing: ["Probing", "Unreachable", "Waiting", "Starting", "Restarting", "Stopping"],
