@@ -28,6 +28,20 @@ describe("CameraTypes", () => {
     })
   }
 
+  it("refuses an address that is too long, by whichever columns", () => {
+    for (const columns of [
+      { ...vendor, type: "hikvision", password: "x".repeat(200_000) },
+      // three characters for each, as it is revealed
+      { ...vendor, type: "axis", stream: "@".repeat(1500) },
+      { type: "url", url: `rtsp://h/${" ".repeat(1500)}x` }
+    ]) {
+      assert.strictEqual(
+        reveal(columns.type, columns),
+        "! the address is longer than 4096 characters"
+      )
+    }
+  })
+
   for (const [type, columns, url] of [
     ["url", { url: "rtsp://10.0.0.5/x" }, "rtsp://10.0.0.5/x"],
     ["hikvision", vendor, "rtsp://admin:a%40b@10.0.0.5/Streaming/Channels/101"],

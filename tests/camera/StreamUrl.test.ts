@@ -240,6 +240,24 @@ describe("StreamUrl", () => {
     })
   }
 
+  it("shows itself without secrets, however long they are", () => {
+    for (const password of ["x".repeat(200_000), ".*é".repeat(100_000)]) {
+      const url = new StreamUrl({ scheme: "rtsp", host: "h", username: "u", password })
+      assert.strictEqual(String(url), "rtsp://***@h/")
+    }
+  })
+
+  it("says that an address is too long, and how long it may be", () => {
+    for (const text of [`rtsp://u:${"x".repeat(200_000)}@h/`, `rtsp://h/${"@/".repeat(200_000)}`]) {
+      const read = StreamUrl.parse(text)
+      assert.strictEqual(
+        Result.isFailure(read) && read.failure.message,
+        "the address is longer than 4096 characters"
+      )
+    }
+    assert.isTrue(Result.isSuccess(StreamUrl.parse(`rtsp://h/${"x".repeat(4000)}`)))
+  })
+
   it("shows what is no secret", () => {
     assert.strictEqual(
       String(parse("rtsp://admin:x@10.0.0.5:8554/cam/realmonitor?channel=1&subtype=0")),

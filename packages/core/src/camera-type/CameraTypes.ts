@@ -4,7 +4,7 @@ import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { BadUrl } from "../camera/Reason.ts"
-import type { StreamUrl } from "../camera/StreamUrl.ts"
+import { longest, StreamUrl } from "../camera/StreamUrl.ts"
 import { axis } from "./builtin/axis.ts"
 import { dahua } from "./builtin/dahua.ts"
 import { hikvision } from "./builtin/hikvision.ts"
@@ -14,11 +14,17 @@ import type { CameraType, Columns } from "./CameraType.ts"
 /** The types that need no settings: `url`, `hikvision`, `dahua`, `axis`. */
 export const builtin: ReadonlyArray<CameraType> = [url, hikvision, dahua, axis]
 
-/** ffmpeg writes a user name into a header as it is, line breaks and all. */
-const withoutControl = (url: StreamUrl): Result.Result<StreamUrl, BadUrl> =>
-  url.hasControlInCredentials
-    ? Result.fail(new BadUrl({ detail: "the user name or password holds a control character" }))
+/** What holds for an address by whichever type it was made. */
+const checked = (url: StreamUrl): Result.Result<StreamUrl, BadUrl> => {
+  const bad = (detail: string) => Result.fail(new BadUrl({ detail }))
+  if (StreamUrl.reveal(url).length > longest) {
+    return bad(`the address is longer than ${longest} characters`)
+  }
+  // ffmpeg writes a user name into a header as it is, line breaks and all
+  return url.hasControlInCredentials
+    ? bad("the user name or password holds a control character")
     : Result.succeed(url)
+}
 
 export class CameraTypes extends Context.Service<
   CameraTypes,
@@ -36,7 +42,7 @@ export class CameraTypes extends Context.Service<
       all,
       toUrl: (name, columns) => {
         const type = all.get(name.trim().toLowerCase())
-        if (type !== undefined) return Result.flatMap(type.toUrl(columns), withoutControl)
+        if (type !== undefined) return Result.flatMap(type.toUrl(columns), checked)
         const close = nearest(name, all.keys())
         const hint =
           close === undefined ? `known are ${[...all.keys()].join(", ")}` : `did you mean ${close}?`

@@ -81,8 +81,6 @@ const authorization = /\b(authorization\s*:\s*)(basic|digest)\s+[^\r\n]*/gi
 /** The shortest secret that is searched for letter by letter; a shorter one would mangle all text. */
 const shortestLiteral = 3
 
-const escape = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")
-
 /**
  * The text without credentials: known secrets letter by letter, and whatever looks like one.
  *
@@ -90,11 +88,10 @@ const escape = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, 
  */
 export const redact = (text: string, secrets: ReadonlyArray<string> = []): string => {
   let result = text
-  const known = secrets.filter((secret) => secret.length >= shortestLiteral)
-  if (known.length > 0) {
-    // the longest first, so that a secret which contains another is taken out whole
-    const longestFirst = [...new Set(known)].sort((a, b) => b.length - a.length)
-    result = result.replaceAll(new RegExp(longestFirst.map(escape).join("|"), "g"), mask)
+  // the longest first, so that a secret which contains another is taken out whole
+  const longestFirst = [...new Set(secrets)].sort((a, b) => b.length - a.length)
+  for (const secret of longestFirst) {
+    if (secret.length >= shortestLiteral) result = result.replaceAll(secret, mask)
   }
   return result
     .replaceAll(userInfo, `$1${mask}@`)

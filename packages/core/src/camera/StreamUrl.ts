@@ -5,6 +5,7 @@
  * way to the whole text. It holds user name and password as plain text and encodes them when it is
  * revealed, so that a password may hold any character.
  */
+import * as Base64 from "effect/encoding/Base64"
 import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
 import * as Redacted from "effect/Redacted"
@@ -45,6 +46,9 @@ const ipv6 = /^[0-9a-fA-F:]*:[0-9a-fA-F:.]*(?:%[0-9A-Za-z._~-]+)?$/
 
 /** Whether the text can be a host: a name, an IPv4 address, or an IPv6 address without brackets. */
 export const isHost = (text: string): boolean => hostName.test(text) || ipv6.test(text)
+
+/** The most characters that an address may have as it is revealed; servers and programs have such bounds, too. */
+export const longest = 4096
 
 /** A host as people write it, an IPv6 address without its brackets. */
 export const withoutBrackets = (host: string): string => host.trim().replace(/^\[(.*)\]$/s, "$1")
@@ -114,13 +118,7 @@ export class StreamUrl implements Equal.Equal {
     }
     if (this.#password !== undefined) {
       add(this.#password)
-      found.push(
-        btoa(
-          String.fromCharCode(
-            ...new TextEncoder().encode(`${this.#username ?? ""}:${this.#password}`)
-          )
-        )
-      )
+      found.push(Base64.encode(`${this.#username ?? ""}:${this.#password}`))
     } else if (this.#username !== undefined) {
       add(this.#username)
     }
@@ -189,6 +187,7 @@ export class StreamUrl implements Equal.Equal {
    */
   static parse(text: string): Result.Result<StreamUrl, BadUrl> {
     const bad = (detail: string) => Result.fail(new BadUrl({ detail }))
+    if (text.length > longest) return bad(`the address is longer than ${longest} characters`)
     const trimmed = text.trim()
     const schemeEnd = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(trimmed)
     if (schemeEnd === null) {
