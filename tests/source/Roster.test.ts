@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import {
   type CameraId,
   type CameraRow,
@@ -120,6 +120,40 @@ describe("Roster", () => {
       [...roster.cameras.values()].map(({ _tag, id }) => `${id} ${_tag}`),
       ["1 Camera", "1 (2) InvalidCamera"]
     )
+  })
+
+  it("looks once for an id for each row whose id is taken", () => {
+    const look = vi.spyOn(Map.prototype, "has")
+    const rows = Array.from({ length: 2000 }, () => ({ id: 1, url }))
+    const { cameras } = read(...rows, { id: "1 (7)", url })
+    const looks = look.mock.calls.length
+    look.mockRestore()
+    assert.strictEqual(cameras.size, 2001)
+    assert.isTrue(cameras.has("1 (2000)" as CameraId))
+    assert.isBelow(looks, 10 * rows.length)
+  })
+
+  it("reads a row anew only when it changed, also where many have one id", () => {
+    let asked = 0
+    const { all, toUrl } = CameraTypes.make()
+    const readRows = Roster.makeReader({
+      types: CameraTypes.of({
+        all,
+        toUrl: (type, columns) => {
+          asked++
+          return toUrl(type, columns)
+        }
+      }),
+      pathTemplate: "cam{id}",
+      defaults: options.defaults
+    })
+    const rows = (ids: ReadonlyArray<unknown>) => ids.map((id) => ({ id, url }))
+    readRows(rows([1, 1, 1, null, 2, 3]))
+    assert.strictEqual(asked, 6)
+    readRows(rows([1, 1, 1, null, 2, 3]))
+    assert.strictEqual(asked, 6)
+    readRows(rows([1, 1, null, 3, 2]))
+    assert.strictEqual(asked, 7)
   })
 
   it("keeps names on one line", () => {
