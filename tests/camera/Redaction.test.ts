@@ -62,6 +62,32 @@ describe("Redaction", () => {
     )
   })
 
+  for (const piece of [
+    "a-",
+    "a_",
+    "rtsp://",
+    "rtsp://@",
+    "x://a",
+    "://",
+    "@",
+    "user_",
+    "password=_a",
+    "password=_",
+    "?a",
+    "&a=",
+    "?stream=1",
+    "%26pw",
+    "key",
+    "authorization:",
+    "authorization: basic "
+  ]) {
+    // a million characters take a fraction of a second, or minutes if their square has to be looked at
+    it(`takes any length of ${JSON.stringify(piece)}`, () => {
+      const text = piece.repeat(1_000_000 / piece.length)
+      assert.isAtMost(redact(text).length, text.length + 1_000_000)
+    })
+  }
+
   it("takes the credentials out of an address, in whichever words it stands", () => {
     const url = Result.getOrThrow(StreamUrl.parse("rtsp://admin:p%20w%22d@10.0.0.5/live"))
     const said = `Opening '${StreamUrl.reveal(url)}' with p w"d for reading`

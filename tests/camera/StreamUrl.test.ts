@@ -258,6 +258,13 @@ describe("StreamUrl", () => {
     assert.isTrue(Result.isSuccess(StreamUrl.parse(`rtsp://h/${"x".repeat(4000)}`)))
   })
 
+  it("takes nothing of a million characters for a host, and says so at once", () => {
+    for (const character of [":", "a", "a.", "-"]) {
+      const host = `${character.repeat(1_000_000)}!`
+      assert.isTrue(Result.isFailure(StreamUrl.fromParts({ scheme: "rtsp", host })))
+    }
+  })
+
   it("shows what is no secret", () => {
     assert.strictEqual(
       String(parse("rtsp://admin:x@10.0.0.5:8554/cam/realmonitor?channel=1&subtype=0")),

@@ -8,11 +8,25 @@
 
 const mask = "***"
 
-/** `scheme://user:password@` wherever it stands in a text; the user-info may hold anything but white space. */
-const userInfo = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]*@/gi
+/**
+ * `scheme://user:password@` wherever it stands in a text; the user-info may hold anything but white space.
+ * Without a bound on the scheme, each letter of a long word would be looked at as often as there are
+ * letters before it.
+ */
+const userInfo = /\b([a-z][a-z0-9+.-]{0,15}:\/\/)[^\s/?#"'<>]*@/gi
 
-/** The same where a raw `/`, `?` or `#` stands in the password: up to the last `@` before white space. */
-const rawUserInfo = /\b((?:rtsps?|rtmps?|https?|srt|postgres(?:ql)?):\/\/)[^\s"'<>]*@/gi
+/** What may be one address. */
+const word = /[^\s"'<>]+/g
+const knownScheme = /\b(?:rtsps?|rtmps?|https?|srt|postgres(?:ql)?):\/\//i
+
+/** Where a raw `/`, `?` or `#` stands in the password: from the scheme up to the last `@` before white space. */
+const withoutRawUserInfo = (address: string): string => {
+  const at = address.lastIndexOf("@")
+  const scheme = at === -1 ? null : knownScheme.exec(address)
+  if (scheme === null) return address
+  const start = scheme.index + scheme[0].length
+  return start > at ? address : `${address.slice(0, start)}${mask}${address.slice(at)}`
+}
 
 const userNames = "user(?:name|id)?|usr|login(?:user?|name)?"
 const secretNames =
@@ -95,7 +109,7 @@ export const redact = (text: string, secrets: ReadonlyArray<string> = []): strin
   }
   return result
     .replaceAll(userInfo, `$1${mask}@`)
-    .replaceAll(rawUserInfo, `$1${mask}@`)
+    .replaceAll(word, withoutRawUserInfo)
     .replaceAll(queryField, (field, before: string, name: string, value: string) =>
       isHarmless(name, value) ? field : `${before}${name}=${mask}`
     )

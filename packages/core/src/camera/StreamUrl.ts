@@ -45,7 +45,9 @@ const hostName =
 const ipv6 = /^[0-9a-fA-F:]*:[0-9a-fA-F:.]*(?:%[0-9A-Za-z._~-]+)?$/
 
 /** Whether the text can be a host: a name, an IPv4 address, or an IPv6 address without brackets. */
-export const isHost = (text: string): boolean => hostName.test(text) || ipv6.test(text)
+export const isHost = (text: string): boolean =>
+  // none is longer, and to look for the colons takes the square of the length
+  text.length <= 300 && (hostName.test(text) || ipv6.test(text))
 
 /** The most characters that an address may have as it is revealed; servers and programs have such bounds, too. */
 export const longest = 4096
