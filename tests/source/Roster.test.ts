@@ -53,6 +53,21 @@ describe("Roster", () => {
     }
   })
 
+  it("takes options in every spelling that the settings take, and JSON as text", () => {
+    for (const given of [
+      { engine: "FFmpeg", wallclock: "yes", insecure: 1, audio: " AUTO " },
+      '{"engine": "ffmpeg", "wallclock": "on", "insecure": true}'
+    ]) {
+      const [camera] = read({ id: 1, url, options: given }).cameras.values()
+      assert.deepStrictEqual(camera?._tag === "Camera" && camera.options, {
+        ...options.defaults,
+        engine: "ffmpeg",
+        wallclock: true,
+        insecure: true
+      })
+    }
+  })
+
   it("puts the row's options over the defaults", () => {
     const [camera] = read({ id: 1, url, options: { audio: "drop", engine: null } }).cameras.values()
     assert.deepStrictEqual(camera?._tag === "Camera" && camera.options, {
@@ -62,9 +77,42 @@ describe("Roster", () => {
   })
 
   for (const [what, row, problem] of [
-    ["an unknown option", { options: { enigne: "ffmpeg" } }, "column options.enigne is not known"],
-    ["a wrong option", { options: { audio: "loud" } }, /^column options\.audio expected "auto"/],
-    ["options that are no object", { options: 5 }, /^column options expected/],
+    [
+      "an unknown option",
+      { options: { enigne: "ffmpeg" } },
+      "column options.enigne is not known; did you mean engine?"
+    ],
+    [
+      "a wrong option",
+      { options: { audio: "loud" } },
+      "column options.audio expected auto, copy, aac, opus or drop"
+    ],
+    [
+      "a wrong flag",
+      { options: { wallclock: "perhaps" } },
+      "column options.wallclock expected true or false"
+    ],
+    [
+      "a wrong fingerprint",
+      { options: { fingerprint: "ab" } },
+      "column options.fingerprint expected a SHA-256 fingerprint: 32 bytes in hexadecimal, with or without colons"
+    ],
+    [
+      "options that are no object",
+      { options: 5 },
+      'column options expected a JSON object, such as {"audio": "drop"}'
+    ],
+    [
+      "options that are a list",
+      { options: "[1]" },
+      'column options expected a JSON object, such as {"audio": "drop"}'
+    ],
+    [
+      "a column of another kind",
+      { type: "dahua", host: "h", port: {}, channel: ["1"], username: {} },
+      "column port expected a whole number from 1 to 65535; column username expected a text; " +
+        "column channel expected a whole number from 1 on"
+    ],
     [
       "an unknown type",
       { type: "hikvison" },

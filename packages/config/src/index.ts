@@ -1,5 +1,6 @@
 export * from "./CameraOptions.ts"
 export * as Dsn from "./Dsn.ts"
+export * as Kind from "./Kind.ts"
 export * from "./LogModule.ts"
 export * from "./SchemaFault.ts"
 export type { AppliedBy, Setting, SettingGroup } from "./Setting.ts"

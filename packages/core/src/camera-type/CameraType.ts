@@ -64,7 +64,9 @@ export const make = <
       const decoded = decode(columns, { errors: "all" })
       if (Result.isSuccess(decoded)) return type.toUrl(decoded.success)
       const faults = schemaFaults(decoded.failure).map(
-        ({ message, path }) => `column ${path.join(".")} ${message}`
+        // that a column may be missing is no help to one that is there
+        ({ message, path }) =>
+          `column ${path.join(".")} ${message.replace(/(?: \| (?:null|undefined))+$/, "")}`
       )
       return Result.fail(new BadUrl({ detail: faults.join("; ") }))
     }

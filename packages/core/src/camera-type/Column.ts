@@ -12,15 +12,11 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { isHost, withoutBrackets } from "../camera/StreamUrl.ts"
 
 /** What a column may hold. */
-const Scalar = Schema.Union([Schema.String, Schema.Finite, Schema.BigInt, Schema.Boolean]).annotate(
-  {
-    expected: "a text or a number"
-  }
-)
+const Scalar = Schema.Union([Schema.String, Schema.Finite, Schema.BigInt, Schema.Boolean])
 
 /** A column that is read from its text; `undefined` means that it is not what was expected. */
 const read = <A>(to: Schema.Codec<A>, expected: string, parse: (text: string) => A | undefined) =>
-  Scalar.pipe(
+  Scalar.annotate({ expected }).pipe(
     Schema.decodeTo(to, {
       decode: SchemaGetter.transformEffect((value, options) => {
         const parsed = parse(String(value))

@@ -3,9 +3,13 @@ import {
   AudioPolicy,
   CertificateFingerprint,
   EngineChoice,
+  Kind,
+  nearest,
   plainFingerprint,
   Transport
 } from "@restream/config"
+import * as Predicate from "effect/Predicate"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
 /** A camera's options, with every choice made. */
@@ -31,31 +35,73 @@ export const CameraOptions = Schema.Struct({
 })
 export type CameraOptions = typeof CameraOptions.Type
 
-const chosen = <S extends Schema.Constraint>(schema: S) => Schema.optional(Schema.NullOr(schema))
-
 /** The options that a row gives; those that it leaves out are the defaults'. */
-export const CameraOptionsColumn = Schema.NullishOr(
-  Schema.Struct({
-    engine: chosen(EngineChoice),
-    transport: chosen(Transport),
-    audio: chosen(AudioPolicy),
-    wallclock: chosen(Schema.Boolean),
-    insecure: chosen(Schema.Boolean),
-    fingerprint: chosen(CertificateFingerprint)
-  })
-)
-export type CameraOptionsColumn = typeof CameraOptionsColumn.Type
+export type CameraOptionsColumn = {
+  readonly [Name in keyof CameraOptions]?: CameraOptions[Name] | undefined
+}
+
+/** The same words, and the same spellings of a value, as for the settings. */
+const kinds: {
+  readonly [Name in keyof CameraOptions]: Kind.Kind<NonNullable<CameraOptions[Name]>>
+} = {
+  engine: Kind.choice(EngineChoice),
+  transport: Kind.choice(Transport),
+  audio: Kind.choice(AudioPolicy),
+  wallclock: Kind.flag,
+  insecure: Kind.flag,
+  fingerprint: Kind.text(
+    "a SHA-256 fingerprint: 32 bytes in hexadecimal, with or without colons",
+    (text) =>
+      Schema.is(CertificateFingerprint)(text.trim()) ? plainFingerprint(text.trim()) : undefined
+  )
+}
+
+const isName = (name: string): name is keyof CameraOptions => Object.hasOwn(kinds, name)
+
+/** A column of type text may hold the JSON. */
+const fromJson = (given: unknown): unknown => {
+  if (typeof given !== "string") return given
+  try {
+    return JSON.parse(given)
+  } catch {
+    return given
+  }
+}
+
+/** Reads the column, or says all that is wrong with it. */
+export const parseColumn = (
+  given: unknown
+): Result.Result<CameraOptionsColumn, ReadonlyArray<string>> => {
+  const options = fromJson(given)
+  if (options === undefined || options === null) return Result.succeed({})
+  if (!Predicate.isObject(options)) {
+    return Result.fail(['column options expected a JSON object, such as {"audio": "drop"}'])
+  }
+  const column: Record<string, unknown> = {}
+  const faults: Array<string> = []
+  for (const [name, value] of Object.entries(options)) {
+    if (!isName(name)) {
+      const near = nearest(name, Object.keys(kinds))
+      const hint = near === undefined ? "" : `; did you mean ${near}?`
+      faults.push(`column options.${name} is not known${hint}`)
+    } else if (value !== null && value !== undefined) {
+      const parsed: Result.Result<unknown, string> = kinds[name].parse(value)
+      if (Result.isFailure(parsed)) faults.push(`column options.${name} ${parsed.failure}`)
+      else column[name] = parsed.success
+    }
+  }
+  return faults.length === 0 ? Result.succeed(column) : Result.fail(faults)
+}
 
 /** The row's choices over the defaults. */
 export const withDefaults = (
   column: CameraOptionsColumn,
   defaults: CameraOptions
 ): CameraOptions => ({
-  engine: column?.engine ?? defaults.engine,
-  transport: column?.transport ?? defaults.transport,
-  audio: column?.audio ?? defaults.audio,
-  wallclock: column?.wallclock ?? defaults.wallclock,
-  insecure: column?.insecure ?? defaults.insecure,
-  fingerprint:
-    column?.fingerprint == null ? defaults.fingerprint : plainFingerprint(column.fingerprint)
+  engine: column.engine ?? defaults.engine,
+  transport: column.transport ?? defaults.transport,
+  audio: column.audio ?? defaults.audio,
+  wallclock: column.wallclock ?? defaults.wallclock,
+  insecure: column.insecure ?? defaults.insecure,
+  fingerprint: column.fingerprint ?? defaults.fingerprint
 })

@@ -4,7 +4,6 @@
  * Each row is read on its own: one that makes no camera becomes an {@link InvalidCamera} with its
  * problem, and all others run.
  */
-import { schemaFaults } from "@restream/config"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -12,7 +11,7 @@ import type { CameraTypes } from "../camera-type/CameraTypes.ts"
 import type { Columns } from "../camera-type/CameraType.ts"
 import * as Column from "../camera-type/Column.ts"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
-import { type CameraOptions, CameraOptionsColumn, withDefaults } from "../camera/CameraOptions.ts"
+import { type CameraOptions, parseColumn, withDefaults } from "../camera/CameraOptions.ts"
 import * as MediaPath from "../camera/MediaPath.ts"
 import { oneLine } from "../camera/Redaction.ts"
 
@@ -37,7 +36,6 @@ export interface RosterOptions {
 type Reading = { readonly _tag: "Disabled" } | Camera | InvalidCamera
 
 const decodeEnabled = Schema.decodeUnknownResult(Column.flag)
-const decodeOptions = Schema.decodeUnknownResult(CameraOptionsColumn)
 
 /** The columns that hold something: NULL and empty texts count as missing. */
 const holding = (row: CameraRow): Columns => {
@@ -122,12 +120,8 @@ const readColumns = (
     problems.push(`column id ${"id" in columns ? "has no text that shows it" : "is missing"}`)
   }
 
-  const chosen = decodeOptions(columns["options"], { errors: "all", onExcessProperty: "error" })
-  if (Result.isFailure(chosen)) {
-    for (const { message, path } of schemaFaults(chosen.failure)) {
-      problems.push(`column ${["options", ...path].join(".")} ${message}`)
-    }
-  }
+  const chosen = parseColumn(columns["options"])
+  if (Result.isFailure(chosen)) problems.push(...chosen.failure)
 
   const given = shownScalar(columns["path"])
   const path =
