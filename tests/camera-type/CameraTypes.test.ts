@@ -44,6 +44,23 @@ describe("CameraTypes", () => {
 
   for (const [type, columns, url] of [
     ["url", { url: "rtsp://10.0.0.5/x" }, "rtsp://10.0.0.5/x"],
+    [
+      "url",
+      { url: "rtsp://10.0.0.5:8554/x?a=%20b", username: "admin", password: "a@b" },
+      "rtsp://admin:a%40b@10.0.0.5:8554/x?a=%20b"
+    ],
+    ["url", { url: "rtsp://10.0.0.5/x", username: "admin" }, "rtsp://admin:@10.0.0.5/x"],
+    [
+      "url",
+      { url: "rtsp://u:p@10.0.0.5/x", username: "admin", password: "a@b" },
+      "rtsp://u:p@10.0.0.5/x"
+    ],
+    ["url", { url: "rtsp://u@10.0.0.5/x", password: "a@b" }, "rtsp://u:@10.0.0.5/x"],
+    [
+      "url",
+      { url: "rtsp://10.0.0.5/x", username: "a\nb" },
+      "! the user name or password holds a control character"
+    ],
     ["hikvision", vendor, "rtsp://admin:a%40b@10.0.0.5/Streaming/Channels/101"],
     [
       "hikvision",

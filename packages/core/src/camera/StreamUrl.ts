@@ -145,6 +145,15 @@ export class StreamUrl implements Equal.Equal {
     })
   }
 
+  /** The same address with another user name and password, as plain text or percent-encoded. */
+  withCredentials(
+    username: StreamUrlParts["username"],
+    password: StreamUrlParts["password"]
+  ): StreamUrl {
+    const { host, port, scheme } = this
+    return new StreamUrl({ scheme, host, port, username, password, target: this.#target })
+  }
+
   #render(userInfo: string): string {
     const port = this.port === undefined ? "" : `:${this.port}`
     return `${this.scheme}://${userInfo}${bracketed(this.host)}${port}${this.#target}`

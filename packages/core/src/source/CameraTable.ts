@@ -39,7 +39,7 @@ export const columns = [
   ["url", "text", "whole address, for the type url"],
   ["host", "text", "for the vendors' types"],
   ["port", "integer", "default 554"],
-  ["username", "text", ""],
+  ["username", "text", "for the vendors' types, and for a url without a user of its own"],
   ["password", "text", ""],
   ["channel", "integer", "the camera's input, default 1"],
   ["stream", "text", "main (default) or sub"],
