@@ -275,7 +275,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       yield* sql`alter table video.cameras rename to away`
       const error = yield* Effect.flip(cameras.refresh)
       assert.strictEqual(error.reason._tag, "Misasked")
-      assert.match(error.message, /video\.cameras" does not exist/)
+      assert.strictEqual(
+        error.message,
+        'relation "video.cameras" does not exist: `restream db init` makes it, or set database.table or database.query'
+      )
       yield* sql`alter table video.away rename to cameras`
       assert.deepStrictEqual(ids((yield* cameras.refresh).rows), ["1"])
     }).pipe(Effect.provide(sourceWith([row(1)])))

@@ -154,11 +154,17 @@ const toSourceError = (error: SqlError): CameraSourceError => {
     case "AuthorizationError":
       return new CameraSourceError({ reason: new Denied({ detail }) })
     case "SqlSyntaxError":
-      return new CameraSourceError({ reason: new Misasked({ detail }) })
+      return new CameraSourceError({
+        reason: new Misasked({
+          detail: codeOf(error) === "42P01" ? `${detail}: ${noTable}` : detail
+        })
+      })
     default:
       return new CameraSourceError({ reason: new Unavailable({ detail }) })
   }
 }
+
+const noTable = "`restream db init` makes it, or set database.table or database.query"
 
 /** The server's own words where it had some, else the socket's; on one line, without secrets. */
 const describe = (error: SqlError): string => {
