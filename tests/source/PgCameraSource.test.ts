@@ -82,6 +82,22 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     }).pipe(Effect.provide(database))
   )
 
+  it.effect("makes its table with rights in the schema alone", () =>
+    Effect.gen(function* () {
+      const url = yield* freshDatabase
+      const owner = yield* client(url)
+      yield* owner`create schema video`
+      yield* owner`create role maker login password 'make'`
+      yield* owner`grant usage, create on schema video to maker`
+      const maker = yield* client(
+        Redacted.make(Redacted.value(url).replace(/\/\/[^@]*@/, "//maker:make@"))
+      )
+      yield* initialize(maker)
+      yield* initialize(maker)
+      assert.deepStrictEqual(yield* maker`select * from video.cameras`, [])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("sends one notification for a statement, however many rows it changes", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient

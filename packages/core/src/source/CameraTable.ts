@@ -48,6 +48,15 @@ export const columns = [
   ["options", "jsonb", "engine, transport, audio, wallclock, for this camera only"]
 ] as const
 
+/** `if not exists` alone wants the right to make schemas, even where there is nothing to make. */
+const createSchema = (schema: string): string => `do $$
+begin
+  if to_regnamespace(${literal(quoted(schema))}) is null then
+    create schema if not exists ${quoted(schema)};
+  end if;
+end
+$$`
+
 /**
  * The statements that make the table, the notifying function and the trigger. Each can run again
  * without harm, and none touches rows.
@@ -65,7 +74,7 @@ export const initStatements = (table: TableName, channel: string): ReadonlyArray
     return `  ${name.padEnd(width)} ${type}${comma}${comment === "" ? "" : ` -- ${comment}`}`
   })
   return [
-    ...(table.schema === undefined ? [] : [`create schema if not exists ${quoted(table.schema)}`]),
+    ...(table.schema === undefined ? [] : [createSchema(table.schema)]),
     `create table if not exists ${sql} (\n${lines.join("\n")}\n)`,
     `create or replace function ${notify}() returns trigger language plpgsql as $$
 begin
