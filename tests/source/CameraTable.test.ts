@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { CameraTable } from "@restream/core"
+import { CameraOptions, CameraTable } from "@restream/core"
 
 describe("CameraTable", () => {
   for (const [text, schema, name] of [
@@ -13,6 +13,13 @@ describe("CameraTable", () => {
       assert.deepStrictEqual(CameraTable.parseTableName(text), { schema, name })
     })
   }
+
+  it("names all options that a row may hold", () => {
+    const sql = CameraTable.initStatements({ schema: undefined, name: "cameras" }, "c").join("\n")
+    for (const name of Object.keys(CameraOptions.fields)) {
+      assert.match(sql, new RegExp(`options +jsonb -- .*\\b${name}\\b`))
+    }
+  })
 
   for (const text of ["", "a.b.c", "1cams", "cams;drop table x", "a b", '"', "a.", "--"]) {
     it(`rejects ${JSON.stringify(text)}`, () => {

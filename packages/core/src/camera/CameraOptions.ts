@@ -56,6 +56,9 @@ const kinds: {
   )
 }
 
+/** What may stand in the column. */
+export const optionNames: ReadonlyArray<string> = Object.keys(kinds)
+
 const isName = (name: string): name is keyof CameraOptions => Object.hasOwn(kinds, name)
 
 /** A column of type text may hold the JSON. */
@@ -69,7 +72,7 @@ const fromJson = (given: unknown): unknown => {
 }
 
 /** Reads the column, or says all that is wrong with it. */
-export const parseColumn = (
+export const parseOptions = (
   given: unknown
 ): Result.Result<CameraOptionsColumn, ReadonlyArray<string>> => {
   const options = fromJson(given)
@@ -81,7 +84,7 @@ export const parseColumn = (
   const faults: Array<string> = []
   for (const [name, value] of Object.entries(options)) {
     if (!isName(name)) {
-      const near = nearest(name, Object.keys(kinds))
+      const near = nearest(name, optionNames)
       const hint = near === undefined ? "" : `; did you mean ${near}?`
       faults.push(`column options.${name} is not known${hint}`)
     } else if (value !== null && value !== undefined) {

@@ -1,4 +1,5 @@
 /** The table that `restream db init` makes, and the trigger that tells when it changes. */
+import { optionNames } from "../camera/CameraOptions.ts"
 
 /** A table's name, with its schema where one is given. */
 export interface TableName {
@@ -45,7 +46,7 @@ export const columns = [
   ["stream", "text", "main (default) or sub"],
   ["path", "text", "path on the media server; default by the setting mediaServer.pathTemplate"],
   ["enabled", "boolean not null default true", ""],
-  ["options", "jsonb", "engine, transport, audio, wallclock, for this camera only"]
+  ["options", "jsonb", `${optionNames.join(", ")}, for this camera only`]
 ] as const
 
 /** `if not exists` alone wants the right to make schemas, even where there is nothing to make. */

@@ -11,7 +11,7 @@ import type { CameraTypes } from "../camera-type/CameraTypes.ts"
 import type { Columns } from "../camera-type/CameraType.ts"
 import * as Column from "../camera-type/Column.ts"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
-import { type CameraOptions, parseColumn, withDefaults } from "../camera/CameraOptions.ts"
+import { type CameraOptions, parseOptions, withDefaults } from "../camera/CameraOptions.ts"
 import * as MediaPath from "../camera/MediaPath.ts"
 import { oneLine } from "../camera/Redaction.ts"
 
@@ -120,7 +120,7 @@ const readColumns = (
     problems.push(`column id ${"id" in columns ? "has no text that shows it" : "is missing"}`)
   }
 
-  const chosen = parseColumn(columns["options"])
+  const chosen = parseOptions(columns["options"])
   if (Result.isFailure(chosen)) problems.push(...chosen.failure)
 
   const given = shownScalar(columns["path"])
