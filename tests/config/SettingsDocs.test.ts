@@ -2,7 +2,7 @@ import { settings, settingsExample, settingsMarkdown } from "@restream/config"
 import { assert, describe, it } from "@effect/vitest"
 import { Equal } from "effect"
 import { readFileSync } from "node:fs"
-import { loaded } from "./Given.ts"
+import { loaded, settingOf, valueOf } from "./Given.ts"
 
 const stored = (path: string) => {
   try {
@@ -30,6 +30,13 @@ describe("settings documents", () => {
     for (const setting of settings) {
       const { _tag } = from.origins.get(setting.key) ?? { _tag: "missing" }
       assert.strictEqual(_tag, setting.default === undefined ? "Default" : "File", setting.key)
+    }
+  })
+
+  it("say a default as the settings in force say it", () => {
+    for (const { default: written, key, show } of settings) {
+      if (written === undefined || typeof written !== "string") continue
+      assert.strictEqual(show(valueOf(loaded({}), settingOf(key))), written, key)
     }
   })
 

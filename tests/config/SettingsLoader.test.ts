@@ -215,6 +215,16 @@ describe("load", () => {
     assert.isFalse(attempt({ file: { name: "f", text: "log: [" } }).isWhole)
   })
 
+  it.each([
+    ["RESTREAM_PG_DSN", "PG_DSN"],
+    ["RESTREAM_MEDIA_SERVER_HST", "MEDIA_SERVER_HOST"],
+    ["RESTREAM_ZZZZZZZZZZZZZZ", undefined],
+    ["RESTREAM_PLUGIN", "RESTREAM_PLUGINS"]
+  ])("finds the variable that %s means", (name, meant) => {
+    const hint = meant === undefined ? "" : `; did you mean ${meant}?`
+    assert.deepStrictEqual(faults({ env: { [name]: "x" } }), [`${name}: is not known${hint}`])
+  })
+
   it("finds the setting that a key at the wrong place means", () => {
     const hint = (text: string) => faults({ file: { name: "f", text } }).join()
     const nested = (key: string, group: string, name: string) =>

@@ -208,12 +208,39 @@ describe("restream", () => {
       for (const command of ["run", "check", "demo", "db", "config"]) {
         assert.match(help.stdout, new RegExp(`^ +${command} `, "m"))
       }
+      // what there is to do comes before how it can be done otherwise
+      const at = ["SUBCOMMANDS", "\nFLAGS", "--config", "SETTINGS", "--relay-restart-delay"].map(
+        (text) => help.stdout.indexOf(text)
+      )
+      assert.deepStrictEqual(
+        at,
+        [...at].sort((a, b) => a - b)
+      )
+      assert.notInclude(at, -1)
+      for (const line of help.stdout.split("\n").slice(0, 20)) assert.isAtMost(line.length, 132)
+      const own = yield* restream(["check", "--help"])
+      assert.match(own.stdout, /--wrong +Show/)
+      assert.notInclude(own.stdout, "--relay-restart-delay")
       assert.match((yield* restream(["--version"])).stdout, /\d+\.\d+\.\d+/)
       assert.include((yield* restream(["--completions", "bash"])).stdout, "complete")
     })
   )
 
   const wrong = [
+    {
+      args: ["--json", "config"],
+      says: "--json: stands behind its command: restream config --json"
+    },
+    {
+      args: ["--log-level", "warn", "config", "--log-level", "info"],
+      says: "--log-level: is given 2 times; once is enough"
+    },
+    {
+      args: ["check", "--concurrency", "abc"],
+      says: "--concurrency: expected a whole number, not abc"
+    },
+    { args: ["check", "--camera"], says: "--camera: its value is missing" },
+    { args: ["check", "--json=maybe"], says: "--json: expected true or false, not maybe" },
     { args: ["rum"], says: 'Unknown subcommand "rum" for "restream"; did you mean run?' },
     {
       args: ["run", "--relay-restart-dealy", "5s"],

@@ -309,7 +309,7 @@ export const Settings = Schema.Struct({
     restartMaxDelay: setting(interval, {
       appliedBy: "reload",
       description: "The longest of the doubled waits; relay.restartDelay if that is longer.",
-      default: "60 seconds"
+      default: "1 minute"
     }),
     stallTimeout: setting(timeout, {
       appliedBy: "reload",

@@ -186,6 +186,13 @@ const isServiceLink = (name: string, value: string): boolean =>
   ) ||
   (name.endsWith("_PORT") && /^(?:tcp|udp|sctp):\/\//.test(value))
 
+/** Not all names begin with RESTREAM_, so what comes after it is what tells them apart. */
+const nearestVariable = (name: string, known: ReadonlySet<string>): string | undefined => {
+  const bare = (text: string) => text.replace(/^RESTREAM_/, "")
+  const byBare = new Map([...known].map((one) => [bare(one), one]))
+  return byBare.get(nearest(bare(name), byBare.keys()) ?? "")
+}
+
 const fromEnv = (env: NonNullable<Sources["env"]>, otherVariables: ReadonlyArray<string>): Part => {
   const given = new Map<string, Given>()
   const faults: Array<SettingsFault> = []
@@ -202,7 +209,7 @@ const fromEnv = (env: NonNullable<Sources["env"]>, otherVariables: ReadonlyArray
     if (!name.startsWith("RESTREAM_") || known.has(name)) continue
     if (value === undefined || value === "" || isServiceLink(name, value)) continue
     const own = settings.find(({ ownEnv }) => ownEnv === name)
-    const meant = own === undefined ? nearest(name, known) : own.env
+    const meant = own === undefined ? nearestVariable(name, known) : own.env
     faults.push({
       key: undefined,
       origin: shownName(name),

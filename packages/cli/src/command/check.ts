@@ -119,7 +119,8 @@ export const check = Command.make(
 ).pipe(
   Command.withDescription(
     "Probes every camera once and says which are wrong and why. Exit status: 0 all good, 1 some not, 2 wrong settings or no database"
-  )
+  ),
+  Command.withShortDescription("Probes every camera once and says which are wrong and why")
 )
 
 /** A line on a terminal that counts; nothing elsewhere. */

@@ -65,7 +65,8 @@ export const demo = Command.make(
 ).pipe(
   Command.withDescription(
     "Shows the main job with nothing installed: PostgreSQL, simulated cameras, a media server and the real supervisor"
-  )
+  ),
+  Command.withShortDescription("Shows the main job with nothing installed")
 )
 
 /** A duration in the words of the settings. */

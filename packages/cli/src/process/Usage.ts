@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect"
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
 import type { HelpDoc } from "effect/cli/HelpDoc"
-import { tell } from "./Output.ts"
+import { helpText } from "./Help.ts"
+import { print, tell } from "./Output.ts"
 
 /** What may have been meant: the runner itself looks at a command's own flags only. */
 const suggestion = (error: CliError.CliError, help: HelpDoc): string | undefined => {
@@ -24,21 +25,51 @@ const suggestion = (error: CliError.CliError, help: HelpDoc): string | undefined
   }
 }
 
-const lineOf = (error: CliError.CliError, help: HelpDoc): string => {
+const lineOf = (
+  error: CliError.CliError,
+  help: HelpDoc,
+  command: ReadonlyArray<string>
+): string => {
+  if (error._tag === "InvalidValue" && error.kind === "flag") return inOurWords(error)
   const meant = suggestion(error, help)
+  if (error._tag === "UnrecognizedOption" && meant === error.option) {
+    return `${meant}: stands behind its command: ${command.join(" ")} ${meant}`
+  }
   const [what] = error.message.split("\n\n  Did you mean")
   return `${what}${meant === undefined ? "" : `; did you mean ${meant}?`}`
 }
 
+/** The runner's words for what a value should have been, and ours. */
+const expectations: ReadonlyArray<readonly [begin: string, words: string]> = [
+  ["Expected a string representing a finite number", "a whole number"],
+  ["Expected an integer", "a whole number"],
+  ['Expected "true"', "true or false"]
+]
+
+const inOurWords = ({ expected, option, value }: CliError.InvalidValue): string => {
+  const [, times] = /^(\d+) occurrences$/.exec(value) ?? []
+  if (times !== undefined) return `--${option}: is given ${times} times; once is enough`
+  if (value === "") return `--${option}: its value is missing`
+  const words = expectations.find(([begin]) => expected.startsWith(begin))?.[1]
+  return `--${option}: expected ${words ?? expected.replace(/^Expected:? /, "")}, not ${value}`
+}
+
 /** Help and version go to stdout as ever; faults go to stderr, with secrets hidden. */
 export const layer = CliOutput.layerPresenter({
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Effect.gen(function* () {
+  present: (event) => {
+    switch (event._tag) {
+      case "InvalidInvocation":
+        return Effect.gen(function* () {
           for (const error of event.errors) {
-            yield* tell(Redaction.oneLine(Redaction.redact(lineOf(error, event.helpDoc))))
+            const line = lineOf(error, event.helpDoc, event.commandPath)
+            yield* tell(Redaction.oneLine(Redaction.redact(line)))
           }
           yield* tell(`See ${event.commandPath.join(" ")} --help`)
         })
-      : CliOutput.defaultPresenter.present(event)
+      case "Help":
+        return Effect.flatMap(helpText(event.helpDoc), print)
+      default:
+        return CliOutput.defaultPresenter.present(event)
+    }
+  }
 })

@@ -13,7 +13,9 @@ export interface SettingFlags {
 
 const config = Flag.String("config").pipe(
   Flag.withAlias("c"),
-  Flag.withDescription("The settings' file. Default: restream.yaml, if there is one"),
+  Flag.withDescription(
+    "The settings file. Default: restream.yaml, if there is one. Environment: RESTREAM_CONFIG"
+  ),
   Flag.withMetavar("FILE"),
   Flag.optional
 )
