@@ -1,13 +1,14 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { defaultSettings } from "@restream/config"
-import { CameraType, Column, Restream, StatusBoard } from "@restream/core"
-import { Effect, Layer, Redacted, Schema, Stream } from "effect"
+import { CameraType, Restream, StatusBoard, vendorColumns, vendorUrl } from "@restream/core"
+import { Effect, Layer, Redacted, Stream } from "effect"
 
 const acme = CameraType.make({
   name: "acme",
-  columns: { host: Column.host, channel: Schema.optional(Column.ordinal) },
-  toUrl: ({ channel, host }) => `rtsp://${host}/live/${channel ?? 1}`
+  // with port, username and password, if the row has them
+  columns: vendorColumns,
+  toUrl: (columns) => vendorUrl(columns, `/live/${columns.channel ?? 1}`)
 })
 
 const settings = {

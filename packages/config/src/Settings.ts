@@ -361,7 +361,8 @@ export const Settings = Schema.Struct({
     }),
     format: setting(Kind.choice(Schema.Literals(["auto", "pretty", "json", "logfmt"])), {
       appliedBy: "reload",
-      description: "How a message looks; auto is pretty on a terminal and logfmt anywhere else.",
+      description:
+        "How a message looks; auto is pretty on a terminal and logfmt anywhere else. On a terminal pretty has colours, unless NO_COLOR is set or TERM is dumb.",
       default: "auto"
     }),
     file: optionalSetting(Kind.text("a path"), {
