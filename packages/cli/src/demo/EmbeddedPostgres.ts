@@ -15,7 +15,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
-import { holdPort } from "./FreePort.ts"
+import { freePort } from "./FreePort.ts"
 
 /** The embedded PostgreSQL could not be made or started. */
 export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresError>()(
@@ -81,15 +81,12 @@ export const makeCluster: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Sc
     )
     yield* fs.remove(passwordFile)
 
-    const { port, release } = yield* holdPort
+    const port = yield* freePort
     const server = command(folder, path.join(programs, "postgres"), serverArguments(data, port))
     return {
       port,
       dsn: Redacted.make(`postgres://postgres:${password}@127.0.0.1:${port}/postgres`),
-      start: Effect.andThen(
-        release,
-        Effect.provideService(startServer(server), ChildProcessSpawner, spawner)
-      )
+      start: Effect.provideService(startServer(server), ChildProcessSpawner, spawner)
     }
   }).pipe(
     Effect.catchTag("PlatformError", (error) =>
@@ -97,7 +94,7 @@ export const makeCluster: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Sc
     )
   )
 
-/** Makes a cluster and starts its server, both for the scope. */
+/** Makes a cluster and starts its server, both for the scope. Where its port was taken meanwhile, makes another. */
 export const make: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Scope | Platform> =
   Effect.tap(makeCluster, ({ start }) => start).pipe(
     Effect.retry({ while: ({ isPortTaken }) => isPortTaken === true, times: 3 })
