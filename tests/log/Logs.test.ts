@@ -25,7 +25,7 @@ describe("Logs", () => {
   for (const [what, next] of [
     ["another file", { file: "two.log" }],
     ["another format", { format: "json" }],
-    ["another size", { fileMaxSize: 2_000_000 }]
+    ["another size", { fileMaxSize: 20_000_000 }]
   ] as const) {
     it.live(`loses no line while a log file gives way to ${what}`, () =>
       Effect.scoped(
@@ -39,18 +39,20 @@ describe("Logs", () => {
           yield* Effect.scoped(
             Effect.gen(function* () {
               const logs = yield* Logs.make(before, () => sink)
-              const chatter = yield* Effect.suspend(() => Effect.logInfo(`line ${++said}`)).pipe(
-                Effect.andThen(Effect.yieldNow),
-                Effect.forever,
-                Effect.provide(logs.layer),
-                Effect.forkChild
+              const say = Effect.suspend(() => Effect.logInfo(`line ${++said}`)).pipe(
+                Effect.provide(logs.layer)
               )
-              for (let round = 0; round < 5; round++) {
-                yield* Effect.sleep("10 millis")
-                yield* logs.change(round % 2 === 0 ? after : before)
+              for (let round = 0; round < 6; round++) {
+                yield* say
+                const changing = yield* Effect.forkChild(
+                  logs.change(round % 2 === 0 ? after : before),
+                  { startImmediately: true }
+                )
+                // the old file is on its way to its end
+                for (let times = 0; times < 5; times++) yield* Effect.andThen(say, Effect.yieldNow)
+                yield* Fiber.join(changing)
               }
-              yield* Effect.sleep("10 millis")
-              yield* Fiber.interrupt(chatter)
+              yield* say
             })
           )
           const all = Array.from({ length: said }, (_, index) => index + 1)
