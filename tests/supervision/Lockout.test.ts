@@ -72,6 +72,37 @@ describe("Lockout", () => {
     }).pipe(Effect.provide(layer([fake], channels(16), undefined, { probeLimits })))
   })
 
+  it.effect("tells all that wait for a recorder that is gone, once one has found that", () => {
+    const fake = FakeEngine.make()
+    const reason = new Reason.TimedOut({ phase: "connecting", afterMs: 10_000 })
+    fake.answer = () => Effect.andThen(Effect.sleep("10 seconds"), Effect.fail(reason))
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("10500 millis")
+      const states = yield* Effect.forEach(channels(32), ({ id }) => stateOf(Number(id)))
+      const told = states.filter((state) => state?._tag === "Unreachable")
+      // a second one had its turn meanwhile
+      assert.isAtLeast(told.length, 30)
+      assert.isTrue(told.every((state) => state.reason === reason))
+      assert.isAtMost(fake.probes.length, 3)
+    }).pipe(Effect.provide(layer([fake], channels(32))))
+  })
+
+  it.effect("keeps none from its turn for long where a channel stays silent", () => {
+    const fake = FakeEngine.make()
+    const silent = new Reason.TimedOut({ phase: "asking for the stream", afterMs: 10_000 })
+    fake.answer = ({ id }) =>
+      id === "1"
+        ? Effect.andThen(Effect.sleep("10 seconds"), Effect.fail(silent))
+        : Effect.succeed(FakeEngine.offer)
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("4999 millis")
+      assert.strictEqual(yield* tagOf(2), "Waiting")
+      yield* TestClock.adjust("1 second")
+      for (const { id } of channels(8).slice(1))
+        assert.strictEqual(yield* tagOf(Number(id)), "Live")
+    }).pipe(Effect.provide(layer([fake], channels(8))))
+  })
+
   it.effect("lets those try first that have waited longest, one in each delay", () => {
     const fake = FakeEngine.make()
     recorder(fake)

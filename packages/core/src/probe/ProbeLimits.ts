@@ -88,7 +88,7 @@ interface Turn {
 }
 
 /** The failure of another effect against the same host, see {@link ProbeLimits.withPlace}. */
-type Failure = Exit.Exit<never, any>
+export type Failure = Exit.Exit<never, any>
 
 interface Host {
   /** Those that have a place against it: they run, or wait for one over all. */
@@ -301,7 +301,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
 }
 
 /** Whether an effect failed by a reason that holds for everything at its host. */
-const isFailureOfHost = (exit: Exit.Exit<unknown, unknown>): exit is Failure => {
+export const isFailureOfHost = (exit: Exit.Exit<unknown, unknown>): exit is Failure => {
   if (Exit.isSuccess(exit)) return false
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
   return Predicate.hasProperty(error, "reason") && isAboutHost(error.reason)

@@ -6,13 +6,16 @@
  * with these credentials: none of them tries until the lockout delay is over. Then they try one at a time,
  * those first that have waited longest, and the first that the device accepts lets all others go.
  *
- * Until a device has accepted credentials for the first time they are tried one at a time, too. A camera
- * without credentials has nothing to share, and waits for itself alone.
+ * Until a device has accepted credentials for the first time they are tried one at a time, too. One that
+ * gets no answer keeps the others from their turn for {@link longestThought} only, and what it learns of the
+ * host as a whole, that nothing accepts a connection there, holds for all that wait. A camera without
+ * credentials has nothing to share, and waits for itself alone.
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as MutableHashMap from "effect/MutableHashMap"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -20,7 +23,14 @@ import type * as Scope from "effect/Scope"
 import type { Camera, CameraId } from "../camera/Camera.ts"
 import { Unauthorized } from "../camera/Reason.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
+import { type Failure, isFailureOfHost } from "../probe/ProbeLimits.ts"
 import type { RetryPolicy } from "./RetrySchedule.ts"
+
+/**
+ * A device that is silent for longer is not thinking about a password, but hangs. Media servers that slow
+ * down who guesses passwords take up to 4 s for a wrong one.
+ */
+export const longestThought = Duration.seconds(5)
 
 /** Why a camera has to wait. */
 export interface Refusal {
@@ -35,6 +45,9 @@ export interface Seat {
   /**
    * Runs an effect when the camera may try its credentials, and others not before its end where that could
    * be another wrong attempt.
+   *
+   * It fails without having run where one that ran meanwhile failed by a reason that holds for the whole
+   * host: with the same error, so all effects of an account have to fail in one way.
    *
    * @param onWait runs when the camera has to wait, and again whenever the credentials were refused anew
    * meanwhile; without a refusal another camera tries them just now. Where it fails, nobody waits.
@@ -85,6 +98,8 @@ interface Account {
   trying: Member | undefined
   /** Who wants to try them. */
   readonly waiting: Set<Member>
+  /** The last failure that held for the whole host. */
+  hostFailure: Failure | undefined
   /** Done at the next change of any of these. */
   changed: Deferred.Deferred<void>
 }
@@ -95,6 +110,7 @@ const newAccount = (): Account => ({
   refused: undefined,
   trying: undefined,
   waiting: new Set(),
+  hostFailure: undefined,
   changed: Deferred.makeUnsafe()
 })
 
@@ -117,6 +133,8 @@ const keyOf = ({ authority, credentials, secrets }: StreamUrl): Redacted.Redacte
     ? undefined
     : Redacted.make(JSON.stringify([authority.toLowerCase(), ...given]))
 }
+
+const longestThoughtMs = Duration.toMillis(longestThought)
 
 const nowMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
@@ -172,11 +190,18 @@ const seatOf = (
   /** What keeps this camera from trying: what was refused to all, or while they are accepted to it alone. */
   const refusedNow = () => (account.isAccepted ? member.refused : account.refused)
 
+  /** When the next turn can be taken without a change of the account, by the monotonic clock. */
+  const freeAtMs = (): number => {
+    const refusedUntilMs = refusedNow()?.untilMs ?? -Infinity
+    if (account.isAccepted || account.trying === undefined) return refusedUntilMs
+    return Math.max(refusedUntilMs, account.trying.triedMs + longestThoughtMs)
+  }
+
   /** Takes the turn, if it has come. */
   const takeTurn = (): boolean => {
-    if (nowMs(clock) < (refusedNow()?.untilMs ?? 0)) return false
+    if (nowMs(clock) < freeAtMs()) return false
     if (!account.isAccepted) {
-      if (account.trying !== undefined || nextOf(account) !== member) return false
+      if (nextOf(account) !== member) return false
       account.trying = member
     }
     member.triedMs = nowMs(clock)
@@ -191,12 +216,15 @@ const seatOf = (
     until: clock.currentTimeMillisUnsafe() + untilMs - nowMs(clock)
   })
 
+  /** Gives the failure that ends the wait, where there is no need for a turn any more. */
   const awaitTurn = Effect.fnUntraced(function* <E, R>(
     onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E, R>
-  ) {
+  ): Effect.fn.Return<Failure | undefined, E, R> {
     account.waiting.add(member)
+    const { hostFailure } = account
     let told: Refused | undefined | null = null
     while (!takeTurn()) {
+      if (account.hostFailure !== hostFailure) return account.hostFailure
       const refused = refusedNow()
       if (refused !== told) {
         told = refused
@@ -204,23 +232,33 @@ const seatOf = (
         // it may have come while that was told
         continue
       }
-      const waitMs = (refused?.untilMs ?? 0) - nowMs(clock)
+      const waitMs = freeAtMs() - nowMs(clock)
       const changed = Deferred.await(account.changed)
       yield* waitMs > 0 && Number.isFinite(waitMs) ? Effect.timeoutOption(changed, waitMs) : changed
     }
     account.waiting.delete(member)
+    return undefined
   })
 
-  const leaveTurn = Effect.sync(() => {
-    const wasWaiting = account.waiting.delete(member)
-    const wasTrying = account.trying === member
-    if (wasTrying) account.trying = undefined
-    if ((wasWaiting || wasTrying) && !account.isAccepted) tellChange(account)
-  })
+  const leaveTurn = (exit: Exit.Exit<unknown, unknown>) =>
+    Effect.sync(() => {
+      const wasWaiting = account.waiting.delete(member)
+      const wasTrying = account.trying === member
+      if (wasTrying) account.trying = undefined
+      // one that was told by another tells nothing on
+      const isNews = !wasWaiting && isFailureOfHost(exit)
+      if (isNews) account.hostFailure = exit
+      if ((wasWaiting || wasTrying || isNews) && !account.isAccepted) tellChange(account)
+    })
 
   return {
-    withTurn: (onWait) => (effect) =>
-      Effect.ensuring(Effect.andThen(awaitTurn(onWait), effect), leaveTurn),
+    withTurn:
+      (onWait) =>
+      <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.onExit(
+          Effect.flatMap(awaitTurn(onWait), (instead): Effect.Effect<A, E, R> => instead ?? effect),
+          leaveTurn
+        ),
     isHeld: () => !account.isAccepted && account.trying !== member,
     accepted: Effect.sync(() => {
       member.refused = undefined
