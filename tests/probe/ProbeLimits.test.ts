@@ -102,6 +102,22 @@ describe("ProbeLimits", () => {
       })
   )
 
+  it.effect("looks for slow probes in time, also while others wait for their host", () =>
+    Effect.gen(function* () {
+      const { withPlace } = ProbeLimits.make({ concurrency: 1 })
+      const quick = { slowAfter: Duration.millis(250), concurrency: 1 }
+      yield* Effect.forkChild(withPlace("recorder", quick)(Effect.never))
+      yield* TestClock.adjust(0)
+      yield* Effect.forkChild(withPlace("recorder", quick)(Effect.never))
+      yield* TestClock.adjust("100 millis")
+      const other = yield* Effect.forkChild(withPlace("camera", quick)(Effect.void))
+      yield* TestClock.adjust("149 millis")
+      assert.isUndefined(other.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.isDefined(other.pollUnsafe())
+    })
+  )
+
   for (const [what, reason] of [
     ["nothing accepts a connection", new Reason.TimedOut({ phase: "connecting", afterMs: 2000 })],
     ["there is no way to it", new Reason.HostUnreachable({ authority: "recorder:554" })],

@@ -60,8 +60,18 @@ export const slowShare = 4
  */
 export const hostSlowAfter = Duration.seconds(3)
 
+/** What looks for slow ones while somebody waits. It is asleep until the first of them can be slow. */
+interface Watched {
+  watcher: Fiber.Fiber<void> | undefined
+}
+
+const endWatch = (watched: Watched) => {
+  watched.watcher?.interruptUnsafe()
+  watched.watcher = undefined
+}
+
 /** The probes that share their places. */
-interface Kind {
+interface Kind extends Watched {
   /** The prober, or `undefined` where a number is set for all. */
   readonly key: Turn["prober"] | undefined
   /** Those that have their host's place: who waits for a busy host must not keep one from all others. */
@@ -108,17 +118,23 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
   const hosts = new Map<string, Host>()
   /** By their keys; those in which nothing runs and nothing waits are gone. */
   const kinds = new Map<Kind["key"], Kind>()
-  let waiting = 0
   let waitingForHost = 0
+  // its own, as each kind has: it sleeps longer than a quick prober's may
+  const atHosts: Watched = { watcher: undefined }
   let isBeginning = false
   let beginsAgain = false
-  let watcher: Fiber.Fiber<void> | undefined
 
   const kindOf = (turn: Turn): Kind => {
     const key = options.concurrency === undefined ? turn.prober : undefined
     const known = kinds.get(key)
     if (known !== undefined) return known
-    const kind: Kind = { key, waiting: new Set(), running: new Set(), slow: 0 }
+    const kind: Kind = {
+      key,
+      waiting: new Set(),
+      running: new Set(),
+      slow: 0,
+      watcher: undefined
+    }
     kinds.set(key, kind)
     return kind
   }
@@ -131,7 +147,6 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
       waitingForHost--
       turn.kind = kindOf(turn)
       turn.kind.waiting.add(turn)
-      waiting++
     }
   }
 
@@ -139,7 +154,6 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
     for (const turn of kind.waiting) {
       if (kind.running.size >= placesFor(turn) + kind.slow) return
       kind.waiting.delete(turn)
-      waiting--
       kind.running.add(turn)
       const now = nowMs(clock)
       turn.slowAtMs = now + turn.slowAfterMs
@@ -158,10 +172,8 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
       for (const kind of kinds.values()) beginOf(kind, clock)
     }
     isBeginning = false
-    if (waiting + waitingForHost === 0) {
-      watcher?.interruptUnsafe()
-      watcher = undefined
-    }
+    for (const kind of kinds.values()) if (kind.waiting.size === 0) endWatch(kind)
+    if (waitingForHost === 0) endWatch(atHosts)
   }
 
   const enter = (turn: Turn, clock: Clock.Clock) => {
@@ -180,9 +192,11 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
     if (!host.turns.delete(turn)) return
     if (turn.isHostSlow) host.slow--
     if (kind === undefined) return
-    if (!kind.running.delete(turn) && kind.waiting.delete(turn)) waiting--
+    if (!kind.running.delete(turn)) kind.waiting.delete(turn)
     if (turn.isSlow) kind.slow--
-    if (kind.running.size + kind.waiting.size === 0) kinds.delete(kind.key)
+    if (kind.running.size + kind.waiting.size > 0) return
+    kinds.delete(kind.key)
+    endWatch(kind)
   }
 
   const leave = (turn: Turn, exit: Exit.Exit<unknown, unknown>, clock: Clock.Clock) => {
@@ -204,56 +218,69 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
     for (const other of concerned) other.begin(failure)
   }
 
-  /** The same for the places of a host. */
-  const makeRoomAt = (host: Host, now: number): number => {
-    let nextMs = Infinity
-    if (host.waiting.size === 0) return nextMs
-    for (const turn of host.turns) {
-      const untilSlowMs = (turn.hostSlowAtMs ?? now + hostSlowAfterMs) - now
-      if (untilSlowMs <= 0 && !turn.isHostSlow && host.slow < perHost() * slowShare) {
-        turn.isHostSlow = true
-        host.slow++
-      }
-      nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : hostSlowAfterMs)
-    }
-    takeHost(host)
-    return nextMs
-  }
-
-  /** Lets the slow ones make room; gives how long it is until there may be another. */
-  const makeRoom = (clock: Clock.Clock): number => {
+  /** Lets the slow ones of a kind make room; gives how long it is until there may be another. */
+  const makeRoom = (kind: Kind, clock: Clock.Clock): number => {
     const now = nowMs(clock)
     let nextMs = Infinity
-    for (const kind of kinds.values()) {
-      if (kind.waiting.size === 0) continue
-      for (const turn of kind.running) {
-        const untilSlowMs = (turn.slowAtMs ?? now) - now
-        if (untilSlowMs <= 0 && !turn.isSlow && kind.slow < placesFor(turn) * slowShare) {
-          turn.isSlow = true
-          kind.slow++
-        }
-        // where it has made room already, the one that came into it may be as quick
-        nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : turn.slowAfterMs)
+    for (const turn of kind.running) {
+      const untilSlowMs = (turn.slowAtMs ?? now) - now
+      if (untilSlowMs <= 0 && !turn.isSlow && kind.slow < placesFor(turn) * slowShare) {
+        turn.isSlow = true
+        kind.slow++
       }
-    }
-    if (waitingForHost > 0) {
-      for (const host of hosts.values()) nextMs = Math.min(nextMs, makeRoomAt(host, now))
+      // where it has made room already, the one that came into it may be as quick
+      nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : turn.slowAfterMs)
     }
     beginNext(clock)
     return nextMs
   }
 
-  /**
-   * Begins to watch who is slow, where somebody waits. The fiber is nobody's: the one that it was begun by
-   * may be the first to leave. It ends when nobody waits any more.
-   */
+  /** The same for the places at the hosts that somebody waits for. */
+  const makeRoomAtHosts = (clock: Clock.Clock): number => {
+    const now = nowMs(clock)
+    let nextMs = Infinity
+    for (const host of hosts.values()) {
+      if (host.waiting.size === 0) continue
+      for (const turn of host.turns) {
+        const untilSlowMs = (turn.hostSlowAtMs ?? now + hostSlowAfterMs) - now
+        if (untilSlowMs <= 0 && !turn.isHostSlow && host.slow < perHost() * slowShare) {
+          turn.isHostSlow = true
+          host.slow++
+        }
+        nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : hostSlowAfterMs)
+      }
+      takeHost(host)
+    }
+    beginNext(clock)
+    return nextMs
+  }
+
+  /** The fiber is nobody's: the one that it was begun by may be the first to leave. */
+  const beginWatch = (watched: Watched, look: () => number): Effect.Effect<void> =>
+    Effect.map(
+      Effect.forkDetach(Effect.forever(Effect.suspend(() => Effect.sleep(Math.max(1, look()))))),
+      (fiber) => {
+        watched.watcher = fiber
+      }
+    )
+
+  /** Begins to watch who is slow, where somebody waits. It ends when nobody waits any more. */
   const watch = (clock: Clock.Clock): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (watcher !== undefined || waiting + waitingForHost === 0) return Effect.void
-      const look = Effect.suspend(() => Effect.sleep(Math.max(1, makeRoom(clock))))
-      return Effect.map(Effect.forkDetach(Effect.forever(look)), (fiber) => {
-        watcher = fiber
-      })
+      let begun = Effect.void
+      for (const kind of kinds.values()) {
+        if (kind.waiting.size === 0 || kind.watcher !== undefined) continue
+        begun = Effect.andThen(
+          begun,
+          beginWatch(kind, () => makeRoom(kind, clock))
+        )
+      }
+      return waitingForHost === 0 || atHosts.watcher !== undefined
+        ? begun
+        : Effect.andThen(
+            begun,
+            beginWatch(atHosts, () => makeRoomAtHosts(clock))
+          )
     }).pipe(Effect.uninterruptible)
 
   /** Gives the failure that ends it, where it needs no turn any more. */
