@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { NativeEngine } from "@restream/core"
 import { Frame, Rtcp, RtspServer } from "@restream/core/rtsp"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Random } from "effect"
 import { TestClock } from "effect/testing"
 import type { Socket } from "node:net"
 import { listen } from "../../bench/Peer.ts"
@@ -28,7 +28,12 @@ const overflowing = Effect.gen(function* () {
     ({ server }) => Effect.sync(() => server.close())
   )
   const { relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
-  const running = yield* relay.start(job(camera.url("cam"), `rtsp://127.0.0.1:${port}/out`))
+  // the server is asked for the first time after half a second, and so long before the slow watch looks
+  const running = yield* Effect.provideService(
+    relay.start(job(camera.url("cam"), `rtsp://127.0.0.1:${port}/out`)),
+    Random.Random,
+    { nextIntUnsafe: () => 1, nextDoubleUnsafe: () => 0.1 }
+  )
   yield* camera.awaitReaders("cam", 1)
   hand.picture("keyframe")
   yield* running.flowing
