@@ -4,10 +4,10 @@
  * It touches no media server and starts no relay, so it can run beside a daemon.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Camera, InvalidCamera } from "../camera/Camera.ts"
 import type { ProbeReason } from "../camera/Reason.ts"
@@ -55,32 +55,22 @@ export const run = (
     if (camera._tag === "InvalidCamera") return invalid(camera)
     const engines = (yield* Engines).select(camera.options.engine)
     const seat = yield* lockout.join(camera)
-    const checkNow = Effect.gen(function* () {
-      if (seat.isHeld()) return undefined
-      const [took, result] = yield* Effect.timed(Effect.result(checkOne(camera, engines)))
-      yield* judge(seat, result)
-      // a failure, so that the limits see one that holds for the whole host
-      return Result.isSuccess(result)
-        ? withHealth(camera, took, result.success)
-        : yield* Effect.fail({ took, reason: result.failure.reason })
+    const checkNow = Effect.suspend(() =>
+      seat.isHeld() ? Effect.undefined : inTime(seat, checkOne(camera, engines))
+    )
+    const inTurn = seat.withTurn((refusal) =>
+      refusal === undefined
+        ? Effect.void
+        : Effect.fail<Failed>({ took: Duration.zero, reason: refusal.reason })
+    )(withPlace(camera.url.authority, engines[0].prober)(checkNow))
+    // one that is held waits for its turn again
+    const once: Effect.Effect<CheckResult> = Effect.matchEffect(inTurn, {
+      onSuccess: (timed) =>
+        timed === undefined ? once : Effect.succeed(withHealth(camera, timed.took, timed.answer)),
+      onFailure: ({ reason, took }) =>
+        Effect.succeed<CheckResult>({ _tag: "Unreachable", camera, took, health: "poor", reason })
     })
-    const once: Effect.Effect<CheckResult, Failed> = withPlace(
-      camera.url.authority,
-      engines[0].prober
-    )(checkNow).pipe(
-      seat.withTurn((refusal) =>
-        refusal === undefined
-          ? Effect.void
-          : Effect.fail<Failed>({ took: Duration.zero, reason: refusal.reason })
-      ),
-      Effect.filterOrElse(
-        (result) => result !== undefined,
-        () => once
-      )
-    )
-    return yield* Effect.catch(once, ({ reason, took }) =>
-      Effect.succeed<CheckResult>({ _tag: "Unreachable", camera, took, health: "poor", reason })
-    )
+    return yield* once
   })
   return Stream.callback((results) =>
     Effect.forEach(
@@ -110,15 +100,26 @@ interface Failed {
   readonly reason: ProbeReason
 }
 
-/** Tells the others of its device what came of it. */
-const judge = (
+/** How long it takes either way, and what its device makes of the credentials. */
+const inTime = (
   seat: Lockout.Seat,
-  result: Result.Result<Answer, { readonly reason: ProbeReason }>
-): Effect.Effect<void> => {
-  if (Result.isSuccess(result)) return seat.accepted
-  const { reason } = result.failure
-  return reason._tag === "Unauthorized" ? seat.refused(reason) : Effect.void
-}
+  check: Effect.Effect<Answer, { readonly reason: ProbeReason }>
+): Effect.Effect<{ readonly took: Duration.Duration; readonly answer: Answer }, Failed> =>
+  Clock.clockWith((clock) => {
+    const startedAt = clock.monotonicTimeNanosUnsafe()
+    const took = () => Duration.nanos(clock.monotonicTimeNanosUnsafe() - startedAt)
+    return Effect.matchEffect(check, {
+      onSuccess: (answer) => {
+        seat.accepted()
+        return Effect.succeed({ took: took(), answer })
+      },
+      // it stays a failure, so that the limits see one that holds for the whole host
+      onFailure: ({ reason }) => {
+        if (reason._tag === "Unauthorized") seat.refused(reason)
+        return Effect.fail({ took: took(), reason })
+      }
+    })
+  })
 
 const checkOne = (
   camera: Camera,

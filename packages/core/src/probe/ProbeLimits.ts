@@ -265,65 +265,64 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
     )
 
   /** Begins to watch who is slow, where somebody waits. It ends when nobody waits any more. */
-  const watch = (clock: Clock.Clock): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      let begun = Effect.void
-      for (const kind of kinds.values()) {
-        if (kind.waiting.size === 0 || kind.watcher !== undefined) continue
-        begun = Effect.andThen(
-          begun,
-          beginWatch(kind, () => makeRoom(kind, clock))
-        )
-      }
-      return waitingForHost === 0 || atHosts.watcher !== undefined
-        ? begun
-        : Effect.andThen(
-            begun,
-            beginWatch(atHosts, () => makeRoomAtHosts(clock))
-          )
-    }).pipe(Effect.uninterruptible)
+  const watch = (clock: Clock.Clock): Effect.Effect<void> => {
+    const looks: Array<Effect.Effect<void>> = []
+    for (const kind of kinds.values()) {
+      if (kind.waiting.size === 0 || kind.watcher !== undefined) continue
+      looks.push(beginWatch(kind, () => makeRoom(kind, clock)))
+    }
+    if (waitingForHost > 0 && atHosts.watcher === undefined) {
+      looks.push(beginWatch(atHosts, () => makeRoomAtHosts(clock)))
+    }
+    return looks.length === 0
+      ? Effect.void
+      : Effect.uninterruptible(Effect.all(looks, { discard: true }))
+  }
 
   /** Gives the failure that ends it, where it needs no turn any more. */
-  const awaitTurn = (turn: Turn, clock: Clock.Clock): Effect.Effect<Failure | undefined> =>
-    Effect.suspend(() => {
-      enter(turn, clock)
-      if (turn.slowAtMs !== undefined) return Effect.undefined
-      let given: Failure | undefined
-      let isGiven = false
-      turn.begin = (instead) => {
-        given = instead
-        isGiven = true
-      }
-      const begun = Effect.callback<Failure | undefined>((resume) => {
-        if (isGiven || turn.slowAtMs !== undefined) resume(Effect.succeed(given))
-        else turn.begin = (instead) => resume(Effect.succeed(instead))
-      })
-      return Effect.andThen(watch(clock), begun)
+  const awaitTurn = (turn: Turn, clock: Clock.Clock): Effect.Effect<Failure | undefined> => {
+    let given: Failure | undefined
+    let isGiven = false
+    turn.begin = (instead) => {
+      given = instead
+      isGiven = true
+    }
+    const begun = Effect.callback<Failure | undefined>((resume) => {
+      if (isGiven || turn.slowAtMs !== undefined) resume(Effect.succeed(given))
+      else turn.begin = (instead) => resume(Effect.succeed(instead))
     })
+    return Effect.andThen(watch(clock), begun)
+  }
 
   return {
-    withPlace: (host, prober) => (effect) =>
-      Clock.clockWith((clock) => {
-        const turn: Turn = {
-          host,
-          prober,
-          slowAfterMs: Duration.toMillis(prober.slowAfter),
-          kind: undefined,
-          slowAtMs: undefined,
-          isSlow: false,
-          hostSlowAtMs: undefined,
-          isHostSlow: false,
-          begin: () => {}
-        }
-        return Effect.onExit(
-          Effect.flatMap(awaitTurn(turn, clock), (instead) => instead ?? effect),
-          (exit) => {
+    withPlace:
+      (host, prober) =>
+      <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Clock.clockWith((clock) => {
+          const turn: Turn = {
+            host,
+            prober,
+            slowAfterMs: Duration.toMillis(prober.slowAfter),
+            kind: undefined,
+            slowAtMs: undefined,
+            isSlow: false,
+            hostSlowAtMs: undefined,
+            isHostSlow: false,
+            begin: () => {}
+          }
+          const inTurn = Effect.suspend((): Effect.Effect<A, E, R> => {
+            enter(turn, clock)
+            // most need not wait
+            return turn.slowAtMs === undefined
+              ? Effect.flatMap(awaitTurn(turn, clock), (instead) => instead ?? effect)
+              : effect
+          })
+          return Effect.onExit(inTurn, (exit) => {
             leave(turn, exit, clock)
             // the next one at its host may wait now, where nobody waited before
             return watch(clock)
-          }
-        )
-      })
+          })
+        })
   }
 }
 

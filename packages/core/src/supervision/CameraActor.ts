@@ -76,9 +76,9 @@ export const run = Effect.fnUntraced(function* (
       if (!(yield* isServerUp) || seat.isHeld()) return undefined
       yield* board.enter(camera, { _tag: "Probing", attempt })
       return yield* inUse.engine.prober.probe(camera).pipe(
-        Effect.tap(seat.accepted),
+        Effect.tap(Effect.sync(seat.accepted)),
         Effect.tapError(({ reason }) =>
-          reason._tag === "Unauthorized" ? seat.refused(reason) : Effect.void
+          Effect.sync(() => reason._tag === "Unauthorized" && seat.refused(reason))
         )
       )
     })

@@ -57,10 +57,10 @@ export interface Seat {
   ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | E2, R | R2>
   /** Whether another camera's attempt was refused since this one had its turn: look at it before you try. */
   readonly isHeld: () => boolean
-  /** The device took the credentials. */
-  readonly accepted: Effect.Effect<void>
-  /** The device refused them. */
-  readonly refused: (reason: Unauthorized) => Effect.Effect<void>
+  /** Tells that the device took the credentials. */
+  readonly accepted: () => void
+  /** Tells that the device refused them. */
+  readonly refused: (reason: Unauthorized) => void
 }
 
 export interface Lockout {
@@ -136,6 +136,11 @@ const keyOf = ({ authority, credentials, secrets }: StreamUrl): Redacted.Redacte
 
 const longestThoughtMs = Duration.toMillis(longestThought)
 
+const enter = (account: Account, member: Member): Account => {
+  account.members.add(member)
+  return account
+}
+
 const nowMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 const tellChange = (account: Account): void => {
@@ -148,11 +153,9 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
   // its keys hold the credentials, which nothing prints
   const accounts = MutableHashMap.empty<Redacted.Redacted, Account>()
 
-  const enter = (key: Redacted.Redacted | undefined, member: Member): Account => {
-    const known = key === undefined ? Option.none() : MutableHashMap.get(accounts, key)
-    const account = Option.getOrElse(known, newAccount)
-    account.members.add(member)
-    if (key !== undefined) MutableHashMap.set(accounts, key, account)
+  const accountOf = (key: Redacted.Redacted): Account => {
+    const account = Option.getOrElse(MutableHashMap.get(accounts, key), newAccount)
+    MutableHashMap.set(accounts, key, account)
     return account
   }
 
@@ -166,14 +169,13 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
         refused: undefined,
         isOdd: false
       }
+      if (key === undefined) return seatOf(enter(newAccount(), member), member, clock, policy)
       const account = yield* Effect.acquireRelease(
-        Effect.sync(() => enter(key, member)),
+        Effect.sync(() => enter(accountOf(key), member)),
         (account) =>
           Effect.sync(() => {
             account.members.delete(member)
-            if (key !== undefined && account.members.size === 0) {
-              MutableHashMap.remove(accounts, key)
-            }
+            if (account.members.size === 0) MutableHashMap.remove(accounts, key)
           })
       )
       return seatOf(account, member, clock, policy)
@@ -204,6 +206,7 @@ const seatOf = (
       if (nextOf(account) !== member) return false
       account.trying = member
     }
+    account.waiting.delete(member)
     member.triedMs = nowMs(clock)
     return true
   }
@@ -220,7 +223,6 @@ const seatOf = (
   const awaitTurn = Effect.fnUntraced(function* <E, R>(
     onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E, R>
   ): Effect.fn.Return<Failure | undefined, E, R> {
-    account.waiting.add(member)
     const { hostFailure } = account
     let told: Refused | undefined | null = null
     while (!takeTurn()) {
@@ -236,7 +238,6 @@ const seatOf = (
       const changed = Deferred.await(account.changed)
       yield* waitMs > 0 && Number.isFinite(waitMs) ? Effect.timeoutOption(changed, waitMs) : changed
     }
-    account.waiting.delete(member)
     return undefined
   })
 
@@ -256,11 +257,20 @@ const seatOf = (
       (onWait) =>
       <A, E, R>(effect: Effect.Effect<A, E, R>) =>
         Effect.onExit(
-          Effect.flatMap(awaitTurn(onWait), (instead): Effect.Effect<A, E, R> => instead ?? effect),
+          Effect.suspend(() => {
+            account.waiting.add(member)
+            // most need not wait
+            return takeTurn()
+              ? effect
+              : Effect.flatMap(
+                  awaitTurn(onWait),
+                  (instead): Effect.Effect<A, E, R> => instead ?? effect
+                )
+          }),
           leaveTurn
         ),
     isHeld: () => !account.isAccepted && account.trying !== member,
-    accepted: Effect.sync(() => {
+    accepted: () => {
       member.refused = undefined
       member.isOdd = false
       if (account.isAccepted) return
@@ -273,15 +283,14 @@ const seatOf = (
         other.isOdd = true
       }
       tellChange(account)
-    }),
-    refused: (reason) =>
-      Effect.sync(() => {
-        const untilMs = nowMs(clock) + Duration.toMillis(policy.lockoutDelay)
-        member.refused = { by: member.id, reason, untilMs }
-        if (account.isAccepted && member.isOdd) return
-        account.isAccepted = false
-        account.refused = member.refused
-        tellChange(account)
-      })
+    },
+    refused: (reason) => {
+      const untilMs = nowMs(clock) + Duration.toMillis(policy.lockoutDelay)
+      member.refused = { by: member.id, reason, untilMs }
+      if (account.isAccepted && member.isOdd) return
+      account.isAccepted = false
+      account.refused = member.refused
+      tellChange(account)
+    }
   }
 }
