@@ -58,11 +58,9 @@ export const run = (
     const checkNow = Effect.suspend(() =>
       seat.isHeld() ? Effect.undefined : inTime(seat, checkOne(camera, engines))
     )
-    const inTurn = seat.withTurn((refusal) =>
-      refusal === undefined
-        ? Effect.void
-        : Effect.fail<Failed>({ took: Duration.zero, reason: refusal.reason })
-    )(withPlace(camera.url.authority, engines[0].prober)(checkNow))
+    const inPlace = withPlace(camera.url.authority, engines[0].prober)(checkNow)
+    // it is tried once, so what nobody shares need not be waited for
+    const inTurn = seat.isShared ? seat.withTurn(failWhereRefused)(inPlace) : inPlace
     // one that is held waits for its turn again
     const once: Effect.Effect<CheckResult> = Effect.matchEffect(inTurn, {
       onSuccess: (timed) =>
@@ -99,6 +97,9 @@ interface Failed {
   readonly took: Duration.Duration
   readonly reason: ProbeReason
 }
+
+const failWhereRefused = (refusal: Lockout.Refusal | undefined): Effect.Effect<void, Failed> =>
+  refusal === undefined ? Effect.void : Effect.fail({ took: Duration.zero, reason: refusal.reason })
 
 /** How long it takes either way, and what its device makes of the credentials. */
 const inTime = (

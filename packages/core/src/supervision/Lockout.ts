@@ -42,6 +42,8 @@ export interface Refusal {
 
 /** A camera's part in its account. */
 export interface Seat {
+  /** Whether others may try the same credentials. One that nobody shares waits for its own refusals alone. */
+  readonly isShared: boolean
   /**
    * Runs an effect when the camera may try its credentials, and others not before its end where that could
    * be another wrong attempt.
@@ -169,7 +171,8 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
         refused: undefined,
         isOdd: false
       }
-      if (key === undefined) return seatOf(enter(newAccount(), member), member, clock, policy)
+      if (key === undefined)
+        return seatOf(enter(newAccount(), member), member, false, clock, policy)
       const account = yield* Effect.acquireRelease(
         Effect.sync(() => enter(accountOf(key), member)),
         (account) =>
@@ -178,7 +181,7 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
             if (account.members.size === 0) MutableHashMap.remove(accounts, key)
           })
       )
-      return seatOf(account, member, clock, policy)
+      return seatOf(account, member, true, clock, policy)
     })
   }
 }
@@ -186,6 +189,7 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
 const seatOf = (
   account: Account,
   member: Member,
+  isShared: boolean,
   clock: Clock.Clock,
   policy: Pick<RetryPolicy, "lockoutDelay">
 ): Seat => {
@@ -253,6 +257,7 @@ const seatOf = (
     })
 
   return {
+    isShared,
     withTurn:
       (onWait) =>
       <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -269,7 +274,7 @@ const seatOf = (
           }),
           leaveTurn
         ),
-    isHeld: () => !account.isAccepted && account.trying !== member,
+    isHeld: () => isShared && !account.isAccepted && account.trying !== member,
     accepted: () => {
       member.refused = undefined
       member.isOdd = false

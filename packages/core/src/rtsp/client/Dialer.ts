@@ -233,29 +233,38 @@ const secure = (
  * Opens a connection. The scope owns it: closing it destroys the socket at once. Interrupting it leaves
  * nothing open.
  */
-export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.gen(function* () {
-      const opened = new Set<Socket>()
-      const close = Effect.sync(() => opened.forEach((socket) => socket.destroy()))
-      return yield* Effect.gen(function* () {
-        const addresses = yield* (options.resolve ?? resolveBySystem)(options.host)
-        const socket = yield* race(options, addresses, opened)
-        // one that lost the race by a hair may be open, too
-        opened.forEach((other) => other !== socket && other.destroy())
-        const { tls } = options
-        const secured = tls === undefined ? socket : yield* secure(socket, options, tls)
-        if (tls !== undefined || !options.sharedBuffer) {
-          secured.on("data", (chunk: Buffer) => options.receive(chunk, false))
+export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Scope.Scope> => {
+  const opened = new Set<Socket>()
+  const open =
+    isIP(options.host) !== 0 && options.resolve === undefined && options.tls === undefined
+      ? // nearly all cameras: there is nothing to resolve, to race or to secure
+        attempt(options, options.host, opened)
+      : openSomewhere(options, opened)
+  return Effect.acquireRelease(
+    open.pipe(
+      Deadline.within(options.timeout, (afterMs) =>
+        fail(new TimedOut({ phase: "connecting", afterMs }))
+      ),
+      Effect.tap((socket) => {
+        if (options.tls !== undefined || !options.sharedBuffer) {
+          socket.on("data", (chunk: Buffer) => options.receive(chunk, false))
         }
-        return secured
-      }).pipe(
-        Deadline.within(options.timeout, (afterMs) =>
-          fail(new TimedOut({ phase: "connecting", afterMs }))
-        ),
-        Effect.onError(() => close)
-      )
-    }),
+        return Effect.void
+      }),
+      Effect.onError(() => Effect.sync(() => opened.forEach((socket) => socket.destroy())))
+    ),
     (socket) => Effect.sync(() => socket.destroy()),
     { interruptible: true }
   )
+}
+
+const openSomewhere = Effect.fnUntraced(function* (
+  options: DialOptions,
+  opened: Set<Socket>
+): Effect.fn.Return<Socket, RtspError> {
+  const addresses = yield* (options.resolve ?? resolveBySystem)(options.host)
+  const socket = yield* race(options, addresses, opened)
+  // one that lost the race by a hair may be open, too
+  opened.forEach((other) => other !== socket && other.destroy())
+  return options.tls === undefined ? socket : yield* secure(socket, options, options.tls)
+})
