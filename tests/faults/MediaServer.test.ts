@@ -130,7 +130,11 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
               )
               yield* tree.awaitState(1, "Live")
               // the native relay asks on its own connection, and must have had an answer once
-              if (engine === "native") yield* sink.awaitSaid(/OPTIONS cam1/)
+              if (engine === "native") {
+                yield* sink.awaitSaid(/OPTIONS cam1/)
+                // it was asked; its answer is still on its way
+                yield* Effect.sleep("500 millis")
+              }
               yield* Effect.acquireRelease(
                 Effect.sync(() => process.kill(sink.pid, "SIGSTOP")),
                 () => Effect.sync(() => process.kill(sink.pid, "SIGCONT"))
