@@ -11,6 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { nowMs } from "../clock/Monotonic.ts"
 
 /** A deadline is slept through in this many pieces at least: how well a standstill is noticed. */
 const pieces = 4
@@ -46,8 +47,6 @@ const watchOf = (clock: Clock.Clock): Watch => {
   watches.set(clock, watch)
   return watch
 }
-
-const nowMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 /**
  * An effect that must end in time. Otherwise it is interrupted, and what `orElse` gives for the time in

@@ -21,6 +21,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { isAboutHost } from "../camera/Reason.ts"
+import { nowMs } from "../clock/Monotonic.ts"
 import type { Prober } from "./Prober.ts"
 
 /** Read anew for each probe, so they may change meanwhile; probes under way keep their places. */
@@ -108,8 +109,6 @@ interface Host {
 }
 
 const hostSlowAfterMs = Duration.toMillis(hostSlowAfter)
-
-const nowMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
   const placesFor = (turn: Turn) => options.concurrency ?? turn.prober.concurrency

@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Semaphore from "effect/Semaphore"
+import { nowMs } from "../clock/Monotonic.ts"
 
 export interface StartPacing {
   /** Waits for the next free moment. At once where nobody started just before. */
@@ -25,7 +26,7 @@ export const make = (spacing: Duration.Input | (() => Duration.Input)): StartPac
   const queue = Semaphore.makeUnsafe(1)
   let lastMs = -Infinity
   // monotonic: if the wall clock were set back, nothing would start until it has caught up
-  const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
+  const now = Effect.map(Clock.Clock, nowMs)
   return {
     turn: Effect.gen(function* () {
       const mean = typeof spacing === "function" ? spacing() : spacing
@@ -34,9 +35,9 @@ export const make = (spacing: Duration.Input | (() => Duration.Input)): StartPac
       const dueMs = lastMs + gapMs
       const waitMs = dueMs - (yield* now)
       if (waitMs > 0) yield* Effect.sleep(waitMs)
-      const nowMs = yield* now
+      const woken = yield* now
       // a busy machine wakes us late each time: made up for, or a ramp would take many times as long
-      lastMs = nowMs - dueMs < meanMs * mostAtOnce ? dueMs : nowMs
+      lastMs = woken - dueMs < meanMs * mostAtOnce ? dueMs : woken
     }).pipe(queue.withPermit)
   }
 }

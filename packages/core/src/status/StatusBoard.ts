@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
+import { nowMs } from "../clock/Monotonic.ts"
 import { kindOf, type Reason } from "../camera/Reason.ts"
 import type { RelayCounters } from "../relay/Relay.ts"
 import * as CameraState from "./CameraState.ts"
@@ -225,7 +226,7 @@ interface Clocks {
 const readClocks: Effect.Effect<Clocks> = Clock.clockWith((clock) =>
   Effect.succeed({
     wallMs: clock.currentTimeMillisUnsafe(),
-    monotonicMs: Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    monotonicMs: nowMs(clock)
   })
 )
 

@@ -22,6 +22,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Camera, CameraId } from "../camera/Camera.ts"
 import { Unauthorized } from "../camera/Reason.ts"
+import { nowMs } from "../clock/Monotonic.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
 import { type Failure, isFailureOfHost } from "../probe/ProbeLimits.ts"
 import type { RetryPolicy } from "./RetrySchedule.ts"
@@ -142,8 +143,6 @@ const enter = (account: Account, member: Member): Account => {
   account.members.add(member)
   return account
 }
-
-const nowMs = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
 const tellChange = (account: Account): void => {
   Deferred.doneUnsafe(account.changed, Effect.void)
