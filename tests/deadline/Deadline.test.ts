@@ -6,6 +6,17 @@ import { standStill } from "../support/StandStill.ts"
 
 const late = (afterMs: number) => Effect.succeed(`late after ${afterMs} ms`)
 
+/** Waits in vain, a second at most, and keeps in mind whether what it waits for was interrupted. */
+const waitInVain = Effect.gen(function* () {
+  const seen = { wasInterrupted: false }
+  const waiting = yield* Effect.never.pipe(
+    Effect.onInterrupt(() => Effect.sync(() => (seen.wasInterrupted = true))),
+    Deadline.within("1 second", late),
+    Effect.forkChild
+  )
+  return { seen, waiting }
+})
+
 describe("Deadline", () => {
   it.effect("gives what came in time", () =>
     Effect.gen(function* () {
@@ -20,17 +31,12 @@ describe("Deadline", () => {
 
   it.effect("interrupts what is late, at the time and not before", () =>
     Effect.gen(function* () {
-      let wasInterrupted = false
-      const waiting = yield* Effect.never.pipe(
-        Effect.onInterrupt(() => Effect.sync(() => (wasInterrupted = true))),
-        Deadline.within("1 second", late),
-        Effect.forkChild
-      )
+      const { seen, waiting } = yield* waitInVain
       yield* TestClock.adjust(999)
       assert.isUndefined(waiting.pollUnsafe())
       yield* TestClock.adjust(1)
       assert.strictEqual(yield* Fiber.join(waiting), "late after 1000 ms")
-      assert.isTrue(wasInterrupted)
+      assert.isTrue(seen.wasInterrupted)
     })
   )
 
@@ -80,15 +86,10 @@ describe("Deadline", () => {
 
   it.effect("ends what it waits for when it is interrupted itself", () =>
     Effect.gen(function* () {
-      let wasInterrupted = false
-      const waiting = yield* Effect.never.pipe(
-        Effect.onInterrupt(() => Effect.sync(() => (wasInterrupted = true))),
-        Deadline.within("1 second", late),
-        Effect.forkChild
-      )
+      const { seen, waiting } = yield* waitInVain
       yield* TestClock.adjust(500)
       yield* Fiber.interrupt(waiting)
-      assert.isTrue(wasInterrupted)
+      assert.isTrue(seen.wasInterrupted)
     })
   )
 

@@ -67,6 +67,10 @@ const living = { frameRate: 25, keyframeEvery: 5, audio: true } as const
 /** Lets what is on its way arrive. */
 const settle = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 30)))
 
+/** What the media server was announced. */
+const codecsAt = (sink: RtspServer["Service"]) =>
+  Effect.map(sink.path("out"), (status) => status?.publisher?.tracks.map(({ codec }) => codec))
+
 const ssrcOf = (packet: Buffer) => Rtp.ssrc(packet, 0)
 
 describe.concurrent("NativeRelay, at the wire,", () => {
@@ -526,11 +530,7 @@ describe.concurrent("NativeRelay, at the wire,", () => {
           const { camera, sink, start } = yield* peers({ quirks: aacWithoutConfiguration })
           yield* TestPattern.publish(camera, "cam", living)
           yield* (yield* start()).flowing
-          const status = yield* sink.path("out")
-          assert.deepStrictEqual(
-            status?.publisher?.tracks.map(({ codec }) => codec),
-            ["h264"]
-          )
+          assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
           assert.deepStrictEqual(lines, [
             "Warn camera 7: without sound; aac sound: AAC without its configuration"
           ])
@@ -551,11 +551,7 @@ describe.concurrent("NativeRelay, at the wire,", () => {
           hand.picture("other")
           yield* relay.flowing
           yield* sink.awaitPackets("out")
-          const status = yield* sink.path("out")
-          assert.deepStrictEqual(
-            status?.publisher?.tracks.map(({ codec }) => codec),
-            ["h264"]
-          )
+          assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
           assert.deepStrictEqual(lines, [
             "Warn camera 7: without sound; the media server rejects it"
           ])
@@ -573,11 +569,7 @@ describe.concurrent("NativeRelay, at the wire,", () => {
           const { camera, sink, start } = yield* peers({ quirks: { refusesAudio: true } })
           yield* TestPattern.publish(camera, "cam", living)
           yield* (yield* start()).flowing
-          const status = yield* sink.path("out")
-          assert.deepStrictEqual(
-            status?.publisher?.tracks.map(({ codec }) => codec),
-            ["h264"]
-          )
+          assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
           assert.deepStrictEqual(lines, [
             "Warn camera 7: without sound; the camera offers it and refuses to send it"
           ])
