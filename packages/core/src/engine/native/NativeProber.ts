@@ -32,7 +32,6 @@ export const make = (options: NativeProberOptions): Prober => {
       sharedBuffer: true,
       resolve: options.resolve
     }).pipe(
-      Effect.map(({ description, offer }): Offer.Offer => ({ description, offer })),
       Effect.mapError(({ reason }) => cameraReason(reason)),
       Effect.scoped
     )

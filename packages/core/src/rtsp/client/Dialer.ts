@@ -245,11 +245,11 @@ export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Sco
       Deadline.within(options.timeout, (afterMs) =>
         fail(new TimedOut({ phase: "connecting", afterMs }))
       ),
-      Effect.tap((socket) => {
+      Effect.map((socket) => {
         if (options.tls !== undefined || !options.sharedBuffer) {
           socket.on("data", (chunk: Buffer) => options.receive(chunk, false))
         }
-        return Effect.void
+        return socket
       }),
       Effect.onError(() => Effect.sync(() => opened.forEach((socket) => socket.destroy())))
     ),
