@@ -70,11 +70,15 @@ const isHarmless = (name: string, value: string): boolean =>
   (harmlessNames.has(name.toLowerCase().replaceAll(/[-_]/g, "")) &&
     /^(?:[\w.:+-]|%20){0,32}$/.test(value))
 
+/** What stands before a value or behind its name: most paths have none, and are read no further. */
+const mayName = /[?=:]|%3D/i
+
 /**
  * The values of a path with its query that may be secrets, for {@link redact} to find them where they
  * stand without their names.
  */
 export const secretsIn = (target: string): ReadonlyArray<string> => {
+  if (!mayName.test(target)) return []
   const found = [...target.matchAll(namedPassword)].map((match) => match[3] ?? "")
   const query = target.indexOf("?")
   if (query === -1) return found

@@ -31,7 +31,14 @@ export class BitReader {
   /** Up to 32 bits, the highest first. */
   bits(count: number): number {
     let value = 0
-    for (let i = 0; i < count; i++) value = value * 2 + this.bit()
+    for (let left = count; left > 0;) {
+      const byte = this.#bytes[this.#position >> 3] ?? 0
+      const unread = 8 - (this.#position & 7)
+      const taken = Math.min(unread, left)
+      value = value * 2 ** taken + ((byte >> (unread - taken)) & (0xff >> (8 - taken)))
+      this.#position += taken
+      left -= taken
+    }
     return value
   }
 

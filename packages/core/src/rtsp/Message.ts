@@ -64,17 +64,20 @@ export type Message = Request | Response
 /** The body of a message that has none. */
 export const noBody: Uint8Array = new Uint8Array(0)
 
+const isNamed = (key: string, lowerCase: string): boolean =>
+  key.length === lowerCase.length && key.toLowerCase() === lowerCase
+
 /** The first value of a header, its name in any case. */
 export const header = (message: Head, name: string): string | undefined => {
   const wanted = name.toLowerCase()
-  for (const [key, value] of message.headers) if (key.toLowerCase() === wanted) return value
+  for (const [key, value] of message.headers) if (isNamed(key, wanted)) return value
   return undefined
 }
 
 /** All values of a header in their order, its name in any case. */
 export const headerValues = (message: Head, name: string): ReadonlyArray<string> => {
   const wanted = name.toLowerCase()
-  return message.headers.filter(([key]) => key.toLowerCase() === wanted).map(([, value]) => value)
+  return message.headers.filter(([key]) => isNamed(key, wanted)).map(([, value]) => value)
 }
 
 /** The number of the exchange, from `CSeq` in any case; cameras leave it out of answers. */
@@ -152,7 +155,7 @@ export const parseHead = (head: string): Result.Result<Head, Malformed> => {
   if (head.length > maxHeadBytes) {
     return malformed(`the head is longer than ${maxHeadBytes} bytes`)
   }
-  const lines = head.split(/\r?\n/)
+  const lines = head.replaceAll("\r\n", "\n").split("\n")
   const startLine = lines[0] ?? ""
   if (startLine.length > maxLineBytes) return malformed("the first line is too long")
   const start = parseStartLine(startLine.trimEnd())
@@ -178,7 +181,9 @@ export const parseHead = (head: string): Result.Result<Head, Malformed> => {
 }
 
 /** What may follow a name in a head: no line break, which would begin another header. */
-const oneLine = (value: string): string =>
+const oneLine = (value: string): string => (/^[\t -~]*$/.test(value) ? value : escaped(value))
+
+const escaped = (value: string): string =>
   // beyond Latin-1 there is no byte to a character: such text goes as UTF-8
   (/[^\0-\xff]/.test(value) ? Buffer.from(value, "utf8").toString("latin1") : value).replaceAll(
     /[\r\n\0]+/g,

@@ -57,8 +57,13 @@ export const h264 = (sprop: string | undefined): H264Sets | undefined => {
   if (sps === undefined || pps === undefined || size === undefined) return undefined
   return {
     size,
-    sprop: `${base64(sps)},${base64(pps)}`,
-    profileLevelId: Buffer.from(sps.subarray(1, 4)).toString("hex").toUpperCase()
+    // these are for an announcement only
+    get sprop() {
+      return `${base64(sps)},${base64(pps)}`
+    },
+    get profileLevelId() {
+      return Buffer.from(sps.subarray(1, 4)).toString("hex").toUpperCase()
+    }
   }
 }
 
@@ -96,8 +101,14 @@ export const h265 = (
   }
   return {
     size: { width: parameters.width, height: parameters.height },
-    vps: base64(video),
-    sps: base64(sequence),
-    pps: base64(picture)
+    get vps() {
+      return base64(video)
+    },
+    get sps() {
+      return base64(sequence)
+    },
+    get pps() {
+      return base64(picture)
+    }
   }
 }

@@ -36,14 +36,17 @@ const unfit = (why: string, details: FormatDetails = {}): RelayFormat => ({
   details
 })
 
+/** With other parameters. They are made when they are read: most offers are looked at, and never announced. */
 const withFmtp = (
   format: Format,
-  entries: ReadonlyArray<readonly [string, string | undefined]>
+  entries: () => ReadonlyArray<readonly [string, string | undefined]>
 ): Format => ({
   ...format,
-  fmtp: new Map(
-    entries.filter((entry): entry is readonly [string, string] => entry[1] !== undefined)
-  )
+  get fmtp() {
+    return new Map(
+      entries().filter((entry): entry is readonly [string, string] => entry[1] !== undefined)
+    )
+  }
 })
 
 const whole = (text: string | undefined): number | undefined =>
@@ -53,40 +56,47 @@ const whole = (text: string | undefined): number | undefined =>
 const wholeText = (text: string | undefined): string | undefined =>
   whole(text) === undefined ? undefined : text
 
+const h264Sets = ({ fmtp }: Format) => ParameterSets.h264(fmtp.get("sprop-parameter-sets"))
+
 const h264 = (format: Format, parameterSets: boolean): RelayFormat => {
   const mode = format.fmtp.get("packetization-mode")
   if (mode === "2") return unfit("H.264 in interleaved mode is not relayed")
-  const sets = ParameterSets.h264(format.fmtp.get("sprop-parameter-sets"))
-  const level = format.fmtp.get("profile-level-id")
+  const announced = { ...format, encoding: "H264", clockRate: 90_000, parameters: undefined }
   return fit(
-    withFmtp({ ...format, encoding: "H264", clockRate: 90_000, parameters: undefined }, [
-      // without it the server takes mode 0, which it rejects; a stream in mode 0 is one in mode 1, too
-      ["packetization-mode", "1"],
-      ["sprop-parameter-sets", parameterSets ? sets?.sprop : undefined],
-      [
-        "profile-level-id",
-        sets?.profileLevelId ?? (/^[0-9a-f]{6}$/i.test(level ?? "") ? level : undefined)
+    withFmtp(announced, () => {
+      // read again: nothing binary is kept for the session's life
+      const sets = h264Sets(format)
+      const level = format.fmtp.get("profile-level-id")
+      return [
+        // without it the server takes mode 0, which it rejects; a stream in mode 0 is one in mode 1, too
+        ["packetization-mode", "1"],
+        ["sprop-parameter-sets", parameterSets ? sets?.sprop : undefined],
+        [
+          "profile-level-id",
+          sets?.profileLevelId ?? (/^[0-9a-f]{6}$/i.test(level ?? "") ? level : undefined)
+        ]
       ]
-    ]),
-    sets?.size
+    }),
+    h264Sets(format)?.size
   )
 }
 
+const h265Sets = ({ fmtp }: Format) =>
+  ParameterSets.h265(fmtp.get("sprop-vps"), fmtp.get("sprop-sps"), fmtp.get("sprop-pps"))
+
 const h265 = (format: Format, parameterSets: boolean): RelayFormat => {
-  const sets = ParameterSets.h265(
-    format.fmtp.get("sprop-vps"),
-    format.fmtp.get("sprop-sps"),
-    format.fmtp.get("sprop-pps")
-  )
-  const announced = parameterSets ? sets : undefined
+  const announced = { ...format, encoding: "H265", clockRate: 90_000, parameters: undefined }
   return fit(
-    withFmtp({ ...format, encoding: "H265", clockRate: 90_000, parameters: undefined }, [
-      ["sprop-vps", announced?.vps],
-      ["sprop-sps", announced?.sps],
-      ["sprop-pps", announced?.pps],
-      ["sprop-max-don-diff", wholeText(format.fmtp.get("sprop-max-don-diff"))]
-    ]),
-    sets?.size
+    withFmtp(announced, () => {
+      const sets = parameterSets ? h265Sets(format) : undefined
+      return [
+        ["sprop-vps", sets?.vps],
+        ["sprop-sps", sets?.sps],
+        ["sprop-pps", sets?.pps],
+        ["sprop-max-don-diff", wholeText(format.fmtp.get("sprop-max-don-diff"))]
+      ]
+    }),
+    h265Sets(format)?.size
   )
 }
 
@@ -111,7 +121,7 @@ const aac = (format: Format): RelayFormat => {
     return unfit("AAC in another mode than AAC-hbr", details)
   }
   return fit(
-    withFmtp(format, [
+    withFmtp(format, () => [
       ["streamtype", "5"],
       ["profile-level-id", wholeText(fmtp.get("profile-level-id")) ?? "1"],
       ["mode", "AAC-hbr"],
@@ -132,7 +142,7 @@ const latm = (format: Format): RelayFormat => {
     return unfit("AAC (LATM) without its configuration in the description", details)
   }
   return fit(
-    withFmtp(format, [
+    withFmtp(format, () => [
       ["profile-level-id", wholeText(format.fmtp.get("profile-level-id"))],
       ["cpresent", "0"],
       ["config", hex]
@@ -142,17 +152,12 @@ const latm = (format: Format): RelayFormat => {
 }
 
 const onlyNumbers = (format: Format, names: ReadonlyArray<string>): RelayFormat =>
-  fit(
-    withFmtp(
-      format,
-      names.map((name) => [name, wholeText(format.fmtp.get(name))])
-    )
-  )
+  fit(withFmtp(format, () => names.map((name) => [name, wholeText(format.fmtp.get(name))])))
 
 const mpeg4 = (format: Format): RelayFormat => {
   const config = format.fmtp.get("config")
   return fit(
-    withFmtp(format, [
+    withFmtp(format, () => [
       ["profile-level-id", wholeText(format.fmtp.get("profile-level-id"))],
       ["config", config !== undefined && Mpeg4.isConfig(config) ? config : undefined]
     ])
@@ -190,7 +195,10 @@ const byEncoding = (format: Format, parameterSets: boolean): RelayFormat => {
       return unfit("Vorbis is not relayed", sound(format))
     case "speex":
       // a number of channels behind the clock is more than the server reads
-      return fit(withFmtp({ ...format, parameters: undefined }, []), sound(format))
+      return fit(
+        withFmtp({ ...format, parameters: undefined }, () => []),
+        sound(format)
+      )
     default:
       return fit(format, sound(format))
   }

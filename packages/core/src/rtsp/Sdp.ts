@@ -145,11 +145,11 @@ export const parse = (text: string): Result.Result<SessionDescription, Malformed
   let name = ""
   let control: string | undefined
   let ignoresDirections = false
-  for (const line of text.split(/\r\n|\n|\r/)) {
-    const start = line.length <= maxLineBytes ? /^\s*([a-z])\s*=/.exec(line) : null
-    if (start === null) continue
-    const [whole, type = ""] = start
-    const value = line.slice(whole.length).trim()
+  // a line may end in any way
+  for (const line of text.replaceAll("\r", "\n").split("\n")) {
+    const equals = line.length <= maxLineBytes ? line.indexOf("=") : -1
+    const type = line.slice(0, Math.max(0, equals)).trim()
+    const value = line.slice(equals + 1).trim()
     const media = medias.at(-1)
     if (type === "m") {
       if (medias.length === maxMedias) {
