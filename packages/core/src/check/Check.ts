@@ -11,6 +11,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { Camera, InvalidCamera } from "../camera/Camera.ts"
 import type { ProbeReason } from "../camera/Reason.ts"
+import { nowMs } from "../clock/Monotonic.ts"
 import { type Engine, Engines } from "../engine/Engine.ts"
 import * as EngineInUse from "../engine/EngineInUse.ts"
 import * as ProbeLimits from "../probe/ProbeLimits.ts"
@@ -51,31 +52,39 @@ export const run = (
   const { withPlace } = ProbeLimits.make(limits)
   // no delay is over before the check is
   const lockout = Lockout.make({ lockoutDelay: Duration.infinity })
-  const checkCamera = Effect.fnUntraced(function* (camera: Camera | InvalidCamera) {
-    if (camera._tag === "InvalidCamera") return invalid(camera)
-    const engines = (yield* Engines).select(camera.options.engine)
+  const check = Effect.fnUntraced(function* (
+    camera: Camera,
+    engines: NonEmptyReadonlyArray<Engine>
+  ) {
     const seat = yield* lockout.join(camera)
     const checkNow = Effect.suspend(() =>
-      seat.isHeld() ? Effect.undefined : inTime(seat, checkOne(camera, engines))
+      seat.isHeld ? Effect.undefined : checkOne(camera, engines, seat)
     )
     const inPlace = withPlace(camera.url.authority, engines[0].prober)(checkNow)
     // it is tried once, so what nobody shares need not be waited for
     const inTurn = seat.isShared ? seat.withTurn(failWhereRefused)(inPlace) : inPlace
     // one that is held waits for its turn again
     const once: Effect.Effect<CheckResult> = Effect.matchEffect(inTurn, {
-      onSuccess: (timed) =>
-        timed === undefined ? once : Effect.succeed(withHealth(camera, timed.took, timed.answer)),
+      onSuccess: (result) => (result === undefined ? once : Effect.succeed(result)),
       onFailure: ({ reason, took }) =>
         Effect.succeed<CheckResult>({ _tag: "Unreachable", camera, took, health: "poor", reason })
     })
     return yield* once
   })
   return Stream.callback((results) =>
-    Effect.forEach(
-      cameras,
-      (camera) => Effect.map(checkCamera(camera), (result) => Queue.offerUnsafe(results, result)),
-      // the limits hold back what must wait: a busy host must not keep others from their turn
-      { concurrency: "unbounded", discard: true }
+    Effect.flatMap(Engines, ({ select }) =>
+      Effect.forEach(
+        cameras,
+        (camera) =>
+          Effect.map(
+            camera._tag === "InvalidCamera"
+              ? Effect.succeed(invalid(camera))
+              : check(camera, select(camera.options.engine)),
+            (result) => Queue.offerUnsafe(results, result)
+          ),
+        // the limits hold back what must wait: a busy host must not keep others from their turn
+        { concurrency: "unbounded", discard: true }
+      )
     ).pipe(Effect.andThen(Queue.end(results)))
   )
 }
@@ -88,11 +97,6 @@ const invalid = (camera: InvalidCamera): CheckResult => ({
   problem: camera.problem
 })
 
-interface Answer {
-  readonly engine: Engine["name"]
-  readonly offer: ProbeResult
-}
-
 interface Failed {
   readonly took: Duration.Duration
   readonly reason: ProbeReason
@@ -101,46 +105,43 @@ interface Failed {
 const failWhereRefused = (refusal: Lockout.Refusal | undefined): Effect.Effect<void, Failed> =>
   refusal === undefined ? Effect.void : Effect.fail({ took: Duration.zero, reason: refusal.reason })
 
-/** How long it takes either way, and what its device makes of the credentials. */
-const inTime = (
-  seat: Lockout.Seat,
-  check: Effect.Effect<Answer, { readonly reason: ProbeReason }>
-): Effect.Effect<{ readonly took: Duration.Duration; readonly answer: Answer }, Failed> =>
-  Clock.clockWith((clock) => {
-    const startedAt = clock.monotonicTimeNanosUnsafe()
-    const took = () => Duration.nanos(clock.monotonicTimeNanosUnsafe() - startedAt)
-    return Effect.matchEffect(check, {
-      onSuccess: (answer) => {
-        seat.accepted()
-        return Effect.succeed({ took: took(), answer })
-      },
-      // it stays a failure, so that the limits see one that holds for the whole host
-      onFailure: ({ reason }) => {
-        if (reason._tag === "Unauthorized") seat.refused(reason)
-        return Effect.fail({ took: took(), reason })
-      }
-    })
-  })
-
+/**
+ * Probes a camera by one engine after the other, and tells its seat what the device makes of the
+ * credentials. A failure stays one, so that the limits see what holds for the whole host.
+ */
 const checkOne = (
   camera: Camera,
-  engines: NonEmptyReadonlyArray<Engine>
-): Effect.Effect<Answer, { readonly reason: ProbeReason }> => {
-  const inUse = EngineInUse.make(engines)
-  const probe: Effect.Effect<Answer, { readonly reason: ProbeReason }> = Effect.suspend(() => {
-    const { engine } = inUse
-    return Effect.matchEffect(engine.prober.probe(camera), {
-      onSuccess: (offer) => Effect.succeed({ engine: engine.name, offer }),
-      onFailure: ({ reason }) => {
-        const verdict = inUse.onFailure(reason)
-        return verdict._tag === "TryNext" ? probe : Effect.fail({ reason: verdict.reason })
-      }
+  engines: NonEmptyReadonlyArray<Engine>,
+  seat: Lockout.Seat
+): Effect.Effect<CheckResult, Failed> =>
+  Clock.clockWith((clock) => {
+    const inUse = EngineInUse.make(engines)
+    const startedAt = nowMs(clock)
+    const took = () => Duration.millis(nowMs(clock) - startedAt)
+    const probe: Effect.Effect<CheckResult, Failed> = Effect.suspend(() => {
+      const { engine } = inUse
+      return Effect.matchEffect(engine.prober.probe(camera), {
+        onSuccess: (offer) => {
+          seat.accepted()
+          return Effect.succeed(answered(camera, took(), engine.name, offer))
+        },
+        onFailure: ({ reason }) => {
+          const verdict = inUse.onFailure(reason)
+          if (verdict._tag === "TryNext") return probe
+          if (reason._tag === "Unauthorized") seat.refused(reason)
+          return Effect.fail({ took: took(), reason: verdict.reason })
+        }
+      })
     })
+    return probe
   })
-  return probe
-}
 
-const withHealth = (camera: Camera, took: Duration.Duration, answer: Answer): CheckResult => {
-  const isFair = Duration.isGreaterThan(took, slow) || answer.offer.audio?.copyable === false
-  return { _tag: "Answered", camera, took, health: isFair ? "fair" : "good", ...answer }
+const answered = (
+  camera: Camera,
+  took: Duration.Duration,
+  engine: Engine["name"],
+  offer: ProbeResult
+): CheckResult => {
+  const isFair = Duration.isGreaterThan(took, slow) || offer.audio?.copyable === false
+  return { _tag: "Answered", camera, took, health: isFair ? "fair" : "good", engine, offer }
 }

@@ -73,10 +73,10 @@ export const run = Effect.fnUntraced(function* (
     const probeNow = Effect.gen(function* () {
       // it may have gone while this camera waited for its place, which is somebody else's then; and what
       // was refused to another camera meanwhile need not be refused to this one, too
-      if (!(yield* isServerUp) || seat.isHeld()) return undefined
+      if (!(yield* isServerUp) || seat.isHeld) return undefined
       yield* board.enter(camera, { _tag: "Probing", attempt })
       return yield* inUse.engine.prober.probe(camera).pipe(
-        Effect.tap(Effect.sync(seat.accepted)),
+        Effect.tap(() => Effect.sync(() => seat.accepted())),
         Effect.tapError(({ reason }) =>
           Effect.sync(() => reason._tag === "Unauthorized" && seat.refused(reason))
         )
@@ -157,7 +157,7 @@ export const run = Effect.fnUntraced(function* (
     // While this camera was probed or waited for its turn, the server may have gone, or its password may have
     // been refused to another one. It is probed anew then, and waits for another turn: all would start at once
     // when the server is back, with old offers.
-    if (!(yield* isServerUp) || seat.isHeld()) return yield* attempt
+    if (!(yield* isServerUp) || seat.isHeld) return yield* attempt
     const { error, lived } = yield* relay(offer).pipe(
       Effect.catch((error) => Effect.succeed({ error, lived: Duration.zero }))
     )

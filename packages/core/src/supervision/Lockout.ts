@@ -55,15 +55,15 @@ export interface Seat {
    * @param onWait runs when the camera has to wait, and again whenever the credentials were refused anew
    * meanwhile; without a refusal another camera tries them just now. Where it fails, nobody waits.
    */
-  readonly withTurn: <E2, R2>(
+  withTurn<E2, R2>(
     onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E2, R2>
-  ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | E2, R | R2>
+  ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | E2, R | R2>
   /** Whether another camera's attempt was refused since this one had its turn: look at it before you try. */
-  readonly isHeld: () => boolean
+  readonly isHeld: boolean
   /** Tells that the device took the credentials. */
-  readonly accepted: () => void
+  accepted(): void
   /** Tells that the device refused them. */
-  readonly refused: (reason: Unauthorized) => void
+  refused(reason: Unauthorized): void
 }
 
 export interface Lockout {
@@ -170,8 +170,10 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
         refused: undefined,
         isOdd: false
       }
-      if (key === undefined)
-        return seatOf(enter(newAccount(), member), member, false, clock, policy)
+      if (key === undefined) {
+        const account = enter(newAccount(), member)
+        return new MemberSeat({ isShared: false, account, member, clock, policy })
+      }
       const account = yield* Effect.acquireRelease(
         Effect.sync(() => enter(accountOf(key), member)),
         (account) =>
@@ -180,121 +182,153 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
             if (account.members.size === 0) MutableHashMap.remove(accounts, key)
           })
       )
-      return seatOf(account, member, true, clock, policy)
+      return new MemberSeat({ isShared: true, account, member, clock, policy })
     })
   }
 }
 
-const seatOf = (
-  account: Account,
-  member: Member,
-  isShared: boolean,
-  clock: Clock.Clock,
-  policy: Pick<RetryPolicy, "lockoutDelay">
-): Seat => {
+/** A class, because a check of a hundred cameras makes a hundred of them. */
+class MemberSeat implements Seat {
+  readonly isShared: boolean
+  readonly #account: Account
+  readonly #member: Member
+  readonly #clock: Clock.Clock
+  readonly #policy: Pick<RetryPolicy, "lockoutDelay">
+
+  constructor(fields: {
+    readonly isShared: boolean
+    readonly account: Account
+    readonly member: Member
+    readonly clock: Clock.Clock
+    readonly policy: Pick<RetryPolicy, "lockoutDelay">
+  }) {
+    this.isShared = fields.isShared
+    this.#account = fields.account
+    this.#member = fields.member
+    this.#clock = fields.clock
+    this.#policy = fields.policy
+  }
+
   /** What keeps this camera from trying: what was refused to all, or while they are accepted to it alone. */
-  const refusedNow = () => (account.isAccepted ? member.refused : account.refused)
+  get #refusedNow(): Refused | undefined {
+    return this.#account.isAccepted ? this.#member.refused : this.#account.refused
+  }
 
   /** When the next turn can be taken without a change of the account, by the monotonic clock. */
-  const freeAtMs = (): number => {
-    const refusedUntilMs = refusedNow()?.untilMs ?? -Infinity
-    if (account.isAccepted || account.trying === undefined) return refusedUntilMs
-    return Math.max(refusedUntilMs, account.trying.triedMs + longestThoughtMs)
+  get #freeAtMs(): number {
+    const { isAccepted, trying } = this.#account
+    const refusedUntilMs = this.#refusedNow?.untilMs ?? -Infinity
+    if (isAccepted || trying === undefined) return refusedUntilMs
+    return Math.max(refusedUntilMs, trying.triedMs + longestThoughtMs)
   }
 
   /** Takes the turn, if it has come. */
-  const takeTurn = (): boolean => {
-    if (nowMs(clock) < freeAtMs()) return false
+  #takeTurn(): boolean {
+    const account = this.#account
+    const member = this.#member
+    if (nowMs(this.#clock) < this.#freeAtMs) return false
     if (!account.isAccepted) {
       if (nextOf(account) !== member) return false
       account.trying = member
     }
     account.waiting.delete(member)
-    member.triedMs = nowMs(clock)
+    member.triedMs = nowMs(this.#clock)
     return true
   }
 
-  const refusal = ({ by, reason, untilMs }: Refused): Refusal => ({
-    reason:
-      by === member.id
-        ? reason
-        : new Unauthorized({ credentials: reason.credentials, refusedFor: by }),
-    until: clock.currentTimeMillisUnsafe() + untilMs - nowMs(clock)
-  })
+  #refusal({ by, reason, untilMs }: Refused): Refusal {
+    return {
+      reason:
+        by === this.#member.id
+          ? reason
+          : new Unauthorized({ credentials: reason.credentials, refusedFor: by }),
+      until: this.#clock.currentTimeMillisUnsafe() + untilMs - nowMs(this.#clock)
+    }
+  }
 
   /** Gives the failure that ends the wait, where there is no need for a turn any more. */
-  const awaitTurn = Effect.fnUntraced(function* <E, R>(
+  #awaitTurn<E, R>(
     onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E, R>
-  ): Effect.fn.Return<Failure | undefined, E, R> {
-    const { hostFailure } = account
-    let told: Refused | undefined | null = null
-    while (!takeTurn()) {
-      if (account.hostFailure !== hostFailure) return account.hostFailure
-      const refused = refusedNow()
-      if (refused !== told) {
-        told = refused
-        yield* onWait(refused === undefined ? undefined : refusal(refused))
-        // it may have come while that was told
-        continue
+  ): Effect.Effect<Failure | undefined, E, R> {
+    return Effect.gen({ self: this }, function* () {
+      const account = this.#account
+      const { hostFailure } = account
+      let told: Refused | undefined | null = null
+      while (!this.#takeTurn()) {
+        if (account.hostFailure !== hostFailure) return account.hostFailure
+        const refused = this.#refusedNow
+        if (refused !== told) {
+          told = refused
+          yield* onWait(refused === undefined ? undefined : this.#refusal(refused))
+          // it may have come while that was told
+          continue
+        }
+        const waitMs = this.#freeAtMs - nowMs(this.#clock)
+        const changed = Deferred.await(account.changed)
+        yield* waitMs > 0 && Number.isFinite(waitMs)
+          ? Effect.timeoutOption(changed, waitMs)
+          : changed
       }
-      const waitMs = freeAtMs() - nowMs(clock)
-      const changed = Deferred.await(account.changed)
-      yield* waitMs > 0 && Number.isFinite(waitMs) ? Effect.timeoutOption(changed, waitMs) : changed
-    }
-    return undefined
-  })
-
-  const leaveTurn = (exit: Exit.Exit<unknown, unknown>) =>
-    Effect.sync(() => {
-      const wasWaiting = account.waiting.delete(member)
-      const wasTrying = account.trying === member
-      if (wasTrying) account.trying = undefined
-      // one that was told by another tells nothing on
-      const isNews = !wasWaiting && isFailureOfHost(exit)
-      if (isNews) account.hostFailure = exit
-      if ((wasWaiting || wasTrying || isNews) && !account.isAccepted) tellChange(account)
+      return undefined
     })
+  }
 
-  return {
-    isShared,
-    withTurn:
-      (onWait) =>
-      <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-        Effect.onExit(
-          Effect.suspend(() => {
-            account.waiting.add(member)
-            // most need not wait
-            return takeTurn()
-              ? effect
-              : Effect.flatMap(
-                  awaitTurn(onWait),
-                  (instead): Effect.Effect<A, E, R> => instead ?? effect
-                )
-          }),
-          leaveTurn
-        ),
-    isHeld: () => isShared && !account.isAccepted && account.trying !== member,
-    accepted: () => {
-      member.refused = undefined
-      member.isOdd = false
-      if (account.isAccepted) return
-      account.isAccepted = true
-      account.refused = undefined
-      for (const other of account.members) {
-        if (other.refused === undefined) continue
-        // it may try at once, and if that is refused again, it is refused to it alone
-        other.refused = undefined
-        other.isOdd = true
-      }
-      tellChange(account)
-    },
-    refused: (reason) => {
-      const untilMs = nowMs(clock) + Duration.toMillis(policy.lockoutDelay)
-      member.refused = { by: member.id, reason, untilMs }
-      if (account.isAccepted && member.isOdd) return
-      account.isAccepted = false
-      account.refused = member.refused
-      tellChange(account)
+  #leaveTurn(exit: Exit.Exit<unknown, unknown>): void {
+    const account = this.#account
+    const wasWaiting = account.waiting.delete(this.#member)
+    const wasTrying = account.trying === this.#member
+    if (wasTrying) account.trying = undefined
+    // one that was told by another tells nothing on
+    const isNews = !wasWaiting && isFailureOfHost(exit)
+    if (isNews) account.hostFailure = exit
+    if ((wasWaiting || wasTrying || isNews) && !account.isAccepted) tellChange(account)
+  }
+
+  withTurn<E2, R2>(onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E2, R2>) {
+    return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | E2, R | R2> =>
+      Effect.onExit(
+        Effect.suspend(() => {
+          this.#account.waiting.add(this.#member)
+          // most need not wait
+          return this.#takeTurn()
+            ? effect
+            : Effect.flatMap(
+                this.#awaitTurn(onWait),
+                (instead): Effect.Effect<A, E, R> => instead ?? effect
+              )
+        }),
+        (exit) => Effect.sync(() => this.#leaveTurn(exit))
+      )
+  }
+
+  get isHeld(): boolean {
+    return this.isShared && !this.#account.isAccepted && this.#account.trying !== this.#member
+  }
+
+  accepted(): void {
+    const account = this.#account
+    this.#member.refused = undefined
+    this.#member.isOdd = false
+    if (account.isAccepted) return
+    account.isAccepted = true
+    account.refused = undefined
+    for (const other of account.members) {
+      if (other.refused === undefined) continue
+      // it may try at once, and if that is refused again, it is refused to it alone
+      other.refused = undefined
+      other.isOdd = true
     }
+    tellChange(account)
+  }
+
+  refused(reason: Unauthorized): void {
+    const account = this.#account
+    const member = this.#member
+    const untilMs = nowMs(this.#clock) + Duration.toMillis(this.#policy.lockoutDelay)
+    member.refused = { by: member.id, reason, untilMs }
+    if (account.isAccepted && member.isOdd) return
+    account.isAccepted = false
+    account.refused = member.refused
+    tellChange(account)
   }
 }
