@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deadline } from "@restream/core"
-import { Clock, Duration, Effect, Fiber } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { standStill } from "../support/StandStill.ts"
 
@@ -16,6 +16,20 @@ const waitInVain = Effect.gen(function* () {
   )
   return { seen, waiting }
 })
+
+/** Waits by a callback, which the clock calls. */
+const callBack = (deadline: Deadline.Deadline, afterMs: number) =>
+  Deadline.callback(
+    deadline,
+    (resume: (answer: Effect.Effect<string>) => void) => {
+      const fiber = Effect.runFork(
+        Effect.provideService(Effect.sleep(afterMs), Clock.Clock, deadline.clock)
+      )
+      fiber.addObserver((exit) => Exit.isSuccess(exit) && resume(Effect.succeed("in time")))
+      return Effect.asVoid(Fiber.interrupt(fiber))
+    },
+    late
+  )
 
 describe("Deadline", () => {
   it.effect("gives what came in time", () =>
@@ -101,6 +115,88 @@ describe("Deadline", () => {
       )
       yield* TestClock.adjust("1000 days")
       assert.isUndefined(waiting.pollUnsafe())
+    })
+  )
+
+  it.effect("holds for several waits in turn, and tells the whole time", () =>
+    Effect.gen(function* () {
+      const deadline = yield* Deadline.make("1 second")
+      const waiting = yield* callBack(deadline, 600).pipe(
+        Effect.andThen(callBack(deadline, 600)),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(999)
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* Fiber.join(waiting), "late after 1000 ms")
+    })
+  )
+
+  it.effect("has nothing left after its end, and all of it before its first wait", () =>
+    Effect.gen(function* () {
+      const deadline = yield* Deadline.make("1 second")
+      yield* TestClock.adjust("1 minute")
+      for (const waitMs of [1000, 0]) {
+        const waiting = yield* Effect.forkChild(callBack(deadline, 5000))
+        yield* TestClock.adjust(waitMs - 1)
+        assert.isUndefined(waiting.pollUnsafe())
+        yield* TestClock.adjust(1)
+        assert.strictEqual(yield* Fiber.join(waiting), "late after 1000 ms")
+      }
+    })
+  )
+
+  it.effect("counts for an outer one, which may be over before", () =>
+    Effect.gen(function* () {
+      const outer = yield* Deadline.make("1 second")
+      const inner = Effect.flatMap(Deadline.make("700 millis", outer), (deadline) =>
+        callBack(deadline, 600)
+      )
+      const waiting = yield* Effect.forkChild(Effect.all([inner, inner, callBack(outer, 1)]))
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(waiting), [
+        "in time",
+        "late after 1000 ms",
+        "late after 1000 ms"
+      ])
+      const infinite = yield* Deadline.make(Duration.infinity, yield* Deadline.make("1 second"))
+      const last = yield* Effect.forkChild(callBack(infinite, 1500))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(last), "late after 1000 ms")
+    })
+  )
+
+  for (const [end, how] of [
+    ["is late", TestClock.adjust("1 second")],
+    ["is interrupted", Effect.void]
+  ] as const) {
+    it.effect(`gives up a callback that ${end}, once`, () =>
+      Effect.gen(function* () {
+        let gaveUp = 0
+        const waiting = yield* Effect.forkChild(
+          Deadline.callback(
+            yield* Deadline.make("1 second"),
+            () => Effect.sync(() => gaveUp++),
+            late
+          )
+        )
+        yield* TestClock.adjust(0)
+        assert.strictEqual(gaveUp, 0)
+        yield* how
+        yield* Fiber.interrupt(waiting)
+        assert.strictEqual(gaveUp, 1)
+      })
+    )
+  }
+
+  it.live("counts no standstill during a callback, nor between two", () =>
+    Effect.gen(function* () {
+      const deadline = yield* Deadline.make("480 millis")
+      const standing = yield* Effect.forkChild(Effect.delay(standStill(1500), 20))
+      assert.strictEqual(yield* callBack(deadline, 100), "in time")
+      yield* Fiber.join(standing)
+      yield* standStill(1000)
+      assert.strictEqual(yield* callBack(deadline, 100), "in time")
     })
   )
 

@@ -4,8 +4,8 @@
  * A process that was stopped, or whose machine was asleep or starved it, finds all its timers due at once
  * when it goes on, and has read nothing of what came meanwhile. Whoever it waited for is not to blame.
  *
- * One fiber watches over all deadlines of a clock, while there are any: a probe of a hundred cameras has a
- * hundred of them, and a fiber with a timer for each was a tenth of what the probe cost.
+ * One fiber watches over all deadlines of a clock, while somebody waits by one: a probe of a hundred cameras
+ * has a hundred of them, and a fiber with a timer for each was a tenth of what the probe cost.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -19,22 +19,41 @@ const pieces = 4
 /** A piece that lasts longer than twice its time by more than this has a standstill in it. */
 const leastStandstillMs = 100
 
-/** One deadline. */
-interface Wait {
+/**
+ * A time within which something has to come, in one wait or in several: whoever asks a server again and
+ * again hands it down to each question.
+ *
+ * What is between the waits does not count: we need next to no time there, unless we stand still. After a
+ * standstill during a wait a quarter of the time is left at least. A process that stands still again and
+ * again ends the wait all the same: the fifth standstill counts.
+ */
+export interface Deadline {
+  readonly clock: Clock.Clock
+  /** All of it, in milliseconds; may be `Infinity`. */
   readonly ms: number
-  /** By the monotonic clock; put off by each standstill. */
-  dueMs: number
-  /** How many standstills it was put off by. */
-  putOff: number
-  isLate: boolean
-  onLate: () => void
+  /** What is left of it when nobody waits. */
+  leftMs: number
+  /** How many standstills did not count so far. */
+  standstills: number
+  /** One that its waits count for, too. */
+  readonly outer: Deadline | undefined
 }
 
-/** All deadlines of one clock. */
+/** One who waits. */
+interface Wait {
+  /** The one that is over first, of those that it counts for. */
+  readonly deadline: Deadline
+  /** By the monotonic clock; put off by each standstill. */
+  dueMs: number
+  readonly onLate: () => void
+}
+
+/** All waits of one clock. */
 interface Watch {
   readonly waits: Set<Wait>
   watcher: Fiber.Fiber<void> | undefined
-  /** When the watcher looks the next time. */
+  /** When the watcher looked last, and when it looks the next time. */
+  lookedAtMs: number
   looksAtMs: number
 }
 
@@ -43,78 +62,130 @@ const watches = new WeakMap<Clock.Clock, Watch>()
 const watchOf = (clock: Clock.Clock): Watch => {
   const known = watches.get(clock)
   if (known !== undefined) return known
-  const watch: Watch = { waits: new Set(), watcher: undefined, looksAtMs: Infinity }
+  const watch: Watch = { waits: new Set(), watcher: undefined, lookedAtMs: 0, looksAtMs: 0 }
   watches.set(clock, watch)
   return watch
 }
 
 /**
- * An effect that must end in time. Otherwise it is interrupted, and what `orElse` gives for the time in
- * milliseconds runs in its place. An infinite time costs nothing.
+ * A deadline for the waits to come.
  *
- * After a standstill a quarter of the time is left at least. A process that stands still again and again
- * ends the wait all the same: the fifth standstill counts.
+ * @param outer what is waited counts for that one, too, and it may be over before.
  */
-export const within =
-  <A2, E2, R2>(time: Duration.Input, orElse: (afterMs: number) => Effect.Effect<A2, E2, R2>) =>
-  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E | E2, R | R2> => {
-    const duration = Duration.fromInputUnsafe(time)
-    if (!Duration.isFinite(duration)) return effect
-    const ms = Duration.toMillis(duration)
-    return Clock.clockWith((clock) => {
-      const watch = watchOf(clock)
-      return Effect.flatMap(Effect.forkChild(effect, { startImmediately: true }), (fiber) => {
-        const wait: Wait = {
-          ms,
-          dueMs: nowMs(clock) + ms,
-          putOff: 0,
-          isLate: false,
-          onLate: () => {}
-        }
-        watch.waits.add(wait)
-        return Effect.andThen(
-          beginLooking(watch, clock, ms),
-          awaitInTime(fiber, watch, wait, orElse)
-        )
-      })
-    })
-  }
+export const makeUnsafe = (
+  clock: Clock.Clock,
+  time: Duration.Input,
+  outer?: Deadline
+): Deadline => {
+  const ms = Duration.toMillis(Duration.fromInputUnsafe(time))
+  return { clock, ms, leftMs: ms, standstills: 0, outer }
+}
 
-const awaitInTime = <A, E, A2, E2, R2>(
-  fiber: Fiber.Fiber<A, E>,
-  watch: Watch,
-  wait: Wait,
+/** Like {@link makeUnsafe}, with the clock of the fiber. */
+export const make = (time: Duration.Input, outer?: Deadline): Effect.Effect<Deadline> =>
+  Clock.clockWith((clock) => Effect.succeed(makeUnsafe(clock, time, outer)))
+
+const tightest = (deadline: Deadline): Deadline => {
+  const outer = deadline.outer === undefined ? undefined : tightest(deadline.outer)
+  return outer !== undefined && outer.leftMs <= deadline.leftMs ? outer : deadline
+}
+
+/**
+ * `Effect.callback` that must resume by a deadline. Otherwise what `register` gave is run, and then what
+ * `orElse` gives for the deadline's time in milliseconds. It costs no fiber.
+ */
+export const callback = <A, E, A2, E2, R2>(
+  deadline: Deadline,
+  register: (resume: (effect: Effect.Effect<A, E>) => void) => Effect.Effect<void> | void,
   orElse: (afterMs: number) => Effect.Effect<A2, E2, R2>
 ): Effect.Effect<A | A2, E | E2, R2> =>
-  Effect.callback((resume) => {
-    wait.onLate = () => {
-      const inItsPlace = Effect.suspend(() => orElse(wait.ms))
-      resume(Effect.andThen(Fiber.interrupt(fiber), inItsPlace))
-    }
-    if (wait.isLate) return wait.onLate()
-    fiber.addObserver((exit) => {
-      leave(watch, wait)
-      resume(exit)
+  Effect.suspend(() => {
+    const first = tightest(deadline)
+    if (first.ms === Infinity) return Effect.callback(register)
+    const watch = watchOf(deadline.clock)
+    const now = nowMs(deadline.clock)
+    const dueMs = now + first.leftMs
+    const waiting = Effect.callback<A | A2, E | E2, R2>((resume) => {
+      let onEnd: Effect.Effect<void> | void
+      const wait: Wait = {
+        deadline: first,
+        dueMs,
+        onLate: () => {
+          leave()
+          const inItsPlace = Effect.suspend(() => orElse(first.ms))
+          resume(onEnd ? Effect.andThen(onEnd, inItsPlace) : inItsPlace)
+        }
+      }
+      const leave = () => {
+        if (!watch.waits.has(wait)) return
+        const leftAtMs = nowMs(deadline.clock)
+        // the standstill's end may have come to us before it came to the watcher
+        passOverStandstill(watch, leftAtMs)
+        const waitedMs = Math.max(0, first.leftMs - (wait.dueMs - leftAtMs))
+        for (let each: Deadline | undefined = deadline; each !== undefined; each = each.outer) {
+          each.leftMs = Math.max(0, each.leftMs - waitedMs)
+        }
+        watch.waits.delete(wait)
+        endIfIdle(watch)
+      }
+      watch.waits.add(wait)
+      onEnd = register((effect) => {
+        leave()
+        resume(effect)
+      })
+      return Effect.suspend(() => {
+        leave()
+        return onEnd ?? Effect.void
+      })
     })
-    return Effect.suspend(() => {
-      leave(watch, wait)
-      return Fiber.interrupt(fiber)
-    })
+    const looksAtMs = Math.min(now + first.ms / pieces, dueMs)
+    return watch.watcher !== undefined && watch.looksAtMs <= looksAtMs
+      ? waiting
+      : Effect.andThen(beginLooking(watch, deadline.clock, now, looksAtMs), waiting)
   })
 
-const leave = (watch: Watch, wait: Wait): void => {
-  watch.waits.delete(wait)
+/**
+ * An effect that must end by a deadline. Otherwise it is interrupted, and what `orElse` gives for the
+ * deadline's time in milliseconds runs in its place.
+ */
+export const by =
+  <A2, E2, R2>(deadline: Deadline, orElse: (afterMs: number) => Effect.Effect<A2, E2, R2>) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E | E2, R | R2> =>
+    tightest(deadline).ms === Infinity
+      ? effect
+      : Effect.flatMap(Effect.forkChild(effect, { startImmediately: true }), (fiber) =>
+          callback<A, E, A2, E2, R2>(
+            deadline,
+            (resume) => {
+              fiber.addObserver(resume)
+              return Effect.asVoid(Fiber.interrupt(fiber))
+            },
+            orElse
+          )
+        )
+
+/** Like {@link by}, with a deadline of its own. An infinite time costs nothing. */
+export const within =
+  <A2, E2, R2>(time: Duration.Input, orElse: (afterMs: number) => Effect.Effect<A2, E2, R2>) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E | E2, R | R2> =>
+    Clock.clockWith((clock) => by(makeUnsafe(clock, time), orElse)(effect))
+
+const endIfIdle = (watch: Watch): void => {
   if (watch.waits.size > 0) return
   watch.watcher?.interruptUnsafe()
   watch.watcher = undefined
 }
 
-/** Has the watcher look in time for a deadline. It is nobody's: whoever began it may leave first. */
-const beginLooking = (watch: Watch, clock: Clock.Clock, ms: number): Effect.Effect<void> =>
+/** Has a watcher look at a time. It is nobody's: whoever began it may leave first. */
+const beginLooking = (
+  watch: Watch,
+  clock: Clock.Clock,
+  now: number,
+  looksAtMs: number
+): Effect.Effect<void> =>
   Effect.suspend(() => {
-    const looksAtMs = nowMs(clock) + ms / pieces
-    if (watch.watcher !== undefined && watch.looksAtMs <= looksAtMs) return Effect.void
     watch.watcher?.interruptUnsafe()
+    watch.lookedAtMs = now
     watch.looksAtMs = looksAtMs
     return Effect.map(Effect.forkDetach(keepLooking(watch, clock)), (fiber) => {
       watch.watcher = fiber
@@ -133,33 +204,35 @@ const keepLooking = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> =>
 
 /** Sleeps for a piece, and tells those that are late. */
 const look = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> => {
-  const before = nowMs(clock)
+  const lookedAtMs = nowMs(clock)
   let pieceMs = Infinity
-  for (const { dueMs, ms } of watch.waits) {
-    pieceMs = Math.min(pieceMs, ms / pieces, Math.max(0, dueMs - before))
+  for (const { deadline, dueMs } of watch.waits) {
+    pieceMs = Math.min(pieceMs, deadline.ms / pieces, Math.max(0, dueMs - lookedAtMs))
   }
-  watch.looksAtMs = before + pieceMs
+  watch.lookedAtMs = lookedAtMs
+  watch.looksAtMs = lookedAtMs + pieceMs
   return Effect.flatMap(Effect.sleep(pieceMs), () => {
     const now = nowMs(clock)
-    const stoodStillMs = now - before - pieceMs
-    if (stoodStillMs > Math.max(pieceMs, leastStandstillMs)) putOff(watch, now - before)
+    passOverStandstill(watch, now)
     // timers are served before sockets: one round of the event loop brings in what came just in time
     return Effect.map(Effect.yieldNow, () => {
-      for (const wait of watch.waits) {
-        if (wait.dueMs > now) continue
-        watch.waits.delete(wait)
-        wait.isLate = true
-        wait.onLate()
-      }
+      for (const wait of watch.waits) if (wait.dueMs <= now) wait.onLate()
     })
   })
 }
 
-/** How much of a piece we ran before we stood still is not known, so it does not count at all. */
-const putOff = (watch: Watch, ms: number): void => {
+/**
+ * Puts all waits off where the watcher comes too late. How much of its piece we ran before we stood still
+ * is not known, so it does not count at all.
+ */
+const passOverStandstill = (watch: Watch, now: number): void => {
+  const pieceMs = watch.looksAtMs - watch.lookedAtMs
+  if (now - watch.looksAtMs <= Math.max(pieceMs, leastStandstillMs)) return
   for (const wait of watch.waits) {
-    if (wait.putOff === pieces) continue
-    wait.putOff++
-    wait.dueMs += ms
+    if (wait.deadline.standstills === pieces) continue
+    wait.deadline.standstills++
+    wait.dueMs += now - watch.lookedAtMs
   }
+  watch.lookedAtMs = now
+  watch.looksAtMs = now
 }

@@ -10,10 +10,9 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../deadline/Deadline.ts"
@@ -36,18 +35,11 @@ import {
 } from "./Connection.ts"
 import type { Trust } from "./Dialer.ts"
 import { follow, maxRedirects } from "./Redirect.ts"
-import {
-  Garbled,
-  type RtspReason,
-  RtspError,
-  TimedOut,
-  TooManyRedirects,
-  Unsupported
-} from "./RtspError.ts"
+import { Garbled, type RtspReason, RtspError, TooManyRedirects, Unsupported } from "./RtspError.ts"
 
 export interface CameraSessionOptions extends Omit<
   ConnectionOptions,
-  "host" | "port" | "tls" | "credentials" | "answersRequests"
+  "host" | "port" | "tls" | "credentials" | "answersRequests" | "deadline"
 > {
   /** `rtsp` or `rtsps`, with the credentials. */
   readonly url: StreamUrl
@@ -148,63 +140,61 @@ export class CameraSession {
    * Sets tracks up, one after the other, and gives the channels that the camera chose. `Unsupported` where
    * the camera sends by UDP alone. Sound that it refuses behind other tracks is left out.
    */
-  readonly setup = Effect.fnUntraced(function* (
-    this: CameraSession,
-    tracks: ReadonlyArray<RelayTrack>
-  ): Effect.fn.Return<ReadonlyArray<SetupTrack>, RtspError> {
-    const done: Array<SetupTrack> = []
-    for (const track of tracks) {
-      const asked = freePair(done)
-      const uri = controlUrl(this.#baseUrl, track.control)
-      this.#isSetUp = true
-      const response = yield* this.#exchange({
-        method: "SETUP",
-        uri,
-        headers: [...this.#headers, ["Transport", Transport.render(Transport.interleaved(asked))]]
-      })
-      if (response.status === 461) {
-        return yield* fail(new Unsupported({ what: "a camera that sends by UDP alone" }))
+  setup(tracks: ReadonlyArray<RelayTrack>): Effect.Effect<ReadonlyArray<SetupTrack>, RtspError> {
+    return Effect.gen({ self: this }, function* () {
+      const done: Array<SetupTrack> = []
+      for (const track of tracks) {
+        const asked = freePair(done)
+        const uri = controlUrl(this.#baseUrl, track.control)
+        this.#isSetUp = true
+        const response = yield* this.#exchange({
+          method: "SETUP",
+          uri,
+          headers: [...this.#headers, ["Transport", Transport.render(Transport.interleaved(asked))]]
+        })
+        if (response.status === 461) {
+          return yield* fail(new Unsupported({ what: "a camera that sends by UDP alone" }))
+        }
+        if (!isSuccess(response)) {
+          if (track.kind === "audio" && done.length > 0) continue
+          return yield* refusal("SETUP", response)
+        }
+        this.#session ??= SessionHeader.parse(header(response, "session") ?? "")
+        const chosen = Transport.chosenChannels(header(response, "transport"), asked)
+        if (Result.isFailure(chosen)) {
+          return yield* fail(new Unsupported({ what: chosen.failure.detail }))
+        }
+        // one that gives a channel twice sends on those that were asked for
+        const channels = isFree(chosen.success, done) ? chosen.success : asked
+        done.push({ track, channels })
       }
-      if (!isSuccess(response)) {
-        if (track.kind === "audio" && done.length > 0) continue
-        return yield* refusal("SETUP", response)
-      }
-      this.#session ??= SessionHeader.parse(header(response, "session") ?? "")
-      const chosen = Transport.chosenChannels(header(response, "transport"), asked)
-      if (Result.isFailure(chosen)) {
-        return yield* fail(new Unsupported({ what: chosen.failure.detail }))
-      }
-      // one that gives a channel twice sends on those that were asked for
-      const channels = isFree(chosen.success, done) ? chosen.success : asked
-      done.push({ track, channels })
-    }
-    this.#tracks = done
-    return done
-  })
+      this.#tracks = done
+      return done
+    })
+  }
 
   /**
    * Starts the stream. Frames go to the handler, from before the answer on: cameras don't wait. Those on
    * channels that belong to no track come along; see {@link slots}.
    */
-  readonly play = Effect.fnUntraced(function* (
-    this: CameraSession,
-    handler: FrameHandler
-  ): Effect.fn.Return<void, RtspError> {
-    this.connection.setFrameHandler(handler)
-    const ask = (range: Headers) =>
-      this.#exchange({
-        method: "PLAY",
-        uri: this.#baseUrl,
-        headers: [...this.#headers, ...range]
-      })
-    // some cameras demand a range, and some refuse the one that is demanded
-    let response = yield* ask([["Range", "npt=0.000-"]])
-    if (response.status === 457) response = yield* ask([])
-    if (!isSuccess(response)) {
-      this.connection.setFrameHandler(undefined)
-      return yield* refusal("PLAY", response)
-    }
-  })
+  play(handler: FrameHandler): Effect.Effect<void, RtspError> {
+    return Effect.gen({ self: this }, function* () {
+      this.connection.setFrameHandler(handler)
+      const ask = (range: Headers) =>
+        this.#exchange({
+          method: "PLAY",
+          uri: this.#baseUrl,
+          headers: [...this.#headers, ...range]
+        })
+      // some cameras demand a range, and some refuse the one that is demanded
+      let response = yield* ask([["Range", "npt=0.000-"]])
+      if (response.status === 457) response = yield* ask([])
+      if (!isSuccess(response)) {
+        this.connection.setFrameHandler(undefined)
+        return yield* refusal("PLAY", response)
+      }
+    })
+  }
 
   /** How often {@link keepAlive} has to be sent: half the session's life, and at least every 25 s. */
   get keepAliveInterval(): Duration.Duration {
@@ -218,41 +208,45 @@ export class CameraSession {
    * life, so send one as soon as the stream plays. It never fails: a camera that does not answer may well
    * go on sending.
    */
-  readonly keepAlive: Effect.Effect<void> = Effect.suspend(() => {
-    const isKnown = this.#publicMethods?.has("GET_PARAMETER") ?? false
-    const method: Method = isKnown ? "GET_PARAMETER" : "OPTIONS"
-    return this.#exchange({
-      method,
-      uri: this.#baseUrl,
-      headers: this.#headers,
-      // waiting for one answer for longer would make the next come late
-      timeout: Duration.min(this.keepAliveInterval, longestAnswer)
-    }).pipe(
-      Effect.map((response) => {
-        // it lists what it does not know
-        if (response.status === 405 || response.status === 501) this.#publicMethods = new Set()
-        this.#publicMethods ??= parsePublic(headerValues(response, "public"))
-      }),
-      Effect.ignore
-    )
-  })
-
-  /** Ends the session at the camera, and waits a moment for its answer. It never fails. */
-  readonly teardown: Effect.Effect<void> = Effect.suspend(() => {
-    if (!this.#isSetUp || this.connection.isClosed) return Effect.void
-    this.#isSetUp = false
-    this.connection.setFrameHandler(undefined)
-    // it waits for no other request, and its answer comes behind whatever frames wait
-    this.connection.resume()
-    return this.connection
-      .exchange({
-        method: "TEARDOWN",
+  get keepAlive(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const isKnown = this.#publicMethods?.has("GET_PARAMETER") ?? false
+      const method: Method = isKnown ? "GET_PARAMETER" : "OPTIONS"
+      return this.#exchange({
+        method,
         uri: this.#baseUrl,
         headers: this.#headers,
-        timeout: this.#teardownTimeout
-      })
-      .pipe(Effect.ignore)
-  })
+        // waiting for one answer for longer would make the next come late
+        timeout: Duration.min(this.keepAliveInterval, longestAnswer)
+      }).pipe(
+        Effect.map((response) => {
+          // it lists what it does not know
+          if (response.status === 405 || response.status === 501) this.#publicMethods = new Set()
+          this.#publicMethods ??= parsePublic(headerValues(response, "public"))
+        }),
+        Effect.ignore
+      )
+    })
+  }
+
+  /** Ends the session at the camera, and waits a moment for its answer. It never fails. */
+  get teardown(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!this.#isSetUp || this.connection.isClosed) return Effect.void
+      this.#isSetUp = false
+      this.connection.setFrameHandler(undefined)
+      // it waits for no other request, and its answer comes behind whatever frames wait
+      this.connection.resume()
+      return this.connection
+        .exchange({
+          method: "TEARDOWN",
+          uri: this.#baseUrl,
+          headers: this.#headers,
+          timeout: this.#teardownTimeout
+        })
+        .pipe(Effect.ignore)
+    })
+  }
 }
 
 interface Described {
@@ -264,37 +258,22 @@ interface Described {
 /** What a server answers that wants another request before this one, or can't read it without that. */
 const wantsGreeting = ({ status }: Response): boolean => status === 400 || status === 455
 
-/** How far {@link open} came, for the word about its deadline. */
-interface Progress {
-  /** The one that is asked; `undefined` while connecting. */
-  connection: Connection | undefined
-}
-
 const describe = Effect.fnUntraced(function* (
-  options: CameraSessionOptions,
-  url: StreamUrl,
-  progress: Progress
-): Effect.fn.Return<Described, RtspError, Scope.Scope> {
-  progress.connection = undefined
-  const connection = yield* makeConnection({
-    ...options,
-    host: url.host,
-    port: url.effectivePort,
-    credentials: url.credentials,
-    tls: url.scheme === "rtsps" ? (options.trust ?? { _tag: "Verify" }) : undefined
-  })
-  progress.connection = connection
-  const uri = withoutUserInfo(url)
+  connection: Connection,
+  uri: string,
+  deadline: Deadline.Deadline
+): Effect.fn.Return<Response, RtspError> {
   const ask = connection.exchange({
     method: "DESCRIBE",
     uri,
-    headers: [["Accept", "application/sdp"]]
+    headers: [["Accept", "application/sdp"]],
+    deadline
   })
   const response = yield* ask
-  if (!wantsGreeting(response)) return { connection, url, response }
+  if (!wantsGreeting(response)) return response
   // what comes back may be anything: 404 is common
-  yield* connection.exchange({ method: "OPTIONS", uri })
-  return { connection, url, response: yield* ask }
+  yield* connection.exchange({ method: "OPTIONS", uri, deadline })
+  return yield* ask
 })
 
 const isRedirect = ({ status }: Response): boolean =>
@@ -303,17 +282,22 @@ const isRedirect = ({ status }: Response): boolean =>
 /** Follows redirects; each connection but the last is closed again. */
 const describeSomewhere = Effect.fnUntraced(function* (
   options: CameraSessionOptions,
-  progress: Progress
+  deadline: Deadline.Deadline
 ): Effect.fn.Return<Described, RtspError, Scope.Scope> {
-  const outer = yield* Effect.scope
   let url = options.url
   for (let redirects = 0; redirects <= maxRedirects; redirects++) {
-    const scope = yield* Scope.fork(outer)
-    const described = yield* Scope.provide(describe(options, url, progress), scope)
-    if (!isRedirect(described.response)) return described
-    const next = follow(url, header(described.response, "location"))
-    yield* Scope.close(scope, Exit.void)
-    url = yield* Effect.fromResult(next)
+    const connection = yield* makeConnection({
+      ...options,
+      host: url.host,
+      port: url.effectivePort,
+      credentials: url.credentials,
+      tls: url.scheme === "rtsps" ? (options.trust ?? { _tag: "Verify" }) : undefined,
+      deadline
+    })
+    const response = yield* describe(connection, withoutUserInfo(url), deadline)
+    if (!isRedirect(response)) return { connection, url, response }
+    connection.close()
+    url = yield* Effect.fromResult(follow(url, header(response, "location")))
   }
   return yield* fail(new TooManyRedirects())
 })
@@ -328,15 +312,8 @@ const describeSomewhere = Effect.fnUntraced(function* (
 export const open = Effect.fnUntraced(function* (
   options: CameraSessionOptions
 ): Effect.fn.Return<CameraSession, RtspError, Scope.Scope> {
-  const progress: Progress = { connection: undefined }
-  const { connection, response, url } = yield* describeSomewhere(options, progress).pipe(
-    Deadline.within(options.openTimeout ?? "10 seconds", (afterMs) =>
-      fail(
-        progress.connection?.late("DESCRIBE", afterMs) ??
-          new TimedOut({ phase: "connecting", afterMs })
-      )
-    )
-  )
+  const deadline = yield* Deadline.make(options.openTimeout ?? "10 seconds")
+  const { connection, response, url } = yield* describeSomewhere(options, deadline)
   if (!isSuccess(response)) return yield* refusal("DESCRIBE", response)
   // whatever its type is called, and whether it has one
   const description = Sdp.parse(Buffer.from(response.body).toString("utf8"))

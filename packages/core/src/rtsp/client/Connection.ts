@@ -5,6 +5,7 @@
  * for each packet, so that one process can relay hundreds of cameras.
  */
 import type { Socket } from "node:net"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -48,6 +49,8 @@ export interface ConnectionOptions {
   readonly userAgent?: string | undefined
   /** For finding the address, connecting, and TLS together. Default 5 s. */
   readonly connectTimeout?: Duration.Input | undefined
+  /** Ends the opening of the connection if it is over before `connectTimeout`. */
+  readonly deadline?: Deadline.Deadline | undefined
   /** For each request with its answer, the password's detour included. Default 5 s. */
   readonly requestTimeout?: Duration.Input | undefined
   /**
@@ -72,6 +75,8 @@ export interface RequestOptions {
   readonly body?: Uint8Array | undefined
   /** Default: the connection's. */
   readonly timeout?: Duration.Input | undefined
+  /** Ends the request if it is over before the timeout. */
+  readonly deadline?: Deadline.Deadline | undefined
 }
 
 /** Takes the frames of a connection. Both calls are synchronous; a throw in them ends the connection. */
@@ -190,6 +195,11 @@ export class Connection {
     this.#waiting.clear()
   }
 
+  /** Closes it at once. Whoever waits for an answer gets `Closed`. */
+  close(): void {
+    this.#close()
+  }
+
   /** Whether the connection is gone; {@link closed} has the reason. */
   get isClosed(): boolean {
     return this.#failure !== undefined
@@ -199,11 +209,13 @@ export class Connection {
    * Fails when the connection is gone, with the reason. It never succeeds. A fault of ours while reading is a
    * defect of whoever waits here or for an answer.
    */
-  readonly closed: Effect.Effect<never, RtspError> = Effect.callback((resume) => {
-    if (this.#failure !== undefined) return resume(this.#failure())
-    this.#waiting.add(resume)
-    return Effect.sync(() => this.#waiting.delete(resume))
-  })
+  get closed(): Effect.Effect<never, RtspError> {
+    return Effect.callback((resume) => {
+      if (this.#failure !== undefined) return resume(this.#failure())
+      this.#waiting.add(resume)
+      return Effect.sync(() => this.#waiting.delete(resume))
+    })
+  }
 
   #onGarbage(bytes: number, fault: string | undefined): void {
     this.garbage += bytes
@@ -252,42 +264,32 @@ export class Connection {
    * `Unauthorized` is the failure when it can't.
    */
   exchange(options: RequestOptions): Effect.Effect<Response, RtspError> {
-    return Effect.suspend(() => {
-      const garbage = this.garbage
-      return this.#authorized(options).pipe(
-        Deadline.within(
-          options.timeout ?? this.#options.requestTimeout ?? defaultTimeout,
-          (afterMs) => fail(this.late(options.method, afterMs, garbage))
-        )
-      )
+    return Clock.clockWith((clock) => {
+      const timeout = options.timeout ?? this.#options.requestTimeout ?? defaultTimeout
+      return this.#authorized(options, Deadline.makeUnsafe(clock, timeout, options.deadline))
     })
   }
 
-  /** Why no answer came: what came instead, since there were `garbage` bytes of it, or nothing at all. */
-  late(method: Method, afterMs: number, garbage = 0): RtspReason {
-    return this.garbage > garbage
-      ? new Garbled({ detail: "it is neither a message nor a frame" })
-      : new TimedOut({ phase: method, afterMs })
-  }
-
-  readonly #authorized = Effect.fnUntraced(function* (
-    this: Connection,
-    options: RequestOptions
-  ): Effect.fn.Return<Response, RtspError> {
-    // without an answer, with one, and with one to another nonce
-    for (let attempt = 1; ; attempt++) {
-      const authorization = this.#authenticator.authorize(options.method, options.uri)
-      const response = yield* this.#send(options, authorization)
-      if (response.status !== 401) {
-        if (authorization !== undefined) this.#authenticator.onAccepted()
-        return response
+  #authorized(
+    options: RequestOptions,
+    deadline: Deadline.Deadline
+  ): Effect.Effect<Response, RtspError> {
+    return Effect.gen({ self: this }, function* () {
+      // without an answer, with one, and with one to another nonce
+      for (let attempt = 1; ; attempt++) {
+        const authorization = this.#authenticator.authorize(options.method, options.uri)
+        const response = yield* this.#send(options, authorization, deadline)
+        if (response.status !== 401) {
+          if (authorization !== undefined) this.#authenticator.onAccepted()
+          return response
+        }
+        const final = this.#authenticator.onRefused(response, authorization !== undefined)
+        if (final !== undefined) return yield* fail(final)
+        // too old as soon as it is given: that is as good as a refusal, and may lock the account as well
+        if (attempt === 3) return yield* fail(this.#authenticator.refuse())
       }
-      const final = this.#authenticator.onRefused(response, authorization !== undefined)
-      if (final !== undefined) return yield* fail(final)
-      // too old as soon as it is given: that is as good as a refusal, and may lock the account as well
-      if (attempt === 3) return yield* fail(this.#authenticator.refuse())
-    }
-  })
+    })
+  }
 
   /** Sends a request; any answer but 2xx is a failure with `Status`. */
   request(options: RequestOptions): Effect.Effect<Response, RtspError> {
@@ -298,29 +300,50 @@ export class Connection {
 
   #send(
     options: RequestOptions,
-    authorization: string | undefined
+    authorization: string | undefined,
+    deadline: Deadline.Deadline
   ): Effect.Effect<Response, RtspError> {
-    return Effect.callback((resume) => {
-      if (this.#failure !== undefined) return resume(this.#failure())
-      const exchange = ++this.#lastExchange
-      const headers: Array<readonly [string, string]> = [
-        ["CSeq", String(exchange)],
-        ["User-Agent", this.#options.userAgent ?? "restream"],
-        ...(options.headers ?? [])
-      ]
-      if (authorization !== undefined) headers.push(["Authorization", authorization])
-      this.#pending.set(exchange, { method: options.method, resume })
-      const { body = noBody, method, uri } = options
-      this.write(render({ _tag: "Request", method, uri, headers, body }))
-      return Effect.sync(() => {
-        if (!this.#pending.delete(exchange)) return
-        this.#abandoned.add(exchange)
-        const [oldest] = this.#abandoned
-        if (this.#abandoned.size > maxAbandoned && oldest !== undefined) {
-          this.#abandoned.delete(oldest)
-        }
-      })
+    return Effect.suspend(() => {
+      const garbage = this.garbage
+      return Deadline.callback<Response, RtspError, never, RtspError, never>(
+        deadline,
+        (resume) => this.#ask(options, authorization, resume),
+        (afterMs) =>
+          // why no answer came: what came instead, or nothing at all
+          fail(
+            this.garbage > garbage
+              ? new Garbled({ detail: "it is neither a message nor a frame" })
+              : new TimedOut({ phase: options.method, afterMs })
+          )
+      )
     })
+  }
+
+  /** Writes a request; gives what gives up its answer. */
+  #ask(
+    options: RequestOptions,
+    authorization: string | undefined,
+    resume: Pending["resume"]
+  ): Effect.Effect<void> | void {
+    if (this.#failure !== undefined) return resume(this.#failure())
+    const exchange = ++this.#lastExchange
+    const headers: Array<readonly [string, string]> = [
+      ["CSeq", String(exchange)],
+      ["User-Agent", this.#options.userAgent ?? "restream"],
+      ...(options.headers ?? [])
+    ]
+    if (authorization !== undefined) headers.push(["Authorization", authorization])
+    this.#pending.set(exchange, { method: options.method, resume })
+    const { body = noBody, method, uri } = options
+    this.write(render({ _tag: "Request", method, uri, headers, body }))
+    return Effect.sync(() => this.#abandon(exchange))
+  }
+
+  #abandon(exchange: number): void {
+    if (!this.#pending.delete(exchange)) return
+    this.#abandoned.add(exchange)
+    const [oldest] = this.#abandoned
+    if (this.#abandoned.size > maxAbandoned && oldest !== undefined) this.#abandoned.delete(oldest)
   }
 
   /**
@@ -389,7 +412,7 @@ export const make = Effect.fnUntraced(function* (
     host: options.host,
     port: options.port,
     tls: options.tls,
-    timeout: options.connectTimeout ?? defaultTimeout,
+    deadline: yield* Deadline.make(options.connectTimeout ?? defaultTimeout, options.deadline),
     sharedBuffer: options.sharedBuffer ?? false,
     receive: connection.receive,
     resolve: options.resolve

@@ -2,11 +2,11 @@
 import { lookup } from "node:dns"
 import { connect, isIP, type Socket } from "node:net"
 import { connect as connectTls, type ConnectionOptions } from "node:tls"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { nowMs } from "../../clock/Monotonic.ts"
 import * as Deadline from "../../deadline/Deadline.ts"
 import {
   Closed,
@@ -42,7 +42,7 @@ export interface DialOptions {
   /** `undefined`: no TLS. */
   readonly tls?: Trust | undefined
   /** For all of it: the name, the connection, TLS. */
-  readonly timeout: Duration.Input
+  readonly deadline: Deadline.Deadline
   /**
    * Reads into one piece of memory that all such connections share: cheaper by a fifth with hundreds of
    * them. Not with TLS, which has its own.
@@ -57,6 +57,8 @@ export interface DialOptions {
 const stagger = Duration.millis(250)
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
+
+const late = (afterMs: number) => fail(new TimedOut({ phase: "connecting", afterMs }))
 
 /** What all connections with `sharedBuffer` read into: each is done with it before the next begins. */
 const shared = Buffer.allocUnsafeSlow(65_536)
@@ -74,20 +76,26 @@ const resolveBySystem = (host: string): Effect.Effect<ReadonlyArray<string>, Rts
         )
       })
 
+/** Whether it reads into {@link shared}; else its `data` events are listened to. */
+const readsShared = ({ sharedBuffer, tls }: DialOptions): boolean =>
+  sharedBuffer && tls === undefined
+
 /** Opens a connection to one address. Every socket goes into `opened`, whatever becomes of it. */
 const attempt = (
   options: DialOptions,
   address: string,
   opened: Set<Socket>
 ): Effect.Effect<Socket, RtspError> =>
-  Effect.flatMap(Clock.currentTimeMillis, (startedAt) =>
-    Effect.callback<Socket, RtspError>((resume) => {
+  Deadline.callback<Socket, RtspError, never, RtspError, never>(
+    options.deadline,
+    (resume) => {
+      const startedAt = nowMs(options.deadline.clock)
       const authority = `${address.includes(":") ? `[${address}]` : address}:${options.port}`
       const socket = connect({
         host: address,
         port: options.port,
         noDelay: true,
-        ...(options.sharedBuffer && options.tls === undefined
+        ...(readsShared(options)
           ? {
               onread: {
                 buffer: shared,
@@ -102,11 +110,8 @@ const attempt = (
       opened.add(socket)
       const onError = (error: NodeJS.ErrnoException) => {
         socket.destroy()
-        resume(
-          Effect.flatMap(Clock.currentTimeMillis, (now) =>
-            fail(fromConnectCode(error.code, authority, now - startedAt))
-          )
-        )
+        const afterMs = nowMs(options.deadline.clock) - startedAt
+        resume(fail(fromConnectCode(error.code, authority, afterMs)))
       }
       socket.once("error", onError)
       socket.once("connect", () => {
@@ -116,7 +121,8 @@ const attempt = (
         resume(Effect.succeed(socket))
       })
       return Effect.sync(() => socket.destroy())
-    })
+    },
+    late
   )
 
 /** Of several failures the one that says most: an address that can't be reached says least. */
@@ -230,33 +236,30 @@ const secure = (
   })
 
 /**
- * Opens a connection. The scope owns it: closing it destroys the socket at once. Interrupting it leaves
- * nothing open.
+ * Opens a connection. The scope owns it, and whatever else was opened on the way to it: closing it destroys
+ * the sockets at once. What fails or is interrupted leaves nothing open either.
  */
-export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Scope.Scope> => {
-  const opened = new Set<Socket>()
-  const open =
-    isIP(options.host) !== 0 && options.resolve === undefined && options.tls === undefined
-      ? // nearly all cameras: there is nothing to resolve, to race or to secure
-        attempt(options, options.host, opened)
-      : openSomewhere(options, opened)
-  return Effect.acquireRelease(
-    open.pipe(
-      Deadline.within(options.timeout, (afterMs) =>
-        fail(new TimedOut({ phase: "connecting", afterMs }))
-      ),
-      Effect.map((socket) => {
-        if (options.tls !== undefined || !options.sharedBuffer) {
-          socket.on("data", (chunk: Buffer) => options.receive(chunk, false))
-        }
-        return socket
-      }),
-      Effect.onError(() => Effect.sync(() => opened.forEach((socket) => socket.destroy())))
-    ),
-    (socket) => Effect.sync(() => socket.destroy()),
-    { interruptible: true }
-  )
-}
+export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const opened = new Set<Socket>()
+    const open =
+      isIP(options.host) !== 0 && options.resolve === undefined && options.tls === undefined
+        ? // nearly all cameras: there is nothing to resolve, to race or to secure
+          attempt(options, options.host, opened)
+        : Deadline.by(options.deadline, late)(openSomewhere(options, opened))
+    return Effect.addFinalizer(() =>
+      Effect.sync(() => opened.forEach((socket) => socket.destroy()))
+    ).pipe(
+      Effect.andThen(
+        readsShared(options) ? open : Effect.tap(open, (socket) => listen(socket, options))
+      )
+    )
+  })
+
+const listen = (socket: Socket, { receive }: DialOptions): Effect.Effect<void> =>
+  Effect.sync(() => {
+    socket.on("data", (chunk: Buffer) => receive(chunk, false))
+  })
 
 const openSomewhere = Effect.fnUntraced(function* (
   options: DialOptions,

@@ -19,11 +19,11 @@ import * as SessionHeader from "../SessionHeader.ts"
 import * as Transport from "../Transport.ts"
 import { type Connection, type ConnectionOptions, make as makeConnection } from "./Connection.ts"
 import type { Trust } from "./Dialer.ts"
-import { RtspError, type RtspReason, TimedOut, Unsupported } from "./RtspError.ts"
+import { RtspError, type RtspReason, Unsupported } from "./RtspError.ts"
 
 export interface PublisherSessionOptions extends Omit<
   ConnectionOptions,
-  "host" | "port" | "tls" | "credentials" | "answersRequests"
+  "host" | "port" | "tls" | "credentials" | "answersRequests" | "deadline"
 > {
   /** The path on the media server, with the credentials. */
   readonly url: StreamUrl
@@ -55,17 +55,25 @@ export interface PublisherSession {
   readonly teardown: Effect.Effect<void>
 }
 
-const announce = Effect.fnUntraced(function* (
+/**
+ * Connects to a media server and publishes. Frames may be written as soon as this succeeds, and no sooner.
+ *
+ * The scope owns the session: closing it sends TEARDOWN, waits for the answer at most `teardownTimeout`,
+ * and closes the connection.
+ */
+export const open = Effect.fnUntraced(function* (
   options: PublisherSessionOptions
 ): Effect.fn.Return<PublisherSession, RtspError, Scope.Scope> {
   const { url } = options
+  const deadline = yield* Deadline.make(options.openTimeout ?? "10 seconds")
   const connection = yield* makeConnection({
     ...options,
     host: url.host,
     port: url.effectivePort,
     credentials: url.credentials,
     tls: url.scheme === "rtsps" ? (options.trust ?? { _tag: "Verify" }) : undefined,
-    answersRequests: false
+    answersRequests: false,
+    deadline
   })
   const uri = withoutSlashes(Redacted.value(url.withoutUserInfo))
   let session: SessionHeader.SessionHeader | undefined
@@ -89,7 +97,8 @@ const announce = Effect.fnUntraced(function* (
     method: "ANNOUNCE",
     uri,
     headers: [["Content-Type", "application/sdp"]],
-    body: Buffer.from(options.sdp, "utf8")
+    body: Buffer.from(options.sdp, "utf8"),
+    deadline
   })
   const channels: Array<Transport.Pair> = []
   for (const [track, control] of options.controls.entries()) {
@@ -100,7 +109,8 @@ const announce = Effect.fnUntraced(function* (
       headers: [
         ["Transport", Transport.render(Transport.interleaved(asked, "record"))],
         ...sessionHeaders(session)
-      ]
+      ],
+      deadline
     })
     session ??= SessionHeader.parse(header(response, "session") ?? "")
     const chosen = Transport.chosenChannels(header(response, "transport"), asked)
@@ -112,26 +122,11 @@ const announce = Effect.fnUntraced(function* (
   yield* connection.request({
     method: "RECORD",
     uri,
-    headers: [...sessionHeaders(session), ["Range", "npt=0.000-"]]
+    headers: [...sessionHeaders(session), ["Range", "npt=0.000-"]],
+    deadline
   })
   return { connection, uri, channels, closed: connection.closed, teardown }
 })
 
 const sessionHeaders = (session: SessionHeader.SessionHeader | undefined): Headers =>
   session === undefined ? [] : [["Session", session.id]]
-
-/**
- * Connects to a media server and publishes. Frames may be written as soon as this succeeds, and no sooner.
- *
- * The scope owns the session: closing it sends TEARDOWN, waits for the answer at most `teardownTimeout`,
- * and closes the connection.
- */
-export const open = Effect.fnUntraced(function* (
-  options: PublisherSessionOptions
-): Effect.fn.Return<PublisherSession, RtspError, Scope.Scope> {
-  return yield* announce(options).pipe(
-    Deadline.within(options.openTimeout ?? "10 seconds", (afterMs) =>
-      fail(new TimedOut({ phase: "RECORD", afterMs }))
-    )
-  )
-})
