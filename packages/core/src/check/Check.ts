@@ -52,11 +52,11 @@ export const run = (
   const { withPlace } = ProbeLimits.make(limits)
   // no delay is over before the check is
   const lockout = Lockout.make({ lockoutDelay: Duration.infinity })
-  const check = Effect.fnUntraced(function* (
+  const check = (
     camera: Camera,
-    engines: NonEmptyReadonlyArray<Engine>
-  ) {
-    const seat = yield* lockout.join(camera)
+    engines: NonEmptyReadonlyArray<Engine>,
+    seat: Lockout.Seat
+  ): Effect.Effect<CheckResult> => {
     const checkNow = Effect.suspend(() =>
       seat.isHeld ? Effect.undefined : checkOne(camera, engines, seat)
     )
@@ -69,8 +69,8 @@ export const run = (
       onFailure: ({ reason, took }) =>
         Effect.succeed<CheckResult>({ _tag: "Unreachable", camera, took, health: "poor", reason })
     })
-    return yield* once
-  })
+    return once
+  }
   return Stream.callback((results) =>
     Effect.flatMap(Engines, ({ select }) =>
       Effect.forEach(
@@ -79,7 +79,9 @@ export const run = (
           Effect.map(
             camera._tag === "InvalidCamera"
               ? Effect.succeed(invalid(camera))
-              : check(camera, select(camera.options.engine)),
+              : Effect.flatMap(lockout.join(camera), (seat) =>
+                  check(camera, select(camera.options.engine), seat)
+                ),
             (result) => Queue.offerUnsafe(results, result)
           ),
         // the limits hold back what must wait: a busy host must not keep others from their turn

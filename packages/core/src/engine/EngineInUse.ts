@@ -8,19 +8,6 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { Reason } from "../camera/Reason.ts"
 import type { Engine } from "./Engine.ts"
 
-export interface EngineInUse {
-  readonly engine: Engine
-  /** Whether another engine takes over where this one meets something that it does not support. */
-  readonly canHandOver: boolean
-  /** Begins a new attempt: an engine that could not start gets another chance. */
-  readonly begin: () => void
-  /**
-   * Takes a failure of the engine in use. `TryNext`: another engine is in use now; try it at once.
-   * `GiveUp`: none is left, and `reason` tells best what is wrong.
-   */
-  readonly onFailure: <R extends Reason>(reason: R) => Verdict<R>
-}
-
 export type Verdict<R extends Reason> =
   | {
       readonly _tag: "TryNext"
@@ -29,46 +16,61 @@ export type Verdict<R extends Reason> =
     }
   | { readonly _tag: "GiveUp"; readonly reason: R }
 
-export const make = (engines: NonEmptyReadonlyArray<Engine>): EngineInUse => {
-  let rank = 0
+export class EngineInUse {
+  readonly #engines: NonEmptyReadonlyArray<Engine>
+  #rank = 0
   /** Why the engine that stands by could not start, in this attempt. */
-  let standby: { readonly rank: number; readonly reason: Reason } | undefined
-  const told = new Set<string>()
+  #standby: { readonly rank: number; readonly reason: Reason } | undefined
+  /** What was said of it before; `undefined` for nothing. */
+  #told: Set<string> | undefined
 
-  const current = (): Engine => engines[rank] ?? engines[0]
-  const canHandOver = () => standby === undefined && rank + 1 < engines.length
+  constructor(engines: NonEmptyReadonlyArray<Engine>) {
+    this.#engines = engines
+  }
 
-  const tryNext = (line: string) => {
-    const isNews = !told.has(line)
-    told.add(line)
+  get engine(): Engine {
+    return this.#engines[this.#rank] ?? this.#engines[0]
+  }
+
+  /** Whether another engine takes over where this one meets something that it does not support. */
+  get canHandOver(): boolean {
+    return this.#standby === undefined && this.#rank + 1 < this.#engines.length
+  }
+
+  /** Begins a new attempt: an engine that could not start gets another chance. */
+  begin(): void {
+    if (this.#standby !== undefined) this.#rank = this.#standby.rank
+    this.#standby = undefined
+  }
+
+  /**
+   * Takes a failure of the engine in use. `TryNext`: another engine is in use now; try it at once.
+   * `GiveUp`: none is left, and `reason` tells best what is wrong.
+   */
+  onFailure<R extends Reason>(reason: R): Verdict<R> {
+    const { name } = this.engine
+    if (reason._tag === "Unsupported" && this.canHandOver) {
+      this.#rank++
+      return this.#tryNext(`${reason.what}: not supported by ${name}, taking ${this.engine.name}`)
+    }
+    if (reason._tag === "StartFailed" && this.#rank > 0) {
+      this.#standby = { rank: this.#rank, reason }
+      this.#rank = 0
+      return this.#tryNext(`${reason.message}; ${this.engine.name} does what it can`)
+    }
+    // that the first can't do it was known; why the other one can't is the news
+    const best = reason._tag === "Unsupported" ? (this.#standby?.reason ?? reason) : reason
+    return { _tag: "GiveUp", reason: best as R }
+  }
+
+  #tryNext(line: string) {
+    const isNews = this.#told?.has(line) !== true
+    this.#told ??= new Set()
+    this.#told.add(line)
     return { _tag: "TryNext", told: isNews ? line : undefined } as const
   }
-
-  return {
-    get engine() {
-      return current()
-    },
-    get canHandOver() {
-      return canHandOver()
-    },
-    begin: () => {
-      if (standby !== undefined) rank = standby.rank
-      standby = undefined
-    },
-    onFailure: <R extends Reason>(reason: R): Verdict<R> => {
-      const { name } = current()
-      if (reason._tag === "Unsupported" && canHandOver()) {
-        rank++
-        return tryNext(`${reason.what}: not supported by ${name}, taking ${current().name}`)
-      }
-      if (reason._tag === "StartFailed" && rank > 0) {
-        standby = { rank, reason }
-        rank = 0
-        return tryNext(`${reason.message}; ${current().name} does what it can`)
-      }
-      // that the first can't do it was known; why the other one can't is the news
-      const best = reason._tag === "Unsupported" && standby !== undefined ? standby.reason : reason
-      return { _tag: "GiveUp", reason: best as R }
-    }
-  }
 }
+
+/** The one for a camera, the engine to try first in front. */
+export const make = (engines: NonEmptyReadonlyArray<Engine>): EngineInUse =>
+  new EngineInUse(engines)

@@ -66,7 +66,8 @@ export const withoutEmulation = (nal: Uint8Array): Uint8Array => {
   const kept = new Uint8Array(nal.length)
   let length = 0
   let zeros = 0
-  for (const byte of nal) {
+  for (let at = 0; at < nal.length; at++) {
+    const byte = nal[at] ?? 0
     if (zeros >= 2 && byte === 3) {
       zeros = 0
       continue

@@ -70,14 +70,13 @@ const isNamed = (key: string, lowerCase: string): boolean =>
 /** The first value of a header, its name in any case. */
 export const header = (message: Head, name: string): string | undefined => {
   const wanted = name.toLowerCase()
-  for (const [key, value] of message.headers) if (isNamed(key, wanted)) return value
-  return undefined
+  return message.headers.find((entry) => isNamed(entry[0], wanted))?.[1]
 }
 
 /** All values of a header in their order, its name in any case. */
 export const headerValues = (message: Head, name: string): ReadonlyArray<string> => {
   const wanted = name.toLowerCase()
-  return message.headers.filter(([key]) => isNamed(key, wanted)).map(([, value]) => value)
+  return message.headers.filter((entry) => isNamed(entry[0], wanted)).map((entry) => entry[1])
 }
 
 /** The number of the exchange, from `CSeq` in any case; cameras leave it out of answers. */

@@ -136,6 +136,10 @@ const toFormats = (media: MediaLines, all: ReadonlyArray<MediaLines>): ReadonlyA
   })
 }
 
+/** The lines, with white space around them: they may end in any way, in one text in several. */
+const linesOf = (text: string): ReadonlyArray<string> =>
+  (/\r(?!\n)/.test(text) ? text.replaceAll("\r", "\n") : text).split("\n")
+
 /**
  * Reads a description. The one fault is that it offers no media, or far too many. Lines longer than any
  * camera writes are passed over.
@@ -145,8 +149,7 @@ export const parse = (text: string): Result.Result<SessionDescription, Malformed
   let name = ""
   let control: string | undefined
   let ignoresDirections = false
-  // a line may end in any way
-  for (const line of text.replaceAll("\r", "\n").split("\n")) {
+  for (const line of linesOf(text)) {
     const equals = line.length <= maxLineBytes ? line.indexOf("=") : -1
     const type = line.slice(0, Math.max(0, equals)).trim()
     const value = line.slice(equals + 1).trim()

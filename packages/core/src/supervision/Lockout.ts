@@ -161,52 +161,50 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
   }
 
   return {
-    join: Effect.fnUntraced(function* ({ id, url }) {
-      const clock = yield* Clock.Clock
-      const key = keyOf(url)
-      const member: Member = {
-        id,
-        triedMs: -Infinity,
-        refused: undefined,
-        isOdd: false
-      }
-      if (key === undefined) {
-        const account = enter(newAccount(), member)
-        return new MemberSeat({ isShared: false, account, member, clock, policy })
-      }
-      const account = yield* Effect.acquireRelease(
-        Effect.sync(() => enter(accountOf(key), member)),
-        (account) =>
-          Effect.sync(() => {
-            account.members.delete(member)
-            if (account.members.size === 0) MutableHashMap.remove(accounts, key)
-          })
-      )
-      return new MemberSeat({ isShared: true, account, member, clock, policy })
-    })
+    join: ({ id, url }) =>
+      Clock.clockWith((clock) => {
+        const member: Member = { id, triedMs: -Infinity, refused: undefined, isOdd: false }
+        const key = keyOf(url)
+        if (key === undefined) {
+          return Effect.succeed(new MemberSeat({ account: undefined, member, clock, policy }))
+        }
+        return Effect.acquireRelease(
+          Effect.sync(() => enter(accountOf(key), member)),
+          (account) =>
+            Effect.sync(() => {
+              account.members.delete(member)
+              if (account.members.size === 0) MutableHashMap.remove(accounts, key)
+            })
+        ).pipe(Effect.map((account) => new MemberSeat({ account, member, clock, policy })))
+      })
   }
 }
 
 /** A class, because a check of a hundred cameras makes a hundred of them. */
 class MemberSeat implements Seat {
   readonly isShared: boolean
-  readonly #account: Account
+  #known: Account | undefined
   readonly #member: Member
   readonly #clock: Clock.Clock
   readonly #policy: Pick<RetryPolicy, "lockoutDelay">
 
   constructor(fields: {
-    readonly isShared: boolean
-    readonly account: Account
+    /** `undefined` for a camera that shares none. */
+    readonly account: Account | undefined
     readonly member: Member
     readonly clock: Clock.Clock
     readonly policy: Pick<RetryPolicy, "lockoutDelay">
   }) {
-    this.isShared = fields.isShared
-    this.#account = fields.account
+    this.isShared = fields.account !== undefined
+    this.#known = fields.account
     this.#member = fields.member
     this.#clock = fields.clock
     this.#policy = fields.policy
+  }
+
+  /** One that nobody shares is made when it is needed: for most cameras it never is. */
+  get #account(): Account {
+    return (this.#known ??= enter(newAccount(), this.#member))
   }
 
   /** What keeps this camera from trying: what was refused to all, or while they are accepted to it alone. */
@@ -306,6 +304,7 @@ class MemberSeat implements Seat {
   }
 
   accepted(): void {
+    if (this.#known === undefined) return
     const account = this.#account
     this.#member.refused = undefined
     this.#member.isOdd = false

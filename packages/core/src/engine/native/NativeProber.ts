@@ -1,6 +1,7 @@
 /** Probes a camera by RTSP, up to DESCRIBE: nothing is set up, and no media are asked for. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import { type ProbeReason, Unsupported } from "../../camera/Reason.ts"
 import { ProbeError, type Prober, type ProbeResult, type ProbeTarget } from "../../probe/Prober.ts"
 import * as CameraSession from "../../rtsp/client/CameraSession.ts"
@@ -17,31 +18,30 @@ export interface NativeProberOptions {
 }
 
 export const make = (options: NativeProberOptions): Prober => {
-  const probe = Effect.fnUntraced(function* (
-    target: ProbeTarget
-  ): Effect.fn.Return<ProbeResult, ProbeReason> {
+  const openTimeout = Duration.fromInputUnsafe(options.probeTimeout)
+  const probe = (target: ProbeTarget): Effect.Effect<ProbeResult, ProbeError> => {
     const what = unsupported(target)
-    if (what !== undefined) return yield* Effect.fail(new Unsupported({ what }))
-    const offer = yield* CameraSession.open({
+    if (what !== undefined) return fail(new Unsupported({ what }))
+    return CameraSession.open({
       url: target.url,
       trust: trustOf(target.options),
-      // one deadline for all of it: each further one would be two fibers more
-      openTimeout: options.probeTimeout,
+      openTimeout,
       connectTimeout: Duration.infinity,
       requestTimeout: Duration.infinity,
       sharedBuffer: true,
       resolve: options.resolve
     }).pipe(
-      Effect.mapError(({ reason }) => cameraReason(reason)),
-      Effect.scoped
+      Effect.scoped,
+      Effect.matchEffect({
+        onSuccess: (offer) =>
+          Result.match(Offer.probeResult(offer), { onSuccess: Effect.succeed, onFailure: fail }),
+        onFailure: ({ reason }) => fail(cameraReason(reason))
+      })
     )
-    return yield* Effect.fromResult(Offer.probeResult(offer))
-  })
-
-  return {
-    // an open connection, and nothing besides
-    slowAfter: Duration.millis(250),
-    concurrency: 128,
-    probe: (target) => Effect.mapError(probe(target), (reason) => new ProbeError({ reason }))
   }
+
+  // an open connection, and nothing besides
+  return { slowAfter: Duration.millis(250), concurrency: 128, probe }
 }
+
+const fail = (reason: ProbeReason) => Effect.fail(new ProbeError({ reason }))

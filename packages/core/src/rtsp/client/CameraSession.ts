@@ -255,26 +255,21 @@ interface Described {
   readonly response: Response
 }
 
-/** What a server answers that wants another request before this one, or can't read it without that. */
-const wantsGreeting = ({ status }: Response): boolean => status === 400 || status === 455
+/** All but what a server answers that wants another request before this one, or can't read it without that. */
+const isFinal = ({ status }: Response): boolean => status !== 400 && status !== 455
 
-const describe = Effect.fnUntraced(function* (
+const describe = (
   connection: Connection,
   uri: string,
   deadline: Deadline.Deadline
-): Effect.fn.Return<Response, RtspError> {
-  const ask = connection.exchange({
-    method: "DESCRIBE",
-    uri,
-    headers: [["Accept", "application/sdp"]],
-    deadline
-  })
-  const response = yield* ask
-  if (!wantsGreeting(response)) return response
-  // what comes back may be anything: 404 is common
-  yield* connection.exchange({ method: "OPTIONS", uri, deadline })
-  return yield* ask
-})
+): Effect.Effect<Response, RtspError> => {
+  const headers: Headers = [["Accept", "application/sdp"]]
+  const ask = connection.exchange({ method: "DESCRIBE", uri, headers, deadline })
+  return Effect.filterOrElse(ask, isFinal, () =>
+    // what comes back may be anything: 404 is common
+    Effect.andThen(connection.exchange({ method: "OPTIONS", uri, deadline }), ask)
+  )
+}
 
 const isRedirect = ({ status }: Response): boolean =>
   status >= 301 && status <= 308 && status !== 304

@@ -270,24 +270,23 @@ export class Connection {
     })
   }
 
+  /** @param attempt 1 without an answer to a challenge, 2 with one, 3 with one to another nonce. */
   #authorized(
     options: RequestOptions,
-    deadline: Deadline.Deadline
+    deadline: Deadline.Deadline,
+    attempt = 1
   ): Effect.Effect<Response, RtspError> {
-    return Effect.gen({ self: this }, function* () {
-      // without an answer, with one, and with one to another nonce
-      for (let attempt = 1; ; attempt++) {
-        const authorization = this.#authenticator.authorize(options.method, options.uri)
-        const response = yield* this.#send(options, authorization, deadline)
-        if (response.status !== 401) {
-          if (authorization !== undefined) this.#authenticator.onAccepted()
-          return response
-        }
-        const final = this.#authenticator.onRefused(response, authorization !== undefined)
-        if (final !== undefined) return yield* fail(final)
-        // too old as soon as it is given: that is as good as a refusal, and may lock the account as well
-        if (attempt === 3) return yield* fail(this.#authenticator.refuse())
+    const authorization = this.#authenticator.authorize(options.method, options.uri)
+    return Effect.flatMap(this.#send(options, authorization, deadline), (response) => {
+      if (response.status !== 401) {
+        if (authorization !== undefined) this.#authenticator.onAccepted()
+        return Effect.succeed(response)
       }
+      const final = this.#authenticator.onRefused(response, authorization !== undefined)
+      if (final !== undefined) return fail(final)
+      // too old as soon as it is given: that is as good as a refusal, and may lock the account as well
+      if (attempt === 3) return fail(this.#authenticator.refuse())
+      return this.#authorized(options, deadline, attempt + 1)
     })
   }
 
@@ -404,19 +403,23 @@ export class Connection {
 }
 
 /** Opens a connection. The scope owns it: closing it, or interrupting this, closes the socket at once. */
-export const make = Effect.fnUntraced(function* (
+export const make = (
   options: ConnectionOptions
-): Effect.fn.Return<Connection, RtspError, Scope.Scope> {
-  const connection = new Connection(options)
-  const socket = yield* dial({
-    host: options.host,
-    port: options.port,
-    tls: options.tls,
-    deadline: yield* Deadline.make(options.connectTimeout ?? defaultTimeout, options.deadline),
-    sharedBuffer: options.sharedBuffer ?? false,
-    receive: connection.receive,
-    resolve: options.resolve
+): Effect.Effect<Connection, RtspError, Scope.Scope> =>
+  Clock.clockWith((clock) => {
+    const connection = new Connection(options)
+    const timeout = options.connectTimeout ?? defaultTimeout
+    const socket = dial({
+      host: options.host,
+      port: options.port,
+      tls: options.tls,
+      deadline: Deadline.makeUnsafe(clock, timeout, options.deadline),
+      sharedBuffer: options.sharedBuffer ?? false,
+      receive: connection.receive,
+      resolve: options.resolve
+    })
+    return Effect.map(socket, (socket) => {
+      connection.attach(socket)
+      return connection
+    })
   })
-  connection.attach(socket)
-  return connection
-})
