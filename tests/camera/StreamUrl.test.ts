@@ -126,6 +126,8 @@ describe("StreamUrl", () => {
       "10.0.0.5",
       "[::1]/live?x=1"
     )
+    // a password may be one of those that a refusal is made of
+    const words = "the address can be read in two ways: in user name, password and path write"
     let understood = 0
     fc.assert(
       fc.property(password, after, (secret, after) => {
@@ -143,7 +145,7 @@ describe("StreamUrl", () => {
         }
         for (let at = 0; at + 4 <= secret.length; at++) {
           const piece = secret.slice(at, at + 4)
-          if (`${meant} ${meant.authority}`.includes(piece)) continue
+          if (`${meant} ${meant.authority} ${words}`.includes(piece)) continue
           assert.notInclude(shown, piece)
         }
       }),
