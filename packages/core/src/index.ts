@@ -23,7 +23,7 @@ export * as Polling from "./source/Polling.ts"
 export * as Roster from "./source/Roster.ts"
 export type { CameraRow } from "./source/Roster.ts"
 // how they are probed and relayed
-export * as Deadline from "./deadline/Deadline.ts"
+export * as Deadline from "./time/Deadline.ts"
 export * from "./engine/Engine.ts"
 export * as EngineInUse from "./engine/EngineInUse.ts"
 export * as Ffmpeg from "./engine/ffmpeg/index.ts"

@@ -13,8 +13,8 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
-import * as Deadline from "../deadline/Deadline.ts"
-import * as Sampler from "../sampler/Sampler.ts"
+import * as Deadline from "../time/Deadline.ts"
+import * as Sampler from "../time/Sampler.ts"
 
 /** The media server does not answer. */
 export class MediaServerError extends Schema.TaggedError<MediaServerError>()("MediaServerError", {

@@ -21,7 +21,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { isAboutHost } from "../camera/Reason.ts"
-import { nowMs } from "../clock/Monotonic.ts"
+import { nowMs } from "../time/Monotonic.ts"
 import type { Prober } from "./Prober.ts"
 
 /** Read anew for each probe, so they may change meanwhile; probes under way keep their places. */

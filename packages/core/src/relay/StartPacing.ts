@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Semaphore from "effect/Semaphore"
-import { nowMs } from "../clock/Monotonic.ts"
+import { nowMs } from "../time/Monotonic.ts"
 
 export interface StartPacing {
   /** Waits for the next free moment. At once where nobody started just before. */

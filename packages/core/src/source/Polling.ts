@@ -7,8 +7,8 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CameraRow } from "./Roster.ts"
-import * as Deadline from "../deadline/Deadline.ts"
-import * as Sampler from "../sampler/Sampler.ts"
+import * as Deadline from "../time/Deadline.ts"
+import * as Sampler from "../time/Sampler.ts"
 import {
   CameraSource,
   CameraSourceError,

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import { type RelayReason, SinkEvicted, Stalled } from "../../camera/Reason.ts"
-import * as Deadline from "../../deadline/Deadline.ts"
+import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { Launcher } from "../../process/Launcher.ts"
 import {

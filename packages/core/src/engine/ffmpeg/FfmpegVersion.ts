@@ -10,7 +10,7 @@ import type * as PlatformError from "effect/PlatformError"
 import * as Semaphore from "effect/Semaphore"
 import { StartFailed } from "../../camera/Reason.ts"
 import { oneLine } from "../../camera/Redaction.ts"
-import * as Deadline from "../../deadline/Deadline.ts"
+import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { Launcher } from "../../process/Launcher.ts"
 

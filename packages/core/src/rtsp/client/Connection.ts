@@ -10,7 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { oneLine, redact } from "../../camera/Redaction.ts"
-import * as Deadline from "../../deadline/Deadline.ts"
+import * as Deadline from "../../time/Deadline.ts"
 import type { Credentials } from "../Authentication.ts"
 import { Framer, type FramerHandlers } from "../Framer.ts"
 import {

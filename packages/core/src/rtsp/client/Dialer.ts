@@ -6,8 +6,8 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { nowMs } from "../../clock/Monotonic.ts"
-import * as Deadline from "../../deadline/Deadline.ts"
+import { nowMs } from "../../time/Monotonic.ts"
+import * as Deadline from "../../time/Deadline.ts"
 import {
   Closed,
   fromConnectCode,

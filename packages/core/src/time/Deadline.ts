@@ -11,7 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { nowMs } from "../clock/Monotonic.ts"
+import { nowMs } from "./Monotonic.ts"
 
 /** A deadline is slept through in this many pieces at least: how well a standstill is noticed. */
 const pieces = 4
