@@ -67,23 +67,20 @@ const watchOf = (clock: Clock.Clock): Watch => {
   return watch
 }
 
+const begin = (clock: Clock.Clock, time: Duration.Input, outer?: Deadline): Deadline => {
+  const ms = Duration.toMillis(Duration.fromInputUnsafe(time))
+  return { clock, ms, leftMs: ms, standstills: 0, outer }
+}
+
 /**
  * A deadline for the waits to come.
  *
  * @param outer what is waited counts for that one, too, and it may be over before.
  */
-export const makeUnsafe = (
-  clock: Clock.Clock,
-  time: Duration.Input,
-  outer?: Deadline
-): Deadline => {
-  const ms = Duration.toMillis(Duration.fromInputUnsafe(time))
-  return { clock, ms, leftMs: ms, standstills: 0, outer }
-}
-
-/** Like {@link makeUnsafe}, with the clock of the fiber. */
 export const make = (time: Duration.Input, outer?: Deadline): Effect.Effect<Deadline> =>
-  Clock.clockWith((clock) => Effect.succeed(makeUnsafe(clock, time, outer)))
+  outer === undefined
+    ? Clock.clockWith((clock) => Effect.succeed(begin(clock, time)))
+    : Effect.sync(() => begin(outer.clock, time, outer))
 
 const tightest = (deadline: Deadline): Deadline => {
   const outer = deadline.outer === undefined ? undefined : tightest(deadline.outer)
@@ -168,7 +165,7 @@ export const by =
 export const within =
   <A2, E2, R2>(time: Duration.Input, orElse: (afterMs: number) => Effect.Effect<A2, E2, R2>) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E | E2, R | R2> =>
-    Clock.clockWith((clock) => by(makeUnsafe(clock, time), orElse)(effect))
+    Effect.flatMap(make(time), (deadline) => by(deadline, orElse)(effect))
 
 const endIfIdle = (watch: Watch): void => {
   if (watch.waits.size > 0) return

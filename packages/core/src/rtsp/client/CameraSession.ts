@@ -12,7 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../time/Deadline.ts"
@@ -275,27 +275,60 @@ const isRedirect = ({ status }: Response): boolean =>
   status >= 301 && status <= 308 && status !== 304
 
 /** Follows redirects; each connection but the last is closed again. */
-const describeSomewhere = Effect.fnUntraced(function* (
+const describeSomewhere = (
   options: CameraSessionOptions,
-  deadline: Deadline.Deadline
-): Effect.fn.Return<Described, RtspError, Scope.Scope> {
-  let url = options.url
-  for (let redirects = 0; redirects <= maxRedirects; redirects++) {
-    const connection = yield* makeConnection({
-      ...options,
-      host: url.host,
-      port: url.effectivePort,
-      credentials: url.credentials,
-      tls: url.scheme === "rtsps" ? (options.trust ?? { _tag: "Verify" }) : undefined,
-      deadline
+  url: StreamUrl,
+  deadline: Deadline.Deadline,
+  redirects = 0
+): Effect.Effect<Described, RtspError, Scope.Scope> =>
+  Effect.flatMap(connect(options, url, deadline), (connection) =>
+    Effect.flatMap(describe(connection, withoutUserInfo(url), deadline), (response) => {
+      if (!isRedirect(response)) return Effect.succeed({ connection, url, response })
+      connection.close()
+      if (redirects === maxRedirects) return fail(new TooManyRedirects())
+      return Effect.flatMap(Effect.fromResult(follow(url, header(response, "location"))), (next) =>
+        describeSomewhere(options, next, deadline, redirects + 1)
+      )
     })
-    const response = yield* describe(connection, withoutUserInfo(url), deadline)
-    if (!isRedirect(response)) return { connection, url, response }
-    connection.close()
-    url = yield* Effect.fromResult(follow(url, header(response, "location")))
+  )
+
+const connect = (options: CameraSessionOptions, url: StreamUrl, deadline: Deadline.Deadline) =>
+  makeConnection({
+    ...options,
+    host: url.host,
+    port: url.effectivePort,
+    credentials: url.credentials,
+    tls: url.scheme === "rtsps" ? (options.trust ?? { _tag: "Verify" }) : undefined,
+    deadline
+  })
+
+/** What an answer to DESCRIBE offers. */
+const readOffer = (
+  { connection, response, url }: Described,
+  { teardownTimeout }: CameraSessionOptions
+): Effect.Effect<CameraSession, RtspError> => {
+  if (!isSuccess(response)) return Effect.fail(refusal("DESCRIBE", response))
+  // whatever its type is called, and whether it has one
+  const description = Sdp.parse(Buffer.from(response.body).toString("utf8"))
+  if (Result.isFailure(description)) {
+    return fail(new Garbled({ detail: description.failure.detail }))
   }
-  return yield* fail(new TooManyRedirects())
-})
+  const base = baseUrl({
+    requestUrl: withoutUserInfo(url),
+    contentBase: header(response, "content-base"),
+    contentLocation: header(response, "content-location"),
+    sessionControl: description.success.control
+  })
+  return Effect.succeed(
+    new CameraSession({
+      connection,
+      url,
+      description: description.success,
+      baseUrl: base,
+      teardownTimeout
+    })
+  )
+}
 
 /**
  * Connects to a camera and asks what it offers.
@@ -304,29 +337,14 @@ const describeSomewhere = Effect.fnUntraced(function* (
  * most `teardownTimeout`, and closes the connection. Failures are `RtspError`; a wrong password costs the
  * camera one attempt.
  */
-export const open = Effect.fnUntraced(function* (
+export const open = (
   options: CameraSessionOptions
-): Effect.fn.Return<CameraSession, RtspError, Scope.Scope> {
-  const deadline = yield* Deadline.make(options.openTimeout ?? "10 seconds")
-  const { connection, response, url } = yield* describeSomewhere(options, deadline)
-  if (!isSuccess(response)) return yield* refusal("DESCRIBE", response)
-  // whatever its type is called, and whether it has one
-  const description = Sdp.parse(Buffer.from(response.body).toString("utf8"))
-  if (Result.isFailure(description)) {
-    return yield* fail(new Garbled({ detail: description.failure.detail }))
-  }
-  const session = new CameraSession({
-    connection,
-    url,
-    description: description.success,
-    baseUrl: baseUrl({
-      requestUrl: withoutUserInfo(url),
-      contentBase: header(response, "content-base"),
-      contentLocation: header(response, "content-location"),
-      sessionControl: description.success.control
-    }),
-    teardownTimeout: options.teardownTimeout
-  })
-  yield* Effect.addFinalizer(() => session.teardown)
-  return session
-})
+): Effect.Effect<CameraSession, RtspError, Scope.Scope> =>
+  Effect.flatMap(Deadline.make(options.openTimeout ?? "10 seconds"), (deadline) =>
+    describeSomewhere(options, options.url, deadline).pipe(
+      Effect.flatMap((described) => readOffer(described, options)),
+      Effect.tap((session) =>
+        Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, session.teardown))
+      )
+    )
+  )

@@ -5,7 +5,6 @@
  * for each packet, so that one process can relay hundreds of cameras.
  */
 import type { Socket } from "node:net"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -264,10 +263,10 @@ export class Connection {
    * `Unauthorized` is the failure when it can't.
    */
   exchange(options: RequestOptions): Effect.Effect<Response, RtspError> {
-    return Clock.clockWith((clock) => {
-      const timeout = options.timeout ?? this.#options.requestTimeout ?? defaultTimeout
-      return this.#authorized(options, Deadline.makeUnsafe(clock, timeout, options.deadline))
-    })
+    const timeout = options.timeout ?? this.#options.requestTimeout ?? defaultTimeout
+    return Effect.flatMap(Deadline.make(timeout, options.deadline), (deadline) =>
+      this.#authorized(options, deadline)
+    )
   }
 
   /** @param attempt 1 without an answer to a challenge, 2 with one, 3 with one to another nonce. */
@@ -406,20 +405,22 @@ export class Connection {
 export const make = (
   options: ConnectionOptions
 ): Effect.Effect<Connection, RtspError, Scope.Scope> =>
-  Clock.clockWith((clock) => {
-    const connection = new Connection(options)
-    const timeout = options.connectTimeout ?? defaultTimeout
-    const socket = dial({
-      host: options.host,
-      port: options.port,
-      tls: options.tls,
-      deadline: Deadline.makeUnsafe(clock, timeout, options.deadline),
-      sharedBuffer: options.sharedBuffer ?? false,
-      receive: connection.receive,
-      resolve: options.resolve
-    })
-    return Effect.map(socket, (socket) => {
-      connection.attach(socket)
-      return connection
-    })
-  })
+  Effect.flatMap(
+    Deadline.make(options.connectTimeout ?? defaultTimeout, options.deadline),
+    (deadline) => {
+      const connection = new Connection(options)
+      const socket = dial({
+        host: options.host,
+        port: options.port,
+        tls: options.tls,
+        deadline,
+        sharedBuffer: options.sharedBuffer ?? false,
+        receive: connection.receive,
+        resolve: options.resolve
+      })
+      return Effect.map(socket, (socket) => {
+        connection.attach(socket)
+        return connection
+      })
+    }
+  )

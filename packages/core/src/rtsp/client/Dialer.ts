@@ -5,7 +5,7 @@ import { connect as connectTls, type ConnectionOptions } from "node:tls"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { nowMs } from "../../time/Monotonic.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import {
@@ -240,19 +240,17 @@ const secure = (
  * the sockets at once. What fails or is interrupted leaves nothing open either.
  */
 export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Scope.Scope> =>
-  Effect.suspend(() => {
+  Effect.flatMap(Effect.scope, (scope) => {
     const opened = new Set<Socket>()
+    const close = Effect.sync(() => opened.forEach((socket) => socket.destroy()))
     const open =
       isIP(options.host) !== 0 && options.resolve === undefined && options.tls === undefined
         ? // nearly all cameras: there is nothing to resolve, to race or to secure
           attempt(options, options.host, opened)
         : Deadline.by(options.deadline, late)(openSomewhere(options, opened))
-    return Effect.addFinalizer(() =>
-      Effect.sync(() => opened.forEach((socket) => socket.destroy()))
-    ).pipe(
-      Effect.andThen(
-        readsShared(options) ? open : Effect.tap(open, (socket) => listen(socket, options))
-      )
+    return Effect.andThen(
+      Scope.addFinalizer(scope, close),
+      readsShared(options) ? open : Effect.tap(open, (socket) => listen(socket, options))
     )
   })
 
