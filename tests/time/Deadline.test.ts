@@ -31,6 +31,15 @@ const callBack = (deadline: Deadline.Deadline, afterMs: number) =>
     late
   )
 
+/** Holds that a wait of a time ends late, at its end and not before. */
+const holdsUntil = (waiting: Fiber.Fiber<string>, ms: number) =>
+  Effect.gen(function* () {
+    yield* TestClock.adjust(ms - 1)
+    assert.isUndefined(waiting.pollUnsafe())
+    yield* TestClock.adjust(1)
+    assert.strictEqual(yield* Fiber.join(waiting), "late after 1000 ms")
+  })
+
 describe("Deadline", () => {
   it.effect("gives what came in time", () =>
     Effect.gen(function* () {
@@ -46,10 +55,7 @@ describe("Deadline", () => {
   it.effect("interrupts what is late, at the time and not before", () =>
     Effect.gen(function* () {
       const { seen, waiting } = yield* waitInVain
-      yield* TestClock.adjust(999)
-      assert.isUndefined(waiting.pollUnsafe())
-      yield* TestClock.adjust(1)
-      assert.strictEqual(yield* Fiber.join(waiting), "late after 1000 ms")
+      yield* holdsUntil(waiting, 1000)
       assert.isTrue(seen.wasInterrupted)
     })
   )
@@ -125,10 +131,7 @@ describe("Deadline", () => {
         Effect.andThen(callBack(deadline, 600)),
         Effect.forkChild
       )
-      yield* TestClock.adjust(999)
-      assert.isUndefined(waiting.pollUnsafe())
-      yield* TestClock.adjust(1)
-      assert.strictEqual(yield* Fiber.join(waiting), "late after 1000 ms")
+      yield* holdsUntil(waiting, 1000)
     })
   )
 
@@ -138,10 +141,7 @@ describe("Deadline", () => {
       yield* TestClock.adjust("1 minute")
       for (const waitMs of [1000, 0]) {
         const waiting = yield* Effect.forkChild(callBack(deadline, 5000))
-        yield* TestClock.adjust(waitMs - 1)
-        assert.isUndefined(waiting.pollUnsafe())
-        yield* TestClock.adjust(1)
-        assert.strictEqual(yield* Fiber.join(waiting), "late after 1000 ms")
+        yield* holdsUntil(waiting, waitMs)
       }
     })
   )

@@ -11,13 +11,13 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import type { Camera, InvalidCamera } from "../camera/Camera.ts"
 import type { ProbeReason } from "../camera/Reason.ts"
-import { nowMs } from "../time/Monotonic.ts"
 import { type Engine, Engines } from "../engine/Engine.ts"
 import * as EngineInUse from "../engine/EngineInUse.ts"
 import * as ProbeLimits from "../probe/ProbeLimits.ts"
 import type { ProbeResult } from "../probe/Prober.ts"
 import type { Health } from "../status/History.ts"
 import * as Lockout from "../supervision/Lockout.ts"
+import { nowMs } from "../time/Monotonic.ts"
 
 /** What came of one camera's check. */
 export type CheckResult = {

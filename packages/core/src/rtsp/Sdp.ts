@@ -196,10 +196,9 @@ const renderFormat = (format: Format): ReadonlyArray<string> => {
     const parameters = format.parameters === undefined ? "" : `/${format.parameters}`
     lines.push(`a=rtpmap:${format.payloadType} ${format.encoding}${clock}${parameters}`)
   }
-  if (format.fmtp.size > 0) {
-    const parts = [...format.fmtp].map(([name, value]) =>
-      value === "" ? name : `${name}=${value}`
-    )
+  const { fmtp } = format
+  if (fmtp.size > 0) {
+    const parts = [...fmtp].map(([name, value]) => (value === "" ? name : `${name}=${value}`))
     lines.push(`a=fmtp:${format.payloadType} ${parts.join("; ")}`)
   }
   return lines

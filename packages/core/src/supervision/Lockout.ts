@@ -22,9 +22,9 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { Camera, CameraId } from "../camera/Camera.ts"
 import { Unauthorized } from "../camera/Reason.ts"
-import { nowMs } from "../time/Monotonic.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
 import { type Failure, isFailureOfHost } from "../probe/ProbeLimits.ts"
+import { nowMs } from "../time/Monotonic.ts"
 import type { RetryPolicy } from "./RetrySchedule.ts"
 
 /**

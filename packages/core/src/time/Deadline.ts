@@ -41,8 +41,10 @@ export interface Deadline {
 
 /** One who waits. */
 interface Wait {
-  /** The one that is over first, of those that it counts for. */
+  /** What it counts for, with all that are around it. */
   readonly deadline: Deadline
+  /** The one of these that is over first. */
+  readonly first: Deadline
   /** By the monotonic clock; put off by each standstill. */
   dueMs: number
   readonly onLate: () => void
@@ -103,36 +105,19 @@ export const callback = <A, E, A2, E2, R2>(
     const now = nowMs(deadline.clock)
     const dueMs = now + first.leftMs
     const waiting = Effect.callback<A | A2, E | E2, R2>((resume) => {
-      let onEnd: Effect.Effect<void> | void
-      const wait: Wait = {
-        deadline: first,
-        dueMs,
-        onLate: () => {
-          leave()
-          const inItsPlace = Effect.suspend(() => orElse(first.ms))
-          resume(onEnd ? Effect.andThen(onEnd, inItsPlace) : inItsPlace)
-        }
-      }
-      const leave = () => {
-        if (!watch.waits.has(wait)) return
-        const leftAtMs = nowMs(deadline.clock)
-        // the standstill's end may have come to us before it came to the watcher
-        passOverStandstill(watch, leftAtMs)
-        const waitedMs = Math.max(0, first.leftMs - (wait.dueMs - leftAtMs))
-        for (let each: Deadline | undefined = deadline; each !== undefined; each = each.outer) {
-          each.leftMs = Math.max(0, each.leftMs - waitedMs)
-        }
-        watch.waits.delete(wait)
-        endIfIdle(watch)
-      }
+      let onEnd: Effect.Effect<void> = Effect.void
+      const inItsPlace = Effect.suspend(() => orElse(first.ms))
+      const onLate = () => resume(Effect.andThen(onEnd, inItsPlace))
+      const wait: Wait = { deadline, first, dueMs, onLate }
       watch.waits.add(wait)
-      onEnd = register((effect) => {
-        leave()
-        resume(effect)
-      })
+      onEnd =
+        register((effect) => {
+          leave(watch, wait)
+          resume(effect)
+        }) ?? Effect.void
       return Effect.suspend(() => {
-        leave()
-        return onEnd ?? Effect.void
+        leave(watch, wait)
+        return onEnd
       })
     })
     const looksAtMs = Math.min(now + first.ms / pieces, dueMs)
@@ -151,9 +136,9 @@ export const by =
     tightest(deadline).ms === Infinity
       ? effect
       : Effect.flatMap(Effect.forkChild(effect, { startImmediately: true }), (fiber) =>
-          callback<A, E, A2, E2, R2>(
+          callback(
             deadline,
-            (resume) => {
+            (resume: (effect: Effect.Effect<A, E>) => void) => {
               fiber.addObserver(resume)
               return Effect.asVoid(Fiber.interrupt(fiber))
             },
@@ -167,7 +152,17 @@ export const within =
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E | E2, R | R2> =>
     Effect.flatMap(make(time), (deadline) => by(deadline, orElse)(effect))
 
-const endIfIdle = (watch: Watch): void => {
+/** Ends a wait, and counts it. */
+const leave = (watch: Watch, wait: Wait): void => {
+  if (!watch.waits.has(wait)) return
+  const now = nowMs(wait.deadline.clock)
+  // the standstill's end may have come to us before it came to the watcher
+  passOverStandstill(watch, now)
+  const waitedMs = Math.max(0, wait.first.leftMs - (wait.dueMs - now))
+  for (let each: Deadline | undefined = wait.deadline; each !== undefined; each = each.outer) {
+    each.leftMs = Math.max(0, each.leftMs - waitedMs)
+  }
+  watch.waits.delete(wait)
   if (watch.waits.size > 0) return
   watch.watcher?.interruptUnsafe()
   watch.watcher = undefined
@@ -203,8 +198,8 @@ const keepLooking = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> =>
 const look = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> => {
   const lookedAtMs = nowMs(clock)
   let pieceMs = Infinity
-  for (const { deadline, dueMs } of watch.waits) {
-    pieceMs = Math.min(pieceMs, deadline.ms / pieces, Math.max(0, dueMs - lookedAtMs))
+  for (const { dueMs, first } of watch.waits) {
+    pieceMs = Math.min(pieceMs, first.ms / pieces, Math.max(0, dueMs - lookedAtMs))
   }
   watch.lookedAtMs = lookedAtMs
   watch.looksAtMs = lookedAtMs + pieceMs
@@ -213,7 +208,11 @@ const look = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> => {
     passOverStandstill(watch, now)
     // timers are served before sockets: one round of the event loop brings in what came just in time
     return Effect.map(Effect.yieldNow, () => {
-      for (const wait of watch.waits) if (wait.dueMs <= now) wait.onLate()
+      for (const wait of watch.waits) {
+        if (wait.dueMs > now) continue
+        leave(watch, wait)
+        wait.onLate()
+      }
     })
   })
 }
@@ -226,8 +225,8 @@ const passOverStandstill = (watch: Watch, now: number): void => {
   const pieceMs = watch.looksAtMs - watch.lookedAtMs
   if (now - watch.looksAtMs <= Math.max(pieceMs, leastStandstillMs)) return
   for (const wait of watch.waits) {
-    if (wait.deadline.standstills === pieces) continue
-    wait.deadline.standstills++
+    if (wait.first.standstills === pieces) continue
+    wait.first.standstills++
     wait.dueMs += now - watch.lookedAtMs
   }
   watch.lookedAtMs = now

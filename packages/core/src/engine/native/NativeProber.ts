@@ -25,6 +25,7 @@ export const make = (options: NativeProberOptions): Prober => {
     return CameraSession.open({
       url: target.url,
       trust: trustOf(target.options),
+      // one deadline for all of it
       openTimeout,
       connectTimeout: Duration.infinity,
       requestTimeout: Duration.infinity,

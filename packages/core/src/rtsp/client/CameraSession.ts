@@ -26,25 +26,17 @@ import * as SessionHeader from "../SessionHeader.ts"
 import * as Transport from "../Transport.ts"
 import {
   type Connection,
-  type ConnectionOptions,
+  type ConnectOptions,
+  connect,
   type FrameHandler,
   isSuccess,
-  make as makeConnection,
   type RequestOptions,
   refusal
 } from "./Connection.ts"
-import type { Trust } from "./Dialer.ts"
 import { follow, maxRedirects } from "./Redirect.ts"
 import { Garbled, type RtspReason, RtspError, TooManyRedirects, Unsupported } from "./RtspError.ts"
 
-export interface CameraSessionOptions extends Omit<
-  ConnectionOptions,
-  "host" | "port" | "tls" | "credentials" | "answersRequests" | "deadline"
-> {
-  /** `rtsp` or `rtsps`, with the credentials. */
-  readonly url: StreamUrl
-  /** For `rtsps`. Default: verified by name. */
-  readonly trust?: Trust | undefined
+export interface CameraSessionOptions extends Omit<ConnectOptions, "answersRequests" | "deadline"> {
   /** For all of {@link open}: connecting, redirects and DESCRIBE. Default 10 s. */
   readonly openTimeout?: Duration.Input | undefined
   /** How long the end waits for the answer to TEARDOWN. Default 1 s. */
@@ -75,8 +67,6 @@ const freePair = (taken: ReadonlyArray<SetupTrack>): Transport.Pair => {
 }
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
-
-const withoutUserInfo = (url: StreamUrl): string => Redacted.value(url.withoutUserInfo)
 
 /** What a camera offers, and the session with it. Make one with {@link open}. */
 export class CameraSession {
@@ -252,6 +242,8 @@ export class CameraSession {
 interface Described {
   readonly connection: Connection
   readonly url: StreamUrl
+  /** What was asked for: the URL without user-info. */
+  readonly uri: string
   readonly response: Response
 }
 
@@ -281,30 +273,21 @@ const describeSomewhere = (
   deadline: Deadline.Deadline,
   redirects = 0
 ): Effect.Effect<Described, RtspError, Scope.Scope> =>
-  Effect.flatMap(connect(options, url, deadline), (connection) =>
-    Effect.flatMap(describe(connection, withoutUserInfo(url), deadline), (response) => {
-      if (!isRedirect(response)) return Effect.succeed({ connection, url, response })
+  Effect.flatMap(connect({ ...options, url, deadline }), (connection) => {
+    const uri = Redacted.value(url.withoutUserInfo)
+    return Effect.flatMap(describe(connection, uri, deadline), (response) => {
+      if (!isRedirect(response)) return Effect.succeed({ connection, url, uri, response })
       connection.close()
       if (redirects === maxRedirects) return fail(new TooManyRedirects())
       return Effect.flatMap(Effect.fromResult(follow(url, header(response, "location"))), (next) =>
         describeSomewhere(options, next, deadline, redirects + 1)
       )
     })
-  )
-
-const connect = (options: CameraSessionOptions, url: StreamUrl, deadline: Deadline.Deadline) =>
-  makeConnection({
-    ...options,
-    host: url.host,
-    port: url.effectivePort,
-    credentials: url.credentials,
-    tls: url.scheme === "rtsps" ? (options.trust ?? { _tag: "Verify" }) : undefined,
-    deadline
   })
 
 /** What an answer to DESCRIBE offers. */
 const readOffer = (
-  { connection, response, url }: Described,
+  { connection, response, uri, url }: Described,
   { teardownTimeout }: CameraSessionOptions
 ): Effect.Effect<CameraSession, RtspError> => {
   if (!isSuccess(response)) return Effect.fail(refusal("DESCRIBE", response))
@@ -314,7 +297,7 @@ const readOffer = (
     return fail(new Garbled({ detail: description.failure.detail }))
   }
   const base = baseUrl({
-    requestUrl: withoutUserInfo(url),
+    requestUrl: uri,
     contentBase: header(response, "content-base"),
     contentLocation: header(response, "content-location"),
     sessionControl: description.success.control

@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { oneLine, redact } from "../../camera/Redaction.ts"
+import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import type { Credentials } from "../Authentication.ts"
 import { Framer, type FramerHandlers } from "../Framer.ts"
@@ -66,6 +67,17 @@ export interface ConnectionOptions {
   readonly resolve?: DialOptions["resolve"]
 }
 
+/** Where a connection leads, by a URL. */
+export interface ConnectOptions extends Omit<
+  ConnectionOptions,
+  "host" | "port" | "tls" | "credentials"
+> {
+  /** `rtsp` or `rtsps`, with the credentials. */
+  readonly url: StreamUrl
+  /** For `rtsps`. Default: verified by name. */
+  readonly trust?: Trust | undefined
+}
+
 export interface RequestOptions {
   readonly method: Method
   /** Without user-info. */
@@ -101,6 +113,8 @@ const maxAbandoned = 64
 
 /** What waits to be sent when the other side asks and asks and takes nothing, in bytes. */
 const maxUnsentAnswers = 262_144
+
+const senseless = "it is neither a message nor a frame"
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
 
@@ -220,7 +234,7 @@ export class Connection {
     this.garbage += bytes
     // among frames it is passed over; before any of them it is the answer, or stands in its place
     if (this.#streaming || (fault === undefined && this.#understood)) return
-    this.#end(() => fail(new Garbled({ detail: fault ?? "it is neither a message nor a frame" })))
+    this.#end(() => fail(new Garbled({ detail: fault ?? senseless })))
   }
 
   #onMessage(message: Message): void {
@@ -303,14 +317,14 @@ export class Connection {
   ): Effect.Effect<Response, RtspError> {
     return Effect.suspend(() => {
       const garbage = this.garbage
-      return Deadline.callback<Response, RtspError, never, RtspError, never>(
+      return Deadline.callback(
         deadline,
-        (resume) => this.#ask(options, authorization, resume),
+        (resume: Pending["resume"]) => this.#ask(options, authorization, resume),
         (afterMs) =>
           // why no answer came: what came instead, or nothing at all
           fail(
             this.garbage > garbage
-              ? new Garbled({ detail: "it is neither a message nor a frame" })
+              ? new Garbled({ detail: senseless })
               : new TimedOut({ phase: options.method, afterMs })
           )
       )
@@ -424,3 +438,17 @@ export const make = (
       })
     }
   )
+
+/** Like {@link make}, to where a URL leads. */
+export const connect = (
+  options: ConnectOptions
+): Effect.Effect<Connection, RtspError, Scope.Scope> => {
+  const { trust = { _tag: "Verify" }, url } = options
+  return make({
+    ...options,
+    host: url.host,
+    port: url.effectivePort,
+    credentials: url.credentials,
+    tls: url.scheme === "rtsps" ? trust : undefined
+  })
+}

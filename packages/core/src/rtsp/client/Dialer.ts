@@ -80,50 +80,46 @@ const resolveBySystem = (host: string): Effect.Effect<ReadonlyArray<string>, Rts
 const readsShared = ({ sharedBuffer, tls }: DialOptions): boolean =>
   sharedBuffer && tls === undefined
 
-/** Opens a connection to one address. Every socket goes into `opened`, whatever becomes of it. */
-const attempt = (
-  options: DialOptions,
-  address: string,
-  opened: Set<Socket>
-): Effect.Effect<Socket, RtspError> =>
-  Deadline.callback<Socket, RtspError, never, RtspError, never>(
-    options.deadline,
-    (resume) => {
-      const startedAt = nowMs(options.deadline.clock)
-      const authority = `${address.includes(":") ? `[${address}]` : address}:${options.port}`
-      const socket = connect({
-        host: address,
-        port: options.port,
-        noDelay: true,
-        ...(readsShared(options)
-          ? {
-              onread: {
-                buffer: shared,
-                callback: (length: number) => {
-                  options.receive(shared.subarray(0, length), true)
-                  return true
-                }
+/**
+ * Opens a connection to one address, for a callback; gives what gives it up. Every socket goes into `opened`,
+ * whatever becomes of it.
+ */
+const attempt =
+  (options: DialOptions, address: string, opened: Set<Socket>) =>
+  (resume: (effect: Effect.Effect<Socket, RtspError>) => void): Effect.Effect<void> => {
+    const startedAt = nowMs(options.deadline.clock)
+    const authority = `${address.includes(":") ? `[${address}]` : address}:${options.port}`
+    const socket = connect({
+      host: address,
+      port: options.port,
+      noDelay: true,
+      ...(readsShared(options)
+        ? {
+            onread: {
+              buffer: shared,
+              callback: (length: number) => {
+                options.receive(shared.subarray(0, length), true)
+                return true
               }
             }
-          : {})
-      })
-      opened.add(socket)
-      const onError = (error: NodeJS.ErrnoException) => {
-        socket.destroy()
-        const afterMs = nowMs(options.deadline.clock) - startedAt
-        resume(fail(fromConnectCode(error.code, authority, afterMs)))
-      }
-      socket.once("error", onError)
-      socket.once("connect", () => {
-        socket.off("error", onError)
-        // until its owner listens, an error must not end the process
-        socket.on("error", () => {})
-        resume(Effect.succeed(socket))
-      })
-      return Effect.sync(() => socket.destroy())
-    },
-    late
-  )
+          }
+        : {})
+    })
+    opened.add(socket)
+    const onError = (error: NodeJS.ErrnoException) => {
+      socket.destroy()
+      const afterMs = nowMs(options.deadline.clock) - startedAt
+      resume(fail(fromConnectCode(error.code, authority, afterMs)))
+    }
+    socket.once("error", onError)
+    socket.once("connect", () => {
+      socket.off("error", onError)
+      // until its owner listens, an error must not end the process
+      socket.on("error", () => {})
+      resume(Effect.succeed(socket))
+    })
+    return Effect.sync(() => socket.destroy())
+  }
 
 /** Of several failures the one that says most: an address that can't be reached says least. */
 const worthiest = (failures: ReadonlyArray<RtspError>): RtspError | undefined =>
@@ -138,7 +134,9 @@ const race = Effect.fnUntraced(function* (
   opened: Set<Socket>
 ): Effect.fn.Return<Socket, RtspError> {
   const [only, ...others] = addresses
-  if (only !== undefined && others.length === 0) return yield* attempt(options, only, opened)
+  if (only !== undefined && others.length === 0) {
+    return yield* Effect.callback(attempt(options, only, opened))
+  }
   const failures: Array<RtspError> = []
   let before: Deferred.Deferred<void> | undefined
   const attempts: Array<Effect.Effect<Socket, RtspError>> = []
@@ -147,7 +145,7 @@ const race = Effect.fnUntraced(function* (
     const failed = yield* Deferred.make<void>()
     before = failed
     attempts.push(
-      attempt(options, address, opened).pipe(
+      Effect.callback(attempt(options, address, opened)).pipe(
         Effect.tapError((error) =>
           Effect.suspend(() => {
             failures.push(error)
@@ -246,7 +244,7 @@ export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Sco
     const open =
       isIP(options.host) !== 0 && options.resolve === undefined && options.tls === undefined
         ? // nearly all cameras: there is nothing to resolve, to race or to secure
-          attempt(options, options.host, opened)
+          Deadline.callback(options.deadline, attempt(options, options.host, opened), late)
         : Deadline.by(options.deadline, late)(openSomewhere(options, opened))
     return Effect.andThen(
       Scope.addFinalizer(scope, close),

@@ -17,18 +17,15 @@ import { withoutSlashes } from "../BaseUrl.ts"
 import { header, type Headers } from "../Message.ts"
 import * as SessionHeader from "../SessionHeader.ts"
 import * as Transport from "../Transport.ts"
-import { type Connection, type ConnectionOptions, make as makeConnection } from "./Connection.ts"
-import type { Trust } from "./Dialer.ts"
+import { type Connection, type ConnectOptions, connect } from "./Connection.ts"
 import { RtspError, type RtspReason, Unsupported } from "./RtspError.ts"
 
 export interface PublisherSessionOptions extends Omit<
-  ConnectionOptions,
-  "host" | "port" | "tls" | "credentials" | "answersRequests" | "deadline"
+  ConnectOptions,
+  "answersRequests" | "deadline"
 > {
   /** The path on the media server, with the credentials. */
   readonly url: StreamUrl
-  /** For `rtsps`. Default: verified by name. */
-  readonly trust?: Trust | undefined
   /** The announcement, as `relayDescription` makes it. */
   readonly sdp: string
   /** The controls of its tracks, in their order. */
@@ -66,15 +63,7 @@ export const open = Effect.fnUntraced(function* (
 ): Effect.fn.Return<PublisherSession, RtspError, Scope.Scope> {
   const { url } = options
   const deadline = yield* Deadline.make(options.openTimeout ?? "10 seconds")
-  const connection = yield* makeConnection({
-    ...options,
-    host: url.host,
-    port: url.effectivePort,
-    credentials: url.credentials,
-    tls: url.scheme === "rtsps" ? (options.trust ?? { _tag: "Verify" }) : undefined,
-    answersRequests: false,
-    deadline
-  })
+  const connection = yield* connect({ ...options, answersRequests: false, deadline })
   const uri = withoutSlashes(Redacted.value(url.withoutUserInfo))
   let session: SessionHeader.SessionHeader | undefined
   let isTornDown = false
