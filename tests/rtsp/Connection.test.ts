@@ -56,8 +56,10 @@ const scripted = (
     ({ close }) => Effect.sync(close)
   )
 
-const connect = (port: number, options: Partial<Connection.ConnectionOptions> = {}) =>
-  Connection.make({ host: "127.0.0.1", port, ...options })
+const connect = (
+  port: number,
+  options: Partial<Connection.Peer & Connection.ConnectionOptions> = {}
+) => Connection.make({ host: "127.0.0.1", port, ...options }, options)
 
 const options = { method: "OPTIONS", uri: "rtsp://h/" } as const
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { PublisherSession, RtspServer, TestPattern } from "@restream/core/rtsp"
+import { Announcement, PublisherSession, RtspServer, TestPattern } from "@restream/core/rtsp"
 import { play, url, watch } from "./LiveCamera.ts"
 import { publishWithFfmpeg, readFrames } from "./Peers.ts"
 
@@ -91,8 +91,7 @@ describe("ffmpeg", () => {
       session.connection.setFrameHandler(undefined)
       const publisher = yield* PublisherSession.open({
         url: url(sink.url("out")),
-        sdp: session.offer.sdp,
-        controls: session.offer.tracks.map(({ announcedControl }) => announcedControl)
+        announcement: Announcement.announcement(session.offer.tracks)
       })
       const watched = watch(session.slots)
       session.connection.setFrameHandler({

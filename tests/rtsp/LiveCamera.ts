@@ -1,6 +1,7 @@
 /** A camera of the embedded server, and a session with it. */
 import { Deferred, Effect, Result, type Scope } from "effect"
 import {
+  Announcement,
   CameraSession,
   Frame,
   PublisherSession,
@@ -87,8 +88,7 @@ export const publishPattern = Effect.fnUntraced(function* (
   yield* camera.setup(camera.offer.tracks)
   const publisher = yield* PublisherSession.open({
     url: url(address),
-    sdp: camera.offer.sdp,
-    controls: camera.offer.tracks.map(({ announcedControl }) => announcedControl)
+    announcement: Announcement.announcement(camera.offer.tracks)
   })
   const watched = watch(camera.slots)
   yield* camera.play({

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import * as fc from "fast-check"
-import { PublisherSession, RelayDescription, RtspServer, Sdp } from "@restream/core/rtsp"
+import { Announcement, PublisherSession, RelayOffer, RtspServer, Sdp } from "@restream/core/rtsp"
 import { broken, description, lines, orderly, spropAnnexB, withBackchannel } from "./Cameras.ts"
 import { fuzzRuns } from "./Fuzz.ts"
 import { play, publishPattern, url } from "./LiveCamera.ts"
@@ -63,8 +63,8 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     })
   )
 
-  const announce = (address: string, sdp: string, controls: ReadonlyArray<string>) =>
-    Effect.scoped(PublisherSession.open({ url: url(address), sdp, controls }))
+  const announce = (address: string, announcement: Announcement.Announcement) =>
+    Effect.scoped(PublisherSession.open({ url: url(address), announcement }))
 
   const cameras: ReadonlyArray<readonly [what: string, sdp: string]> = [
     ["an orderly camera", orderly],
@@ -140,13 +140,9 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     it.live(`takes our announcement of ${what}`, () =>
       Effect.gen(function* () {
         const server = yield* mediaServer()
-        const offer = RelayDescription.relayDescription(Result.getOrThrow(Sdp.parse(sdp)))
-        yield* announce(
-          server.at("cam1"),
-          offer.sdp,
-          offer.tracks.map(({ announcedControl }) => announcedControl)
-        )
-        assert.isAbove(offer.tracks.length, 0)
+        const { tracks } = RelayOffer.relayOffer(Result.getOrThrow(Sdp.parse(sdp)))
+        yield* announce(server.at("cam1"), Announcement.announcement(tracks))
+        assert.isAbove(tracks.length, 0)
       })
     )
   }
@@ -156,10 +152,11 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
       const server = yield* mediaServer()
       const offers = fc
         .sample(description, Math.min(fuzzRuns, 20_000))
-        .map((sdp) => RelayDescription.relayDescription(Result.getOrThrow(Sdp.parse(sdp))))
+        .map((sdp) => RelayOffer.relayOffer(Result.getOrThrow(Sdp.parse(sdp))))
         .filter((offer) => offer.tracks.length > 0)
-      for (const { sdp } of offers) {
-        const tried = yield* Effect.result(announce(server.at("cam1"), sdp, []))
+      for (const { tracks } of offers) {
+        const { sdp } = Announcement.announcement(tracks)
+        const tried = yield* Effect.result(announce(server.at("cam1"), { sdp, controls: [] }))
         // without a SETUP there is no RECORD: that is as far as an announcement goes
         const reason = Result.isFailure(tried) ? tried.failure.reason : undefined
         assert.deepInclude(reason, { _tag: "Status", phase: "RECORD" }, sdp)
@@ -179,6 +176,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     "a=fmtp:96 packetization-mode=1",
     "a=control:trackID=0"
   )
+  const controls = ["trackID=0", "trackID=1"]
   const refused: ReadonlyArray<readonly [what: string, sdp: string]> = [
     ["packetization mode 0", h264.replace("=1", "=0")],
     ["no packetization mode", h264.replace(/a=fmtp.*\r\n/, "")],
@@ -199,7 +197,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
         const real = yield* mediaServer()
         const embedded = yield* RtspServer.make()
         for (const address of [real.at("cam1"), embedded.url("cam1")]) {
-          const { reason } = yield* Effect.flip(announce(address, sdp, ["trackID=0", "trackID=1"]))
+          const { reason } = yield* Effect.flip(announce(address, { sdp, controls }))
           assert.deepInclude(reason, { _tag: "Status", status: 400 })
           // up to 1.16 packetization modes are looked at when the track is set up
           assert.include(["ANNOUNCE", "SETUP"], reason._tag === "Status" ? reason.phase : "")

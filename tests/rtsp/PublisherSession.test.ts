@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Redacted, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import {
+  Announcement,
   CameraSession,
   ChannelMap,
   Frame,
@@ -16,14 +17,15 @@ import { cameraWith, url, watch } from "./LiveCamera.ts"
 
 const pattern = TestPattern.description({ audio: true })
 
+const controls = ["trackID=0", "trackID=1"]
+
 const publish = (
   address: string,
   options: Partial<PublisherSession.PublisherSessionOptions> = {}
 ) =>
   PublisherSession.open({
     url: url(address),
-    sdp: pattern,
-    controls: ["trackID=0", "trackID=1"],
+    announcement: { sdp: pattern, controls },
     ...options
   })
 
@@ -49,8 +51,7 @@ const relay = (
     yield* camera.setup(camera.offer.tracks)
     const publisher = yield* PublisherSession.open({
       url: to,
-      sdp: camera.offer.sdp,
-      controls: camera.offer.tracks.map(({ announcedControl }) => announcedControl)
+      announcement: Announcement.announcement(camera.offer.tracks)
     })
     const channels = publisher.channels.flat()
     const { slots } = camera
@@ -151,7 +152,9 @@ describe("PublisherSession", () => {
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const { reason } = yield* Effect.flip(
-        publish(server.url("a"), { sdp: pattern.replace("packetization-mode=1", "") })
+        publish(server.url("a"), {
+          announcement: { sdp: pattern.replace("packetization-mode=1", ""), controls }
+        })
       )
       assert.deepInclude(reason, { _tag: "Status", status: 400, phase: "ANNOUNCE" })
     })

@@ -57,6 +57,16 @@ describe("Sdp", () => {
     }
   })
 
+  it("takes tabs for blanks, and as many of them as there are", () => {
+    const session = parse(
+      lines("m=video\t0  RTP/AVP\t96", "a=rtpmap:96\t H264/90000", "a=fmtp:\t96\tx=1")
+    )
+    assert.deepInclude(session.medias[0], { kind: "video", protocol: "RTP/AVP" })
+    const [format] = session.medias[0]?.formats ?? []
+    assert.deepInclude(format, { payloadType: 96, encoding: "H264" })
+    assert.deepStrictEqual([...(format?.fmtp ?? [])], [["x", "1"]])
+  })
+
   it("takes no control character for a part of an encoding's name", () => {
     const session = parse(lines("m=video 0 RTP/AVP 96", "a=rtpmap:96 \x1b[31mH264\x1b[0m/90000"))
     assert.isUndefined(session.medias[0]?.formats[0]?.encoding)

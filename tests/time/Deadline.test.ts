@@ -149,9 +149,7 @@ describe("Deadline", () => {
   it.effect("counts for an outer one, which may be over before", () =>
     Effect.gen(function* () {
       const outer = yield* Deadline.make("1 second")
-      const inner = Effect.flatMap(Deadline.make("700 millis", outer), (deadline) =>
-        callBack(deadline, 600)
-      )
+      const inner = Deadline.use("700 millis", (deadline) => callBack(deadline, 600), outer)
       const waiting = yield* Effect.forkChild(Effect.all([inner, inner, callBack(outer, 1)]))
       yield* TestClock.adjust("10 seconds")
       assert.deepStrictEqual(yield* Fiber.join(waiting), [
@@ -159,8 +157,12 @@ describe("Deadline", () => {
         "late after 1000 ms",
         "late after 1000 ms"
       ])
-      const infinite = yield* Deadline.make(Duration.infinity, yield* Deadline.make("1 second"))
-      const last = yield* Effect.forkChild(callBack(infinite, 1500))
+      const infinite = Deadline.use(
+        Duration.infinity,
+        (deadline) => callBack(deadline, 1500),
+        yield* Deadline.make("1 second")
+      )
+      const last = yield* Effect.forkChild(infinite)
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* Fiber.join(last), "late after 1000 ms")
     })

@@ -156,8 +156,7 @@ describe.concurrent("the native engine, whatever a peer answers,", () => {
       Effect.scoped(
         PublisherSession.open({
           url: urlOf(`rtsp://a:b@127.0.0.1:${port}/out`),
-          sdp: orderly,
-          controls: ["trackID=0", "trackID=1"],
+          announcement: { sdp: orderly, controls: ["trackID=0", "trackID=1"] },
           openTimeout: timeout,
           teardownTimeout: timeout
         })

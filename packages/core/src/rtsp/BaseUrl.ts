@@ -4,6 +4,7 @@
  * Whatever a camera writes, host and port stay those that were dialled: cameras behind a translation of
  * addresses name themselves by one that nobody can reach. URLs here carry no user-info.
  */
+import { unquoted } from "./Sdp.ts"
 
 interface Parts {
   /** `rtsp://host:port` as it was dialled. */
@@ -32,7 +33,7 @@ const looksLikeHost = (segment: string): boolean =>
  * its host. `undefined` where nothing is left.
  */
 const targetOf = (written: string): string | undefined => {
-  const trimmed = written.trim().replace(/^"|"$/g, "")
+  const trimmed = unquoted(written)
   const scheme = schemes.exec(trimmed)
   const rest = scheme === null ? trimmed : trimmed.slice(scheme[0].length)
   const end = rest.search(/[/?]/)

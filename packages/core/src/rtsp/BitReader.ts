@@ -20,38 +20,43 @@ export class BitReader {
   }
 
   bit(): number {
-    const byte = this.#bytes[this.#position >> 3] ?? 0
-    return (byte >> (7 - (this.#position++ & 7))) & 1
+    return this.bits(1)
   }
 
   flag(): boolean {
-    return this.bit() === 1
+    return this.bits(1) === 1
   }
 
   /** Up to 32 bits, the highest first. */
   bits(count: number): number {
-    let value = 0
-    for (let left = count; left > 0;) {
-      const byte = this.#bytes[this.#position >> 3] ?? 0
-      const unread = 8 - (this.#position & 7)
-      const taken = Math.min(unread, left)
-      value = value * 2 ** taken + ((byte >> (unread - taken)) & (0xff >> (8 - taken)))
-      this.#position += taken
-      left -= taken
-    }
+    const value = count === 0 ? 0 : this.#next() >>> (32 - count)
+    this.#position += count
     return value
   }
 
   /** `ue(v)` */
   unsigned(): number {
-    let zeros = 0
-    while (!this.flag()) {
-      if (++zeros > 32 || this.overrun) {
-        this.#position = this.#bytes.length * 8 + 1
-        return 0
-      }
+    const zeros = Math.clz32(this.#next())
+    if (zeros === 32) {
+      // no number is as long as this
+      this.#position = this.#bytes.length * 8 + 1
+      return 0
     }
+    this.#position += zeros + 1
     return 2 ** zeros - 1 + this.bits(zeros)
+  }
+
+  /** The 32 bits from here on. */
+  #next(): number {
+    const at = this.#position >> 3
+    const used = this.#position & 7
+    const bytes = this.#bytes
+    const whole =
+      ((bytes[at] ?? 0) << 24) |
+      ((bytes[at + 1] ?? 0) << 16) |
+      ((bytes[at + 2] ?? 0) << 8) |
+      (bytes[at + 3] ?? 0)
+    return used === 0 ? whole : (whole << used) | ((bytes[at + 4] ?? 0) >> (8 - used))
   }
 
   /** `se(v)` */
@@ -61,19 +66,18 @@ export class BitReader {
   }
 }
 
+const emulationPrevention = Buffer.from([0, 0, 3])
+
 /** A NAL unit without its emulation prevention bytes (ITU-T H.264 §7.3.1). */
 export const withoutEmulation = (nal: Uint8Array): Uint8Array => {
-  const kept = new Uint8Array(nal.length)
-  let length = 0
-  let zeros = 0
-  for (let at = 0; at < nal.length; at++) {
-    const byte = nal[at] ?? 0
-    if (zeros >= 2 && byte === 3) {
-      zeros = 0
-      continue
-    }
-    zeros = byte === 0 ? zeros + 1 : 0
-    kept[length++] = byte
+  const bytes = Buffer.from(nal.buffer, nal.byteOffset, nal.byteLength)
+  const pieces: Array<Uint8Array> = []
+  let from = 0
+  for (;;) {
+    const next = bytes.indexOf(emulationPrevention, from)
+    if (next === -1) break
+    pieces.push(bytes.subarray(from, next + 2))
+    from = next + emulationPrevention.length
   }
-  return kept.subarray(0, length)
+  return from === 0 ? nal : Buffer.concat([...pieces, bytes.subarray(from)])
 }

@@ -12,6 +12,16 @@ export const isLetter = (byte: number): boolean => {
   return upper >= 0x41 && upper <= 0x5a
 }
 
+/** Whether four letters are `RTSP` or `HTTP`, in any case. */
+const isProtocol = (bytes: Uint8Array, at: number): boolean => {
+  const upper = (index: number) => (bytes[at + index] ?? 0) & 0xdf
+  return (
+    upper(1) === 0x54 &&
+    upper(3) === 0x50 &&
+    ((upper(0) === 0x52 && upper(2) === 0x53) || (upper(0) === 0x48 && upper(2) === 0x54))
+  )
+}
+
 /** The longest beginning that must be seen to tell a message from garbage: `SET_PARAMETER r`. */
 const longestStart = 34
 
@@ -35,11 +45,7 @@ export const looksLikeMessage = (
     }
     const length = at - start
     if (byte === 0x2f) {
-      if (length !== 4) return false
-      const word = Buffer.from(bytes.buffer, bytes.byteOffset + start, 4)
-        .toString("latin1")
-        .toUpperCase()
-      return word === "RTSP" || word === "HTTP"
+      return length === 4 && isProtocol(bytes, start)
     }
     if (byte !== 0x20 || length < 3 || lowerCase) return false
     if (at + 1 >= end) return undefined

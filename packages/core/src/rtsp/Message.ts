@@ -81,11 +81,13 @@ export const headerValues = (message: Head, name: string): ReadonlyArray<string>
 
 /** The number of the exchange, from `CSeq` in any case; cameras leave it out of answers. */
 export const cseq = (message: Head): number | undefined => {
-  const digits = /^\s*(\d{1,10})\s*(?:\D|$)/.exec(header(message, "cseq") ?? "")?.[1]
-  return digits === undefined ? undefined : Number(digits)
+  const number = Number.parseInt(header(message, "cseq") ?? "", 10)
+  return Number.isSafeInteger(number) && number >= 0 ? number : undefined
 }
 
 const malformed = (detail: string) => Result.fail(new Malformed({ detail }))
+
+const noLength = Result.succeed(0)
 
 /**
  * The length of the body that a head announces, 0 where it announces none.
@@ -93,28 +95,24 @@ const malformed = (detail: string) => Result.fail(new Malformed({ detail }))
  * Several different lengths, a length that is no number, and one above {@link maxBodyBytes} are faults.
  */
 export const contentLength = (head: Head): Result.Result<number, Malformed> => {
-  let length: number | undefined
-  for (const value of headerValues(head, "content-length")) {
-    if (!/^\d{1,9}$/.test(value)) return malformed("the Content-Length is no number")
-    const next = Number(value)
-    if (length !== undefined && length !== next) {
-      return malformed("two headers give different lengths of the body")
-    }
-    if (next > maxBodyBytes) {
-      return malformed(`the body is longer than ${maxBodyBytes} bytes`)
-    }
-    length = next
+  const [first, ...others] = headerValues(head, "content-length")
+  if (first === undefined) return noLength
+  if (!/^\d{1,9}$/.test(first)) return malformed("the Content-Length is no number")
+  const length = Number(first)
+  if (others.some((other) => other !== first)) {
+    return malformed("two headers give different lengths of the body")
   }
-  return Result.succeed(length ?? 0)
+  if (length > maxBodyBytes) return malformed(`the body is longer than ${maxBodyBytes} bytes`)
+  return Result.succeed(length)
 }
 
 const statusLine = /^RTSP\/\d{1,2}\.\d{1,2} +(\d{3})(?: +(.*)|)$/i
 /** What a request ends with. It begins with one blank, so that a line of blanks costs no time. */
 const requestVersion = /\sRTSP\/\d{1,2}\.\d{1,2}$/i
 const methodName = /^[A-Za-z][A-Za-z_]{1,31}$/
-const headerLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)$/
 
-const parseStartLine = (line: string): Result.Result<Head, Malformed> => {
+/** @param headers those of the head, which need not be known yet. */
+const parseStartLine = (line: string, headers: Headers): Result.Result<Head, Malformed> => {
   const response = statusLine.exec(line)
   if (response !== null) {
     const status = Number(response[1])
@@ -123,7 +121,7 @@ const parseStartLine = (line: string): Result.Result<Head, Malformed> => {
       _tag: "Response",
       status,
       reason: (response[2] ?? "").trim(),
-      headers: []
+      headers
     })
   }
   const request = line.slice(0, requestVersion.exec(line)?.index ?? 0).trim()
@@ -134,7 +132,7 @@ const parseStartLine = (line: string): Result.Result<Head, Malformed> => {
       _tag: "Request",
       method: method.toUpperCase(),
       uri: request.slice(blank).trim(),
-      headers: []
+      headers
     })
   }
   return malformed(
@@ -154,37 +152,39 @@ export const parseHead = (head: string): Result.Result<Head, Malformed> => {
   if (head.length > maxHeadBytes) {
     return malformed(`the head is longer than ${maxHeadBytes} bytes`)
   }
-  const lines = head.replaceAll("\r\n", "\n").split("\n")
+  // the CR before a LF goes with the white space around what stands in the line
+  const lines = head.split("\n")
   const startLine = lines[0] ?? ""
   if (startLine.length > maxLineBytes) return malformed("the first line is too long")
-  const start = parseStartLine(startLine.trimEnd())
-  if (Result.isFailure(start)) return start
   const headers: Array<readonly [string, string]> = []
+  const start = parseStartLine(startLine.trimEnd(), headers)
+  if (Result.isFailure(start)) return start
   for (const line of lines.slice(1)) {
-    if (line === "") break
+    if (line === "" || line === "\r") break
     if (line.length > maxLineBytes) return malformed("a header is too long")
     const last = headers.at(-1)
     if ((line.startsWith(" ") || line.startsWith("\t")) && last !== undefined) {
       headers[headers.length - 1] = [last[0], `${last[1]} ${line.trim()}`]
       continue
     }
-    const match = headerLine.exec(line)
+    const colon = line.indexOf(":")
+    const name = line.slice(0, Math.max(0, colon)).trimEnd()
     // what can't be read is not needed: a line of a proxy's, or a name with a blank in it
-    if (match === null) continue
+    if (name === "" || name.includes(" ")) continue
     if (headers.length === maxHeaders) {
       return malformed(`there are more than ${maxHeaders} headers`)
     }
-    headers.push([match[1] ?? "", (match[2] ?? "").trim()])
+    headers.push([name, line.slice(colon + 1).trim()])
   }
-  return Result.succeed({ ...start.success, headers })
+  return start
 }
 
-/** What may follow a name in a head: no line break, which would begin another header. */
-const oneLine = (value: string): string => (/^[\t -~]*$/.test(value) ? value : escaped(value))
+/** A line of a head: without line breaks in it, which would begin another header. */
+const oneLine = (line: string): string => (/^[\t -~]*$/.test(line) ? line : escaped(line))
 
-const escaped = (value: string): string =>
+const escaped = (line: string): string =>
   // beyond Latin-1 there is no byte to a character: such text goes as UTF-8
-  (/[^\0-\xff]/.test(value) ? Buffer.from(value, "utf8").toString("latin1") : value).replaceAll(
+  (/[^\0-\xff]/.test(line) ? Buffer.from(line, "utf8").toString("latin1") : line).replaceAll(
     /[\r\n\0]+/g,
     " "
   )
@@ -197,13 +197,13 @@ export const text = (value: string): string => {
 
 const startLine = (head: Head): string =>
   head._tag === "Request"
-    ? `${oneLine(head.method)} ${oneLine(head.uri)} RTSP/1.0`
-    : `RTSP/1.0 ${head.status} ${oneLine(head.reason)}`
+    ? `${head.method} ${head.uri} RTSP/1.0`
+    : `RTSP/1.0 ${head.status} ${head.reason}`
 
 /** The message as bytes. `Content-Length` is added for a body, unless a header gives it. */
 export const render = (message: Message): Buffer => {
-  const lines = [startLine(message)]
-  for (const [name, value] of message.headers) lines.push(`${oneLine(name)}: ${oneLine(value)}`)
+  const lines = [oneLine(startLine(message))]
+  for (const [name, value] of message.headers) lines.push(oneLine(`${name}: ${value}`))
   if (message.body.length > 0 && header(message, "content-length") === undefined) {
     lines.push(`Content-Length: ${message.body.length}`)
   }

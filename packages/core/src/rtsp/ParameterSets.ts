@@ -6,32 +6,35 @@
  */
 import * as H264 from "./H264.ts"
 import * as H265 from "./H265.ts"
+import { unquoted } from "./Sdp.ts"
+
+const startCode = Buffer.from([0, 0, 1])
 
 /** Splits a value at the start codes of Annex B, where it has some. */
-const withoutStartCodes = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
-  const units: Array<Uint8Array> = []
+const withoutStartCodes = (bytes: Buffer): ReadonlyArray<Uint8Array> => {
+  const pieces: Array<Uint8Array> = []
   let from = 0
-  const add = (end: number) => {
-    let last = end
-    while (last > from && bytes[last - 1] === 0) last--
-    if (last > from) units.push(bytes.subarray(from, last))
+  for (;;) {
+    const next = bytes.indexOf(startCode, from)
+    const piece = bytes.subarray(from, next === -1 ? bytes.length : next)
+    // zeros at a unit's end belong to the next start code
+    const unit = from === 0 && next === -1 ? piece : withoutZeros(piece)
+    if (unit.length > 0) pieces.push(unit)
+    if (next === -1) return pieces
+    from = next + startCode.length
   }
-  for (let at = 0; at + 2 < bytes.length; at++) {
-    if (bytes[at] === 0 && bytes[at + 1] === 0 && bytes[at + 2] === 1) {
-      add(at)
-      from = at + 3
-      at += 2
-    }
-  }
-  if (from === 0) return bytes.length === 0 ? [] : [bytes]
-  add(bytes.length)
-  return units
+}
+
+const withoutZeros = (bytes: Uint8Array): Uint8Array => {
+  let end = bytes.length
+  while (end > 0 && bytes[end - 1] === 0) end--
+  return bytes.subarray(0, end)
 }
 
 /** The units in a comma-separated list of base64 values; a value that is no base64 gives none. */
 const units = (list: string): ReadonlyArray<Uint8Array> =>
   list.split(",").flatMap((value) => {
-    const trimmed = value.trim().replace(/^"|"$/g, "")
+    const trimmed = unquoted(value)
     return /^[A-Za-z0-9+/]+={0,2}$/.test(trimmed)
       ? withoutStartCodes(Buffer.from(trimmed, "base64"))
       : []

@@ -43,7 +43,18 @@ export interface SessionDescription {
   readonly medias: ReadonlyArray<Media>
 }
 
+/** A value without the quotation marks that some cameras put around it. */
+export const unquoted = (value: string): string => {
+  const trimmed = value.trim()
+  const from = trimmed.startsWith('"') ? 1 : 0
+  const to = trimmed.endsWith('"') ? trimmed.length - 1 : trimmed.length
+  return trimmed.slice(from, to)
+}
+
+const noParameters: ReadonlyMap<string, string> = new Map()
+
 const parseFmtp = (value: string): ReadonlyMap<string, string> => {
+  if (value === "") return noParameters
   const parameters = new Map<string, string>()
   for (const part of value.split(";")) {
     const equals = part.indexOf("=")
@@ -54,91 +65,135 @@ const parseFmtp = (value: string): ReadonlyMap<string, string> => {
   return parameters
 }
 
-/** `96 value`: a payload type and what is said of it. */
-const forPayloadType = (value: string): readonly [number, string] | undefined => {
-  const match = /^\s*(\d{1,3})(?:\s+(.*))?$/.exec(value)
-  return match === null ? undefined : [Number(match[1]), (match[2] ?? "").trim()]
+/** What a line says of a payload type. */
+interface Statement {
+  readonly payloadType: number
+  text: string
 }
 
 interface MediaLines {
   readonly kind: string
   readonly protocol: string
   readonly payloadTypes: ReadonlyArray<string>
-  readonly rtpmaps: Map<number, string>
-  readonly fmtps: Map<number, string>
+  readonly rtpmaps: Array<Statement>
+  readonly fmtps: Array<Statement>
   control: string | undefined
   direction: Direction | undefined
 }
 
+const payloadTypeOf = (text: string): number | undefined =>
+  /^\d{1,3}$/.test(text) && Number(text) <= 127 ? Number(text) : undefined
+
+/** `96 value` */
+const readStatement = (value: string): Statement | undefined => {
+  const blank = value.indexOf(" ")
+  const payloadType = payloadTypeOf(blank === -1 ? value : value.slice(0, blank))
+  return payloadType === undefined
+    ? undefined
+    : { payloadType, text: blank === -1 ? "" : value.slice(blank).trim() }
+}
+
+const about = (statements: ReadonlyArray<Statement>, payloadType: number): Statement | undefined =>
+  statements.find((statement) => statement.payloadType === payloadType)
+
+const readRtpmap = ({ rtpmaps }: MediaLines, value: string): void => {
+  const statement = readStatement(value)
+  if (statement === undefined || about(rtpmaps, statement.payloadType) !== undefined) return
+  rtpmaps.push(statement)
+}
+
+const readFmtp = ({ fmtps }: MediaLines, value: string): void => {
+  const statement = readStatement(value)
+  if (statement === undefined) return
+  const before = about(fmtps, statement.payloadType)
+  if (before === undefined) fmtps.push(statement)
+  // in two lines it is one
+  else before.text = `${before.text};${statement.text}`
+}
+
 const beginMedia = (value: string): MediaLines => {
   // m=<media> <port> <protocol> <payload types…>
-  const [kind = "", , protocol = "", ...payloadTypes] = value.trim().split(/\s+/)
+  const words = value.split(" ").filter((word) => word !== "")
   return {
-    kind: kind.toLowerCase(),
-    protocol: protocol.toUpperCase(),
-    payloadTypes,
-    rtpmaps: new Map(),
-    fmtps: new Map(),
+    kind: (words[0] ?? "").toLowerCase(),
+    protocol: (words[2] ?? "").toUpperCase(),
+    payloadTypes: words.slice(3),
+    rtpmaps: [],
+    fmtps: [],
     control: undefined,
     direction: undefined
   }
 }
 
-const isDirection = (name: string): name is Direction =>
-  name === "sendrecv" || name === "recvonly" || name === "sendonly" || name === "inactive"
-
 const readAttribute = (media: MediaLines, name: string, value: string): void => {
-  if (isDirection(name)) media.direction ??= name
-  else if (name === "control") media.control ??= value
-  else if (name === "rtpmap" || name === "fmtp") {
-    const about = forPayloadType(value)
-    if (about === undefined) return
-    const [payloadType, text] = about
-    const known = name === "rtpmap" ? media.rtpmaps : media.fmtps
-    const before = known.get(payloadType)
-    if (before === undefined) known.set(payloadType, text)
-    // an fmtp in two lines is one
-    else if (name === "fmtp") known.set(payloadType, `${before};${text}`)
+  switch (name) {
+    case "rtpmap":
+      return readRtpmap(media, value)
+    case "fmtp":
+      return readFmtp(media, value)
+    case "control":
+      media.control ??= value
+      return
+    case "sendrecv":
+    case "recvonly":
+    case "sendonly":
+    case "inactive":
+      media.direction ??= name
   }
 }
 
 /** `smart/1/90000` for a payload type, of cameras that mean "the one in the rtpmap" (gortsplib `format.go`). */
 const smart = /^smart\/\d+\/\d+$/i
 
+/** An encoding with its clock and what stands behind that. */
+const rtpmapText = /^([\w!#$%&'*+.^`{|}~-]+)\s*(?:\/\s*(\d{1,9})\s*(?:\/\s*(\S+))?)?/
+
+/**
+ * Some cameras put the fmtp of H.264 under the audio (AlexxIT/WebRTC#419); a media that offers the payload
+ * type itself means its own.
+ */
+const strayFmtp = (all: ReadonlyArray<MediaLines>, payloadType: number): string | undefined =>
+  all
+    .filter(({ payloadTypes }) => !payloadTypes.includes(String(payloadType)))
+    .map(({ fmtps }) => about(fmtps, payloadType)?.text)
+    .find((text) => text !== undefined)
+
+const toFormat = (
+  payloadType: number,
+  media: MediaLines,
+  all: ReadonlyArray<MediaLines>
+): Format => {
+  const match = rtpmapText.exec(about(media.rtpmaps, payloadType)?.text ?? "")
+  const encoding = match?.[1]
+  const clockRate = match?.[2]
+  let fmtp = about(media.fmtps, payloadType)?.text
+  if (fmtp === undefined && /^h26[45]$/i.test(encoding ?? "")) fmtp = strayFmtp(all, payloadType)
+  return {
+    payloadType,
+    encoding,
+    clockRate: clockRate === undefined ? undefined : Number(clockRate),
+    parameters: match?.[3],
+    fmtp: parseFmtp(fmtp ?? "")
+  }
+}
+
 const toFormats = (media: MediaLines, all: ReadonlyArray<MediaLines>): ReadonlyArray<Format> => {
-  const types = media.payloadTypes
-    .map((text) => {
-      if (smart.test(text)) return [...media.rtpmaps.keys()][0] ?? -1
-      return /^\d{1,3}$/.test(text) ? Number(text) : -1
-    })
-    .filter((type) => type >= 0 && type <= 127)
-  return [...new Set(types)].map((payloadType) => {
-    const rtpmap = /^([\w!#$%&'*+.^`{|}~-]+)\s*(?:\/\s*(\d{1,9})\s*(?:\/\s*(\S+))?)?/.exec(
-      media.rtpmaps.get(payloadType) ?? ""
-    )
-    const encoding = rtpmap?.[1]
-    let fmtp = media.fmtps.get(payloadType)
-    if (fmtp === undefined && /^h26[45]$/i.test(encoding ?? "")) {
-      // some cameras put the fmtp of H.264 under the audio (AlexxIT/WebRTC#419); a media that offers the
-      // payload type itself means its own
-      fmtp = all
-        .filter((other) => !other.payloadTypes.includes(String(payloadType)))
-        .map((other) => other.fmtps.get(payloadType))
-        .find((text) => text !== undefined)
-    }
-    return {
-      payloadType,
-      encoding,
-      clockRate: rtpmap?.[2] === undefined ? undefined : Number(rtpmap[2]),
-      parameters: rtpmap?.[3],
-      fmtp: parseFmtp(fmtp ?? "")
-    }
-  })
+  const formats: Array<Format> = []
+  for (const text of media.payloadTypes) {
+    const payloadType =
+      payloadTypeOf(text) ?? (smart.test(text) ? media.rtpmaps[0]?.payloadType : undefined)
+    if (payloadType === undefined || formats.some((one) => one.payloadType === payloadType))
+      continue
+    formats.push(toFormat(payloadType, media, all))
+  }
+  return formats
 }
 
 /** The lines, with white space around them: they may end in any way, in one text in several. */
-const linesOf = (text: string): ReadonlyArray<string> =>
-  (/\r(?!\n)/.test(text) ? text.replaceAll("\r", "\n") : text).split("\n")
+const linesOf = (text: string): ReadonlyArray<string> => {
+  const spaced = text.replaceAll("\t", " ")
+  return (/\r(?!\n)/.test(spaced) ? spaced.replaceAll("\r", "\n") : spaced).split("\n")
+}
 
 /**
  * Reads a description. The one fault is that it offers no media, or far too many. Lines longer than any
@@ -152,6 +207,7 @@ export const parse = (text: string): Result.Result<SessionDescription, Malformed
   for (const line of linesOf(text)) {
     const equals = line.length <= maxLineBytes ? line.indexOf("=") : -1
     const type = line.slice(0, Math.max(0, equals)).trim()
+    if (type === "") continue
     const value = line.slice(equals + 1).trim()
     const media = medias.at(-1)
     if (type === "m") {

@@ -69,20 +69,31 @@ const watchOf = (clock: Clock.Clock): Watch => {
   return watch
 }
 
+/** A deadline for the waits to come. */
+export const make = (time: Duration.Input): Effect.Effect<Deadline> => use(time, Effect.succeed)
+
+/**
+ * Runs with a deadline of its own.
+ *
+ * @param outer what is waited counts for that one, too, and it may be over before.
+ */
+export const use = <A, E, R>(
+  time: Duration.Input,
+  run: (deadline: Deadline) => Effect.Effect<A, E, R>,
+  outer?: Deadline
+): Effect.Effect<A, E, R> =>
+  outer === undefined
+    ? Clock.clockWith((clock) => run(begin(clock, time)))
+    : Effect.suspend(() => run(inside(outer, time)))
+
 const begin = (clock: Clock.Clock, time: Duration.Input, outer?: Deadline): Deadline => {
   const ms = Duration.toMillis(Duration.fromInputUnsafe(time))
   return { clock, ms, leftMs: ms, standstills: 0, outer }
 }
 
-/**
- * A deadline for the waits to come.
- *
- * @param outer what is waited counts for that one, too, and it may be over before.
- */
-export const make = (time: Duration.Input, outer?: Deadline): Effect.Effect<Deadline> =>
-  outer === undefined
-    ? Clock.clockWith((clock) => Effect.succeed(begin(clock, time)))
-    : Effect.sync(() => begin(outer.clock, time, outer))
+/** An infinite one adds nothing to the outer. */
+const inside = (outer: Deadline, time: Duration.Input): Deadline =>
+  Duration.isFinite(Duration.fromInputUnsafe(time)) ? begin(outer.clock, time, outer) : outer
 
 const tightest = (deadline: Deadline): Deadline => {
   const outer = deadline.outer === undefined ? undefined : tightest(deadline.outer)
@@ -106,8 +117,13 @@ export const callback = <A, E, A2, E2, R2>(
     const dueMs = now + first.leftMs
     const waiting = Effect.callback<A | A2, E | E2, R2>((resume) => {
       let onEnd: Effect.Effect<void> = Effect.void
-      const inItsPlace = Effect.suspend(() => orElse(first.ms))
-      const onLate = () => resume(Effect.andThen(onEnd, inItsPlace))
+      const onLate = () =>
+        resume(
+          Effect.andThen(
+            onEnd,
+            Effect.suspend(() => orElse(first.ms))
+          )
+        )
       const wait: Wait = { deadline, first, dueMs, onLate }
       watch.waits.add(wait)
       onEnd =
@@ -150,7 +166,7 @@ export const by =
 export const within =
   <A2, E2, R2>(time: Duration.Input, orElse: (afterMs: number) => Effect.Effect<A2, E2, R2>) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E | E2, R | R2> =>
-    Effect.flatMap(make(time), (deadline) => by(deadline, orElse)(effect))
+    use(time, (deadline) => by(deadline, orElse)(effect))
 
 /** Ends a wait, and counts it. */
 const leave = (watch: Watch, wait: Wait): void => {

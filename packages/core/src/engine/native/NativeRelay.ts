@@ -14,12 +14,14 @@ import * as Scope from "effect/Scope"
 import type { CameraOptions } from "../../camera/CameraOptions.ts"
 import { NoVideo, type RelayReason, Unsupported } from "../../camera/Reason.ts"
 import { type Relay, RelayError, type RelayJob, type RunningRelay } from "../../relay/Relay.ts"
+import { announcement } from "../../rtsp/Announcement.ts"
 import { slotsByChannel } from "../../rtsp/ChannelMap.ts"
 import * as CameraSession from "../../rtsp/client/CameraSession.ts"
 import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
 import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
 import type { RtspError } from "../../rtsp/client/RtspError.ts"
 import { startsKeyframe } from "../../rtsp/Keyframe.ts"
+import type { RelayTrack } from "../../rtsp/RelayOffer.ts"
 import { beginFlow, beginStart } from "./Activity.ts"
 import { cameraReason, sinkReason } from "./NativeReason.ts"
 import * as Offer from "./Offer.ts"
@@ -53,13 +55,14 @@ export const make = (options: NativeRelayOptions): Relay => {
 
     const camera = yield* openCamera(job, options)
     const wanted = yield* selectTracks(job, camera)
-    const set = yield* Effect.mapError(camera.setup(wanted.tracks), fromCamera)
-    const isComplete = set.length === wanted.tracks.length
-    if (!isComplete) yield* sayWithoutSound(job, "the camera offers it and refuses to send it")
-    const selection = isComplete ? wanted : Offer.select(camera, false)
+    const set = yield* Effect.mapError(camera.setup(wanted), fromCamera)
+    if (set.length < wanted.length) {
+      yield* sayWithoutSound(job, "the camera offers it and refuses to send it")
+    }
+    const tracks = set.map(({ track }) => track)
     // from now on: a session may live five seconds, and a server think as long about a password
     yield* keepAlive(camera)
-    const publisher = yield* publish(job, camera, selection, options)
+    const publisher = yield* publish(job, tracks, options)
     const flow = yield* makeFlow(camera, publisher)
     yield* Effect.mapError(camera.play({ frames: flow.pump.frames }), fromCamera)
     // asks what it knows, now that no other request can be in its way
@@ -97,6 +100,8 @@ export const make = (options: NativeRelayOptions): Relay => {
 }
 
 const fromCamera = ({ reason }: RtspError): RelayReason => cameraReason(reason)
+const isVideo = ({ kind }: RelayTrack): boolean => kind === "video"
+
 const fromServer = ({ reason }: RtspError): RelayReason => sinkReason(reason)
 
 const openCamera = ({ camera }: RelayJob, { openTimeout, resolve }: NativeRelayOptions) =>
@@ -119,7 +124,7 @@ const wantsTranscoding = (policy: CameraOptions["audio"], codec: string | undefi
 const selectTracks = Effect.fnUntraced(function* (
   job: RelayJob,
   session: CameraSession.CameraSession
-): Effect.fn.Return<Offer.Selection, RelayReason> {
+): Effect.fn.Return<ReadonlyArray<RelayTrack>, RelayReason> {
   const policy = job.camera.options.audio
   const sound = session.offer.tracks.find(({ kind }) => kind === "audio")
   const unusable = policy === "drop" ? undefined : Offer.unusableAudio(session)
@@ -136,10 +141,8 @@ const selectTracks = Effect.fnUntraced(function* (
     }
     yield* sayWithoutSound(job, problem)
   }
-  const selection = Offer.select(session, policy !== "drop" && !toTranscode)
-  return selection.tracks.some(({ kind }) => kind === "video")
-    ? selection
-    : yield* Effect.fail(new NoVideo())
+  const tracks = Offer.select(session, policy !== "drop" && !toTranscode)
+  return tracks.some(isVideo) ? tracks : yield* Effect.fail(new NoVideo())
 })
 
 const sayWithoutSound = ({ camera: { id } }: RelayJob, why: string) =>
@@ -154,23 +157,16 @@ const isRejectedAnnouncement = ({ reason }: RtspError): boolean =>
  * Announces. Where the server rejects the camera's parameter sets it gets to read them from the stream, and
  * where it rejects that, too, the sound may be to blame: it must not lose the camera.
  */
-const publish = (
-  job: RelayJob,
-  camera: CameraSession.CameraSession,
-  selection: Offer.Selection,
-  options: NativeRelayOptions
-) => {
+const publish = (job: RelayJob, tracks: ReadonlyArray<RelayTrack>, options: NativeRelayOptions) => {
   const attempt = Effect.fnUntraced(function* (
-    { announce }: Offer.Selection,
+    announced: ReadonlyArray<RelayTrack>,
     parameterSets: boolean
   ) {
-    const { sdp, tracks } = announce({ parameterSets })
     const scope = yield* Scope.fork(yield* Effect.scope)
     return yield* PublisherSession.open({
       url: job.destination,
       trust: options.serverTrust,
-      sdp,
-      controls: tracks.map(({ announcedControl }) => announcedControl),
+      announcement: announcement(announced, { parameterSets }),
       openTimeout: options.openTimeout,
       // a server that checks credentials may take seconds for it
       requestTimeout: options.openTimeout,
@@ -182,14 +178,12 @@ const publish = (
       Effect.onError(() => Scope.close(scope, Exit.void))
     )
   })
-  const withoutSound = Effect.tap(attempt(Offer.select(camera, false), false), () =>
+  const withoutSound = Effect.tap(attempt(tracks.filter(isVideo), false), () =>
     sayWithoutSound(job, "the media server rejects it")
   )
-  return attempt(selection, true).pipe(
-    Effect.catchIf(isRejectedAnnouncement, () => attempt(selection, false)),
-    selection.tracks.length > 1
-      ? Effect.catchIf(isRejectedAnnouncement, () => withoutSound)
-      : (self) => self,
+  return attempt(tracks, true).pipe(
+    Effect.catchIf(isRejectedAnnouncement, () => attempt(tracks, false)),
+    tracks.length > 1 ? Effect.catchIf(isRejectedAnnouncement, () => withoutSound) : (self) => self,
     Effect.mapError(fromServer)
   )
 }

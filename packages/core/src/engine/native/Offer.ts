@@ -2,19 +2,13 @@
 import * as Result from "effect/Result"
 import { NoVideo, type ProbeReason, Unsupported } from "../../camera/Reason.ts"
 import type { AudioTrack, ProbeResult } from "../../probe/Prober.ts"
-import {
-  type DroppedMedia,
-  type RelayDescription,
-  relayDescription,
-  type RelayDescriptionOptions,
-  type RelayTrack
-} from "../../rtsp/RelayDescription.ts"
+import type { DroppedMedia, RelayOffer, RelayTrack } from "../../rtsp/RelayOffer.ts"
 import type { SessionDescription } from "../../rtsp/Sdp.ts"
 
 /** A camera's description with what of it can be relayed; a `CameraSession` is one. */
 export interface Offer {
   readonly description: SessionDescription
-  readonly offer: RelayDescription
+  readonly offer: RelayOffer
 }
 
 const isVideo = ({ kind }: { readonly kind: string }): boolean => kind === "video"
@@ -55,18 +49,9 @@ export const unusableAudio = ({ description, offer }: Offer): DroppedMedia | und
   return isSent && !offer.tracks.some(isAudio) ? offer.dropped.find(isAudio) : undefined
 }
 
-/** The tracks that are relayed, and the announcement of just these. */
-export interface Selection {
-  readonly tracks: ReadonlyArray<RelayTrack>
-  /** @param options see `relayDescription`. */
-  readonly announce: (options?: RelayDescriptionOptions) => RelayDescription
-}
-
-/** The first video, and the first sound unless it is unwanted: as ffmpeg chooses. */
-export const select = ({ description, offer }: Offer, hasSound: boolean): Selection => {
-  const chosen = [offer.tracks.find(isVideo), hasSound ? offer.tracks.find(isAudio) : undefined]
-  const kept = description.medias.filter((media) => chosen.some((track) => track?.media === media))
-  const announce = (options?: RelayDescriptionOptions) =>
-    relayDescription({ ...description, medias: kept }, options)
-  return { tracks: announce().tracks, announce }
+/** The first video, and the first sound unless it is unwanted: as ffmpeg chooses. In the camera's order. */
+export const select = ({ offer }: Offer, hasSound: boolean): ReadonlyArray<RelayTrack> => {
+  const video = offer.tracks.find(isVideo)
+  const sound = hasSound ? offer.tracks.find(isAudio) : undefined
+  return offer.tracks.filter((track) => track === video || track === sound)
 }

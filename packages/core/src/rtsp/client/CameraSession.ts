@@ -16,27 +16,33 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../time/Deadline.ts"
-import { baseUrl, controlUrl } from "../BaseUrl.ts"
+import { baseUrl, type BaseUrlInput, controlUrl } from "../BaseUrl.ts"
 import { slotsByChannel } from "../ChannelMap.ts"
 import { header, headerValues, type Headers, type Response } from "../Message.ts"
 import { type Method, parsePublic } from "../Method.ts"
-import { relayDescription, type RelayDescription, type RelayTrack } from "../RelayDescription.ts"
+import { type RelayOffer, relayOffer, type RelayTrack } from "../RelayOffer.ts"
 import * as Sdp from "../Sdp.ts"
 import * as SessionHeader from "../SessionHeader.ts"
 import * as Transport from "../Transport.ts"
 import {
   type Connection,
-  type ConnectOptions,
-  connect,
+  type ConnectionOptions,
   type FrameHandler,
   isSuccess,
+  make,
+  peerOf,
   type RequestOptions,
   refusal
 } from "./Connection.ts"
+import type { Trust } from "./Dialer.ts"
 import { follow, maxRedirects } from "./Redirect.ts"
 import { Garbled, type RtspReason, RtspError, TooManyRedirects, Unsupported } from "./RtspError.ts"
 
-export interface CameraSessionOptions extends Omit<ConnectOptions, "answersRequests" | "deadline"> {
+export interface CameraSessionOptions extends Omit<ConnectionOptions, "answersRequests"> {
+  /** With the credentials. */
+  readonly url: StreamUrl
+  /** For `rtsps`. Default: verified by name. */
+  readonly trust?: Trust | undefined
   /** For all of {@link open}: connecting, redirects and DESCRIBE. Default 10 s. */
   readonly openTimeout?: Duration.Input | undefined
   /** How long the end waits for the answer to TEARDOWN. Default 1 s. */
@@ -76,10 +82,10 @@ export class CameraSession {
   /** The camera's description as it is. */
   readonly description: Sdp.SessionDescription
   /** What of it can be relayed, and what can't. */
-  readonly offer: RelayDescription
-  /** What requests of the session name. */
-  readonly #baseUrl: string
+  readonly offer: RelayOffer
+  readonly #naming: BaseUrlInput
   readonly #teardownTimeout: Duration.Input
+  readonly #scope: Scope.Scope
   /** What the camera can do; `undefined` until it was asked. */
   #publicMethods: ReadonlySet<string> | undefined
   #session: SessionHeader.SessionHeader | undefined
@@ -92,15 +98,22 @@ export class CameraSession {
     readonly connection: Connection
     readonly url: StreamUrl
     readonly description: Sdp.SessionDescription
-    readonly baseUrl: string
+    readonly naming: BaseUrlInput
     readonly teardownTimeout: Duration.Input | undefined
+    readonly scope: Scope.Scope
   }) {
     this.connection = fields.connection
     this.url = fields.url
     this.description = fields.description
-    this.offer = relayDescription(fields.description)
-    this.#baseUrl = fields.baseUrl
+    this.offer = relayOffer(fields.description)
+    this.#naming = fields.naming
     this.#teardownTimeout = fields.teardownTimeout ?? "1 second"
+    this.#scope = fields.scope
+  }
+
+  /** What requests of the session name. */
+  get #baseUrl(): string {
+    return baseUrl(this.#naming)
   }
 
   /** Fails when the connection is gone, with the reason. It never succeeds. */
@@ -133,6 +146,7 @@ export class CameraSession {
   setup(tracks: ReadonlyArray<RelayTrack>): Effect.Effect<ReadonlyArray<SetupTrack>, RtspError> {
     return Effect.gen({ self: this }, function* () {
       const done: Array<SetupTrack> = []
+      yield* Scope.addFinalizer(this.#scope, this.teardown)
       for (const track of tracks) {
         const asked = freePair(done)
         const uri = controlUrl(this.#baseUrl, track.control)
@@ -273,7 +287,7 @@ const describeSomewhere = (
   deadline: Deadline.Deadline,
   redirects = 0
 ): Effect.Effect<Described, RtspError, Scope.Scope> =>
-  Effect.flatMap(connect({ ...options, url, deadline }), (connection) => {
+  Effect.flatMap(make(peerOf(url, options.trust), options, deadline), (connection) => {
     const uri = Redacted.value(url.withoutUserInfo)
     return Effect.flatMap(describe(connection, uri, deadline), (response) => {
       if (!isRedirect(response)) return Effect.succeed({ connection, url, uri, response })
@@ -288,7 +302,8 @@ const describeSomewhere = (
 /** What an answer to DESCRIBE offers. */
 const readOffer = (
   { connection, response, uri, url }: Described,
-  { teardownTimeout }: CameraSessionOptions
+  { teardownTimeout }: CameraSessionOptions,
+  scope: Scope.Scope
 ): Effect.Effect<CameraSession, RtspError> => {
   if (!isSuccess(response)) return Effect.fail(refusal("DESCRIBE", response))
   // whatever its type is called, and whether it has one
@@ -296,19 +311,19 @@ const readOffer = (
   if (Result.isFailure(description)) {
     return fail(new Garbled({ detail: description.failure.detail }))
   }
-  const base = baseUrl({
-    requestUrl: uri,
-    contentBase: header(response, "content-base"),
-    contentLocation: header(response, "content-location"),
-    sessionControl: description.success.control
-  })
   return Effect.succeed(
     new CameraSession({
       connection,
       url,
       description: description.success,
-      baseUrl: base,
-      teardownTimeout
+      naming: {
+        requestUrl: uri,
+        contentBase: header(response, "content-base"),
+        contentLocation: header(response, "content-location"),
+        sessionControl: description.success.control
+      },
+      teardownTimeout,
+      scope
     })
   )
 }
@@ -323,11 +338,10 @@ const readOffer = (
 export const open = (
   options: CameraSessionOptions
 ): Effect.Effect<CameraSession, RtspError, Scope.Scope> =>
-  Effect.flatMap(Deadline.make(options.openTimeout ?? "10 seconds"), (deadline) =>
-    describeSomewhere(options, options.url, deadline).pipe(
-      Effect.flatMap((described) => readOffer(described, options)),
-      Effect.tap((session) =>
-        Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, session.teardown))
+  Effect.flatMap(Effect.scope, (scope) =>
+    Deadline.use(options.openTimeout ?? "10 seconds", (deadline) =>
+      Effect.flatMap(describeSomewhere(options, options.url, deadline), (described) =>
+        readOffer(described, options, scope)
       )
     )
   )

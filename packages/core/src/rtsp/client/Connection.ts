@@ -27,7 +27,7 @@ import {
 import type { Method } from "../Method.ts"
 import { Authenticator } from "./Authenticator.ts"
 import * as SendPool from "./SendPool.ts"
-import { dial, type DialOptions, type Trust } from "./Dialer.ts"
+import { dial, type DialOptions, type Endpoint, type Trust } from "./Dialer.ts"
 import {
   Closed,
   Garbled,
@@ -38,19 +38,16 @@ import {
   TimedOut
 } from "./RtspError.ts"
 
-export interface ConnectionOptions {
-  /** A name, an IPv4 address, or an IPv6 address without brackets. */
-  readonly host: string
-  readonly port: number
-  /** `undefined`: plain RTSP. */
-  readonly tls?: Trust | undefined
+/** Who is at the other end. */
+export interface Peer extends Endpoint {
   readonly credentials?: Credentials | undefined
+}
+
+export interface ConnectionOptions {
   /** Some cameras refuse a client without one. Default `restream`. */
   readonly userAgent?: string | undefined
   /** For finding the address, connecting, and TLS together. Default 5 s. */
   readonly connectTimeout?: Duration.Input | undefined
-  /** Ends the opening of the connection if it is over before `connectTimeout`. */
-  readonly deadline?: Deadline.Deadline | undefined
   /** For each request with its answer, the password's detour included. Default 5 s. */
   readonly requestTimeout?: Duration.Input | undefined
   /**
@@ -65,17 +62,6 @@ export interface ConnectionOptions {
   readonly answersRequests?: boolean | undefined
   /** Finds the addresses of a name. Default: the system's way. */
   readonly resolve?: DialOptions["resolve"]
-}
-
-/** Where a connection leads, by a URL. */
-export interface ConnectOptions extends Omit<
-  ConnectionOptions,
-  "host" | "port" | "tls" | "credentials"
-> {
-  /** `rtsp` or `rtsps`, with the credentials. */
-  readonly url: StreamUrl
-  /** For `rtsps`. Default: verified by name. */
-  readonly trust?: Trust | undefined
 }
 
 export interface RequestOptions {
@@ -153,9 +139,9 @@ export class Connection {
   #understood = false
   #streaming = false
 
-  constructor(options: ConnectionOptions) {
+  constructor({ credentials }: Peer, options: ConnectionOptions) {
     this.#options = options
-    this.#authenticator = new Authenticator(options.credentials)
+    this.#authenticator = new Authenticator(credentials)
     this.#framer = new Framer({
       frames: (bytes, start, end, reused) => {
         this.#understood = true
@@ -278,8 +264,10 @@ export class Connection {
    */
   exchange(options: RequestOptions): Effect.Effect<Response, RtspError> {
     const timeout = options.timeout ?? this.#options.requestTimeout ?? defaultTimeout
-    return Effect.flatMap(Deadline.make(timeout, options.deadline), (deadline) =>
-      this.#authorized(options, deadline)
+    return Deadline.use(
+      timeout,
+      (deadline) => this.#authorized(options, deadline),
+      options.deadline
     )
   }
 
@@ -315,20 +303,21 @@ export class Connection {
     authorization: string | undefined,
     deadline: Deadline.Deadline
   ): Effect.Effect<Response, RtspError> {
-    return Effect.suspend(() => {
-      const garbage = this.garbage
-      return Deadline.callback(
-        deadline,
-        (resume: Pending["resume"]) => this.#ask(options, authorization, resume),
-        (afterMs) =>
-          // why no answer came: what came instead, or nothing at all
-          fail(
-            this.garbage > garbage
-              ? new Garbled({ detail: senseless })
-              : new TimedOut({ phase: options.method, afterMs })
-          )
-      )
-    })
+    let garbage = 0
+    return Deadline.callback(
+      deadline,
+      (resume: Pending["resume"]) => {
+        garbage = this.garbage
+        return this.#ask(options, authorization, resume)
+      },
+      (afterMs) =>
+        // why no answer came: what came instead, or nothing at all
+        fail(
+          this.garbage > garbage
+            ? new Garbled({ detail: senseless })
+            : new TimedOut({ phase: options.method, afterMs })
+        )
+    )
   }
 
   /** Writes a request; gives what gives up its answer. */
@@ -415,18 +404,24 @@ export class Connection {
   }
 }
 
-/** Opens a connection. The scope owns it: closing it, or interrupting this, closes the socket at once. */
+/**
+ * Opens a connection. The scope owns it: closing it, or interrupting this, closes the socket at once.
+ *
+ * @param deadline ends the opening if it is over before `connectTimeout`.
+ */
 export const make = (
-  options: ConnectionOptions
+  peer: Peer,
+  options: ConnectionOptions = {},
+  deadline?: Deadline.Deadline
 ): Effect.Effect<Connection, RtspError, Scope.Scope> =>
-  Effect.flatMap(
-    Deadline.make(options.connectTimeout ?? defaultTimeout, options.deadline),
+  Deadline.use(
+    options.connectTimeout ?? defaultTimeout,
     (deadline) => {
-      const connection = new Connection(options)
+      const connection = new Connection(peer, options)
       const socket = dial({
-        host: options.host,
-        port: options.port,
-        tls: options.tls,
+        host: peer.host,
+        port: peer.port,
+        tls: peer.tls,
         deadline,
         sharedBuffer: options.sharedBuffer ?? false,
         receive: connection.receive,
@@ -436,19 +431,18 @@ export const make = (
         connection.attach(socket)
         return connection
       })
-    }
+    },
+    deadline
   )
 
-/** Like {@link make}, to where a URL leads. */
-export const connect = (
-  options: ConnectOptions
-): Effect.Effect<Connection, RtspError, Scope.Scope> => {
-  const { trust = { _tag: "Verify" }, url } = options
-  return make({
-    ...options,
-    host: url.host,
-    port: url.effectivePort,
-    credentials: url.credentials,
-    tls: url.scheme === "rtsps" ? trust : undefined
-  })
-}
+/**
+ * The one that a URL leads to, `rtsp` or `rtsps`, with its credentials.
+ *
+ * @param trust for `rtsps`. Default: verified by name.
+ */
+export const peerOf = (url: StreamUrl, trust: Trust = { _tag: "Verify" }): Peer => ({
+  host: url.host,
+  port: url.effectivePort,
+  credentials: url.credentials,
+  tls: url.scheme === "rtsps" ? trust : undefined
+})

@@ -35,12 +35,16 @@ export type Trust =
 /** Takes what comes in. With `reused` the chunk's memory is overwritten after the call. */
 export type Receive = (chunk: Buffer, reused: boolean) => void
 
-export interface DialOptions {
+/** Where a connection leads. */
+export interface Endpoint {
   /** A name, an IPv4 address, or an IPv6 address without brackets. */
   readonly host: string
   readonly port: number
   /** `undefined`: no TLS. */
   readonly tls?: Trust | undefined
+}
+
+export interface DialOptions extends Endpoint {
   /** For all of it: the name, the connection, TLS. */
   readonly deadline: Deadline.Deadline
   /**
@@ -88,36 +92,25 @@ const attempt =
   (options: DialOptions, address: string, opened: Set<Socket>) =>
   (resume: (effect: Effect.Effect<Socket, RtspError>) => void): Effect.Effect<void> => {
     const startedAt = nowMs(options.deadline.clock)
-    const authority = `${address.includes(":") ? `[${address}]` : address}:${options.port}`
-    const socket = connect({
-      host: address,
-      port: options.port,
-      noDelay: true,
-      ...(readsShared(options)
-        ? {
-            onread: {
-              buffer: shared,
-              callback: (length: number) => {
-                options.receive(shared.subarray(0, length), true)
-                return true
-              }
-            }
+    const { port, receive } = options
+    const onread = readsShared(options)
+      ? {
+          buffer: shared,
+          callback: (length: number) => {
+            receive(shared.subarray(0, length), true)
+            return true
           }
-        : {})
-    })
+        }
+      : undefined
+    const socket = connect({ host: address, port, noDelay: true, ...(onread && { onread }) })
     opened.add(socket)
-    const onError = (error: NodeJS.ErrnoException) => {
+    // it stays, and tells nobody when the socket is open: no error may end the process
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => {
       socket.destroy()
-      const afterMs = nowMs(options.deadline.clock) - startedAt
-      resume(fail(fromConnectCode(error.code, authority, afterMs)))
-    }
-    socket.once("error", onError)
-    socket.once("connect", () => {
-      socket.off("error", onError)
-      // until its owner listens, an error must not end the process
-      socket.on("error", () => {})
-      resume(Effect.succeed(socket))
+      const authority = `${address.includes(":") ? `[${address}]` : address}:${port}`
+      resume(fail(fromConnectCode(code, authority, nowMs(options.deadline.clock) - startedAt)))
     })
+    socket.once("connect", () => resume(Effect.succeed(socket)))
     return Effect.sync(() => socket.destroy())
   }
 

@@ -13,23 +13,24 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../time/Deadline.ts"
+import type { Announcement } from "../Announcement.ts"
 import { withoutSlashes } from "../BaseUrl.ts"
 import { header, type Headers } from "../Message.ts"
 import * as SessionHeader from "../SessionHeader.ts"
 import * as Transport from "../Transport.ts"
-import { type Connection, type ConnectOptions, connect } from "./Connection.ts"
+import * as Connection from "./Connection.ts"
+import type { Trust } from "./Dialer.ts"
 import { RtspError, type RtspReason, Unsupported } from "./RtspError.ts"
 
 export interface PublisherSessionOptions extends Omit<
-  ConnectOptions,
-  "answersRequests" | "deadline"
+  Connection.ConnectionOptions,
+  "answersRequests"
 > {
   /** The path on the media server, with the credentials. */
   readonly url: StreamUrl
-  /** The announcement, as `relayDescription` makes it. */
-  readonly sdp: string
-  /** The controls of its tracks, in their order. */
-  readonly controls: ReadonlyArray<string>
+  /** For `rtsps`. Default: verified by name. */
+  readonly trust?: Trust | undefined
+  readonly announcement: Announcement
   /** For all of {@link open}. Default 10 s. */
   readonly openTimeout?: Duration.Input | undefined
   /** How long the end waits for the answer to TEARDOWN. Default 1 s. */
@@ -41,7 +42,7 @@ const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
 /** A publisher whose RECORD was answered. Made by {@link open}. */
 export interface PublisherSession {
   /** Frames go out by its `write`, on {@link channels}. What the server sends is dropped. */
-  readonly connection: Connection
+  readonly connection: Connection.Connection
   /** What requests of the session name. */
   readonly uri: string
   /** The channels for each track, in the order of the announcement. */
@@ -63,7 +64,11 @@ export const open = Effect.fnUntraced(function* (
 ): Effect.fn.Return<PublisherSession, RtspError, Scope.Scope> {
   const { url } = options
   const deadline = yield* Deadline.make(options.openTimeout ?? "10 seconds")
-  const connection = yield* connect({ ...options, answersRequests: false, deadline })
+  const connection = yield* Connection.make(
+    Connection.peerOf(url, options.trust),
+    { ...options, answersRequests: false },
+    deadline
+  )
   const uri = withoutSlashes(Redacted.value(url.withoutUserInfo))
   let session: SessionHeader.SessionHeader | undefined
   let isTornDown = false
@@ -86,11 +91,11 @@ export const open = Effect.fnUntraced(function* (
     method: "ANNOUNCE",
     uri,
     headers: [["Content-Type", "application/sdp"]],
-    body: Buffer.from(options.sdp, "utf8"),
+    body: Buffer.from(options.announcement.sdp, "utf8"),
     deadline
   })
   const channels: Array<Transport.Pair> = []
-  for (const [track, control] of options.controls.entries()) {
+  for (const [track, control] of options.announcement.controls.entries()) {
     const asked: Transport.Pair = [2 * track, 2 * track + 1]
     const response = yield* connection.request({
       method: "SETUP",

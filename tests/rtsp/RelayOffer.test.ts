@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as fc from "fast-check"
-import { RelayDescription, Sdp } from "@restream/core/rtsp"
+import { Announcement, RelayOffer, Sdp } from "@restream/core/rtsp"
 import {
   broken,
   description,
@@ -14,15 +14,15 @@ import {
 } from "./Cameras.ts"
 import { holds } from "./Fuzz.ts"
 
-const relay = (
-  text: string,
-  options?: RelayDescription.RelayDescriptionOptions
-): RelayDescription.RelayDescription =>
-  RelayDescription.relayDescription(Result.getOrThrow(Sdp.parse(text)), options)
+const relay = (text: string): RelayOffer.RelayOffer =>
+  RelayOffer.relayOffer(Result.getOrThrow(Sdp.parse(text)))
+
+const announce = (text: string, options?: Announcement.AnnouncementOptions): string =>
+  Announcement.announcement(relay(text).tracks, options).sdp
 
 /** The announcement of one media with these lines. */
 const announced = (...media: ReadonlyArray<string>): ReadonlyArray<string> =>
-  relay(lines(...media)).sdp.split("\r\n")
+  announce(lines(...media)).split("\r\n")
 
 const whys = (...media: ReadonlyArray<string>): ReadonlyArray<string> =>
   relay(lines("m=video 0 RTP/AVP 26", ...media)).dropped.map(({ why }) => why)
@@ -33,12 +33,13 @@ const h265 = {
   pps: "RAHBcrRiQA=="
 }
 
-describe("relayDescription", () => {
+describe("relayOffer and its announcement", () => {
   it("announces picture and sound under names of its own", () => {
-    const { dropped, sdp, tracks } = relay(orderly)
+    const { dropped, tracks } = relay(orderly)
     assert.deepStrictEqual(dropped, [])
-    const facts = tracks.map(({ media, ...rest }) => {
+    const facts = tracks.map(({ media, relayed, ...rest }) => {
       assert.strictEqual(media.control, rest.control)
+      assert.strictEqual(relayed.format.payloadType, rest.payloadType)
       return rest
     })
     assert.deepStrictEqual(facts, [
@@ -48,7 +49,6 @@ describe("relayDescription", () => {
         payloadType: 96,
         clockRate: 90_000,
         control: "rtsp://192.168.1.64/Streaming/Channels/101/trackID=1",
-        announcedControl: "trackID=0",
         width: 1920,
         height: 1080
       },
@@ -58,11 +58,12 @@ describe("relayDescription", () => {
         payloadType: 104,
         clockRate: 16_000,
         control: "rtsp://192.168.1.64/Streaming/Channels/101/trackID=2",
-        announcedControl: "trackID=1",
         sampleRate: 16_000,
         channels: 1
       }
     ])
+    const { controls, sdp } = Announcement.announcement(tracks)
+    assert.deepStrictEqual(controls, ["trackID=0", "trackID=1"])
     assert.strictEqual(
       sdp,
       lines(
@@ -84,14 +85,16 @@ describe("relayDescription", () => {
   })
 
   it("leaves out loudspeakers and metadata, and numbers the rest on", () => {
-    const { dropped, sdp, tracks } = relay(withBackchannel)
+    const { dropped, tracks } = relay(withBackchannel)
     assert.deepStrictEqual(
-      tracks.map(({ announcedControl, codec, control }) => [codec, control, announcedControl]),
+      tracks.map(({ codec, control }) => [codec, control]),
       [
-        ["h264", "trackID=0", "trackID=0"],
-        ["pcm_alaw", "trackID=1", "trackID=1"]
+        ["h264", "trackID=0"],
+        ["pcm_alaw", "trackID=1"]
       ]
     )
+    const { controls, sdp } = Announcement.announcement(tracks)
+    assert.deepStrictEqual(controls, ["trackID=0", "trackID=1"])
     assert.deepStrictEqual(
       dropped.map(({ codec, kind, why }) => [kind, codec, why]),
       [
@@ -231,11 +234,10 @@ describe("relayDescription", () => {
     assert.deepInclude(tracks[0], { codec: "hevc", width: 1920, height: 1080 })
   })
 
-  it("announces no parameter sets when it is told so, and still tells the size", () => {
-    const { sdp, tracks } = relay(orderly, { parameterSets: false })
+  it("announces no parameter sets when it is told so", () => {
+    const sdp = announce(orderly, { parameterSets: false })
     assert.notInclude(sdp, "sprop")
     assert.include(sdp, "packetization-mode=1")
-    assert.deepInclude(tracks[0], { width: 1920, height: 1080 })
   })
 
   const aac = (fmtp: string) =>
@@ -327,8 +329,9 @@ describe("relayDescription", () => {
       fc.property(description, (text) => {
         const once = relay(text)
         if (once.tracks.length === 0) return
-        const twice = relay(once.sdp)
-        assert.strictEqual(twice.sdp, once.sdp)
+        const { sdp } = Announcement.announcement(once.tracks)
+        const twice = relay(sdp)
+        assert.strictEqual(Announcement.announcement(twice.tracks).sdp, sdp)
         assert.deepStrictEqual(twice.dropped, [])
       })
     )
