@@ -10,6 +10,7 @@ import { json } from "node:stream/consumers"
 import { Programs } from "@restream/cli/demo"
 import { cameraAddress } from "./Addresses.ts"
 import { Child } from "./Child.ts"
+import { program } from "../support/Program.ts"
 import { percentile } from "./percentile.ts"
 import type { ProberOrder, ProberReport } from "./prober.ts"
 
@@ -139,12 +140,10 @@ const median = (values: ReadonlyArray<number>): number =>
     ).toFixed(1)
   )
 
-const bin = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
-
 /** Runs the command, and gives how long it took in milliseconds. */
 const command = async (env: NodeJS.ProcessEnv, cameras: number): Promise<number> => {
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [bin, "check", "--json"], {
+  const child = spawn(process.execPath, [program, "check", "--json"], {
     env,
     stdio: ["ignore", "pipe", "inherit"]
   })

@@ -3,8 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
-
-const bin = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
+import { program } from "../support/Program.ts"
 
 export interface DaemonOptions {
   readonly env?: Readonly<Record<string, string>>
@@ -64,17 +63,17 @@ const collect = (stream: NodeJS.ReadableStream | null): Array<string> => {
 /** Starts a daemon in the scope, which kills it if it still runs then. */
 export const start = (options: DaemonOptions = {}) =>
   Effect.gen(function* () {
-    const [program, ...args] = [
+    const [command, ...args] = [
       ...(options.under ?? []),
       process.execPath,
       ...(options.node ?? []),
-      bin,
+      program,
       "run",
       ...(options.args ?? [])
     ] as [string, ...Array<string>]
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(program, args, {
+        spawn(command, args, {
           cwd: options.cwd,
           env: { PATH: process.env["PATH"], ...options.env },
           stdio: options.stdio ?? ["ignore", "pipe", "pipe"]

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { anyFfmpeg } from "../engine/ffmpeg/Binaries.ts"
 import { Postgres } from "../support/Postgres.ts"
+import { program } from "../support/Program.ts"
 import * as Daemon from "./Daemon.ts"
 import * as Site from "./Site.ts"
 
@@ -237,7 +238,6 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       Effect.gen(function* () {
         const site = yield* Site.make
         const paths = yield* site.insertCameras("ffmpeg", 1)
-        const bin = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
         // a terminal of python's making, which closes when python is asked to
         const terminal = yield* Effect.acquireRelease(
           Effect.sync(() =>
@@ -247,7 +247,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
                 "-c",
                 "import os, pty, sys\npid, fd = pty.fork()\nif pid == 0: os.execvp(sys.argv[1], sys.argv[1:])\nprint(pid, flush=True)\nsys.stdin.read()\nos.close(fd)\nprint(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)",
                 process.execPath,
-                bin,
+                program,
                 "run"
               ],
               {

@@ -16,7 +16,8 @@ import {
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { client, freshDatabase, Postgres } from "../support/Postgres.ts"
-import { program, restream } from "./Installation.ts"
+import { program } from "../support/Program.ts"
+import { restream } from "./Installation.ts"
 
 layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("restream db", (it) => {
   const columns = (dsn: string) =>

@@ -3,9 +3,8 @@ import { Programs } from "@restream/cli/demo"
 import { type RtspServer, RtspServer as Server, TestPattern } from "@restream/core/rtsp"
 import { Effect, Redacted, type Scope } from "effect"
 import { client, freshDatabase } from "../support/Postgres.ts"
+import { program } from "../support/Program.ts"
 import { run, type Running, start, type StartOptions } from "../rtsp/Peers.ts"
-
-export const program = new URL("../../packages/cli/bin/restream.js", import.meta.url).pathname
 
 export type Env = NonNullable<StartOptions["env"]>
 

@@ -4,8 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Ended, start } from "../rtsp/Peers.ts"
-
-export const bin = new URL("../../packages/cli/dist/bin.js", import.meta.url).pathname
+import { program } from "../support/Program.ts"
 
 /** Runs `restream` in an empty folder, against a database. */
 export const restream = (
@@ -18,7 +17,7 @@ export const restream = (
       Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-"))),
       (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
     )
-    const { ended } = yield* start(process.execPath, [bin, ...args], {
+    const { ended } = yield* start(process.execPath, [program, ...args], {
       cwd,
       env: { PG_DSN: Redacted.value(dsn), ...env }
     })

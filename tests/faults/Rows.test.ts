@@ -23,7 +23,8 @@ import { start as startProgram } from "../rtsp/Peers.ts"
 import * as FakeEngine from "../supervision/FakeEngine.ts"
 import * as Tree from "../supervision/Tree.ts"
 import { Postgres } from "../support/Postgres.ts"
-import { bin, restream } from "./Cli.ts"
+import { program } from "../support/Program.ts"
+import { restream } from "./Cli.ts"
 import * as Log from "./Log.ts"
 import { addRows, database, type Installation, row, settingsOf, start } from "./Installation.ts"
 
@@ -246,7 +247,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
               ended,
               process: child,
               said
-            } = yield* startProgram(process.execPath, [bin, "run"], {
+            } = yield* startProgram(process.execPath, [program, "run"], {
               cwd: tmpdir(),
               env: {
                 ...env,

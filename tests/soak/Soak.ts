@@ -6,8 +6,10 @@
  * compared with those of the calms before.
  */
 import { setTimeout as sleep } from "node:timers/promises"
+import { pathToFileURL } from "node:url"
 import { Programs } from "@restream/cli/demo"
 import { asTheDaemon, Child } from "../bench/Child.ts"
+import { program } from "../support/Program.ts"
 import { blockOf, password, serverAddress, serverPort } from "./Addresses.ts"
 import { plan, type FaultName } from "./Plan.ts"
 import { watchProcesses } from "./ProcessWatch.ts"
@@ -111,7 +113,7 @@ const startDaemon = async (
 ): Promise<Child> => {
   const diagnostics = new URL("diagnostics.ts", import.meta.url).href
   let rest = ""
-  const { child } = await Child.start(new URL("../../packages/cli/dist/bin.js", import.meta.url), {
+  const { child } = await Child.start(pathToFileURL(program), {
     args: ["run"],
     nodeArgs: [...asTheDaemon, "--expose-gc", "--import", diagnostics],
     env: {

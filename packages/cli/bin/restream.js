@@ -8,7 +8,7 @@
  */
 import { existsSync } from "node:fs"
 
-const built = new URL("../dist/bin.js", import.meta.url)
+const built = new URL("../dist/restream.js", import.meta.url)
 
 /** What keeps it from running here, if anything does. */
 const obstacle = () => {
