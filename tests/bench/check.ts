@@ -28,18 +28,26 @@ export interface CheckMeasurement {
   readonly prober: "native" | "ffprobe"
   readonly cameras: number
   readonly runs: number
-  /** From the first probe's start to the last one's end, in a process that has just started. */
+  /** From the first probe's start to the last one's end, as the command `restream check` tells it. */
   readonly wallMs: number
-  /** Of the probing process and of all that it started, for the same. */
+  /** Of a process that has just loaded the packages and probes, and of all that it started. */
   readonly cpuMs: number
-  /** Both when the same process does it again, as a daemon does. */
+  /** How long the probes take there: as for whoever embeds the packages. */
+  readonly embeddedWallMs: number
+  /** Both when that process does it again, as a daemon does. */
   readonly againWallMs: number
   readonly againCpuMs: number
-  /** The whole command `restream check`, from its start to its end, with a database. */
+  /** The whole command, from its start to its end, with a database. */
   readonly commandMs: number
   /** The deadline of one probe. */
   readonly deadlineMs: number
   readonly outcomes: ProberReport["outcomes"]
+}
+
+interface Run {
+  readonly first: ProberReport
+  readonly again: ProberReport
+  readonly command: Command
 }
 
 export async function* check(options: CheckOptions): AsyncGenerator<CheckMeasurement> {
@@ -61,9 +69,13 @@ export async function* check(options: CheckOptions): AsyncGenerator<CheckMeasure
         query: `insert into cameras (url) values ${urls.map((url) => `('${url}')`).join(", ")}`
       })
     }
-    for (const prober of options.probers) {
-      yield await measure(prober, urls, options.runs, database.first.dsn)
+    const runs = options.probers.map((prober) => ({ prober, done: new Array<Run>() }))
+    // in turn, so that whatever else the machine does falls on all of them
+    for (let run = 0; run < options.runs; run++) {
+      for (const { done, prober } of runs)
+        done.push(await measure(prober, urls, database.first.dsn))
     }
+    for (const { done, prober } of runs) yield summary(prober, urls.length, done)
   } finally {
     await Promise.all([source.child.end(), others.child.end(), database.child.end()])
   }
@@ -82,9 +94,8 @@ const spread = (...kinds: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<s
 const measure = async (
   prober: CheckMeasurement["prober"],
   urls: ReadonlyArray<string>,
-  runs: number,
   dsn: string
-): Promise<CheckMeasurement> => {
+): Promise<Run> => {
   const env = {
     ...process.env,
     PG_DSN: dsn,
@@ -92,31 +103,35 @@ const measure = async (
     RESTREAM_FFMPEG_PATH: Programs.ffmpeg(),
     RESTREAM_FFMPEG_FFPROBE_PATH: Programs.ffprobe()
   }
-  const first: Array<ProberReport> = []
-  const again: Array<ProberReport> = []
-  const commandMs: Array<number> = []
-  for (let run = 0; run < runs; run++) {
-    const { child } = await Child.start("prober.ts", { env })
-    try {
-      first.push(await child.ask<ProberReport>({ urls } satisfies ProberOrder))
-      again.push(await child.ask<ProberReport>({ urls } satisfies ProberOrder))
-    } finally {
-      await child.end()
-    }
-    commandMs.push(await command(env, urls.length))
+  const { child } = await Child.start("prober.ts", { env })
+  try {
+    const first = await child.ask<ProberReport>({ urls } satisfies ProberOrder)
+    const again = await child.ask<ProberReport>({ urls } satisfies ProberOrder)
+    return { first, again, command: await runCommand(env, urls.length) }
+  } finally {
+    await child.end()
   }
+}
+
+const summary = (
+  prober: CheckMeasurement["prober"],
+  cameras: number,
+  runs: ReadonlyArray<Run>
+): CheckMeasurement => {
+  const medianOf = (value: (run: Run) => number) => median(runs.map(value))
   return {
     bench: "check",
     prober,
-    cameras: urls.length,
-    runs,
-    wallMs: median(first.map(({ wallMs }) => wallMs)),
-    cpuMs: median(first.map(({ cpuMs }) => cpuMs)),
-    againWallMs: median(again.map(({ wallMs }) => wallMs)),
-    againCpuMs: median(again.map(({ cpuMs }) => cpuMs)),
-    commandMs: median(commandMs),
-    deadlineMs: first[0]?.deadlineMs ?? 0,
-    outcomes: sameOutcomes([...first, ...again])
+    cameras,
+    runs: runs.length,
+    wallMs: medianOf(({ command }) => command.probesMs),
+    cpuMs: medianOf(({ first }) => first.cpuMs),
+    embeddedWallMs: medianOf(({ first }) => first.wallMs),
+    againWallMs: medianOf(({ again }) => again.wallMs),
+    againCpuMs: medianOf(({ again }) => again.cpuMs),
+    commandMs: medianOf(({ command }) => command.wholeMs),
+    deadlineMs: runs[0]?.first.deadlineMs ?? 0,
+    outcomes: sameOutcomes(runs.flatMap(({ again, first }) => [first, again]))
   }
 }
 
@@ -140,16 +155,22 @@ const median = (values: ReadonlyArray<number>): number =>
     ).toFixed(1)
   )
 
-/** Runs the command, and gives how long it took in milliseconds. */
-const command = async (env: NodeJS.ProcessEnv, cameras: number): Promise<number> => {
+interface Command {
+  /** What it says of the probes. */
+  readonly probesMs: number
+  /** From its start to its end. */
+  readonly wholeMs: number
+}
+
+const runCommand = async (env: NodeJS.ProcessEnv, cameras: number): Promise<Command> => {
   const startedAt = performance.now()
   const child = spawn(process.execPath, [program, "check", "--json"], {
     env,
     stdio: ["ignore", "pipe", "inherit"]
   })
   const exit = once(child, "exit")
-  const report = (await json(child.stdout)) as { readonly total: number }
+  const report = (await json(child.stdout)) as { readonly total: number; readonly tookMs: number }
   await exit
   if (report.total !== cameras) throw new Error(`restream check saw ${report.total} cameras`)
-  return performance.now() - startedAt
+  return { probesMs: report.tookMs, wholeMs: performance.now() - startedAt }
 }

@@ -16,7 +16,7 @@ check         how long probing all cameras takes, by each prober in turn
   --refused R     cameras that refuse the connection; default 0
   --silent S      cameras that take the connection and never say a word; default 0
   --probers P,…   native, ffprobe; default both
-  --runs R        how often each is measured, for the medians; default 3
+  --runs R        how often each is measured, for the medians; default 5
 
 supervisor    how soon a new row is acted on, and what idle cameras cost
   --cameras N     cameras that are there while rows are inserted; default 100
@@ -67,7 +67,7 @@ const benchOf = (name: string | undefined, args: ReadonlyArray<string>): Bench |
           refused: flags.refused ?? 0,
           silent: flags.silent ?? 0,
           probers: flags.probers ?? ["native", "ffprobe"],
-          runs: flags.runs ?? 3
+          runs: flags.runs ?? 5
         })
       }
     }

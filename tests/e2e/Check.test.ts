@@ -187,8 +187,9 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       Effect.gen(function* () {
         const { check } = yield* make
         const { code, stdout } = yield* check("--json", "--camera", "1")
-        const { cameras, ...counts } = JSON.parse(stdout)
+        const { cameras, tookMs, ...counts } = JSON.parse(stdout)
         assert.strictEqual(code, 0)
+        assert.isAbove(tookMs, 0)
         assert.deepStrictEqual(counts, { total: 1, ok: 1, wrong: 0, disabled: 1 })
         assert.include(cameras[0], { id: "1", state: "ok", engine: "native", reason: null })
         assert.include(cameras[0].video, { codec: "h264", width: 64, height: 64 })

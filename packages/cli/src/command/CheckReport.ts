@@ -188,6 +188,8 @@ export const namesInRows = (rows: ReadonlyArray<CameraRow>): ReadonlyMap<string,
 export const checkJson = (
   results: ReadonlyArray<Check.CheckResult>,
   options: {
+    /** From the first probe's start to the last one's end. */
+    readonly took: Duration.Duration
     readonly disabled: number
     readonly names: ReadonlyMap<string, string>
     /** Whether only these are listed. All are counted. */
@@ -198,6 +200,7 @@ export const checkJson = (
   ok: results.filter((result) => !isWrong(result)).length,
   wrong: results.filter(isWrong).length,
   disabled: options.disabled,
+  tookMs: Math.round(Duration.toMillis(options.took) * 10) / 10,
   cameras: results.filter(options.isListed).map((result) => {
     const offer = result._tag === "Answered" ? result.offer : undefined
     return {

@@ -84,15 +84,15 @@ export const check = Command.make(
     }
     const cameras = only.length === 0 ? wanted : wanted.filter(({ id }) => only.includes(id))
 
-    const started = performance.now()
     const progress = makeProgress(cameras.length, json)
-    const results = yield* Check.run(cameras, {
+    const [took, results] = yield* Check.run(cameras, {
       concurrency: most,
       perHost: settings.probe.perHost
     }).pipe(
       Stream.tap(progress.onResult),
       Stream.runCollect,
       Effect.ensuring(progress.clear),
+      Effect.timed,
       Effect.provide(
         Layer.merge(
           Restream.engines(settings, Effect.succeed(true)),
@@ -106,12 +106,12 @@ export const check = Command.make(
     const disabled = only.length === 0 ? roster.disabled : 0
     if (json) {
       const names = namesInRows(rows)
-      yield* print(jsonText(checkJson(report, { disabled: roster.disabled, names, isListed })))
+      const document = checkJson(report, { took, disabled: roster.disabled, names, isListed })
+      yield* print(jsonText(document))
     } else {
       const listed = report.filter(isListed)
       const width = process.stdout.isTTY === true ? process.stdout.columns : undefined
       if (listed.length > 0) yield* print(checkTable(listed, width))
-      const took = Duration.millis(performance.now() - started)
       for (const line of checkSummary(report, took, disabled)) yield* tell(line)
     }
     if (report.some(isWrong)) return yield* new Failure({ status: exitStatus.someNot, lines: [] })

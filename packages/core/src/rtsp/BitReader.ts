@@ -68,16 +68,18 @@ export class BitReader {
 
 const emulationPrevention = Buffer.from([0, 0, 3])
 
-/** A NAL unit without its emulation prevention bytes (ITU-T H.264 §7.3.1). */
+/** A NAL unit without its emulation prevention bytes (ITU-T H.264 §7.3.1), in memory of its own. */
 export const withoutEmulation = (nal: Uint8Array): Uint8Array => {
-  const bytes = Buffer.from(nal.buffer, nal.byteOffset, nal.byteLength)
-  const pieces: Array<Uint8Array> = []
+  const bytes = Buffer.from(nal)
   let from = 0
+  let length = 0
   for (;;) {
-    const next = bytes.indexOf(emulationPrevention, from)
-    if (next === -1) break
-    pieces.push(bytes.subarray(from, next + 2))
-    from = next + emulationPrevention.length
+    const found = bytes.indexOf(emulationPrevention, from)
+    const to = found === -1 ? bytes.length : found + 2
+    // what is moved to the front was looked at before
+    if (from > length) bytes.copyWithin(length, from, to)
+    length += to - from
+    if (found === -1) return length === bytes.length ? bytes : bytes.subarray(0, length)
+    from = to + 1
   }
-  return from === 0 ? nal : Buffer.concat([...pieces, bytes.subarray(from)])
 }

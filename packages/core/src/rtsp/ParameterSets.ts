@@ -12,16 +12,17 @@ const startCode = Buffer.from([0, 0, 1])
 
 /** Splits a value at the start codes of Annex B, where it has some. */
 const withoutStartCodes = (bytes: Buffer): ReadonlyArray<Uint8Array> => {
-  const pieces: Array<Uint8Array> = []
+  let next = bytes.indexOf(startCode)
+  if (next === -1) return [bytes]
+  const units: Array<Uint8Array> = []
   let from = 0
   for (;;) {
-    const next = bytes.indexOf(startCode, from)
-    const piece = bytes.subarray(from, next === -1 ? bytes.length : next)
     // zeros at a unit's end belong to the next start code
-    const unit = from === 0 && next === -1 ? piece : withoutZeros(piece)
-    if (unit.length > 0) pieces.push(unit)
-    if (next === -1) return pieces
+    const unit = withoutZeros(bytes.subarray(from, next === -1 ? bytes.length : next))
+    if (unit.length > 0) units.push(unit)
+    if (next === -1) return units
     from = next + startCode.length
+    next = bytes.indexOf(startCode, from)
   }
 }
 

@@ -307,7 +307,8 @@ const readOffer = (
 ): Effect.Effect<CameraSession, RtspError> => {
   if (!isSuccess(response)) return Effect.fail(refusal("DESCRIBE", response))
   // whatever its type is called, and whether it has one
-  const description = Sdp.parse(Buffer.from(response.body).toString("utf8"))
+  const { buffer, byteLength, byteOffset } = response.body
+  const description = Sdp.parse(Buffer.from(buffer, byteOffset, byteLength).toString("utf8"))
   if (Result.isFailure(description)) {
     return fail(new Garbled({ detail: description.failure.detail }))
   }
