@@ -1,13 +1,15 @@
 /**
- * What a relayed camera costs, by each engine in turn.
+ * What a relayed camera costs the command `restream run`, by each engine in turn.
  *
  * Cameras, media server and database are processes of their own and don't count. CPU and memory are what
  * the relays add over the same daemon without a camera; children count with it.
  */
 import { setTimeout as sleep } from "node:timers/promises"
+import { pathToFileURL } from "node:url"
 import { Programs } from "@restream/cli/demo"
+import { program } from "../support/Program.ts"
 import { asTheDaemon, Child } from "./Child.ts"
-import type { DaemonReport } from "./daemon.ts"
+import type { LoopDelay } from "./loop-delay.ts"
 import * as Processes from "./Processes.ts"
 import { percentile } from "./percentile.ts"
 import type { SinkReport } from "./sink.ts"
@@ -16,13 +18,14 @@ export interface RelayMeasurement {
   readonly bench: "relay"
   readonly engine: string
   readonly cameras: number
+  /** Those from which packets came while it was measured. */
   readonly live: number
   readonly cpuSecondsPerStreamMinute: number
   readonly pssMb: number
   /** From the rows' commit to the first packet at the media server. */
   readonly firstPacketMs: { readonly p50: number; readonly max: number }
   readonly gaps: number
-  readonly loopDelayMs: DaemonReport["loopDelayMs"]
+  readonly loopDelayMs: LoopDelay
   readonly processes: number
 }
 
@@ -56,8 +59,12 @@ const measure = async (
 ): Promise<RelayMeasurement> => {
   await database.ask({ query: "truncate cameras restart identity" })
   const sink = await Child.start<{ port: number }>("sink.ts")
-  const daemon = await Child.start("daemon.ts", {
-    nodeArgs: asTheDaemon,
+  const daemon = await Child.start(pathToFileURL(program), {
+    args: ["run"],
+    nodeArgs: [...asTheDaemon, "--import", new URL("loop-delay.ts", import.meta.url).href],
+    onStderr: (log) => {
+      if (/ level=(?:warn|error|fatal) /.test(log)) process.stderr.write(log)
+    },
     env: {
       PG_DSN: dsn,
       MEDIA_SERVER_HOST: "127.0.0.1",
@@ -90,7 +97,7 @@ const measure = async (
     }
     await sleep(settleMs)
 
-    await daemon.child.ask<DaemonReport>()
+    await daemon.child.ask<LoopDelay>()
     const gapsBefore = (await sink.child.ask<SinkReport>()).gaps
     const cpuBefore = Processes.cpuSeconds(pid)
     const startedAt = performance.now()
@@ -99,15 +106,15 @@ const measure = async (
     const elapsed = (performance.now() - startedAt) / 1000
     const pss = Processes.pssMb(pid)
     const processes = Processes.count(pid)
-    const { firstAt, gaps } = await sink.child.ask<SinkReport>()
-    const { loopDelayMs, tally } = await daemon.child.ask<DaemonReport>()
+    const { firstAt, gaps, live } = await sink.child.ask<SinkReport>()
+    const loopDelayMs = await daemon.child.ask<LoopDelay>()
     const firstMs = firstAt.map((at) => at - insertedAt).sort((a, b) => a - b)
     const streamMinutes = (cameras * elapsed) / 60
     return {
       bench: "relay",
       engine,
       cameras,
-      live: tally["Live"] ?? 0,
+      live,
       cpuSecondsPerStreamMinute: round((cpu - (idleCpu * elapsed) / seconds) / streamMinutes, 4),
       pssMb: round(pss - idlePss, 1),
       firstPacketMs: { p50: round(percentile(firstMs, 50), 1), max: round(firstMs.at(-1) ?? 0, 1) },

@@ -5,6 +5,8 @@ import { listen } from "./Peer.ts"
 interface Path {
   firstAt: number | undefined
   packets: number
+  /** How many of them were there at the last report. */
+  reported: number
   readonly receptions: ReadonlyArray<Reception.Reception>
 }
 
@@ -16,6 +18,7 @@ const { port } = await listen({
     const path: Path = {
       firstAt: undefined,
       packets: 0,
+      reported: 0,
       receptions: [new Reception.Reception(), new Reception.Reception()]
     }
     paths.set(name, path)
@@ -36,13 +39,18 @@ const { port } = await listen({
 
 export interface SinkReport {
   readonly firstAt: ReadonlyArray<number>
+  /** Paths for which packets came since the last report. */
+  readonly live: number
   readonly packets: number
   readonly gaps: number
 }
 
 process.on("message", () => {
   const all = [...paths.values()]
+  const live = all.filter(({ packets, reported }) => packets > reported).length
+  for (const path of all) path.reported = path.packets
   process.send?.({
+    live,
     firstAt: all.flatMap(({ firstAt }) => firstAt ?? []),
     packets: all.reduce((sum, { packets }) => sum + packets, 0),
     gaps: all.reduce(
