@@ -7,6 +7,7 @@ export * as MediaPath from "./camera/MediaPath.ts"
 export * as PercentEncoding from "./camera/PercentEncoding.ts"
 export * as Reason from "./camera/Reason.ts"
 export * as Redaction from "./camera/Redaction.ts"
+export { isHost, withoutBrackets } from "./camera/Host.ts"
 export * from "./camera/StreamUrl.ts"
 // their types
 export * as CameraType from "./camera-type/CameraType.ts"

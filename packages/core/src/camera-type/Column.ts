@@ -9,7 +9,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
 import * as SchemaIssue from "effect/SchemaIssue"
-import { isHost, withoutBrackets } from "../camera/StreamUrl.ts"
+import { isHost, withoutBrackets } from "../camera/Host.ts"
 
 /** What a column may hold. */
 const Scalar = Schema.Union([Schema.String, Schema.Finite, Schema.BigInt, Schema.Boolean])

@@ -9,7 +9,8 @@ import { encodeOnce } from "../camera/PercentEncoding.ts"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { BadUrl } from "../camera/Reason.ts"
-import { isHost, StreamUrl, withoutBrackets } from "../camera/StreamUrl.ts"
+import { isHost, withoutBrackets } from "../camera/Host.ts"
+import { StreamUrl } from "../camera/StreamUrl.ts"
 import type { CameraType, Columns } from "./CameraType.ts"
 
 type Piece =

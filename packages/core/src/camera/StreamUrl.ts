@@ -10,9 +10,11 @@ import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { bracketed, isHost, isPort, withoutBrackets } from "./Host.ts"
 import * as PercentEncoding from "./PercentEncoding.ts"
 import { BadUrl } from "./Reason.ts"
 import { redact, secretsIn } from "./Redaction.ts"
+import { readingOf } from "./UrlReading.ts"
 
 /** The parts of a {@link StreamUrl}. */
 export interface StreamUrlParts {
@@ -39,21 +41,8 @@ const defaultPorts: Readonly<Record<string, number>> = {
   https: 443
 }
 
-/** RFC 952 and RFC 1123 §2.1 with the underscore that some name servers carry; IPv4; IPv6 with a zone. */
-const hostName =
-  /^(?=.{1,253}$)[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?(?:\.[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?)*\.?$/u
-const ipv6 = /^[0-9a-fA-F:]*:[0-9a-fA-F:.]*(?:%[0-9A-Za-z._~-]+)?$/
-
-/** Whether the text can be a host: a name, an IPv4 address, or an IPv6 address without brackets. */
-export const isHost = (text: string): boolean =>
-  // none is longer, and to look for the colons takes the square of the length
-  text.length <= 300 && (hostName.test(text) || ipv6.test(text))
-
 /** The most characters that an address may have as it is revealed; servers and programs have such bounds, too. */
 export const longest = 4096
-
-/** A host as people write it, an IPv6 address without its brackets. */
-export const withoutBrackets = (host: string): string => host.trim().replace(/^\[(.*)\]$/s, "$1")
 
 export class StreamUrl implements Equal.Equal {
   readonly scheme: string
@@ -206,7 +195,7 @@ export class StreamUrl implements Equal.Equal {
     }
     const scheme = (schemeEnd[1] ?? "").toLowerCase()
     const rest = trimmed.slice(schemeEnd[0].length)
-    const reading = onlyReading(readings(rest))
+    const reading = readingOf(rest)
     if (reading === "doubtful") {
       return bad(
         "the address can be read in two ways: in user name, password and path write @ as %40, and in user name and password / as %2F"
@@ -243,98 +232,4 @@ export class StreamUrl implements Equal.Equal {
     }
     return Result.succeed(new StreamUrl({ ...parts, host }))
   }
-}
-
-const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host)
-
-const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535
-
-interface Place {
-  readonly host: string
-  readonly port: number | undefined
-}
-
-/** One way to cut an address into its parts. */
-interface Reading {
-  readonly userInfo: string | undefined
-  /** `undefined`: what stands there is no host. */
-  readonly place: Place | undefined
-  readonly target: string
-}
-
-/**
- * The ways to cut `user:password@host:port/path?query`, the standard's first: there the authority ends at
- * the first `/`, `?` or `#` (RFC 3986 §3.2). The others take such a character for one of the password: any
- * part between two of them that holds an `@` may be the one with the host.
- */
-const readings = (rest: string): ReadonlyArray<Reading> => {
-  const found: Array<Reading> = []
-  let start = 0
-  for (const part of rest.split(/[/?#]/)) {
-    const end = start + part.length
-    const at = part.lastIndexOf("@")
-    if (at !== -1 || start === 0) {
-      found.push({
-        userInfo: at === -1 ? undefined : rest.slice(0, start + at),
-        place: readPlace(part.slice(at + 1)),
-        target: rest.slice(end)
-      })
-    }
-    start = end + 1
-  }
-  return found
-}
-
-const isAddress = (host: string): boolean =>
-  host.includes(":") || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(host)
-
-/** A bare word may be anything; what has a dot or a port is most likely a host. */
-const looksLikeHost = ({ host, port }: Place): boolean =>
-  isAddress(host) || host.includes(".") || port !== undefined
-
-/**
- * The one reading that an address leaves. Where it leaves two, the wrong one would show a piece of a
- * password as a host or a path, so there is none then.
- */
-const onlyReading = (all: ReadonlyArray<Reading>): Reading | "doubtful" | undefined => {
-  const index = all.findIndex(({ place }) => place !== undefined)
-  const first = all[index]
-  if (first?.place === undefined) return undefined
-  const later = all.slice(index + 1)
-  if (later.length === 0) return first
-  const { host, port } = first.place
-
-  // an IP address is no user name, and hardly ever a piece of a password
-  if (isAddress(host)) {
-    const isPlain = first.userInfo === undefined
-    return isPlain || !later.some(({ place }) => place !== undefined && isAddress(place.host))
-      ? first
-      : "doubtful"
-  }
-  // `host/path@x`: nothing before the @ could end a user name, and nothing behind it is likely a host
-  if (
-    first.userInfo === undefined &&
-    port === undefined &&
-    later.every(
-      ({ place, userInfo }) =>
-        userInfo?.includes(":") === false && (place === undefined || !looksLikeHost(place))
-    )
-  ) {
-    return first
-  }
-  // no camera's address has a query or a fragment right behind the host: with an @ further on, the host
-  // is still to come, and what looks like it is a part of the password
-  const last = all.at(-1)
-  const isCut = all.slice(0, -1).every(({ place, target }) => !place || /^[?#]/.test(target))
-  return isCut && last?.place !== undefined && looksLikeHost(last.place) ? last : "doubtful"
-}
-
-/** `host` or `host:port`. */
-const readPlace = (place: string): Place | undefined => {
-  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(place)
-  if (match === null) return undefined
-  const host = match[1] ?? match[2] ?? ""
-  const port = match[3] === undefined || match[3] === "" ? undefined : Number(match[3])
-  if (!isHost(host) || (match[1] !== undefined && !ipv6.test(host))) return undefined
-  return port === undefined || isPort(port) ? { host, port } : undefined
 }
