@@ -8,11 +8,13 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync
 } from "node:fs"
+import { isBuiltin } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { client, freshDatabase, Postgres } from "../support/Postgres.ts"
@@ -321,6 +323,24 @@ describe("the command's file", () => {
     const folder = join(dirname(program), "..")
     const { bin } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
     assert.strictEqual(join(folder, bin.restream), program)
+  })
+
+  it("loads no package, and names the licence of each that it contains", () => {
+    const dist = join(dirname(program), "../dist")
+    const chunks = readdirSync(dist).filter((name) => /^restream.*\.js$/.test(name))
+    const code = chunks.map((name) => readFileSync(join(dist, name), "utf8")).join("\n")
+    const imported = [...code.matchAll(/^import .* from "([^"]+)";$/gm)].map(
+      (match) => match[1] ?? ""
+    )
+    assert.isNotEmpty(imported)
+    assert.deepStrictEqual(
+      imported.filter((name) => !isBuiltin(name) && !chunks.includes(name.replace("./", ""))),
+      []
+    )
+    const licenses = readFileSync(join(dist, "restream-licenses.txt"), "utf8")
+    for (const name of ["effect", "@effect/platform-node", "@effect/sql-pg"]) {
+      assert.match(licenses, new RegExp(`^${name} \\S+ \\(MIT\\)$`, "m"))
+    }
   })
 
   it.each([
