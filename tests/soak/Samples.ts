@@ -56,6 +56,7 @@ export class Samples {
     // an end is told by whoever watches the daemon
     const answer = await daemon.ask<Diagnostics>(question).catch(() => undefined)
     if (answer === undefined) return undefined
+    if (answer.fibers === 0) violations.add("not measured", "no fiber was found")
     const atMs = Math.round(performance.now() - this.#startedAt)
     const sample = { atMs, isCalm, live: liveBefore, openFiles, threads, ...answer }
     this.list.push(sample)

@@ -24,6 +24,8 @@ export type Rule =
   | "daemon silent"
   | "daemon fault"
   | "secret shown"
+  /** What should be watched could not be. */
+  | "not measured"
   /** The daemon did not end in order and in time when it was asked to. */
   | "bad end"
 

@@ -2,7 +2,6 @@
  * Loaded into the daemon before its own code, by `node --import`: tells of the process from within when it
  * is asked to. The product knows nothing of it.
  */
-import { Effect } from "effect"
 import { subscribe } from "node:diagnostics_channel"
 import { queryObjects, writeHeapSnapshot } from "node:v8"
 
@@ -26,7 +25,28 @@ subscribe("child_process", () => {
   spawned++
 })
 
-const Fiber = Effect.runFork(Effect.void).constructor as new () => object
+/**
+ * The class of the daemon's fibers. The daemon has a copy of Effect to itself, so its first fiber tells: the
+ * one that runs stands in this global.
+ */
+let Fiber: (new () => object) | undefined
+const currentFiber = "~effect/Fiber/currentFiber"
+Object.defineProperty(globalThis, currentFiber, {
+  configurable: true,
+  get: () => undefined,
+  set: (fiber: object | undefined) => {
+    Fiber = fiber?.constructor as typeof Fiber
+    Object.defineProperty(globalThis, currentFiber, {
+      configurable: true,
+      writable: true,
+      value: fiber
+    })
+  }
+})
+
+const fiberCount = () =>
+  Fiber === undefined ? 0 : (queryObjects(Fiber, { format: "count" }) as number)
+
 const megabytes = (bytes: number) => Math.round((bytes / 1024 / 1024) * 1000) / 1000
 
 export interface DiagnosticsQuestion {
@@ -52,7 +72,7 @@ process.on("message", ({ fibers, ping, snapshot }: DiagnosticsQuestion) => {
     heapMb: megabytes(heapUsed),
     externalMb: megabytes(external),
     handles: process.getActiveResourcesInfo().length,
-    fibers: fibers === true ? queryObjects(Fiber, { format: "count" }) : undefined,
+    fibers: fibers === true ? fiberCount() : undefined,
     spawned
   } satisfies Diagnostics)
 })

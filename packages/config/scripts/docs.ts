@@ -1,7 +1,7 @@
 /** Writes docs/settings.md and restream.example.yaml. Run by `npm run docs`. */
 // oxlint-disable no-restricted-imports -- it writes files, and is no part of the package
 import { writeFile } from "node:fs/promises"
-import { settingsExample, settingsMarkdown } from "../src/index.ts"
+import { settingsExample, settingsMarkdown } from "@restream/config"
 
 const root = new URL("../../../", import.meta.url)
 
