@@ -103,11 +103,18 @@ const measure = async (
     RESTREAM_FFMPEG_PATH: Programs.ffmpeg(),
     RESTREAM_FFMPEG_FFPROBE_PATH: Programs.ffprobe()
   }
+  const [first, again] = await probeTwice(env, urls)
+  return { first, again, command: await runCommand(env, urls.length) }
+}
+
+const probeTwice = async (
+  env: NodeJS.ProcessEnv,
+  urls: ReadonlyArray<string>
+): Promise<readonly [first: ProberReport, again: ProberReport]> => {
   const { child } = await Child.start("prober.ts", { env })
+  const ask = () => child.ask<ProberReport>({ urls } satisfies ProberOrder)
   try {
-    const first = await child.ask<ProberReport>({ urls } satisfies ProberOrder)
-    const again = await child.ask<ProberReport>({ urls } satisfies ProberOrder)
-    return { first, again, command: await runCommand(env, urls.length) }
+    return [await ask(), await ask()]
   } finally {
     await child.end()
   }

@@ -9,7 +9,7 @@ import { encodeOnce } from "../camera/PercentEncoding.ts"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { BadUrl } from "../camera/Reason.ts"
-import { isHost, withoutBrackets } from "../camera/Host.ts"
+import { bracketed, isHost, withoutBrackets } from "../camera/Host.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
 import type { CameraType, Columns } from "./CameraType.ts"
 
@@ -70,7 +70,7 @@ const shown = (value: unknown): string =>
 const asHost = (value: string): string | undefined => {
   const bare = withoutBrackets(value)
   if (!isHost(bare)) return undefined
-  return bare.includes(":") ? `[${bare}]` : bare
+  return bracketed(bare)
 }
 
 /** Fills a template with the columns of a row. */

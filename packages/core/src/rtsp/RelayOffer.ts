@@ -43,7 +43,8 @@ const isRelayed = (media: Media): media is Relayed =>
 const isPlain = ({ protocol }: Media): boolean =>
   protocol === "RTP/AVP" || /^RTP\/AVPF?(?:\/(?:TCP|UDP))?$/.test(protocol)
 
-const isLoudspeaker = ({ direction }: Media): boolean => direction === "sendonly"
+/** Whether it is marked as one, in the way of ONVIF. */
+export const isLoudspeaker = ({ direction }: Media): boolean => direction === "sendonly"
 
 const track = (media: Relayed, relayed: Fit): RelayTrack => {
   const { channels, height, sampleRate, width } = relayed.details

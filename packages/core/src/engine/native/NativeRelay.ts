@@ -100,8 +100,6 @@ export const make = (options: NativeRelayOptions): Relay => {
 }
 
 const fromCamera = ({ reason }: RtspError): RelayReason => cameraReason(reason)
-const isVideo = ({ kind }: RelayTrack): boolean => kind === "video"
-
 const fromServer = ({ reason }: RtspError): RelayReason => sinkReason(reason)
 
 const openCamera = ({ camera }: RelayJob, { openTimeout, resolve }: NativeRelayOptions) =>
@@ -126,7 +124,7 @@ const selectTracks = Effect.fnUntraced(function* (
   session: CameraSession.CameraSession
 ): Effect.fn.Return<ReadonlyArray<RelayTrack>, RelayReason> {
   const policy = job.camera.options.audio
-  const sound = session.offer.tracks.find(({ kind }) => kind === "audio")
+  const sound = session.offer.tracks.find(Offer.isAudio)
   const unusable = policy === "drop" ? undefined : Offer.unusableAudio(session)
   const toTranscode = wantsTranscoding(policy, sound?.codec)
   const problem =
@@ -142,7 +140,7 @@ const selectTracks = Effect.fnUntraced(function* (
     yield* sayWithoutSound(job, problem)
   }
   const tracks = Offer.select(session, policy !== "drop" && !toTranscode)
-  return tracks.some(isVideo) ? tracks : yield* Effect.fail(new NoVideo())
+  return tracks.some(Offer.isVideo) ? tracks : yield* Effect.fail(new NoVideo())
 })
 
 const sayWithoutSound = ({ camera: { id } }: RelayJob, why: string) =>
@@ -178,7 +176,7 @@ const publish = (job: RelayJob, tracks: ReadonlyArray<RelayTrack>, options: Nati
       Effect.onError(() => Scope.close(scope, Exit.void))
     )
   })
-  const withoutSound = Effect.tap(attempt(tracks.filter(isVideo), false), () =>
+  const withoutSound = Effect.tap(attempt(tracks.filter(Offer.isVideo), false), () =>
     sayWithoutSound(job, "the media server rejects it")
   )
   return attempt(tracks, true).pipe(

@@ -2,7 +2,12 @@
 import * as Result from "effect/Result"
 import { NoVideo, type ProbeReason, Unsupported } from "../../camera/Reason.ts"
 import type { AudioTrack, ProbeResult } from "../../probe/Prober.ts"
-import type { DroppedMedia, RelayOffer, RelayTrack } from "../../rtsp/RelayOffer.ts"
+import {
+  type DroppedMedia,
+  isLoudspeaker,
+  type RelayOffer,
+  type RelayTrack
+} from "../../rtsp/RelayOffer.ts"
 import type { SessionDescription } from "../../rtsp/Sdp.ts"
 
 /** A camera's description with what of it can be relayed; a `CameraSession` is one. */
@@ -11,8 +16,8 @@ export interface Offer {
   readonly offer: RelayOffer
 }
 
-const isVideo = ({ kind }: { readonly kind: string }): boolean => kind === "video"
-const isAudio = ({ kind }: { readonly kind: string }): boolean => kind === "audio"
+export const isVideo = ({ kind }: { readonly kind: string }): boolean => kind === "video"
+export const isAudio = ({ kind }: { readonly kind: string }): boolean => kind === "audio"
 
 /** Reads an offer as the answer of a probe. */
 export const probeResult = (camera: Offer): Result.Result<ProbeResult, ProbeReason> => {
@@ -43,9 +48,7 @@ const audioTrack = (camera: Offer): AudioTrack | undefined => {
  * (`sendonly`, seen from us) is not its sound.
  */
 export const unusableAudio = ({ description, offer }: Offer): DroppedMedia | undefined => {
-  const isSent = description.medias.some(
-    (media) => isAudio(media) && media.direction !== "sendonly"
-  )
+  const isSent = description.medias.some((media) => isAudio(media) && !isLoudspeaker(media))
   return isSent && !offer.tracks.some(isAudio) ? offer.dropped.find(isAudio) : undefined
 }
 

@@ -26,7 +26,6 @@ import * as SessionHeader from "../SessionHeader.ts"
 import * as Transport from "../Transport.ts"
 import {
   type Connection,
-  type ConnectionOptions,
   type FrameHandler,
   isSuccess,
   make,
@@ -34,20 +33,15 @@ import {
   type RequestOptions,
   refusal
 } from "./Connection.ts"
-import type { Trust } from "./Dialer.ts"
 import { follow, maxRedirects } from "./Redirect.ts"
 import { Garbled, type RtspReason, RtspError, TooManyRedirects, Unsupported } from "./RtspError.ts"
+import {
+  defaultOpenTimeout,
+  defaultTeardownTimeout,
+  type SessionOptions
+} from "./SessionOptions.ts"
 
-export interface CameraSessionOptions extends Omit<ConnectionOptions, "answersRequests"> {
-  /** With the credentials. */
-  readonly url: StreamUrl
-  /** For `rtsps`. Default: verified by name. */
-  readonly trust?: Trust | undefined
-  /** For all of {@link open}: connecting, redirects and DESCRIBE. Default 10 s. */
-  readonly openTimeout?: Duration.Input | undefined
-  /** How long the end waits for the answer to TEARDOWN. Default 1 s. */
-  readonly teardownTimeout?: Duration.Input | undefined
-}
+export type CameraSessionOptions = SessionOptions
 
 /** A track that is set up. */
 export interface SetupTrack {
@@ -107,7 +101,7 @@ export class CameraSession {
     this.description = fields.description
     this.offer = relayOffer(fields.description)
     this.#naming = fields.naming
-    this.#teardownTimeout = fields.teardownTimeout ?? "1 second"
+    this.#teardownTimeout = fields.teardownTimeout ?? defaultTeardownTimeout
     this.#scope = fields.scope
   }
 
@@ -340,7 +334,7 @@ export const open = (
   options: CameraSessionOptions
 ): Effect.Effect<CameraSession, RtspError, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) =>
-    Deadline.use(options.openTimeout ?? "10 seconds", (deadline) =>
+    Deadline.use(options.openTimeout ?? defaultOpenTimeout, (deadline) =>
       Effect.flatMap(describeSomewhere(options, options.url, deadline), (described) =>
         readOffer(described, options, scope)
       )

@@ -6,6 +6,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
+import { bracketed } from "../../camera/Host.ts"
 import { nowMs } from "../../time/Monotonic.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import {
@@ -107,7 +108,7 @@ const attempt =
     // it stays, and tells nobody when the socket is open: no error may end the process
     socket.on("error", ({ code }: NodeJS.ErrnoException) => {
       socket.destroy()
-      const authority = `${address.includes(":") ? `[${address}]` : address}:${port}`
+      const authority = `${bracketed(address)}:${port}`
       resume(fail(fromConnectCode(code, authority, nowMs(options.deadline.clock) - startedAt)))
     })
     socket.once("connect", () => resume(Effect.succeed(socket)))

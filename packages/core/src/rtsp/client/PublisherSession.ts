@@ -6,12 +6,10 @@
  * without a slash at its end, the track's URL one slash and the control behind it, `mode=record`, and no
  * frame before RECORD is answered.
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import type { Announcement } from "../Announcement.ts"
 import { withoutSlashes } from "../BaseUrl.ts"
@@ -19,22 +17,15 @@ import { header, type Headers } from "../Message.ts"
 import * as SessionHeader from "../SessionHeader.ts"
 import * as Transport from "../Transport.ts"
 import * as Connection from "./Connection.ts"
-import type { Trust } from "./Dialer.ts"
 import { RtspError, type RtspReason, Unsupported } from "./RtspError.ts"
+import {
+  defaultOpenTimeout,
+  defaultTeardownTimeout,
+  type SessionOptions
+} from "./SessionOptions.ts"
 
-export interface PublisherSessionOptions extends Omit<
-  Connection.ConnectionOptions,
-  "answersRequests"
-> {
-  /** The path on the media server, with the credentials. */
-  readonly url: StreamUrl
-  /** For `rtsps`. Default: verified by name. */
-  readonly trust?: Trust | undefined
+export interface PublisherSessionOptions extends SessionOptions {
   readonly announcement: Announcement
-  /** For all of {@link open}. Default 10 s. */
-  readonly openTimeout?: Duration.Input | undefined
-  /** How long the end waits for the answer to TEARDOWN. Default 1 s. */
-  readonly teardownTimeout?: Duration.Input | undefined
 }
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
@@ -63,7 +54,7 @@ export const open = Effect.fnUntraced(function* (
   options: PublisherSessionOptions
 ): Effect.fn.Return<PublisherSession, RtspError, Scope.Scope> {
   const { url } = options
-  const deadline = yield* Deadline.make(options.openTimeout ?? "10 seconds")
+  const deadline = yield* Deadline.make(options.openTimeout ?? defaultOpenTimeout)
   const connection = yield* Connection.make(
     Connection.peerOf(url, options.trust),
     { ...options, answersRequests: false },
@@ -80,7 +71,7 @@ export const open = Effect.fnUntraced(function* (
         method: "TEARDOWN",
         uri,
         headers: sessionHeaders(session),
-        timeout: options.teardownTimeout ?? "1 second"
+        timeout: options.teardownTimeout ?? defaultTeardownTimeout
       })
       .pipe(Effect.ignore)
   })

@@ -23,6 +23,7 @@ import * as PubSub from "effect/PubSub"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { bracketed } from "../../camera/Host.ts"
 import * as Frame from "../Frame.ts"
 import * as Sdp from "../Sdp.ts"
 import { Broker, type PathSettings, type ServerAuthentication, withoutQuery } from "./Broker.ts"
@@ -192,7 +193,7 @@ export class RtspServer extends Context.Service<
     const address = server.address()
     const port = typeof address === "object" && address !== null ? address.port : 0
     const scheme = tls === undefined ? "rtsp" : "rtsps"
-    const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`
+    const authority = `${bracketed(host)}:${port}`
 
     const publish = Effect.fnUntraced(function* (
       path: string,
