@@ -5,7 +5,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { Dsn, load } from "@restream/config"
-import { type Camera, type Engine, Engines, Restream, StatusBoard } from "@restream/core"
+import { type Camera, type Engine, Engines, Restream, StatusStore } from "@restream/core"
 import { Duration, Effect, Layer, Redacted, Result } from "effect"
 
 /** A camera's probe was started. */
@@ -50,13 +50,13 @@ const idle: Engine = {
 }
 
 const report = Effect.gen(function* () {
-  const { Live: live = 0 } = yield* (yield* StatusBoard).tally
+  const { Live: live = 0 } = yield* (yield* StatusStore).countByState
   const { system, user } = process.cpuUsage()
   process.send?.({ live, cpuMs: (system + user) / 1000 } satisfies IdleReport)
 })
 
 const program = Effect.gen(function* () {
-  const services = yield* Effect.context<StatusBoard>()
+  const services = yield* Effect.context<StatusStore>()
   process.on("message", ({ collect }: { readonly collect?: boolean }) => {
     if (collect === true) globalThis.gc?.()
     Effect.runForkWith(services)(report)
@@ -68,7 +68,7 @@ const program = Effect.gen(function* () {
 program.pipe(
   Effect.provide(
     Restream.supervisor(settings).pipe(
-      Layer.provideMerge(StatusBoard.layer),
+      Layer.provideMerge(StatusStore.layer),
       Layer.provide(Layer.succeed(Engines, { select: () => [idle] })),
       Layer.provide(Restream.mediaServer(settings)),
       Layer.provide(Restream.cameraTypes(settings)),

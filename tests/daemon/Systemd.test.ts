@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { fromEnvironment } from "@restream/cli/systemd"
-import { CameraSource, StatusBoard, Supervisor } from "@restream/core"
+import { CameraSource, StatusStore, Supervisor } from "@restream/core"
 import { Context, Effect } from "effect"
 import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -174,9 +174,9 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           const name = join(yield* folder, "notify")
           const socket = yield* notifySocket(name)
           let stands = false
-          const tree = Context.make(StatusBoard, {
-            tally: Effect.succeed({ Live: 1 })
-          } as StatusBoard["Service"]).pipe(
+          const tree = Context.make(StatusStore, {
+            countByState: Effect.succeed({ Live: 1 })
+          } as StatusStore["Service"]).pipe(
             Context.add(CameraSource, {
               health: Effect.succeed({ _tag: "Connecting" })
             } as CameraSource["Service"]),

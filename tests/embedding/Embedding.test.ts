@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings, type Settings } from "@restream/config"
-import { CameraType, MediaServer, MemoryCameraSource, Restream, StatusBoard } from "@restream/core"
+import { CameraType, MediaServer, MemoryCameraSource, Restream, StatusStore } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/rtsp"
 import { Effect, Layer, Stream, SubscriptionRef } from "effect"
 import { readFileSync } from "node:fs"
@@ -35,7 +35,7 @@ describe("embedding", () => {
       )
       yield* Effect.gen(function* () {
         const rows = yield* MemoryCameraSource.CameraRows
-        const board = yield* StatusBoard
+        const status = yield* StatusStore
         yield* Effect.forkScoped(
           Effect.andThen(
             Effect.sleep("1 millis"),
@@ -44,14 +44,14 @@ describe("embedding", () => {
             ])
           )
         )
-        const live = yield* board.changes.pipe(
+        const live = yield* status.changes.pipe(
           Stream.filter(({ to }) => to?._tag === "Live"),
           Stream.runHead
         )
         assert.isTrue(live._tag === "Some" && live.value.id === "1")
         yield* sink.awaitPackets("cam1")
         const server = yield* MediaServer
-        assert.isTrue(yield* server.isAnswering)
+        assert.isTrue(yield* server.checkNow)
         yield* SubscriptionRef.set(rows, [])
         yield* sink.awaitNoPublisher("cam1")
         yield* SubscriptionRef.set(rows, [{ id: 2, url: camera.url("live/2") }])

@@ -1,7 +1,7 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { defaultSettings } from "@restream/config"
-import { CameraType, Restream, StatusBoard, vendorColumns, vendorUrl } from "@restream/core"
+import { CameraType, Restream, StatusStore, vendorColumns, vendorUrl } from "@restream/core"
 import { Effect, Layer, Redacted, Stream } from "effect"
 
 const acme = CameraType.make({
@@ -23,8 +23,8 @@ const tree = Restream.layer(settings, [acme]).pipe(
 )
 
 const watch = Effect.gen(function* () {
-  const board = yield* StatusBoard
-  yield* Stream.runForEach(board.changes, ({ name, to }) =>
+  const status = yield* StatusStore
+  yield* Stream.runForEach(status.changes, ({ name, to }) =>
     Effect.log(`${name} is ${to?._tag ?? "gone"}`)
   )
 })

@@ -68,7 +68,7 @@ const faults: ReadonlyArray<Fault> = [
   {
     what: "answers garbage",
     url: notRtsp,
-    native: ["Unreachable", "Garbled"],
+    native: ["Unreachable", "ProtocolError"],
     ffmpeg: ["Unreachable", "Closed"]
   },
   {
@@ -76,7 +76,7 @@ const faults: ReadonlyArray<Fault> = [
     url: cameraWith({ closeAfterSetup: true }),
     native: ["Restarting", "Closed"],
     // ffmpeg itself can't tell it from nonsense
-    ffmpeg: ["Unreachable", "Garbled"]
+    ffmpeg: ["Unreachable", "ProtocolError"]
   },
   {
     what: "closes in the middle of a frame",
@@ -346,7 +346,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       const beside = yield* liveAfter([...holes, ...goodRows])
       // not one of the silent ones has come to its end
       const states = new Set(
-        (yield* beside.tree.board.all).map(({ id, state }) =>
+        (yield* beside.tree.status.all).map(({ id, state }) =>
           Number(id) > 100
             ? "good"
             : state._tag === "Probing"

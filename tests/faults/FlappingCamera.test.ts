@@ -1,6 +1,6 @@
 /** Cameras that come and go. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Reason, StatusBoard } from "@restream/core"
+import { Reason, StatusStore } from "@restream/core"
 import { RtspServer, type ServerEvent, TestPattern } from "@restream/core/rtsp"
 import { Effect, Exit, Fiber, PubSub, Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -30,8 +30,8 @@ const flapForAnHour = (backoff: boolean) => {
       )
       yield* TestClock.adjust("1 hour")
       yield* Fiber.interrupt(flapping)
-      const board = yield* StatusBoard
-      const [status] = yield* board.all
+      const store = yield* StatusStore
+      const [status] = yield* store.all
       const duringFlaps = [...lines]
       const pauses = fake.relays
         .slice(1)
@@ -152,7 +152,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       }
       assert.deepStrictEqual([...publishing.values()], [1, 1])
       for (const id of [1, 2]) {
-        const status = yield* tree.board.get(idOf(id))
+        const status = yield* tree.status.get(idOf(id))
         const entered = tree.history.filter(
           (change) => change.id === idOf(id) && change.to?._tag === "Restarting"
         )

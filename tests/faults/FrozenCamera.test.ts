@@ -37,7 +37,7 @@ const stallOf = (tree: Installation, id: number, since: number) =>
     assert.deepInclude({ ...reason }, { _tag: "Stalled", side: "input" })
     assert.isAtLeast(tookMs, stallMs * 0.9)
     assert.isBelow(tookMs, stallMs + slackMs)
-    const status = yield* tree.board.get(idOf(id))
+    const status = yield* tree.status.get(idOf(id))
     assert.deepStrictEqual(status?.stalls, { total: 1, lastHour: 1 })
   })
 

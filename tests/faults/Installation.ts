@@ -15,7 +15,7 @@ import {
   CameraTable,
   MediaServer,
   Restream,
-  StatusBoard,
+  StatusStore,
   type StatusChange,
   Supervisor
 } from "@restream/core"
@@ -30,7 +30,7 @@ export type Given = Record<string, Record<string, unknown>>
 export interface Installation {
   readonly settings: Settings
   readonly log: Log.Log
-  readonly board: StatusBoard["Service"]
+  readonly status: StatusStore["Service"]
   readonly source: CameraSource["Service"]
   readonly mediaServer: MediaServer["Service"]
   readonly supervisor: Supervisor["Service"]
@@ -77,12 +77,12 @@ export const start = Effect.fnUntraced(function* (
     Layer.orDie
   )
   const services = yield* log.capture(Layer.build(tree))
-  const board = Context.get(services, StatusBoard)
+  const status = Context.get(services, StatusStore)
 
   const history: Array<StatusChange & { readonly at: number }> = []
   const watchers = new Set<() => void>()
   const runSync = Effect.runSyncWith(yield* Effect.context<never>())
-  yield* board.changes.pipe(
+  yield* status.changes.pipe(
     Stream.runForEach((change) =>
       Effect.sync(() => {
         history.push({ ...change, at: Date.now() })
@@ -97,7 +97,7 @@ export const start = Effect.fnUntraced(function* (
   ) =>
     Effect.callback<void>((resume) => {
       const look = () => {
-        const all = runSync(board.all)
+        const all = runSync(status.all)
         if (!condition(new Map(all.map((camera) => [camera.id, camera])))) return
         watchers.delete(look)
         // the state is published before its line is written: the camera's fiber first
@@ -115,7 +115,7 @@ export const start = Effect.fnUntraced(function* (
   return {
     settings,
     log,
-    board,
+    status,
     source: Context.get(services, CameraSource),
     mediaServer: Context.get(services, MediaServer),
     supervisor: Context.get(services, Supervisor),

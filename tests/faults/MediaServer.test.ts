@@ -7,8 +7,8 @@ import { Postgres } from "../support/Postgres.ts"
 import { addRows, database, idOf, row, settingsOf, start } from "./Installation.ts"
 import * as MediaServerProcess from "./MediaServerProcess.ts"
 
-const tags = (tree: { readonly board: import("@restream/core").StatusBoard["Service"] }) =>
-  Effect.map(tree.board.tally, (tally) => tally as Record<string, number | undefined>)
+const tags = (tree: { readonly status: import("@restream/core").StatusStore["Service"] }) =>
+  Effect.map(tree.status.countByState, (counts) => counts as Record<string, number | undefined>)
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
   "a media server",
@@ -178,7 +178,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
                 relay: { rejectedDelay: "800 millis", restartDelay: "100 millis" }
               })
             )
-            const rejected = { 1: "SinkRejected", 2: "SinkUnauthorized" } as const
+            const rejected = { 1: "ServerRejected", 2: "ServerUnauthorized" } as const
             for (const id of [1, 2] as const) {
               yield* tree.until((all) => (all.get(String(id))?.restarts.total ?? 0) >= 3)
               const ends = tree.history.flatMap(({ at, id: of, to }) =>
@@ -192,7 +192,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
               }
               assert.lengthOf(tree.log.matching(new RegExp(`camera ${id} `)), 1)
             }
-            assert.strictEqual((yield* tree.board.get(idOf(3)))?.state._tag, "Live")
+            assert.strictEqual((yield* tree.status.get(idOf(3)))?.state._tag, "Live")
             yield* sink.configure("cam1", {})
             yield* sink.configure("cam2", {})
             for (const id of [1, 2]) {
@@ -229,7 +229,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
           )
           assert.deepStrictEqual(
             ends.map(({ tag }) => tag),
-            Array.from({ length: 5 }, () => "SinkEvicted")
+            Array.from({ length: 5 }, () => "PublisherReplaced")
           )
           // who fights for a path every 5 s only makes both fail
           for (const { waitsMs } of ends) assert.approximately(waitsMs, 700, 100)

@@ -9,7 +9,7 @@ import {
   Engines,
   MediaServer,
   Restream,
-  StatusBoard,
+  StatusStore,
   Supervisor
 } from "@restream/core"
 import { RtspServer, StreamUrl, TestPattern } from "@restream/core/rtsp"
@@ -64,7 +64,7 @@ const quickTree = Effect.fnUntraced(function* (settings: Settings): Effect.fn.Re
   {
     readonly fake: FakeEngine.FakeEngine
     readonly log: Log.Log
-    readonly board: StatusBoard["Service"]
+    readonly status: StatusStore["Service"]
     readonly awaitLive: (live: number) => Effect.Effect<void>
   },
   never,
@@ -73,7 +73,7 @@ const quickTree = Effect.fnUntraced(function* (settings: Settings): Effect.fn.Re
   const fake = FakeEngine.make()
   const log = Log.make()
   const tree = Supervisor.layer(Tree.options).pipe(
-    Layer.provideMerge(StatusBoard.layer),
+    Layer.provideMerge(StatusStore.layer),
     Layer.provide(CameraTypes.layer()),
     Layer.provide(Layer.succeed(Engines, { select: () => [fake.engine] })),
     Layer.provide(
@@ -90,14 +90,14 @@ const quickTree = Effect.fnUntraced(function* (settings: Settings): Effect.fn.Re
     Layer.provide(NodeServices.layer),
     Layer.orDie
   )
-  const board = Context.get(yield* log.capture(Layer.build(tree)), StatusBoard)
+  const status = Context.get(yield* log.capture(Layer.build(tree)), StatusStore)
   return {
     fake,
     log,
-    board,
+    status,
     awaitLive: (live) =>
       Effect.asVoid(
-        Effect.repeat(Effect.delay(board.tally, "5 millis"), {
+        Effect.repeat(Effect.delay(status.countByState, "5 millis"), {
           until: (tally) => (tally.Live ?? 0) === live
         })
       )
@@ -121,12 +121,12 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
       yield* sql`insert into wild select * from
         json_populate_recordset(null::wild, ${JSON.stringify(mixed)}::json)`
       const query = "select * from wild"
-      const { awaitLive, board, log } = yield* quickTree(
+      const { awaitLive, status, log } = yield* quickTree(
         settingsOf(dsn, 1, { database: { query } })
       )
       yield* awaitLive(1000)
-      assert.deepStrictEqual((yield* board.tally) as object, { Live: 1000, Invalid: 1000 })
-      for (const { id, state } of yield* board.all) {
+      assert.deepStrictEqual((yield* status.countByState) as object, { Live: 1000, Invalid: 1000 })
+      for (const { id, state } of yield* status.all) {
         if (state._tag !== "Invalid") continue
         assert.isNotEmpty(state.problem, id)
         assert.notMatch(state.problem, control)

@@ -69,7 +69,7 @@ const invalid: ReadonlyArray<CameraRow> = [
 /** All that a tree shows of itself. */
 const shown = (tree: Installation) =>
   Effect.gen(function* () {
-    const cameras = yield* tree.board.all
+    const cameras = yield* tree.status.all
     const parts = {
       log: tree.log.everything(),
       lines: tree.log.lines().join("\n"),

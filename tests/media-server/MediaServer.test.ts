@@ -116,7 +116,7 @@ describe("MediaServer", () => {
       const { fake, server } = yield* make
       yield* TestClock.adjust("1 second")
       const before = fake.checks
-      yield* Effect.repeat(server.suspect, { times: 999 })
+      yield* Effect.repeat(server.reportFailure, { times: 999 })
       yield* TestClock.adjust("1 second")
       // one that they came upon, and one after the last of them
       assert.isAtMost(fake.checks, before + 2)
@@ -128,7 +128,7 @@ describe("MediaServer", () => {
       const { fake, server } = yield* make
       yield* TestClock.adjust("1 second")
       fake.answer = refused
-      const answering = yield* Effect.forkChild(server.isAnswering)
+      const answering = yield* Effect.forkChild(server.checkNow)
       yield* TestClock.adjust("1 second")
       assert.isFalse(yield* Fiber.join(answering))
     }).pipe(Effect.scoped)

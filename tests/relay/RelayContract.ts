@@ -24,7 +24,7 @@ export interface RelayContractOptions {
     /** How long the video may stand still, once it flows. */
     readonly stallTimeout: Duration.Input
     /** Whether the media server answers. */
-    readonly isServerAnswering: Effect.Effect<boolean>
+    readonly checkServer: Effect.Effect<boolean>
   }) => Effect.Effect<Relay, never, Scope.Scope>
 }
 
@@ -62,7 +62,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       readonly camera?: RtspServerOptions & TestPattern.TestPatternOptions
       readonly sink?: RtspServerOptions
       readonly stallTimeout?: Duration.Input
-      readonly isServerAnswering?: Effect.Effect<boolean>
+      readonly checkServer?: Effect.Effect<boolean>
     },
     test: (peers: Peers) => Effect.Effect<A, E, Scope.Scope>
   ) =>
@@ -72,7 +72,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       yield* TestPattern.publish(camera, "cam", settings.camera)
       const relay = yield* contract.make({
         stallTimeout: settings.stallTimeout ?? "10 seconds",
-        isServerAnswering: settings.isServerAnswering ?? Effect.succeed(true)
+        checkServer: settings.checkServer ?? Effect.succeed(true)
       })
       const cameraOf = (from: string, chosen: Partial<CameraOptions> = {}): Camera => ({
         _tag: "Camera",
@@ -100,7 +100,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
               camera: cameraOf(job.from ?? camera.url("cam"), job.options),
               offer: job.offer ?? videoOnly,
               destination: urlOf(job.to ?? sink.url("out")),
-              canHandOver: false
+              hasFallback: false
             })
             .pipe(
               // a start that fails at once has ended, too: an adapter may tell it either way
@@ -331,22 +331,22 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       [
         "refuses the password",
         { authentication: { username: "a", password: Redacted.make("b") } },
-        { _tag: "SinkUnauthorized", pace: "rejected" }
+        { _tag: "ServerUnauthorized", pace: "rejected" }
       ],
       [
         "rejects the stream",
         { settings: () => ({ quirks: { refuse: { ANNOUNCE: 400 } } }) },
-        { _tag: "SinkRejected", status: 400, pace: "rejected" }
+        { _tag: "ServerRejected", status: 400, pace: "rejected" }
       ],
       [
         "forbids the path",
         { settings: () => ({ quirks: { refuse: { ANNOUNCE: 403 } } }) },
-        { _tag: "SinkRejected", status: 403, pace: "rejected" }
+        { _tag: "ServerRejected", status: 403, pace: "rejected" }
       ],
       [
         "closes the connection",
         { settings: () => ({ quirks: { closeAt: "ANNOUNCE" } }) },
-        { _tag: "SinkGone", pace: "backoff" }
+        { _tag: "ServerGone", pace: "backoff" }
       ]
     ])("names a media server that %s", ([, sink, expected]) =>
       withPeers({ sink }, ({ start }) =>
@@ -362,19 +362,19 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
         Effect.gen(function* () {
           const port = yield* freePort
           const reason = yield* endOf(yield* start({ to: `rtsp://127.0.0.1:${port}/out` }))
-          assert.strictEqual(reason._tag, "SinkGone")
+          assert.strictEqual(reason._tag, "ServerGone")
           assert.include(reason.message, `127.0.0.1:${port}`)
         })
       )
     )
 
     it.live.each([
-      [true, "SinkEvicted"],
-      [false, "SinkGone"]
+      [true, "PublisherReplaced"],
+      [false, "ServerGone"]
     ] as const)(
       "ends when the media server ends it; whether that answers is %s, so it is %s",
-      ([isAnswering, expected]) =>
-        withPeers({ isServerAnswering: Effect.succeed(isAnswering) }, ({ sink, start }) =>
+      ([checkNow, expected]) =>
+        withPeers({ checkServer: Effect.succeed(checkNow) }, ({ sink, start }) =>
           Effect.gen(function* () {
             const relay = yield* start()
             yield* relay.flowing

@@ -264,7 +264,7 @@ describe("CameraSession", () => {
 
   it.live("tells that what answers is no RTSP", () =>
     Effect.gen(function* () {
-      assert.strictEqual((yield* failsWith({ garbageAt: "DESCRIBE" }))._tag, "Garbled")
+      assert.strictEqual((yield* failsWith({ garbageAt: "DESCRIBE" }))._tag, "ProtocolError")
     })
   )
 
@@ -279,7 +279,7 @@ describe("CameraSession", () => {
       // the garbage has to be here before the time is up
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       yield* TestClock.adjust("5 seconds")
-      assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "Garbled")
+      assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "ProtocolError")
     })
   )
 
@@ -303,7 +303,7 @@ describe("CameraSession", () => {
 
   it.live("tells that a description offers nothing", () =>
     Effect.gen(function* () {
-      assert.strictEqual((yield* failsWith({ sdp: () => "v=0\r\n" }))._tag, "Garbled")
+      assert.strictEqual((yield* failsWith({ sdp: () => "v=0\r\n" }))._tag, "ProtocolError")
     })
   )
 

@@ -203,7 +203,7 @@ describe("Connection", () => {
       )
       const connection = yield* connect(port)
       const { reason } = yield* Effect.flip(connection.request(options))
-      assert.deepInclude(reason, { _tag: "Garbled", detail: "it speaks HTTP, not RTSP" })
+      assert.deepInclude(reason, { _tag: "ProtocolError", detail: "it speaks HTTP, not RTSP" })
     })
   )
 
@@ -371,7 +371,7 @@ describe("Connection, dialling", () => {
   it.live("tells that a name has no address", () =>
     Effect.gen(function* () {
       const { reason } = yield* Effect.flip(connect(554, { host: "camera.invalid" }))
-      assert.deepInclude(reason, { _tag: "HostUnknown", host: "camera.invalid" })
+      assert.deepInclude(reason, { _tag: "DnsError", host: "camera.invalid" })
     })
   )
 
@@ -653,8 +653,8 @@ describe("Connection, redirected", () => {
   it("never leads from rtsps to rtsp, nor to another protocol, nor nowhere", () => {
     assert.strictEqual(follow("rtsps://u:p@h/a", "rtsp://h/a"), "Unsupported")
     assert.strictEqual(follow("rtsp://h/a", "http://h/a"), "Unsupported")
-    assert.strictEqual(follow("rtsp://h/a", undefined), "Garbled")
-    assert.strictEqual(follow("rtsp://h/a", "rtsp://"), "Garbled")
+    assert.strictEqual(follow("rtsp://h/a", undefined), "ProtocolError")
+    assert.strictEqual(follow("rtsp://h/a", "rtsp://"), "ProtocolError")
   })
 })
 
@@ -712,20 +712,20 @@ describe("Connection, with TLS", () => {
           ),
           ({ reason }) => reason
         )
-      assert.strictEqual((yield* reasonFor(undefined, server.url("cam")))._tag, "Untrusted")
+      assert.strictEqual((yield* reasonFor(undefined, server.url("cam")))._tag, "CertificateError")
       assert.deepInclude(
         yield* reasonFor(
           { _tag: "Verify", ca: certificate },
           server.url("cam").replace("127.0.0.1", "camera.example")
         ),
-        { _tag: "Untrusted", detail: "ERR_TLS_CERT_ALTNAME_INVALID" }
+        { _tag: "CertificateError", detail: "ERR_TLS_CERT_ALTNAME_INVALID" }
       )
       assert.strictEqual(
         (yield* reasonFor(
           { _tag: "Fingerprint", sha256: createHash("sha256").update("other").digest("hex") },
           server.url("cam")
         ))._tag,
-        "Untrusted"
+        "CertificateError"
       )
       yield* server.awaitConnections(0)
     })
@@ -740,7 +740,7 @@ describe("Connection, with TLS", () => {
           trust: { _tag: "Insecure" }
         })
       )
-      assert.strictEqual(reason._tag, "Garbled")
+      assert.strictEqual(reason._tag, "ProtocolError")
     })
   )
 })

@@ -16,7 +16,7 @@ export interface Sample extends Diagnostics {
 
 const answerMs = 10_000
 
-export interface SamplerOptions {
+export interface PollerOptions {
   readonly daemon: Child
   readonly live: () => number
   readonly violations: Violations
@@ -24,11 +24,11 @@ export interface SamplerOptions {
 
 export class Samples {
   readonly list: Array<Sample> = []
-  readonly #options: SamplerOptions
+  readonly #options: PollerOptions
   readonly #startedAt = performance.now()
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(options: SamplerOptions) {
+  constructor(options: PollerOptions) {
     this.#options = options
   }
 

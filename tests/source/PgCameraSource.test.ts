@@ -272,7 +272,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     it.effect(`says what is wrong with the query ${JSON.stringify(query)}, and runs nothing`, () =>
       Effect.gen(function* () {
         const { reason } = yield* Effect.flip((yield* CameraSource).refresh)
-        assert.strictEqual(reason._tag, "Misasked")
+        assert.strictEqual(reason._tag, "InvalidQuery")
         if (typeof said === "string") assert.strictEqual(reason.message, said)
         else assert.match(reason.message, said)
         const sql = yield* PgClient.PgClient
@@ -290,7 +290,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       assert.strictEqual((yield* cameras.refresh).rows[0]?.["site"], "nord")
       yield* sql`alter table video.cameras rename to away`
       const error = yield* Effect.flip(cameras.refresh)
-      assert.strictEqual(error.reason._tag, "Misasked")
+      assert.strictEqual(error.reason._tag, "InvalidQuery")
       assert.strictEqual(
         error.message,
         'relation "video.cameras" does not exist: `restream db init` makes it, or set database.table or database.query'
@@ -360,7 +360,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       }).pipe(
         Effect.provide(source().pipe(Layer.provide(Layer.effect(PgClient.PgClient, client(wrong)))))
       )
-      assert.strictEqual(error.reason._tag, "Denied")
+      assert.strictEqual(error.reason._tag, "AccessDenied")
       assert.match(error.message, /password authentication failed for user "postgres"/)
       assert.notInclude(JSON.stringify(error), "TopSecret1")
     })

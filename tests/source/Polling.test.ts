@@ -3,7 +3,7 @@ import {
   type CameraRow,
   type CameraSource,
   CameraSourceError,
-  Denied,
+  AccessDenied,
   Polling,
   Unavailable
 } from "@restream/core"
@@ -13,7 +13,7 @@ import { withLog } from "../support/Log.ts"
 import { standStill } from "../support/StandStill.ts"
 
 const away = (detail: string) => new CameraSourceError({ reason: new Unavailable({ detail }) })
-const denied = (detail: string) => new CameraSourceError({ reason: new Denied({ detail }) })
+const denied = (detail: string) => new CameraSourceError({ reason: new AccessDenied({ detail }) })
 
 /** A source whose rows are the number of looks taken so far. */
 const counting = (options: Partial<Polling.PollingOptions> = {}) =>

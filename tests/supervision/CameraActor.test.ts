@@ -2,10 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   type CameraStatus,
   MediaServer,
-  ProbeLimits,
+  ProbeLimiter,
   Reason,
-  StartPacing,
-  StatusBoard
+  StartRateLimiter,
+  StatusStore
 } from "@restream/core"
 import { Duration, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -13,13 +13,13 @@ import * as FakeEngine from "./FakeEngine.ts"
 import { type FakeServer, layer, options, row, setRows, stateOf, tagOf } from "./Tree.ts"
 
 const refused = new Reason.Refused({ authority: "10.0.0.1:554" })
-const gone = new Reason.SinkGone({ detail: "connection reset" })
+const gone = new Reason.ServerGone({ detail: "connection reset" })
 const exited = new Reason.Exited({ status: 1, lastWords: "" })
 
 /** Starts a tree with one camera, and lets it settle. */
 const withCamera = <A, E>(
   fake: FakeEngine.FakeEngine,
-  test: Effect.Effect<A, E, StatusBoard>,
+  test: Effect.Effect<A, E, StatusStore>,
   server?: FakeServer
 ) => Effect.andThen(TestClock.adjust(0), test).pipe(Effect.provide(layer([fake], [row(1)], server)))
 
@@ -213,14 +213,14 @@ describe("CameraActor", () => {
       const rows = Array.from({ length: 200 }, (_, n) =>
         row(n + 1, { url: `rtsp://10.0.1.${n + 1}/live` })
       )
-      const startPacing = StartPacing.make("20 millis")
+      const startRateLimiter = StartRateLimiter.make("20 millis")
       return Effect.gen(function* () {
         const mediaServer = yield* MediaServer
         yield* TestClock.adjust("500 millis")
         assert.isAbove(fake.relays.length, 10)
         assert.isBelow(fake.relays.length, 50)
         server.isThere = false
-        yield* mediaServer.suspect
+        yield* mediaServer.reportFailure
         yield* TestClock.adjust("1 minute")
         const before = fake.relays.length
         server.isThere = true
@@ -234,7 +234,7 @@ describe("CameraActor", () => {
         assert.isAtLeast(Math.min(...gaps), 9)
         // what they offered before the outage may not be what they offer now
         assert.isTrue(started.every(({ camera }) => probed.has(camera.id)))
-      }).pipe(Effect.provide(layer([fake], rows, server, { startPacing })))
+      }).pipe(Effect.provide(layer([fake], rows, server, { startRateLimiter })))
     }
   )
 
@@ -244,21 +244,21 @@ describe("CameraActor", () => {
     const rows = Array.from({ length: 100 }, (_, n) =>
       row(n + 1, { url: `rtsp://10.0.1.${n + 1}/live` })
     )
-    const probeLimits = ProbeLimits.make({ concurrency: 1 })
+    const probeLimiter = ProbeLimiter.make({ concurrency: 1 })
     fake.answer = () => Effect.as(Effect.sleep("100 millis"), FakeEngine.offer)
     return Effect.gen(function* () {
       const mediaServer = yield* MediaServer
       yield* TestClock.adjust("250 millis")
       assert.strictEqual(fake.probes.length, 3)
       server.isThere = false
-      yield* mediaServer.suspect
+      yield* mediaServer.reportFailure
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(fake.probes.length, 3)
       assert.strictEqual(yield* tagOf(100), "Waiting")
       server.isThere = true
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual(fake.relays.length, 100)
-    }).pipe(Effect.provide(layer([fake], rows, server, { probeLimits })))
+    }).pipe(Effect.provide(layer([fake], rows, server, { probeLimiter })))
   })
 
   it.effect("counts attempts, however many engines each of them takes", () => {
@@ -285,7 +285,7 @@ describe("CameraActor", () => {
       Effect.gen(function* () {
         const state = yield* stateOf(1)
         assert.strictEqual(state?._tag, "Restarting")
-        assert.strictEqual(state?._tag === "Restarting" && state.reason._tag, "Defect")
+        assert.strictEqual(state?._tag === "Restarting" && state.reason._tag, "InternalError")
         fake.answer = () => Effect.succeed(FakeEngine.offer)
         yield* TestClock.adjust("5 seconds")
         assert.strictEqual(yield* tagOf(1), "Live")
@@ -366,7 +366,7 @@ describe("CameraActor", () => {
   it.effect("restarts a rejected stream every 30 s, and says so once", () => {
     const fake = FakeEngine.make()
     fake.flowsAtOnce = false
-    const rejected = new Reason.SinkRejected({ status: 400, detail: "" })
+    const rejected = new Reason.ServerRejected({ status: 400, detail: "" })
     return withCamera(
       fake,
       Effect.gen(function* () {
@@ -429,10 +429,10 @@ describe("CameraActor", () => {
   it.effect("counts restarts and stalls, and tells its health", () => {
     const fake = FakeEngine.make()
     const stalled = new Reason.Stalled({ side: "input", afterMs: 10_000 })
-    const status: Effect.Effect<CameraStatus | undefined, never, StatusBoard> = Effect.gen(
+    const status: Effect.Effect<CameraStatus | undefined, never, StatusStore> = Effect.gen(
       function* () {
-        const board = yield* StatusBoard
-        return (yield* board.all)[0]
+        const status = yield* StatusStore
+        return (yield* status.all)[0]
       }
     )
     return withCamera(
@@ -462,10 +462,10 @@ describe("CameraActor", () => {
     return withCamera(
       fake,
       Effect.gen(function* () {
-        const board = yield* StatusBoard
+        const status = yield* StatusStore
         const seen: Array<string> = []
         yield* Effect.forkChild(
-          Stream.runForEach(board.changes, ({ to }) =>
+          Stream.runForEach(status.changes, ({ to }) =>
             Effect.sync(() => seen.push(to?._tag ?? "gone"))
           )
         )

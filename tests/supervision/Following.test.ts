@@ -6,9 +6,9 @@ import {
   MediaServer,
   MediaServerError,
   Polling,
-  ProbeLimits,
+  ProbeLimiter,
   Restream,
-  StartPacing,
+  StartRateLimiter,
   StreamUrl
 } from "@restream/core"
 import { Clock, Duration, Effect, Fiber, Result } from "effect"
@@ -63,7 +63,7 @@ describe("after a change,", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(checks, 1)
       checkInterval = Duration.seconds(10)
-      yield* server.suspect
+      yield* server.reportFailure
       yield* TestClock.adjust("1 minute")
       assert.isAtLeast(checks, 6)
     }).pipe(Effect.scoped)
@@ -72,7 +72,7 @@ describe("after a change,", () => {
   it.effect("as many probes run as the new limits allow", () =>
     Effect.gen(function* () {
       const options = { concurrency: 1, perHost: 1 }
-      const limits = ProbeLimits.make(options)
+      const limits = ProbeLimiter.make(options)
       let running = 0
       let most = 0
       const prober = { slowAfter: Duration.minutes(1), concurrency: 32 }
@@ -84,7 +84,7 @@ describe("after a change,", () => {
       const all = Effect.gen(function* () {
         most = 0
         const fiber = yield* Effect.forkChild(
-          Effect.forEach([1, 1, 2, 3], (host) => limits.withPlace(String(host), prober)(probe), {
+          Effect.forEach([1, 1, 2, 3], (host) => limits.withPermit(String(host), prober)(probe), {
             concurrency: "unbounded"
           })
         )
@@ -104,11 +104,11 @@ describe("after a change,", () => {
   it.effect("starts are paced by the new time", () =>
     Effect.gen(function* () {
       let spacing: Duration.Input = "10 seconds"
-      const pacing = StartPacing.make(() => spacing)
+      const pacing = StartRateLimiter.make(() => spacing)
       const three = Effect.gen(function* () {
         const fiber = yield* Effect.forkChild(
           Effect.andThen(
-            Effect.forEach([1, 2, 3], () => pacing.turn),
+            Effect.forEach([1, 2, 3], () => pacing.acquire),
             Clock.currentTimeMillis
           )
         )

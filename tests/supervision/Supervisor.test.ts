@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraId, type CameraSource, Reason, StatusBoard, Supervisor } from "@restream/core"
+import { type CameraId, type CameraSource, Reason, StatusStore, Supervisor } from "@restream/core"
 import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "./FakeEngine.ts"
@@ -12,8 +12,8 @@ const started = (fake: FakeEngine.FakeEngine) =>
   fake.relays.map(({ camera }) => `${camera.id} ${camera.url} ${camera.path}`)
 
 const ids = Effect.gen(function* () {
-  const board = yield* StatusBoard
-  return (yield* board.all).map(({ id }) => id)
+  const status = yield* StatusStore
+  return (yield* status.all).map(({ id }) => id)
 })
 
 describe("Supervisor", () => {
@@ -69,8 +69,8 @@ describe("Supervisor", () => {
       yield* settle
       yield* setRows([row(1, { name: "Gate" })])
       yield* settle
-      const board = yield* StatusBoard
-      assert.strictEqual((yield* board.get("1" as CameraId))?.name, "Gate")
+      const status = yield* StatusStore
+      assert.strictEqual((yield* status.get("1" as CameraId))?.name, "Gate")
       assert.strictEqual(fake.relays.length, 1)
       assert.isUndefined(fake.relays[0]!.endedAt)
     }).pipe(Effect.provide(layer([fake], [row(1)])))
@@ -81,7 +81,7 @@ describe("Supervisor", () => {
       const fake = FakeEngine.make()
       return Effect.gen(function* () {
         const nameOf1 = Effect.map(
-          Effect.flatMap(StatusBoard, (board) => board.get("1" as CameraId)),
+          Effect.flatMap(StatusStore, (status) => status.get("1" as CameraId)),
           (status) => status?.name
         )
         yield* settle
@@ -299,15 +299,15 @@ describe("Supervisor", () => {
     () => {
       const fake = FakeEngine.make()
       return Effect.gen(function* () {
-        const board = yield* StatusBoard
-        const { enter, stopping } = board
+        const status = yield* StatusStore
+        const { transition, stopping } = status
         const broken = () => Effect.die(new Error("by a test"))
         yield* settle
-        Object.assign(board, { enter: broken, stopping: broken })
+        Object.assign(status, { transition: broken, stopping: broken })
         yield* setRows([row(1, { path: "q" })])
         yield* settle
         assert.isDefined(fake.relays[0]!.endedAt)
-        Object.assign(board, { enter, stopping })
+        Object.assign(status, { transition, stopping })
         yield* setRows([row(1)])
         yield* settle
         assert.strictEqual(yield* tagOf(1), "Live")
@@ -368,10 +368,10 @@ describe("Supervisor", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {
       const supervisor = yield* Supervisor
-      const board = yield* StatusBoard
+      const status = yield* StatusStore
       yield* settle
       yield* supervisor.pulse
-      Object.assign(board, { rename: () => Effect.never })
+      Object.assign(status, { rename: () => Effect.never })
       yield* setRows([row(1, { name: "Gate" })])
       yield* settle
       const pulse = yield* Effect.forkChild(supervisor.pulse)
@@ -384,21 +384,21 @@ describe("Supervisor", () => {
   it.effect("outlives a defect in one camera's change, and makes up for it", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {
-      const board = yield* StatusBoard
-      const { rename } = board
+      const status = yield* StatusStore
+      const { rename } = status
       yield* settle
-      Object.assign(board, { rename: () => Effect.die(new Error("by a test")) })
+      Object.assign(status, { rename: () => Effect.die(new Error("by a test")) })
       yield* setRows([row(1, { name: "Gate" }), row(2)])
       yield* settle
       assert.strictEqual(yield* tagOf(2), "Live")
-      assert.strictEqual((yield* board.get("1" as CameraId))?.name, "Camera 1")
+      assert.strictEqual((yield* status.get("1" as CameraId))?.name, "Camera 1")
       yield* setRows([row(1, { name: "Gate" })])
       yield* settle
       assert.isUndefined(yield* tagOf(2))
-      Object.assign(board, { rename })
+      Object.assign(status, { rename })
       yield* setRows([row(1, { name: "Gate" }), row(3)])
       yield* settle
-      assert.strictEqual((yield* board.get("1" as CameraId))?.name, "Gate")
+      assert.strictEqual((yield* status.get("1" as CameraId))?.name, "Gate")
       assert.strictEqual(fake.relays.filter(({ camera }) => camera.id === "1").length, 1)
     }).pipe(Effect.provide(layer([fake], [row(1)])))
   })

@@ -8,9 +8,9 @@ import {
   MediaServer,
   MediaServerError,
   MemoryCameraSource,
-  ProbeLimits,
-  StartPacing,
-  StatusBoard,
+  ProbeLimiter,
+  StartRateLimiter,
+  StatusStore,
   StreamUrl,
   Supervisor,
   type SupervisorOptions
@@ -48,8 +48,8 @@ export const options: SupervisorOptions = {
     lockoutDelay: Duration.minutes(5),
     rejectedDelay: Duration.seconds(30)
   },
-  probeLimits: ProbeLimits.make(),
-  startPacing: StartPacing.make(Duration.zero)
+  probeLimiter: ProbeLimiter.make(),
+  startRateLimiter: StartRateLimiter.make(Duration.zero)
 }
 
 /** A media server that is there until the test says otherwise. */
@@ -68,13 +68,13 @@ export const layer = (
   if (first === undefined) throw new Error("a tree needs an engine")
   return Supervisor.layer({
     ...options,
-    probeLimits: ProbeLimits.make(),
-    startPacing: StartPacing.make(Duration.zero),
+    probeLimiter: ProbeLimiter.make(),
+    startRateLimiter: StartRateLimiter.make(Duration.zero),
     ...more
   }).pipe(
     Layer.provide(Layer.effect(CameraSource, Effect.map(CameraSource, source))),
     Layer.provideMerge(MemoryCameraSource.layer(rows)),
-    Layer.provideMerge(StatusBoard.layer),
+    Layer.provideMerge(StatusStore.layer),
     Layer.provide(CameraTypes.layer()),
     Layer.provide(Layer.succeed(Engines, { select: () => [first, ...rest] })),
     Layer.provideMerge(
@@ -105,8 +105,8 @@ export const setRows = (rows: ReadonlyArray<CameraRow>) =>
 /** The state of a camera now. */
 export const stateOf = (id: number) =>
   Effect.gen(function* () {
-    const board = yield* StatusBoard
-    return (yield* board.get(String(id) as CameraId))?.state
+    const status = yield* StatusStore
+    return (yield* status.get(String(id) as CameraId))?.state
   })
 
 export const tagOf = (id: number) => Effect.map(stateOf(id), (state) => state?._tag)

@@ -23,7 +23,7 @@ const delays = <Input>(
 
 const life = (seconds: number, afterOutage = false): RestartSchedule.RelayEnd => ({
   reason: new Reason.Exited({ status: 1, lastWords: "" }),
-  lived: Duration.seconds(seconds),
+  uptime: Duration.seconds(seconds),
   afterOutage
 })
 

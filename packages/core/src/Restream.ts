@@ -34,13 +34,13 @@ import * as FfmpegEngine from "./engine/ffmpeg/FfmpegEngine.ts"
 import * as NativeEngine from "./engine/native/NativeEngine.ts"
 import { MediaServer } from "./media-server/MediaServer.ts"
 import { rtspCheck } from "./media-server/RtspCheck.ts"
-import * as ProbeLimits from "./probe/ProbeLimits.ts"
-import * as StartPacing from "./relay/StartPacing.ts"
+import * as ProbeLimiter from "./probe/ProbeLimiter.ts"
+import * as StartRateLimiter from "./relay/StartRateLimiter.ts"
 import type { Trust } from "./rtsp/client/Dialer.ts"
 import type { CameraSource } from "./source/CameraSource.ts"
 import * as CameraTable from "./source/CameraTable.ts"
 import * as PgCameraSource from "./source/PgCameraSource.ts"
-import { StatusBoard } from "./status/StatusBoard.ts"
+import { StatusStore } from "./status/StatusStore.ts"
 import { Supervisor } from "./supervision/Supervisor.ts"
 
 /**
@@ -62,11 +62,11 @@ const reader = (settings: SettingsInForce): (() => Settings) =>
 export const layer = (
   settings: SettingsInForce,
   types: Iterable<CameraType> = []
-): Layer.Layer<Supervisor | StatusBoard | MediaServer, never, CameraSource | ChildProcessSpawner> =>
+): Layer.Layer<Supervisor | StatusStore | MediaServer, never, CameraSource | ChildProcessSpawner> =>
   supervisor(settings).pipe(
-    Layer.provideMerge(StatusBoard.layer),
+    Layer.provideMerge(StatusStore.layer),
     Layer.provide(
-      Layer.unwrap(Effect.map(MediaServer, ({ isAnswering }) => engines(settings, isAnswering)))
+      Layer.unwrap(Effect.map(MediaServer, ({ checkNow }) => engines(settings, checkNow)))
     ),
     Layer.provideMerge(mediaServer(settings)),
     Layer.provide(cameraTypes(settings, types))
@@ -184,11 +184,11 @@ const trustOf = (options: {
 /**
  * The engines, by the settings. `auto` tries them in order.
  *
- * @param isServerAnswering tells a stalled relay whether the media server is to blame.
+ * @param checkServer tells a stalled relay whether the media server is to blame.
  */
 export const engines = (
   settings: SettingsInForce,
-  isServerAnswering: Effect.Effect<boolean>
+  checkServer: Effect.Effect<boolean>
 ): Layer.Layer<Engines, never, ChildProcessSpawner> =>
   Layer.effect(
     Engines,
@@ -204,7 +204,7 @@ export const engines = (
             stallTimeout: settings.relay.stallTimeout,
             killGrace: settings.relay.killGrace,
             serverTrust: trustOf(settings.mediaServer),
-            isServerAnswering
+            checkServer
           })
         )
       )
@@ -213,7 +213,7 @@ export const engines = (
           probeTimeout: settings.probe.timeout,
           stallTimeout: settings.relay.stallTimeout,
           serverTrust: trustOf(settings.mediaServer),
-          isServerAnswering
+          checkServer
         })
       )
       const engines = {
@@ -273,7 +273,7 @@ export const supervisor = (settings: SettingsInForce) => {
         return now().relay.rejectedDelay
       }
     },
-    probeLimits: ProbeLimits.make({
+    probeLimiter: ProbeLimiter.make({
       get concurrency() {
         return now().probe.concurrency
       },
@@ -281,6 +281,6 @@ export const supervisor = (settings: SettingsInForce) => {
         return now().probe.perHost
       }
     }),
-    startPacing: StartPacing.make(() => now().relay.startSpacing)
+    startRateLimiter: StartRateLimiter.make(() => now().relay.startSpacing)
   })
 }

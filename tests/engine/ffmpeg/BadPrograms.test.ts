@@ -186,7 +186,7 @@ exit 3`
     Effect.gen(function* () {
       const reason = yield* endOf(`${block(5)}\n${forEver}`, {
         stallTimeout: "500 millis",
-        isServerAnswering: Effect.succeed(false)
+        checkServer: Effect.succeed(false)
       })
       assert.deepInclude(reason, { _tag: "Stalled", side: "output" })
     })
@@ -197,7 +197,7 @@ exit 3`
       const { program } = yield* StandIn.make(`${block(5)}\n${forEver}`)
       const relay = yield* relaying(program, {
         stallTimeout: "300 millis",
-        isServerAnswering: Effect.die("a fault")
+        checkServer: Effect.die("a fault")
       })
       const exit = yield* Effect.exit(relay.ended)
       assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
@@ -265,7 +265,7 @@ describe("a probe with a bad program", () => {
     Effect.gen(function* () {
       const flood = "yes 'no report' | head -c 20000000"
       const reason = yield* failureOf(`${flood} >&2 & ${flood}; wait; exit 0`)
-      assert.strictEqual(reason._tag, "StartFailed")
+      assert.strictEqual(reason._tag, "LaunchFailed")
     })
   )
 
@@ -290,7 +290,7 @@ describe("a probe with a bad program", () => {
     Effect.gen(function* () {
       const reason = yield* failureOf("exit 4")
       assert.deepInclude(reason, {
-        _tag: "StartFailed",
+        _tag: "LaunchFailed",
         detail: "ffprobe ended with code 4 and said nothing"
       })
     })
@@ -302,8 +302,8 @@ describe("a program that can't be started", () => {
     Effect.gen(function* () {
       const relay = yield* reasonOf(relaying(program))
       const { reason } = yield* Effect.flip(probing(program))
-      assert.strictEqual(relay._tag, "StartFailed")
-      assert.strictEqual(reason._tag, "StartFailed")
+      assert.strictEqual(relay._tag, "LaunchFailed")
+      assert.strictEqual(reason._tag, "LaunchFailed")
       return [relay.message, reason.message]
     })
 

@@ -11,6 +11,6 @@ export const engine = (options: Partial<Ffmpeg.FfmpegEngine.FfmpegEngineOptions>
     ffprobePath: ffprobes[0]!.path,
     probeTimeout: Duration.seconds(8),
     killGrace: Duration.seconds(1),
-    isServerAnswering: Effect.succeed(true),
+    checkServer: Effect.succeed(true),
     ...options
   }).pipe(Effect.provide(NodeServices.layer))

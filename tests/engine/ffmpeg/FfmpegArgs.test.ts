@@ -125,7 +125,7 @@ describe("the arguments of ffmpeg", () => {
       "pipe://x/y"
     ]) {
       const refused = relaying(v5, {}, aac, url)
-      assert.strictEqual(Result.isFailure(refused) && refused.failure._tag, "BadUrl", url)
+      assert.strictEqual(Result.isFailure(refused) && refused.failure._tag, "InvalidUrl", url)
     }
   })
 

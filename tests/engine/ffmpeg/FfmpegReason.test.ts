@@ -59,7 +59,7 @@ describe("the reason of a failed probe", () => {
       "a name without an address",
       `[tcp @ 0x56494d38b900] [error] Failed to resolve hostname a..b: Name or service not known
 [error] ${from}: Input/output error`,
-      { _tag: "HostUnknown", host: "10.0.0.5" }
+      { _tag: "DnsError", host: "10.0.0.5" }
     ],
     [
       "no route",
@@ -140,7 +140,7 @@ describe("the reason of a failed probe", () => {
       `${connected}
 [rtsp @ 0x562b199b7bc0] [warning] CSeq 1 expected, 0 received.
 [error] ${from}: Invalid data found when processing input`,
-      { _tag: "Garbled", detail: "it does not answer in RTSP" }
+      { _tag: "ProtocolError", detail: "it does not answer in RTSP" }
     ],
     [
       "a connection that was closed",
@@ -180,13 +180,13 @@ v=0
       "a certificate that nobody vouches for",
       `[tls @ 0x564afa74eb80] [error] error:0A000086:SSL routines::certificate verify failed
 [error] ${from}: Input/output error`,
-      { _tag: "Untrusted", detail: "error:0A000086:SSL routines::certificate verify failed" }
+      { _tag: "CertificateError", detail: "error:0A000086:SSL routines::certificate verify failed" }
     ],
     [
       "an option of another version",
       `[error] Unrecognized option 'stimeout'.
 [fatal] Error splitting the argument list: Option not found`,
-      { _tag: "StartFailed", detail: "this ffmpeg does not know stimeout" }
+      { _tag: "LaunchFailed", detail: "this ffmpeg does not know stimeout" }
     ]
   ])("names %s", (_, block, expected) => {
     assert.deepStrictEqual(plain(probed(block)), expected)
@@ -218,7 +218,7 @@ v=0
       { _tag: "Rejected", status: 503, detail: "Service Unavailable" }
     )
     assert.deepStrictEqual(reason(`[error] ${http}: Invalid data found when processing input`), {
-      _tag: "Garbled",
+      _tag: "ProtocolError",
       detail: "it holds no media that ffmpeg knows"
     })
     assert.deepStrictEqual(reason(`[error] ${http}: End of file`), {
@@ -299,48 +299,48 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
       `[tcp @ 0x55e6e75e4d40] [error] Connection to tcp://127.0.0.1:8554?timeout=0 failed: Connection refused
 [error] Could not write header for output file #0 (incorrect codec parameters ?): Connection refused
 [error] Error initializing output stream 0:1 -- `,
-      { _tag: "SinkGone", detail: "connection refused at 127.0.0.1:8554" }
+      { _tag: "ServerGone", detail: "connection refused at 127.0.0.1:8554" }
     ],
     [
       "a server that refuses, in the words of ffmpeg 7 and 8",
       `[tcp @ 0xf38aa00] [error] Connection to tcp://127.0.0.1:8554?timeout=0 failed: Connection refused
 [out#0/rtsp @ 0xf394380] [error] Could not write header (incorrect codec parameters ?): Connection refused`,
-      { _tag: "SinkGone", detail: "connection refused at 127.0.0.1:8554" }
+      { _tag: "ServerGone", detail: "connection refused at 127.0.0.1:8554" }
     ],
     [
       "a server without an address",
       `[tcp @ 0x56494d38b900] [error] Failed to resolve hostname a..b: Name or service not known
 [error] Could not write header for output file #0 (incorrect codec parameters ?): Input/output error`,
-      { _tag: "SinkGone", detail: "no address for the host name 127.0.0.1" }
+      { _tag: "ServerGone", detail: "no address for the host name 127.0.0.1" }
     ],
     [
       "a server that wants another password",
       `[rtsp @ 0x55e4abeb40] [error] method ANNOUNCE failed: 401 Unauthorized
 [error] Could not write header for output file #0 (incorrect codec parameters ?): Server returned 401 Unauthorized (authorization failed)`,
-      { _tag: "SinkUnauthorized" }
+      { _tag: "ServerUnauthorized" }
     ],
     [
       "a server that rejects the stream",
       `[out#0/rtsp @ 0x250f2640] [error] Could not write header (incorrect codec parameters ?): Server returned 400 Bad Request`,
-      { _tag: "SinkRejected", status: 400, detail: "Bad Request" }
+      { _tag: "ServerRejected", status: 400, detail: "Bad Request" }
     ],
     [
       "a server that knows no such path, in the words of ffmpeg 8",
       `[rtsp @ 0x563652ab8f80] [error] method ANNOUNCE failed: 404Not Found
 [out#0/rtsp @ 0x563652a38580] [error] Could not write header (incorrect codec parameters ?): Server returned 404 Not Found`,
-      { _tag: "SinkRejected", status: 404, detail: "Not Found" }
+      { _tag: "ServerRejected", status: 404, detail: "Not Found" }
     ],
     [
       "a server that closes at ANNOUNCE",
       `[rtsp @ 0x56415bc7e340] [warning] Failed reading RTSP data: End of file
 [out#0/rtsp @ 0x56415bc33580] [error] Could not write header (incorrect codec parameters ?): Invalid data found when processing input`,
-      { _tag: "SinkGone", detail: "127.0.0.1:8554 broke off while we published" }
+      { _tag: "ServerGone", detail: "127.0.0.1:8554 broke off while we published" }
     ],
     [
       "a server that goes away, in the words of ffmpeg 4 and 5",
       `[error] av_interleaved_write_frame(): Broken pipe
 [error] Error writing trailer of ${to}: Broken pipe`,
-      { _tag: "SinkGone", detail: "127.0.0.1:8554 closed the connection" }
+      { _tag: "ServerGone", detail: "127.0.0.1:8554 closed the connection" }
     ],
     [
       "a server that goes away, in the words of ffmpeg 7 and 8",
@@ -349,13 +349,13 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
 [out#0/rtsp @ 0xbff7840] [error] Task finished with error code: -104 (Connection reset by peer)
 [out#0/rtsp @ 0xbff7840] [error] Terminating thread with return code -104 (Connection reset by peer)
 [out#0/rtsp @ 0xbff7840] [error] Error writing trailer: Broken pipe`,
-      { _tag: "SinkGone", detail: "127.0.0.1:8554 closed the connection" }
+      { _tag: "ServerGone", detail: "127.0.0.1:8554 closed the connection" }
     ],
     [
       "an encoder that this build lacks",
       `[aost#0:1 @ 0x1c4b] [error] Unknown encoder 'libopus'
 [error] Error opening output files: Encoder not found`,
-      { _tag: "StartFailed", detail: "this ffmpeg does not know libopus" }
+      { _tag: "LaunchFailed", detail: "this ffmpeg does not know libopus" }
     ]
   ])("names %s", (_, block, expected) => {
     assert.deepStrictEqual(plain(relayed(block)), expected)
@@ -391,7 +391,7 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
   it("does not blame a status that was no matter at the end", () => {
     const words = `[rtsp @ 0x55a5930d3280] [error] method GET_PARAMETER failed: 454 Session Not Found
 [error] av_interleaved_write_frame(): Broken pipe`
-    assert.strictEqual(relayed(words, { hadFlowed: true })._tag, "SinkGone")
+    assert.strictEqual(relayed(words, { hadFlowed: true })._tag, "ServerGone")
   })
 
   it("keeps the last errors of an end that it can't explain, and how it ended", () => {

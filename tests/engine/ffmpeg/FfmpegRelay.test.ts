@@ -84,7 +84,7 @@ for (const { label, path } of ffmpegs) {
             engine: {
               stallTimeout: "2 seconds",
               startTimeout: "5 seconds",
-              isServerAnswering: Effect.succeed(false)
+              checkServer: Effect.succeed(false)
             }
           }
         )

@@ -74,7 +74,7 @@ describe("FfprobeReport", () => {
 
   it("blames the program for a report that is none", () => {
     for (const report of ["", "{}", '{ "streams": 7 }', "Segmentation fault", "{"]) {
-      assert.strictEqual(faultOf(read(report)), "StartFailed", report)
+      assert.strictEqual(faultOf(read(report)), "LaunchFailed", report)
     }
   })
 

@@ -46,7 +46,7 @@ export const job = (
   camera: camera(from, chosen),
   offer: { ...silentOffer, audio },
   destination: urlOf(to),
-  canHandOver: false
+  hasFallback: false
 })
 
 /** The arguments as the process gets them. */

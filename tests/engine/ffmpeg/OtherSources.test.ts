@@ -71,7 +71,7 @@ describe.concurrent.each(ffprobes)("$label, with a camera that speaks HTTP,", ({
         response.end("<html>Welcome to your camera</html>".repeat(100))
       })
       const { reason } = yield* Effect.flip(probing(`${url}/`))
-      assert.strictEqual(reason._tag, "Garbled")
+      assert.strictEqual(reason._tag, "ProtocolError")
     })
   )
 })

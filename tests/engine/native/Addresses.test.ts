@@ -13,7 +13,7 @@ import { certificate, key } from "../../rtsp/Certificate.ts"
 import { job, options, urlOf } from "../ffmpeg/Jobs.ts"
 
 const engine = (more: Partial<NativeEngine.NativeEngineOptions> = {}) =>
-  NativeEngine.make({ isServerAnswering: Effect.succeed(true), ...more })
+  NativeEngine.make({ checkServer: Effect.succeed(true), ...more })
 
 const living = { frameRate: 25, keyframeEvery: 1 }
 
@@ -64,9 +64,9 @@ describe.concurrent("the native engine, with TLS,", () => {
       const { prober, relay } = engine()
       const address = camera.url("cam").replace("://", "://admin:secret@")
       const probe = prober.probe({ url: urlOf(address), options: { ...options, ...trust } })
-      assert.include(yield* reasonOf(probe), { _tag: "Untrusted", pace: "rejected" })
+      assert.include(yield* reasonOf(probe), { _tag: "CertificateError", pace: "rejected" })
       const start = Effect.scoped(relay.start(job(address, sink.url("out"), trust)))
-      assert.include(yield* reasonOf(start), { _tag: "Untrusted", pace: "rejected" })
+      assert.include(yield* reasonOf(start), { _tag: "CertificateError", pace: "rejected" })
       yield* camera.awaitConnections(0)
       // neither came as far as a request
       yield* camera.kick("cam")
@@ -86,7 +86,7 @@ describe.concurrent("the native engine, with TLS,", () => {
       yield* Effect.scoped(Effect.flatMap(to(fingerprint), ({ flowing }) => flowing))
       for (const wrong of [other, undefined]) {
         const reason = yield* reasonOf(Effect.scoped(to(wrong)))
-        assert.include(reason, { _tag: "Untrusted" })
+        assert.include(reason, { _tag: "CertificateError" })
         assert.include(JSON.stringify(reason), "the media server's")
       }
       yield* (yield* engine({ serverTrust: { _tag: "Insecure" } }).relay.start(

@@ -27,7 +27,7 @@ describe("Coalescing", () => {
         resolve: () => "cam"
       })
       yield* TestPattern.publish(server, "cam", { frameRate: 10, keyframeEvery: 1 })
-      const { relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
+      const { relay } = NativeEngine.make({ checkServer: Effect.succeed(true) })
       const flow = (number: number) =>
         Effect.flatMap(
           relay.start(job(server.url("cam"), server.url(`out${number}`))),
@@ -65,7 +65,7 @@ describe("Coalescing", () => {
     Effect.gen(function* () {
       const server = yield* RtspServer.make({ resolve: () => "cam" })
       yield* TestPattern.publish(server, "cam", { keyframeEvery: 1 })
-      const { relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
+      const { relay } = NativeEngine.make({ checkServer: Effect.succeed(true) })
       yield* Layer.build(Coalescing.layer(0))
       for (let number = 1; number <= 8; number++) {
         const { flowing } = yield* relay.start(job(server.url("cam"), server.url(`out${number}`)))

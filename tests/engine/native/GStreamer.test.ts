@@ -11,7 +11,7 @@ if (gstreamerPython === undefined) {
   skipped("the native engine with GStreamer", "no Python with gir1.2-gst-rtsp-server-1.0")
 }
 
-const { prober, relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
+const { prober, relay } = NativeEngine.make({ checkServer: Effect.succeed(true) })
 
 const probe = (address: string) => prober.probe({ url: urlOf(address), options })
 

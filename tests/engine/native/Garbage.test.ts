@@ -146,7 +146,7 @@ describe.concurrent("the native engine, whatever a peer answers,", () => {
     survives((port) =>
       NativeEngine.make({
         probeTimeout: timeout,
-        isServerAnswering: Effect.succeed(true)
+        checkServer: Effect.succeed(true)
       }).prober.probe({ url: urlOf(`rtsp://a:b@127.0.0.1:${port}/cam`), options })
     )
   )

@@ -11,7 +11,7 @@ import {
   NativeEngine,
   rtspCheck,
   Restream,
-  StatusBoard
+  StatusStore
 } from "@restream/core"
 import { freePort } from "@restream/cli/demo"
 import { RtspServer, TestPattern } from "@restream/core/rtsp"
@@ -35,7 +35,7 @@ const camera = Effect.gen(function* () {
 
 const engineFor = (address: string, more: Partial<NativeEngine.NativeEngineOptions> = {}) =>
   NativeEngine.make({
-    isServerAnswering: rtspCheck(urlOf(address)).pipe(
+    checkServer: rtspCheck(urlOf(address)).pipe(
       Effect.as(true),
       Effect.orElseSucceed(() => false)
     ),
@@ -111,7 +111,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const refused = ["wrong", ""]
       for (const word of refused) {
         const { reason } = yield* Effect.flip(Effect.scoped(start("relay", word)))
-        assert.strictEqual(reason._tag, "SinkUnauthorized")
+        assert.strictEqual(reason._tag, "ServerUnauthorized")
       }
       // the right password of somebody who may not, and the right person at another path
       for (const [user, path] of [
@@ -119,7 +119,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
         ["relay", "other"]
       ] as const) {
         const { reason } = yield* Effect.flip(Effect.scoped(start(user, password, path)))
-        assert.strictEqual(reason._tag, "SinkUnauthorized")
+        assert.strictEqual(reason._tag, "ServerUnauthorized")
       }
       yield* (yield* start("relay", password)).flowing
       const viewed = withUser(server.at("guarded"), "viewer", password)
@@ -148,7 +148,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const { fingerprint256 } = new X509Certificate(certificate)
       const unseen = engineFor(address).relay.start(job(from, address))
       const { reason } = yield* Effect.flip(Effect.scoped(unseen))
-      assert.strictEqual(reason._tag, "Untrusted")
+      assert.strictEqual(reason._tag, "CertificateError")
       const { prober, relay } = engineFor(address, {
         serverTrust: { _tag: "Fingerprint", sha256: fingerprint256 }
       })
@@ -185,12 +185,12 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const ours = items.find(({ path }) => path === "out")
       assert.strictEqual((yield* api(`kick/${ours?.id}`, "POST")).status, 200)
       const { reason } = yield* Effect.flip(kicked.ended)
-      assert.deepInclude({ ...reason }, { _tag: "SinkEvicted", pace: "evicted" })
+      assert.deepInclude({ ...reason }, { _tag: "PublisherReplaced", pace: "evicted" })
 
       const old = yield* relay.start(job(from, server.at("out")))
       yield* old.flowing
       yield* (yield* relay.start(job(from, server.at("out")))).flowing
-      assert.strictEqual((yield* Effect.flip(old.ended)).reason._tag, "SinkEvicted")
+      assert.strictEqual((yield* Effect.flip(old.ended)).reason._tag, "PublisherReplaced")
     })
   )
 
@@ -222,7 +222,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const first = yield* relay.start(job(from, server.at("out")))
       yield* first.flowing
       const { reason } = yield* Effect.flip(Effect.scoped(relay.start(job(from, server.at("out")))))
-      assert.deepInclude({ ...reason }, { _tag: "SinkRejected", status: 400 })
+      assert.deepInclude({ ...reason }, { _tag: "ServerRejected", status: 400 })
     })
   )
 
@@ -241,11 +241,11 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
           Layer.provide(NodeServices.layer)
         )
         yield* Effect.gen(function* () {
-          const board = yield* StatusBoard
+          const status = yield* StatusStore
           const until = (...tags: ReadonlyArray<string>) =>
             Effect.gen(function* () {
               for (;;) {
-                const tag = (yield* board.get("1" as CameraId))?.state._tag
+                const tag = (yield* status.get("1" as CameraId))?.state._tag
                 if (tag !== undefined && tags.includes(tag)) return
                 yield* Effect.sleep("50 millis")
               }

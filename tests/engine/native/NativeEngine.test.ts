@@ -5,12 +5,10 @@ import { relayContract } from "../../relay/RelayContract.ts"
 
 proberContract("NativeProber", {
   make: ({ probeTimeout }) =>
-    Effect.succeed(
-      NativeEngine.make({ probeTimeout, isServerAnswering: Effect.succeed(true) }).prober
-    )
+    Effect.succeed(NativeEngine.make({ probeTimeout, checkServer: Effect.succeed(true) }).prober)
 })
 
 relayContract("NativeRelay", {
-  make: ({ isServerAnswering, stallTimeout }) =>
-    Effect.succeed(NativeEngine.make({ stallTimeout, isServerAnswering }).relay)
+  make: ({ checkServer, stallTimeout }) =>
+    Effect.succeed(NativeEngine.make({ stallTimeout, checkServer }).relay)
 })

@@ -27,7 +27,7 @@ const overflowing = Effect.gen(function* () {
     ),
     ({ server }) => Effect.sync(() => server.close())
   )
-  const { relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
+  const { relay } = NativeEngine.make({ checkServer: Effect.succeed(true) })
   // the server is asked shortly behind each time at which the slow watch looks: it is late before that
   const running = yield* Effect.provideService(
     relay.start(job(camera.url("cam"), `rtsp://127.0.0.1:${port}/out`)),

@@ -120,7 +120,7 @@ describe.concurrent("a native relay, frame by frame,", () => {
           ])
           yield* camera.awaitPackets("cam")
           const scope = yield* Scope.make()
-          const { relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
+          const { relay } = NativeEngine.make({ checkServer: Effect.succeed(true) })
           const running = yield* Scope.provide(
             relay.start(job(camera.url("cam"), sink.url("out"))),
             scope

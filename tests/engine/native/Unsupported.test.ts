@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { camera as cameraOf, job, urlOf } from "../ffmpeg/Jobs.ts"
 import * as Wire from "./Wire.ts"
 
-const { prober, relay } = NativeEngine.make({ isServerAnswering: Effect.succeed(true) })
+const { prober, relay } = NativeEngine.make({ checkServer: Effect.succeed(true) })
 
 const peers = Effect.fnUntraced(function* (quirks: Quirks = {}) {
   const camera = yield* RtspServer.make({ settings: () => ({ quirks }) })

@@ -25,7 +25,7 @@ interface Peers {
   readonly toSink: Wire.Wire
   readonly start: (
     options?: Partial<RelayJob["camera"]["options"]>,
-    canHandOver?: boolean
+    hasFallback?: boolean
   ) => Effect.Effect<RunningRelay, RelayError, Scope.Scope>
 }
 
@@ -47,17 +47,17 @@ const peers = Effect.fnUntraced(function* (
   const toCamera = yield* Wire.lay("camera", camera.port, record)
   const toSink = yield* Wire.lay("sink", sink.port, record)
   const engine = NativeEngine.make({
-    isServerAnswering: Effect.succeed(true),
+    checkServer: Effect.succeed(true),
     ...settings.engine
   })
-  const start: Peers["start"] = (options, canHandOver = false) =>
+  const start: Peers["start"] = (options, hasFallback = false) =>
     engine.relay.start({
       ...job(
         `rtsp://127.0.0.1:${toCamera.port}/cam`,
         `rtsp://127.0.0.1:${toSink.port}/out`,
         options
       ),
-      canHandOver
+      hasFallback
     })
   return { camera, sink, record, toCamera, toSink, start } satisfies Peers
 })
@@ -359,7 +359,7 @@ describe.concurrent("NativeRelay, at the wire,", () => {
   it.live("ends with the fault of a check that dies", () =>
     Effect.gen(function* () {
       const { camera, sink, start } = yield* peers({
-        engine: { isServerAnswering: Effect.die("a fault") }
+        engine: { checkServer: Effect.die("a fault") }
       })
       yield* TestPattern.publish(camera, "cam", living)
       const relay = yield* start()
@@ -453,7 +453,7 @@ describe.concurrent("NativeRelay, at the wire,", () => {
         const all = yield* peers({ sinkQuirks: { refuse: { RECORD: 400 } } })
         yield* TestPattern.publish(all.camera, "cam", living)
         const { reason } = yield* Effect.flip(Effect.scoped(all.start()))
-        assert.strictEqual(reason._tag, "SinkRejected")
+        assert.strictEqual(reason._tag, "ServerRejected")
         yield* settle
         assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 1 })
       })

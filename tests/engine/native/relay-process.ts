@@ -26,7 +26,7 @@ const relay = (path: string) =>
   Effect.gen(function* () {
     const engine = NativeEngine.make({
       stallTimeout: order.stallTimeoutMs,
-      isServerAnswering: Effect.succeed(true)
+      checkServer: Effect.succeed(true)
     })
     const running = yield* engine.relay.start(
       job(

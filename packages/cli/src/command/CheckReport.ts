@@ -56,7 +56,7 @@ type ProbeReasonTag = Extract<Check.CheckResult, { readonly _tag: "Unreachable" 
 /** The reasons by what an installer does about them, in the words of a count. */
 const kinds: Record<ProbeReasonTag | "Invalid", string> = {
   Refused: "connection refused",
-  HostUnknown: "unknown host name",
+  DnsError: "unknown host name",
   HostUnreachable: "no route",
   TimedOut: "no answer",
   Closed: "connection closed",
@@ -64,11 +64,11 @@ const kinds: Record<ProbeReasonTag | "Invalid", string> = {
   NotFound: "no such stream",
   Rejected: "rejected by the camera",
   NoVideo: "no video",
-  Garbled: "not valid RTSP",
+  ProtocolError: "not valid RTSP",
   Unsupported: "not supported",
-  Untrusted: "certificate not trusted",
-  StartFailed: "could not start",
-  BadUrl: "wrong address",
+  CertificateError: "certificate not trusted",
+  LaunchFailed: "could not start",
+  InvalidUrl: "wrong address",
   Invalid: "wrong row"
 }
 

@@ -102,7 +102,7 @@ const demonstrate = Effect.fnUntraced(
       yield* tell(`demo: watch ${demo.mediaServer.page("cam1")}`)
 
     if (isJson) {
-      yield* demo.board.changes.pipe(
+      yield* demo.status.changes.pipe(
         Stream.runForEach((change) =>
           Effect.flatMap(Clock.currentTimeMillis, (now) => print(Report.changeJson(change, now)))
         ),
@@ -113,7 +113,7 @@ const demonstrate = Effect.fnUntraced(
     const screen = makeScreen()
     const redraw = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      const table = Report.statusTable(yield* demo.board.all, yield* received, now).split("\n")
+      const table = Report.statusTable(yield* demo.status.all, yield* received, now).split("\n")
       const below = ["", ...steps.map((step) => `• ${step}`)]
       const { columns = 120, rows = Number.POSITIVE_INFINITY } = process.stderr
       yield* draw(screen(fit(table, below, { columns, rows })))
@@ -125,7 +125,7 @@ const demonstrate = Effect.fnUntraced(
         ).pipe(Effect.andThen(redraw))
       : demo.story
 
-    const statuses = yield* demo.board.all
+    const statuses = yield* demo.status.all
     const summary = Report.summarize(statuses, yield* received, demo.isHealthy)
     if (isJson) yield* print(JSON.stringify(summary))
     else {

@@ -12,7 +12,7 @@ import {
   CameraTable,
   type MediaServerError,
   Restream,
-  StatusBoard
+  StatusStore
 } from "@restream/core"
 import type { RtspServerError } from "@restream/core/rtsp"
 import * as Context from "effect/Context"
@@ -51,7 +51,7 @@ export interface Demo {
   readonly isHealthy: (name: string) => boolean
   readonly mediaServer: DemoMediaServer.DemoMediaServer
   /** What the real tree says of its cameras. */
-  readonly board: StatusBoard["Service"]
+  readonly status: StatusStore["Service"]
 }
 
 const table: CameraTable.TableName = { schema: undefined, name: "cameras" }
@@ -143,6 +143,6 @@ export const make = Effect.fnUntraced(function* (
     story,
     isHealthy: (name: string) => names.has(name),
     mediaServer,
-    board: Context.get(tree, StatusBoard)
+    status: Context.get(tree, StatusStore)
   }
 })

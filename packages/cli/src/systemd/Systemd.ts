@@ -3,7 +3,7 @@
  *
  * Without a notify socket in the environment there is nobody to tell, and nothing happens.
  */
-import { type CameraState, CameraSource, StatusBoard, Supervisor } from "@restream/core"
+import { type CameraState, CameraSource, StatusStore, Supervisor } from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -11,7 +11,7 @@ import * as Notifier from "./Notifier.ts"
 
 export interface Systemd {
   /** Tells of the tree in context, from now on until the scope ends; then tells that it is stopping. */
-  readonly follow: Effect.Effect<void, never, CameraSource | Scope.Scope | StatusBoard | Supervisor>
+  readonly follow: Effect.Effect<void, never, CameraSource | Scope.Scope | StatusStore | Supervisor>
   /** Runs a reload such that systemd knows when it begins and when it is done. */
   readonly aroundReload: <A, E, R>(reload: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
@@ -58,12 +58,12 @@ export const fromEnvironment = Effect.fnUntraced(function* (
   }
 
   const follow = Effect.gen(function* () {
-    const board = yield* StatusBoard
+    const store = yield* StatusStore
     const source = yield* CameraSource
     const supervisor = yield* Supervisor
 
     const status = Effect.gen(function* () {
-      const tally = yield* board.tally
+      const tally = yield* store.countByState
       const health = yield* source.health
       return statusLine(tally, isReady, health._tag === "Down" ? health.error.message : undefined)
     })

@@ -8,7 +8,7 @@
 import { schemaFaults } from "@restream/config"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { BadUrl } from "../camera/Reason.ts"
+import { InvalidUrl } from "../camera/Reason.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
 
 /** The columns of one row that hold something, by name. */
@@ -21,7 +21,7 @@ export interface CameraType {
   /** One sentence for people: which cameras, which form of address. */
   readonly description: string
   /** The address of the row's stream, or what the row lacks for one. Pure. */
-  readonly toUrl: (columns: Columns) => Result.Result<StreamUrl, BadUrl>
+  readonly toUrl: (columns: Columns) => Result.Result<StreamUrl, InvalidUrl>
 }
 
 /**
@@ -52,7 +52,7 @@ export const make = <
   readonly columns: Fields
   readonly toUrl: (
     columns: Schema.Struct<Fields>["Type"]
-  ) => StreamUrl | string | Result.Result<StreamUrl, BadUrl>
+  ) => StreamUrl | string | Result.Result<StreamUrl, InvalidUrl>
 }): CameraType => {
   const decode = Schema.decodeUnknownResult(
     Schema.Struct(type.columns) as unknown as Schema.Codec<any, any>
@@ -68,7 +68,7 @@ export const make = <
         ({ message, path }) =>
           `column ${path.join(".")} ${message.replace(/(?: \| (?:null|undefined))+$/, "")}`
       )
-      return Result.fail(new BadUrl({ detail: faults.join("; ") }))
+      return Result.fail(new InvalidUrl({ detail: faults.join("; ") }))
     }
   })
 }
@@ -80,7 +80,7 @@ export const make = <
 export const of = (type: {
   readonly name: string
   readonly description?: string | undefined
-  readonly toUrl: (columns: Columns) => StreamUrl | string | Result.Result<StreamUrl, BadUrl>
+  readonly toUrl: (columns: Columns) => StreamUrl | string | Result.Result<StreamUrl, InvalidUrl>
 }): CameraType => ({
   name: type.name,
   description: type.description ?? "",
@@ -95,11 +95,11 @@ export const of = (type: {
     } catch {
       // the message of a thrown error may hold the row's secrets
       return Result.fail(
-        new BadUrl({ detail: `toUrl of the camera type ${type.name} threw an error` })
+        new InvalidUrl({ detail: `toUrl of the camera type ${type.name} threw an error` })
       )
     }
     return Result.fail(
-      new BadUrl({ detail: `toUrl of the camera type ${type.name} gave no address` })
+      new InvalidUrl({ detail: `toUrl of the camera type ${type.name} gave no address` })
     )
   }
 })

@@ -3,7 +3,7 @@ import { nearest } from "@restream/config"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import { BadUrl } from "../camera/Reason.ts"
+import { InvalidUrl } from "../camera/Reason.ts"
 import { longest, StreamUrl } from "../camera/StreamUrl.ts"
 import { axis } from "./builtin/axis.ts"
 import { dahua } from "./builtin/dahua.ts"
@@ -15,8 +15,8 @@ import type { CameraType, Columns } from "./CameraType.ts"
 export const builtin: ReadonlyArray<CameraType> = [url, hikvision, dahua, axis]
 
 /** What holds for an address by whichever type it was made. */
-const checked = (url: StreamUrl): Result.Result<StreamUrl, BadUrl> => {
-  const bad = (detail: string) => Result.fail(new BadUrl({ detail }))
+const checked = (url: StreamUrl): Result.Result<StreamUrl, InvalidUrl> => {
+  const bad = (detail: string) => Result.fail(new InvalidUrl({ detail }))
   if (StreamUrl.reveal(url).length > longest) {
     return bad(`the address is longer than ${longest} characters`)
   }
@@ -32,7 +32,7 @@ export class CameraTypes extends Context.Service<
     /** Every type, by its name in lower case. */
     readonly all: ReadonlyMap<string, CameraType>
     /** The address of a row's stream by the type of that name. Pure. */
-    readonly toUrl: (type: string, columns: Columns) => Result.Result<StreamUrl, BadUrl>
+    readonly toUrl: (type: string, columns: Columns) => Result.Result<StreamUrl, InvalidUrl>
   }
 >()("@restream/core/camera-type/CameraTypes") {
   /** The built-in types and those given; one that is given takes the place of a built-in of its name. */
@@ -46,7 +46,7 @@ export class CameraTypes extends Context.Service<
         const close = nearest(name, all.keys())
         const hint =
           close === undefined ? `known are ${[...all.keys()].join(", ")}` : `did you mean ${close}?`
-        return Result.fail(new BadUrl({ detail: `unknown camera type "${name}"; ${hint}` }))
+        return Result.fail(new InvalidUrl({ detail: `unknown camera type "${name}"; ${hint}` }))
       }
     })
   }

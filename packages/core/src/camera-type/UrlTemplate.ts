@@ -8,7 +8,7 @@
 import { encodeOnce } from "../camera/PercentEncoding.ts"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { BadUrl } from "../camera/Reason.ts"
+import { InvalidUrl } from "../camera/Reason.ts"
 import { bracketed, isHost, withoutBrackets } from "../camera/Host.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
 import type { CameraType, Columns } from "./CameraType.ts"
@@ -74,7 +74,10 @@ const asHost = (value: string): string | undefined => {
 }
 
 /** Fills a template with the columns of a row. */
-const fill = (template: ReadonlyArray<Piece>, columns: Columns): Result.Result<string, BadUrl> => {
+const fill = (
+  template: ReadonlyArray<Piece>,
+  columns: Columns
+): Result.Result<string, InvalidUrl> => {
   const wrong: Array<string> = []
   const text = template
     .map((piece) => {
@@ -93,7 +96,7 @@ const fill = (template: ReadonlyArray<Piece>, columns: Columns): Result.Result<s
     .join("")
   return wrong.length === 0
     ? Result.succeed(text)
-    : Result.fail(new BadUrl({ detail: wrong.join("; ") }))
+    : Result.fail(new InvalidUrl({ detail: wrong.join("; ") }))
 }
 
 /** What is wrong with a template, or `undefined`. Found at the start, before any row is read. */

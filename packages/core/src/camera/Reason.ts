@@ -37,7 +37,7 @@ export class Refused extends Schema.TaggedClass<Refused>()("Refused", {
 }
 
 /** The camera's host name has no address. */
-export class HostUnknown extends Schema.TaggedClass<HostUnknown>()("HostUnknown", {
+export class DnsError extends Schema.TaggedClass<DnsError>()("DnsError", {
   host: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
@@ -122,7 +122,7 @@ export class NoVideo extends Schema.TaggedClass<NoVideo>()("NoVideo", {}) {
 }
 
 /** What answers does not speak the protocol. */
-export class Garbled extends Schema.TaggedClass<Garbled>()("Garbled", {
+export class ProtocolError extends Schema.TaggedClass<ProtocolError>()("ProtocolError", {
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
@@ -142,7 +142,7 @@ export class Unsupported extends Schema.TaggedClass<Unsupported>()("Unsupported"
 }
 
 /** The certificate of the camera or of the media server can't be trusted. */
-export class Untrusted extends Schema.TaggedClass<Untrusted>()("Untrusted", {
+export class CertificateError extends Schema.TaggedClass<CertificateError>()("CertificateError", {
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "rejected"
@@ -181,7 +181,7 @@ export class Exited extends Schema.TaggedClass<Exited>()("Exited", {
 }
 
 /** The relay could not be started at all: a missing program, no file descriptors, no memory. */
-export class StartFailed extends Schema.TaggedClass<StartFailed>()("StartFailed", {
+export class LaunchFailed extends Schema.TaggedClass<LaunchFailed>()("LaunchFailed", {
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
@@ -191,8 +191,8 @@ export class StartFailed extends Schema.TaggedClass<StartFailed>()("StartFailed"
 }
 
 /** The media server wants another user name or password. */
-export class SinkUnauthorized extends Schema.TaggedClass<SinkUnauthorized>()(
-  "SinkUnauthorized",
+export class ServerUnauthorized extends Schema.TaggedClass<ServerUnauthorized>()(
+  "ServerUnauthorized",
   {}
 ) {
   readonly pace: RetryPace = "rejected"
@@ -202,7 +202,7 @@ export class SinkUnauthorized extends Schema.TaggedClass<SinkUnauthorized>()(
 }
 
 /** The media server does not take this stream or this path. */
-export class SinkRejected extends Schema.TaggedClass<SinkRejected>()("SinkRejected", {
+export class ServerRejected extends Schema.TaggedClass<ServerRejected>()("ServerRejected", {
   status: Schema.Finite,
   detail: Schema.String
 }) {
@@ -213,7 +213,7 @@ export class SinkRejected extends Schema.TaggedClass<SinkRejected>()("SinkReject
 }
 
 /** The media server went away, or put us out. */
-export class SinkGone extends Schema.TaggedClass<SinkGone>()("SinkGone", {
+export class ServerGone extends Schema.TaggedClass<ServerGone>()("ServerGone", {
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
@@ -226,7 +226,10 @@ export class SinkGone extends Schema.TaggedClass<SinkGone>()("SinkGone", {
  * The media server is there, and put us out. Most often another publisher took the path: two relays of
  * one path would put each other out for ever.
  */
-export class SinkEvicted extends Schema.TaggedClass<SinkEvicted>()("SinkEvicted", {}) {
+export class PublisherReplaced extends Schema.TaggedClass<PublisherReplaced>()(
+  "PublisherReplaced",
+  {}
+) {
   readonly pace: RetryPace = "evicted"
   get message(): string {
     return "the media server ended our stream; perhaps another publisher took the path"
@@ -234,7 +237,7 @@ export class SinkEvicted extends Schema.TaggedClass<SinkEvicted>()("SinkEvicted"
 }
 
 /** The row gives no address that anything could connect to. */
-export class BadUrl extends Schema.TaggedClass<BadUrl>()("BadUrl", {
+export class InvalidUrl extends Schema.TaggedClass<InvalidUrl>()("InvalidUrl", {
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
@@ -244,7 +247,7 @@ export class BadUrl extends Schema.TaggedClass<BadUrl>()("BadUrl", {
 }
 
 /** A fault in restream itself; the log has its cause. */
-export class Defect extends Schema.TaggedClass<Defect>()("Defect", {}) {
+export class InternalError extends Schema.TaggedClass<InternalError>()("InternalError", {}) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
     return "a fault in restream itself, see the log"
@@ -254,7 +257,7 @@ export class Defect extends Schema.TaggedClass<Defect>()("Defect", {}) {
 /** What can be wrong on the way to a camera's stream. */
 export const ProbeReason = Schema.Union([
   Refused,
-  HostUnknown,
+  DnsError,
   HostUnreachable,
   TimedOut,
   Closed,
@@ -262,11 +265,11 @@ export const ProbeReason = Schema.Union([
   NotFound,
   Rejected,
   NoVideo,
-  Garbled,
+  ProtocolError,
   Unsupported,
-  Untrusted,
-  StartFailed,
-  BadUrl
+  CertificateError,
+  LaunchFailed,
+  InvalidUrl
 ])
 export type ProbeReason = typeof ProbeReason.Type
 
@@ -275,15 +278,15 @@ export const RelayReason = Schema.Union([
   ...ProbeReason.members,
   Stalled,
   Exited,
-  SinkUnauthorized,
-  SinkRejected,
-  SinkGone,
-  SinkEvicted
+  ServerUnauthorized,
+  ServerRejected,
+  ServerGone,
+  PublisherReplaced
 ])
 export type RelayReason = typeof RelayReason.Type
 
 /** Any reason why a camera is not live. */
-export const Reason = Schema.Union([...RelayReason.members, Defect])
+export const Reason = Schema.Union([...RelayReason.members, InternalError])
 export type Reason = typeof Reason.Type
 
 /**
@@ -291,7 +294,7 @@ export type Reason = typeof Reason.Type
  * took its time to be found: a refusal is told at once, so each may ask for itself.
  */
 export const isAboutHost = (reason: unknown): boolean =>
-  reason instanceof HostUnknown ||
+  reason instanceof DnsError ||
   reason instanceof HostUnreachable ||
   (reason instanceof TimedOut && reason.phase === "connecting")
 
@@ -304,7 +307,7 @@ export const kindOf = (reason: Reason): string => {
     case "Stalled":
       return `${reason._tag} ${reason.side}`
     case "Rejected":
-    case "SinkRejected":
+    case "ServerRejected":
     case "Exited":
       return `${reason._tag} ${reason.status}`
     default:

@@ -12,7 +12,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { bracketed, isHost, isPort, withoutBrackets } from "./Host.ts"
 import * as PercentEncoding from "./PercentEncoding.ts"
-import { BadUrl } from "./Reason.ts"
+import { InvalidUrl } from "./Reason.ts"
 import { redact, secretsIn } from "./Redaction.ts"
 import { readingOf } from "./UrlReading.ts"
 
@@ -185,8 +185,8 @@ export class StreamUrl implements Equal.Equal {
    * `rtsp://admin:p/w@10.0.0.5/live` has the password `p/w`, because `p` is no port. What leaves two is
    * refused: `rtsp://admin:12/w@10.0.0.5/live` may be the path `/w@10.0.0.5/live` of a host `admin`.
    */
-  static parse(text: string): Result.Result<StreamUrl, BadUrl> {
-    const bad = (detail: string) => Result.fail(new BadUrl({ detail }))
+  static parse(text: string): Result.Result<StreamUrl, InvalidUrl> {
+    const bad = (detail: string) => Result.fail(new InvalidUrl({ detail }))
     if (text.length > longest) return bad(`the address is longer than ${longest} characters`)
     const trimmed = text.trim()
     const schemeEnd = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(trimmed)
@@ -222,8 +222,8 @@ export class StreamUrl implements Equal.Equal {
   }
 
   /** Takes the parts of an address, and says what is wrong with them. */
-  static fromParts(parts: StreamUrlParts): Result.Result<StreamUrl, BadUrl> {
-    const bad = (detail: string) => Result.fail(new BadUrl({ detail }))
+  static fromParts(parts: StreamUrlParts): Result.Result<StreamUrl, InvalidUrl> {
+    const bad = (detail: string) => Result.fail(new InvalidUrl({ detail }))
     const host = withoutBrackets(parts.host)
     if (host === "") return bad("the address has no host")
     if (!isHost(host)) return bad("the host is not a valid name or address")

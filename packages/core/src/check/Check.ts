@@ -12,11 +12,11 @@ import * as Stream from "effect/Stream"
 import type { Camera, InvalidCamera } from "../camera/Camera.ts"
 import type { ProbeReason } from "../camera/Reason.ts"
 import { type Engine, Engines } from "../engine/Engine.ts"
-import * as EngineInUse from "../engine/EngineInUse.ts"
-import * as ProbeLimits from "../probe/ProbeLimits.ts"
+import * as EngineFallback from "../engine/EngineFallback.ts"
+import * as ProbeLimiter from "../probe/ProbeLimiter.ts"
 import type { ProbeResult } from "../probe/Prober.ts"
 import type { Health } from "../status/History.ts"
-import * as Lockout from "../supervision/Lockout.ts"
+import * as CredentialGuard from "../supervision/CredentialGuard.ts"
 import { nowMs } from "../time/Monotonic.ts"
 
 /** What came of one camera's check. */
@@ -47,22 +47,22 @@ export const slow = Duration.seconds(2)
  */
 export const run = (
   cameras: Iterable<Camera | InvalidCamera>,
-  limits: ProbeLimits.ProbeLimitsOptions = {}
+  limits: ProbeLimiter.ProbeLimiterOptions = {}
 ): Stream.Stream<CheckResult, never, Engines> => {
-  const { withPlace } = ProbeLimits.make(limits)
+  const { withPermit } = ProbeLimiter.make(limits)
   // no delay is over before the check is
-  const lockout = Lockout.make({ lockoutDelay: Duration.infinity })
+  const credentialGuard = CredentialGuard.make({ lockoutDelay: Duration.infinity })
   const check = (
     camera: Camera,
     engines: NonEmptyReadonlyArray<Engine>,
-    seat: Lockout.Seat
+    lease: CredentialGuard.Lease
   ): Effect.Effect<CheckResult> => {
     const checkNow = Effect.suspend(() =>
-      seat.isHeld ? Effect.undefined : checkOne(camera, engines, seat)
+      lease.isBlocked ? Effect.undefined : checkOne(camera, engines, lease)
     )
-    const inPlace = withPlace(camera.url.authority, engines[0].prober)(checkNow)
+    const inPlace = withPermit(camera.url.authority, engines[0].prober)(checkNow)
     // it is tried once, so what nobody shares need not be waited for
-    const inTurn = seat.isShared ? seat.withTurn(failWhereRefused)(inPlace) : inPlace
+    const inTurn = lease.isShared ? lease.withPermit(failWhereRefused)(inPlace) : inPlace
     // one that is held waits for its turn again
     const once: Effect.Effect<CheckResult> = Effect.matchEffect(inTurn, {
       onSuccess: (result) => (result === undefined ? once : Effect.succeed(result)),
@@ -79,8 +79,8 @@ export const run = (
           Effect.map(
             camera._tag === "InvalidCamera"
               ? Effect.succeed(invalid(camera))
-              : Effect.flatMap(lockout.join(camera), (seat) =>
-                  check(camera, select(camera.options.engine), seat)
+              : Effect.flatMap(credentialGuard.acquire(camera), (lease) =>
+                  check(camera, select(camera.options.engine), lease)
                 ),
             (result) => Queue.offerUnsafe(results, result)
           ),
@@ -104,33 +104,35 @@ interface Failed {
   readonly reason: ProbeReason
 }
 
-const failWhereRefused = (refusal: Lockout.Refusal | undefined): Effect.Effect<void, Failed> =>
+const failWhereRefused = (
+  refusal: CredentialGuard.Refusal | undefined
+): Effect.Effect<void, Failed> =>
   refusal === undefined ? Effect.void : Effect.fail({ took: Duration.zero, reason: refusal.reason })
 
 /**
- * Probes a camera by one engine after the other, and tells its seat what the device makes of the
+ * Probes a camera by one engine after the other, and tells its lease what the device makes of the
  * credentials. A failure stays one, so that the limits see what holds for the whole host.
  */
 const checkOne = (
   camera: Camera,
   engines: NonEmptyReadonlyArray<Engine>,
-  seat: Lockout.Seat
+  lease: CredentialGuard.Lease
 ): Effect.Effect<CheckResult, Failed> =>
   Clock.clockWith((clock) => {
-    const inUse = EngineInUse.make(engines)
+    const inUse = EngineFallback.make(engines)
     const startedAt = nowMs(clock)
     const took = () => Duration.millis(nowMs(clock) - startedAt)
     const probe: Effect.Effect<CheckResult, Failed> = Effect.suspend(() => {
       const { engine } = inUse
       return Effect.matchEffect(engine.prober.probe(camera), {
         onSuccess: (offer) => {
-          seat.accepted()
+          lease.accepted()
           return Effect.succeed(answered(camera, took(), engine.name, offer))
         },
         onFailure: ({ reason }) => {
           const verdict = inUse.onFailure(reason)
           if (verdict._tag === "TryNext") return probe
-          if (reason._tag === "Unauthorized") seat.refused(reason)
+          if (reason._tag === "Unauthorized") lease.refused(reason)
           return Effect.fail({ took: took(), reason: verdict.reason })
         }
       })

@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
 import * as Deadline from "../time/Deadline.ts"
-import * as Sampler from "../time/Sampler.ts"
+import * as Poller from "../time/Poller.ts"
 
 /** The media server does not answer. */
 export class MediaServerError extends Schema.TaggedError<MediaServerError>()("MediaServerError", {
@@ -56,9 +56,9 @@ export class MediaServer extends Context.Service<
     /** Done at once while the server is there, else when it is back. */
     readonly awaitUp: Effect.Effect<void>
     /** Checks now. Many askers at once cost one check. */
-    readonly isAnswering: Effect.Effect<boolean>
+    readonly checkNow: Effect.Effect<boolean>
     /** Says that the server may be away, so that it is checked now; does not wait for that. */
-    readonly suspect: Effect.Effect<void>
+    readonly reportFailure: Effect.Effect<void>
     readonly status: Effect.Effect<MediaServerStatus>
   }
 >()("@restream/core/media-server/MediaServer") {
@@ -104,7 +104,7 @@ export class MediaServer extends Context.Service<
       }
     })
 
-    const sampler = yield* Sampler.make({
+    const poller = yield* Poller.make({
       look,
       onLook: Exit.match({
         onSuccess: () => onUp,
@@ -119,8 +119,8 @@ export class MediaServer extends Context.Service<
     return MediaServer.of({
       destination: (path) => options.address.withTarget(`/${path}`),
       awaitUp: Latch.await(up),
-      isAnswering: Effect.isSuccess(sampler.now),
-      suspect: sampler.hint,
+      checkNow: Effect.isSuccess(poller.now),
+      reportFailure: poller.hint,
       status: Effect.sync(() => status)
     })
   })

@@ -23,7 +23,7 @@ export interface RelayJob {
    * Whether another engine stands by. Then an engine that can't do all that the camera's options ask for
    * fails with `Unsupported`; else it does what it can, and leaves out the sound before the camera.
    */
-  readonly canHandOver: boolean
+  readonly hasFallback: boolean
 }
 
 /** Counters of one relay since its start. They only grow. */

@@ -201,7 +201,7 @@ export const challenges = (options: {
   })
 
 /** What a server makes of an `Authorization` header. */
-export type Verdict =
+export type NextStep =
   | "granted"
   /** There is none, or none of an accepted scheme. */
   | "missing"
@@ -234,7 +234,7 @@ export const verify = (options: {
   readonly isCurrent: (nonce: string) => boolean
   readonly method: string
   readonly uri: string
-}): Verdict => {
+}): NextStep => {
   const { authorization, credentials, method, realm, schemes, uri } = options
   const password = Redacted.value(credentials.password)
   if (authorization === undefined) return "missing"

@@ -28,7 +28,7 @@ export class Unavailable extends Schema.TaggedClass<Unavailable>()("Unavailable"
 }
 
 /** The source does not let us in, or not at the rows. */
-export class Denied extends Schema.TaggedClass<Denied>()("Denied", {
+export class AccessDenied extends Schema.TaggedClass<AccessDenied>()("AccessDenied", {
   detail: Schema.String
 }) {
   get message(): string {
@@ -37,7 +37,7 @@ export class Denied extends Schema.TaggedClass<Denied>()("Denied", {
 }
 
 /** The source does not understand the question: a missing table, a mistake in the query. */
-export class Misasked extends Schema.TaggedClass<Misasked>()("Misasked", {
+export class InvalidQuery extends Schema.TaggedClass<InvalidQuery>()("InvalidQuery", {
   detail: Schema.String
 }) {
   get message(): string {
@@ -48,7 +48,7 @@ export class Misasked extends Schema.TaggedClass<Misasked>()("Misasked", {
 /** No snapshot could be taken. Whatever the reason, another is tried: all of them can pass. */
 export class CameraSourceError extends Schema.TaggedError<CameraSourceError>()(
   "CameraSourceError",
-  { reason: Schema.Union([Unavailable, Denied, Misasked]) }
+  { reason: Schema.Union([Unavailable, AccessDenied, InvalidQuery]) }
 ) {
   override get message(): string {
     return this.reason.message

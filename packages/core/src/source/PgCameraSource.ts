@@ -14,7 +14,13 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { oneLine, redact } from "../camera/Redaction.ts"
 import type { CameraRow } from "./Roster.ts"
-import { CameraSource, CameraSourceError, Denied, Misasked, Unavailable } from "./CameraSource.ts"
+import {
+  CameraSource,
+  CameraSourceError,
+  AccessDenied,
+  InvalidQuery,
+  Unavailable
+} from "./CameraSource.ts"
 import * as Polling from "./Polling.ts"
 import * as RowQuery from "./RowQuery.ts"
 
@@ -39,7 +45,7 @@ const listenAgain = Schedule.min([Schedule.exponential("500 millis"), Schedule.s
  * A session that ends under the query is replaced once: an administrator, a pooler or a firewall may have
  * ended it while it was idle. If the database is away, the new one says so, and why.
  *
- * A query that gives no rows because it asks for none, such as a DELETE or a comment, fails as `Misasked`:
+ * A query that gives no rows because it asks for none, such as a DELETE or a comment, fails as `InvalidQuery`:
  * an empty list would stop all relays.
  */
 export const take = (
@@ -79,7 +85,7 @@ const inItsOwnWords = (sql: PgClient.PgClient, query: string) =>
   Effect.mapError(sql.unsafe(RowQuery.asExplained(query)).unprepared, toSourceError)
 
 const noSelect = new CameraSourceError({
-  reason: new Misasked({ detail: "the query is not one SELECT of columns that only reads" })
+  reason: new InvalidQuery({ detail: "the query is not one SELECT of columns that only reads" })
 })
 
 /**
@@ -152,10 +158,10 @@ const toSourceError = (error: SqlError): CameraSourceError => {
   switch (error.reason._tag) {
     case "AuthenticationError":
     case "AuthorizationError":
-      return new CameraSourceError({ reason: new Denied({ detail }) })
+      return new CameraSourceError({ reason: new AccessDenied({ detail }) })
     case "SqlSyntaxError":
       return new CameraSourceError({
-        reason: new Misasked({
+        reason: new InvalidQuery({
           detail: codeOf(error) === "42P01" ? `${detail}: ${noTable}` : detail
         })
       })

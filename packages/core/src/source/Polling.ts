@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CameraRow } from "./Roster.ts"
 import * as Deadline from "../time/Deadline.ts"
-import * as Sampler from "../time/Sampler.ts"
+import * as Poller from "../time/Poller.ts"
 import {
   CameraSource,
   CameraSourceError,
@@ -111,7 +111,7 @@ export const make = Effect.fnUntraced(function* (
     }
   }, annotated)
 
-  const sampler = yield* Sampler.make({
+  const poller = yield* Poller.make({
     look,
     onLook: Exit.match({
       onSuccess: onSnapshot,
@@ -120,20 +120,20 @@ export const make = Effect.fnUntraced(function* (
         return error._tag === "Some" ? onFailure(error.value) : Effect.void
       }
     }),
-    isPatient: () => failures > 0,
+    ignoreHintsWhileBackingOff: () => failures > 0,
     pause: () =>
       failures === 0 ? pollInterval() : Duration.min(pollInterval(), retryDelay(failures))
   })
 
   if (options.hints !== undefined) {
     yield* Effect.forkScoped(
-      Stream.runForEach(options.hints, (hint) => (hint === "back" ? sampler.urge : sampler.hint))
+      Stream.runForEach(options.hints, (hint) => (hint === "back" ? poller.urge : poller.hint))
     )
   }
 
   return CameraSource.of({
     snapshots: Stream.fromPubSub(published),
-    refresh: sampler.now,
+    refresh: poller.now,
     health: Effect.sync(() => health)
   })
 })

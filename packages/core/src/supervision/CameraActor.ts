@@ -10,16 +10,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Camera } from "../camera/Camera.ts"
-import { Defect, type ProbeReason, type Reason } from "../camera/Reason.ts"
+import { InternalError, type ProbeReason, type Reason } from "../camera/Reason.ts"
 import { Engines } from "../engine/Engine.ts"
-import * as EngineInUse from "../engine/EngineInUse.ts"
+import * as EngineFallback from "../engine/EngineFallback.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
-import type { ProbeLimits } from "../probe/ProbeLimits.ts"
+import type { ProbeLimiter } from "../probe/ProbeLimiter.ts"
 import type { ProbeError, ProbeResult } from "../probe/Prober.ts"
-import type { StartPacing } from "../relay/StartPacing.ts"
+import type { StartRateLimiter } from "../relay/StartRateLimiter.ts"
 import { CameraSource } from "../source/CameraSource.ts"
-import { StatusBoard } from "../status/StatusBoard.ts"
-import type { Lockout } from "./Lockout.ts"
+import { StatusStore } from "../status/StatusStore.ts"
+import type { CredentialGuard } from "./CredentialGuard.ts"
 import * as RestartSchedule from "./RestartSchedule.ts"
 import * as RetrySchedule from "./RetrySchedule.ts"
 
@@ -27,23 +27,23 @@ import * as RetrySchedule from "./RetrySchedule.ts"
 export interface CameraActorOptions {
   readonly retry: RetrySchedule.RetryPolicy
   readonly restart: RestartSchedule.RestartPolicy
-  readonly probeLimits: ProbeLimits
-  readonly startPacing: StartPacing
+  readonly probeLimiter: ProbeLimiter
+  readonly startRateLimiter: StartRateLimiter
 }
 
 /** Runs a camera for ever. */
 export const run = Effect.fnUntraced(function* (
   camera: Camera,
   options: CameraActorOptions,
-  lockout: Lockout
+  credentialGuard: CredentialGuard
 ) {
   const mediaServer = yield* MediaServer
   const source = yield* CameraSource
-  const board = yield* StatusBoard
+  const status = yield* StatusStore
   const destination = mediaServer.destination(camera.path)
   // What `auto` learns about a camera is remembered as long as this fiber runs: until its row changes.
-  const inUse = EngineInUse.make((yield* Engines).select(camera.options.engine))
-  const seat = yield* lockout.join(camera)
+  const inUse = EngineFallback.make((yield* Engines).select(camera.options.engine))
+  const lease = yield* credentialGuard.acquire(camera)
   let sawOutage = false
 
   /** What to do about a failure: the next engine at once where that helps, else its reason is the end. */
@@ -61,7 +61,7 @@ export const run = Effect.fnUntraced(function* (
     const { _tag } = yield* mediaServer.status
     if (_tag === "Up") return
     if (_tag === "Down") sawOutage = true
-    yield* board.enter(camera, { _tag: "Waiting", for: "media server" })
+    yield* status.transition(camera, { _tag: "Waiting", for: "media server" })
     yield* mediaServer.awaitUp
   })
 
@@ -73,26 +73,26 @@ export const run = Effect.fnUntraced(function* (
     const probeNow = Effect.gen(function* () {
       // it may have gone while this camera waited for its place, which is somebody else's then; and what
       // was refused to another camera meanwhile need not be refused to this one, too
-      if (!(yield* isServerUp) || seat.isHeld) return undefined
-      yield* board.enter(camera, { _tag: "Probing", attempt })
+      if (!(yield* isServerUp) || lease.isBlocked) return undefined
+      yield* status.transition(camera, { _tag: "Probing", attempt })
       return yield* inUse.engine.prober.probe(camera).pipe(
-        Effect.tap(() => Effect.sync(() => seat.accepted())),
+        Effect.tap(() => Effect.sync(() => lease.accepted())),
         Effect.tapError(({ reason }) =>
-          Effect.sync(() => reason._tag === "Unauthorized" && seat.refused(reason))
+          Effect.sync(() => reason._tag === "Unauthorized" && lease.refused(reason))
         )
       )
     })
     const inPlace = Effect.suspend(() =>
-      options.probeLimits.withPlace(camera.url.authority, inUse.engine.prober)(probeNow)
+      options.probeLimiter.withPermit(camera.url.authority, inUse.engine.prober)(probeNow)
     )
-    const awaitTurn = board.enter(camera, { _tag: "Waiting", for: "turn" })
+    const awaitTurn = status.transition(camera, { _tag: "Waiting", for: "turn" })
     const once: Effect.Effect<ProbeResult, ProbeError> = Effect.gen(function* () {
       yield* awaitMediaServer
       const offer = yield* Effect.andThen(awaitTurn, inPlace).pipe(
-        seat.withTurn((refusal) =>
+        lease.withPermit((refusal) =>
           refusal === undefined
             ? awaitTurn
-            : board.enter(camera, {
+            : status.transition(camera, {
                 _tag: "Unreachable",
                 reason: refusal.reason,
                 attempt: attempt - 1,
@@ -122,7 +122,7 @@ export const run = Effect.fnUntraced(function* (
       RetrySchedule.make(options.retry).pipe(
         Schedule.tap(({ duration, input, now }) =>
           Effect.suspend(() =>
-            board.enter(camera, {
+            status.transition(camera, {
               _tag: "Unreachable",
               reason: input.reason,
               attempt,
@@ -137,33 +137,35 @@ export const run = Effect.fnUntraced(function* (
 
   /** Relays until the relay ends. Its process and its connections are gone when this returns. */
   const relay = Effect.fnUntraced(function* (offer: ProbeResult) {
-    const { canHandOver, engine } = inUse
-    yield* board.enter(camera, { _tag: "Starting", engine: engine.name })
-    const running = yield* engine.relay.start({ camera, offer, destination, canHandOver })
-    yield* board.count(camera.id, running.counters)
+    const { hasFallback, engine } = inUse
+    yield* status.transition(camera, { _tag: "Starting", engine: engine.name })
+    const running = yield* engine.relay.start({ camera, offer, destination, hasFallback })
+    yield* status.attachCounters(camera.id, running.counters)
     yield* Effect.raceFirst(running.flowing, running.ended)
     const since = yield* Clock.currentTimeMillis
-    yield* board.enter(camera, { _tag: "Live", engine: engine.name, offer, since })
-    yield* Effect.forkScoped(Effect.delay(board.settle(camera.id), RestartSchedule.healthyLife))
+    yield* status.transition(camera, { _tag: "Live", engine: engine.name, offer, since })
+    yield* Effect.forkScoped(
+      Effect.delay(status.markStable(camera.id), RestartSchedule.resetUptime)
+    )
     // by the monotonic clock, which nobody sets
-    const [lived, error] = yield* Effect.timed(Effect.flip(running.ended))
-    return { error, lived }
+    const [uptime, error] = yield* Effect.timed(Effect.flip(running.ended))
+    return { error, uptime }
   }, Effect.scoped)
 
   /** From a camera that may not even answer to the end of its relay, by whichever engine can. */
   const attempt: Effect.Effect<RestartSchedule.RelayEnd> = Effect.gen(function* () {
     const offer = yield* probe
-    yield* options.startPacing.turn
+    yield* options.startRateLimiter.acquire
     // While this camera was probed or waited for its turn, the server may have gone, or its password may have
     // been refused to another one. It is probed anew then, and waits for another turn: all would start at once
     // when the server is back, with old offers.
-    if (!(yield* isServerUp) || seat.isHeld) return yield* attempt
-    const { error, lived } = yield* relay(offer).pipe(
-      Effect.catch((error) => Effect.succeed({ error, lived: Duration.zero }))
+    if (!(yield* isServerUp) || lease.isBlocked) return yield* attempt
+    const { error, uptime } = yield* relay(offer).pipe(
+      Effect.catch((error) => Effect.succeed({ error, uptime: Duration.zero }))
     )
     const verdict = yield* onFailure(error.reason)
     if (verdict._tag === "TryNext") return yield* attempt
-    return { reason: verdict.reason, lived, afterOutage: sawOutage }
+    return { reason: verdict.reason, uptime, afterOutage: sawOutage }
   })
 
   const life = Effect.suspend(() => {
@@ -174,8 +176,8 @@ export const run = Effect.fnUntraced(function* (
     // a fault of our own ends this life and no other
     Effect.catchCause((cause) =>
       Effect.as(sayFault(camera, cause), {
-        reason: new Defect(),
-        lived: Duration.zero,
+        reason: new InternalError(),
+        uptime: Duration.zero,
         afterOutage: false
       })
     )
@@ -185,12 +187,12 @@ export const run = Effect.fnUntraced(function* (
     Schedule.setInputType<RestartSchedule.RelayEnd>(),
     Schedule.tap(
       Effect.fnUntraced(function* ({ duration, input, now }) {
-        yield* board.enter(camera, {
+        yield* status.transition(camera, {
           _tag: "Restarting",
           reason: input.reason,
           at: now + Duration.toMillis(duration)
         })
-        if (blamesMediaServer(input.reason)) yield* mediaServer.suspect
+        if (blamesMediaServer(input.reason)) yield* mediaServer.reportFailure
         // Is it still wanted? If not, the supervisor interrupts us. A source that does not answer keeps
         // nobody waiting, so the look goes on beside the wait.
         yield* Effect.forkChild(Effect.ignore(source.refresh))
@@ -214,4 +216,4 @@ const sayFault = (camera: Camera, cause: Cause.Cause<unknown>) =>
   )
 
 const blamesMediaServer = ({ _tag, ...reason }: RestartSchedule.RelayEnd["reason"]): boolean =>
-  _tag === "SinkGone" || (_tag === "Stalled" && "side" in reason && reason.side === "output")
+  _tag === "ServerGone" || (_tag === "Stalled" && "side" in reason && reason.side === "output")

@@ -5,12 +5,12 @@ import { type Camera, type CameraId, type InvalidCamera, relayKey } from "../cam
 export type Cameras = ReadonlyMap<CameraId, Camera | InvalidCamera>
 
 /** A fault of our own struck in the middle of an action: what runs for the camera now, nobody knows. */
-export interface Unsettled {
-  readonly _tag: "Unsettled"
+export interface Unknown {
+  readonly _tag: "Unknown"
 }
 
 /** Cameras by id, as they were last applied. */
-export type Applied = ReadonlyMap<CameraId, Camera | InvalidCamera | Unsettled>
+export type Applied = ReadonlyMap<CameraId, Camera | InvalidCamera | Unknown>
 
 export type Action =
   | { readonly _tag: "Start"; readonly camera: Camera }
@@ -41,7 +41,7 @@ export const diff = (applied: Applied, wanted: Cameras): ReadonlyArray<Action> =
 }
 
 const change = (
-  before: Camera | InvalidCamera | Unsettled | undefined,
+  before: Camera | InvalidCamera | Unknown | undefined,
   wanted: Camera | InvalidCamera
 ): Action | undefined => {
   if (wanted._tag === "InvalidCamera") {
@@ -79,7 +79,7 @@ export const apply = (
   }
   for (const action of failed) {
     if (action._tag === "Rename") continue
-    result.set(action._tag === "Stop" ? action.id : action.camera.id, { _tag: "Unsettled" })
+    result.set(action._tag === "Stop" ? action.id : action.camera.id, { _tag: "Unknown" })
   }
   return result
 }

@@ -18,33 +18,33 @@ export interface RestartPolicy extends Pick<RetryPolicy, "lockoutDelay" | "rejec
 export interface RelayEnd {
   readonly reason: Reason
   /** How long media reached the server; 0 if none ever did. */
-  readonly lived: Duration.Duration
+  readonly uptime: Duration.Duration
   /** Whether the camera had to wait for the media server before this life: then its last end was not its own. */
   readonly afterOutage: boolean
 }
 
 /** A life shorter than this is a flap. */
-export const shortLife = Duration.seconds(10)
+export const minStableUptime = Duration.seconds(10)
 /** From so many flaps in a row on, the restarts slow down. */
-export const flapsInARow = 5
+export const flapThreshold = 5
 /** A life at least this long is health, and makes all flaps forgotten. */
-export const healthyLife = Duration.seconds(60)
+export const resetUptime = Duration.seconds(60)
 
 /** How many flaps count after another life has ended. Pure. */
-export const countFlaps = (flaps: number, { afterOutage, lived }: RelayEnd): number => {
+export const countFlaps = (flaps: number, { afterOutage, uptime }: RelayEnd): number => {
   const before = afterOutage ? Math.max(0, flaps - 1) : flaps
-  if (Duration.isLessThan(lived, shortLife)) return before + 1
+  if (Duration.isLessThan(uptime, minStableUptime)) return before + 1
   // a life of middling length breaks a row, but is not yet health for a camera that was slowed down
-  const isSlowed = before >= flapsInARow
-  return isSlowed && Duration.isLessThan(lived, healthyLife) ? before : 0
+  const isSlowed = before >= flapThreshold
+  return isSlowed && Duration.isLessThan(uptime, resetUptime) ? before : 0
 }
 
 /**
  * Recurs for ever; its output is the delay until the restart.
  *
- * The delay stays at `delay` until {@link flapsInARow} lives in a row were shorter than
- * {@link shortLife}; that one and each further short life doubles it, up to `maxDelay`. A life of
- * {@link healthyLife} brings it back.
+ * The delay stays at `delay` until {@link flapThreshold} lives in a row were shorter than
+ * {@link minStableUptime}; that one and each further short life doubles it, up to `maxDelay`. A life of
+ * {@link resetUptime} brings it back.
  */
 export const make = (policy: RestartPolicy): Schedule.Schedule<Duration.Duration, RelayEnd> =>
   Schedule.fromStep(
@@ -61,21 +61,21 @@ export const make = (policy: RestartPolicy): Schedule.Schedule<Duration.Duration
 
 const delayAfter = (
   policy: RestartPolicy,
-  { lived, reason }: RelayEnd,
+  { uptime, reason }: RelayEnd,
   flaps: number
 ): Duration.Duration => {
   switch (reason.pace) {
     case "backoff":
       return flapDelay(policy, flaps)
     case "evicted":
-      return Duration.isLessThan(lived, healthyLife) ? policy.rejectedDelay : policy.delay
+      return Duration.isLessThan(uptime, resetUptime) ? policy.rejectedDelay : policy.delay
     default:
       return slowDelay(reason.pace, policy)
   }
 }
 
 const flapDelay = (policy: RestartPolicy, flaps: number): Duration.Duration => {
-  const doublings = policy.backoff ? Math.max(0, flaps - flapsInARow + 1) : 0
+  const doublings = policy.backoff ? Math.max(0, flaps - flapThreshold + 1) : 0
   const slowest = Duration.max(policy.maxDelay, policy.delay)
   return Duration.min(Duration.times(policy.delay, 2 ** Math.min(doublings, 30)), slowest)
 }

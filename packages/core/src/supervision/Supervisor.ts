@@ -24,10 +24,10 @@ import * as Roster from "../source/Roster.ts"
 import type { Engines } from "../engine/Engine.ts"
 import type { MediaServer } from "../media-server/MediaServer.ts"
 import { CameraSource } from "../source/CameraSource.ts"
-import { StatusBoard } from "../status/StatusBoard.ts"
+import { StatusStore } from "../status/StatusStore.ts"
 import * as CameraActor from "./CameraActor.ts"
 import { type Action, type Applied, apply, diff } from "./Diff.ts"
-import * as Lockout from "./Lockout.ts"
+import * as CredentialGuard from "./CredentialGuard.ts"
 
 /** `pathTemplate` and `defaults` are read at the start and at each `reread`. */
 export interface SupervisorOptions extends CameraActor.CameraActorOptions {
@@ -62,13 +62,13 @@ export class Supervisor extends Context.Service<
   ): Layer.Layer<
     Supervisor,
     never,
-    CameraSource | CameraTypes | Engines | MediaServer | StatusBoard
+    CameraSource | CameraTypes | Engines | MediaServer | StatusStore
   > => Layer.effect(Supervisor, make(options))
 }
 
 const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
   const source = yield* CameraSource
-  const board = yield* StatusBoard
+  const status = yield* StatusStore
   const types = yield* CameraTypes
   const makeReader = () =>
     Roster.makeReader({
@@ -79,7 +79,7 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
   let readRoster = makeReader()
   const fibers = yield* FiberMap.make<CameraId, void>()
   const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
-  const lockout = Lockout.make(options.retry)
+  const credentialGuard = CredentialGuard.make(options.retry)
   const ready = yield* Deferred.make<void>()
   let applied: Applied = new Map()
   let passes = 0
@@ -115,19 +115,19 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
 
   const start = Effect.fnUntraced(function* (camera: Camera) {
     yield* interrupt(camera.id)
-    // before it waits for others: what is wanted stands on the board, and can be stopped again
-    const known = yield* board.get(camera.id)
-    if (known !== undefined) yield* board.rename(camera)
+    // before it waits for others: what is wanted stands on the status, and can be stopped again
+    const known = yield* status.get(camera.id)
+    if (known !== undefined) yield* status.rename(camera)
     if (known === undefined || known.state._tag === "Invalid") {
-      yield* board.enter(camera, { _tag: "Waiting", for: "turn" })
+      yield* status.transition(camera, { _tag: "Waiting", for: "turn" })
     }
-    return yield* succeed(camera.id, CameraActor.run(camera, options, lockout), camera.path)
+    return yield* succeed(camera.id, CameraActor.run(camera, options, credentialGuard), camera.path)
   })
 
   /** Begins to end what runs for a camera, and says so; does not wait for the end. */
   const stopping = Effect.fnUntraced(function* (id: CameraId) {
     yield* interrupt(id)
-    yield* board.stopping(id)
+    yield* status.stopping(id)
   })
 
   const perform = Effect.fnUntraced(function* (action: Action) {
@@ -139,19 +139,19 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
         return yield* start(action.camera)
       }
       case "Rename":
-        return yield* board.rename(action.camera)
+        return yield* status.rename(action.camera)
       case "Invalidate": {
         const { camera } = action
         yield* stopping(camera.id)
-        yield* board.rename(camera)
+        yield* status.rename(camera)
         return yield* succeed(
           camera.id,
-          board.enter(camera, { _tag: "Invalid", problem: camera.problem })
+          status.transition(camera, { _tag: "Invalid", problem: camera.problem })
         )
       }
       case "Stop": {
         yield* stopping(action.id)
-        return yield* succeed(action.id, board.remove(action.id))
+        return yield* succeed(action.id, status.remove(action.id))
       }
     }
   })
@@ -178,7 +178,7 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
   )
 
   let rows: ReadonlyArray<Roster.CameraRow> | undefined
-  const services = yield* Effect.context<Engines | MediaServer | CameraSource | StatusBoard>()
+  const services = yield* Effect.context<Engines | MediaServer | CameraSource | StatusStore>()
   const pass = survives(
     Effect.suspend(() => (rows === undefined ? Effect.void : reconcile(readRoster(rows))))
   ).pipe(Effect.annotateLogs("module", "supervisor"), Effect.provideContext(services))

@@ -1,5 +1,5 @@
 import * as Result from "effect/Result"
-import { BadUrl } from "../../camera/Reason.ts"
+import { InvalidUrl } from "../../camera/Reason.ts"
 import * as CameraType from "../CameraType.ts"
 import { streamNumber, vendorColumns, vendorUrl } from "./vendor.ts"
 
@@ -14,7 +14,9 @@ export const dahua = CameraType.make({
   toUrl: (columns) => {
     const subtype = streamNumber(columns.stream, 0)
     return subtype === undefined
-      ? Result.fail(new BadUrl({ detail: "column stream expected main, sub, third or a number" }))
+      ? Result.fail(
+          new InvalidUrl({ detail: "column stream expected main, sub, third or a number" })
+        )
       : vendorUrl(columns, `/cam/realmonitor?channel=${columns.channel ?? 1}&subtype=${subtype}`)
   }
 })

@@ -1,5 +1,5 @@
 import * as Result from "effect/Result"
-import { BadUrl } from "../../camera/Reason.ts"
+import { InvalidUrl } from "../../camera/Reason.ts"
 import * as CameraType from "../CameraType.ts"
 import { streamNumber, vendorColumns, vendorUrl } from "./vendor.ts"
 
@@ -15,7 +15,9 @@ export const hikvision = CameraType.make({
     const stream = streamNumber(columns.stream, 1)
     if (stream === undefined || stream === 0) {
       return Result.fail(
-        new BadUrl({ detail: "column stream expected main, sub, third or a number from 1 to 99" })
+        new InvalidUrl({
+          detail: "column stream expected main, sub, third or a number from 1 to 99"
+        })
       )
     }
     const channel = `${columns.channel ?? 1}${String(stream).padStart(2, "0")}`

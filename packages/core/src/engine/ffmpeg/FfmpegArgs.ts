@@ -1,7 +1,7 @@
 /** The arguments of ffmpeg, as a pure function of the job. */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type { BadUrl, Unsupported } from "../../camera/Reason.ts"
+import type { InvalidUrl, Unsupported } from "../../camera/Reason.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
 import type { AudioTrack } from "../../probe/Prober.ts"
 import type { RelayJob } from "../../relay/Relay.ts"
@@ -75,7 +75,7 @@ export const ioTimeoutMs = (url: StreamUrl, stallTimeoutMs: number): number =>
 export const ffmpegArguments = (
   job: RelayJob,
   { serverTrust, stallTimeoutMs, version }: FfmpegOptions
-): Result.Result<Arguments, BadUrl | Unsupported> => {
+): Result.Result<Arguments, InvalidUrl | Unsupported> => {
   const { camera, destination, offer } = job
   const plan = planAudio(job)
   const opening = inputArguments(camera, {

@@ -29,7 +29,7 @@ export interface FfmpegEngineOptions {
   /** Whose certificate of an `rtsps` media server is good. Default: verified. */
   readonly serverTrust?: Trust | undefined
   /** Whether the media server answers now. Asked when a relay stalls, or when the server ended it. */
-  readonly isServerAnswering: Effect.Effect<boolean>
+  readonly checkServer: Effect.Effect<boolean>
 }
 
 /** Makes the engine. It starts no process before it is used. */
@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function* (
       startTimeout: options.startTimeout,
       killGrace: options.killGrace ?? "3 seconds",
       serverTrust: options.serverTrust ?? { _tag: "Verify" },
-      isServerAnswering: options.isServerAnswering
+      checkServer: options.checkServer
     })
   }
 })

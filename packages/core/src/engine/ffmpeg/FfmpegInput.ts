@@ -2,7 +2,7 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as CommandLine from "effect/process/CommandLine"
-import { BadUrl, Unsupported } from "../../camera/Reason.ts"
+import { InvalidUrl, Unsupported } from "../../camera/Reason.ts"
 import { oneLine } from "../../camera/Redaction.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
 import type { ProbeTarget } from "../../probe/Prober.ts"
@@ -33,10 +33,10 @@ const isRtsp = (url: StreamUrl): boolean => url.scheme === "rtsp" || url.scheme 
 export const inputArguments = (
   { options, url }: ProbeTarget,
   { ioTimeoutMs, version, wantsAudio }: InputOptions
-): Result.Result<Arguments, BadUrl | Unsupported> => {
+): Result.Result<Arguments, InvalidUrl | Unsupported> => {
   if (!networkSchemes.has(url.scheme)) {
     return Result.fail(
-      new BadUrl({ detail: `no camera can be reached by ${oneLine(url.scheme)}://` })
+      new InvalidUrl({ detail: `no camera can be reached by ${oneLine(url.scheme)}://` })
     )
   }
   const ioTimeout = String(Math.max(1, Math.round(ioTimeoutMs)) * 1000)

@@ -66,12 +66,12 @@ const hasWaited = (ending: Ending) => ending.lifeMs >= ending.ioTimeoutMs * 0.95
 const setupReason = (ending: Ending, words: FfmpegWords.Words): Reason.ProbeReason | undefined => {
   const urls = [ending.camera]
   if (words.lacks !== undefined) {
-    return new Reason.StartFailed({
+    return new Reason.LaunchFailed({
       detail: `this ffmpeg does not know ${shown(words.lacks, urls)}`
     })
   }
   if (words.certificate !== undefined && /certificate|verif/i.test(words.certificate)) {
-    return new Reason.Untrusted({ detail: shown(words.certificate, urls) })
+    return new Reason.CertificateError({ detail: shown(words.certificate, urls) })
   }
   if (words.hasNoVideo) return new Reason.NoVideo({})
   if (words.hasNoMedia) {
@@ -88,7 +88,7 @@ const cameraReason = (ending: Ending, words: FfmpegWords.Words): Reason.ProbeRea
   const { camera } = ending
   const { text } = words.fault
   const phase = phaseOf(words)
-  if (words.unknownHost !== undefined) return new Reason.HostUnknown({ host: camera.host })
+  if (words.unknownHost !== undefined) return new Reason.DnsError({ host: camera.host })
   if (words.status !== undefined) return statusReason(camera, words.status)
   if (/Connection refused/i.test(text)) {
     return new Reason.Refused({ authority: camera.authority })
@@ -105,9 +105,9 @@ const cameraReason = (ending: Ending, words: FfmpegWords.Words): Reason.ProbeRea
     })
   }
   if (/Invalid data found/.test(text)) {
-    if (words.isGarbled) return new Reason.Garbled({ detail: "it does not answer in RTSP" })
+    if (words.isGarbled) return new Reason.ProtocolError({ detail: "it does not answer in RTSP" })
     if (!camera.scheme.startsWith("rtsp")) {
-      return new Reason.Garbled({ detail: "it holds no media that ffmpeg knows" })
+      return new Reason.ProtocolError({ detail: "it holds no media that ffmpeg knows" })
     }
     // ffmpeg calls it so whatever cuts an RTSP exchange short; before 8 only the time tells them apart
     const waitedInVain =
@@ -138,19 +138,19 @@ const statusReason = (
 }
 
 /** What was wrong between ffmpeg and the media server; `undefined` where the words don't tell. */
-const sinkReason = (
+const serverReason = (
   ending: RelayEnding,
   words: FfmpegWords.Words
 ): Reason.RelayReason | undefined => {
   if (words.fault === undefined) return undefined
   const { text } = words.fault
-  const gone = (detail: string) => new Reason.SinkGone({ detail })
+  const gone = (detail: string) => new Reason.ServerGone({ detail })
   const { authority, host } = ending.destination
   if (words.unknownHost !== undefined) return gone(`no address for the host name ${host}`)
   if (words.status !== undefined) {
     return words.status.code === 401
-      ? new Reason.SinkUnauthorized({})
-      : new Reason.SinkRejected({
+      ? new Reason.ServerUnauthorized({})
+      : new Reason.ServerRejected({
           status: words.status.code,
           detail: shown(words.status.text, [ending.camera, ending.destination])
         })
@@ -185,7 +185,7 @@ export const relayReason = (ending: RelayEnding): Reason.RelayReason => {
 
   const reason =
     setupReason(ending, words) ??
-    (words.fault?.side === "output" ? sinkReason(ending, words) : cameraReason(ending, words))
+    (words.fault?.side === "output" ? serverReason(ending, words) : cameraReason(ending, words))
   // a camera that sent and then fell silent or left is not one that did not answer
   if (hadFlowed && reason?._tag === "TimedOut") return stalled()
   if (hadFlowed && reason?._tag === "Closed") return closed()

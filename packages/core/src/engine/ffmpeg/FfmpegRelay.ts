@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { type RelayReason, SinkEvicted, Stalled } from "../../camera/Reason.ts"
+import { type RelayReason, PublisherReplaced, Stalled } from "../../camera/Reason.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { Launcher } from "../../process/Launcher.ts"
@@ -39,7 +39,7 @@ export interface FfmpegRelayOptions {
   /** Whose certificate of an `rtsps` media server is good. */
   readonly serverTrust: Trust
   /** Whether the media server answers now. Asked when a relay stalls, or when the server ended it. */
-  readonly isServerAnswering: Effect.Effect<boolean>
+  readonly checkServer: Effect.Effect<boolean>
 }
 
 /** A check of the media server that takes longer is an answer, too. */
@@ -112,22 +112,21 @@ export const make = (launcher: Launcher, options: FfmpegRelayOptions): Relay => 
         ioTimeoutMs: ioTimeoutMs(job.camera.url, stallTimeoutMs)
       })
 
-    const isServerAnswering = Deadline.within(checkTimeout, () => Effect.succeed(false))(
-      options.isServerAnswering
+    const checkServer = Deadline.within(checkTimeout, () => Effect.succeed(false))(
+      options.checkServer
     )
     const byItself = Effect.gen(function* () {
       const reason = reasonOfEnd(yield* child.exited)
       // a program that could not do its work may have been replaced by another
-      if (reason._tag === "StartFailed" || reason._tag === "Exited") versions.forget()
+      if (reason._tag === "LaunchFailed" || reason._tag === "Exited") versions.forget()
       // a server that is there, and ended what it had taken, has put us out
-      const isEvicted =
-        reason._tag === "SinkGone" && watch.hasAdvanced() && (yield* isServerAnswering)
-      return { reason: isEvicted ? new SinkEvicted() : reason, afterwards: Effect.void }
+      const isEvicted = reason._tag === "ServerGone" && watch.hasAdvanced() && (yield* checkServer)
+      return { reason: isEvicted ? new PublisherReplaced() : reason, afterwards: Effect.void }
     })
     const byStall = Effect.gen(function* () {
       yield* watch.stalled
       const afterMs = Math.round(watch.silentMs())
-      const side = (yield* isServerAnswering) ? "input" : "output"
+      const side = (yield* checkServer) ? "input" : "output"
       // whoever hears of it closes the scope, and waits there; but the end does not depend on that
       return { reason: new Stalled({ side, afterMs }), afterwards: child.kill }
     })

@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as PlatformError from "effect/PlatformError"
 import * as Semaphore from "effect/Semaphore"
-import { StartFailed } from "../../camera/Reason.ts"
+import { LaunchFailed } from "../../camera/Reason.ts"
 import { oneLine } from "../../camera/Redaction.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
@@ -55,13 +55,13 @@ export interface FfmpegProgram {
 const settingOf = (program: FfmpegProgram): string =>
   program.name === "ffmpeg" ? "ffmpeg.path" : "ffmpeg.ffprobePath"
 
-const missing = (program: FfmpegProgram): StartFailed =>
-  new StartFailed({
+const missing = (program: FfmpegProgram): LaunchFailed =>
+  new LaunchFailed({
     detail: `there is no program ${oneLine(program.path)}; ${settingOf(program)} says where it is`
   })
 
-const notExecutable = (program: FfmpegProgram): StartFailed =>
-  new StartFailed({
+const notExecutable = (program: FfmpegProgram): LaunchFailed =>
+  new LaunchFailed({
     detail: `${oneLine(program.path)} is not executable for us; see ${settingOf(program)}`
   })
 
@@ -69,7 +69,7 @@ const notExecutable = (program: FfmpegProgram): StartFailed =>
 export const startFailure = (
   program: FfmpegProgram,
   error: PlatformError.PlatformError
-): StartFailed => {
+): LaunchFailed => {
   switch (error.reason._tag) {
     case "NotFound":
       return missing(program)
@@ -78,7 +78,7 @@ export const startFailure = (
     default: {
       const code = (error.cause as { readonly code?: unknown } | undefined)?.code
       const why = typeof code === "string" ? ` (${code})` : ""
-      return new StartFailed({
+      return new LaunchFailed({
         detail: `${oneLine(program.path)} could not be started${why}; see ${settingOf(program)}`
       })
     }
@@ -93,14 +93,14 @@ export const execFailure = (
   program: FfmpegProgram,
   status: Child.ExitStatus,
   said: ReadonlyArray<string>
-): StartFailed | undefined => {
+): LaunchFailed | undefined => {
   if (!said.some((line) => line.startsWith("setpriv: failed to execute"))) return undefined
   return status === 127 ? missing(program) : status === 126 ? notExecutable(program) : undefined
 }
 
 export interface VersionReader {
   /** The version, read with the first use. A failure is not kept. */
-  readonly get: Effect.Effect<FfmpegVersion, StartFailed>
+  readonly get: Effect.Effect<FfmpegVersion, LaunchFailed>
   /** Has it read anew with the next use: the program failed, so it may have been replaced. */
   readonly forget: () => void
 }
@@ -126,14 +126,14 @@ export const reader = (program: FfmpegProgram, launcher: Launcher): VersionReade
       .pipe(Effect.mapError((error) => startFailure(program, error)))
     const detail = `${oneLine(program.path)} does not even tell its version; see ${settingOf(program)}`
     const status = yield* child.exited.pipe(
-      Deadline.within(readTimeout, () => Effect.fail(new StartFailed({ detail })))
+      Deadline.within(readTimeout, () => Effect.fail(new LaunchFailed({ detail })))
     )
     const failure = execFailure(program, status, child.said.lines())
     if (failure !== undefined) return yield* Effect.fail(failure)
     const version = parse(banner)
     if (version !== undefined) return version
     return yield* Effect.fail(
-      new StartFailed({
+      new LaunchFailed({
         detail: `${oneLine(program.path)} is no ${program.name}; see ${settingOf(program)}`
       })
     )

@@ -1,6 +1,6 @@
 /** The arguments of ffprobe. */
 import * as Result from "effect/Result"
-import type { BadUrl, Unsupported } from "../../camera/Reason.ts"
+import type { InvalidUrl, Unsupported } from "../../camera/Reason.ts"
 import type { ProbeTarget } from "../../probe/Prober.ts"
 import { type Arguments, inputArguments } from "./FfmpegInput.ts"
 import type { FfmpegVersion } from "./FfmpegVersion.ts"
@@ -24,7 +24,7 @@ export const ioTimeoutMs = (timeoutMs: number): number => timeoutMs * 0.9
 export const ffprobeArguments = (
   target: ProbeTarget,
   { timeoutMs, version }: FfprobeOptions
-): Result.Result<Arguments, BadUrl | Unsupported> =>
+): Result.Result<Arguments, InvalidUrl | Unsupported> =>
   Result.map(
     inputArguments(target, { version, ioTimeoutMs: ioTimeoutMs(timeoutMs), wantsAudio: true }),
     (input) => [

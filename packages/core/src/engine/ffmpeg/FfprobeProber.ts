@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Garbled, type ProbeReason, StartFailed, TimedOut } from "../../camera/Reason.ts"
+import { ProtocolError, type ProbeReason, LaunchFailed, TimedOut } from "../../camera/Reason.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
 import { ProbeError, type Prober, type ProbeResult, type ProbeTarget } from "../../probe/Prober.ts"
 import * as Deadline from "../../time/Deadline.ts"
@@ -83,7 +83,7 @@ export const make = (launcher: Launcher, options: FfprobeProberOptions): Prober 
       ) ??
       unexplained(status, FfmpegReason.shownWords(ended.said, [target.url]), target.url)
     // the program may have been replaced by another
-    if (reason._tag === "StartFailed") versions.forget()
+    if (reason._tag === "LaunchFailed") versions.forget()
     return yield* Effect.fail(reason)
   })
 
@@ -103,9 +103,9 @@ const unexplained = (
   if (typeof status === "string") {
     // seen with the static builds of 2018 to 2024, where the machine's C library is another
     const hint = /[g-z]/i.test(host) ? "; static builds do when they look up a host name" : ""
-    return new StartFailed({ detail: `ffprobe died by ${status}${hint}` })
+    return new LaunchFailed({ detail: `ffprobe died by ${status}${hint}` })
   }
   return lastWords === ""
-    ? new StartFailed({ detail: `ffprobe ended with code ${status} and said nothing` })
-    : new Garbled({ detail: lastWords })
+    ? new LaunchFailed({ detail: `ffprobe ended with code ${status} and said nothing` })
+    : new ProtocolError({ detail: lastWords })
 }

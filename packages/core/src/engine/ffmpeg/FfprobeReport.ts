@@ -1,7 +1,7 @@
 /** Reads ffprobe's report: which tracks a camera offers. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { NoVideo, StartFailed, Unsupported } from "../../camera/Reason.ts"
+import { NoVideo, LaunchFailed, Unsupported } from "../../camera/Reason.ts"
 import type { AudioTrack, ProbeResult, VideoTrack } from "../../probe/Prober.ts"
 import { copyableAudio } from "./FfmpegArgs.ts"
 
@@ -43,10 +43,10 @@ const audioTrack = (codec: string, stream: Stream): AudioTrack => ({
 /** What a camera offers, by ffprobe's report on its standard output. */
 export const read = (
   report: string
-): Result.Result<ProbeResult, NoVideo | Unsupported | StartFailed> => {
+): Result.Result<ProbeResult, NoVideo | Unsupported | LaunchFailed> => {
   const decoded = decode(report)
   if (Result.isFailure(decoded)) {
-    return Result.fail(new StartFailed({ detail: "ffprobe gave a report that is none" }))
+    return Result.fail(new LaunchFailed({ detail: "ffprobe gave a report that is none" }))
   }
   const { streams } = decoded.success
   const videos = streams.filter(

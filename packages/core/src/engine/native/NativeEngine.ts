@@ -20,7 +20,7 @@ export interface NativeEngineOptions {
   /** Whose certificate of an `rtsps` media server is good. Default: verified by name. */
   readonly serverTrust?: Trust | undefined
   /** Whether the media server answers now. Asked when it ended a stream. */
-  readonly isServerAnswering: Effect.Effect<boolean>
+  readonly checkServer: Effect.Effect<boolean>
   /** Finds the addresses of a name, the camera's or the server's. Default: the system's way. */
   readonly resolve?: DialOptions["resolve"]
 }
@@ -35,7 +35,7 @@ export const make = (options: NativeEngineOptions): Engine => ({
     stallTimeout: options.stallTimeout ?? "10 seconds",
     openTimeout: options.probeTimeout ?? "10 seconds",
     serverTrust: options.serverTrust ?? { _tag: "Verify" },
-    isServerAnswering: options.isServerAnswering,
+    checkServer: options.checkServer,
     resolve: options.resolve
   })
 })

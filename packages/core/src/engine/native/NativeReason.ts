@@ -18,12 +18,12 @@ export const cameraReason = (reason: RtspReason): Reason.ProbeReason => {
   switch (reason._tag) {
     case "Refused":
       return new Reason.Refused({ authority: reason.authority })
-    case "HostUnknown":
-      return new Reason.HostUnknown({ host: reason.host })
+    case "DnsError":
+      return new Reason.DnsError({ host: reason.host })
     case "HostUnreachable":
       return new Reason.HostUnreachable({ authority: reason.authority })
     case "Failed":
-      return new Reason.StartFailed({ detail: reason.message })
+      return new Reason.LaunchFailed({ detail: reason.message })
     case "TimedOut":
       return new Reason.TimedOut({ phase: phaseOf(reason.phase), afterMs: reason.afterMs })
     case "Closed":
@@ -34,31 +34,31 @@ export const cameraReason = (reason: RtspReason): Reason.ProbeReason => {
       return reason.status === 404
         ? new Reason.NotFound()
         : new Reason.Rejected({ status: reason.status, detail: reason.detail })
-    case "Garbled":
-      return new Reason.Garbled({ detail: reason.detail })
+    case "ProtocolError":
+      return new Reason.ProtocolError({ detail: reason.detail })
     case "TooManyRedirects":
-      return new Reason.Garbled({ detail: reason.message })
-    case "Untrusted":
-      return new Reason.Untrusted({ detail: reason.detail })
+      return new Reason.ProtocolError({ detail: reason.message })
+    case "CertificateError":
+      return new Reason.CertificateError({ detail: reason.detail })
     case "Unsupported":
       return new Reason.Unsupported({ what: reason.what })
   }
 }
 
 /** An error between us and the media server. */
-export const sinkReason = (reason: RtspReason): Reason.RelayReason => {
+export const serverReason = (reason: RtspReason): Reason.RelayReason => {
   switch (reason._tag) {
     case "Unauthorized":
-      return new Reason.SinkUnauthorized()
+      return new Reason.ServerUnauthorized()
     case "Status":
-      return new Reason.SinkRejected({ status: reason.status, detail: reason.detail })
+      return new Reason.ServerRejected({ status: reason.status, detail: reason.detail })
     case "Unsupported":
-      return new Reason.SinkRejected({ status: 461, detail: reason.what })
-    case "Untrusted":
-      return new Reason.Untrusted({ detail: `the media server's: ${reason.detail}` })
+      return new Reason.ServerRejected({ status: 461, detail: reason.what })
+    case "CertificateError":
+      return new Reason.CertificateError({ detail: `the media server's: ${reason.detail}` })
     case "Failed":
-      return new Reason.StartFailed({ detail: reason.message })
+      return new Reason.LaunchFailed({ detail: reason.message })
     default:
-      return new Reason.SinkGone({ detail: reason.message })
+      return new Reason.ServerGone({ detail: reason.message })
   }
 }

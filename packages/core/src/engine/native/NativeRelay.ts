@@ -23,7 +23,7 @@ import type { RtspError } from "../../rtsp/client/RtspError.ts"
 import { startsKeyframe } from "../../rtsp/Keyframe.ts"
 import type { RelayTrack } from "../../rtsp/RelayOffer.ts"
 import { beginFlow, beginStart } from "./Activity.ts"
-import { cameraReason, sinkReason } from "./NativeReason.ts"
+import { cameraReason, serverReason } from "./NativeReason.ts"
 import * as Offer from "./Offer.ts"
 import { Pump } from "./Pump.ts"
 import { sendReceiverReports } from "./ReceiverReports.ts"
@@ -38,7 +38,7 @@ export interface NativeRelayOptions {
   /** Whose certificate of an `rtsps` media server is good. */
   readonly serverTrust: Trust
   /** Whether the media server answers now. Asked when it ended our stream. */
-  readonly isServerAnswering: Effect.Effect<boolean>
+  readonly checkServer: Effect.Effect<boolean>
   /** Finds the addresses of a name, the camera's or the server's. Default: the system's way. */
   readonly resolve?: DialOptions["resolve"]
 }
@@ -100,7 +100,7 @@ export const make = (options: NativeRelayOptions): Relay => {
 }
 
 const fromCamera = ({ reason }: RtspError): RelayReason => cameraReason(reason)
-const fromServer = ({ reason }: RtspError): RelayReason => sinkReason(reason)
+const fromServer = ({ reason }: RtspError): RelayReason => serverReason(reason)
 
 const openCamera = ({ camera }: RelayJob, { openTimeout, resolve }: NativeRelayOptions) =>
   Effect.mapError(
@@ -134,7 +134,7 @@ const selectTracks = Effect.fnUntraced(function* (
         ? `transcoding ${sound?.codec} sound to ${policy}`
         : undefined
   if (problem !== undefined) {
-    if (job.canHandOver && policy !== "copy") {
+    if (job.hasFallback && policy !== "copy") {
       return yield* Effect.fail(new Unsupported({ what: problem }))
     }
     yield* sayWithoutSound(job, problem)

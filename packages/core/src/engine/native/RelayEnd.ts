@@ -3,11 +3,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
-import { type RelayReason, SinkEvicted, Stalled } from "../../camera/Reason.ts"
+import { type RelayReason, PublisherReplaced, Stalled } from "../../camera/Reason.ts"
 import { awaitStall } from "../../relay/StallWatch.ts"
 import type { CameraSession } from "../../rtsp/client/CameraSession.ts"
 import type { PublisherSession } from "../../rtsp/client/PublisherSession.ts"
-import { cameraReason, sinkReason } from "./NativeReason.ts"
+import { cameraReason, serverReason } from "./NativeReason.ts"
 import { lowWater, type Pump } from "./Pump.ts"
 
 export interface Watched {
@@ -17,7 +17,7 @@ export interface Watched {
   /** How long the video may stand still, and how long the server may leave us without a sign. */
   readonly stallTimeout: Duration.Input
   /** Whether the media server answers now. Asked when it ended our stream. */
-  readonly isServerAnswering: Effect.Effect<boolean>
+  readonly checkServer: Effect.Effect<boolean>
 }
 
 /**
@@ -43,11 +43,10 @@ const cameraEnds = ({ camera }: Watched): Effect.Effect<RelayReason> =>
   Effect.map(Effect.flip(camera.closed), ({ reason }) => cameraReason(reason))
 
 /** Closed by a server that is there: we were put out. Else the server itself is gone. */
-const serverEnds = ({ isServerAnswering, publisher }: Watched): Effect.Effect<RelayReason> =>
+const serverEnds = ({ checkServer, publisher }: Watched): Effect.Effect<RelayReason> =>
   Effect.flatMap(Effect.flip(publisher.closed), ({ reason }) =>
-    Effect.map(
-      reason._tag === "Closed" ? isServerAnswering : Effect.succeed(false),
-      (isAnswering) => (isAnswering ? new SinkEvicted() : sinkReason(reason))
+    Effect.map(reason._tag === "Closed" ? checkServer : Effect.succeed(false), (checkNow) =>
+      checkNow ? new PublisherReplaced() : serverReason(reason)
     )
   )
 

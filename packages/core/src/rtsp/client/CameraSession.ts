@@ -34,7 +34,13 @@ import {
   refusal
 } from "./Connection.ts"
 import { follow, maxRedirects } from "./Redirect.ts"
-import { Garbled, type RtspReason, RtspError, TooManyRedirects, Unsupported } from "./RtspError.ts"
+import {
+  ProtocolError,
+  type RtspReason,
+  RtspError,
+  TooManyRedirects,
+  Unsupported
+} from "./RtspError.ts"
 import {
   defaultOpenTimeout,
   defaultTeardownTimeout,
@@ -304,7 +310,7 @@ const readOffer = (
   const { buffer, byteLength, byteOffset } = response.body
   const description = Sdp.parse(Buffer.from(buffer, byteOffset, byteLength).toString("utf8"))
   if (Result.isFailure(description)) {
-    return fail(new Garbled({ detail: description.failure.detail }))
+    return fail(new ProtocolError({ detail: description.failure.detail }))
   }
   return Effect.succeed(
     new CameraSession({

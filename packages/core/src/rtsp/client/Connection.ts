@@ -30,7 +30,7 @@ import * as SendPool from "./SendPool.ts"
 import { dial, type DialOptions, type Endpoint, type Trust } from "./Dialer.ts"
 import {
   Closed,
-  Garbled,
+  ProtocolError,
   type Phase,
   type RtspReason,
   RtspError,
@@ -149,7 +149,7 @@ export class Connection {
       },
       message: (message) => this.#onMessage(message),
       skipped: (bytes, fault) => this.#onGarbage(bytes, fault?.detail),
-      failed: (fault) => this.#end(() => fail(new Garbled({ detail: fault.detail })))
+      failed: (fault) => this.#end(() => fail(new ProtocolError({ detail: fault.detail })))
     })
   }
 
@@ -220,7 +220,7 @@ export class Connection {
     this.garbage += bytes
     // among frames it is passed over; before any of them it is the answer, or stands in its place
     if (this.#streaming || (fault === undefined && this.#understood)) return
-    this.#end(() => fail(new Garbled({ detail: fault ?? senseless })))
+    this.#end(() => fail(new ProtocolError({ detail: fault ?? senseless })))
   }
 
   #onMessage(message: Message): void {
@@ -314,7 +314,7 @@ export class Connection {
         // why no answer came: what came instead, or nothing at all
         fail(
           this.garbage > garbage
-            ? new Garbled({ detail: senseless })
+            ? new ProtocolError({ detail: senseless })
             : new TimedOut({ phase: options.method, afterMs })
         )
     )

@@ -12,12 +12,12 @@ import * as Deadline from "../../time/Deadline.ts"
 import {
   Closed,
   fromConnectCode,
-  Garbled,
-  HostUnknown,
+  ProtocolError,
+  DnsError,
   type RtspReason,
   RtspError,
   TimedOut,
-  Untrusted
+  CertificateError
 } from "./RtspError.ts"
 
 /**
@@ -76,7 +76,7 @@ const resolveBySystem = (host: string): Effect.Effect<ReadonlyArray<string>, Rts
           resume(
             error === null && addresses.length > 0
               ? Effect.succeed(addresses.map(({ address }) => address))
-              : fail(new HostUnknown({ host }))
+              : fail(new DnsError({ host }))
           )
         )
       })
@@ -189,8 +189,8 @@ const fromTlsCode = (code: string): RtspReason => {
   if (code === "ECONNRESET" || code === "EPIPE") return new Closed({ phase: "connecting", code })
   // what came was no TLS, or in no version that we share; all else is about the certificate
   return code === "EPROTO" || code.startsWith("ERR_SSL_")
-    ? new Garbled({ detail: `no TLS that we understand (${code})` })
-    : new Untrusted({ detail: code })
+    ? new ProtocolError({ detail: `no TLS that we understand (${code})` })
+    : new CertificateError({ detail: code })
 }
 
 const secure = (
@@ -217,7 +217,7 @@ const secure = (
           normalFingerprint(trust.sha256)
       ) {
         secured.destroy()
-        return resume(fail(new Untrusted({ detail: "it has another fingerprint" })))
+        return resume(fail(new CertificateError({ detail: "it has another fingerprint" })))
       }
       resume(Effect.succeed(secured))
     })

@@ -3,7 +3,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as PercentEncoding from "../../camera/PercentEncoding.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
-import { Garbled, RtspError, type RtspReason, Unsupported } from "./RtspError.ts"
+import { ProtocolError, RtspError, type RtspReason, Unsupported } from "./RtspError.ts"
 
 /** The most redirects on the way to one stream. */
 export const maxRedirects = 3
@@ -19,11 +19,12 @@ export const follow = (
   location: string | undefined
 ): Result.Result<StreamUrl, RtspError> => {
   const written = location?.trim() ?? ""
-  if (written === "") return fail(new Garbled({ detail: "it sends us elsewhere, but not where" }))
+  if (written === "")
+    return fail(new ProtocolError({ detail: "it sends us elsewhere, but not where" }))
   if (written.startsWith("/")) return Result.succeed(from.withTarget(written))
   const parsed = StreamUrl.parse(written)
   if (Result.isFailure(parsed)) {
-    return fail(new Garbled({ detail: "it sends us to an address that can't be read" }))
+    return fail(new ProtocolError({ detail: "it sends us to an address that can't be read" }))
   }
   const to = parsed.success
   if (to.scheme !== "rtsp" && to.scheme !== "rtsps") {

@@ -32,7 +32,7 @@ export class Refused extends Schema.TaggedClass<Refused>()("Refused", {
 }
 
 /** The host name has no address. */
-export class HostUnknown extends Schema.TaggedClass<HostUnknown>()("HostUnknown", {
+export class DnsError extends Schema.TaggedClass<DnsError>()("DnsError", {
   host: Schema.String
 }) {
   readonly isRetryable: boolean = true
@@ -113,7 +113,7 @@ export class Status extends Schema.TaggedClass<Status>()("Status", {
 }
 
 /** What answers does not speak the protocol. */
-export class Garbled extends Schema.TaggedClass<Garbled>()("Garbled", {
+export class ProtocolError extends Schema.TaggedClass<ProtocolError>()("ProtocolError", {
   detail: Schema.String
 }) {
   readonly isRetryable: boolean = true
@@ -123,7 +123,7 @@ export class Garbled extends Schema.TaggedClass<Garbled>()("Garbled", {
 }
 
 /** The certificate can't be trusted. */
-export class Untrusted extends Schema.TaggedClass<Untrusted>()("Untrusted", {
+export class CertificateError extends Schema.TaggedClass<CertificateError>()("CertificateError", {
   detail: Schema.String
 }) {
   readonly isRetryable: boolean = false
@@ -155,15 +155,15 @@ export class Unsupported extends Schema.TaggedClass<Unsupported>()("Unsupported"
 
 export const RtspReason = Schema.Union([
   Refused,
-  HostUnknown,
+  DnsError,
   HostUnreachable,
   Failed,
   TimedOut,
   Closed,
   Unauthorized,
   Status,
-  Garbled,
-  Untrusted,
+  ProtocolError,
+  CertificateError,
   TooManyRedirects,
   Unsupported
 ])

@@ -12,7 +12,7 @@ import type * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
-export interface SamplerOptions<A, E> {
+export interface PollerOptions<A, E> {
   readonly look: Effect.Effect<A, E>
   /** Runs after each look, before its askers hear of it. */
   readonly onLook: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
@@ -22,12 +22,12 @@ export interface SamplerOptions<A, E> {
    * Whether hints and askers wait for the end of that pause, too, and only `urge` brings the next look
    * forward. Default: never.
    */
-  readonly isPatient?: ((exit: Exit.Exit<A, E>) => boolean) | undefined
+  readonly ignoreHintsWhileBackingOff?: ((exit: Exit.Exit<A, E>) => boolean) | undefined
   /** The least time between two looks, however many hints come. Default 50 ms. */
   readonly spacing?: Duration.Duration | undefined
 }
 
-export interface Sampler<A, E> {
+export interface Poller<A, E> {
   /** A look that is begun after the call: soon, or where hints have to wait after the pause. */
   readonly now: Effect.Effect<A, E>
   /** Asks for a look soon, and does not wait for it. */
@@ -38,8 +38,8 @@ export interface Sampler<A, E> {
 
 /** Starts looking in the scope; the first look is taken at once. */
 export const make = Effect.fnUntraced(function* <A, E>(
-  options: SamplerOptions<A, E>
-): Effect.fn.Return<Sampler<A, E>, never, Scope.Scope> {
+  options: PollerOptions<A, E>
+): Effect.fn.Return<Poller<A, E>, never, Scope.Scope> {
   const hints = yield* Queue.dropping<void>(1)
   const urges = yield* Queue.dropping<void>(1)
   const spacing = options.spacing ?? Duration.millis(50)
@@ -58,8 +58,8 @@ export const make = Effect.fnUntraced(function* <A, E>(
   })
 
   const awaitNext = (exit: Exit.Exit<A, E>) => {
-    const isPatient = options.isPatient?.(exit) ?? false
-    const wakers = isPatient ? [urges] : [urges, hints]
+    const ignoreHintsWhileBackingOff = options.ignoreHintsWhileBackingOff?.(exit) ?? false
+    const wakers = ignoreHintsWhileBackingOff ? [urges] : [urges, hints]
     return Effect.raceAllFirst([...wakers.map(Queue.take), Effect.sleep(options.pause(exit))])
   }
 

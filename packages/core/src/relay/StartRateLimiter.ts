@@ -9,9 +9,9 @@ import * as Random from "effect/Random"
 import * as Semaphore from "effect/Semaphore"
 import { nowMs } from "../time/Monotonic.ts"
 
-export interface StartPacing {
+export interface StartRateLimiter {
   /** Waits for the next free moment. At once where nobody started just before. */
-  readonly turn: Effect.Effect<void>
+  readonly acquire: Effect.Effect<void>
 }
 
 /** After a timer that came late, so many starts may follow each other without a gap. */
@@ -21,14 +21,14 @@ const mostAtOnce = 4
  * @param spacing the mean time between two starts; each gap is between half and one and a half of it. A
  * function is asked anew for each start.
  */
-export const make = (spacing: Duration.Input | (() => Duration.Input)): StartPacing => {
+export const make = (spacing: Duration.Input | (() => Duration.Input)): StartRateLimiter => {
   // One at a time, in order. Who is interrupted leaves the queue, and no time is kept for it.
   const queue = Semaphore.makeUnsafe(1)
   let lastMs = -Infinity
   // monotonic: if the wall clock were set back, nothing would start until it has caught up
   const now = Effect.map(Clock.Clock, nowMs)
   return {
-    turn: Effect.gen(function* () {
+    acquire: Effect.gen(function* () {
       const mean = typeof spacing === "function" ? spacing() : spacing
       const meanMs = Duration.toMillis(Duration.fromInputUnsafe(mean))
       const gapMs = meanMs * (0.5 + (yield* Random.next))

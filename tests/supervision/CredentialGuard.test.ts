@@ -1,5 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { CameraTypes, Check, Engines, ProbeLimits, Reason, Roster, StreamUrl } from "@restream/core"
+import {
+  CameraTypes,
+  Check,
+  Engines,
+  ProbeLimiter,
+  Reason,
+  Roster,
+  StreamUrl
+} from "@restream/core"
 import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../support/Log.ts"
@@ -27,7 +35,7 @@ const recorder = (fake: FakeEngine.FakeEngine) => {
 const minutes = (fake: FakeEngine.FakeEngine) =>
   fake.probes.map(({ at, id }) => `${Math.floor(at / 60_000)}: ${id}`)
 
-describe("Lockout", () => {
+describe("CredentialGuard", () => {
   it.effect("costs a device one attempt for all of its cameras, and tells each of them why", () =>
     withLog((lines) => {
       const fake = FakeEngine.make()
@@ -65,11 +73,11 @@ describe("Lockout", () => {
     recorder(fake)
     const { answer } = fake
     fake.answer = (camera) => Effect.andThen(Effect.sleep("1 second"), answer(camera))
-    const probeLimits = ProbeLimits.make({ perHost: 8 })
+    const probeLimiter = ProbeLimiter.make({ perHost: 8 })
     return Effect.gen(function* () {
       yield* TestClock.adjust("4 minutes")
       assert.strictEqual(fake.probes.length, 1)
-    }).pipe(Effect.provide(layer([fake], channels(16), undefined, { probeLimits })))
+    }).pipe(Effect.provide(layer([fake], channels(16), undefined, { probeLimiter })))
   })
 
   it.effect("tells all that wait for a recorder that is gone, once one has found that", () => {

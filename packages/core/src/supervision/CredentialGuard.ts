@@ -23,7 +23,7 @@ import type * as Scope from "effect/Scope"
 import type { Camera, CameraId } from "../camera/Camera.ts"
 import { Unauthorized } from "../camera/Reason.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
-import { type Failure, isFailureOfHost } from "../probe/ProbeLimits.ts"
+import { type Failure, isFailureOfHost } from "../probe/ProbeLimiter.ts"
 import { nowMs } from "../time/Monotonic.ts"
 import type { RetryPolicy } from "./RetrySchedule.ts"
 
@@ -42,7 +42,7 @@ export interface Refusal {
 }
 
 /** A camera's part in its account. */
-export interface Seat {
+export interface Lease {
   /** Whether others may try the same credentials. One that nobody shares waits for its own refusals alone. */
   readonly isShared: boolean
   /**
@@ -55,20 +55,20 @@ export interface Seat {
    * @param onWait runs when the camera has to wait, and again whenever the credentials were refused anew
    * meanwhile; without a refusal another camera tries them just now. Where it fails, nobody waits.
    */
-  withTurn<E2, R2>(
+  withPermit<E2, R2>(
     onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E2, R2>
   ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | E2, R | R2>
   /** Whether another camera's attempt was refused since this one had its turn: look at it before you try. */
-  readonly isHeld: boolean
+  readonly isBlocked: boolean
   /** Tells that the device took the credentials. */
   accepted(): void
   /** Tells that the device refused them. */
   refused(reason: Unauthorized): void
 }
 
-export interface Lockout {
-  /** A camera's seat, for as long as the scope. What is known of an account goes with its last camera. */
-  readonly join: (camera: Pick<Camera, "id" | "url">) => Effect.Effect<Seat, never, Scope.Scope>
+export interface CredentialGuard {
+  /** A camera's lease, for as long as the scope. What is known of an account goes with its last camera. */
+  readonly acquire: (camera: Pick<Camera, "id" | "url">) => Effect.Effect<Lease, never, Scope.Scope>
 }
 
 interface Refused {
@@ -150,7 +150,7 @@ const tellChange = (account: Account): void => {
 }
 
 /** @param policy its delay is read anew at each refusal. */
-export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
+export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): CredentialGuard => {
   // its keys hold the credentials, which nothing prints
   const accounts = MutableHashMap.empty<Redacted.Redacted, Account>()
 
@@ -161,12 +161,12 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
   }
 
   return {
-    join: ({ id, url }) =>
+    acquire: ({ id, url }) =>
       Clock.clockWith((clock) => {
         const member: Member = { id, triedMs: -Infinity, refused: undefined, isOdd: false }
         const key = keyOf(url)
         if (key === undefined) {
-          return Effect.succeed(new MemberSeat({ account: undefined, member, clock, policy }))
+          return Effect.succeed(new MemberLease({ account: undefined, member, clock, policy }))
         }
         return Effect.acquireRelease(
           Effect.sync(() => enter(accountOf(key), member)),
@@ -175,13 +175,13 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): Lockout => {
               account.members.delete(member)
               if (account.members.size === 0) MutableHashMap.remove(accounts, key)
             })
-        ).pipe(Effect.map((account) => new MemberSeat({ account, member, clock, policy })))
+        ).pipe(Effect.map((account) => new MemberLease({ account, member, clock, policy })))
       })
   }
 }
 
 /** A class, because a check of a hundred cameras makes a hundred of them. */
-class MemberSeat implements Seat {
+class MemberLease implements Lease {
   readonly isShared: boolean
   #known: Account | undefined
   readonly #member: Member
@@ -221,7 +221,7 @@ class MemberSeat implements Seat {
   }
 
   /** Takes the turn, if it has come. */
-  #takeTurn(): boolean {
+  #tryAcquire(): boolean {
     const account = this.#account
     const member = this.#member
     if (nowMs(this.#clock) < this.#freeAtMs) return false
@@ -245,14 +245,14 @@ class MemberSeat implements Seat {
   }
 
   /** Gives the failure that ends the wait, where there is no need for a turn any more. */
-  #awaitTurn<E, R>(
+  #awaitPermit<E, R>(
     onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E, R>
   ): Effect.Effect<Failure | undefined, E, R> {
     return Effect.gen({ self: this }, function* () {
       const account = this.#account
       const { hostFailure } = account
       let told: Refused | undefined | null = null
-      while (!this.#takeTurn()) {
+      while (!this.#tryAcquire()) {
         if (account.hostFailure !== hostFailure) return account.hostFailure
         const refused = this.#refusedNow
         if (refused !== told) {
@@ -271,7 +271,7 @@ class MemberSeat implements Seat {
     })
   }
 
-  #leaveTurn(exit: Exit.Exit<unknown, unknown>): void {
+  #release(exit: Exit.Exit<unknown, unknown>): void {
     const account = this.#account
     const wasWaiting = account.waiting.delete(this.#member)
     const wasTrying = account.trying === this.#member
@@ -282,24 +282,24 @@ class MemberSeat implements Seat {
     if ((wasWaiting || wasTrying || isNews) && !account.isAccepted) tellChange(account)
   }
 
-  withTurn<E2, R2>(onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E2, R2>) {
+  withPermit<E2, R2>(onWait: (refusal: Refusal | undefined) => Effect.Effect<void, E2, R2>) {
     return <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | E2, R | R2> =>
       Effect.onExit(
         Effect.suspend(() => {
           this.#account.waiting.add(this.#member)
           // most need not wait
-          return this.#takeTurn()
+          return this.#tryAcquire()
             ? effect
             : Effect.flatMap(
-                this.#awaitTurn(onWait),
+                this.#awaitPermit(onWait),
                 (instead): Effect.Effect<A, E, R> => instead ?? effect
               )
         }),
-        (exit) => Effect.sync(() => this.#leaveTurn(exit))
+        (exit) => Effect.sync(() => this.#release(exit))
       )
   }
 
-  get isHeld(): boolean {
+  get isBlocked(): boolean {
     return this.isShared && !this.#account.isAccepted && this.#account.trying !== this.#member
   }
 

@@ -73,8 +73,8 @@ const noCounters: RelayCounters = {
   lastVideoAt: undefined
 }
 
-export class StatusBoard extends Context.Service<
-  StatusBoard,
+export class StatusStore extends Context.Service<
+  StatusStore,
   {
     /**
      * Writes a camera's state down and says it in the log. A transition that is not legal is a defect.
@@ -82,7 +82,7 @@ export class StatusBoard extends Context.Service<
      * Name and type are taken from the first camera of an id only, and changed by `rename`: whoever enters
      * a state may know a camera by an older name.
      */
-    readonly enter: (
+    readonly transition: (
       camera: Camera | InvalidCamera,
       state: CameraState.CameraState
     ) => Effect.Effect<void>
@@ -91,27 +91,27 @@ export class StatusBoard extends Context.Service<
     /** Takes over what people see of a camera: its name and its type. */
     readonly rename: (camera: Camera | InvalidCamera) => Effect.Effect<void>
     /** Says that a camera has been live for so long that its trouble, if it had one, is over. */
-    readonly settle: (id: CameraId) => Effect.Effect<void>
+    readonly markStable: (id: CameraId) => Effect.Effect<void>
     /** The counters of the relay that was started for a camera. */
-    readonly count: (id: CameraId, counters: () => RelayCounters) => Effect.Effect<void>
+    readonly attachCounters: (id: CameraId, counters: () => RelayCounters) => Effect.Effect<void>
     /** Forgets a camera. */
     readonly remove: (id: CameraId) => Effect.Effect<void>
     /** Every camera, in the order in which they were first seen. */
     readonly all: Effect.Effect<ReadonlyArray<CameraStatus>>
     readonly get: (id: CameraId) => Effect.Effect<CameraStatus | undefined>
     /** How many cameras are in each state. */
-    readonly tally: Effect.Effect<Readonly<Partial<Record<CameraState.Tag, number>>>>
+    readonly countByState: Effect.Effect<Readonly<Partial<Record<CameraState.Tag, number>>>>
     /** Changes from now on. A reader that does not keep up misses the oldest. */
     readonly changes: Stream.Stream<StatusChange>
   }
->()("@restream/core/status/StatusBoard") {
+>()("@restream/core/status/StatusStore") {
   static readonly layer = Layer.effect(
-    StatusBoard,
+    StatusStore,
     Effect.gen(function* () {
       const entries = new Map<CameraId, Entry>()
       const published = yield* PubSub.sliding<StatusChange>(16_384)
 
-      const enter = Effect.fnUntraced(function* (
+      const transition = Effect.fnUntraced(function* (
         camera: Camera | InvalidCamera,
         state: CameraState.CameraState
       ) {
@@ -158,21 +158,21 @@ export class StatusBoard extends Context.Service<
         }
       }
 
-      return StatusBoard.of({
-        enter,
+      return StatusStore.of({
+        transition,
         stopping: (id) =>
           Effect.suspend(() => {
             const entry = entries.get(id)
             return entry === undefined || entry.state._tag === "Invalid"
               ? Effect.void
-              : enter(entry.camera, { _tag: "Stopping" })
+              : transition(entry.camera, { _tag: "Stopping" })
           }),
         rename: (camera) =>
           Effect.sync(() => {
             const entry = entries.get(camera.id)
             if (entry !== undefined) entry.camera = shownAs(entry.camera, camera)
           }),
-        settle: Effect.fnUntraced(function* (id) {
+        markStable: Effect.fnUntraced(function* (id) {
           const entry = entries.get(id)
           if (entry === undefined) return
           const { comesAndGoes } = entry.trouble ?? { comesAndGoes: false }
@@ -183,7 +183,7 @@ export class StatusBoard extends Context.Service<
             `camera ${label(entry.camera)}: stays live; ${historyOf(entry, now)}`
           ).pipe(annotated(entry.camera))
         }),
-        count: (id, counters) =>
+        attachCounters: (id, counters) =>
           Effect.sync(() => {
             const entry = entries.get(id)
             if (entry !== undefined) entry.counters = counters
@@ -204,7 +204,7 @@ export class StatusBoard extends Context.Service<
             const entry = entries.get(id)
             return entry === undefined ? undefined : statusOf(entry, now)
           }),
-        tally: Effect.sync(() => {
+        countByState: Effect.sync(() => {
           const counts: Partial<Record<CameraState.Tag, number>> = {}
           for (const { state } of entries.values())
             counts[state._tag] = (counts[state._tag] ?? 0) + 1

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { load } from "@restream/config"
-import { type Engine, EngineInUse, Engines, Reason, Restream } from "@restream/core"
+import { type Engine, EngineFallback, Engines, Reason, Restream } from "@restream/core"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Result } from "effect"
 import { options as cameraOptions } from "./ffmpeg/Jobs.ts"
@@ -10,16 +10,16 @@ const native: Engine = FakeEngine.make("native").engine
 const ffmpeg: Engine = FakeEngine.make("ffmpeg").engine
 
 const unsupported = new Reason.Unsupported({ what: "UDP" })
-const missing = new Reason.StartFailed({ detail: "ffmpeg is not there" })
+const missing = new Reason.LaunchFailed({ detail: "ffmpeg is not there" })
 const refused = new Reason.Refused({ authority: "10.0.0.5:554" })
 
-const auto = () => EngineInUse.make([native, ffmpeg])
+const auto = () => EngineFallback.make([native, ffmpeg])
 
-describe("EngineInUse", () => {
+describe("EngineFallback", () => {
   it("begins with the first engine, which another can take over from", () => {
     const inUse = auto()
     assert.strictEqual(inUse.engine.name, "native")
-    assert.isTrue(inUse.canHandOver)
+    assert.isTrue(inUse.hasFallback)
   })
 
   it("takes the next where the first meets what it does not support, and says so", () => {
@@ -29,7 +29,7 @@ describe("EngineInUse", () => {
       told: "UDP: not supported by native, taking ffmpeg"
     })
     assert.strictEqual(inUse.engine.name, "ffmpeg")
-    assert.isFalse(inUse.canHandOver)
+    assert.isFalse(inUse.hasFallback)
   })
 
   it("stays with it, attempt after attempt", () => {
@@ -49,9 +49,9 @@ describe("EngineInUse", () => {
       new Reason.Unauthorized({ credentials: "wrong" }),
       new Reason.NoVideo(),
       new Reason.Stalled({ side: "input", afterMs: 10_000 }),
-      new Reason.SinkRejected({ status: 400, detail: "" }),
+      new Reason.ServerRejected({ status: 400, detail: "" }),
       // a descriptor that is short is short for ffmpeg, too
-      new Reason.StartFailed({ detail: "EMFILE" })
+      new Reason.LaunchFailed({ detail: "EMFILE" })
     ]) {
       assert.deepStrictEqual(inUse.onFailure(reason), { _tag: "GiveUp", reason })
       assert.strictEqual(inUse.engine.name, "native")
@@ -68,7 +68,7 @@ describe("EngineInUse", () => {
       })
       assert.strictEqual(inUse.engine.name, "native")
       // so that it leaves the sound out, and not the camera
-      assert.isFalse(inUse.canHandOver)
+      assert.isFalse(inUse.hasFallback)
     })
 
     it("blames it where the first can do nothing", () => {
@@ -100,8 +100,8 @@ describe("EngineInUse", () => {
   })
 
   it.each([native, ffmpeg])("takes no other where one is chosen", (engine) => {
-    const inUse = EngineInUse.make([engine])
-    assert.isFalse(inUse.canHandOver)
+    const inUse = EngineFallback.make([engine])
+    assert.isFalse(inUse.hasFallback)
     for (const reason of [unsupported, missing]) {
       assert.deepStrictEqual(inUse.onFailure(reason), { _tag: "GiveUp", reason })
       assert.strictEqual(inUse.engine, engine)

@@ -1,20 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { StartPacing } from "@restream/core"
+import { StartRateLimiter } from "@restream/core"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { standStill } from "../support/StandStill.ts"
 
-describe("StartPacing", () => {
+describe("StartRateLimiter", () => {
   it.effect("lets the first start at once, and the others in order, one gap after another", () =>
     Effect.gen(function* () {
-      const pacing = StartPacing.make("100 millis")
+      const pacing = StartRateLimiter.make("100 millis")
       const starts: Array<{ readonly n: number; readonly at: number }> = []
       yield* Effect.forkChild(
         Effect.forEach(
           Array.from({ length: 20 }, (_, n) => n),
           (n) =>
             Effect.andThen(
-              pacing.turn,
+              pacing.acquire,
               Effect.map(Clock.currentTimeMillis, (at) => starts.push({ n, at }))
             ),
           { concurrency: "unbounded" }
@@ -36,7 +36,7 @@ describe("StartPacing", () => {
 
   it.live("makes up for timers that come late, a few starts at a time", () =>
     Effect.gen(function* () {
-      const pacing = StartPacing.make("10 millis")
+      const pacing = StartRateLimiter.make("10 millis")
       let standstills = 0
       const busy = yield* standStill(30).pipe(
         Effect.andThen(Effect.sync(() => standstills++)),
@@ -44,7 +44,7 @@ describe("StartPacing", () => {
         Effect.forever,
         Effect.forkChild
       )
-      yield* Effect.repeat(pacing.turn, { times: 39 })
+      yield* Effect.repeat(pacing.acquire, { times: 39 })
       yield* Fiber.interrupt(busy)
       // one before each start otherwise, where three gaps fall into each
       assert.isBelow(standstills, 30)
@@ -53,17 +53,17 @@ describe("StartPacing", () => {
 
   it.effect("keeps no time for those who were interrupted before their turn", () =>
     Effect.gen(function* () {
-      const pacing = StartPacing.make("10 millis")
+      const pacing = StartRateLimiter.make("10 millis")
       for (let round = 0; round < 10; round++) {
         const waiting = yield* Effect.forkChild(
-          Effect.forEach(Array.from({ length: 1000 }), () => pacing.turn, {
+          Effect.forEach(Array.from({ length: 1000 }), () => pacing.acquire, {
             concurrency: "unbounded"
           })
         )
         yield* TestClock.adjust("1 second")
         yield* Fiber.interrupt(waiting)
       }
-      const next = yield* Effect.forkChild(pacing.turn)
+      const next = yield* Effect.forkChild(pacing.acquire)
       yield* TestClock.adjust("15 millis")
       assert.isDefined(next.pollUnsafe())
     })

@@ -25,7 +25,7 @@ import { nowMs } from "../time/Monotonic.ts"
 import type { Prober } from "./Prober.ts"
 
 /** Read anew for each probe, so they may change meanwhile; probes under way keep their places. */
-export interface ProbeLimitsOptions {
+export interface ProbeLimiterOptions {
   /**
    * Over all hosts; up to {@link slowShare} times as many more may be waiting for an answer. All take their
    * turns in the order in which they came. Default: the prober's, see `Prober.concurrency`; then none waits
@@ -36,7 +36,7 @@ export interface ProbeLimitsOptions {
   readonly perHost?: number | undefined
 }
 
-export interface ProbeLimits {
+export interface ProbeLimiter {
   /**
    * Runs an effect when the host and then the whole have a place free.
    *
@@ -46,7 +46,7 @@ export interface ProbeLimits {
    * @param prober whose probe it is: it tells when it is slow, and how many of its may run. The same object
    * for all that share these places.
    */
-  readonly withPlace: (
+  readonly withPermit: (
     host: string,
     prober: Pick<Prober, "slowAfter" | "concurrency">
   ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -98,7 +98,7 @@ interface Turn {
   begin: (instead?: Failure) => void
 }
 
-/** The failure of another effect against the same host, see {@link ProbeLimits.withPlace}. */
+/** The failure of another effect against the same host, see {@link ProbeLimiter.withPermit}. */
 export type Failure = Exit.Exit<never, any>
 
 interface Host {
@@ -110,7 +110,7 @@ interface Host {
 
 const hostSlowAfterMs = Duration.toMillis(hostSlowAfter)
 
-export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
+export const make = (options: ProbeLimiterOptions = {}): ProbeLimiter => {
   const placesFor = (turn: Turn) => options.concurrency ?? turn.prober.concurrency
   const perHost = () => options.perHost ?? 1
   // the first in front, in each of them
@@ -138,7 +138,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
     return kind
   }
 
-  const takeHost = (host: Host) => {
+  const admitHost = (host: Host) => {
     for (const turn of host.waiting) {
       if (host.turns.size >= perHost() + host.slow) return
       host.turns.add(turn)
@@ -180,7 +180,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
     hosts.set(turn.host, host)
     host.waiting.add(turn)
     waitingForHost++
-    takeHost(host)
+    admitHost(host)
     beginNext(clock)
   }
 
@@ -210,7 +210,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
         ? []
         : [...host.turns, ...host.waiting].filter(({ slowAtMs }) => slowAtMs === undefined)
     for (const other of concerned) takeOut(other, host)
-    takeHost(host)
+    admitHost(host)
     if (host.turns.size === 0) hosts.delete(turn.host)
     beginNext(clock)
     // each comes back to here, and must find the others gone
@@ -218,7 +218,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
   }
 
   /** Lets the slow ones of a kind make room; gives how long it is until there may be another. */
-  const makeRoom = (kind: Kind, clock: Clock.Clock): number => {
+  const releaseSlow = (kind: Kind, clock: Clock.Clock): number => {
     const now = nowMs(clock)
     let nextMs = Infinity
     for (const turn of kind.running) {
@@ -235,7 +235,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
   }
 
   /** The same for the places at the hosts that somebody waits for. */
-  const makeRoomAtHosts = (clock: Clock.Clock): number => {
+  const releaseSlowHosts = (clock: Clock.Clock): number => {
     const now = nowMs(clock)
     let nextMs = Infinity
     for (const host of hosts.values()) {
@@ -248,7 +248,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
         }
         nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : hostSlowAfterMs)
       }
-      takeHost(host)
+      admitHost(host)
     }
     beginNext(clock)
     return nextMs
@@ -268,10 +268,10 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
     const looks: Array<Effect.Effect<void>> = []
     for (const kind of kinds.values()) {
       if (kind.waiting.size === 0 || kind.watcher !== undefined) continue
-      looks.push(beginWatch(kind, () => makeRoom(kind, clock)))
+      looks.push(beginWatch(kind, () => releaseSlow(kind, clock)))
     }
     if (waitingForHost > 0 && atHosts.watcher === undefined) {
-      looks.push(beginWatch(atHosts, () => makeRoomAtHosts(clock)))
+      looks.push(beginWatch(atHosts, () => releaseSlowHosts(clock)))
     }
     return looks.length === 0
       ? Effect.void
@@ -294,7 +294,7 @@ export const make = (options: ProbeLimitsOptions = {}): ProbeLimits => {
   }
 
   return {
-    withPlace:
+    withPermit:
       (host, prober) =>
       <A, E, R>(effect: Effect.Effect<A, E, R>) =>
         Clock.clockWith((clock) => {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ProbeError, ProbeLimits, Reason } from "@restream/core"
+import { ProbeError, ProbeLimiter, Reason } from "@restream/core"
 import { Clock, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
@@ -22,12 +22,12 @@ const counting = () => {
 
 const hosts = (count: number) => Array.from({ length: count }, (_, index) => `10.0.0.${index}:554`)
 
-describe("ProbeLimits", () => {
+describe("ProbeLimiter", () => {
   it.effect("lets so many run at a time, and one against a host", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make({ concurrency: 4 })
+      const { withPermit } = ProbeLimiter.make({ concurrency: 4 })
       const { counts, probe } = counting()
-      const all = [...hosts(10), ...hosts(10)].map((host) => withPlace(host, prober)(probe(500)))
+      const all = [...hosts(10), ...hosts(10)].map((host) => withPermit(host, prober)(probe(500)))
       const fiber = yield* Effect.forkChild(Effect.all(all, { concurrency: "unbounded" }))
       yield* TestClock.adjust("2499 millis")
       assert.strictEqual(counts.most, 4)
@@ -38,14 +38,14 @@ describe("ProbeLimits", () => {
 
   it.effect("lets a slow probe keep nobody from theirs", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make({ concurrency: 4 })
+      const { withPermit } = ProbeLimiter.make({ concurrency: 4 })
       const silent = counting()
       const good = counting()
       // four times as many silent cameras as there are places, in front of a good one
-      const before = hosts(16).map((host) => withPlace(host, prober)(silent.probe(10_000)))
+      const before = hosts(16).map((host) => withPermit(host, prober)(silent.probe(10_000)))
       yield* Effect.forkChild(Effect.all(before, { concurrency: "unbounded" }))
       yield* TestClock.adjust(0)
-      const fiber = yield* Effect.forkChild(withPlace("10.0.1.1:554", prober)(good.probe(10)))
+      const fiber = yield* Effect.forkChild(withPermit("10.0.1.1:554", prober)(good.probe(10)))
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(silent.counts.running, 16)
       yield* TestClock.adjust("10 millis")
@@ -55,13 +55,13 @@ describe("ProbeLimits", () => {
 
   it.effect("lets a slow probe keep nobody from theirs who waited for a host", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make({ concurrency: 1 })
-      const first = yield* Effect.forkChild(withPlace("a", prober)(Effect.never))
+      const { withPermit } = ProbeLimiter.make({ concurrency: 1 })
+      const first = yield* Effect.forkChild(withPermit("a", prober)(Effect.never))
       yield* TestClock.adjust(0)
-      yield* Effect.forkChild(withPlace("b", prober)(Effect.never))
+      yield* Effect.forkChild(withPermit("b", prober)(Effect.never))
       yield* TestClock.adjust("2 seconds")
       // both run, slow as they are; this one waits for its host alone
-      const second = yield* Effect.forkChild(withPlace("a", prober)(Effect.void))
+      const second = yield* Effect.forkChild(withPermit("a", prober)(Effect.void))
       yield* TestClock.adjust("999 millis")
       assert.isUndefined(second.pollUnsafe())
       yield* Fiber.interrupt(first)
@@ -74,13 +74,13 @@ describe("ProbeLimits", () => {
     "lets a channel that stays silent keep the others of its recorder for three seconds",
     () =>
       Effect.gen(function* () {
-        const { withPlace } = ProbeLimits.make()
+        const { withPermit } = ProbeLimiter.make()
         const silent = counting()
         const good = counting()
         const probes = (probe: Effect.Effect<void>, count: number) =>
           Effect.forkChild(
             Effect.all(
-              Array.from({ length: count }, () => withPlace("recorder", prober)(probe)),
+              Array.from({ length: count }, () => withPermit("recorder", prober)(probe)),
               {
                 concurrency: "unbounded"
               }
@@ -98,19 +98,19 @@ describe("ProbeLimits", () => {
 
         yield* probes(silent.probe(60_000), 20)
         yield* TestClock.adjust("1 minute")
-        assert.strictEqual(silent.counts.most, 1 + ProbeLimits.slowShare)
+        assert.strictEqual(silent.counts.most, 1 + ProbeLimiter.slowShare)
       })
   )
 
   it.effect("looks for slow probes in time, also while others wait for their host", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make({ concurrency: 1 })
+      const { withPermit } = ProbeLimiter.make({ concurrency: 1 })
       const quick = { slowAfter: Duration.millis(250), concurrency: 1 }
-      yield* Effect.forkChild(withPlace("recorder", quick)(Effect.never))
+      yield* Effect.forkChild(withPermit("recorder", quick)(Effect.never))
       yield* TestClock.adjust(0)
-      yield* Effect.forkChild(withPlace("recorder", quick)(Effect.never))
+      yield* Effect.forkChild(withPermit("recorder", quick)(Effect.never))
       yield* TestClock.adjust("100 millis")
-      const other = yield* Effect.forkChild(withPlace("camera", quick)(Effect.void))
+      const other = yield* Effect.forkChild(withPermit("camera", quick)(Effect.void))
       yield* TestClock.adjust("149 millis")
       assert.isUndefined(other.pollUnsafe())
       yield* TestClock.adjust("1 millis")
@@ -121,11 +121,11 @@ describe("ProbeLimits", () => {
   for (const [what, reason] of [
     ["nothing accepts a connection", new Reason.TimedOut({ phase: "connecting", afterMs: 2000 })],
     ["there is no way to it", new Reason.HostUnreachable({ authority: "recorder:554" })],
-    ["its name has no address", new Reason.HostUnknown({ host: "recorder" })]
+    ["its name has no address", new Reason.DnsError({ host: "recorder" })]
   ] as const) {
     it.effect(`tells all that wait for a host when ${what}, and asks anew later`, () =>
       Effect.gen(function* () {
-        const { withPlace } = ProbeLimits.make()
+        const { withPermit } = ProbeLimiter.make()
         let begun = 0
         const probe = Effect.sync(() => begun++).pipe(
           Effect.andThen(Effect.sleep("2 seconds")),
@@ -134,7 +134,7 @@ describe("ProbeLimits", () => {
         const channels = (host: string) =>
           Effect.forEach(
             Array.from({ length: 32 }),
-            () => Effect.flip(withPlace(host, prober)(probe)),
+            () => Effect.flip(withPermit(host, prober)(probe)),
             { concurrency: "unbounded" }
           ).pipe(Effect.forkChild)
         const other = yield* channels("other")
@@ -159,7 +159,7 @@ describe("ProbeLimits", () => {
 
   it.effect("lets each at a host ask for itself where one failed by its own fault", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make()
+      const { withPermit } = ProbeLimiter.make()
       let begun = 0
       const reason = new Reason.TimedOut({ phase: "asking for the stream", afterMs: 1000 })
       const probe = Effect.sync(() => begun++).pipe(
@@ -167,7 +167,7 @@ describe("ProbeLimits", () => {
         Effect.andThen(Effect.fail(new ProbeError({ reason })))
       )
       const fiber = yield* Effect.forkChild(
-        Effect.forEach(hosts(5), () => Effect.flip(withPlace("recorder", prober)(probe)), {
+        Effect.forEach(hosts(5), () => Effect.flip(withPermit("recorder", prober)(probe)), {
           concurrency: "unbounded"
         })
       )
@@ -179,10 +179,10 @@ describe("ProbeLimits", () => {
 
   it.effect("bounds the slow ones, and takes their room back", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make({ concurrency: 2 })
+      const { withPermit } = ProbeLimiter.make({ concurrency: 2 })
       const { counts, probe } = counting()
-      const most = 2 + 2 * ProbeLimits.slowShare
-      const slow = hosts(100).map((host) => withPlace(host, prober)(probe(60_000)))
+      const most = 2 + 2 * ProbeLimiter.slowShare
+      const slow = hosts(100).map((host) => withPermit(host, prober)(probe(60_000)))
       const fiber = yield* Effect.forkChild(Effect.all(slow, { concurrency: "unbounded" }))
       yield* TestClock.adjust("59 seconds")
       assert.strictEqual(counts.most, most)
@@ -190,7 +190,7 @@ describe("ProbeLimits", () => {
       assert.isDefined(fiber.pollUnsafe())
       assert.strictEqual(counts.most, most)
       counts.most = 0
-      const quick = hosts(100).map((host) => withPlace(host, prober)(probe(100)))
+      const quick = hosts(100).map((host) => withPermit(host, prober)(probe(100)))
       yield* Effect.forkChild(Effect.all(quick, { concurrency: "unbounded" }))
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(counts.most, 2)
@@ -199,21 +199,21 @@ describe("ProbeLimits", () => {
 
   it.effect("lets each prober run as many as it says, where nothing is set", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make()
+      const { withPermit } = ProbeLimiter.make()
       const light = counting()
       const heavy = counting()
       const lightProber = { ...prober, concurrency: 30 }
       const heavyProber = { ...prober, concurrency: 4 }
       const all = hosts(40).flatMap((host) => [
-        withPlace(host, lightProber)(light.probe(100)),
-        withPlace(`heavy-${host}`, heavyProber)(heavy.probe(100))
+        withPermit(host, lightProber)(light.probe(100)),
+        withPermit(`heavy-${host}`, heavyProber)(heavy.probe(100))
       ])
       const fiber = yield* Effect.forkChild(Effect.all(all, { concurrency: "unbounded" }))
       yield* TestClock.adjust("20 seconds")
       assert.isDefined(fiber.pollUnsafe())
       assert.isAtMost(heavy.counts.most, 4)
       const fibers = yield* Effect.forkChild(
-        Effect.forEach(hosts(40), (host) => withPlace(host, lightProber)(light.probe(1)), {
+        Effect.forEach(hosts(40), (host) => withPermit(host, lightProber)(light.probe(1)), {
           concurrency: "unbounded"
         })
       )
@@ -225,13 +225,13 @@ describe("ProbeLimits", () => {
 
   it.effect("lets the probes of one prober wait for none of another, however many these are", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make()
+      const { withPermit } = ProbeLimiter.make()
       const lightProber = { ...prober, concurrency: 128 }
       const heavyProber = { slowAfter: Duration.seconds(3), concurrency: 32 }
       const dead = counting()
       const good = counting()
       yield* Effect.forkChild(
-        Effect.forEach(hosts(1000), (host) => withPlace(host, heavyProber)(dead.probe(10_000)), {
+        Effect.forEach(hosts(1000), (host) => withPermit(host, heavyProber)(dead.probe(10_000)), {
           concurrency: "unbounded"
         })
       )
@@ -240,7 +240,7 @@ describe("ProbeLimits", () => {
       const fibers = yield* Effect.forkChild(
         Effect.forEach(
           Array.from({ length: 200 }, (_, index) => `10.0.1.${index}:554`),
-          (host) => withPlace(host, lightProber)(good.probe(10)),
+          (host) => withPermit(host, lightProber)(good.probe(10)),
           { concurrency: "unbounded" }
         )
       )
@@ -251,12 +251,12 @@ describe("ProbeLimits", () => {
 
   it.effect("takes thousands that end as they begin, and keeps their order", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make({ concurrency: 1 })
+      const { withPermit } = ProbeLimiter.make({ concurrency: 1 })
       const order: Array<number> = []
-      const first = yield* Effect.forkChild(withPlace("first", prober)(Effect.sleep(10)))
+      const first = yield* Effect.forkChild(withPermit("first", prober)(Effect.sleep(10)))
       yield* TestClock.adjust(0)
       const others = Array.from({ length: 20_000 }, (_, index) =>
-        withPlace(`host-${index}`, prober)(Effect.sync(() => order.push(index)))
+        withPermit(`host-${index}`, prober)(Effect.sync(() => order.push(index)))
       )
       const fiber = yield* Effect.forkChild(Effect.all(others, { concurrency: "unbounded" }))
       yield* TestClock.adjust("9 millis")
@@ -273,15 +273,15 @@ describe("ProbeLimits", () => {
 
   it.effect("gives its place back when it is interrupted, also while it waits", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make({ concurrency: 1 })
+      const { withPermit } = ProbeLimiter.make({ concurrency: 1 })
       const { counts, probe } = counting()
-      const first = yield* Effect.forkChild(withPlace("a", prober)(probe(5000)))
-      const other = yield* Effect.forkChild(withPlace("b", prober)(probe(500)))
+      const first = yield* Effect.forkChild(withPermit("a", prober)(probe(5000)))
+      const other = yield* Effect.forkChild(withPermit("b", prober)(probe(500)))
       yield* TestClock.adjust("500 millis")
       yield* Fiber.interrupt(other)
       yield* Fiber.interrupt(first)
       assert.strictEqual(counts.running, 0)
-      const third = yield* Effect.forkChild(withPlace("a", prober)(probe(10)))
+      const third = yield* Effect.forkChild(withPermit("a", prober)(probe(10)))
       yield* TestClock.adjust("10 millis")
       assert.isDefined(third.pollUnsafe())
     })
@@ -289,7 +289,7 @@ describe("ProbeLimits", () => {
 
   it.effect("watches for slow ones only while somebody waits", () =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make({ concurrency: 1 })
+      const { withPermit } = ProbeLimiter.make({ concurrency: 1 })
       const clock = yield* Clock.Clock
       let sleeps = 0
       const counting: Clock.Clock = Object.assign(Object.create(clock), {
@@ -299,7 +299,7 @@ describe("ProbeLimits", () => {
         }
       })
       const fibers = yield* Effect.forEach(hosts(2), (host) =>
-        Effect.forkChild(withPlace(host, prober)(Effect.never))
+        Effect.forkChild(withPermit(host, prober)(Effect.never))
       ).pipe(Effect.provideService(Clock.Clock, counting))
       yield* TestClock.adjust("999 millis")
       assert.strictEqual(sleeps, 1)
@@ -333,7 +333,7 @@ describe("ProbeLimits", () => {
 
   const runAll = ({ concurrency, perHost, probes, unitMs }: Probes) =>
     Effect.gen(function* () {
-      const { withPlace } = ProbeLimits.make({ concurrency, perHost })
+      const { withPermit } = ProbeLimiter.make({ concurrency, perHost })
       const quick = { slowAfter: Duration.millis(2 * unitMs), concurrency: 1 }
       const running = new Map<string, number>()
       let [done, most, mostAtHost] = [0, 0, 0]
@@ -355,7 +355,7 @@ describe("ProbeLimits", () => {
               return takes === 0 ? end : Effect.andThen(Effect.sleep(takes * unitMs), end)
             },
             () => add(host, -1)
-          ).pipe(withPlace(host, quick), Effect.ignore)
+          ).pipe(withPermit(host, quick), Effect.ignore)
           const one = Effect.gen(function* () {
             yield* Effect.sleep(startsAt * unitMs)
             const fiber = yield* Effect.forkChild(probe)
@@ -372,15 +372,15 @@ describe("ProbeLimits", () => {
       ).pipe(Effect.forkChild)
       yield* TestClock.adjust(1000 * unitMs)
       assert.strictEqual(done, probes.length)
-      assert.isAtMost(most, concurrency * (1 + ProbeLimits.slowShare))
-      assert.isAtMost(mostAtHost, perHost * (unitMs === 1 ? 1 : 1 + ProbeLimits.slowShare))
+      assert.isAtMost(most, concurrency * (1 + ProbeLimiter.slowShare))
+      assert.isAtMost(mostAtHost, perHost * (unitMs === 1 ? 1 : 1 + ProbeLimiter.slowShare))
       yield* Fiber.join(fiber)
       // and all places are free again
       const before = done
       yield* Effect.forkChild(
         Effect.forEach(
           Array.from({ length: concurrency }, (_, index) => `host-${index}`),
-          (host) => withPlace(host, quick)(Effect.sync(() => done++)),
+          (host) => withPermit(host, quick)(Effect.sync(() => done++)),
           { concurrency: "unbounded" }
         )
       )

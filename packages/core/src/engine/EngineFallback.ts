@@ -8,7 +8,7 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { Reason } from "../camera/Reason.ts"
 import type { Engine } from "./Engine.ts"
 
-export type Verdict<R extends Reason> =
+export type NextStep<R extends Reason> =
   | {
       readonly _tag: "TryNext"
       /** For the log; `undefined` where it was told before. */
@@ -16,7 +16,7 @@ export type Verdict<R extends Reason> =
     }
   | { readonly _tag: "GiveUp"; readonly reason: R }
 
-export class EngineInUse {
+export class EngineFallback {
   readonly #engines: NonEmptyReadonlyArray<Engine>
   #rank = 0
   /** Why the engine that stands by could not start, in this attempt. */
@@ -33,7 +33,7 @@ export class EngineInUse {
   }
 
   /** Whether another engine takes over where this one meets something that it does not support. */
-  get canHandOver(): boolean {
+  get hasFallback(): boolean {
     return this.#standby === undefined && this.#rank + 1 < this.#engines.length
   }
 
@@ -47,13 +47,13 @@ export class EngineInUse {
    * Takes a failure of the engine in use. `TryNext`: another engine is in use now; try it at once.
    * `GiveUp`: none is left, and `reason` tells best what is wrong.
    */
-  onFailure<R extends Reason>(reason: R): Verdict<R> {
+  onFailure<R extends Reason>(reason: R): NextStep<R> {
     const { name } = this.engine
-    if (reason._tag === "Unsupported" && this.canHandOver) {
+    if (reason._tag === "Unsupported" && this.hasFallback) {
       this.#rank++
       return this.#tryNext(`${reason.what}: not supported by ${name}, taking ${this.engine.name}`)
     }
-    if (reason._tag === "StartFailed" && this.#rank > 0) {
+    if (reason._tag === "LaunchFailed" && this.#rank > 0) {
       this.#standby = { rank: this.#rank, reason }
       this.#rank = 0
       return this.#tryNext(`${reason.message}; ${this.engine.name} does what it can`)
@@ -72,5 +72,5 @@ export class EngineInUse {
 }
 
 /** The one for a camera, the engine to try first in front. */
-export const make = (engines: NonEmptyReadonlyArray<Engine>): EngineInUse =>
-  new EngineInUse(engines)
+export const make = (engines: NonEmptyReadonlyArray<Engine>): EngineFallback =>
+  new EngineFallback(engines)

@@ -6,7 +6,7 @@ import {
   type InvalidCamera,
   MediaPath,
   Reason,
-  StatusBoard,
+  StatusStore,
   StreamUrl
 } from "@restream/core"
 import { Cause, Effect, Exit, Result } from "effect"
@@ -63,13 +63,13 @@ const wayTo: Readonly<Record<CameraState.Tag, ReadonlyArray<CameraState.Tag>>> =
 }
 
 const enterAll = (tags: ReadonlyArray<CameraState.Tag>) =>
-  Effect.flatMap(StatusBoard, (board) =>
-    Effect.forEach(tags, (tag) => board.enter(camera, states[tag]), { discard: true })
+  Effect.flatMap(StatusStore, (store) =>
+    Effect.forEach(tags, (tag) => store.transition(camera, states[tag]), { discard: true })
   )
 
 const tags = Object.keys(states) as ReadonlyArray<CameraState.Tag>
 
-describe("StatusBoard", () => {
+describe("StatusStore", () => {
   for (const from of tags) {
     it.effect(`takes from ${from} exactly the transitions of the table`, () =>
       Effect.forEach(tags, (to) =>
@@ -80,7 +80,7 @@ describe("StatusBoard", () => {
           if (Exit.isFailure(exit)) {
             assert.include(Cause.pretty(exit.cause), `illegal transition from ${from} to ${to}`)
           }
-        }).pipe(Effect.provide(StatusBoard.layer))
+        }).pipe(Effect.provide(StatusStore.layer))
       )
     )
   }
@@ -88,12 +88,12 @@ describe("StatusBoard", () => {
   it.effect("says what an operator has to know, in one line each", () =>
     withLog((lines) =>
       Effect.gen(function* () {
-        const board = yield* StatusBoard
+        const store = yield* StatusStore
         yield* enterAll(["Waiting", "Probing", "Unreachable", "Probing", "Starting", "Live"])
-        yield* board.settle(camera.id)
+        yield* store.markStable(camera.id)
         yield* enterAll(["Restarting", "Probing", "Starting", "Live", "Stopping"])
-        yield* board.remove(camera.id)
-        yield* board.enter(invalid, states.Invalid)
+        yield* store.remove(camera.id)
+        yield* store.transition(invalid, states.Invalid)
         assert.deepStrictEqual(lines, [
           'Warn camera 12 "Gate": unreachable: connection refused at 10.0.0.5:554; next attempt in 1s',
           'Info camera 12 "Gate": live: h264 1920x1080, no sound (native)',
@@ -103,7 +103,7 @@ describe("StatusBoard", () => {
           'Info camera 12 "Gate": gone',
           'Warn camera 12 "Gate": invalid: column url is missing'
         ])
-      }).pipe(Effect.provide(StatusBoard.layer))
+      }).pipe(Effect.provide(StatusStore.layer))
     )
   )
 
@@ -114,19 +114,19 @@ describe("StatusBoard", () => {
         assert.strictEqual(lines.length, 1)
         yield* enterAll(["Probing", "Starting", "Live"])
         assert.strictEqual(lines.length, 2)
-      }).pipe(Effect.provide(StatusBoard.layer))
+      }).pipe(Effect.provide(StatusStore.layer))
     )
   )
 
   it.effect("tells that a camera comes and goes once, and once that it stays", () =>
     withLog((lines) =>
       Effect.gen(function* () {
-        const board = yield* StatusBoard
+        const store = yield* StatusStore
         for (let n = 0; n < 100; n++) {
           yield* enterAll(["Probing", "Starting", "Live", "Restarting"])
         }
         yield* enterAll(["Probing", "Starting", "Live"])
-        yield* board.settle(camera.id)
+        yield* store.markStable(camera.id)
         assert.deepStrictEqual(lines, [
           'Info camera 12 "Gate": live: h264 1920x1080, no sound (native)',
           'Warn camera 12 "Gate": down: connection refused at 10.0.0.5:554; restart in 5s; health good: 1 restart in the last hour',
@@ -137,19 +137,19 @@ describe("StatusBoard", () => {
         // what comes after that is a new trouble
         yield* enterAll(["Restarting"])
         assert.strictEqual(lines.length, 6)
-      }).pipe(Effect.provide(StatusBoard.layer))
+      }).pipe(Effect.provide(StatusStore.layer))
     )
   )
 
   it.effect("tells each kind of failure once in one trouble, whatever its numbers are", () =>
     withLog((lines) =>
       Effect.gen(function* () {
-        const board = yield* StatusBoard
+        const store = yield* StatusStore
         const stalled = (afterMs: number) => new Reason.Stalled({ side: "input", afterMs })
         yield* enterAll(["Probing", "Starting", "Live"])
         for (let n = 0; n < 50; n++) {
           for (const reason of [stalled(10_000 + n), new Reason.NotFound(), stalled(12_000 + n)]) {
-            yield* board.enter(camera, { _tag: "Restarting", reason, at: 5000 })
+            yield* store.transition(camera, { _tag: "Restarting", reason, at: 5000 })
           }
         }
         assert.deepStrictEqual(
@@ -159,7 +159,7 @@ describe("StatusBoard", () => {
             'Warn camera 12 "Gate": down: the camera has no stream at this address (404)'
           ]
         )
-      }).pipe(Effect.provide(StatusBoard.layer))
+      }).pipe(Effect.provide(StatusStore.layer))
     )
   )
 
@@ -168,59 +168,59 @@ describe("StatusBoard", () => {
       Effect.gen(function* () {
         yield* enterAll(["Probing", "Unreachable", "Stopping", "Probing", "Unreachable"])
         assert.strictEqual(lines.filter((line) => line.includes("unreachable")).length, 2)
-      }).pipe(Effect.provide(StatusBoard.layer))
+      }).pipe(Effect.provide(StatusStore.layer))
     )
   )
 
   it.effect("calls a camera poor while it is out of reach, and not for a restart", () =>
     Effect.gen(function* () {
-      const board = yield* StatusBoard
+      const store = yield* StatusStore
       const healthIn = (tag: CameraState.Tag) =>
         Effect.gen(function* () {
           yield* enterAll([tag])
-          return (yield* board.get(camera.id))?.health
+          return (yield* store.get(camera.id))?.health
         })
       yield* enterAll(["Probing"])
       assert.strictEqual(yield* healthIn("Unreachable"), "poor")
       yield* enterAll(["Probing", "Starting", "Live"])
       assert.strictEqual(yield* healthIn("Restarting"), "good")
       const locked = new Reason.Unauthorized({ credentials: "wrong" })
-      yield* board.enter(camera, { _tag: "Restarting", reason: locked, at: 300_000 })
-      assert.strictEqual((yield* board.get(camera.id))?.health, "poor")
-    }).pipe(Effect.provide(StatusBoard.layer))
+      yield* store.transition(camera, { _tag: "Restarting", reason: locked, at: 300_000 })
+      assert.strictEqual((yield* store.get(camera.id))?.health, "poor")
+    }).pipe(Effect.provide(StatusStore.layer))
   )
 
   it.effect("counts the last hour by hours that passed, whatever the clock is set to", () =>
     Effect.gen(function* () {
-      const board = yield* StatusBoard
+      const store = yield* StatusStore
       yield* TestClock.setTime(Date.parse("2030-01-01"))
       yield* enterAll(["Probing"])
       for (let n = 0; n < 12; n++) yield* enterAll(["Restarting"])
       yield* TestClock.setTime(Date.parse("2026-01-01"))
-      assert.strictEqual((yield* board.get(camera.id))?.restarts.lastHour, 12)
+      assert.strictEqual((yield* store.get(camera.id))?.restarts.lastHour, 12)
       yield* TestClock.adjust("30 minutes")
       yield* enterAll(["Restarting"])
-      assert.strictEqual((yield* board.get(camera.id))?.restarts.lastHour, 13)
+      assert.strictEqual((yield* store.get(camera.id))?.restarts.lastHour, 13)
       yield* TestClock.adjust("31 minutes")
-      const status = yield* board.get(camera.id)
+      const status = yield* store.get(camera.id)
       assert.deepStrictEqual(status?.restarts, { total: 13, lastHour: 1 })
       assert.strictEqual(status?.health, "good")
-    }).pipe(Effect.provide(StatusBoard.layer))
+    }).pipe(Effect.provide(StatusStore.layer))
   )
 
   it.effect("shows every camera without its credentials", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("1 second")
       yield* enterAll(["Probing", "Starting", "Live"])
-      const board = yield* StatusBoard
-      yield* board.count(camera.id, () => ({
+      const store = yield* StatusStore
+      yield* store.attachCounters(camera.id, () => ({
         bytes: 5,
         packets: 2,
         lost: 1,
         dropped: 3,
         lastVideoAt: 900
       }))
-      const [status] = yield* board.all
+      const [status] = yield* store.all
       assert.notInclude(JSON.stringify(status), "TopSecret1")
       assert.deepStrictEqual(status, {
         id: camera.id,
@@ -235,7 +235,7 @@ describe("StatusBoard", () => {
         health: "good",
         counters: { bytes: 5, packets: 2, lost: 1, dropped: 3, lastVideoAt: 900 }
       })
-      assert.deepStrictEqual(yield* board.tally, { Live: 1 })
-    }).pipe(Effect.provide(StatusBoard.layer))
+      assert.deepStrictEqual(yield* store.countByState, { Live: 1 })
+    }).pipe(Effect.provide(StatusStore.layer))
   )
 })
