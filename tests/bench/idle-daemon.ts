@@ -26,27 +26,20 @@ const { settings } = Result.getOrThrow(load({ env: process.env }))
 
 const idle: Engine = {
   name: "native",
-  prober: {
-    slowAfter: Duration.seconds(1),
-    concurrency: 32,
-    probe: (target) =>
-      Effect.sync(() => {
-        const { path } = target as Camera
-        const at = performance.timeOrigin + performance.now()
-        process.send?.({ event: "probe", path, at } satisfies ProbeEvent)
-        return { video: { codec: "h264" }, audio: undefined }
-      })
-  },
-  relay: {
-    start: () => {
+  slowAfter: Duration.seconds(1),
+  concurrency: 32,
+  open: (source) =>
+    Effect.sync(() => {
+      const { path } = source as Camera
+      const at = performance.timeOrigin + performance.now()
+      process.send?.({ event: "probe", path, at } satisfies ProbeEvent)
       const counters = { bytes: 1, packets: 1, lost: 0, dropped: 0, lastVideoAt: undefined }
-      return Effect.succeed({
-        flowing: Effect.void,
-        ended: Effect.never,
-        counters: () => counters
-      })
-    }
-  }
+      return {
+        info: { video: { codec: "h264" }, audio: undefined },
+        publish: () =>
+          Effect.succeed({ flowing: Effect.void, ended: Effect.never, counters: () => counters })
+      }
+    })
 }
 
 const report = Effect.gen(function* () {

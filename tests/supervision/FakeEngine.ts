@@ -6,7 +6,7 @@
 import {
   type Camera,
   type Engine,
-  type ProbeResult,
+  type StreamInfo,
   type RelayCounters,
   ProbeError,
   type Reason,
@@ -30,7 +30,7 @@ export interface FakeEngine {
   readonly probes: Array<{ readonly id: string; readonly at: number }>
   readonly relays: Array<FakeRelay>
   /** What a probe of a camera answers from now on. Default: h264 with aac. */
-  answer: (camera: Camera) => Effect.Effect<ProbeResult, Reason.ProbeReason>
+  answer: (camera: Camera) => Effect.Effect<StreamInfo, Reason.ProbeReason>
   /** Whether media flow as soon as a relay starts. Default true. */
   flowsAtOnce: boolean
   /** How long a relay takes to end when its scope is closed, in virtual time. Default 0. */
@@ -39,7 +39,7 @@ export interface FakeEngine {
   readonly mostAtATime: Map<string, number>
 }
 
-export const offer: ProbeResult = {
+export const offer: StreamInfo = {
   video: { codec: "h264", width: 1920, height: 1080 },
   audio: { codec: "aac", copyable: true }
 }
@@ -55,54 +55,54 @@ export const make = (name: Engine["name"] = "native"): FakeEngine => {
     mostAtATime: new Map(),
     engine: {
       name,
-      prober: {
-        slowAfter: Duration.seconds(1),
-        concurrency: 32,
-        probe: Effect.fnUntraced(function* (target) {
-          const camera = target as Camera
-          fake.probes.push({ id: camera.id, at: yield* Clock.currentTimeMillis })
-          return yield* Effect.mapError(fake.answer(camera), (reason) => new ProbeError({ reason }))
-        })
-      },
-      relay: {
-        start: Effect.fnUntraced(function* ({ camera }) {
-          const flowing = yield* Deferred.make<void>()
-          const ended = yield* Deferred.make<never, RelayError>()
-          const now = yield* Clock.currentTimeMillis
-          const relay: FakeRelay = {
-            camera,
-            startedAt: now,
-            endedAt: undefined,
-            flow: Effect.asVoid(Deferred.succeed(flowing, undefined)),
-            end: (reason) => Effect.asVoid(Deferred.fail(ended, new RelayError({ reason })))
-          }
-          const count = (running.get(camera.path) ?? 0) + 1
-          running.set(camera.path, count)
-          fake.mostAtATime.set(camera.path, Math.max(fake.mostAtATime.get(camera.path) ?? 0, count))
-          yield* Effect.addFinalizer(() =>
-            Effect.gen(function* () {
-              if (fake.endingTakes > 0) yield* Effect.sleep(fake.endingTakes)
-              relay.endedAt = yield* Clock.currentTimeMillis
-              running.set(camera.path, (running.get(camera.path) ?? 1) - 1)
-            })
-          )
-          fake.relays.push(relay)
-          if (fake.flowsAtOnce) yield* relay.flow
-          const counters: RelayCounters = {
-            bytes: 1,
-            packets: 1,
-            lost: 0,
-            dropped: 0,
-            lastVideoAt: now
-          }
-          return {
-            flowing: Deferred.await(flowing),
-            ended: Deferred.await(ended),
-            counters: () => counters
-          }
-        })
-      }
+      slowAfter: Duration.seconds(1),
+      concurrency: 32,
+      open: Effect.fnUntraced(function* (source) {
+        const camera = source as Camera
+        fake.probes.push({ id: camera.id, at: yield* Clock.currentTimeMillis })
+        const info = yield* Effect.mapError(
+          fake.answer(camera),
+          (reason) => new ProbeError({ reason })
+        )
+        return { info, publish: () => publish(camera) }
+      })
     }
   }
+  const publish = Effect.fnUntraced(function* (camera: Camera) {
+    const flowing = yield* Deferred.make<void>()
+    const ended = yield* Deferred.make<never, RelayError>()
+    const now = yield* Clock.currentTimeMillis
+    const relay: FakeRelay = {
+      camera,
+      startedAt: now,
+      endedAt: undefined,
+      flow: Effect.asVoid(Deferred.succeed(flowing, undefined)),
+      end: (reason) => Effect.asVoid(Deferred.fail(ended, new RelayError({ reason })))
+    }
+    const count = (running.get(camera.path) ?? 0) + 1
+    running.set(camera.path, count)
+    fake.mostAtATime.set(camera.path, Math.max(fake.mostAtATime.get(camera.path) ?? 0, count))
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        if (fake.endingTakes > 0) yield* Effect.sleep(fake.endingTakes)
+        relay.endedAt = yield* Clock.currentTimeMillis
+        running.set(camera.path, (running.get(camera.path) ?? 1) - 1)
+      })
+    )
+    fake.relays.push(relay)
+    if (fake.flowsAtOnce) yield* relay.flow
+    const counters: RelayCounters = {
+      bytes: 1,
+      packets: 1,
+      lost: 0,
+      dropped: 0,
+      lastVideoAt: now
+    }
+    return {
+      flowing: Deferred.await(flowing),
+      ended: Deferred.await(ended),
+      counters: () => counters
+    }
+  })
   return fake
 }

@@ -18,7 +18,7 @@
  * ```
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import type { EngineChoice, Settings } from "@restream/config"
+import type { Settings } from "@restream/config"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -34,8 +34,8 @@ import * as FfmpegEngine from "./engine/ffmpeg/FfmpegEngine.ts"
 import * as NativeEngine from "./engine/native/NativeEngine.ts"
 import { MediaServer } from "./media-server/MediaServer.ts"
 import { rtspCheck } from "./media-server/RtspCheck.ts"
-import * as ProbeLimiter from "./probe/ProbeLimiter.ts"
-import * as StartRateLimiter from "./relay/StartRateLimiter.ts"
+import * as ProbeLimiter from "./probing/ProbeLimiter.ts"
+import * as StartRateLimiter from "./supervision/StartRateLimiter.ts"
 import type { Trust } from "./rtsp/client/Dialer.ts"
 import type { CameraSource } from "./source/CameraSource.ts"
 import * as CameraTable from "./source/CameraTable.ts"
@@ -220,12 +220,12 @@ export const engines = (
         native: FollowingEngine.make("native", native),
         ffmpeg: FollowingEngine.make("ffmpeg", ffmpeg)
       }
-      const choices: Record<EngineChoice, NonEmptyReadonlyArray<Engine>> = {
+      const choices: Record<string, NonEmptyReadonlyArray<Engine>> = {
         auto: [engines.native, engines.ffmpeg],
         native: [engines.native],
         ffmpeg: [engines.ffmpeg]
       }
-      return Engines.of({ select: (choice) => choices[choice] })
+      return Engines.of({ select: (choice) => choices[choice] ?? [engines.native, engines.ffmpeg] })
     })
   )
 

@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { CameraOptions, ProbeResult } from "@restream/core"
+import type { CameraOptions, StreamInfo } from "@restream/core"
 import { RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/rtsp"
 import { Effect } from "effect"
-import { relayContract } from "../../relay/RelayContract.ts"
+import { relayContract } from "../PublishContract.ts"
 import { ffmpegs } from "./Binaries.ts"
 import { engine } from "./Engines.ts"
 import { job } from "./Jobs.ts"
 
-const tone: ProbeResult["audio"] = {
+const tone: StreamInfo["audio"] = {
   codec: "pcm_mulaw",
   sampleRate: 8000,
   channels: 1,

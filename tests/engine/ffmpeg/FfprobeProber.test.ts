@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { proberContract } from "../../probe/ProberContract.ts"
+import { proberContract } from "../OpenContract.ts"
 import { ffprobes } from "./Binaries.ts"
 import { engine } from "./Engines.ts"
 

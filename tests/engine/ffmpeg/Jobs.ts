@@ -5,7 +5,7 @@ import {
   type CameraOptions,
   type Ffmpeg,
   type MediaPath,
-  type ProbeResult,
+  type StreamInfo,
   type RelayJob,
   StreamUrl
 } from "@restream/core"
@@ -32,7 +32,7 @@ export const camera = (url: string, chosen: Partial<CameraOptions> = {}): Camera
   options: { ...options, ...chosen }
 })
 
-export const silentOffer: ProbeResult = {
+export const silentOffer: StreamInfo = {
   video: { codec: "h264", width: 320, height: 240 },
   audio: undefined
 }
@@ -41,7 +41,7 @@ export const job = (
   from: string,
   to: string,
   chosen: Partial<CameraOptions> = {},
-  audio: ProbeResult["audio"] = undefined
+  audio: StreamInfo["audio"] = undefined
 ): RelayJob => ({
   camera: camera(from, chosen),
   offer: { ...silentOffer, audio },

@@ -1,7 +1,7 @@
 import { NativeEngine } from "@restream/core"
 import { Effect } from "effect"
-import { proberContract } from "../../probe/ProberContract.ts"
-import { relayContract } from "../../relay/RelayContract.ts"
+import { proberContract } from "../OpenContract.ts"
+import { relayContract } from "../PublishContract.ts"
 
 proberContract("NativeProber", {
   make: ({ probeTimeout }) =>

@@ -13,10 +13,10 @@ import type { Camera, InvalidCamera } from "../camera/Camera.ts"
 import type { ProbeReason } from "../camera/Reason.ts"
 import { type Engine, Engines } from "../engine/Engine.ts"
 import * as EngineFallback from "../engine/EngineFallback.ts"
-import * as ProbeLimiter from "../probe/ProbeLimiter.ts"
-import type { ProbeResult } from "../probe/Prober.ts"
+import * as ProbeLimiter from "../probing/ProbeLimiter.ts"
+import type { StreamInfo } from "../engine/StreamInfo.ts"
 import type { Health } from "../status/History.ts"
-import * as CredentialGuard from "../supervision/CredentialGuard.ts"
+import * as CredentialGuard from "../probing/CredentialGuard.ts"
 import { nowMs } from "../time/Monotonic.ts"
 
 /** What came of one camera's check. */
@@ -31,7 +31,7 @@ export type CheckResult = {
    */
   readonly health: Health
 } & (
-  | { readonly _tag: "Answered"; readonly engine: Engine["name"]; readonly offer: ProbeResult }
+  | { readonly _tag: "Answered"; readonly engine: Engine["name"]; readonly offer: StreamInfo }
   | { readonly _tag: "Unreachable"; readonly reason: ProbeReason }
   | { readonly _tag: "Invalid"; readonly problem: string }
 )
@@ -60,7 +60,7 @@ export const run = (
     const checkNow = Effect.suspend(() =>
       lease.isBlocked ? Effect.undefined : checkOne(camera, engines, lease)
     )
-    const inPlace = withPermit(camera.url.authority, engines[0].prober)(checkNow)
+    const inPlace = withPermit(camera.url.authority, engines[0])(checkNow)
     // it is tried once, so what nobody shares need not be waited for
     const inTurn = lease.isShared ? lease.withPermit(failWhereRefused)(inPlace) : inPlace
     // one that is held waits for its turn again
@@ -124,8 +124,8 @@ const checkOne = (
     const took = () => Duration.millis(nowMs(clock) - startedAt)
     const probe: Effect.Effect<CheckResult, Failed> = Effect.suspend(() => {
       const { engine } = inUse
-      return Effect.matchEffect(engine.prober.probe(camera), {
-        onSuccess: (offer) => {
+      return Effect.matchEffect(Effect.scoped(engine.open(camera)), {
+        onSuccess: ({ info: offer }) => {
           lease.accepted()
           return Effect.succeed(answered(camera, took(), engine.name, offer))
         },
@@ -144,7 +144,7 @@ const answered = (
   camera: Camera,
   took: Duration.Duration,
   engine: Engine["name"],
-  offer: ProbeResult
+  offer: StreamInfo
 ): CheckResult => {
   const isFair = Duration.isGreaterThan(took, slow) || offer.audio?.copyable === false
   return { _tag: "Answered", camera, took, health: isFair ? "fair" : "good", engine, offer }

@@ -1,17 +1,39 @@
 /**
- * An engine: a way to probe a camera and to relay it.
+ * The port for engines: a way to open a camera's stream and to publish it.
  *
- * A camera's `engine` option names one, or `auto`. With `auto` the engines stand in order, and the next
- * one takes over where one meets something that it does not support.
+ * Adapters: `NativeEngine`, `FfmpegEngine`, and whatever an embedding program registers. Every adapter
+ * passes the suites `tests/engine/OpenContract.ts` and `tests/engine/PublishContract.ts`.
  */
-import type { EngineChoice } from "@restream/config"
+import type * as Duration from "effect/Duration"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Context from "effect/Context"
-import type { Prober } from "../probe/Prober.ts"
-import type { Relay } from "../relay/Relay.ts"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { CameraStream, ProbeError, StreamSource } from "./CameraStream.ts"
+import type { Prober } from "./Prober.ts"
+import type { Relay } from "./RunningRelay.ts"
 
 export interface Engine {
-  readonly name: Exclude<EngineChoice, "auto">
+  /** By this name a camera's `engine` option chooses the engine. */
+  readonly name: string
+  /**
+   * After this time an opening most likely does nothing but wait for an answer, and another one may run
+   * beside it.
+   */
+  readonly slowAfter: Duration.Duration
+  /** How many cameras may be opened at a time, by what one costs this machine; a setting overrides it. */
+  readonly concurrency: number
+  /**
+   * Connects to the camera and reads what it sends: this is the probe.
+   *
+   * It ends within the engine's deadline, whatever the camera does. The scope owns the connection or the
+   * process. A wrong password costs the camera one wrong attempt.
+   */
+  readonly open: (source: StreamSource) => Effect.Effect<CameraStream, ProbeError, Scope.Scope>
+}
+
+/** The two halves that both built-in engines still consist of. */
+export interface EngineParts {
   readonly prober: Prober
   readonly relay: Relay
 }
@@ -20,6 +42,6 @@ export class Engines extends Context.Service<
   Engines,
   {
     /** The engines for a choice, the one to try first in front. */
-    readonly select: (choice: EngineChoice) => NonEmptyReadonlyArray<Engine>
+    readonly select: (choice: string) => NonEmptyReadonlyArray<Engine>
   }
 >()("@restream/core/engine/Engines") {}

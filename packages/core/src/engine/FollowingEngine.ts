@@ -8,14 +8,11 @@ import type { Engine } from "./Engine.ts"
 /** @param current the engine now; asked before each probe and each relay, so it has to be cheap. */
 export const make = (name: Engine["name"], current: () => Engine): Engine => ({
   name,
-  prober: {
-    get slowAfter() {
-      return current().prober.slowAfter
-    },
-    get concurrency() {
-      return current().prober.concurrency
-    },
-    probe: (camera) => Effect.suspend(() => current().prober.probe(camera))
+  get slowAfter() {
+    return current().slowAfter
   },
-  relay: { start: (job) => Effect.suspend(() => current().relay.start(job)) }
+  get concurrency() {
+    return current().concurrency
+  },
+  open: (source) => Effect.suspend(() => current().open(source))
 })

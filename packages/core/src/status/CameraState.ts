@@ -6,7 +6,7 @@
 import * as Duration from "effect/Duration"
 import type { Engine } from "../engine/Engine.ts"
 import type { Reason } from "../camera/Reason.ts"
-import type { ProbeResult, VideoTrack } from "../probe/Prober.ts"
+import type { StreamInfo, VideoTrack } from "../engine/StreamInfo.ts"
 
 /** The row makes no camera. It stays so until the row changes. */
 export interface Invalid {
@@ -48,7 +48,7 @@ export interface Starting {
 export interface Live {
   readonly _tag: "Live"
   readonly engine: Engine["name"]
-  readonly offer: ProbeResult
+  readonly offer: StreamInfo
   /** When the first media arrived, in milliseconds since 1970. */
   readonly since: number
 }
@@ -109,7 +109,7 @@ export const describeVideo = ({ codec, height, width }: VideoTrack): string =>
   width === undefined || height === undefined ? codec : `${codec} ${width}x${height}`
 
 /** What the video and the sound are: `h264 1920x1080 + aac`. */
-export const describeOffer = ({ audio, video }: ProbeResult): string =>
+export const describeOffer = ({ audio, video }: StreamInfo): string =>
   `${describeVideo(video)}${audio === undefined ? ", no sound" : ` + ${audio.codec}`}`
 
 /** The state in words for an operator, in one line. @param now milliseconds since 1970. */

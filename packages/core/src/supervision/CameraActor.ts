@@ -9,17 +9,18 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import type { Camera } from "../camera/Camera.ts"
 import { InternalError, type ProbeReason, type Reason } from "../camera/Reason.ts"
 import { Engines } from "../engine/Engine.ts"
 import * as EngineFallback from "../engine/EngineFallback.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
-import type { ProbeLimiter } from "../probe/ProbeLimiter.ts"
-import type { ProbeError, ProbeResult } from "../probe/Prober.ts"
-import type { StartRateLimiter } from "../relay/StartRateLimiter.ts"
+import type { ProbeLimiter } from "../probing/ProbeLimiter.ts"
+import type { CameraStream, ProbeError } from "../engine/CameraStream.ts"
+import type { StartRateLimiter } from "./StartRateLimiter.ts"
 import { CameraSource } from "../source/CameraSource.ts"
 import { StatusStore } from "../status/StatusStore.ts"
-import type { CredentialGuard } from "./CredentialGuard.ts"
+import type { CredentialGuard } from "../probing/CredentialGuard.ts"
 import * as RestartSchedule from "./RestartSchedule.ts"
 import * as RetrySchedule from "./RetrySchedule.ts"
 
@@ -75,7 +76,7 @@ export const run = Effect.fnUntraced(function* (
       // was refused to another camera meanwhile need not be refused to this one, too
       if (!(yield* isServerUp) || lease.isBlocked) return undefined
       yield* status.transition(camera, { _tag: "Probing", attempt })
-      return yield* inUse.engine.prober.probe(camera).pipe(
+      return yield* inUse.engine.open(camera).pipe(
         Effect.tap(() => Effect.sync(() => lease.accepted())),
         Effect.tapError(({ reason }) =>
           Effect.sync(() => reason._tag === "Unauthorized" && lease.refused(reason))
@@ -83,10 +84,10 @@ export const run = Effect.fnUntraced(function* (
       )
     })
     const inPlace = Effect.suspend(() =>
-      options.probeLimiter.withPermit(camera.url.authority, inUse.engine.prober)(probeNow)
+      options.probeLimiter.withPermit(camera.url.authority, inUse.engine)(probeNow)
     )
     const awaitTurn = status.transition(camera, { _tag: "Waiting", for: "turn" })
-    const once: Effect.Effect<ProbeResult, ProbeError> = Effect.gen(function* () {
+    const once: Effect.Effect<CameraStream, ProbeError, Scope.Scope> = Effect.gen(function* () {
       yield* awaitMediaServer
       const offer = yield* Effect.andThen(awaitTurn, inPlace).pipe(
         lease.withPermit((refusal) =>
@@ -107,16 +108,19 @@ export const run = Effect.fnUntraced(function* (
       attempt++
       inUse.begin()
     })
-    const withAnyEngine: Effect.Effect<ProbeResult, { readonly reason: ProbeReason }> =
-      Effect.catch(once, ({ reason }) =>
-        Effect.flatMap(onFailure(reason), (verdict) => {
-          if (verdict._tag === "TryNext") return withAnyEngine
-          // when to try a password again is not this camera's affair alone
-          return verdict.reason._tag === "Unauthorized"
-            ? Effect.andThen(beginAgain, withAnyEngine)
-            : Effect.fail({ reason: verdict.reason })
-        })
-      )
+    const withAnyEngine: Effect.Effect<
+      CameraStream,
+      { readonly reason: ProbeReason },
+      Scope.Scope
+    > = Effect.catch(once, ({ reason }) =>
+      Effect.flatMap(onFailure(reason), (verdict) => {
+        if (verdict._tag === "TryNext") return withAnyEngine
+        // when to try a password again is not this camera's affair alone
+        return verdict.reason._tag === "Unauthorized"
+          ? Effect.andThen(beginAgain, withAnyEngine)
+          : Effect.fail({ reason: verdict.reason })
+      })
+    )
     return Effect.retry(
       withAnyEngine,
       RetrySchedule.make(options.retry).pipe(
@@ -136,14 +140,19 @@ export const run = Effect.fnUntraced(function* (
   })
 
   /** Relays until the relay ends. Its process and its connections are gone when this returns. */
-  const relay = Effect.fnUntraced(function* (offer: ProbeResult) {
+  const relay = Effect.fnUntraced(function* (stream: CameraStream) {
     const { hasFallback, engine } = inUse
     yield* status.transition(camera, { _tag: "Starting", engine: engine.name })
-    const running = yield* engine.relay.start({ camera, offer, destination, hasFallback })
+    const running = yield* stream.publish({ destination, hasFallback })
     yield* status.attachCounters(camera.id, running.counters)
     yield* Effect.raceFirst(running.flowing, running.ended)
     const since = yield* Clock.currentTimeMillis
-    yield* status.transition(camera, { _tag: "Live", engine: engine.name, offer, since })
+    yield* status.transition(camera, {
+      _tag: "Live",
+      engine: engine.name,
+      offer: stream.info,
+      since
+    })
     yield* Effect.forkScoped(
       Effect.delay(status.markStable(camera.id), RestartSchedule.resetUptime)
     )
@@ -166,7 +175,7 @@ export const run = Effect.fnUntraced(function* (
     const verdict = yield* onFailure(error.reason)
     if (verdict._tag === "TryNext") return yield* attempt
     return { reason: verdict.reason, uptime, afterOutage: sawOutage }
-  })
+  }).pipe(Effect.scoped)
 
   const life = Effect.suspend(() => {
     inUse.begin()

@@ -27,7 +27,7 @@ import { CameraSource } from "../source/CameraSource.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import * as CameraActor from "./CameraActor.ts"
 import { type Action, type Applied, apply, diff } from "./Diff.ts"
-import * as CredentialGuard from "./CredentialGuard.ts"
+import * as CredentialGuard from "../probing/CredentialGuard.ts"
 
 /** `pathTemplate` and `defaults` are read at the start and at each `reread`. */
 export interface SupervisorOptions extends CameraActor.CameraActorOptions {

@@ -9,7 +9,8 @@ import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Launcher from "../../process/Launcher.ts"
 import type { Trust } from "../../rtsp/client/Dialer.ts"
-import type { Engine } from "../Engine.ts"
+import type { Engine, EngineParts } from "../Engine.ts"
+import { engineOf } from "../Prober.ts"
 import * as FfmpegRelay from "./FfmpegRelay.ts"
 import * as FfprobeProber from "./FfprobeProber.ts"
 
@@ -35,10 +36,9 @@ export interface FfmpegEngineOptions {
 /** Makes the engine. It starts no process before it is used. */
 export const make = Effect.fnUntraced(function* (
   options: FfmpegEngineOptions
-): Effect.fn.Return<Engine, never, ChildProcessSpawner> {
+): Effect.fn.Return<Engine & EngineParts, never, ChildProcessSpawner> {
   const launcher = yield* Launcher.make
-  return {
-    name: "ffmpeg",
+  return engineOf("ffmpeg", {
     prober: FfprobeProber.make(launcher, {
       ffprobePath: options.ffprobePath ?? "ffprobe",
       probeTimeout: options.probeTimeout ?? "10 seconds"
@@ -51,5 +51,5 @@ export const make = Effect.fnUntraced(function* (
       serverTrust: options.serverTrust ?? { _tag: "Verify" },
       checkServer: options.checkServer
     })
-  }
+  })
 })

@@ -5,7 +5,7 @@ import type * as CommandLine from "effect/process/CommandLine"
 import { InvalidUrl, Unsupported } from "../../camera/Reason.ts"
 import { oneLine } from "../../camera/Redaction.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
-import type { ProbeTarget } from "../../probe/Prober.ts"
+import type { StreamSource } from "../CameraStream.ts"
 import type { Trust } from "../../rtsp/client/Dialer.ts"
 import { type FfmpegVersion, isAtLeast } from "./FfmpegVersion.ts"
 
@@ -31,7 +31,7 @@ const isRtsp = (url: StreamUrl): boolean => url.scheme === "rtsp" || url.scheme 
 
 /** The arguments from the camera's transport to its address. The address holds its credentials. */
 export const inputArguments = (
-  { options, url }: ProbeTarget,
+  { options, url }: StreamSource,
   { ioTimeoutMs, version, wantsAudio }: InputOptions
 ): Result.Result<Arguments, InvalidUrl | Unsupported> => {
   if (!networkSchemes.has(url.scheme)) {
@@ -62,7 +62,7 @@ export const inputArguments = (
 }
 
 /** What a row says of the certificate of its camera. */
-const trustOf = ({ fingerprint, insecure }: ProbeTarget["options"]): Trust => {
+const trustOf = ({ fingerprint, insecure }: StreamSource["options"]): Trust => {
   if (fingerprint !== undefined) return { _tag: "Fingerprint", sha256: fingerprint }
   return insecure ? { _tag: "Insecure" } : { _tag: "Verify" }
 }

@@ -15,8 +15,8 @@ import {
   type RelayCounters,
   type RelayJob,
   type RunningRelay
-} from "../../relay/Relay.ts"
-import * as StallWatch from "../../relay/StallWatch.ts"
+} from "../RunningRelay.ts"
+import * as StallWatch from "../StallWatch.ts"
 import type { Trust } from "../../rtsp/client/Dialer.ts"
 import { ffmpegArguments, ioTimeoutMs } from "./FfmpegArgs.ts"
 import * as FfmpegProgress from "./FfmpegProgress.ts"

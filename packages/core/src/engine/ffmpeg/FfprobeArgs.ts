@@ -1,7 +1,7 @@
 /** The arguments of ffprobe. */
 import * as Result from "effect/Result"
 import type { InvalidUrl, Unsupported } from "../../camera/Reason.ts"
-import type { ProbeTarget } from "../../probe/Prober.ts"
+import type { StreamSource } from "../CameraStream.ts"
 import { type Arguments, inputArguments } from "./FfmpegInput.ts"
 import type { FfmpegVersion } from "./FfmpegVersion.ts"
 
@@ -22,7 +22,7 @@ export const ioTimeoutMs = (timeoutMs: number): number => timeoutMs * 0.9
 
 /** The arguments for probing a camera, with the report as JSON on the standard output. */
 export const ffprobeArguments = (
-  target: ProbeTarget,
+  target: StreamSource,
   { timeoutMs, version }: FfprobeOptions
 ): Result.Result<Arguments, InvalidUrl | Unsupported> =>
   Result.map(

@@ -5,7 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ProtocolError, type ProbeReason, LaunchFailed, TimedOut } from "../../camera/Reason.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
-import { ProbeError, type Prober, type ProbeResult, type ProbeTarget } from "../../probe/Prober.ts"
+import { ProbeError, type StreamSource } from "../CameraStream.ts"
+import type { Prober } from "../Prober.ts"
+import type { StreamInfo } from "../StreamInfo.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { Launcher } from "../../process/Launcher.ts"
@@ -33,8 +35,8 @@ export const make = (launcher: Launcher, options: FfprobeProberOptions): Prober 
   const versions = FfmpegVersion.reader(program, launcher)
 
   const run = Effect.fnUntraced(function* (
-    target: ProbeTarget
-  ): Effect.fn.Return<ProbeResult, ProbeReason> {
+    target: StreamSource
+  ): Effect.fn.Return<StreamInfo, ProbeReason> {
     const version = yield* versions.get
     const args = yield* Effect.fromResult(ffprobeArguments(target, { timeoutMs, version }))
     const clock = yield* Clock.Clock

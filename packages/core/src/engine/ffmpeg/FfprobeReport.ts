@@ -2,7 +2,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { NoVideo, LaunchFailed, Unsupported } from "../../camera/Reason.ts"
-import type { AudioTrack, ProbeResult, VideoTrack } from "../../probe/Prober.ts"
+import type { AudioTrack, StreamInfo, VideoTrack } from "../StreamInfo.ts"
 import { copyableAudio } from "./FfmpegArgs.ts"
 
 const Stream = Schema.Struct({
@@ -43,7 +43,7 @@ const audioTrack = (codec: string, stream: Stream): AudioTrack => ({
 /** What a camera offers, by ffprobe's report on its standard output. */
 export const read = (
   report: string
-): Result.Result<ProbeResult, NoVideo | Unsupported | LaunchFailed> => {
+): Result.Result<StreamInfo, NoVideo | Unsupported | LaunchFailed> => {
   const decoded = decode(report)
   if (Result.isFailure(decoded)) {
     return Result.fail(new LaunchFailed({ detail: "ffprobe gave a report that is none" }))

@@ -8,7 +8,8 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
-import type { Engine } from "../Engine.ts"
+import type { Engine, EngineParts } from "../Engine.ts"
+import { engineOf } from "../Prober.ts"
 import * as NativeProber from "./NativeProber.ts"
 import * as NativeRelay from "./NativeRelay.ts"
 
@@ -25,17 +26,17 @@ export interface NativeEngineOptions {
   readonly resolve?: DialOptions["resolve"]
 }
 
-export const make = (options: NativeEngineOptions): Engine => ({
-  name: "native",
-  prober: NativeProber.make({
-    probeTimeout: options.probeTimeout ?? "10 seconds",
-    resolve: options.resolve
-  }),
-  relay: NativeRelay.make({
-    stallTimeout: options.stallTimeout ?? "10 seconds",
-    openTimeout: options.probeTimeout ?? "10 seconds",
-    serverTrust: options.serverTrust ?? { _tag: "Verify" },
-    checkServer: options.checkServer,
-    resolve: options.resolve
+export const make = (options: NativeEngineOptions): Engine & EngineParts =>
+  engineOf("native", {
+    prober: NativeProber.make({
+      probeTimeout: options.probeTimeout ?? "10 seconds",
+      resolve: options.resolve
+    }),
+    relay: NativeRelay.make({
+      stallTimeout: options.stallTimeout ?? "10 seconds",
+      openTimeout: options.probeTimeout ?? "10 seconds",
+      serverTrust: options.serverTrust ?? { _tag: "Verify" },
+      checkServer: options.checkServer,
+      resolve: options.resolve
+    })
   })
-})

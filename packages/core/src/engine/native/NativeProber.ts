@@ -3,7 +3,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { type ProbeReason, Unsupported } from "../../camera/Reason.ts"
-import { ProbeError, type Prober, type ProbeResult, type ProbeTarget } from "../../probe/Prober.ts"
+import { ProbeError, type StreamSource } from "../CameraStream.ts"
+import type { Prober } from "../Prober.ts"
+import type { StreamInfo } from "../StreamInfo.ts"
 import * as CameraSession from "../../rtsp/client/CameraSession.ts"
 import type { DialOptions } from "../../rtsp/client/Dialer.ts"
 import { cameraReason } from "./NativeReason.ts"
@@ -19,7 +21,7 @@ export interface NativeProberOptions {
 
 export const make = (options: NativeProberOptions): Prober => {
   const openTimeout = Duration.fromInputUnsafe(options.probeTimeout)
-  const probe = (target: ProbeTarget): Effect.Effect<ProbeResult, ProbeError> => {
+  const probe = (target: StreamSource): Effect.Effect<StreamInfo, ProbeError> => {
     const what = unsupported(target)
     if (what !== undefined) return fail(new Unsupported({ what }))
     return CameraSession.open({

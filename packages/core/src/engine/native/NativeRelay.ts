@@ -13,7 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { CameraOptions } from "../../camera/CameraOptions.ts"
 import { NoVideo, type RelayReason, Unsupported } from "../../camera/Reason.ts"
-import { type Relay, RelayError, type RelayJob, type RunningRelay } from "../../relay/Relay.ts"
+import { type Relay, RelayError, type RelayJob, type RunningRelay } from "../RunningRelay.ts"
 import { announcement } from "../../rtsp/Announcement.ts"
 import { slotsByChannel } from "../../rtsp/ChannelMap.ts"
 import * as CameraSession from "../../rtsp/client/CameraSession.ts"
@@ -143,10 +143,8 @@ const selectTracks = Effect.fnUntraced(function* (
   return tracks.some(Offer.isVideo) ? tracks : yield* Effect.fail(new NoVideo())
 })
 
-const sayWithoutSound = ({ camera: { id } }: RelayJob, why: string) =>
-  Effect.logWarning(`camera ${id}: without sound; ${why}`).pipe(
-    Effect.annotateLogs({ module: "engine", camera: id })
-  )
+const sayWithoutSound = (_job: RelayJob, why: string) =>
+  Effect.logWarning(`relaying without audio: ${why}`).pipe(Effect.annotateLogs("module", "engine"))
 
 const isRejectedAnnouncement = ({ reason }: RtspError): boolean =>
   reason._tag === "Status" && reason.phase === "ANNOUNCE" && reason.status === 400

@@ -1,7 +1,7 @@
 /** What a camera's description offers, as far as this engine can relay it. */
 import * as Result from "effect/Result"
 import { NoVideo, type ProbeReason, Unsupported } from "../../camera/Reason.ts"
-import type { AudioTrack, ProbeResult } from "../../probe/Prober.ts"
+import type { AudioTrack, StreamInfo } from "../StreamInfo.ts"
 import {
   type DroppedMedia,
   isLoudspeaker,
@@ -20,7 +20,7 @@ export const isVideo = ({ kind }: { readonly kind: string }): boolean => kind ==
 export const isAudio = ({ kind }: { readonly kind: string }): boolean => kind === "audio"
 
 /** Reads an offer as the answer of a probe. */
-export const probeResult = (camera: Offer): Result.Result<ProbeResult, ProbeReason> => {
+export const probeResult = (camera: Offer): Result.Result<StreamInfo, ProbeReason> => {
   const video = camera.offer.tracks.find(isVideo)
   if (video !== undefined) {
     const { codec, height, width } = video

@@ -22,13 +22,13 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { isAboutHost } from "../camera/Reason.ts"
 import { nowMs } from "../time/Monotonic.ts"
-import type { Prober } from "./Prober.ts"
+import type { Engine } from "../engine/Engine.ts"
 
 /** Read anew for each probe, so they may change meanwhile; probes under way keep their places. */
 export interface ProbeLimiterOptions {
   /**
    * Over all hosts; up to {@link slowShare} times as many more may be waiting for an answer. All take their
-   * turns in the order in which they came. Default: the prober's, see `Prober.concurrency`; then none waits
+   * turns in the order in which they came. Default: the prober's, see `Engine.concurrency`; then none waits
    * for the probes of another.
    */
   readonly concurrency?: number | undefined
@@ -48,7 +48,7 @@ export interface ProbeLimiter {
    */
   readonly withPermit: (
     host: string,
-    prober: Pick<Prober, "slowAfter" | "concurrency">
+    prober: Pick<Engine, "slowAfter" | "concurrency">
   ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
@@ -84,7 +84,7 @@ interface Kind extends Watched {
 /** A probe that runs, or waits for its turn. */
 interface Turn {
   readonly host: string
-  readonly prober: Pick<Prober, "slowAfter" | "concurrency">
+  readonly prober: Pick<Engine, "slowAfter" | "concurrency">
   readonly slowAfterMs: number
   /** `undefined` while it waits for its host. */
   kind: Kind | undefined

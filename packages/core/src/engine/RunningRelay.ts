@@ -7,16 +7,16 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Camera } from "../camera/Camera.ts"
 import { RelayReason } from "../camera/Reason.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
-import type { ProbeResult } from "../probe/Prober.ts"
+import type { StreamSource } from "./CameraStream.ts"
+import type { StreamInfo } from "./StreamInfo.ts"
 
 /** What a relay does: from where, what, to where. */
 export interface RelayJob {
-  readonly camera: Camera
+  readonly camera: StreamSource
   /** What the camera offered just now. */
-  readonly offer: ProbeResult
+  readonly offer: StreamInfo
   /** The camera's path on the media server, with the server's credentials. */
   readonly destination: StreamUrl
   /**

@@ -8,7 +8,7 @@ import {
   type CameraOptions,
   ProbeError,
   type Prober,
-  type ProbeResult,
+  type StreamInfo,
   StreamUrl
 } from "@restream/core"
 import { freePort } from "@restream/cli/demo"
@@ -53,7 +53,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
     camera: RtspServerOptions & TestPattern.TestPatternOptions,
     test: (peers: {
       readonly server: RtspServer["Service"]
-      readonly probe: (url?: string) => Effect.Effect<ProbeResult, ProbeError>
+      readonly probe: (url?: string) => Effect.Effect<StreamInfo, ProbeError>
     }) => Effect.Effect<A, E, Scope.Scope>,
     probeTimeout: Duration.Input = "8 seconds"
   ) =>
@@ -70,7 +70,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
   const withCredentials = (server: RtspServer["Service"], userInfo: string) =>
     server.url("cam").replace("://", `://${userInfo}@`)
 
-  const reasonOf = (probe: Effect.Effect<ProbeResult, ProbeError>) =>
+  const reasonOf = (probe: Effect.Effect<StreamInfo, ProbeError>) =>
     Effect.map(Effect.flip(probe), ({ reason }) => reason)
 
   describe.concurrent(`${name}, as a prober,`, () => {

@@ -23,9 +23,9 @@ import type * as Scope from "effect/Scope"
 import type { Camera, CameraId } from "../camera/Camera.ts"
 import { Unauthorized } from "../camera/Reason.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
-import { type Failure, isFailureOfHost } from "../probe/ProbeLimiter.ts"
+import { type Failure, isFailureOfHost } from "./ProbeLimiter.ts"
 import { nowMs } from "../time/Monotonic.ts"
-import type { RetryPolicy } from "./RetrySchedule.ts"
+import type { RetryPolicy } from "../supervision/RetrySchedule.ts"
 
 /**
  * A device that is silent for longer is not thinking about a password, but hangs. Media servers that slow

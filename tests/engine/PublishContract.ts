@@ -9,7 +9,7 @@ import {
   type CameraId,
   type CameraOptions,
   type MediaPath,
-  type ProbeResult,
+  type StreamInfo,
   type Relay,
   type RunningRelay,
   StreamUrl
@@ -30,11 +30,11 @@ export interface RelayContractOptions {
 
 const urlOf = (text: string): StreamUrl => Result.getOrThrow(StreamUrl.parse(text))
 
-const videoOnly: ProbeResult = {
+const videoOnly: StreamInfo = {
   video: { codec: "h264", width: 320, height: 240 },
   audio: undefined
 }
-const withTone: ProbeResult = {
+const withTone: StreamInfo = {
   ...videoOnly,
   audio: { codec: "pcm_mulaw", sampleRate: 8000, channels: 1, copyable: true }
 }
@@ -50,7 +50,7 @@ interface Peers {
   readonly start: (job?: {
     readonly from?: string
     readonly to?: string
-    readonly offer?: ProbeResult
+    readonly offer?: StreamInfo
     readonly options?: Partial<CameraOptions>
   }) => Effect.Effect<RunningRelay, never, Scope.Scope>
 }

@@ -11,8 +11,8 @@ import {
 import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../support/Log.ts"
-import * as FakeEngine from "./FakeEngine.ts"
-import { layer, options, row, setRows, stateOf, tagOf } from "./Tree.ts"
+import * as FakeEngine from "../supervision/FakeEngine.ts"
+import { layer, options, row, setRows, stateOf, tagOf } from "../supervision/Tree.ts"
 
 const wrong = new Reason.Unauthorized({ credentials: "wrong" })
 

@@ -1,0 +1,49 @@
+/** A camera's stream: opened (which is the probe), then published. */
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Camera } from "../camera/Camera.ts"
+import { ProbeReason } from "../camera/Reason.ts"
+import type { StreamUrl } from "../camera/StreamUrl.ts"
+import type { RelayError, RunningRelay } from "./RunningRelay.ts"
+import type { StreamInfo } from "./StreamInfo.ts"
+
+/** What an engine needs to know of a camera. */
+export type StreamSource = Pick<Camera, "url" | "options">
+
+/** The camera's stream can't be opened; `reason` tells why, and how soon another attempt makes sense. */
+export class ProbeError extends Schema.TaggedError<ProbeError>()("ProbeError", {
+  reason: ProbeReason
+}) {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/** Where a stream goes. */
+export interface PublishOptions {
+  /** The camera's path on the media server, with the server's credentials. */
+  readonly destination: StreamUrl
+  /**
+   * Whether another engine can take over. Then an engine that can't do all that the camera's options ask
+   * for fails with `Unsupported`; otherwise it does what it can, and leaves out the audio first.
+   */
+  readonly hasFallback: boolean
+}
+
+/** An opened stream. It lives as long as the scope of `Engine.open`. */
+export interface CameraStream {
+  /** What the camera sends. */
+  readonly info: StreamInfo
+  /**
+   * Publishes the stream to the media server, on the connection that `open` made where the engine can.
+   * Call it at most once.
+   *
+   * The scope owns the relay: closing it ends the relay and waits until its process and its connections
+   * are gone, so that nothing else touches the path before. A relay whose video stalls ends itself with
+   * `Stalled`.
+   */
+  readonly publish: (
+    options: PublishOptions
+  ) => Effect.Effect<RunningRelay, RelayError, Scope.Scope>
+}
