@@ -1,5 +1,5 @@
 /** The documents that the schema writes: docs/settings.md and restream.example.yaml. */
-import * as Yaml from "effect/encoding/Yaml"
+import { Document } from "yaml"
 import type { Written } from "./Kind.ts"
 import { inWords, type Setting } from "./Setting.ts"
 import { settingGroups } from "./Settings.ts"
@@ -79,18 +79,11 @@ export const settingsMarkdown = (): string =>
     ""
   ].join("\n")
 
-/** Plain where YAML reads the very same text from it, even in a list; else in double quotes. */
-const yamlText = (text: string): string =>
-  /^[\w./][\w ./-]*$/.test(text) && Yaml.parse(text) === text ? text : JSON.stringify(text)
-
 /** A value on one line, as YAML. */
-const yamlValue = (written: Written): string => {
-  if (typeof written === "string") return yamlText(written)
-  if (Array.isArray(written)) return `[${written.map(yamlValue).join(", ")}]`
-  if (typeof written !== "object") return String(written)
-  const entries = Object.entries(written).map(([name, value]) => `${name}: ${yamlValue(value)}`)
-  return entries.length === 0 ? "{}" : `{ ${entries.join(", ")} }`
-}
+const yamlValue = (written: Written): string =>
+  new Document(written)
+    .toString({ collectionStyle: "flow", flowCollectionPadding: false, lineWidth: 0 })
+    .trimEnd()
 
 const pageWidth = 100
 

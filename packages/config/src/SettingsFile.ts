@@ -1,173 +1,174 @@
 /**
- * Reads the settings file, which is YAML.
+ * Reads the settings file, which is YAML 1.2.
  *
- * The parser is Effect's. It throws errors whose text may repeat a piece of the file, such as an alias
- * that was meant for a password beginning with `*`; so its words are replaced by ours, and only the
- * line is kept. It tells no lines for keys; {@link keyLines} finds them by indentation.
+ * The parser's messages may repeat a part of the file, such as an alias that was meant for a password
+ * beginning with `*`. Only its error codes and positions are used.
  */
-import * as Yaml from "effect/encoding/Yaml"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
+import {
+  type Document,
+  type ErrorCode,
+  isMap,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit
+} from "yaml"
 import type { SettingsFault } from "./SettingsError.ts"
 
-/** The file that holds the settings, read by whoever may read files. */
+/** The settings file as the caller read it. */
 export interface SettingsFile {
   /** For messages: `restream.yaml`. */
   readonly name: string
   readonly text: string
 }
 
-/** What a file says, before anything is decoded. */
+/** The content of the file before it is decoded. */
 export interface FileContent {
   readonly root: Readonly<Record<string, unknown>>
-  /** Where a key stands: `restream.yaml:12`. */
+  /** The position of a key, or of the closest key above it: `restream.yaml:12`. */
   readonly placeOf: (path: ReadonlyArray<string>) => string
-  /** Whether the key's value begins with `&`, which makes it the name of an anchor and no value. */
-  readonly isAnchor: (path: ReadonlyArray<string>) => boolean
 }
 
-/** More is no settings file, and would only keep the parser busy. In characters. */
-const longest = 1_000_000
+/** In characters. */
+const maxLength = 1_000_000
 
-/** Reads a file; an empty one sets nothing. */
+/** Parses the file. An empty file sets nothing. */
 export const readFile = (file: SettingsFile): Result.Result<FileContent, SettingsFault> => {
-  const fail = (expectation: string, place = file.name) =>
-    Result.fail({ key: undefined, origin: place, expectation })
-  if (file.text.length > longest) return fail("is larger than 1 MB; no settings file is")
+  const fail = (expectation: string, origin = file.name) =>
+    Result.fail({ key: undefined, origin, expectation })
+  if (file.text.length > maxLength) return fail("the file is larger than 1 MB")
 
-  const parsed = parse(file.text)
-  if (Result.isFailure(parsed)) {
-    const { line, words } = parsed.failure
-    if (line === undefined) return fail(words)
-    const column = (/^ */.exec(file.text.split(lineBreak)[line - 1] ?? "")?.[0].length ?? 0) + 1
-    return fail(words, `${file.name}:${line}:${column}`)
+  const lines = new LineCounter()
+  // the parser does not know the line break of old Macs
+  const document = parseDocument(file.text.replaceAll(/\r\n?/g, "\n"), {
+    lineCounter: lines,
+    logLevel: "error",
+    prettyErrors: false,
+    stringKeys: true
+  })
+  const fault = syntaxFault(document)
+  if (fault !== undefined) {
+    const { col, line } = lines.linePos(fault.offset)
+    return fail(fault.message, `${file.name}:${line}:${col}`)
   }
-  const root = parsed.success ?? {}
-  if (!Predicate.isObject(root)) {
-    return fail('expected groups such as "database:", with their settings indented below')
+  const root = toValue(document)
+  if (Result.isFailure(root)) return fail(root.failure)
+  if (!Predicate.isObject(root.success)) {
+    return fail("expected groups such as database:, with their settings indented below")
   }
-
-  const lines = keyLines(file.text)
   return Result.succeed({
-    root,
+    root: root.success,
     placeOf: (path) => {
-      // a mapping in braces has its keys on the line of its own key
-      for (let depth = path.length; depth > 0; depth--) {
-        const line = lines.get(path.slice(0, depth).join("."))
-        if (line !== undefined) return `${file.name}:${line.number}`
-      }
-      return file.name
-    },
-    isAnchor: (path) => lines.get(path.join("."))?.isAnchor === true
+      const offset = keyOffset(document.contents, path)
+      return offset === undefined ? file.name : `${file.name}:${lines.linePos(offset).line}`
+    }
   })
 }
 
-const lineBreak = /\r\n?|\n/
+const toValue = (document: Document): Result.Result<unknown, string> => {
+  try {
+    return Result.succeed(document.toJS() ?? {})
+  } catch {
+    return Result.fail("the aliases of the file expand to too many values")
+  }
+}
+
+/** Where the last key of the path stands that the file holds. */
+const keyOffset = (contents: unknown, path: ReadonlyArray<string>): number | undefined => {
+  let node = contents
+  let offset: number | undefined
+  for (const name of path) {
+    const pair = isMap<Node>(node)
+      ? node.items.find(({ key }) => isScalar(key) && key.value === name)
+      : undefined
+    if (pair === undefined) break
+    offset = pair.key.range?.[0] ?? offset
+    node = pair.value
+  }
+  return offset
+}
 
 interface SyntaxFault {
-  readonly words: string
-  readonly line: number | undefined
+  readonly message: string
+  readonly offset: number
 }
 
-const parse = (text: string): Result.Result<unknown, SyntaxFault> => {
-  const whole = attempt(text)
-  if (Result.isSuccess(whole)) return Result.succeed(whole.success)
-  const { message } = whole.failure
-  const words = inOurWords(message)
-  const stated = / at line (\d+)$/.exec(message)
-  // a quote that stays open is noticed at some later line
-  const isPlaced = stated !== null && words !== openQuote
-  return Result.fail({ words, line: isPlaced ? Number(stated[1]) : brokenEntry(text) })
+const needsQuotes = "a value that begins with * & ! @ ` | > % or , must be quoted"
+const extraColon = 'a value that contains ": " must be quoted, or the next line is indented too far'
+
+/** What each code of the parser means to somebody who writes settings. */
+const messages: Readonly<Record<ErrorCode, string>> = {
+  ALIAS_PROPS: needsQuotes,
+  BAD_ALIAS: needsQuotes,
+  BAD_COLLECTION_TYPE: needsQuotes,
+  BAD_DIRECTIVE: needsQuotes,
+  BAD_DQ_ESCAPE: "invalid escape after \\ in double quotes; single quotes keep a \\ as it is",
+  BAD_INDENT: "the indentation does not match the lines above",
+  BAD_PROP_ORDER: needsQuotes,
+  BAD_SCALAR_START: needsQuotes,
+  BLOCK_AS_IMPLICIT_KEY: extraColon,
+  BLOCK_IN_FLOW: "expected a comma, or the closing bracket or brace",
+  DUPLICATE_KEY: "duplicate key",
+  IMPOSSIBLE: "invalid YAML",
+  KEY_OVER_1024_CHARS: "the key is too long",
+  MISSING_CHAR: "expected a key, a colon and a value",
+  MULTILINE_IMPLICIT_KEY: extraColon,
+  MULTIPLE_ANCHORS: needsQuotes,
+  MULTIPLE_DOCS: "the file holds a second YAML document; only one is allowed",
+  MULTIPLE_TAGS: needsQuotes,
+  NON_STRING_KEY: "a key must be a plain text",
+  RESOURCE_EXHAUSTION: "the file is nested too deeply",
+  TAB_AS_INDENT: "tabs are not allowed as indentation; use spaces",
+  TAG_RESOLVE_FAILED: needsQuotes,
+  UNEXPECTED_TOKEN: "unexpected text; a value with special characters must be quoted"
 }
 
-const attempt = (text: string): Result.Result<unknown, Error> => {
-  try {
-    return Result.succeed(Yaml.parse(text))
-  } catch (error) {
-    return Result.fail(error instanceof Error ? error : new Error())
+const syntaxFault = (document: Document.Parsed): SyntaxFault | undefined => {
+  const [error] = [...document.errors, ...document.warnings]
+  if (error === undefined) return unquotedValue(document)
+  const [offset] = error.pos
+  if (error.code === "MISSING_CHAR" || error.code === "BAD_INDENT") {
+    const open = openNode(document, offset)
+    if (open !== undefined) return open
   }
+  return { message: messages[error.code], offset }
 }
 
-const openQuote = "begins a text in quotes that does not end"
-
-/** What the parser says, by how it begins, and what that means for the one who wrote the file. */
-const sayings: ReadonlyArray<readonly [begin: string, words: string]> = [
-  ["Duplicate key", "a key stands twice"],
-  ["Tabs cannot", "is indented by a tab; YAML takes spaces only"],
-  ["Unexpected indentation", "is indented deeper than the lines around it, or lacks its colon"],
-  ["Expected indentation", "is indented otherwise than the lines around it"],
-  ["Expected block scalar", "is indented otherwise than the text that it belongs to"],
-  ["Leading empty lines", "is indented deeper than the text that it belongs to"],
-  ["Invalid quoted", openQuote],
-  ["Invalid colon", 'a text that holds ": " needs quotes, or this key is indented too deep'],
-  ["Unterminated", openQuote],
-  ["Unexpected content after", "something stands after the closing quote"],
-  ["Unexpected content", "expected a key, a colon and a space"],
-  ["Unexpected flow", "something stands after the closing bracket or brace"],
-  [
-    "Expected '",
-    "a list in brackets or a mapping in braces is not whole; a text that begins with [ or { needs quotes"
-  ],
-  ["Unknown", "a text that begins with * needs quotes"],
-  ["Invalid anchor", "a text that begins with & needs quotes"],
-  ["Multiple anchors", "a text that begins with & needs quotes"],
-  ["Invalid YAML escape", "in double quotes \\ begins an escape; single quotes take it as it is"],
-  ["Invalid unicode", "in double quotes \\ begins an escape; single quotes take it as it is"],
-  ["Multiple YAML documents", "a second document begins; only one is read"],
-  ["Maximum call stack", "is nested too deep"]
-]
-
-const inOurWords = (message: string): string =>
-  sayings.find(([begin]) => message.startsWith(begin))?.[1] ?? "is not valid YAML"
-
-/** Longer files are not searched for the line of a fault that the parser does not place. */
-const mostLines = 2000
-
-/**
- * The line on which the entry begins that the parser can't read: all before it can be read. For faults
- * without a line of their own.
- */
-const brokenEntry = (text: string): number | undefined => {
-  const lines = text.split(lineBreak)
-  if (lines.length > mostLines) return undefined
-  for (let good = lines.length - 1; good >= 0; good--) {
-    if (Result.isSuccess(attempt(lines.slice(0, good).join("\n")))) {
-      const rest = lines.slice(good).findIndex((line) => !/^\s*(?:#|$)/.test(line))
-      return good + 1 + Math.max(0, rest)
+/** The quoted text or the flow collection around an offset. The parser reports where it gave up. */
+const openNode = (document: Document, offset: number): SyntaxFault | undefined => {
+  let found: SyntaxFault | undefined
+  const check = (node: Node, message: string) => {
+    const [start, , end] = node.range ?? [0, 0, -1]
+    if (start < offset && offset <= end) found = { message, offset: start }
+  }
+  visit(document, {
+    Collection: (_, node) => {
+      if (node.flow === true) check(node, "the bracket or brace is not closed")
+    },
+    Scalar: (_, node) => {
+      if (node.type?.startsWith("QUOTE") === true) check(node, "the quote is not closed")
     }
-  }
-  return undefined
-}
-
-const keyLine = /^( *)(["']?)([A-Za-z_][\w.-]*)\2\s*:(?:\s+(.*))?$/
-const bareAnchor = /^&\S+$/
-
-interface KeyLine {
-  readonly number: number
-  readonly isAnchor: boolean
-}
-
-/**
- * The first line of each key, by its path: `database.pollInterval`. Reads indentation alone; a line of a
- * longer text that looks like a key is deeper than that text's own key, so it takes no other's place.
- */
-const keyLines = (text: string): ReadonlyMap<string, KeyLine> => {
-  const found = new Map<string, KeyLine>()
-  const open: Array<{ readonly indent: number; readonly path: string }> = []
-  for (const [index, line] of text
-    .replace(/^\uFEFF/, "")
-    .split(lineBreak)
-    .entries()) {
-    if (/^\s*(?:#|$)/.test(line)) continue
-    const indent = line.search(/[^ ]/)
-    const match = keyLine.exec(line)
-    if (match === null) continue
-    while ((open.at(-1)?.indent ?? -1) >= indent) open.pop()
-    const parent = open.at(-1)
-    const path = parent === undefined ? (match[3] ?? "") : `${parent.path}.${match[3]}`
-    const value = match[4] ?? ""
-    if (!found.has(path)) found.set(path, { number: index + 1, isAnchor: bareAnchor.test(value) })
-    open.push({ indent, path })
-  }
+  })
   return found
+}
+
+/** A value that YAML takes for the name of an anchor, for a tag or for an alias. */
+const unquotedValue = (document: Document): SyntaxFault | undefined => {
+  let offset: number | undefined
+  visit(document, {
+    Alias: (_, node) => {
+      if (node.resolve(document) !== undefined) return undefined
+      offset = node.range?.[0] ?? 0
+      return visit.BREAK
+    },
+    Scalar: (_, node) => {
+      if (node.anchor === undefined || node.source !== "") return undefined
+      offset = node.range?.[0] ?? 0
+      return visit.BREAK
+    }
+  })
+  return offset === undefined ? undefined : { message: needsQuotes, offset }
 }

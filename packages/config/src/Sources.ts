@@ -93,7 +93,7 @@ const leafKeys = new Set(settings.map(({ key }) => key))
 const groupKeys = settingGroups.flatMap(({ key }) => (key === "" ? [] : [key]))
 
 /** A key without a value, such as a group in which all is commented out, sets nothing. */
-const fromContent = ({ isAnchor, placeOf, root }: FileContent): Part => {
+const fromContent = ({ placeOf, root }: FileContent): Part => {
   const given = new Map<string, Given>()
   const faults: Array<SettingsFault> = []
   const take = (path: ReadonlyArray<string>, value: unknown) => {
@@ -102,7 +102,6 @@ const fromContent = ({ isAnchor, placeOf, root }: FileContent): Part => {
     // a dotted key of one word is not the key of two words
     if (path.length === key.split(".").length && leafKeys.has(key)) {
       if (value !== null) given.set(key, { value, origin: { _tag: "File", place } })
-      else if (isAnchor(path)) faults.push({ key, origin: place, expectation: anchor })
     } else if (path.length > 1 || !groupKeys.includes(key)) {
       const shown = path.map(shownName).join(".")
       faults.push({ key: shown, origin: place, expectation: `is not known${hintForKey(path)}` })
@@ -115,8 +114,6 @@ const fromContent = ({ isAnchor, placeOf, root }: FileContent): Part => {
   for (const [name, value] of Object.entries(root)) take([name], value)
   return { given, faults }
 }
-
-const anchor = "a text that begins with & needs quotes"
 
 const didYouMean = (candidate: string | undefined): string =>
   candidate === undefined ? "" : `; did you mean ${candidate}?`
