@@ -10,6 +10,10 @@ export default defineConfig({
       { find: /^@restream\/config$/, replacement: source("packages/config/src/index.ts") },
       { find: /^@restream\/core$/, replacement: source("packages/core/src/index.ts") },
       { find: /^@restream\/core\/rtsp$/, replacement: source("packages/core/src/rtsp/index.ts") },
+      {
+        find: /^@restream\/core\/testing$/,
+        replacement: source("packages/core/src/testing/index.ts")
+      },
       { find: /^@restream\/cli\/demo$/, replacement: source("packages/cli/src/demo/index.ts") },
       { find: /^@restream\/cli\/log$/, replacement: source("packages/cli/src/log/Logs.ts") },
       {

@@ -6,7 +6,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
-import { EmbeddedPostgres } from "@restream/cli/demo"
+import { EmbeddedPostgres } from "@restream/core/testing"
 import { CameraTable } from "@restream/core"
 import { Cause, Effect, Exit, Redacted, Schedule, Scope } from "effect"
 import { Reactivity } from "effect/reactivity"

@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { LogModule } from "@restream/config"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
 import {

@@ -1,6 +1,6 @@
 /** All that a daemon needs around it: a table on a real PostgreSQL, cameras, and a media server. */
 import { type CameraRow, CameraTable } from "@restream/core"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Redacted } from "effect"
 import { anyFfmpeg, ffprobes } from "../engine/ffmpeg/Binaries.ts"
 import { client, freshDatabase } from "../support/Postgres.ts"

@@ -1,6 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { freePort } from "@restream/cli/demo"
-import { TestPattern } from "@restream/core/rtsp"
+import { freePort, TestPattern } from "@restream/core/testing"
 import { Effect, Redacted } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"

@@ -1,6 +1,6 @@
 /** A whole installation: a database with the table, cameras, a media server, and the built program. */
 import { Programs } from "@restream/cli/demo"
-import { type RtspServer, RtspServer as Server, TestPattern } from "@restream/core/rtsp"
+import { type RtspServer, RtspServer as Server, TestPattern } from "@restream/core/testing"
 import { Effect, Redacted, type Scope } from "effect"
 import { client, freshDatabase } from "../support/Postgres.ts"
 import { program } from "../support/Program.ts"

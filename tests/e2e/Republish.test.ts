@@ -1,6 +1,5 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { type ServerEvent, TestPattern, RtspServer } from "@restream/core/rtsp"
-import { freePort } from "@restream/cli/demo"
+import { freePort, RtspServer, type ServerEvent, TestPattern } from "@restream/core/testing"
 import { Duration, Effect, Exit, PubSub, Scope } from "effect"
 import { childrenOf, commandOf } from "../process/Processes.ts"
 import { Postgres } from "../support/Postgres.ts"

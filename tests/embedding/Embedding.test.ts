@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings, type Settings } from "@restream/config"
 import { CameraType, MediaServer, MemoryCameraSource, Restream, StatusStore } from "@restream/core"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Layer, Stream, SubscriptionRef } from "effect"
 import { readFileSync } from "node:fs"
 

@@ -11,8 +11,7 @@ import {
   type StreamInfo,
   StreamUrl
 } from "@restream/core"
-import { freePort } from "@restream/cli/demo"
-import { RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/rtsp"
+import { freePort, RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/testing"
 import { type Duration, Effect, Fiber, Redacted, Result, type Scope } from "effect"
 
 export interface ProberContractOptions {

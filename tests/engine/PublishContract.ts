@@ -14,8 +14,7 @@ import {
   type RunningRelay,
   StreamUrl
 } from "@restream/core"
-import { freePort } from "@restream/cli/demo"
-import { RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/rtsp"
+import { freePort, RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/testing"
 import { Clock, type Duration, Effect, Exit, Redacted, Result, Scope } from "effect"
 
 export interface RelayContractOptions {

@@ -1,7 +1,7 @@
 /** Cameras that do not do what they should, beside cameras that do. */
 import { assert, layer } from "@effect/vitest"
 import { type CameraRow, CameraState, type Reason } from "@restream/core"
-import { type Quirks, RtspServer, TestPattern } from "@restream/core/rtsp"
+import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { Duration, Effect, PubSub, Redacted } from "effect"
 import { type AddressInfo, createServer, type Server } from "node:net"
 import { Postgres } from "../support/Postgres.ts"

@@ -3,7 +3,7 @@
  * probe stands in `tests/engine/ffmpeg/BadPrograms.test.ts`.
  */
 import { assert, describe, layer } from "@effect/vitest"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { chmodSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

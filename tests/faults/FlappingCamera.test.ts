@@ -1,7 +1,7 @@
 /** Cameras that come and go. */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Reason, StatusStore } from "@restream/core"
-import { RtspServer, type ServerEvent, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, type ServerEvent, TestPattern } from "@restream/core/testing"
 import { Effect, Exit, Fiber, PubSub, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../support/Log.ts"

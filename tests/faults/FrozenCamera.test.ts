@@ -1,6 +1,6 @@
 /** Cameras and relays that live and bring nothing. */
 import { assert, describe, layer } from "@effect/vitest"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { isAlive, pidIn } from "../process/Processes.ts"

@@ -1,7 +1,6 @@
 /** A media server that is away, stands still, or does not want what it is given. */
 import { assert, describe, layer } from "@effect/vitest"
-import { freePort } from "@restream/cli/demo"
-import { type LocalPublisher, RtspServer, TestPattern } from "@restream/core/rtsp"
+import { freePort, type LocalPublisher, RtspServer, TestPattern } from "@restream/core/testing"
 import { Duration, Effect, Exit, PubSub, Redacted, Scope } from "effect"
 import { Postgres } from "../support/Postgres.ts"
 import { addRows, database, idOf, row, settingsOf, start } from "./Installation.ts"

@@ -1,6 +1,6 @@
 /** A camera that comes back from a reboot with other settings. */
 import { assert, layer } from "@effect/vitest"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Exit, Scope } from "effect"
 import { ffprobes } from "../engine/ffmpeg/Binaries.ts"
 import { ffmpeg, run, start as startProgram } from "../rtsp/Peers.ts"

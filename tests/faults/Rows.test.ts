@@ -12,7 +12,8 @@ import {
   StatusStore,
   Supervisor
 } from "@restream/core"
-import { RtspServer, StreamUrl, TestPattern } from "@restream/core/rtsp"
+import { StreamUrl } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Context, Effect, Layer, Redacted, Result, type Scope } from "effect"
 import { existsSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -4,9 +4,8 @@
  * nowhere that anybody reads.
  */
 import { assert, layer } from "@effect/vitest"
-import { freePort } from "@restream/cli/demo"
+import { freePort, type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { type CameraRow, CameraState } from "@restream/core"
-import { type Quirks, RtspServer, TestPattern } from "@restream/core/rtsp"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { inspect } from "node:util"
 import { Postgres } from "../support/Postgres.ts"

@@ -1,5 +1,5 @@
 /** Runs the embedded server until this process is ended; says at which port, and tells of each request. */
-import { RtspServer } from "@restream/core/rtsp"
+import { RtspServer } from "@restream/core/testing"
 import { Effect, PubSub } from "effect"
 
 Effect.gen(function* () {

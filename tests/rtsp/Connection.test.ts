@@ -9,11 +9,9 @@ import {
   Connection,
   Frame,
   Message,
-  type Quirks,
-  Redirect,
-  RtspServer,
-  TestPattern
+  Redirect
 } from "@restream/core/rtsp"
+import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { certificate, key } from "./Certificate.ts"
 import { nextRequest } from "./Events.ts"
 import { cameraWith, play, url, watch } from "./LiveCamera.ts"
@@ -436,7 +434,7 @@ describe("Connection, dialling", () => {
 
 describe("Connection, with a password", () => {
   const guarded = (
-    authentication: Partial<import("@restream/core/rtsp").ServerAuthentication>,
+    authentication: Partial<import("@restream/core/testing").ServerAuthentication>,
     quirks: Quirks = {}
   ) =>
     Effect.gen(function* () {
@@ -457,7 +455,7 @@ describe("Connection, with a password", () => {
 
   const right = "admin:p%40ss%3Aw%2F%C3%B6"
 
-  const schemes: ReadonlyArray<Partial<import("@restream/core/rtsp").ServerAuthentication>> = [
+  const schemes: ReadonlyArray<Partial<import("@restream/core/testing").ServerAuthentication>> = [
     { schemes: ["basic"] },
     { schemes: ["md5"] },
     { schemes: ["md5"], qop: "auth", opaque: "x,y" },

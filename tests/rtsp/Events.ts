@@ -1,6 +1,6 @@
 /** Waits for what the embedded server tells. */
 import { Effect, PubSub } from "effect"
-import type { ServerEvent } from "@restream/core/rtsp"
+import type { ServerEvent } from "@restream/core/testing"
 
 type Of<Tag extends ServerEvent["_tag"]> = Extract<ServerEvent, { readonly _tag: Tag }>
 

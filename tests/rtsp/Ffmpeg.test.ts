@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { Announcement, PublisherSession, RtspServer, TestPattern } from "@restream/core/rtsp"
+import { Announcement, PublisherSession } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { play, url, watch } from "./LiveCamera.ts"
 import { publishWithFfmpeg, readFrames } from "./Peers.ts"
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { CameraSession, RtspServer, TestPattern } from "@restream/core/rtsp"
+import { CameraSession } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { play, publishPattern, url } from "./LiveCamera.ts"
 import { gstreamer, gstreamerPython, serving, skipped } from "./Peers.ts"
 

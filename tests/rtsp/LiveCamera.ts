@@ -5,12 +5,14 @@ import {
   CameraSession,
   Frame,
   PublisherSession,
+  StreamUrl
+} from "@restream/core/rtsp"
+import {
   type Quirks,
   RtspServer,
   type RtspServerOptions,
-  StreamUrl,
   TestPattern
-} from "@restream/core/rtsp"
+} from "@restream/core/testing"
 
 export const url = (text: string): StreamUrl => Result.getOrThrow(StreamUrl.parse(text))
 

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { freePort } from "@restream/cli/demo"
+import { freePort } from "@restream/core/testing"
 import { Effect } from "effect"
 import { mediaMtx, start } from "./Peers.ts"
 

@@ -7,11 +7,9 @@ import {
   ChannelMap,
   Frame,
   PublisherSession,
-  type Quirks,
-  RtspServer,
-  StreamUrl,
-  TestPattern
+  StreamUrl
 } from "@restream/core/rtsp"
+import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { next, nextRequest } from "./Events.ts"
 import { cameraWith, url, watch } from "./LiveCamera.ts"
 

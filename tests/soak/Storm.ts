@@ -1,6 +1,6 @@
 /** Does to the world what the plan says, one thing after the other, and undoes it in time. */
 import { setTimeout as sleep } from "node:timers/promises"
-import type { Quirks } from "@restream/core/rtsp"
+import type { Quirks } from "@restream/core/testing"
 import { urlOf } from "./Addresses.ts"
 import type { FaultName, Step } from "./Plan.ts"
 import type { Row, World } from "./World.ts"

@@ -2,7 +2,7 @@
  * The cameras of a soak, in a process of their own: each has its own address, so that it is a host by
  * itself, and does as it is told.
  */
-import { RtspServer, type Quirks, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, type Quirks, TestPattern } from "@restream/core/testing"
 import { Cause, Effect, Exit, Redacted, Scope } from "effect"
 import { addressOf, cameraPort, password, username } from "./Addresses.ts"
 

@@ -1,5 +1,5 @@
 /** The media server of a soak, in a process of its own: tells who publishes, and whether anybody was put out. */
-import { RtspServer } from "@restream/core/rtsp"
+import { RtspServer } from "@restream/core/testing"
 import { Effect, PubSub } from "effect"
 import { serverAddress, serverPort } from "./Addresses.ts"
 

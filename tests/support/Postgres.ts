@@ -1,7 +1,7 @@
 /** A real PostgreSQL for a suite. One server is shared by a file's tests; each test gets its own database. */
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
-import { EmbeddedPostgres } from "@restream/cli/demo"
+import { EmbeddedPostgres } from "@restream/core/testing"
 import { Context, Effect, Layer, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { CameraOptions, StreamInfo } from "@restream/core"
-import { RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { relayContract } from "../PublishContract.ts"
 import { ffmpegs } from "./Binaries.ts"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { canTie, childrenOf, commandOf, isAlive } from "../../process/Processes.ts"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { RtspServer } from "@restream/core/rtsp"
+import { RtspServer } from "@restream/core/testing"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { createServer, type RequestListener } from "node:http"

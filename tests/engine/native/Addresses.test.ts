@@ -1,7 +1,7 @@
 /** How the native engine finds its peers, and whom it trusts, seen through its own door. */
 import { assert, describe, it } from "@effect/vitest"
 import { type CameraOptions, NativeEngine } from "@restream/core"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Fiber, PubSub, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { spawn } from "node:child_process"

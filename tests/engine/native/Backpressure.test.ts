@@ -4,7 +4,7 @@
  * `FREEZE_SECONDS=60 npx vitest run tests/engine/native/Backpressure.test.ts` is the long run.
  */
 import { assert, describe, it, vi } from "@effect/vitest"
-import { RtspServer } from "@restream/core/rtsp"
+import { RtspServer } from "@restream/core/testing"
 import { Effect } from "effect"
 import { Child } from "../../bench/Child.ts"
 import * as HandCamera from "./HandCamera.ts"

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Coalescing, NativeEngine } from "@restream/core"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { job } from "../ffmpeg/Jobs.ts"
 

@@ -1,7 +1,7 @@
 /** The native engine between GStreamer's RTSP servers: an implementation that shares nothing with ours. */
 import { assert, describe, it } from "@effect/vitest"
 import { NativeEngine, type ProbeError, type RelayError } from "@restream/core"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Schedule } from "effect"
 import { gstreamerPython, readFrames, serving, skipped } from "../../rtsp/Peers.ts"
 import { job, options, urlOf } from "../ffmpeg/Jobs.ts"

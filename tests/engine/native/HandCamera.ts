@@ -1,5 +1,5 @@
 /** A camera whose every packet is sent by the test: for what has to be known to the packet. */
-import type { RtspServer } from "@restream/core/rtsp"
+import type { RtspServer } from "@restream/core/testing"
 import { Rtcp, Rtp } from "@restream/core/rtsp"
 import { Effect } from "effect"
 

@@ -13,8 +13,7 @@ import {
   Restream,
   StatusStore
 } from "@restream/core"
-import { freePort } from "@restream/cli/demo"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { freePort, RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Exit, Layer, Result, Schema, Scope } from "effect"
 import { X509Certificate } from "node:crypto"
 import { writeFileSync } from "node:fs"

@@ -1,7 +1,8 @@
 /** How long a native relay bears a media server that takes too little, by a clock of the test's. */
 import { assert, describe, it } from "@effect/vitest"
 import { NativeEngine } from "@restream/core"
-import { Frame, Rtcp, RtspServer } from "@restream/core/rtsp"
+import { Frame, Rtcp } from "@restream/core/rtsp"
+import { RtspServer } from "@restream/core/testing"
 import { Deferred, Effect, Random } from "effect"
 import { TestClock } from "effect/testing"
 import type { Socket } from "node:net"

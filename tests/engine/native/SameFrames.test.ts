@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { NativeEngine } from "@restream/core"
-import { RtspServer } from "@restream/core/rtsp"
+import { RtspServer } from "@restream/core/testing"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"

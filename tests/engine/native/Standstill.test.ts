@@ -1,6 +1,6 @@
 /** A process that stood still itself: stopped, or on a machine that was asleep. */
 import { assert, describe, it } from "@effect/vitest"
-import { RtspServer, TestPattern } from "@restream/core/rtsp"
+import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { Child } from "../../bench/Child.ts"
 import * as MediaServerProcess from "../../faults/MediaServerProcess.ts"

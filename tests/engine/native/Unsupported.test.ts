@@ -1,7 +1,7 @@
 /** What the native engine leaves to another one, and what it never even asks a camera for. */
 import { assert, describe, it } from "@effect/vitest"
 import { type CameraOptions, NativeEngine } from "@restream/core"
-import { type Quirks, RtspServer, TestPattern } from "@restream/core/rtsp"
+import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { camera as cameraOf, job, urlOf } from "../ffmpeg/Jobs.ts"
 import * as Wire from "./Wire.ts"

@@ -1,14 +1,13 @@
 /** What a native relay says to a camera and to a media server, read off the wire. */
 import { assert, describe, it } from "@effect/vitest"
 import { NativeEngine, RelayError, type RelayJob, type RunningRelay } from "@restream/core"
+import { Rtcp, Rtp } from "@restream/core/rtsp"
 import {
   type Quirks,
-  Rtcp,
-  Rtp,
   RtspServer,
   type RtspServerOptions,
   TestPattern
-} from "@restream/core/rtsp"
+} from "@restream/core/testing"
 import { Cause, Clock, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../../support/Log.ts"

@@ -14,7 +14,7 @@ import {
   Restream,
   StatusStore
 } from "@restream/core"
-import type { RtspServerError } from "@restream/core/rtsp"
+import { EmbeddedPostgres, type RtspServerError } from "@restream/core/testing"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -29,7 +29,6 @@ import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import { layer as databaseLayer } from "../database/Database.ts"
 import * as DemoMediaServer from "./DemoMediaServer.ts"
-import * as EmbeddedPostgres from "./EmbeddedPostgres.ts"
 import * as Programs from "./Programs.ts"
 import * as SimulatedCamera from "./SimulatedCamera.ts"
 

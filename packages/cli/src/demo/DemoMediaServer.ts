@@ -3,7 +3,7 @@
  * configuration of its own on free ports; else the embedded RTSP server.
  */
 import { MediaServerError, rtspCheck, StreamUrl } from "@restream/core"
-import { RtspServer } from "@restream/core/rtsp"
+import { holdPort, RtspServer } from "@restream/core/testing"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Fiber from "effect/Fiber"
@@ -16,7 +16,6 @@ import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { holdPort } from "./FreePort.ts"
 import { findProgram } from "./Programs.ts"
 
 export interface DemoMediaServer {

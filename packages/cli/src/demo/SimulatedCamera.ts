@@ -1,11 +1,10 @@
 /** IP cameras that are not there: each a device of its own, with its own port and its own password. */
 import type { CameraRow } from "@restream/core"
-import { RtspServer, type RtspServerError, TestPattern } from "@restream/core/rtsp"
+import { holdPort, RtspServer, type RtspServerError, TestPattern } from "@restream/core/testing"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { holdPort } from "./FreePort.ts"
 
 export interface SimulatedCamera {
   readonly name: string

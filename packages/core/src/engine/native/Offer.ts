@@ -7,8 +7,8 @@ import {
   isLoudspeaker,
   type RelayOffer,
   type RelayTrack
-} from "../../rtsp/RelayOffer.ts"
-import type { SessionDescription } from "../../rtsp/Sdp.ts"
+} from "./publish/PublishableTracks.ts"
+import type { SessionDescription } from "../../rtsp/sdp/Sdp.ts"
 
 /** A camera's description with what of it can be relayed; a `CameraSession` is one. */
 export interface Offer {

@@ -8,11 +8,11 @@
  * It never waits. What the server does not take is held up to {@link highWater} bytes; beyond that whole
  * packets are dropped until most of it is gone, and the stream goes on where a decoder can begin.
  */
-import * as Frame from "../../rtsp/Frame.ts"
-import type { StartsKeyframe } from "../../rtsp/Keyframe.ts"
-import { Reception } from "../../rtsp/Reception.ts"
-import * as Rtp from "../../rtsp/Rtp.ts"
-import { unassigned } from "../../rtsp/ChannelMap.ts"
+import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import type { StartsKeyframe } from "../../rtsp/codec/Keyframe.ts"
+import { Reception } from "../../rtsp/rtp/ReceptionStats.ts"
+import * as Rtp from "../../rtsp/rtp/Rtp.ts"
+import { unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
 import { Outbox, type Send } from "./Outbox.ts"
 
 /** Bytes that may wait for the server. At 2 Mbit/s this is 8 s of video. */

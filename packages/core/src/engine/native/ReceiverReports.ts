@@ -3,10 +3,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import * as Frame from "../../rtsp/Frame.ts"
-import type { CameraSession } from "../../rtsp/client/CameraSession.ts"
-import type { Reception } from "../../rtsp/Reception.ts"
-import * as Rtcp from "../../rtsp/Rtcp.ts"
+import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import type { CameraSession } from "../../rtsp/client/ReaderSession.ts"
+import type { Reception } from "../../rtsp/rtp/ReceptionStats.ts"
+import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
 
 /** Sends a receiver report for each track at every interval, for as long as the scope lives. */
 export const sendReceiverReports = Effect.fnUntraced(function* (

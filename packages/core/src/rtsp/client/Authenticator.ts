@@ -13,8 +13,8 @@ import {
   choose,
   type Credentials,
   parseChallenges
-} from "../Authentication.ts"
-import { headerValues, type Response } from "../Message.ts"
+} from "../auth/Authentication.ts"
+import { headerValues, type Response } from "../message/Message.ts"
 import { type RtspReason, Unauthorized, Unsupported } from "./RtspError.ts"
 
 export class Authenticator {

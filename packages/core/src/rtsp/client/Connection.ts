@@ -11,8 +11,8 @@ import type * as Scope from "effect/Scope"
 import { oneLine, redact } from "../../camera/Redaction.ts"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../time/Deadline.ts"
-import type { Credentials } from "../Authentication.ts"
-import { Framer, type FramerHandlers } from "../Framer.ts"
+import type { Credentials } from "../auth/Authentication.ts"
+import { Framer, type FramerHandlers } from "../interleaved/Framer.ts"
 import {
   cseq,
   type Headers,
@@ -23,8 +23,8 @@ import {
   type Request,
   type Response,
   text
-} from "../Message.ts"
-import type { Method } from "../Method.ts"
+} from "../message/Message.ts"
+import type { Method } from "../message/Method.ts"
 import { Authenticator } from "./Authenticator.ts"
 import * as SendPool from "./SendPool.ts"
 import { dial, type DialOptions, type Endpoint, type Trust } from "./Dialer.ts"

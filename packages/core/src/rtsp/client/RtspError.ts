@@ -4,7 +4,7 @@
  * Nothing in here shows a password: URLs are left out, and what a server said is redacted.
  */
 import * as Schema from "effect/Schema"
-import { methods } from "../Method.ts"
+import { methods } from "../message/Method.ts"
 
 /** Where in an exchange it struck: while connecting, while a request was under way, or later. */
 export const Phase = Schema.Literals(["connecting", ...methods, "streaming"])

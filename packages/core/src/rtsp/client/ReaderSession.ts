@@ -1,0 +1,352 @@
+/**
+ * A session with a camera: from DESCRIBE over SETUP to PLAY, and TEARDOWN on every way out.
+ *
+ * ```ts
+ * const session = yield* CameraSession.open({ url })
+ * const tracks = yield* session.setup(session.offer.tracks)
+ * yield* session.play({ frames: (bytes, start, end, reused) => … })
+ * yield* session.closed
+ * ```
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type { StreamUrl } from "../../camera/StreamUrl.ts"
+import * as Deadline from "../../time/Deadline.ts"
+import { baseUrl, type BaseUrlInput, controlUrl } from "../url/BaseUrl.ts"
+import { slotsByChannel } from "../interleaved/ChannelMap.ts"
+import { header, headerValues, type Headers, type Response } from "../message/Message.ts"
+import { type Method, parsePublic } from "../message/Method.ts"
+import {
+  type RelayOffer,
+  relayOffer,
+  type RelayTrack
+} from "../../engine/native/publish/PublishableTracks.ts"
+import * as Sdp from "../sdp/Sdp.ts"
+import * as SessionHeader from "../message/SessionHeader.ts"
+import * as Transport from "../message/Transport.ts"
+import {
+  type Connection,
+  type FrameHandler,
+  isSuccess,
+  make,
+  peerOf,
+  type RequestOptions,
+  refusal
+} from "./Connection.ts"
+import { follow, maxRedirects } from "./Redirect.ts"
+import {
+  ProtocolError,
+  type RtspReason,
+  RtspError,
+  TooManyRedirects,
+  Unsupported
+} from "./RtspError.ts"
+import {
+  defaultOpenTimeout,
+  defaultTeardownTimeout,
+  type SessionOptions
+} from "./SessionOptions.ts"
+
+export type CameraSessionOptions = SessionOptions
+
+/** A track that is set up. */
+export interface SetupTrack {
+  readonly track: RelayTrack
+  /** The channels that the camera sends on. */
+  readonly channels: Transport.Pair
+}
+
+/** The longest time between two keep-alives. */
+const longestKeepAlive = Duration.seconds(25)
+
+/** How long the answer to one is waited for. */
+const longestAnswer = Duration.seconds(5)
+
+const isFree = (pair: Transport.Pair, taken: ReadonlyArray<SetupTrack>): boolean =>
+  !taken.some(({ channels }) => channels.some((channel) => pair.includes(channel)))
+
+/** The first two channels that no track has, from where they would be if all had those that they asked for. */
+const freePair = (taken: ReadonlyArray<SetupTrack>): Transport.Pair => {
+  let first = 2 * taken.length
+  while (!isFree([first, first + 1], taken)) first += 2
+  return [first, first + 1]
+}
+
+const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
+
+/** What a camera offers, and the session with it. Make one with {@link open}. */
+export class CameraSession {
+  readonly connection: Connection
+  /** Where the camera is, behind all redirects. */
+  readonly url: StreamUrl
+  /** The camera's description as it is. */
+  readonly description: Sdp.SessionDescription
+  /** What of it can be relayed, and what can't. */
+  readonly offer: RelayOffer
+  readonly #naming: BaseUrlInput
+  readonly #teardownTimeout: Duration.Input
+  readonly #scope: Scope.Scope
+  /** What the camera can do; `undefined` until it was asked. */
+  #publicMethods: ReadonlySet<string> | undefined
+  #session: SessionHeader.SessionHeader | undefined
+  #tracks: ReadonlyArray<SetupTrack> = []
+  #isSetUp = false
+  /** One request at a time: some cameras lose the second, and each may use up the nonce of the other. */
+  readonly #oneAtATime = Semaphore.makeUnsafe(1)
+
+  constructor(fields: {
+    readonly connection: Connection
+    readonly url: StreamUrl
+    readonly description: Sdp.SessionDescription
+    readonly naming: BaseUrlInput
+    readonly teardownTimeout: Duration.Input | undefined
+    readonly scope: Scope.Scope
+  }) {
+    this.connection = fields.connection
+    this.url = fields.url
+    this.description = fields.description
+    this.offer = relayOffer(fields.description)
+    this.#naming = fields.naming
+    this.#teardownTimeout = fields.teardownTimeout ?? defaultTeardownTimeout
+    this.#scope = fields.scope
+  }
+
+  /** What requests of the session name. */
+  get #baseUrl(): string {
+    return baseUrl(this.#naming)
+  }
+
+  /** Fails when the connection is gone, with the reason. It never succeeds. */
+  get closed(): Effect.Effect<never, RtspError> {
+    return this.connection.closed
+  }
+
+  /** The tracks that are set up, in the order in which they were asked for. */
+  get tracks(): ReadonlyArray<SetupTrack> {
+    return this.#tracks
+  }
+
+  /** The slots of {@link tracks} by channel, see `ChannelMap`. */
+  get slots(): Uint8Array {
+    return slotsByChannel(this.#tracks.map(({ channels }) => channels))
+  }
+
+  #exchange(options: RequestOptions): Effect.Effect<Response, RtspError> {
+    return this.#oneAtATime.withPermit(this.connection.exchange(options))
+  }
+
+  get #headers(): Headers {
+    return this.#session === undefined ? [] : [["Session", this.#session.id]]
+  }
+
+  /**
+   * Sets tracks up, one after the other, and gives the channels that the camera chose. `Unsupported` where
+   * the camera sends by UDP alone. Sound that it refuses behind other tracks is left out.
+   */
+  setup(tracks: ReadonlyArray<RelayTrack>): Effect.Effect<ReadonlyArray<SetupTrack>, RtspError> {
+    return Effect.gen({ self: this }, function* () {
+      const done: Array<SetupTrack> = []
+      yield* Scope.addFinalizer(this.#scope, this.teardown)
+      for (const track of tracks) {
+        const asked = freePair(done)
+        const uri = controlUrl(this.#baseUrl, track.control)
+        this.#isSetUp = true
+        const response = yield* this.#exchange({
+          method: "SETUP",
+          uri,
+          headers: [...this.#headers, ["Transport", Transport.render(Transport.interleaved(asked))]]
+        })
+        if (response.status === 461) {
+          return yield* fail(new Unsupported({ what: "a camera that sends by UDP alone" }))
+        }
+        if (!isSuccess(response)) {
+          if (track.kind === "audio" && done.length > 0) continue
+          return yield* refusal("SETUP", response)
+        }
+        this.#session ??= SessionHeader.parse(header(response, "session") ?? "")
+        const chosen = Transport.chosenChannels(header(response, "transport"), asked)
+        if (Result.isFailure(chosen)) {
+          return yield* fail(new Unsupported({ what: chosen.failure.detail }))
+        }
+        // one that gives a channel twice sends on those that were asked for
+        const channels = isFree(chosen.success, done) ? chosen.success : asked
+        done.push({ track, channels })
+      }
+      this.#tracks = done
+      return done
+    })
+  }
+
+  /**
+   * Starts the stream. Frames go to the handler, from before the answer on: cameras don't wait. Those on
+   * channels that belong to no track come along; see {@link slots}.
+   */
+  play(handler: FrameHandler): Effect.Effect<void, RtspError> {
+    return Effect.gen({ self: this }, function* () {
+      this.connection.setFrameHandler(handler)
+      const ask = (range: Headers) =>
+        this.#exchange({
+          method: "PLAY",
+          uri: this.#baseUrl,
+          headers: [...this.#headers, ...range]
+        })
+      // some cameras demand a range, and some refuse the one that is demanded
+      let response = yield* ask([["Range", "npt=0.000-"]])
+      if (response.status === 457) response = yield* ask([])
+      if (!isSuccess(response)) {
+        this.connection.setFrameHandler(undefined)
+        return yield* refusal("PLAY", response)
+      }
+    })
+  }
+
+  /** How often {@link keepAlive} has to be sent: half the session's life, and at least every 25 s. */
+  get keepAliveInterval(): Duration.Duration {
+    const seconds = this.#session?.timeoutSeconds ?? SessionHeader.defaultTimeoutSeconds
+    return Duration.min(Duration.seconds(seconds / 2), longestKeepAlive)
+  }
+
+  /**
+   * Tells the camera that we are still there, with GET_PARAMETER where it knows that, else with OPTIONS.
+   * The first one is OPTIONS, and asks what it knows; some cameras count only GET_PARAMETER as a sign of
+   * life, so send one as soon as the stream plays. It never fails: a camera that does not answer may well
+   * go on sending.
+   */
+  get keepAlive(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const isKnown = this.#publicMethods?.has("GET_PARAMETER") ?? false
+      const method: Method = isKnown ? "GET_PARAMETER" : "OPTIONS"
+      return this.#exchange({
+        method,
+        uri: this.#baseUrl,
+        headers: this.#headers,
+        // waiting for one answer for longer would make the next come late
+        timeout: Duration.min(this.keepAliveInterval, longestAnswer)
+      }).pipe(
+        Effect.map((response) => {
+          // it lists what it does not know
+          if (response.status === 405 || response.status === 501) this.#publicMethods = new Set()
+          this.#publicMethods ??= parsePublic(headerValues(response, "public"))
+        }),
+        Effect.ignore
+      )
+    })
+  }
+
+  /** Ends the session at the camera, and waits a moment for its answer. It never fails. */
+  get teardown(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!this.#isSetUp || this.connection.isClosed) return Effect.void
+      this.#isSetUp = false
+      this.connection.setFrameHandler(undefined)
+      // it waits for no other request, and its answer comes behind whatever frames wait
+      this.connection.resume()
+      return this.connection
+        .exchange({
+          method: "TEARDOWN",
+          uri: this.#baseUrl,
+          headers: this.#headers,
+          timeout: this.#teardownTimeout
+        })
+        .pipe(Effect.ignore)
+    })
+  }
+}
+
+interface Described {
+  readonly connection: Connection
+  readonly url: StreamUrl
+  /** What was asked for: the URL without user-info. */
+  readonly uri: string
+  readonly response: Response
+}
+
+/** All but what a server answers that wants another request before this one, or can't read it without that. */
+const isFinal = ({ status }: Response): boolean => status !== 400 && status !== 455
+
+const describe = (
+  connection: Connection,
+  uri: string,
+  deadline: Deadline.Deadline
+): Effect.Effect<Response, RtspError> => {
+  const headers: Headers = [["Accept", "application/sdp"]]
+  const ask = connection.exchange({ method: "DESCRIBE", uri, headers, deadline })
+  return Effect.filterOrElse(ask, isFinal, () =>
+    // what comes back may be anything: 404 is common
+    Effect.andThen(connection.exchange({ method: "OPTIONS", uri, deadline }), ask)
+  )
+}
+
+const isRedirect = ({ status }: Response): boolean =>
+  status >= 301 && status <= 308 && status !== 304
+
+/** Follows redirects; each connection but the last is closed again. */
+const describeSomewhere = (
+  options: CameraSessionOptions,
+  url: StreamUrl,
+  deadline: Deadline.Deadline,
+  redirects = 0
+): Effect.Effect<Described, RtspError, Scope.Scope> =>
+  Effect.flatMap(make(peerOf(url, options.trust), options, deadline), (connection) => {
+    const uri = Redacted.value(url.withoutUserInfo)
+    return Effect.flatMap(describe(connection, uri, deadline), (response) => {
+      if (!isRedirect(response)) return Effect.succeed({ connection, url, uri, response })
+      connection.close()
+      if (redirects === maxRedirects) return fail(new TooManyRedirects())
+      return Effect.flatMap(Effect.fromResult(follow(url, header(response, "location"))), (next) =>
+        describeSomewhere(options, next, deadline, redirects + 1)
+      )
+    })
+  })
+
+/** What an answer to DESCRIBE offers. */
+const readOffer = (
+  { connection, response, uri, url }: Described,
+  { teardownTimeout }: CameraSessionOptions,
+  scope: Scope.Scope
+): Effect.Effect<CameraSession, RtspError> => {
+  if (!isSuccess(response)) return Effect.fail(refusal("DESCRIBE", response))
+  // whatever its type is called, and whether it has one
+  const { buffer, byteLength, byteOffset } = response.body
+  const description = Sdp.parse(Buffer.from(buffer, byteOffset, byteLength).toString("utf8"))
+  if (Result.isFailure(description)) {
+    return fail(new ProtocolError({ detail: description.failure.detail }))
+  }
+  return Effect.succeed(
+    new CameraSession({
+      connection,
+      url,
+      description: description.success,
+      naming: {
+        requestUrl: uri,
+        contentBase: header(response, "content-base"),
+        contentLocation: header(response, "content-location"),
+        sessionControl: description.success.control
+      },
+      teardownTimeout,
+      scope
+    })
+  )
+}
+
+/**
+ * Connects to a camera and asks what it offers.
+ *
+ * The scope owns the session: closing it sends TEARDOWN where something is set up, waits for the answer at
+ * most `teardownTimeout`, and closes the connection. Failures are `RtspError`; a wrong password costs the
+ * camera one attempt.
+ */
+export const open = (
+  options: CameraSessionOptions
+): Effect.Effect<CameraSession, RtspError, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) =>
+    Deadline.use(options.openTimeout ?? defaultOpenTimeout, (deadline) =>
+      Effect.flatMap(describeSomewhere(options, options.url, deadline), (described) =>
+        readOffer(described, options, scope)
+      )
+    )
+  )

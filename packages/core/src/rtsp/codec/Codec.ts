@@ -1,0 +1,98 @@
+/** Names of codecs: RTP's payload types and encodings, and ffmpeg's words for them (RFC 3551 §6). */
+import type { Format } from "../sdp/Sdp.ts"
+
+/** The payload types that mean something without an `rtpmap` (RFC 3551, tables 4 and 5). */
+const staticTypes: Readonly<
+  Record<number, readonly [encoding: string, clockRate: number, channels?: number]>
+> = {
+  0: ["PCMU", 8_000],
+  3: ["GSM", 8_000],
+  4: ["G723", 8_000],
+  5: ["DVI4", 8_000],
+  6: ["DVI4", 16_000],
+  7: ["LPC", 8_000],
+  8: ["PCMA", 8_000],
+  9: ["G722", 8_000],
+  10: ["L16", 44_100, 2],
+  11: ["L16", 44_100, 1],
+  12: ["QCELP", 8_000],
+  13: ["CN", 8_000],
+  14: ["MPA", 90_000],
+  15: ["G728", 8_000],
+  16: ["DVI4", 11_025],
+  17: ["DVI4", 22_050],
+  18: ["G729", 8_000],
+  25: ["CelB", 90_000],
+  26: ["JPEG", 90_000],
+  28: ["nv", 90_000],
+  31: ["H261", 90_000],
+  32: ["MPV", 90_000],
+  33: ["MP2T", 90_000],
+  34: ["H263", 90_000]
+}
+
+/** The format with the `rtpmap` that its static payload type stands for, unless it has one. */
+export const withStaticType = (format: Format): Format => {
+  const known = staticTypes[format.payloadType]
+  if (known === undefined) return format
+  const [encoding, clockRate, channels] = known
+  if (format.encoding === undefined) {
+    return {
+      ...format,
+      encoding,
+      clockRate,
+      parameters: channels === undefined ? undefined : String(channels)
+    }
+  }
+  return format.clockRate === undefined ? { ...format, clockRate } : format
+}
+
+/** Encodings, in lower case, and ffmpeg's names for them. */
+const ffmpegNames: Readonly<Record<string, string>> = {
+  h264: "h264",
+  h265: "hevc",
+  hevc: "hevc",
+  jpeg: "mjpeg",
+  "mp4v-es": "mpeg4",
+  mpv: "mpeg2video",
+  mp2t: "mpegts",
+  h261: "h261",
+  h263: "h263",
+  "h263-1998": "h263",
+  "h263-2000": "h263",
+  vp8: "vp8",
+  vp9: "vp9",
+  av1: "av1",
+  "mpeg4-generic": "aac",
+  "mp4a-latm": "aac",
+  pcmu: "pcm_mulaw",
+  pcma: "pcm_alaw",
+  g722: "adpcm_g722",
+  "g726-16": "adpcm_g726le",
+  "g726-24": "adpcm_g726le",
+  "g726-32": "adpcm_g726le",
+  "g726-40": "adpcm_g726le",
+  "aal2-g726-16": "adpcm_g726",
+  "aal2-g726-24": "adpcm_g726",
+  "aal2-g726-32": "adpcm_g726",
+  "aal2-g726-40": "adpcm_g726",
+  l8: "pcm_u8",
+  l16: "pcm_s16be",
+  l24: "pcm_s24be",
+  opus: "opus",
+  multiopus: "opus",
+  vorbis: "vorbis",
+  ac3: "ac3",
+  speex: "speex",
+  mpa: "mp2",
+  gsm: "gsm",
+  g723: "g723_1",
+  g728: "g728",
+  g729: "g729"
+}
+
+/** A format's codec as ffmpeg names it, or the encoding in lower case; `unknown` without either. */
+export const nameOf = (format: Format): string => {
+  const encoding = format.encoding?.toLowerCase() ?? "unknown"
+  return ffmpegNames[encoding] ?? encoding
+}

@@ -1,0 +1,24 @@
+/** The bytes with which the embedded server misbehaves. */
+import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import { noBody, render } from "../../rtsp/message/Message.ts"
+import * as Rtp from "../../rtsp/rtp/Rtp.ts"
+import { strayChannel } from "./Quirks.ts"
+
+/** Neither frame nor message. */
+export const garbage: Buffer = Buffer.from([0, 1, 2, 0xff, 0xfe, 0xaa, 0x55, 0x99, 0x99])
+
+/** The beginning of a frame that never ends. */
+export const halfFrame: Buffer = Buffer.from([Frame.dollar, 0, 4, 0, 0x80, 96, 0])
+
+/** Packets of a session that is dead: on channel 0, and on one that was never assigned. */
+export const strayFrames = (): Buffer => {
+  const packet = Rtp.make(
+    { marker: false, payloadType: 96, sequence: 1, timestamp: 1, ssrc: 0xdead },
+    Buffer.alloc(100)
+  )
+  return Buffer.concat([Frame.make(0, packet), Frame.make(strayChannel, packet)])
+}
+
+/** A request from the camera to the client. */
+export const optionsRequest = (): Buffer =>
+  render({ _tag: "Request", method: "OPTIONS", uri: "*", headers: [["CSeq", "1"]], body: noBody })

@@ -1,0 +1,146 @@
+/** One reader of a path: gets the publisher's frames on its own channels, as fast as it takes them. */
+import type { Socket } from "node:net"
+import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import type { LiveStream, Run, RunReader } from "./ServerStream.ts"
+import { garbage, halfFrame } from "./Faults.ts"
+import { type FrozenTracks, strayChannel } from "./Quirks.ts"
+
+export interface ReaderOptions {
+  readonly connection: number
+  readonly socket: Socket
+  readonly stream: LiveStream
+  /** The reader's channels for RTP by track; those for RTCP beside them. Tracks that are not read are missing. */
+  readonly channels: ReadonlyMap<number, readonly [rtp: number, rtcp: number]>
+  /** What waits for the reader may not grow beyond this, in bytes. */
+  readonly bufferBytes: number
+  readonly closeMidFrame: number | undefined
+  readonly garbageEvery: number | undefined
+  /** What the path holds back now. */
+  readonly frozen: () => FrozenTracks | undefined
+  readonly onEnd: (why: string) => void
+}
+
+const notRead = 255
+
+/** A reader that plays. */
+export class Reader implements RunReader {
+  readonly connection: number
+  packets = 0
+  bytes = 0
+  dropped = 0
+  reports = 0
+  /** Sends on channels that were never assigned from here on. */
+  stray = false
+  readonly #options: ReaderOptions
+  /** The reader's channels by slot. */
+  readonly #channels: Uint8Array
+  /** Whether every slot is its own channel, so that a run can go as it is. */
+  readonly #asItIs: boolean
+  /** Holds everything back until a decoder can begin. */
+  #waiting: boolean
+  #full = false
+  #closed = false
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+    this.connection = options.connection
+    this.#channels = new Uint8Array(256).fill(notRead)
+    for (const [track, [rtp, rtcp]] of options.channels) {
+      this.#channels[2 * track] = rtp
+      this.#channels[2 * track + 1] = rtcp
+    }
+    const slots = 2 * options.stream.tracks.length
+    this.#asItIs = this.#channels.subarray(0, slots).every((channel, slot) => channel === slot)
+    this.#waiting = this.#leader !== undefined
+  }
+
+  /** The track whose keyframes decide where a reader begins: the first video that is read. */
+  get #leader(): number | undefined {
+    const { channels, stream } = this.#options
+    const leader = stream.tracks.findIndex(
+      (track, index) => track.kind === "video" && channels.has(index)
+    )
+    return leader === -1 ? undefined : leader
+  }
+
+  take(run: Run): void {
+    const { bufferBytes, closeMidFrame, frozen, garbageEvery, socket } = this.#options
+    if (this.#closed || socket.destroyed) return
+    const waiting = socket.writableLength
+    if (this.#full ? waiting > bufferBytes / 4 : waiting > bufferBytes) {
+      this.#full = true
+      this.#waiting = this.#leader !== undefined
+      this.dropped += count(run)
+      return
+    }
+    this.#full = false
+    const plain =
+      frozen() === undefined && closeMidFrame === undefined && garbageEvery === undefined
+    if (plain && this.#asItIs && !this.#waiting && !this.stray) {
+      this.packets += count(run)
+      this.#write(run.copy)
+      return
+    }
+    const frames = this.#select(run)
+    if (frames.length > 0) this.#write(Buffer.concat(frames))
+    if (closeMidFrame !== undefined && this.packets >= closeMidFrame) {
+      this.#closed = true
+      socket.write(halfFrame)
+      socket.destroySoon()
+    }
+  }
+
+  /** The frames of a run that this reader gets, each as it gets it. */
+  #select(run: Run): ReadonlyArray<Buffer> {
+    const { closeMidFrame, garbageEvery } = this.#options
+    const frames: Array<Buffer> = []
+    for (let at = run.start; at < run.end; at = Frame.end(run.bytes, at)) {
+      if (closeMidFrame !== undefined && this.packets >= closeMidFrame) break
+      const slot = Frame.channel(run.bytes, at)
+      const end = Frame.end(run.bytes, at)
+      if (this.#waiting && !this.#begins(run, at, end, slot)) continue
+      this.#waiting = false
+      const channel = this.#channels[slot] ?? notRead
+      if (channel === notRead || this.#isFrozen(slot)) continue
+      const frame = Buffer.from(run.bytes.subarray(at, end))
+      Frame.setChannel(frame, 0, this.stray ? strayChannel : channel)
+      frames.push(frame)
+      this.packets++
+      if (garbageEvery !== undefined && this.packets % garbageEvery === 0) frames.push(garbage)
+    }
+    return frames
+  }
+
+  #begins(run: Run, at: number, end: number, slot: number): boolean {
+    const leader = this.#leader
+    return (
+      slot === 2 * (leader ?? -1) &&
+      this.#options.stream.tracks[leader ?? -1]?.startsKeyframe(
+        run.bytes,
+        Frame.packetStart(at),
+        end
+      ) === true
+    )
+  }
+
+  #isFrozen(slot: number): boolean {
+    const frozen = this.#options.frozen()
+    return frozen === "all" || frozen === this.#options.stream.tracks[slot >> 1]?.kind
+  }
+
+  #write(bytes: Buffer): void {
+    this.bytes += bytes.length
+    this.#options.socket.write(bytes)
+  }
+
+  end(why: string): void {
+    this.#closed = true
+    this.#options.onEnd(why)
+  }
+}
+
+const count = (run: Run): number => {
+  let frames = 0
+  for (let at = run.start; at < run.end; at = Frame.end(run.bytes, at)) frames++
+  return frames
+}

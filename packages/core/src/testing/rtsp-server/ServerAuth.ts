@@ -1,0 +1,55 @@
+/** Asks the clients of one connection for their password. */
+import { randomBytes } from "node:crypto"
+import { challenges, verify } from "../../rtsp/auth/Authentication.ts"
+import { header, type Request } from "../../rtsp/message/Message.ts"
+import type { Answer } from "./Answer.ts"
+import type { Action, Broker } from "./PathManager.ts"
+import type { Quirks } from "./Quirks.ts"
+
+const newNonce = (): string => randomBytes(16).toString("hex")
+
+export class Guard {
+  readonly #broker: Broker
+  /** One for each connection, like MediaMTX's. */
+  #nonce = newNonce()
+
+  constructor(broker: Broker) {
+    this.#broker = broker
+  }
+
+  /** The refusal of a request; `undefined` where it may pass. */
+  judge(request: Request, path: string, action: Action, quirks: Quirks): Answer | undefined {
+    const wanted = this.#broker.authentication(path, action)
+    if (wanted === undefined || (request.method === "OPTIONS" && quirks.guardsOptions !== true)) {
+      return undefined
+    }
+    const realm = wanted.realm ?? "restream"
+    const schemes = wanted.schemes ?? ["md5"]
+    const nonce = this.#nonce
+    let verdict = verify({
+      authorization: header(request, "authorization"),
+      schemes,
+      credentials: wanted,
+      realm,
+      isCurrent: (given) => given === nonce,
+      method: request.method,
+      uri: request.uri
+    })
+    if (verdict === "granted" && quirks.alwaysUnauthorized === true) verdict = "wrong"
+    if (quirks.freshNonces === true) this.#nonce = newNonce()
+    if (verdict === "granted") return undefined
+    if (verdict === "wrong") this.#broker.onAuthenticationFailure(path)
+    const offered = challenges({
+      schemes,
+      realm,
+      nonce: this.#nonce,
+      qop: wanted.qop,
+      opaque: wanted.opaque,
+      stale: verdict === "stale" && quirks.tellsStale === true
+    })
+    return {
+      status: 401,
+      headers: offered.map((challenge) => ["WWW-Authenticate", challenge] as const)
+    }
+  }
+}

@@ -1,0 +1,418 @@
+/** One connection to the embedded server: its requests, its session, and what it does wrong on purpose. */
+import type { Socket } from "node:net"
+import * as Result from "effect/Result"
+import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import { Framer } from "../../rtsp/interleaved/Framer.ts"
+import {
+  cseq,
+  header,
+  type Message,
+  phrase,
+  render,
+  type Request
+} from "../../rtsp/message/Message.ts"
+import { methods } from "../../rtsp/message/Method.ts"
+import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
+import * as SessionHeader from "../../rtsp/message/SessionHeader.ts"
+import * as Transport from "../../rtsp/message/Transport.ts"
+import { readAnnouncement } from "./AnnounceRules.ts"
+import type { Answer } from "./Answer.ts"
+import { type Broker, withoutQuery } from "./PathManager.ts"
+import { describe } from "./Describe.ts"
+import { Guard } from "./ServerAuth.ts"
+import { LiveStream } from "./ServerStream.ts"
+import { garbage, optionsRequest, strayFrames } from "./Faults.ts"
+import type { Quirks } from "./Quirks.ts"
+import { Reader } from "./Reader.ts"
+import { receiverReports } from "./Reports.ts"
+import { makeSession, names, pathOf, type Session, setup, trackSuffix } from "./ServerSession.ts"
+import type { Timers } from "./Timers.ts"
+
+export interface ServerConnectionOptions {
+  readonly id: number
+  readonly socket: Socket
+  readonly broker: Broker
+  readonly timers: Timers
+  readonly readerBufferBytes: number
+  /** Answers a publisher's sender reports with receiver reports, as media servers do. */
+  readonly reportsToPublishers: boolean
+  readonly onClose: () => void
+}
+
+/** What may wait for a client besides frames, in bytes. */
+const maxUnreadAnswers = 8_388_608
+
+export class ServerConnection {
+  readonly #options: ServerConnectionOptions
+  readonly #framer: Framer
+  readonly #guard: Guard
+  #session: Session | undefined
+  #userAgent: string | undefined
+  #lastPath: string | undefined
+  #ended = false
+  #tornDown = false
+  /** Whether it was asked what it can do. */
+  #isGreeted = false
+  #cancelTimeout: () => void = () => {}
+  #cancelFreeze: () => void = () => {}
+
+  constructor(options: ServerConnectionOptions) {
+    this.#options = options
+    const { broker, id, socket } = options
+    this.#guard = new Guard(broker)
+    this.#framer = new Framer({
+      frames: (bytes, start, end) => this.#onFrames(bytes, start, end),
+      message: (message) => this.#onMessage(message),
+      skipped: () => {
+        // a client that does not speak RTSP is not worth a second chance
+        if (this.#session === undefined) this.#refuse("no RTSP")
+      },
+      failed: () => this.#refuse("no RTSP")
+    })
+    socket.setNoDelay(true)
+    socket.on("data", (chunk: Buffer) => this.#framer.push(chunk))
+    socket.on("error", (error: NodeJS.ErrnoException) => this.end(error.code ?? "error"))
+    socket.on("close", () => this.end("closed by the client"))
+    broker.emit({ _tag: "Connected", connection: id })
+  }
+
+  /** Ends the connection and whatever runs on it. */
+  end(why: string): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#framer.stop()
+    const session = this.#session
+    this.#endSession(why)
+    this.#options.socket.destroy()
+    this.#options.broker.emit({
+      _tag: "Ended",
+      connection: this.#options.id,
+      path: session?.path,
+      was: session?.role,
+      why,
+      tornDown: this.#tornDown
+    })
+    this.#options.onClose()
+  }
+
+  #endSession(why: string): void {
+    const session = this.#session
+    if (session === undefined) return
+    this.#session = undefined
+    this.#cancelTimeout()
+    this.#cancelFreeze()
+    const { reader, stream } = session
+    if (reader !== undefined) {
+      stream?.readers.delete(reader)
+      this.#options.broker.removeReader(session.path, reader)
+    } else if (session.role === "publisher" && stream !== undefined) {
+      this.#options.broker.release(stream, why)
+    }
+  }
+
+  #refuse(why: string): void {
+    this.#write({ status: 400 }, undefined, {})
+    this.#endSoon(why)
+  }
+
+  /** Ends the connection once what was written is on its way. */
+  #endSoon(why: string): void {
+    this.#framer.stop()
+    this.#options.socket.end(() => this.end(why))
+    // a client that takes nothing is not waited for
+    this.#options.timers.after("5 seconds", () => this.end(why))
+  }
+
+  #onFrames(bytes: Buffer, start: number, end: number): void {
+    const session = this.#session
+    if (session?.role === "publisher") {
+      // gortsplib, `server_conn_reader.go`: frames before RECORD are not expected
+      if (session.stream === undefined) return this.end("a frame came before RECORD")
+      if (this.#options.reportsToPublishers) {
+        for (const report of receiverReports(bytes, start, end)) this.#options.socket.write(report)
+      }
+      session.stream.push(bytes, start, end)
+      return
+    }
+    const reader = session?.reader
+    if (reader === undefined) return
+    for (let at = start; at < end; at = Frame.end(bytes, at)) {
+      if (Rtcp.isRtcp(bytes, Frame.packetStart(at), Frame.end(bytes, at))) reader.reports++
+    }
+  }
+
+  #onMessage(message: Message): void {
+    if (message._tag === "Response") {
+      // gortsplib, `server_conn_reader.go`: responses are not expected
+      if (this.#session?.role === "publisher") return this.end("a response came from a publisher")
+      const { id, broker } = this.#options
+      return broker.emit({ _tag: "Answered", connection: id, status: message.status })
+    }
+    const agent = header(message, "user-agent")
+    this.#userAgent = agent ?? this.#userAgent
+    const path = this.#pathFor(message)
+    this.#lastPath = path
+    const quirks = this.#options.broker.settings(path).quirks ?? {}
+    const answer = this.#answer(message, path, quirks)
+    this.#options.broker.emit({
+      _tag: "Request",
+      connection: this.#options.id,
+      method: message.method,
+      path,
+      status: typeof answer === "string" ? undefined : answer.status,
+      userAgent: agent,
+      headers: message.headers.filter(([name]) => name.toLowerCase() !== "authorization")
+    })
+    if (answer === "silence") return
+    if (answer === "close") return this.end("closed on purpose")
+    if (answer === "garbage") {
+      this.#options.socket.write(garbage)
+      return
+    }
+    if (quirks.strayFrames === true) this.#options.socket.write(strayFrames())
+    this.#write(answer, message, quirks)
+    this.#behind(message, answer, quirks)
+    this.#restartTimeout()
+  }
+
+  /** The path that a request names; a session's requests name it in many ways. */
+  #pathFor(request: Request): string {
+    const path = pathOf(request.uri)
+    if (
+      this.#session !== undefined &&
+      request.method !== "ANNOUNCE" &&
+      request.method !== "DESCRIBE"
+    ) {
+      return this.#session.path
+    }
+    // keep-alives may name anything
+    if (path === "" || path === "*") return this.#lastPath ?? path
+    return request.method === "SETUP" ? path.replace(trackSuffix, "") : path
+  }
+
+  #answer(
+    request: Request,
+    path: string,
+    quirks: Quirks
+  ): Answer | "silence" | "close" | "garbage" {
+    const method = request.method
+    if (quirks.silentAt === method) return "silence"
+    if (quirks.closeAt === method) return "close"
+    if (quirks.garbageAt === method) return "garbage"
+    if (cseq(request) === undefined) return { status: 400, close: "a request had no CSeq" }
+    if (!methods.some((known) => known === method)) return { status: 501 }
+    const publishes =
+      method === "ANNOUNCE" || method === "RECORD" || this.#session?.role === "publisher"
+    const refusal = this.#guard.judge(request, path, publishes ? "publish" : "read", quirks)
+    if (refusal !== undefined) return refusal
+    const refused = quirks.refuse?.[method as keyof typeof quirks.refuse]
+    if (refused !== undefined) return { status: refused }
+    switch (method) {
+      case "OPTIONS":
+        this.#isGreeted = true
+        return {
+          status: 200,
+          headers: [["Public", (quirks.publicMethods ?? methods).join(", ")]]
+        }
+      case "DESCRIBE":
+        if (quirks.wantsOptions === true && !this.#isGreeted) return { status: 455 }
+        return describe(request, this.#options.broker.streamFor(path), quirks)
+      case "ANNOUNCE":
+        return this.#announce(request, path, quirks)
+      case "SETUP":
+        return this.#setup(request, path, quirks)
+      case "PLAY":
+        return this.#play(request, quirks)
+      case "RECORD":
+        return this.#record(path)
+      case "PAUSE":
+        return this.#pause()
+      case "TEARDOWN":
+        return this.#teardown(quirks)
+      default:
+        return { status: 200 }
+    }
+  }
+
+  #setup(request: Request, path: string, quirks: Quirks): Answer {
+    const offered = Transport.parse(header(request, "transport") ?? "")
+    if (offered.length === 0) return { status: 400, close: "SETUP without a transport" }
+    const transport = offered.find(({ lower }) => lower === "TCP")
+    if (transport === undefined || quirks.udpOnly === true) return { status: 461 }
+    const session = this.#session ?? this.#beginReading(path, quirks)
+    if (session === undefined) return { status: 404 }
+    const answer = setup(session, request, transport, quirks)
+    if (answer.status === 200) this.#session = session
+    return answer
+  }
+
+  #announce(request: Request, path: string, quirks: Quirks): Answer {
+    if (this.#session !== undefined) return { status: 400, close: "ANNOUNCE within a session" }
+    const read = readAnnouncement(request)
+    if (Result.isFailure(read)) return { status: 400, close: read.failure }
+    if (quirks.refusesAudio === true && read.success.medias.some(({ kind }) => kind === "audio")) {
+      return { status: 400, close: "it has sound" }
+    }
+    this.#session = makeSession({
+      role: "publisher",
+      path: withoutQuery(path),
+      quirks,
+      description: read.success,
+      url: request.uri,
+      stream: undefined
+    })
+    return { status: 200 }
+  }
+
+  #beginReading(path: string, quirks: Quirks): Session | undefined {
+    const stream = this.#options.broker.streamFor(path)
+    if (stream === undefined) return undefined
+    const { description } = stream
+    return makeSession({ role: "reader", path, quirks, description, url: "", stream })
+  }
+
+  #play(request: Request, quirks: Quirks): Answer {
+    const session = this.#session
+    if (session === undefined || session.role !== "reader" || session.channels.size === 0) {
+      return { status: 455 }
+    }
+    if (!names(session, request)) return { status: 454 }
+    if (quirks.wantsRange === true && header(request, "range") === undefined) {
+      return { status: 457 }
+    }
+    if (session.stream !== this.#options.broker.streamFor(session.path)) return { status: 404 }
+    return { status: 200, headers: [["Session", session.id]] }
+  }
+
+  #record(path: string): Answer {
+    const session = this.#session
+    if (session?.role !== "publisher" || session.stream !== undefined) {
+      return { status: 400, close: "RECORD out of order" }
+    }
+    if (session.channels.size !== session.description.medias.length) {
+      return { status: 400, close: "not all announced media were set up" }
+    }
+    const { broker, id } = this.#options
+    const stream = new LiveStream({
+      path: session.path,
+      connection: id,
+      description: session.description,
+      channels: session.description.medias.map((_, track) => session.channels.get(track)?.[0] ?? 0),
+      kick: (why) => this.end(why),
+      onFrames: (frames, bytes) => broker.onFrames(path, frames, bytes)
+    })
+    session.stream = stream
+    if (!broker.claim(stream)) {
+      session.stream = undefined
+      return { status: 400, close: "somebody publishes already" }
+    }
+    return { status: 200, headers: [["Session", session.id]] }
+  }
+
+  #pause(): Answer {
+    const session = this.#session
+    if (session?.reader === undefined) return { status: 455 }
+    this.#stopReader(session)
+    return { status: 200, headers: [["Session", session.id]] }
+  }
+
+  #stopReader(session: Session): void {
+    const { reader } = session
+    if (reader === undefined) return
+    session.stream?.readers.delete(reader)
+    this.#options.broker.removeReader(session.path, reader)
+    session.reader = undefined
+  }
+
+  #teardown(quirks: Quirks): Answer {
+    const session = this.#session
+    if (session === undefined) return { status: 454 }
+    this.#tornDown = true
+    if (quirks.goesOnAfterTeardown === true && session.reader !== undefined) {
+      session.reader.stray = true
+      return { status: 200, headers: [["Session", session.id]] }
+    }
+    this.#endSession("torn down")
+    this.#options.broker.emit({
+      _tag: "Ended",
+      connection: this.#options.id,
+      path: session.path,
+      was: session.role,
+      why: "torn down",
+      tornDown: true
+    })
+    return { status: 200, headers: [["Session", session.id]] }
+  }
+
+  /** What follows the answer: frames only come behind it. */
+  #behind(request: Request, answer: Answer, quirks: Quirks): void {
+    if (answer.close !== undefined) return this.#endSoon(answer.close)
+    if (answer.status !== 200) return
+    if (request.method === "SETUP" && quirks.closeAfterSetup === true) {
+      return this.#endSoon("closed on purpose")
+    }
+    const session = this.#session
+    if (request.method === "PLAY" && session !== undefined && session.reader === undefined) {
+      this.#startReader(session, quirks)
+    }
+    const begins = request.method === "PLAY" || request.method === "RECORD"
+    if (begins && quirks.asksOptions === true) this.#options.socket.write(optionsRequest())
+  }
+
+  #startReader(session: Session, quirks: Quirks): void {
+    const { broker, id, readerBufferBytes, socket, timers } = this.#options
+    const { path, stream } = session
+    if (stream === undefined) return
+    const reader = new Reader({
+      connection: id,
+      socket,
+      stream,
+      channels: session.channels,
+      bufferBytes: readerBufferBytes,
+      closeMidFrame: quirks.closeMidFrame,
+      garbageEvery: quirks.garbageEvery,
+      frozen: () => broker.frozen(path),
+      onEnd: (why) => this.end(why)
+    })
+    session.reader = reader
+    stream.readers.add(reader)
+    broker.addReader(path, reader)
+    const { freeze } = quirks
+    if (freeze !== undefined) {
+      this.#cancelFreeze()
+      this.#cancelFreeze = timers.after(freeze.after, () => broker.freeze(path, freeze.tracks))
+    }
+  }
+
+  #restartTimeout(): void {
+    this.#cancelTimeout()
+    const quirks = this.#session?.quirks
+    if (quirks?.enforcesTimeout !== true) return
+    const seconds = quirks.sessionTimeoutSeconds ?? SessionHeader.defaultTimeoutSeconds
+    this.#cancelTimeout = this.#options.timers.after(`${seconds} seconds`, () =>
+      this.end("the session timed out")
+    )
+  }
+
+  #write(answer: Answer, request: Request | undefined, quirks: Quirks): void {
+    const headers: Array<readonly [string, string]> = []
+    const exchange = request === undefined ? undefined : cseq(request)
+    if (exchange !== undefined && quirks.cseq !== "missing") {
+      headers.push([quirks.cseq === "lowerCase" ? "cseq" : "CSeq", String(exchange)])
+    }
+    headers.push(["Server", "restream"], ...(answer.headers ?? []))
+    const body = Buffer.from(answer.body ?? "", "utf8")
+    if (this.#options.socket.writableLength > maxUnreadAnswers) {
+      return this.end("the client reads no answers")
+    }
+    this.#options.socket.write(
+      render({
+        _tag: "Response",
+        status: answer.status,
+        reason: phrase(answer.status),
+        headers,
+        body
+      })
+    )
+  }
+}

@@ -1,0 +1,109 @@
+/** What a publisher sends, on its way to the readers of its path. */
+import type * as Sdp from "../../rtsp/sdp/Sdp.ts"
+import { slotsByChannel, unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
+import * as Codec from "../../rtsp/codec/Codec.ts"
+import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import { startsKeyframe, type StartsKeyframe } from "../../rtsp/codec/Keyframe.ts"
+
+export interface LiveTrack {
+  readonly kind: string
+  readonly codec: string
+  readonly startsKeyframe: StartsKeyframe
+  packets: number
+}
+
+/** Whole frames of one push. Their channels are slots, see `ChannelMap`. */
+export class Run {
+  readonly bytes: Buffer
+  readonly start: number
+  readonly end: number
+  #copy: Buffer | undefined
+
+  constructor(bytes: Buffer, start: number, end: number) {
+    this.bytes = bytes
+    this.start = start
+    this.end = end
+  }
+
+  /** The run in memory that may be kept, shared by all readers that take it unchanged. */
+  get copy(): Buffer {
+    this.#copy ??= Buffer.from(this.bytes.subarray(this.start, this.end))
+    return this.#copy
+  }
+}
+
+export interface RunReader {
+  readonly take: (run: Run) => void
+  /** The publisher is gone. */
+  readonly end: (why: string) => void
+}
+
+/** A publisher's stream. */
+export class LiveStream {
+  readonly path: string
+  /** The publisher's connection; 0 for one within the program. */
+  readonly connection: number
+  readonly description: Sdp.SessionDescription
+  readonly tracks: ReadonlyArray<LiveTrack>
+  readonly readers = new Set<RunReader>()
+  /** Puts the publisher out. */
+  readonly kick: (why: string) => void
+  readonly #onFrames: (frames: number, bytes: number) => void
+  /** Slots by the publisher's channels. */
+  readonly #slots: Uint8Array
+
+  constructor(options: {
+    readonly path: string
+    readonly connection: number
+    readonly description: Sdp.SessionDescription
+    /** The publisher's channels for RTP; those for RTCP follow them. */
+    readonly channels: ReadonlyArray<number>
+    readonly kick: (why: string) => void
+    readonly onFrames: (frames: number, bytes: number) => void
+  }) {
+    this.path = options.path
+    this.connection = options.connection
+    this.description = options.description
+    this.kick = options.kick
+    this.#onFrames = options.onFrames
+    this.#slots = slotsByChannel(options.channels.map((rtp) => [rtp, rtp + 1]))
+    this.tracks = options.description.medias.map((media) => {
+      const [first] = media.formats
+      const codec = first === undefined ? "unknown" : Codec.nameOf(Codec.withStaticType(first))
+      return { kind: media.kind, codec, startsKeyframe: startsKeyframe(codec), packets: 0 }
+    })
+  }
+
+  /** Passes on whole frames. Their channels are changed in place; frames of no track are left out. */
+  push(bytes: Buffer, start: number, end: number): void {
+    let from = start
+    let frames = 0
+    for (let at = start; at < end;) {
+      const next = Frame.end(bytes, at)
+      const slot = this.#slots[Frame.channel(bytes, at)] ?? unassigned
+      if (slot === unassigned) {
+        this.#pass(bytes, from, at)
+        from = next
+      } else {
+        Frame.setChannel(bytes, at, slot)
+        const track = this.tracks[slot >> 1]
+        if (track !== undefined && (slot & 1) === 0) track.packets++
+        frames++
+      }
+      at = next
+    }
+    this.#pass(bytes, from, end)
+    this.#onFrames(frames, end - start)
+  }
+
+  #pass(bytes: Buffer, start: number, end: number): void {
+    if (start >= end || this.readers.size === 0) return
+    const run = new Run(bytes, start, end)
+    for (const reader of this.readers) reader.take(run)
+  }
+
+  end(why: string): void {
+    for (const reader of this.readers) reader.end(why)
+    this.readers.clear()
+  }
+}

@@ -1,0 +1,339 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import * as fc from "fast-check"
+import { Announcement, RelayOffer, Sdp } from "@restream/core/rtsp"
+import {
+  broken,
+  description,
+  lines,
+  orderly,
+  sprop1080,
+  spropAnnexB,
+  withBackchannel,
+  withSubLayers
+} from "../../../rtsp/Cameras.ts"
+import { holds } from "../../../rtsp/Fuzz.ts"
+
+const relay = (text: string): RelayOffer.RelayOffer =>
+  RelayOffer.relayOffer(Result.getOrThrow(Sdp.parse(text)))
+
+const announce = (text: string, options?: Announcement.AnnouncementOptions): string =>
+  Announcement.announcement(relay(text).tracks, options).sdp
+
+/** The announcement of one media with these lines. */
+const announced = (...media: ReadonlyArray<string>): ReadonlyArray<string> =>
+  announce(lines(...media)).split("\r\n")
+
+const whys = (...media: ReadonlyArray<string>): ReadonlyArray<string> =>
+  relay(lines("m=video 0 RTP/AVP 26", ...media)).dropped.map(({ why }) => why)
+
+const h265 = {
+  vps: "QAEMAf//AWAAAAMAkAAAAwAAAwB4lZgJ",
+  sps: "QgEBAWAAAAMAkAAAAwAAAwB4oAPAgBDlllZpJMrwFoCAAAADAIAAAAyE",
+  pps: "RAHBcrRiQA=="
+}
+
+describe("relayOffer and its announcement", () => {
+  it("announces picture and sound under names of its own", () => {
+    const { dropped, tracks } = relay(orderly)
+    assert.deepStrictEqual(dropped, [])
+    const facts = tracks.map(({ media, relayed, ...rest }) => {
+      assert.strictEqual(media.control, rest.control)
+      assert.strictEqual(relayed.format.payloadType, rest.payloadType)
+      return rest
+    })
+    assert.deepStrictEqual(facts, [
+      {
+        kind: "video",
+        codec: "h264",
+        payloadType: 96,
+        clockRate: 90_000,
+        control: "rtsp://192.168.1.64/Streaming/Channels/101/trackID=1",
+        width: 1920,
+        height: 1080
+      },
+      {
+        kind: "audio",
+        codec: "aac",
+        payloadType: 104,
+        clockRate: 16_000,
+        control: "rtsp://192.168.1.64/Streaming/Channels/101/trackID=2",
+        sampleRate: 16_000,
+        channels: 1
+      }
+    ])
+    const { controls, sdp } = Announcement.announcement(tracks)
+    assert.deepStrictEqual(controls, ["trackID=0", "trackID=1"])
+    assert.strictEqual(
+      sdp,
+      lines(
+        "v=0",
+        "o=- 0 0 IN IP4 127.0.0.1",
+        "s=-",
+        "c=IN IP4 0.0.0.0",
+        "t=0 0",
+        "m=video 0 RTP/AVP 96",
+        "a=rtpmap:96 H264/90000",
+        `a=fmtp:96 packetization-mode=1; sprop-parameter-sets=${sprop1080}; profile-level-id=640028`,
+        "a=control:trackID=0",
+        "m=audio 0 RTP/AVP 104",
+        "a=rtpmap:104 mpeg4-generic/16000/1",
+        "a=fmtp:104 streamtype=5; profile-level-id=15; mode=AAC-hbr; sizelength=13; indexlength=3; indexdeltalength=3; config=1408",
+        "a=control:trackID=1"
+      )
+    )
+  })
+
+  it("leaves out loudspeakers and metadata, and numbers the rest on", () => {
+    const { dropped, tracks } = relay(withBackchannel)
+    assert.deepStrictEqual(
+      tracks.map(({ codec, control }) => [codec, control]),
+      [
+        ["h264", "trackID=0"],
+        ["pcm_alaw", "trackID=1"]
+      ]
+    )
+    const { controls, sdp } = Announcement.announcement(tracks)
+    assert.deepStrictEqual(controls, ["trackID=0", "trackID=1"])
+    assert.deepStrictEqual(
+      dropped.map(({ codec, kind, why }) => [kind, codec, why]),
+      [
+        ["application", "vnd.onvif.metadata", "it is neither video nor audio"],
+        ["audio", "pcm_mulaw", "it leads to the camera's loudspeaker"]
+      ]
+    )
+    assert.notInclude(sdp, "sendonly")
+  })
+
+  it("keeps media that are all marked as loudspeakers", () => {
+    const { tracks } = relay(
+      lines(
+        "m=video 0 RTP/AVP 26",
+        "a=sendonly",
+        "m=audio 0 RTP/AVP 0",
+        "a=sendonly",
+        "m=application 0 RTP/AVP 107"
+      )
+    )
+    assert.deepStrictEqual(
+      tracks.map(({ codec }) => codec),
+      ["mjpeg", "pcm_mulaw"]
+    )
+  })
+
+  it("announces one payload type for each media, the first that can be relayed", () => {
+    const sdp = announced(
+      "m=audio 0 RTP/AVP 13 101 97 0",
+      "a=rtpmap:101 telephone-event/8000",
+      "a=rtpmap:97 mpeg4-generic/16000"
+    )
+    assert.include(sdp, "m=audio 0 RTP/AVP 0")
+  })
+
+  it("tells what static payload types are", () => {
+    assert.include(announced("m=video 0 RTP/AVP 26"), "a=rtpmap:26 JPEG/90000")
+    assert.include(announced("m=audio 0 RTP/AVP 0"), "a=rtpmap:0 PCMU/8000")
+    assert.include(announced("m=audio 0 RTP/AVP 8"), "a=rtpmap:8 PCMA/8000")
+    assert.include(announced("m=audio 0 RTP/AVP 9"), "a=rtpmap:9 G722/8000")
+    assert.include(announced("m=audio 0 RTP/AVP 10"), "a=rtpmap:10 L16/44100/2")
+    assert.include(announced("m=audio 0 RTP/AVP 14"), "a=rtpmap:14 MPA/90000")
+  })
+
+  for (const fmtp of ["", "a=fmtp:96 packetization-mode=0", "a=fmtp:96 profile-level-id=zz"]) {
+    it(`adds packetization-mode=1 to H.264 with ${fmtp === "" ? "no fmtp" : fmtp}`, () => {
+      assert.include(
+        announced("m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000", fmtp),
+        "a=fmtp:96 packetization-mode=1"
+      )
+    })
+  }
+
+  it("leaves out H.264 in interleaved mode", () => {
+    assert.deepStrictEqual(
+      whys("m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=2"),
+      ["H.264 in interleaved mode is not relayed"]
+    )
+  })
+
+  it("takes start codes out of parameter sets", () => {
+    assert.include(
+      announced(
+        "m=video 0 RTP/AVP 96",
+        "a=rtpmap:96 H264/90000",
+        `a=fmtp:96 sprop-parameter-sets=${spropAnnexB}`
+      ),
+      `a=fmtp:96 packetization-mode=1; sprop-parameter-sets=${sprop1080}; profile-level-id=640028`
+    )
+  })
+
+  it("splits parameter sets that stand in one value", () => {
+    const [sps, pps] = sprop1080.split(",").map((set) => Buffer.from(set, "base64"))
+    const both = Buffer.concat([
+      Buffer.from([0, 0, 0, 1]),
+      sps ?? Buffer.alloc(0),
+      Buffer.from([0, 0, 1]),
+      pps ?? Buffer.alloc(0)
+    ])
+    assert.include(
+      announced(
+        "m=video 0 RTP/AVP 96",
+        "a=rtpmap:96 H264/90000",
+        `a=fmtp:96 sprop-parameter-sets=${both.toString("base64")}`
+      ),
+      `a=fmtp:96 packetization-mode=1; sprop-parameter-sets=${sprop1080}; profile-level-id=640028`
+    )
+  })
+
+  for (const sprop of [
+    "",
+    "Z2QAKA==",
+    "!!!,???",
+    "Z0IAKeKQFAe2AtwEBAaQeJEV",
+    `${sprop1080.split(",")[0]},`
+  ]) {
+    it(`leaves out parameter sets that can't be read: ${sprop}`, () => {
+      assert.include(
+        announced(
+          "m=video 0 RTP/AVP 96",
+          "a=rtpmap:96 H264/90000",
+          `a=fmtp:96 sprop-parameter-sets=${sprop}`
+        ),
+        "a=fmtp:96 packetization-mode=1"
+      )
+    })
+  }
+
+  it("announces the parameter sets of H.265 only when all three can be read", () => {
+    const fmtp = (...sets: ReadonlyArray<string>) =>
+      announced(
+        "m=video 0 RTP/AVP 98",
+        "a=rtpmap:98 H265/90000",
+        `a=fmtp:98 ${sets.join(";")}`
+      ).find((line) => line.startsWith("a=fmtp"))
+    const all = [`sprop-vps=${h265.vps}`, `sprop-sps=${h265.sps}`, `sprop-pps=${h265.pps}`]
+    assert.strictEqual(
+      fmtp(...all),
+      `a=fmtp:98 sprop-vps=${h265.vps}; sprop-sps=${h265.sps}; sprop-pps=${h265.pps}`
+    )
+    assert.isUndefined(fmtp(...all.slice(1)))
+    // MediaMTX can't read this one
+    const sps = withSubLayers.toString("base64")
+    assert.isUndefined(fmtp(all[0] ?? "", `sprop-sps=${sps}`, all[2] ?? ""))
+    assert.isUndefined(fmtp(all[0] ?? "", "sprop-sps=QgEB", all[2] ?? ""))
+    assert.isUndefined(fmtp(all[0] ?? "", all[1] ?? "", "sprop-pps=AAAA"))
+  })
+
+  it("tells the size of an H.265 picture", () => {
+    const { tracks } = relay(
+      lines(
+        "m=video 0 RTP/AVP 98",
+        "a=rtpmap:98 H265/90000",
+        `a=fmtp:98 sprop-vps=${h265.vps};sprop-sps=${h265.sps};sprop-pps=${h265.pps}`
+      )
+    )
+    assert.deepInclude(tracks[0], { codec: "hevc", width: 1920, height: 1080 })
+  })
+
+  it("announces no parameter sets when it is told so", () => {
+    const sdp = announce(orderly, { parameterSets: false })
+    assert.notInclude(sdp, "sprop")
+    assert.include(sdp, "packetization-mode=1")
+  })
+
+  const aac = (fmtp: string) =>
+    whys("m=audio 0 RTP/AVP 97", "a=rtpmap:97 mpeg4-generic/16000", fmtp)
+
+  it("drops AAC without its configuration or its size, and says why", () => {
+    assert.deepStrictEqual(aac("a=fmtp:97 mode=AAC-hbr; sizelength=13"), [
+      "AAC without its configuration"
+    ])
+    assert.deepStrictEqual(aac("a=fmtp:97 config=1408"), [
+      "AAC without the length of its sizes (sizelength)"
+    ])
+    assert.deepStrictEqual(aac("a=fmtp:97 sizelength=0; config=1408"), [
+      "AAC without the length of its sizes (sizelength)"
+    ])
+    assert.deepStrictEqual(aac("a=fmtp:97 sizelength=13; config=zz"), [
+      "AAC with a configuration that can't be read"
+    ])
+    assert.deepStrictEqual(aac("a=fmtp:97 mode=AAC-lbr; sizelength=6; config=1408"), [
+      "AAC in another mode than AAC-hbr"
+    ])
+    assert.deepStrictEqual(aac("a=fmtp:97 streamtype=4; sizelength=13; config=1408"), [])
+  })
+
+  it("keeps the picture when the sound is dropped", () => {
+    const { tracks } = relay(orderly.replace("config=1408; ", ""))
+    assert.deepStrictEqual(
+      tracks.map(({ kind }) => kind),
+      ["video"]
+    )
+  })
+
+  it("relays LATM only with its configuration", () => {
+    const latm = (fmtp: string) =>
+      whys("m=audio 0 RTP/AVP 97", "a=rtpmap:97 MP4A-LATM/44100/2", fmtp)
+    assert.deepStrictEqual(latm("a=fmtp:97 profile-level-id=41;cpresent=0;config=400024203fc0"), [])
+    for (const fmtp of ["", "a=fmtp:97 config=400024203fc0", "a=fmtp:97 cpresent=0;config=ff"]) {
+      assert.deepStrictEqual(latm(fmtp), [
+        "AAC (LATM) without its configuration in the description"
+      ])
+    }
+  })
+
+  it("writes Opus as its RFC demands, whatever the camera writes", () => {
+    assert.include(
+      announced("m=audio 0 RTP/AVP 97", "a=rtpmap:97 opus/16000/1"),
+      "a=rtpmap:97 opus/48000/2"
+    )
+  })
+
+  it("leaves out parameters that a server can't read", () => {
+    assert.notInclude(
+      announced("m=video 0 RTP/AVP 96", "a=rtpmap:96 AV1/90000", "a=fmtp:96 profile=x;tier=0"),
+      "profile"
+    )
+    assert.include(
+      announced("m=audio 0 RTP/AVP 97", "a=rtpmap:97 L16/8000/zwei"),
+      "a=rtpmap:97 L16/8000"
+    )
+  })
+
+  it("drops what it can't name or tell the clock of", () => {
+    assert.deepStrictEqual(whys("m=audio 0 RTP/AVP 97"), [
+      "the description does not tell what payload type 97 is"
+    ])
+    assert.deepStrictEqual(whys("m=audio 0 RTP/AVP 97", "a=rtpmap:97 FOO"), [
+      "the description does not tell its clock rate"
+    ])
+    assert.deepStrictEqual(whys("m=audio 0 RTP/AVP"), ["it has no payload type"])
+  })
+
+  it("drops what is encrypted or no RTP, and keeps RTP over TCP and with feedback", () => {
+    assert.deepStrictEqual(whys("m=audio 0 RTP/SAVP 0"), ["its protocol is RTP/SAVP, not RTP/AVP"])
+    assert.deepStrictEqual(whys("m=audio 0 UDP 0"), ["its protocol is UDP, not RTP/AVP"])
+    assert.deepStrictEqual(whys("m=audio 0 RTP/AVP/TCP 0", "m=audio 0 rtp/avpf 0"), [])
+  })
+
+  it("relays what a broken description offers", () => {
+    const { dropped, tracks } = relay(broken)
+    assert.deepStrictEqual(
+      tracks.map(({ codec, control }) => [codec, control]),
+      [["h264", "track1"]]
+    )
+    assert.strictEqual(dropped.length, 2)
+  })
+
+  it("makes of any description one that it would announce again unchanged", () => {
+    holds(
+      fc.property(description, (text) => {
+        const once = relay(text)
+        if (once.tracks.length === 0) return
+        const { sdp } = Announcement.announcement(once.tracks)
+        const twice = relay(sdp)
+        assert.strictEqual(Announcement.announcement(twice.tracks).sdp, sdp)
+        assert.deepStrictEqual(twice.dropped, [])
+      })
+    )
+  })
+})

@@ -1,0 +1,639 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, PubSub, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import { CameraSession, Frame, type Message, Reception, Rtp } from "@restream/core/rtsp"
+import { type Quirks, RtspServer, type ServerEvent, TestPattern } from "@restream/core/testing"
+import { next, nextRequest } from "./Events.ts"
+import { cameraWith, play, url, watch } from "./LiveCamera.ts"
+
+const headerOf = (event: { readonly headers: Message.Headers }, name: string) =>
+  event.headers.find(([key]) => key.toLowerCase() === name)?.[1]
+
+/** Plays a camera with these quirks until its first video packet. */
+const plays = (quirks: Quirks, path = "cam") =>
+  Effect.gen(function* () {
+    const server = yield* cameraWith(quirks)
+    const events = yield* server.events
+    const { session, watched } = yield* play({ url: url(server.url(path)) })
+    yield* watched.first(0)
+    yield* watched.first(2)
+    return { server, events, session, watched }
+  })
+
+/** The failure with which a camera with these quirks meets us. */
+const failsWith = (quirks: Quirks) =>
+  Effect.gen(function* () {
+    const server = yield* cameraWith(quirks)
+    const error = yield* Effect.flip(Effect.scoped(play({ url: url(server.url("cam")) })))
+    yield* server.awaitConnections(0)
+    return error.reason
+  })
+
+const isKeepAlive = ({ method }: { readonly method: string }) =>
+  method === "OPTIONS" || method === "GET_PARAMETER"
+
+describe("CameraSession", () => {
+  it.live("asks, sets up and plays in order, and tears down at the end", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({})
+      const events = yield* server.events
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { session, watched } = yield* play({ url: url(server.url("cam")) })
+          assert.deepStrictEqual(
+            session.offer.tracks.map(({ codec, height, width }) => [codec, width, height]),
+            [
+              ["h264", 64, 64],
+              ["pcm_mulaw", undefined, undefined]
+            ]
+          )
+          assert.deepStrictEqual(
+            session.tracks.map(({ channels }) => channels),
+            [
+              [0, 1],
+              [2, 3]
+            ]
+          )
+          yield* watched.first(0)
+          yield* watched.first(2)
+        })
+      )
+      const seen: Array<readonly [string, number | undefined]> = []
+      let ended = false
+      while (!ended) {
+        const event: ServerEvent = yield* PubSub.take(events)
+        if (event._tag === "Request") seen.push([event.method, event.status])
+        ended = event._tag === "Request" && event.method === "TEARDOWN"
+      }
+      assert.deepStrictEqual(seen, [
+        ["DESCRIBE", 200],
+        ["SETUP", 200],
+        ["SETUP", 200],
+        ["PLAY", 200],
+        ["TEARDOWN", 200]
+      ])
+      yield* server.awaitConnections(0)
+    })
+  )
+
+  it.live("names itself, asks for a range, and leaves the mode off", () =>
+    Effect.gen(function* () {
+      const { events } = yield* plays({})
+      const setup = yield* nextRequest(events, "SETUP")
+      assert.strictEqual(headerOf(setup, "transport"), "RTP/AVP/TCP;unicast;interleaved=0-1")
+      assert.strictEqual(setup.userAgent, "restream")
+      const started = yield* nextRequest(events, "PLAY")
+      assert.strictEqual(headerOf(started, "range"), "npt=0.000-")
+      assert.isString(headerOf(started, "session"))
+    })
+  )
+
+  const livingQuirks: ReadonlyArray<readonly [what: string, quirks: Quirks]> = [
+    ["wants to be asked what it can do before anything else", { wantsOptions: true }],
+    ["wants a User-Agent", { wantsUserAgent: true }],
+    ["wants a Range", { wantsRange: true }],
+    ["refuses a mode", { refusesMode: true }],
+    ["chooses other channels", { channelOffset: 10 }],
+    ["names the first channel alone", { interleaved: "first" }],
+    ["names no channels", { interleaved: "missing" }],
+    ["says RTP/AVP although it is TCP", { saysUdp: true }],
+    [
+      "says RTP/AVP, other channels, and the first alone",
+      { saysUdp: true, channelOffset: 4, interleaved: "first" }
+    ],
+    ["spells cseq small", { cseq: "lowerCase" }],
+    ["leaves CSeq out", { cseq: "missing" }],
+    ["sends no Content-Base", { contentBase: "missing" }],
+    ["sends a Content-Base of a path alone", { contentBase: "pathOnly" }],
+    ["sends a Content-Base without scheme", { contentBase: "withoutScheme" }],
+    ["sends a doubled Content-Base", { contentBase: "doubled" }],
+    ["sends a Content-Base with a host that can't be reached", { contentBase: "wrongHost" }],
+    ["sends no Content-Type", { contentType: "missing" }],
+    ["sends a Content-Type with a charset", { contentType: "withCharset" }],
+    ["sends packets of a dead session before every answer", { strayFrames: true }],
+    ["asks us for OPTIONS", { asksOptions: true }],
+    ["puts garbage between frames", { garbageEvery: 3 }],
+    [
+      "gives controls with the whole URL of a host that can't be reached",
+      {
+        sdp: (sdp) =>
+          sdp.replaceAll("a=control:trackID", "a=control:rtsp://192.168.1.64:554/cam/trackID")
+      }
+    ],
+    [
+      "gives a control for the session with the whole URL",
+      {
+        sdp: (sdp) => sdp.replace("a=control:*", "a=control:rtsp://192.168.1.64:554/cam/"),
+        contentBase: { text: "rtsp://h/wrong/" }
+      }
+    ],
+    [
+      "breaks its description's first lines",
+      { sdp: (sdp) => sdp.replace(/o=.*\r\n/, "o=\r\ns=\r\ns=x\r\nc=\r\nt=now-\r\n") }
+    ]
+  ]
+  for (const [what, quirks] of livingQuirks) {
+    it.live(`plays a camera that ${what}`, () => plays(quirks))
+  }
+
+  it.live("plays a camera whose path has a query, with the controls behind it", () =>
+    Effect.gen(function* () {
+      const { events } = yield* plays({ contentBase: "missing" }, "cam?channel=1&subtype=0")
+      const described = yield* nextRequest(events, "DESCRIBE")
+      assert.strictEqual(described.path, "cam?channel=1&subtype=0")
+    })
+  )
+
+  const refusals: ReadonlyArray<readonly [what: string, quirks: Quirks, reason: object]> = [
+    [
+      "DESCRIBE with 404",
+      { refuse: { DESCRIBE: 404 } },
+      { _tag: "Status", status: 404, phase: "DESCRIBE", detail: "Not Found" }
+    ],
+    [
+      "DESCRIBE with 503",
+      { refuse: { DESCRIBE: 503 } },
+      { _tag: "Status", status: 503, phase: "DESCRIBE" }
+    ],
+    ["SETUP with 453", { refuse: { SETUP: 453 } }, { _tag: "Status", status: 453, phase: "SETUP" }],
+    ["PLAY with 503", { refuse: { PLAY: 503 } }, { _tag: "Status", status: 503, phase: "PLAY" }],
+    ["TCP", { udpOnly: true }, { _tag: "Unsupported" }]
+  ]
+  for (const [what, quirks, reason] of refusals) {
+    it.live(`tells that the camera refuses ${what}`, () =>
+      Effect.gen(function* () {
+        assert.deepInclude(yield* failsWith(quirks), reason)
+      })
+    )
+  }
+
+  it.live("goes without sound where the camera refuses to set it up", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ refusesAudio: true })
+      const { session, watched } = yield* play({ url: url(server.url("cam")) })
+      yield* watched.first(0)
+      assert.deepStrictEqual(
+        session.tracks.map(({ track }) => track.kind),
+        ["video"]
+      )
+    })
+  )
+
+  it.live("gives no two tracks the same channel, whatever the camera answers", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ channelOffset: 2, interleaved: "repeated" })
+      const session = yield* CameraSession.open({ url: url(server.url("cam")) })
+      yield* session.setup(session.offer.tracks)
+      assert.deepStrictEqual(
+        session.tracks.map(({ channels }) => channels),
+        [
+          [2, 3],
+          [4, 5]
+        ]
+      )
+    })
+  )
+
+  it.live("asks one thing at a time, so that no request uses up the nonce of another", () =>
+    Effect.gen(function* () {
+      const authentication = { username: "admin", password: Redacted.make("right") }
+      const server = yield* RtspServer.make({
+        authentication,
+        settings: () => ({ quirks: { freshNonces: true, guardsOptions: true } })
+      })
+      yield* TestPattern.publish(server, "cam", { audio: true })
+      const camera = server.url("cam").replace("rtsp://", "rtsp://admin:right@")
+      const { session, watched } = yield* play({ url: url(camera) })
+      yield* watched.first(0)
+      for (let round = 0; round < 3; round++) {
+        yield* Effect.all([session.keepAlive, session.keepAlive], { concurrency: 2 })
+      }
+      assert.strictEqual(yield* server.authenticationFailures, 0)
+      // nothing was taken for final: the session ends in order, with the password
+      const events = yield* server.events
+      yield* session.teardown
+      assert.strictEqual((yield* nextRequest(events, "TEARDOWN")).status, 401)
+      assert.strictEqual((yield* nextRequest(events, "TEARDOWN")).status, 200)
+    })
+  )
+
+  it.live("asks without a range where the camera refuses it", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ refuse: { PLAY: 457 } })
+      const events = yield* server.events
+      yield* Effect.flip(play({ url: url(server.url("cam")) }))
+      assert.isDefined(headerOf(yield* nextRequest(events, "PLAY"), "range"))
+      assert.isUndefined(headerOf(yield* nextRequest(events, "PLAY"), "range"))
+    })
+  )
+
+  for (const method of ["DESCRIBE", "SETUP", "PLAY"] as const) {
+    it.effect(`gives up on a camera that never answers ${method}`, () =>
+      Effect.gen(function* () {
+        const server = yield* cameraWith({ silentAt: method })
+        const events = yield* server.events
+        const fiber = yield* Effect.forkChild(
+          Effect.flip(Effect.scoped(play({ url: url(server.url("cam")) })))
+        )
+        const request = yield* nextRequest(events, method)
+        assert.isUndefined(request.status)
+        yield* TestClock.adjust("4999 millis")
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        const { reason } = yield* Fiber.join(fiber)
+        assert.deepInclude(reason, { _tag: "TimedOut", phase: method, afterMs: 5000 })
+        yield* server.awaitConnections(0)
+      })
+    )
+
+    it.live(`tells that the camera closed the connection at ${method}`, () =>
+      Effect.gen(function* () {
+        assert.deepInclude(yield* failsWith({ closeAt: method }), { _tag: "Closed", phase: method })
+      })
+    )
+  }
+
+  it.live("tells that what answers is no RTSP", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* failsWith({ garbageAt: "DESCRIBE" }))._tag, "ProtocolError")
+    })
+  )
+
+  it.effect("tells of garbage that came in place of an answer", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ garbageAt: "DESCRIBE" })
+      const events = yield* server.events
+      const fiber = yield* Effect.forkChild(
+        Effect.flip(Effect.scoped(play({ url: url(server.url("cam")) })))
+      )
+      yield* nextRequest(events, "DESCRIBE")
+      // the garbage has to be here before the time is up
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "ProtocolError")
+    })
+  )
+
+  it.effect("ends a whole opening in time, however slow each step is", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ silentAt: "DESCRIBE" })
+      const events = yield* server.events
+      const fiber = yield* Effect.forkChild(
+        Effect.flip(
+          Effect.scoped(
+            CameraSession.open({ url: url(server.url("cam")), openTimeout: "3 seconds" })
+          )
+        )
+      )
+      yield* nextRequest(events, "DESCRIBE")
+      yield* TestClock.adjust("3 seconds")
+      assert.deepInclude((yield* Fiber.join(fiber)).reason, { _tag: "TimedOut", afterMs: 3000 })
+      yield* server.awaitConnections(0)
+    })
+  )
+
+  it.live("tells that a description offers nothing", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* failsWith({ sdp: () => "v=0\r\n" }))._tag, "ProtocolError")
+    })
+  )
+
+  it.live("tells that the camera closed the connection behind SETUP", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* failsWith({ closeAfterSetup: true }))._tag, "Closed")
+    })
+  )
+
+  it.live("tells that the camera closed the connection in the middle of a frame", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ closeMidFrame: 8 })
+      const { session, watched } = yield* play({ url: url(server.url("cam")) })
+      const { reason } = yield* Effect.flip(session.closed)
+      assert.deepInclude(reason, { _tag: "Closed", phase: "streaming" })
+      assert.strictEqual(
+        [...watched.counts.values()].reduce((sum, count) => sum + count, 0),
+        8
+      )
+      assert.strictEqual(session.connection.garbage, 0)
+    })
+  )
+
+  it.live("counts the garbage between frames, and loses none of them", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ garbageEvery: 2 })
+      const session = yield* CameraSession.open({ url: url(server.url("cam")) })
+      yield* session.setup(session.offer.tracks)
+      const reception = new Reception.Reception()
+      const many = yield* Deferred.make<void>()
+      yield* session.play({
+        frames: (bytes, start, end) => {
+          for (let at = start; at < end; at = Frame.end(bytes, at)) {
+            const packet = Frame.packetStart(at)
+            if (session.slots[Frame.channel(bytes, at)] !== 0) continue
+            reception.take(Rtp.sequence(bytes, packet), Rtp.ssrc(bytes, packet))
+          }
+          if (reception.packets > 40) Deferred.doneUnsafe(many, Effect.void)
+        }
+      })
+      yield* Deferred.await(many)
+      assert.isAbove(session.connection.garbage, 100)
+      assert.strictEqual(reception.lost, 0)
+    })
+  )
+
+  it.live("answers a camera that asks for OPTIONS", () =>
+    Effect.gen(function* () {
+      const { events } = yield* plays({ asksOptions: true })
+      assert.deepInclude(yield* next(events, "Answered"), { status: 200 })
+    })
+  )
+
+  it.live("holds packets of dead sessions apart from its tracks", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ strayFrames: true })
+      const session = yield* CameraSession.open({ url: url(server.url("cam")) })
+      const [video] = session.offer.tracks
+      yield* session.setup(video === undefined ? [] : [video])
+      const watched = watch(session.slots)
+      yield* session.play(watched.handler)
+      yield* watched.first(0)
+      // one on channel 0 and one on a channel of nobody came in front of the answer to PLAY
+      assert.strictEqual(watched.counts.get(255), 1)
+    })
+  )
+
+  it.live("goes on past a camera that sends on after TEARDOWN", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ goesOnAfterTeardown: true })
+      const { session, watched } = yield* play({ url: url(server.url("cam")) })
+      yield* watched.first(0)
+      yield* session.teardown
+      const other = watch(session.slots)
+      session.connection.setFrameHandler(other.handler)
+      yield* other.first(255)
+      assert.isUndefined(other.counts.get(0))
+    })
+  )
+
+  it.live("notices nothing of a frozen track but its packets missing", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({})
+      const { session, watched } = yield* play({ url: url(server.url("cam")) })
+      yield* watched.first(0)
+      yield* server.freeze("cam", "video")
+      // what was on its way is here when sound that was sent after it is
+      const sound = watch(session.slots)
+      session.connection.setFrameHandler(sound.handler)
+      yield* sound.first(2)
+      const later = watch(session.slots)
+      session.connection.setFrameHandler(later.handler)
+      yield* later.first(2)
+      assert.isUndefined(later.counts.get(0))
+      yield* server.thaw("cam")
+      yield* later.first(0)
+    })
+  )
+
+  it.effect("meets a camera that freezes after its time", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ freeze: { tracks: "all", after: "10 seconds" } })
+      const { watched } = yield* play({ url: url(server.url("cam")) })
+      yield* TestClock.adjust("1 second")
+      yield* watched.first(0)
+      const before = () =>
+        Effect.map(server.path("cam"), (status) => status?.readers[0]?.packets ?? 0)
+      yield* TestClock.adjust("8 seconds")
+      const living = yield* before()
+      assert.isAbove(living, 9)
+      yield* TestClock.adjust("1 second")
+      const frozen = yield* before()
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(yield* before(), frozen)
+      assert.isAbove((yield* server.path("cam"))?.packets ?? 0, frozen)
+    })
+  )
+
+  it.live("gets the camera's own reports", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      const publisher = yield* server.publish("cam", TestPattern.description())
+      const { watched } = yield* play({ url: url(server.url("cam")) })
+      publisher.writeRtp(0, Buffer.from("8060000000000000000000016588", "hex"))
+      publisher.writeRtcp(0, Buffer.from("80c8000600000001", "hex"))
+      yield* watched.first(1)
+    })
+  )
+
+  it.live("tears down when it is interrupted", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({})
+      const events = yield* server.events
+      const fiber = yield* Effect.forkChild(
+        Effect.scoped(Effect.andThen(play({ url: url(server.url("cam")) }), Effect.never))
+      )
+      yield* server.awaitReaders("cam", 1)
+      yield* Fiber.interrupt(fiber)
+      assert.deepInclude(yield* nextRequest(events, "TEARDOWN"), { status: 200 })
+      yield* server.awaitConnections(0)
+    })
+  )
+
+  it.effect("tears down with frames waiting in front of the answer, without waiting for time", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({})
+      const events = yield* server.events
+      // the clock stands still: had the answer been left unread, this would never end
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { session, watched } = yield* play({ url: url(server.url("cam")) })
+          yield* TestClock.adjust("1 second")
+          yield* watched.first(0)
+          session.connection.pause()
+          yield* TestClock.adjust("1 second")
+        })
+      )
+      assert.deepInclude(yield* nextRequest(events, "TEARDOWN"), { status: 200 })
+    })
+  )
+
+  it.effect("waits for that answer no longer when it is interrupted", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ silentAt: "TEARDOWN" })
+      const events = yield* server.events
+      const fiber = yield* Effect.forkChild(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const session = yield* CameraSession.open({ url: url(server.url("cam")) })
+            yield* session.setup(session.offer.tracks)
+            return yield* Effect.never
+          })
+        )
+      )
+      yield* nextRequest(events, "SETUP")
+      yield* nextRequest(events, "SETUP")
+      const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* nextRequest(events, "TEARDOWN")
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(interruption)
+      yield* server.awaitConnections(0)
+    })
+  )
+
+  it.effect("waits for the answer to TEARDOWN no longer than a second", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ silentAt: "TEARDOWN" })
+      const events = yield* server.events
+      const fiber = yield* Effect.forkChild(
+        Effect.scoped(
+          Effect.gen(function* () {
+            const session = yield* CameraSession.open({ url: url(server.url("cam")) })
+            yield* session.setup(session.offer.tracks)
+          })
+        )
+      )
+      yield* nextRequest(events, "TEARDOWN")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      yield* server.awaitConnections(0)
+    })
+  )
+
+  it.live("closes a connection that it is interrupted in opening", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ silentAt: "DESCRIBE" })
+      const events = yield* server.events
+      const fiber = yield* Effect.forkChild(
+        Effect.scoped(CameraSession.open({ url: url(server.url("cam")) }))
+      )
+      yield* nextRequest(events, "DESCRIBE")
+      yield* Fiber.interrupt(fiber)
+      yield* server.awaitConnections(0)
+    })
+  )
+
+  const intervals: ReadonlyArray<readonly [timeout: number | undefined, interval: string]> = [
+    [5, "2500 millis"],
+    [30, "15 seconds"],
+    [60, "25 seconds"],
+    [undefined, "25 seconds"],
+    [3600, "25 seconds"]
+  ]
+  for (const [sessionTimeoutSeconds, interval] of intervals) {
+    it.live(
+      `keeps a session alive every ${interval} when it lives for ${sessionTimeoutSeconds} s`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* cameraWith({ sessionTimeoutSeconds })
+          const session = yield* CameraSession.open({ url: url(server.url("cam")) })
+          yield* session.setup(session.offer.tracks)
+          assert.strictEqual(
+            Duration.toMillis(session.keepAliveInterval),
+            Duration.toMillis(Duration.fromInputUnsafe(interval as Duration.Input))
+          )
+        })
+    )
+  }
+
+  it.live(
+    "keeps alive with GET_PARAMETER where the camera knows it, with the session's number",
+    () =>
+      Effect.gen(function* () {
+        const { events, session } = yield* plays({})
+        yield* session.keepAlive
+        yield* nextRequest(events, "OPTIONS")
+        yield* session.keepAlive
+        const request = yield* nextRequest(events, "GET_PARAMETER")
+        assert.deepInclude(request, { status: 200, path: "cam" })
+        assert.isString(headerOf(request, "session"))
+      })
+  )
+
+  it.live("keeps alive with OPTIONS where the camera knows nothing else", () =>
+    Effect.gen(function* () {
+      const { events, session } = yield* plays({ publicMethods: ["OPTIONS", "DESCRIBE"] })
+      yield* session.keepAlive
+      yield* nextRequest(events, "OPTIONS")
+      yield* session.keepAlive
+      yield* nextRequest(events, "OPTIONS")
+    })
+  )
+
+  it.live.each([404, 405, 501])(
+    "keeps alive with OPTIONS even where the camera answers them with %i",
+    (status) =>
+      Effect.gen(function* () {
+        const { events, session, watched } = yield* plays({ refuse: { OPTIONS: status } })
+        for (let i = 0; i < 2; i++) {
+          yield* session.keepAlive
+          assert.strictEqual((yield* nextRequest(events, "OPTIONS")).status, status)
+        }
+        yield* watched.first(0)
+      })
+  )
+
+  it.live("keeps alive with OPTIONS after the camera refused what it lists", () =>
+    Effect.gen(function* () {
+      const { events, session } = yield* plays({ refuse: { GET_PARAMETER: 501 } })
+      for (const method of ["OPTIONS", "GET_PARAMETER", "OPTIONS", "OPTIONS"] as const) {
+        yield* session.keepAlive
+        const sent = yield* next(events, "Request", isKeepAlive)
+        assert.strictEqual(sent.method, method)
+      }
+    })
+  )
+
+  it.effect("lives on when a keep-alive gets no answer", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ silentAt: "GET_PARAMETER" })
+      const events = yield* server.events
+      const { session, watched } = yield* play({ url: url(server.url("cam")) })
+      yield* session.keepAlive
+      const fiber = yield* Effect.forkChild(session.keepAlive)
+      yield* nextRequest(events, "GET_PARAMETER")
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(fiber)
+      yield* watched.first(0)
+      assert.isFalse(session.connection.isClosed)
+    })
+  )
+
+  it.effect("keeps alive a session of five seconds", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ sessionTimeoutSeconds: 5, enforcesTimeout: true })
+      const events = yield* server.events
+      const { session } = yield* play({ url: url(server.url("cam")) })
+      yield* session.keepAlive
+      for (let i = 0; i < 4; i++) {
+        yield* TestClock.adjust(session.keepAliveInterval)
+        yield* session.keepAlive
+        yield* nextRequest(events, "GET_PARAMETER")
+      }
+      assert.isFalse(session.connection.isClosed)
+      yield* TestClock.adjust("5 seconds")
+      yield* Effect.flip(session.closed)
+    })
+  )
+
+  it.live("shows no password in any failure", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({
+        authentication: { username: "admin", password: Redacted.make("geheim%40") }
+      })
+      const open = (address: string) =>
+        Effect.flip(Effect.scoped(CameraSession.open({ url: url(address) })))
+      const errors = yield* Effect.all([
+        open(`rtsp://admin:gehXeim@127.0.0.1:${server.port}/user=admin_password=geheim_`),
+        open("rtsp://admin:geheim@127.0.0.1:1/?password=geheim"),
+        open(`rtsp://admin:geheim%2540@127.0.0.1:${server.port}/cam?password=geheim`)
+      ])
+      assert.deepStrictEqual(
+        errors.map(({ reason }) => reason._tag),
+        ["Unauthorized", "Refused", "Status"]
+      )
+      for (const error of errors) {
+        assert.notInclude(`${error.message}${JSON.stringify(error)}${String(error)}`, "geheim")
+      }
+    })
+  )
+})
