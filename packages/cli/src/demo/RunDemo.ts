@@ -1,0 +1,95 @@
+/** Runs the demo and prints its progress: lines, a live screen, or JSON. */
+import type { Settings } from "@restream/config"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { exitStatus, Failure } from "../process/Failure.ts"
+import { draw, print, tell } from "../process/Output.ts"
+import * as Demo from "./Demo.ts"
+import * as Report from "./DemoReport.ts"
+import { fit, makeScreen } from "./Screen.ts"
+
+export interface RunDemoOptions {
+  readonly settings: Settings
+  /** The number of healthy cameras. */
+  readonly cameras: number
+  readonly duration: Duration.Duration
+  /** Prints one JSON object per line. */
+  readonly isJson: boolean
+  /** Redraws one screen instead of printing lines. */
+  readonly isLive: boolean
+}
+
+/** Runs the demo to its end. Fails with `Failure` when a healthy camera is not live at the end. */
+export const runDemo = Effect.fnUntraced(
+  function* ({ cameras, duration, isJson, isLive, settings }: RunDemoOptions) {
+    const steps: Array<string> = []
+    const demo = yield* Demo.make({
+      cameras,
+      duration,
+      settings,
+      tell: (what) => {
+        if (isJson) return print(Report.stepJson(what))
+        steps.push(what)
+        return isLive ? Effect.void : tell(`demo: ${what}`)
+      }
+    })
+    yield* tell(
+      `demo: ${cameras} healthy cameras and 4 others, ${demo.mediaServer.name} at rtsp://127.0.0.1:${demo.mediaServer.port}, for ${Duration.format(duration)}`
+    )
+    if (demo.mediaServer.page !== undefined)
+      yield* tell(`demo: watch ${demo.mediaServer.page("cam1")}`)
+
+    if (isJson) {
+      yield* demo.status.changes.pipe(
+        Stream.runForEach((change) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => print(Report.changeJson(change, now)))
+        ),
+        Effect.forkScoped
+      )
+    }
+    const { received } = demo.mediaServer
+    const screen = makeScreen()
+    const redraw = Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const table = Report.statusTable(yield* demo.status.all, yield* received, now).split("\n")
+      const below = ["", ...steps.map((step) => `• ${step}`)]
+      const { columns = 120, rows = Number.POSITIVE_INFINITY } = process.stderr
+      yield* draw(screen(fit(table, below, { columns, rows })))
+    })
+    yield* isLive
+      ? Effect.raceFirst(
+          demo.story,
+          redraw.pipe(Effect.andThen(Effect.sleep("300 millis")), Effect.forever)
+        ).pipe(Effect.andThen(redraw))
+      : demo.story
+
+    const statuses = yield* demo.status.all
+    const summary = Report.summarize(statuses, yield* received, demo.isHealthy)
+    if (isJson) yield* print(JSON.stringify(summary))
+    else {
+      const now = yield* Clock.currentTimeMillis
+      if (!isLive) yield* print(Report.statusTable(statuses, yield* received, now))
+      const live = summary.cameras.filter(
+        ({ healthy, state }) => healthy && state === "live"
+      ).length
+      yield* tell(
+        `\ndemo: ${live} of ${cameras} healthy cameras are live: ${summary.ok ? "ok" : "FAILED"}`
+      )
+    }
+    if (!summary.ok) return yield* new Failure({ status: exitStatus.someNot, lines: [] })
+  },
+  Effect.catchTag(
+    [
+      "EmbeddedPostgresError",
+      "RtspServerError",
+      "MediaServerError",
+      "SqlError",
+      "PlatformError",
+      "SettingsError"
+    ],
+    ({ message }) =>
+      Effect.fail(new Failure({ status: exitStatus.someNot, lines: [`demo: ${message}`] }))
+  )
+)
