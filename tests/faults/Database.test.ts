@@ -365,12 +365,12 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
         yield* Effect.forEach([1, 2, 3], (id) => here.tree.awaitState(id, "Live"))
         yield* sql`delete from cameras`
         yield* here.tree.until((all) => all.size === 0)
-        assert.deepStrictEqual(here.tree.log.matching(/NO CAMERA/), [
-          "Warn NO CAMERA IS WANTED ANY MORE: stopping all 3 that were"
+        assert.deepStrictEqual(here.tree.log.matching(/camera list is empty/), [
+          "Warn camera list is empty: stopping all 3 relays"
         ])
         yield* here.add(sql, 4)
         yield* here.tree.awaitState(4, "Live")
-        yield* here.tree.log.awaitLine(/cameras: 1 wanted, 1 started/)
+        yield* here.tree.log.awaitLine(/1 camera: started camera 4/)
       })
     )
   })

@@ -144,7 +144,7 @@ describe("Roster", () => {
     it(`leaves out a row with enabled ${JSON.stringify(off)}`, () => {
       const roster = read({ id: 1, url, enabled: off }, { id: 2, url, enabled: null })
       assert.deepStrictEqual([...roster.cameras.keys()], ["2" as CameraId])
-      assert.strictEqual(roster.disabled, 1)
+      assert.strictEqual(roster.disabled.size, 1)
     })
   }
 

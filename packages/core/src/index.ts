@@ -44,6 +44,7 @@ export * from "./media-server/MediaServer.ts"
 export { rtspCheck } from "./media-server/RtspCheck.ts"
 // who minds them
 export * as Diff from "./supervision/Diff.ts"
+export * as ReconcileLog from "./supervision/ReconcileLog.ts"
 export * as CredentialGuard from "./probing/CredentialGuard.ts"
 export * as RestartSchedule from "./supervision/RestartSchedule.ts"
 export * as RetrySchedule from "./supervision/RetrySchedule.ts"

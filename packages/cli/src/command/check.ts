@@ -103,10 +103,10 @@ export const check = Command.make(
     const report = inOrder(cameras, results)
     const isListed = wrong ? isWrong : () => true
     // who asks for some by name has not asked about the rest
-    const disabled = only.length === 0 ? roster.disabled : 0
+    const disabled = only.length === 0 ? roster.disabled.size : 0
     if (json) {
       const names = namesInRows(rows)
-      const document = checkJson(report, { took, disabled: roster.disabled, names, isListed })
+      const document = checkJson(report, { took, disabled: roster.disabled.size, names, isListed })
       yield* print(jsonText(document))
     } else {
       const listed = report.filter(isListed)

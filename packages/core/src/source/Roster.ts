@@ -21,8 +21,8 @@ export type CameraRow = Readonly<Record<string, unknown>>
 /** The cameras that a snapshot asks for. */
 export interface Roster {
   readonly cameras: ReadonlyMap<CameraId, Camera | InvalidCamera>
-  /** How many rows are switched off by `enabled`. */
-  readonly disabled: number
+  /** The ids of the rows that are switched off by `enabled`. */
+  readonly disabled: ReadonlySet<CameraId>
 }
 
 export interface RosterOptions {
@@ -33,7 +33,7 @@ export interface RosterOptions {
 }
 
 /** What a row alone says, before rows are compared with each other. */
-type Reading = { readonly _tag: "Disabled" } | Camera | InvalidCamera
+type Reading = { readonly _tag: "Disabled"; readonly id: CameraId } | Camera | InvalidCamera
 
 const decodeEnabled = Schema.decodeUnknownResult(Column.flag)
 
@@ -114,7 +114,7 @@ const readColumns = (
   const enabled =
     columns["enabled"] === undefined ? Result.succeed(true) : decodeEnabled(columns["enabled"])
   if (Result.isFailure(enabled)) problems.push("column enabled expected true or false")
-  else if (!enabled.success) return { _tag: "Disabled" }
+  else if (!enabled.success) return { _tag: "Disabled", id: identity.id }
 
   if (id === undefined) {
     problems.push(`column id ${"id" in columns ? "has no text that shows it" : "is missing"}`)
@@ -175,7 +175,7 @@ export const makeReader = (
   options: RosterOptions
 ): ((rows: ReadonlyArray<CameraRow>) => Roster) => {
   let remembered: ReadonlyArray<{ readonly row: CameraRow; readonly reading: Reading }> = []
-  let roster: Roster = { cameras: new Map(), disabled: 0 }
+  let roster: Roster = { cameras: new Map(), disabled: new Set() }
   return (rows) => {
     let byId: ReadonlyMap<string | undefined, (typeof remembered)[number]> | undefined
     const current = rows.map((row, position) => {
@@ -203,10 +203,10 @@ const compare = (readings: ReadonlyArray<Reading>): Roster => {
   const pathOwners = new Map<MediaPath.MediaPath, CameraId>()
   /** By which number the last row of an id that came again is told from the first. */
   const counts = new Map<CameraId, number>()
-  let disabled = 0
+  const disabled = new Set<CameraId>()
   for (const reading of [...readings].sort(byId)) {
     if (reading._tag === "Disabled") {
-      disabled++
+      disabled.add(reading.id)
       continue
     }
     let entry = reading

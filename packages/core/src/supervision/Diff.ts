@@ -1,5 +1,7 @@
 /** What has to be done so that what runs becomes what is wanted. Pure. */
+import * as Equal from "effect/Equal"
 import { type Camera, type CameraId, type InvalidCamera, relayKey } from "../camera/Camera.ts"
+import type { CameraOptions } from "../camera/CameraOptions.ts"
 
 /** Cameras by id, as they are wanted. */
 export type Cameras = ReadonlyMap<CameraId, Camera | InvalidCamera>
@@ -14,8 +16,15 @@ export type Applied = ReadonlyMap<CameraId, Camera | InvalidCamera | Unknown>
 
 export type Action =
   | { readonly _tag: "Start"; readonly camera: Camera }
-  /** The address, the path or the options changed: end the relay, wait for its end, start. */
-  | { readonly _tag: "Restart"; readonly camera: Camera }
+  /**
+   * The address, the path or the options changed: end the relay, wait for its end, start. `changed` names
+   * what did: `url`, `credentials`, `path`, or the name of an option.
+   */
+  | {
+      readonly _tag: "Restart"
+      readonly camera: Camera
+      readonly changed: ReadonlyArray<string>
+    }
   /** Only what people see changed. */
   | { readonly _tag: "Rename"; readonly camera: Camera }
   /** End what may run, and say what is wrong with the row. */
@@ -54,8 +63,23 @@ const change = (
   if (before?._tag !== "Camera") {
     return { _tag: "Start", camera: wanted }
   }
-  if (relayKey(before) !== relayKey(wanted)) return { _tag: "Restart", camera: wanted }
+  if (relayKey(before) !== relayKey(wanted)) {
+    return { _tag: "Restart", camera: wanted, changed: changes(before, wanted) }
+  }
   return isShownAlike(before, wanted) ? undefined : { _tag: "Rename", camera: wanted }
+}
+
+/** What a relay depends on and that differs. A URL prints itself without its credentials. */
+const changes = (before: Camera, wanted: Camera): ReadonlyArray<string> => {
+  const changed: Array<string> = []
+  if (String(before.url) !== String(wanted.url)) changed.push("url")
+  else if (!Equal.equals(before.url, wanted.url)) changed.push("credentials")
+  if (before.path !== wanted.path) changed.push("path")
+  const options = new Set([...Object.keys(before.options), ...Object.keys(wanted.options)])
+  for (const name of options as Set<keyof CameraOptions>) {
+    if (before.options[name] !== wanted.options[name]) changed.push(name)
+  }
+  return changed
 }
 
 const isShownAlike = (a: Camera | InvalidCamera, b: Camera | InvalidCamera): boolean =>

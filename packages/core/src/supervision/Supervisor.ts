@@ -28,6 +28,7 @@ import { StatusStore } from "../status/StatusStore.ts"
 import * as CameraActor from "./CameraActor.ts"
 import { type Action, type Applied, apply, diff } from "./Diff.ts"
 import * as CredentialGuard from "../probing/CredentialGuard.ts"
+import * as ReconcileLog from "./ReconcileLog.ts"
 
 /** `pathTemplate` and `defaults` are read at the start and at each `reread`. */
 export interface SupervisorOptions extends CameraActor.CameraActorOptions {
@@ -158,7 +159,15 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
 
   const reconcile = Effect.fnUntraced(function* (roster: Roster.Roster) {
     const actions = diff(applied, roster.cameras)
-    if (passes === 0 || actions.length > 0) yield* announce(applied, roster, actions)
+    if (passes === 0 || actions.length > 0) {
+      const { level, message } = ReconcileLog.describe({
+        before: applied,
+        cameras: roster.cameras,
+        disabled: roster.disabled,
+        actions
+      })
+      yield* Effect.logWithLevel(level)(message)
+    }
     const done: Array<Action> = []
     const failed: Array<Action> = []
     for (const action of actions) {
@@ -234,29 +243,3 @@ const survives = <R>(effect: Effect.Effect<void, never, R>): Effect.Effect<boole
       Effect.as(Effect.logError("supervisor: a fault in restream itself", cause), false)
     )
   )
-
-/** One line for what a pass does, and for the first one in any case; a loud one where the table was emptied. */
-const announce = (before: Applied, roster: Roster.Roster, actions: ReadonlyArray<Action>) => {
-  const { cameras, disabled } = roster
-  const count = (tag: Action["_tag"]) => actions.filter((action) => action._tag === tag).length
-  if (cameras.size === 0 && before.size > 0) {
-    const those = disabled === 0 ? "" : ` (${disabled} are disabled)`
-    return Effect.logWarning(
-      `NO CAMERA IS WANTED ANY MORE${those}: stopping all ${before.size} that were`
-    )
-  }
-  if (cameras.size === 0 && disabled === 0) return Effect.logInfo("cameras: none in the table")
-  const parts = (
-    [
-      ["disabled", disabled],
-      ["started", count("Start")],
-      ["restarted", count("Restart")],
-      ["renamed", count("Rename")],
-      ["invalid", count("Invalidate")],
-      ["stopped", count("Stop")]
-    ] as const
-  )
-    .filter(([, n]) => n > 0)
-    .map(([what, n]) => `${n} ${what}`)
-  return Effect.logInfo(`cameras: ${[`${cameras.size} wanted`, ...parts].join(", ")}`)
-}

@@ -1,0 +1,124 @@
+/** The log line of a reconciliation: which cameras were started, restarted or stopped, and why. Pure. */
+import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
+import type { Action, Applied, Cameras } from "./Diff.ts"
+
+export interface Reconciliation {
+  /** What was applied before. */
+  readonly before: Applied
+  readonly cameras: Cameras
+  /** The rows that are disabled. */
+  readonly disabled: { readonly size: number; readonly has: (id: CameraId) => boolean }
+  readonly actions: ReadonlyArray<Action>
+}
+
+export interface ReconcileLine {
+  readonly level: "Info" | "Warn"
+  readonly message: string
+}
+
+/** How many cameras of one group are named. */
+const mostNamed = 3
+
+/** A camera as all log lines name it: `camera 1 "Gate"`. */
+export const cameraLabel = ({ id, name }: Pick<Camera, "id" | "name">): string =>
+  `camera ${shortLabel({ id, name })}`
+
+const shortLabel = ({ id, name }: Pick<Camera, "id" | "name">): string =>
+  name === id ? id : `${id} "${name}"`
+
+/** The first few names of a list, and how many more there are: `1 "Gate", 2 "Yard" and 5 more`. */
+export const nameSome = (
+  cameras: ReadonlyArray<Pick<Camera, "id" | "name"> & { readonly detail?: string }>
+): string => {
+  const named = cameras
+    .slice(0, mostNamed)
+    .map(
+      (camera) => shortLabel(camera) + (camera.detail === undefined ? "" : ` (${camera.detail})`)
+    )
+  const more = cameras.length - named.length
+  return more > 0 ? `${named.join(", ")} and ${more} more` : named.join(", ")
+}
+
+/** `1 camera`, `3 cameras`. */
+export const countCameras = (count: number): string => `${count} camera${count === 1 ? "" : "s"}`
+
+interface Member {
+  readonly id: CameraId
+  readonly name: string
+  readonly detail?: string
+}
+
+export const describe = (reconciliation: Reconciliation): ReconcileLine => {
+  const { before, cameras, disabled } = reconciliation
+  const disabledCount = disabled.size === 0 ? "" : ` (${disabled.size} disabled)`
+  if (cameras.size === 0 && before.size > 0) {
+    const relays = before.size === 1 ? "the last relay" : `all ${before.size} relays`
+    return { level: "Warn", message: `camera list is empty${disabledCount}: stopping ${relays}` }
+  }
+  const groups = describeGroups(reconciliation)
+  const what = groups.length === 0 ? "" : `: ${groups.join("; ")}`
+  return { level: "Info", message: `${countCameras(cameras.size)}${disabledCount}${what}` }
+}
+
+const describeGroups = ({ actions, before, disabled }: Reconciliation): ReadonlyArray<string> => {
+  const groups = {
+    started: [] as Array<Member>,
+    restarted: [] as Array<Member>,
+    renamed: [] as Array<Member>,
+    invalid: [] as Array<Member>,
+    disabled: [] as Array<Member>,
+    removed: [] as Array<Member>
+  }
+  for (const action of actions) {
+    switch (action._tag) {
+      case "Start":
+        groups.started.push(action.camera)
+        break
+      case "Restart":
+        groups.restarted.push({
+          id: action.camera.id,
+          name: action.camera.name,
+          detail: `${action.changed.join(", ")} changed`
+        })
+        break
+      case "Rename":
+        groups.renamed.push(action.camera)
+        break
+      case "Invalidate":
+        groups.invalid.push(invalidMember(action.camera))
+        break
+      case "Stop": {
+        const camera = before.get(action.id)
+        const name = camera === undefined || camera._tag === "Unknown" ? action.id : camera.name
+        groups[disabled.has(action.id) ? "disabled" : "removed"].push({ id: action.id, name })
+        break
+      }
+    }
+  }
+  return [
+    verb("started", groups.started),
+    verb("restarted", groups.restarted),
+    verb("renamed", groups.renamed),
+    subject(groups.invalid, "invalid"),
+    subject(groups.disabled, "disabled"),
+    subject(groups.removed, "removed from the table")
+  ].filter((text) => text !== undefined)
+}
+
+const invalidMember = ({ id, name }: InvalidCamera): Member => ({ id, name })
+
+/** `started camera 1 "Gate"`, `started 5 cameras: 1 "Gate", 2 "Yard", 3 "Hall" and 2 more`. */
+const verb = (what: string, members: ReadonlyArray<Member>): string | undefined => {
+  if (members.length === 0) return undefined
+  return members.length === 1
+    ? `${what} camera ${nameSome(members)}`
+    : `${what} ${members.length} cameras: ${nameSome(members)}`
+}
+
+/** `camera 7 "Yard" disabled`, `5 cameras disabled: 1 "Gate", 2 "Yard", 3 "Hall" and 2 more`. */
+const subject = (members: ReadonlyArray<Member>, what: string): string | undefined => {
+  if (members.length === 0) return undefined
+  return members.length === 1
+    ? `camera ${nameSome(members)} ${what}`
+    : `${members.length} cameras ${what}: ${nameSome(members)}`
+}

@@ -1,0 +1,118 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  type Camera,
+  type CameraId,
+  Diff,
+  type InvalidCamera,
+  type MediaPath,
+  ReconcileLog,
+  StreamUrl
+} from "@restream/core"
+import { options } from "./Tree.ts"
+
+const camera = (id: number, name = `Camera ${id}`, more: Partial<Camera> = {}): Camera => ({
+  _tag: "Camera",
+  id: String(id) as CameraId,
+  name,
+  type: "url",
+  url: new StreamUrl({ scheme: "rtsp", host: `10.0.0.${id}`, username: "a", password: "b" }),
+  path: `cam${id}` as MediaPath.MediaPath,
+  options: options.defaults,
+  ...more
+})
+
+const invalid = (id: number, name: string): InvalidCamera => ({
+  _tag: "InvalidCamera",
+  id: String(id) as CameraId,
+  name,
+  type: "url",
+  problem: "column url is missing"
+})
+
+type Entry = Camera | InvalidCamera
+
+const describeChange = (
+  before: ReadonlyArray<Entry>,
+  after: ReadonlyArray<Entry>,
+  disabled: ReadonlyArray<number> = []
+) => {
+  const applied = new Map(before.map((entry) => [entry.id, entry]))
+  const cameras = new Map(after.map((entry) => [entry.id, entry]))
+  const { level, message } = ReconcileLog.describe({
+    before: applied,
+    cameras,
+    disabled: new Set(disabled.map((id) => String(id) as CameraId)),
+    actions: Diff.diff(applied, cameras)
+  })
+  return `${level} ${message}`
+}
+
+const gate = camera(1, "Gate")
+const yard = camera(7, "Yard")
+
+describe("ReconcileLog", () => {
+  it("names the cameras of the first snapshot, up to three", () => {
+    const five = [1, 2, 3, 4, 5].map((id) => camera(id))
+    assert.strictEqual(
+      describeChange([], [...five, invalid(6, "Hall")], [7]),
+      'Info 6 cameras (1 disabled): started 5 cameras: 1 "Camera 1", 2 "Camera 2", 3 "Camera 3" and 2 more; camera 6 "Hall" invalid'
+    )
+  })
+
+  it("says when the table is empty from the start", () => {
+    assert.strictEqual(describeChange([], []), "Info 0 cameras")
+    assert.strictEqual(describeChange([], [], [1, 2]), "Info 0 cameras (2 disabled)")
+  })
+
+  it("warns when the last camera goes", () => {
+    assert.strictEqual(
+      describeChange([gate, yard], [], [1, 7]),
+      "Warn camera list is empty (2 disabled): stopping all 2 relays"
+    )
+    assert.strictEqual(
+      describeChange([gate], []),
+      "Warn camera list is empty: stopping the last relay"
+    )
+  })
+
+  it("tells a disabled camera from a removed one", () => {
+    const before = [gate, yard, camera(8, "Hall")]
+    assert.strictEqual(
+      describeChange(before, [gate], [7]),
+      'Info 1 camera (1 disabled): camera 7 "Yard" disabled; camera 8 "Hall" removed from the table'
+    )
+  })
+
+  for (const [what, change] of [
+    ["url", { url: new StreamUrl({ scheme: "rtsp", host: "10.0.0.9" }) }],
+    [
+      "credentials",
+      {
+        url: new StreamUrl({ scheme: "rtsp", host: "10.0.0.1", username: "a", password: "secret" })
+      }
+    ],
+    ["path", { path: "gate" as MediaPath.MediaPath }],
+    ["audio", { options: { ...options.defaults, audio: "drop" } }],
+    [
+      "path, transport, audio",
+      {
+        path: "gate" as MediaPath.MediaPath,
+        options: { ...options.defaults, audio: "drop", transport: "udp" }
+      }
+    ]
+  ] as ReadonlyArray<readonly [string, Partial<Camera>]>) {
+    it(`says why a camera is restarted: ${what} changed`, () => {
+      assert.strictEqual(
+        describeChange([gate, yard], [camera(1, "Gate", change), yard]),
+        `Info 2 cameras: restarted camera 1 "Gate" (${what} changed)`
+      )
+    })
+  }
+
+  it("says what else changed", () => {
+    assert.strictEqual(
+      describeChange([gate, yard], [camera(1, "Door"), invalid(7, "Yard")]),
+      'Info 2 cameras: renamed camera 1 "Door"; camera 7 "Yard" invalid'
+    )
+  })
+})
