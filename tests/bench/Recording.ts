@@ -5,7 +5,7 @@
  * second, and AAC at 44.1 kHz.
  */
 import { Programs } from "@restream/cli/demo"
-import { Frame, Sdp } from "@restream/core/rtsp"
+import { InterleavedFrame, Sdp } from "@restream/core/rtsp"
 import { Result } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -41,15 +41,15 @@ export const record = async (): Promise<Recording> => {
       frames: (bytes, start, end) => {
         startedAt ||= performance.now()
         const atMs = performance.now() - startedAt
-        for (let at = start; at < end; at = Frame.end(bytes, at)) {
+        for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
           // reports belong to their moment, and these will be played again
-          if ((Frame.channel(bytes, at) & 1) === 1) continue
-          const frame = Buffer.from(bytes.subarray(at, Frame.end(bytes, at)))
+          if ((InterleavedFrame.channel(bytes, at) & 1) === 1) continue
+          const frame = Buffer.from(bytes.subarray(at, InterleavedFrame.end(bytes, at)))
           const last = bursts.at(-1)
           const isSame =
             last !== undefined &&
             atMs - last.atMs < 1 &&
-            Frame.channel(last.frames[0]!, 0) === Frame.channel(frame, 0)
+            InterleavedFrame.channel(last.frames[0]!, 0) === InterleavedFrame.channel(frame, 0)
           if (isSame) last.frames.push(frame)
           else bursts.push({ atMs, frames: [frame] })
         }

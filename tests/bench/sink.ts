@@ -1,5 +1,5 @@
 /** The media server of a benchmark, in a process of its own: counts what comes, and what never came. */
-import { Frame, Reception, Rtp } from "@restream/core/rtsp"
+import { InterleavedFrame, ReceptionStats, Rtp } from "@restream/core/rtsp"
 import { listen } from "./Peer.ts"
 
 interface Path {
@@ -7,7 +7,7 @@ interface Path {
   packets: number
   /** How many of them were there at the last report. */
   reported: number
-  readonly receptions: ReadonlyArray<Reception.Reception>
+  readonly receptions: ReadonlyArray<ReceptionStats.ReceptionStats>
 }
 
 const paths = new Map<string, Path>()
@@ -19,17 +19,17 @@ const { port } = await listen({
       firstAt: undefined,
       packets: 0,
       reported: 0,
-      receptions: [new Reception.Reception(), new Reception.Reception()]
+      receptions: [new ReceptionStats.ReceptionStats(), new ReceptionStats.ReceptionStats()]
     }
     paths.set(name, path)
     return {
       frames: (bytes, start, end) => {
         path.firstAt ??= now()
-        for (let at = start; at < end; at = Frame.end(bytes, at)) {
-          const channel = Frame.channel(bytes, at)
+        for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+          const channel = InterleavedFrame.channel(bytes, at)
           if ((channel & 1) === 1) continue
           path.packets++
-          const packet = Frame.packetStart(at)
+          const packet = InterleavedFrame.packetStart(at)
           path.receptions[channel >> 1]?.take(Rtp.sequence(bytes, packet), Rtp.ssrc(bytes, packet))
         }
       }

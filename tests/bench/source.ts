@@ -2,7 +2,7 @@
  * The cameras of a benchmark, in a process of their own: any number of them at one port, each sending the
  * same recording a few milliseconds apart from the others.
  */
-import { Frame, Rtp } from "@restream/core/rtsp"
+import { InterleavedFrame, Rtp } from "@restream/core/rtsp"
 import type { Socket } from "node:net"
 import { cameraAddress } from "./Addresses.ts"
 import { listen, type PeerHandlers } from "./Peer.ts"
@@ -21,7 +21,7 @@ const perRound = [0, 1].map((track) => {
 })
 const firstNumber = [0, 1].map((track) => {
   const first = bursts.flatMap(({ frames }) => frames).find((frame) => frame[1] === 2 * track)
-  return first === undefined ? 0 : Rtp.sequence(first, Frame.headerBytes)
+  return first === undefined ? 0 : Rtp.sequence(first, InterleavedFrame.headerBytes)
 })
 /** Numbers within the round are ffmpeg's own; across rounds they go on without a gap. */
 const nextNumber = [...firstNumber]
@@ -30,10 +30,10 @@ const nextNumber = [...firstNumber]
 const inRound = ({ frames }: Burst, round: number): ReadonlyArray<Buffer> => {
   const bytes = Buffer.concat(frames)
   const packets: Array<Buffer> = []
-  for (let at = 0; at < bytes.length; at = Frame.end(bytes, at)) {
-    packets.push(bytes.subarray(at, Frame.end(bytes, at)))
-    const track = Frame.channel(bytes, at) >> 1
-    const packet = Frame.packetStart(at)
+  for (let at = 0; at < bytes.length; at = InterleavedFrame.end(bytes, at)) {
+    packets.push(bytes.subarray(at, InterleavedFrame.end(bytes, at)))
+    const track = InterleavedFrame.channel(bytes, at) >> 1
+    const packet = InterleavedFrame.packetStart(at)
     const number = nextNumber[track]!
     nextNumber[track] = (number + 1) & 0xffff
     bytes.writeUInt16BE(number, packet + 2)

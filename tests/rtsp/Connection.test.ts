@@ -5,16 +5,16 @@ import { Cause, Deferred, Effect, Exit, Fiber, Redacted, Result, type Scope } fr
 import { TestClock } from "effect/testing"
 import {
   type Authentication,
-  CameraSession,
+  ReaderSession,
   Connection,
-  Frame,
+  InterleavedFrame,
   Message,
   Redirect
 } from "@restream/core/rtsp"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { certificate, key } from "./Certificate.ts"
 import { nextRequest } from "./Events.ts"
-import { cameraWith, play, url, watch } from "./LiveCamera.ts"
+import { cameraWith, play, url, watch, publishable } from "./LiveCamera.ts"
 import { skipped } from "./Peers.ts"
 
 /** A server that does as it is told with each request. */
@@ -209,7 +209,7 @@ describe("Connection", () => {
     "passes over what can't be read once frames flow, also where it begins like a message",
     () =>
       Effect.gen(function* () {
-        const frame = Frame.make(0, Buffer.alloc(20, 0x80))
+        const frame = InterleavedFrame.make(0, Buffer.alloc(20, 0x80))
         const { port } = yield* scripted((_, socket, exchange) => {
           socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
           socket.write(frame)
@@ -221,7 +221,7 @@ describe("Connection", () => {
         const both = yield* Deferred.make<void>()
         connection.setFrameHandler({
           frames: (bytes, start, end) => {
-            for (let at = start; at < end; at = Frame.end(bytes, at)) frames++
+            for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) frames++
             if (frames === 2) Deferred.doneUnsafe(both, Effect.void)
           }
         })
@@ -235,7 +235,7 @@ describe("Connection", () => {
   it.live("ends with a fault of whoever takes its frames, and harms no other", () =>
     Effect.gen(function* () {
       const { port } = yield* scripted((_, socket, exchange) => {
-        socket.write(Frame.make(0, Buffer.alloc(20, 0x80)))
+        socket.write(InterleavedFrame.make(0, Buffer.alloc(20, 0x80)))
         socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
       })
       const good = yield* connect(port)
@@ -270,8 +270,8 @@ describe("Connection", () => {
       () =>
         Effect.gen(function* () {
           const server = yield* cameraWith({})
-          const session = yield* CameraSession.open({ url: url(server.url("cam")), sharedBuffer })
-          yield* session.setup(session.offer.tracks)
+          const session = yield* ReaderSession.open({ url: url(server.url("cam")), sharedBuffer })
+          yield* session.setup(publishable(session))
           const reuse = new Set<boolean>()
           let flushes = 0
           const enough = yield* Deferred.make<void>()
@@ -279,7 +279,7 @@ describe("Connection", () => {
           yield* session.play({
             frames: (bytes, start, end, reused) => {
               reuse.add(reused)
-              for (let at = start; at < end; at = Frame.end(bytes, at)) frames++
+              for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) frames++
               if (frames > 200) Deferred.doneUnsafe(enough, Effect.void)
             },
             flush: () => {
@@ -310,7 +310,7 @@ describe("Connection", () => {
             until: (status) => (status?.packets ?? 0) > before + 60
           })
           assert.strictEqual(session.connection.received, received)
-          const later = watch(session.slots)
+          const later = watch(session.trackByChannel)
           session.connection.setFrameHandler(later.handler)
           session.connection.resume()
           yield* later.first(0)

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { Announcement, PublisherSession } from "@restream/core/rtsp"
+import { Announcement } from "@restream/core"
+import { PublisherSession } from "@restream/core/rtsp"
 import { RtspServer, TestPattern } from "@restream/core/testing"
-import { play, url, watch } from "./LiveCamera.ts"
+import { play, url, watch, publishable } from "./LiveCamera.ts"
 import { publishWithFfmpeg, readFrames } from "./Peers.ts"
 
 const framesOf = (stdout: string, track: number): ReadonlyArray<string> =>
@@ -76,8 +77,8 @@ describe("ffmpeg", () => {
       yield* publishWithFfmpeg(server.url("live"))
       yield* server.awaitPackets("live")
       const { session, watched } = yield* play({ url: url(server.url("live")) })
-      assert.deepInclude(session.offer.tracks[0], { codec: "h264", width: 320, height: 180 })
-      assert.deepInclude(session.offer.tracks[1], { codec: "aac", sampleRate: 44_100, channels: 1 })
+      assert.deepInclude(publishable(session)[0], { codec: "h264", width: 320, height: 180 })
+      assert.deepInclude(publishable(session)[1], { codec: "aac", sampleRate: 44_100, channels: 1 })
       yield* watched.first(0)
       yield* watched.first(2)
     })
@@ -92,9 +93,9 @@ describe("ffmpeg", () => {
       session.connection.setFrameHandler(undefined)
       const publisher = yield* PublisherSession.open({
         url: url(sink.url("out")),
-        announcement: Announcement.announcement(session.offer.tracks)
+        announcement: Announcement.announcement(publishable(session))
       })
-      const watched = watch(session.slots)
+      const watched = watch(session.trackByChannel)
       session.connection.setFrameHandler({
         frames: (bytes, start, end, reused) => {
           watched.handler.frames(bytes, start, end, reused)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { Frame, Framer, Message } from "@restream/core/rtsp"
+import { InterleavedFrame, Framer, Message } from "@restream/core/rtsp"
 import { cutAt, holds } from "./Fuzz.ts"
 
 interface Seen {
@@ -17,11 +17,11 @@ const observe = (): { readonly framer: Framer.Framer; readonly seen: Seen } => {
   const framer = new Framer.Framer({
     frames: (bytes, start, end) => {
       seen.runs++
-      for (let at = start; at < end; at = Frame.end(bytes, at)) {
-        assert.strictEqual(bytes[at], Frame.dollar)
+      for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+        assert.strictEqual(bytes[at], InterleavedFrame.dollar)
         seen.frames.push([
-          Frame.channel(bytes, at),
-          bytes.toString("hex", Frame.packetStart(at), Frame.end(bytes, at))
+          InterleavedFrame.channel(bytes, at),
+          bytes.toString("hex", InterleavedFrame.packetStart(at), InterleavedFrame.end(bytes, at))
         ])
       }
     },
@@ -76,7 +76,7 @@ const options: Message.Request = {
 
 describe("Framer", () => {
   it("hands out the whole frames of a chunk as one run, where they lie", () => {
-    const chunk = Buffer.concat([1, 2, 3].map((n) => Frame.make(n, rtp(n, 100))))
+    const chunk = Buffer.concat([1, 2, 3].map((n) => InterleavedFrame.make(n, rtp(n, 100))))
     const runs: Array<readonly [Buffer, number, number, boolean]> = []
     const framer = new Framer.Framer({
       frames: (...run) => runs.push(run),
@@ -91,7 +91,10 @@ describe("Framer", () => {
   })
 
   it("copies a frame that a chunk cuts, and gives it out as its own", () => {
-    const whole = Buffer.concat([Frame.make(0, rtp(1, 50)), Frame.make(0, rtp(2, 50))])
+    const whole = Buffer.concat([
+      InterleavedFrame.make(0, rtp(1, 50)),
+      InterleavedFrame.make(0, rtp(2, 50))
+    ])
     const reuse: Array<boolean> = []
     const framer = new Framer.Framer({
       frames: (bytes, start, end, reused) => {
@@ -108,20 +111,25 @@ describe("Framer", () => {
   })
 
   it("lets the caller change channels in place", () => {
-    const chunk = Frame.make(4, rtp(1, 10))
+    const chunk = InterleavedFrame.make(4, rtp(1, 10))
     const framer = new Framer.Framer({
-      frames: (bytes, start) => Frame.setChannel(bytes, start, 2),
+      frames: (bytes, start) => InterleavedFrame.setChannel(bytes, start, 2),
       message: () => assert.fail("no message"),
       skipped: () => assert.fail("no garbage"),
       failed: () => assert.fail("no fault")
     })
     framer.push(chunk)
-    assert.deepStrictEqual(chunk, Frame.make(2, rtp(1, 10)))
+    assert.deepStrictEqual(chunk, InterleavedFrame.make(2, rtp(1, 10)))
   })
 
   it("passes on empty frames and the longest", () => {
     const { framer, seen } = observe()
-    framer.push(Buffer.concat([Frame.make(0, Buffer.alloc(0)), Frame.make(1, rtp(5, 65_523))]))
+    framer.push(
+      Buffer.concat([
+        InterleavedFrame.make(0, Buffer.alloc(0)),
+        InterleavedFrame.make(1, rtp(5, 65_523))
+      ])
+    )
     assert.deepStrictEqual(
       seen.frames.map(([channel, packet]) => [channel, packet.length / 2]),
       [
@@ -135,10 +143,10 @@ describe("Framer", () => {
     const { framer, seen } = observe()
     framer.push(
       Buffer.concat([
-        Frame.make(0, rtp(1, 20)),
+        InterleavedFrame.make(0, rtp(1, 20)),
         Message.render(response("v=0\r\n$\0\0\0")),
         Buffer.from("\r\n"),
-        Frame.make(0, rtp(2, 20)),
+        InterleavedFrame.make(0, rtp(2, 20)),
         Message.render(options)
       ])
     )
@@ -152,10 +160,10 @@ describe("Framer", () => {
     const garbage = Buffer.from([0, 1, 0xff, 0x24, 0x99, 0, 4, 0x24, 0x24])
     framer.push(
       Buffer.concat([
-        Frame.make(0, rtp(1, 20)),
+        InterleavedFrame.make(0, rtp(1, 20)),
         garbage,
-        Frame.make(2, rtp(2, 20)),
-        Frame.make(2, rtp(3, 20))
+        InterleavedFrame.make(2, rtp(2, 20)),
+        InterleavedFrame.make(2, rtp(3, 20))
       ])
     )
     assert.deepStrictEqual(
@@ -167,14 +175,17 @@ describe("Framer", () => {
 
   it("takes nothing in garbage for a frame that does not look like one", () => {
     const lookalikes: ReadonlyArray<readonly [what: string, frame: Buffer]> = [
-      ["a channel that nobody has", Frame.make(77, rtp(1, 20))],
-      ["too short", Frame.make(0, Buffer.from([0x80, 0, 0]))],
-      ["another version", Frame.make(0, Buffer.alloc(20))],
-      ["followed by nothing sensible", Buffer.concat([Frame.make(0, rtp(1, 20)), Buffer.from([0])])]
+      ["a channel that nobody has", InterleavedFrame.make(77, rtp(1, 20))],
+      ["too short", InterleavedFrame.make(0, Buffer.from([0x80, 0, 0]))],
+      ["another version", InterleavedFrame.make(0, Buffer.alloc(20))],
+      [
+        "followed by nothing sensible",
+        Buffer.concat([InterleavedFrame.make(0, rtp(1, 20)), Buffer.from([0])])
+      ]
     ]
     for (const [what, frame] of lookalikes) {
       const { framer, seen } = observe()
-      framer.push(Buffer.concat([Buffer.from([0xff]), frame, Frame.make(4, rtp(2, 20))]))
+      framer.push(Buffer.concat([Buffer.from([0xff]), frame, InterleavedFrame.make(4, rtp(2, 20))]))
       assert.deepStrictEqual(
         seen.frames.map(([channel]) => channel),
         [4],
@@ -185,7 +196,9 @@ describe("Framer", () => {
 
   it("finds the next frame behind garbage that begins like a message", () => {
     const { framer, seen } = observe()
-    framer.push(Buffer.concat([Buffer.from("PLAY rtsp://h/ RT"), Frame.make(0, rtp(1, 20))]))
+    framer.push(
+      Buffer.concat([Buffer.from("PLAY rtsp://h/ RT"), InterleavedFrame.make(0, rtp(1, 20))])
+    )
     assert.strictEqual(seen.frames.length, 1)
     assert.deepStrictEqual(seen.faults, ["a message's head holds binary data"])
   })
@@ -229,7 +242,7 @@ describe("Framer", () => {
     const { framer, seen } = observe()
     const garbage = Buffer.alloc(10_000, 0xab)
     for (let i = 0; i < 60; i++) framer.push(garbage)
-    framer.push(Frame.make(0, rtp(1, 10)))
+    framer.push(InterleavedFrame.make(0, rtp(1, 10)))
     assert.strictEqual(seen.failed, 1)
     assert.strictEqual(seen.frames.length, 0)
     assert.isAtMost(seen.skipped, Framer.maxGarbageBytes + garbage.length)
@@ -240,7 +253,7 @@ describe("Framer", () => {
     const garbage = Buffer.alloc(Framer.maxGarbageBytes - 10, 0xab)
     for (let i = 0; i < 3; i++) {
       framer.push(garbage)
-      framer.push(Frame.make(0, rtp(1, 10)))
+      framer.push(InterleavedFrame.make(0, rtp(1, 10)))
     }
     assert.strictEqual(seen.failed, 0)
     assert.strictEqual(seen.frames.length, 3)
@@ -258,7 +271,11 @@ describe("Framer", () => {
       failed: () => assert.fail("no fault")
     })
     framer.push(
-      Buffer.concat([Message.render(options), Message.render(options), Frame.make(0, rtp(1, 1))])
+      Buffer.concat([
+        Message.render(options),
+        Message.render(options),
+        InterleavedFrame.make(0, rtp(1, 1))
+      ])
     )
     framer.push(Message.render(options))
     assert.strictEqual(messages, 1)
@@ -270,7 +287,7 @@ describe("Framer", () => {
   for (const beginning of beginnings) {
     it(`finds what is behind thousands of ${JSON.stringify(beginning)}`, () => {
       const garbage = Buffer.from(beginning.repeat(Math.floor(65_536 / beginning.length)), "latin1")
-      const behind = [Message.render(options), Frame.make(1, rtp(1, 30))]
+      const behind = [Message.render(options), InterleavedFrame.make(1, rtp(1, 30))]
       for (const chunks of [
         [Buffer.concat([garbage, ...behind])],
         [garbage.subarray(0, 2), garbage.subarray(2), ...behind]
@@ -285,7 +302,7 @@ describe("Framer", () => {
 
   const frame = fc
     .tuple(fc.integer({ min: 0, max: 255 }), fc.uint8Array({ maxLength: 60 }))
-    .map(([channel, packet]) => Frame.make(channel, packet))
+    .map(([channel, packet]) => InterleavedFrame.make(channel, packet))
   const message = fc.oneof(
     fc.string({ maxLength: 40 }).map((body) => {
       const bytes = Buffer.from(body)
@@ -335,7 +352,7 @@ describe("Framer", () => {
         pushReused(framer, cutAt(bytes, cuts))
         const framed = seen.frames.reduce((sum, [, packet]) => sum + 4 + packet.length / 2, 0)
         assert.isAtMost(framed + seen.skipped + framer.held, bytes.length)
-        assert.isAtMost(framer.held, Frame.maxFrameBytes)
+        assert.isAtMost(framer.held, InterleavedFrame.maxFrameBytes)
       })
     )
   })
@@ -347,7 +364,7 @@ describe("Framer", () => {
       .map((bytes) => Buffer.from(bytes.map((byte) => byte | 0x80)))
     holds(
       fc.property(garbage, cuts, fc.integer({ min: 1, max: 31 }), (garbage, cuts, channel) => {
-        const frames = [1, 2, 3].map((n) => Frame.make(channel, rtp(n, 30)))
+        const frames = [1, 2, 3].map((n) => InterleavedFrame.make(channel, rtp(n, 30)))
         const { framer, seen } = observe()
         pushReused(framer, cutAt(Buffer.concat([garbage, ...frames]), cuts))
         assert.strictEqual(seen.frames.length, 3)

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { CameraSession } from "@restream/core/rtsp"
+import { ReaderSession } from "@restream/core/rtsp"
 import { RtspServer, TestPattern } from "@restream/core/testing"
-import { play, publishPattern, url } from "./LiveCamera.ts"
+import { play, publishPattern, url, publishable } from "./LiveCamera.ts"
 import { gstreamer, gstreamerPython, serving, skipped } from "./Peers.ts"
 
 if (gstreamerPython === undefined) {
@@ -15,10 +15,10 @@ describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
       const { port } = yield* serving("camera")
       const { session, watched } = yield* play({ url: url(`rtsp://127.0.0.1:${port}/cam`) })
       assert.deepStrictEqual(
-        session.offer.tracks.map(({ codec }) => codec),
+        publishable(session).map(({ codec }) => codec),
         ["h264", "pcm_mulaw"]
       )
-      assert.deepInclude(session.offer.tracks[0], { width: 320, height: 240 })
+      assert.deepInclude(publishable(session)[0], { width: 320, height: 240 })
       yield* watched.first(0)
       yield* watched.first(2)
       yield* session.keepAlive
@@ -31,11 +31,11 @@ describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
       Effect.gen(function* () {
         const { port } = yield* serving("camera", method)
         const { reason } = yield* Effect.flip(
-          CameraSession.open({ url: url(`rtsp://admin:wrong@127.0.0.1:${port}/cam`) })
+          ReaderSession.open({ url: url(`rtsp://admin:wrong@127.0.0.1:${port}/cam`) })
         )
         assert.deepInclude(reason, { _tag: "Unauthorized", credentials: "wrong" })
         const missing = yield* Effect.flip(
-          CameraSession.open({ url: url(`rtsp://127.0.0.1:${port}/cam`) })
+          ReaderSession.open({ url: url(`rtsp://127.0.0.1:${port}/cam`) })
         )
         assert.deepInclude(missing.reason, { _tag: "Unauthorized", credentials: "missing" })
         const { watched } = yield* play({ url: url(`rtsp://admin:secret@127.0.0.1:${port}/cam`) })

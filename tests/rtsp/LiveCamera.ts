@@ -1,12 +1,7 @@
 /** A camera of the embedded server, and a session with it. */
 import { Deferred, Effect, Result, type Scope } from "effect"
-import {
-  Announcement,
-  CameraSession,
-  Frame,
-  PublisherSession,
-  StreamUrl
-} from "@restream/core/rtsp"
+import { Announcement, PublishableTracks } from "@restream/core"
+import { ReaderSession, InterleavedFrame, PublisherSession, StreamUrl } from "@restream/core/rtsp"
 import {
   type Quirks,
   RtspServer,
@@ -28,8 +23,8 @@ export const cameraWith = Effect.fnUntraced(function* (
 })
 
 export interface Watched {
-  /** Done with the first frame of a slot, see `ChannelMap`. */
-  readonly first: (slot: number) => Effect.Effect<void>
+  /** Done with the first frame of a trackSlot, see `ChannelMap`. */
+  readonly first: (trackSlot: number) => Effect.Effect<void>
   /** Frames by slot so far. */
   readonly counts: Map<number, number>
   readonly handler: {
@@ -37,27 +32,31 @@ export interface Watched {
   }
 }
 
+/** The tracks of a camera that can be published. */
+export const publishable = ({ description }: Pick<ReaderSession.ReaderSession, "description">) =>
+  PublishableTracks.publishableTracks(description).tracks
+
 /** A handler that counts frames by the slots of the tracks that are set up. */
-export const watch = (slots: Uint8Array): Watched => {
+export const watch = (trackByChannel: Uint8Array): Watched => {
   const counts = new Map<number, number>()
   const firsts = new Map<number, Deferred.Deferred<void>>()
-  const first = (slot: number) => {
-    let deferred = firsts.get(slot)
+  const first = (trackSlot: number) => {
+    let deferred = firsts.get(trackSlot)
     if (deferred === undefined) {
       deferred = Deferred.makeUnsafe<void>()
-      firsts.set(slot, deferred)
+      firsts.set(trackSlot, deferred)
     }
     return deferred
   }
   return {
     counts,
-    first: (slot) => Deferred.await(first(slot)),
+    first: (trackSlot) => Deferred.await(first(trackSlot)),
     handler: {
       frames: (bytes, start, end) => {
-        for (let at = start; at < end; at = Frame.end(bytes, at)) {
-          const slot = slots[Frame.channel(bytes, at)] ?? -1
-          counts.set(slot, (counts.get(slot) ?? 0) + 1)
-          Deferred.doneUnsafe(first(slot), Effect.void)
+        for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+          const trackSlot = trackByChannel[InterleavedFrame.channel(bytes, at)] ?? -1
+          counts.set(trackSlot, (counts.get(trackSlot) ?? 0) + 1)
+          Deferred.doneUnsafe(first(trackSlot), Effect.void)
         }
       }
     }
@@ -66,15 +65,15 @@ export const watch = (slots: Uint8Array): Watched => {
 
 /** Opens, sets all tracks up and plays. */
 export const play = Effect.fnUntraced(function* (
-  options: CameraSession.CameraSessionOptions
+  options: ReaderSession.ReaderSessionOptions
 ): Effect.fn.Return<
-  { readonly session: CameraSession.CameraSession; readonly watched: Watched },
+  { readonly session: ReaderSession.ReaderSession; readonly watched: Watched },
   import("@restream/core/rtsp").RtspError.RtspError,
   Scope.Scope
 > {
-  const session = yield* CameraSession.open(options)
-  yield* session.setup(session.offer.tracks)
-  const watched = watch(session.slots)
+  const session = yield* ReaderSession.open(options)
+  yield* session.setup(publishable(session))
+  const watched = watch(session.trackByChannel)
   yield* session.play(watched.handler)
   return { session, watched }
 })
@@ -86,13 +85,13 @@ export const publishPattern = Effect.fnUntraced(function* (
 ) {
   const source = yield* RtspServer.make()
   yield* TestPattern.publish(source, "cam", pattern)
-  const camera = yield* CameraSession.open({ url: url(source.url("cam")) })
-  yield* camera.setup(camera.offer.tracks)
+  const camera = yield* ReaderSession.open({ url: url(source.url("cam")) })
+  yield* camera.setup(publishable(camera))
   const publisher = yield* PublisherSession.open({
     url: url(address),
-    announcement: Announcement.announcement(camera.offer.tracks)
+    announcement: Announcement.announcement(publishable(camera))
   })
-  const watched = watch(camera.slots)
+  const watched = watch(camera.trackByChannel)
   yield* camera.play({
     frames: (bytes, from, to, reused) => {
       watched.handler.frames(bytes, from, to, reused)

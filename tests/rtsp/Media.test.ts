@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { Aac, H264, H265, Keyframe, Mpeg4, Reception, Rtcp, Rtp } from "@restream/core/rtsp"
+import { Aac, H264, H265, Keyframe, Mpeg4, ReceptionStats, Rtcp, Rtp } from "@restream/core/rtsp"
 import { withSubLayers } from "./Cameras.ts"
 import { holds } from "./Fuzz.ts"
 
@@ -74,9 +74,9 @@ describe("Rtp", () => {
   })
 })
 
-describe("Reception", () => {
-  const take = (...sequences: ReadonlyArray<number>): Reception.Reception => {
-    const reception = new Reception.Reception()
+describe("ReceptionStats", () => {
+  const take = (...sequences: ReadonlyArray<number>): ReceptionStats.ReceptionStats => {
+    const reception = new ReceptionStats.ReceptionStats()
     for (const sequence of sequences) reception.take(sequence, 1)
     return reception
   }
@@ -112,7 +112,7 @@ describe("Reception", () => {
       cumulativeLost: 2,
       highestSequence: 7
     })
-    assert.isUndefined(new Reception.Reception().report())
+    assert.isUndefined(new ReceptionStats.ReceptionStats().report())
   })
 
   it("counts every packet that a stream leaves out", () => {
@@ -121,7 +121,7 @@ describe("Reception", () => {
         fc.integer({ min: 0, max: 65_535 }),
         fc.array(fc.boolean(), { minLength: 1, maxLength: 300 }),
         (first, kept) => {
-          const reception = new Reception.Reception()
+          const reception = new ReceptionStats.ReceptionStats()
           reception.take(first, 1)
           let missing = 0
           let pending = 0
@@ -166,7 +166,7 @@ describe("Rtcp", () => {
   })
 
   it("makes a receiver report of whole words, with the reception and a name", () => {
-    const reception = new Reception.Reception()
+    const reception = new ReceptionStats.ReceptionStats()
     for (const sequence of [1, 2, 5]) reception.take(sequence, 0xcafebabe)
     const block = reception.report(Rtcp.middleOfNtp(report), 65_536)
     const made = Rtcp.makeReceiverReport({

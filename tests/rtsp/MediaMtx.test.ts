@@ -2,11 +2,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import * as fc from "fast-check"
-import { Announcement, PublisherSession, RelayOffer, Sdp } from "@restream/core/rtsp"
+import { Announcement, PublishableTracks } from "@restream/core"
+import { PublisherSession, Sdp } from "@restream/core/rtsp"
 import { RtspServer } from "@restream/core/testing"
 import { broken, description, lines, orderly, spropAnnexB, withBackchannel } from "./Cameras.ts"
 import { fuzzRuns } from "./Fuzz.ts"
-import { play, publishPattern, url } from "./LiveCamera.ts"
+import { play, publishPattern, url, publishable } from "./LiveCamera.ts"
 import { mediaServer } from "./MediaMtx.ts"
 import { mediaMtx, readFrames, skipped } from "./Peers.ts"
 
@@ -23,7 +24,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
       assert.strictEqual(stdout.split("\n").filter((line) => line.startsWith("0,")).length, 25)
       const { session, watched } = yield* play({ url: url(server.at("cam1")) })
       assert.deepStrictEqual(
-        session.offer.tracks.map(({ codec }) => codec),
+        publishable(session).map(({ codec }) => codec),
         ["h264", "pcm_mulaw"]
       )
       yield* watched.first(0)
@@ -64,7 +65,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     })
   )
 
-  const announce = (address: string, announcement: Announcement.Announcement) =>
+  const announce = (address: string, announcement: PublisherSession.Announcement) =>
     Effect.scoped(PublisherSession.open({ url: url(address), announcement }))
 
   const cameras: ReadonlyArray<readonly [what: string, sdp: string]> = [
@@ -141,7 +142,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     it.live(`takes our announcement of ${what}`, () =>
       Effect.gen(function* () {
         const server = yield* mediaServer()
-        const { tracks } = RelayOffer.relayOffer(Result.getOrThrow(Sdp.parse(sdp)))
+        const { tracks } = PublishableTracks.publishableTracks(Result.getOrThrow(Sdp.parse(sdp)))
         yield* announce(server.at("cam1"), Announcement.announcement(tracks))
         assert.isAbove(tracks.length, 0)
       })
@@ -153,7 +154,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
       const server = yield* mediaServer()
       const offers = fc
         .sample(description, Math.min(fuzzRuns, 20_000))
-        .map((sdp) => RelayOffer.relayOffer(Result.getOrThrow(Sdp.parse(sdp))))
+        .map((sdp) => PublishableTracks.publishableTracks(Result.getOrThrow(Sdp.parse(sdp))))
         .filter((offer) => offer.tracks.length > 0)
       for (const { tracks } of offers) {
         const { sdp } = Announcement.announcement(tracks)

@@ -1,17 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Redacted, type Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { Announcement } from "@restream/core"
 import {
-  Announcement,
-  CameraSession,
+  ReaderSession,
   ChannelMap,
-  Frame,
+  InterleavedFrame,
   PublisherSession,
   StreamUrl
 } from "@restream/core/rtsp"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { next, nextRequest } from "./Events.ts"
-import { cameraWith, url, watch } from "./LiveCamera.ts"
+import { cameraWith, url, watch, publishable } from "./LiveCamera.ts"
 
 const pattern = TestPattern.description({ audio: true })
 
@@ -40,19 +40,19 @@ const relay = (
   from: StreamUrl,
   to: StreamUrl
 ): Effect.Effect<
-  CameraSession.CameraSession,
+  ReaderSession.ReaderSession,
   import("@restream/core/rtsp").RtspError.RtspError,
   Scope.Scope
 > =>
   Effect.gen(function* () {
-    const camera = yield* CameraSession.open({ url: from, sharedBuffer: true })
-    yield* camera.setup(camera.offer.tracks)
+    const camera = yield* ReaderSession.open({ url: from, sharedBuffer: true })
+    yield* camera.setup(publishable(camera))
     const publisher = yield* PublisherSession.open({
       url: to,
-      announcement: Announcement.announcement(camera.offer.tracks)
+      announcement: Announcement.announcement(publishable(camera))
     })
     const channels = publisher.channels.flat()
-    const { slots } = camera
+    const { trackByChannel } = camera
     yield* camera.play({
       frames: (bytes, start, end, reused) => {
         let from = start
@@ -62,12 +62,14 @@ const relay = (
           publisher.connection.write(reused ? Buffer.from(run) : run)
         }
         for (let at = start; at < end;) {
-          const following = Frame.end(bytes, at)
-          const slot = slots[Frame.channel(bytes, at)] ?? ChannelMap.unassigned
-          if (slot === ChannelMap.unassigned) {
+          const following = InterleavedFrame.end(bytes, at)
+          const trackSlot =
+            trackByChannel[InterleavedFrame.channel(bytes, at)] ?? ChannelMap.unassigned
+          if (trackSlot === ChannelMap.unassigned) {
             pass(at)
             from = following
-          } else Frame.setChannel(bytes, at, channels[slot] ?? ChannelMap.unassigned)
+          } else
+            InterleavedFrame.setChannel(bytes, at, channels[trackSlot] ?? ChannelMap.unassigned)
           at = following
         }
         pass(end)
@@ -225,9 +227,9 @@ describe("PublisherSession", () => {
       const sink = yield* RtspServer.make()
       const events = yield* sink.events
       const camera = yield* relay(url(source.url("cam")), url(sink.url("out")))
-      const reader = yield* CameraSession.open({ url: url(sink.url("out")) })
-      yield* reader.setup(reader.offer.tracks)
-      const watched = watch(reader.slots)
+      const reader = yield* ReaderSession.open({ url: url(sink.url("out")) })
+      yield* reader.setup(publishable(reader))
+      const watched = watch(reader.trackByChannel)
       yield* reader.play(watched.handler)
       yield* watched.first(0)
       yield* watched.first(2)

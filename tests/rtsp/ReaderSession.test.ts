@@ -1,10 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, PubSub, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { CameraSession, Frame, type Message, Reception, Rtp } from "@restream/core/rtsp"
+import {
+  ReaderSession,
+  InterleavedFrame,
+  type Message,
+  ReceptionStats,
+  Rtp
+} from "@restream/core/rtsp"
 import { type Quirks, RtspServer, type ServerEvent, TestPattern } from "@restream/core/testing"
 import { next, nextRequest } from "./Events.ts"
-import { cameraWith, play, url, watch } from "./LiveCamera.ts"
+import { cameraWith, play, url, watch, publishable } from "./LiveCamera.ts"
 
 const headerOf = (event: { readonly headers: Message.Headers }, name: string) =>
   event.headers.find(([key]) => key.toLowerCase() === name)?.[1]
@@ -32,7 +38,7 @@ const failsWith = (quirks: Quirks) =>
 const isKeepAlive = ({ method }: { readonly method: string }) =>
   method === "OPTIONS" || method === "GET_PARAMETER"
 
-describe("CameraSession", () => {
+describe("ReaderSession", () => {
   it.live("asks, sets up and plays in order, and tears down at the end", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({})
@@ -41,7 +47,7 @@ describe("CameraSession", () => {
         Effect.gen(function* () {
           const { session, watched } = yield* play({ url: url(server.url("cam")) })
           assert.deepStrictEqual(
-            session.offer.tracks.map(({ codec, height, width }) => [codec, width, height]),
+            publishable(session).map(({ codec, height, width }) => [codec, width, height]),
             [
               ["h264", 64, 64],
               ["pcm_mulaw", undefined, undefined]
@@ -182,8 +188,8 @@ describe("CameraSession", () => {
   it.live("gives no two tracks the same channel, whatever the camera answers", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ channelOffset: 2, interleaved: "repeated" })
-      const session = yield* CameraSession.open({ url: url(server.url("cam")) })
-      yield* session.setup(session.offer.tracks)
+      const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
+      yield* session.setup(publishable(session))
       assert.deepStrictEqual(
         session.tracks.map(({ channels }) => channels),
         [
@@ -281,7 +287,7 @@ describe("CameraSession", () => {
       const fiber = yield* Effect.forkChild(
         Effect.flip(
           Effect.scoped(
-            CameraSession.open({ url: url(server.url("cam")), openTimeout: "3 seconds" })
+            ReaderSession.open({ url: url(server.url("cam")), openTimeout: "3 seconds" })
           )
         )
       )
@@ -321,15 +327,15 @@ describe("CameraSession", () => {
   it.live("counts the garbage between frames, and loses none of them", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ garbageEvery: 2 })
-      const session = yield* CameraSession.open({ url: url(server.url("cam")) })
-      yield* session.setup(session.offer.tracks)
-      const reception = new Reception.Reception()
+      const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
+      yield* session.setup(publishable(session))
+      const reception = new ReceptionStats.ReceptionStats()
       const many = yield* Deferred.make<void>()
       yield* session.play({
         frames: (bytes, start, end) => {
-          for (let at = start; at < end; at = Frame.end(bytes, at)) {
-            const packet = Frame.packetStart(at)
-            if (session.slots[Frame.channel(bytes, at)] !== 0) continue
+          for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+            const packet = InterleavedFrame.packetStart(at)
+            if (session.trackByChannel[InterleavedFrame.channel(bytes, at)] !== 0) continue
             reception.take(Rtp.sequence(bytes, packet), Rtp.ssrc(bytes, packet))
           }
           if (reception.packets > 40) Deferred.doneUnsafe(many, Effect.void)
@@ -351,10 +357,10 @@ describe("CameraSession", () => {
   it.live("holds packets of dead sessions apart from its tracks", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ strayFrames: true })
-      const session = yield* CameraSession.open({ url: url(server.url("cam")) })
-      const [video] = session.offer.tracks
+      const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
+      const [video] = publishable(session)
       yield* session.setup(video === undefined ? [] : [video])
-      const watched = watch(session.slots)
+      const watched = watch(session.trackByChannel)
       yield* session.play(watched.handler)
       yield* watched.first(0)
       // one on channel 0 and one on a channel of nobody came in front of the answer to PLAY
@@ -368,7 +374,7 @@ describe("CameraSession", () => {
       const { session, watched } = yield* play({ url: url(server.url("cam")) })
       yield* watched.first(0)
       yield* session.teardown
-      const other = watch(session.slots)
+      const other = watch(session.trackByChannel)
       session.connection.setFrameHandler(other.handler)
       yield* other.first(255)
       assert.isUndefined(other.counts.get(0))
@@ -382,10 +388,10 @@ describe("CameraSession", () => {
       yield* watched.first(0)
       yield* server.freeze("cam", "video")
       // what was on its way is here when sound that was sent after it is
-      const sound = watch(session.slots)
+      const sound = watch(session.trackByChannel)
       session.connection.setFrameHandler(sound.handler)
       yield* sound.first(2)
-      const later = watch(session.slots)
+      const later = watch(session.trackByChannel)
       session.connection.setFrameHandler(later.handler)
       yield* later.first(2)
       assert.isUndefined(later.counts.get(0))
@@ -463,8 +469,8 @@ describe("CameraSession", () => {
       const fiber = yield* Effect.forkChild(
         Effect.scoped(
           Effect.gen(function* () {
-            const session = yield* CameraSession.open({ url: url(server.url("cam")) })
-            yield* session.setup(session.offer.tracks)
+            const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
+            yield* session.setup(publishable(session))
             return yield* Effect.never
           })
         )
@@ -486,8 +492,8 @@ describe("CameraSession", () => {
       const fiber = yield* Effect.forkChild(
         Effect.scoped(
           Effect.gen(function* () {
-            const session = yield* CameraSession.open({ url: url(server.url("cam")) })
-            yield* session.setup(session.offer.tracks)
+            const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
+            yield* session.setup(publishable(session))
           })
         )
       )
@@ -504,7 +510,7 @@ describe("CameraSession", () => {
       const server = yield* cameraWith({ silentAt: "DESCRIBE" })
       const events = yield* server.events
       const fiber = yield* Effect.forkChild(
-        Effect.scoped(CameraSession.open({ url: url(server.url("cam")) }))
+        Effect.scoped(ReaderSession.open({ url: url(server.url("cam")) }))
       )
       yield* nextRequest(events, "DESCRIBE")
       yield* Fiber.interrupt(fiber)
@@ -525,8 +531,8 @@ describe("CameraSession", () => {
       () =>
         Effect.gen(function* () {
           const server = yield* cameraWith({ sessionTimeoutSeconds })
-          const session = yield* CameraSession.open({ url: url(server.url("cam")) })
-          yield* session.setup(session.offer.tracks)
+          const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
+          yield* session.setup(publishable(session))
           assert.strictEqual(
             Duration.toMillis(session.keepAliveInterval),
             Duration.toMillis(Duration.fromInputUnsafe(interval as Duration.Input))
@@ -621,7 +627,7 @@ describe("CameraSession", () => {
         authentication: { username: "admin", password: Redacted.make("geheim%40") }
       })
       const open = (address: string) =>
-        Effect.flip(Effect.scoped(CameraSession.open({ url: url(address) })))
+        Effect.flip(Effect.scoped(ReaderSession.open({ url: url(address) })))
       const errors = yield* Effect.all([
         open(`rtsp://admin:gehXeim@127.0.0.1:${server.port}/user=admin_password=geheim_`),
         open("rtsp://admin:geheim@127.0.0.1:1/?password=geheim"),

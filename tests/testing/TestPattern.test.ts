@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { TestClock } from "effect/testing"
-import { Frame, H264, ParameterSets, Rtp, Sdp } from "@restream/core/rtsp"
+import { InterleavedFrame, H264, ParameterSets, Rtp, Sdp } from "@restream/core/rtsp"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { play, url } from "../rtsp/LiveCamera.ts"
 import { readFrames } from "../rtsp/Peers.ts"
@@ -43,14 +43,14 @@ describe("TestPattern", () => {
       let sounds = 0
       session.connection.setFrameHandler({
         frames: (bytes, start, end) => {
-          for (let at = start; at < end; at = Frame.end(bytes, at)) {
-            const packet = Frame.packetStart(at)
-            const slot = session.slots[Frame.channel(bytes, at)]
-            if (slot === 2) sounds++
-            if (slot !== 0) continue
+          for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+            const packet = InterleavedFrame.packetStart(at)
+            const trackSlot = session.trackByChannel[InterleavedFrame.channel(bytes, at)]
+            if (trackSlot === 2) sounds++
+            if (trackSlot !== 0) continue
             const timestamp = Rtp.timestamp(bytes, packet)
             if (pictures.at(-1) !== timestamp) pictures.push(timestamp)
-            const starts = H264.startsKeyframe(bytes, packet, Frame.end(bytes, at))
+            const starts = H264.startsKeyframe(bytes, packet, InterleavedFrame.end(bytes, at))
             if (starts && keyframes.at(-1) !== timestamp) keyframes.push(timestamp)
           }
         }

@@ -1,7 +1,7 @@
 /** How long a native relay bears a media server that takes too little, by a clock of the test's. */
 import { assert, describe, it } from "@effect/vitest"
 import { NativeEngine } from "@restream/core"
-import { Frame, Rtcp } from "@restream/core/rtsp"
+import { InterleavedFrame, Rtcp } from "@restream/core/rtsp"
 import { RtspServer } from "@restream/core/testing"
 import { Deferred, Effect, Random } from "effect"
 import { TestClock } from "effect/testing"
@@ -55,7 +55,10 @@ const overflowing = Effect.gen(function* () {
   return { hand, running, server, ended: yield* Effect.forkChild(Effect.flip(running.ended)) }
 })
 
-const report = Frame.make(1, Rtcp.makeReceiverReport({ ssrc: 1, blocks: [], name: "server" }))
+const report = InterleavedFrame.make(
+  1,
+  Rtcp.makeReceiverReport({ ssrc: 1, blocks: [], name: "server" })
+)
 
 describe("a native relay whose server takes too little", () => {
   it.effect("ends when nothing at all comes from the server for the stall time", () =>

@@ -1,6 +1,6 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Pump } from "@restream/core"
-import { ChannelMap, Frame, Framer, Keyframe, Rtcp, Rtp } from "@restream/core/rtsp"
+import { ChannelMap, InterleavedFrame, Framer, Keyframe, Rtcp, Rtp } from "@restream/core/rtsp"
 import { Effect } from "effect"
 import * as fc from "fast-check"
 import { cutAt, holds } from "../../rtsp/Fuzz.ts"
@@ -20,7 +20,7 @@ const setUp = () => {
   const sent: Array<Buffer> = []
   const peers = { unsent: 0, firstVideos: 0 }
   const pump = new Pump.Pump({
-    slots: ChannelMap.slotsByChannel(camera),
+    trackByChannel: ChannelMap.trackByChannel(camera),
     tracks: [
       { kind: "video", startsKeyframe: Keyframe.startsKeyframe("h264"), channels: server[0] },
       { kind: "audio", startsKeyframe: Keyframe.startsKeyframe("aac"), channels: server[1] }
@@ -48,22 +48,23 @@ const packet = (sequence: number, marker: boolean, ...payload: ReadonlyArray<num
   )
 
 const video = (sequence: number, marker = true, ...payload: ReadonlyArray<number>) =>
-  Frame.make(camera[0][0], packet(sequence, marker, ...payload))
-const sound = (sequence: number) => Frame.make(camera[1][0], packet(sequence, false, 1, 2, 3))
+  InterleavedFrame.make(camera[0][0], packet(sequence, marker, ...payload))
+const sound = (sequence: number) =>
+  InterleavedFrame.make(camera[1][0], packet(sequence, false, 1, 2, 3))
 const report = () =>
-  Frame.make(camera[0][1], Rtcp.makeReceiverReport({ ssrc: 1, blocks: [], name: "x" }))
+  InterleavedFrame.make(camera[0][1], Rtcp.makeReceiverReport({ ssrc: 1, blocks: [], name: "x" }))
 
 /** The same on the server's channel. */
 const moved = (frame: Buffer, channel: number): Buffer => {
   const copy = Buffer.from(frame)
-  Frame.setChannel(copy, 0, channel)
+  InterleavedFrame.setChannel(copy, 0, channel)
   return copy
 }
 
 /** Whether no frame of what was sent in one go is torn. */
 const areWholeFrames = (bytes: Buffer): boolean => {
   let at = 0
-  while (at < bytes.length) at = Frame.end(bytes, at)
+  while (at < bytes.length) at = InterleavedFrame.end(bytes, at)
   return at === bytes.length
 }
 
@@ -77,7 +78,7 @@ const anyPacket = fc.oneof(
 
 const anyFrame = fc
   .tuple(fc.constantFrom(0, 1, 4, 5, 9, 200), anyPacket)
-  .map(([channel, bytes]) => Frame.make(channel, bytes))
+  .map(([channel, bytes]) => InterleavedFrame.make(channel, bytes))
 
 describe("Pump", () => {
   it("brings what belongs to a track, and nothing else, however the bytes are cut", () => {
@@ -98,11 +99,12 @@ describe("Pump", () => {
           const last = video(0)
           framer.push(Buffer.from(last))
           const expected = [...frames, last].flatMap((frame) => {
-            const slot = ChannelMap.slotsByChannel(camera)[Frame.channel(frame, 0)] ?? 255
-            if (slot === ChannelMap.unassigned) return []
-            const isMedia = (slot & 1) === 0
-            if (isMedia && !Rtp.isRtp(frame, Frame.headerBytes, frame.length)) return []
-            return [moved(frame, server.flat()[slot] ?? 255)]
+            const trackSlot =
+              ChannelMap.trackByChannel(camera)[InterleavedFrame.channel(frame, 0)] ?? 255
+            if (trackSlot === ChannelMap.unassigned) return []
+            const isMedia = (trackSlot & 1) === 0
+            if (isMedia && !Rtp.isRtp(frame, InterleavedFrame.headerBytes, frame.length)) return []
+            return [moved(frame, server.flat()[trackSlot] ?? 255)]
           })
           const all = Buffer.concat(expected)
           assert.isTrue(Buffer.concat(sent).equals(all))
@@ -127,7 +129,7 @@ describe("Pump", () => {
 
   it("lets a large piece of a picture wait no longer than it must", () => {
     const { push, sent } = setUp()
-    const fragment = Frame.make(
+    const fragment = InterleavedFrame.make(
       camera[0][0],
       Buffer.concat([packet(1, false), Buffer.alloc(20_000)])
     )

@@ -57,12 +57,15 @@ describe("the native engine", () => {
     [
       "that is encrypted",
       (sdp) => sdp.replace("m=video 0 RTP/AVP", "m=video 0 RTP/SAVP"),
-      { _tag: "Unsupported", what: "h264 video: its protocol is RTP/SAVP, not RTP/AVP" }
+      { _tag: "Unsupported", what: "h264 video: the protocol is RTP/SAVP, not RTP/AVP" }
     ],
     [
       "in interleaved mode",
       (sdp) => sdp.replace("packetization-mode=1", "packetization-mode=2"),
-      { _tag: "Unsupported", what: "h264 video: H.264 in interleaved mode is not relayed" }
+      {
+        _tag: "Unsupported",
+        what: "h264 video: packetization-mode=2 (interleaved) is not supported"
+      }
     ]
   ]
   it.live.each(videos)("tells of video %s", ([, sdp, expected]) =>

@@ -531,7 +531,7 @@ describe.concurrent("NativeRelay, at the wire,", () => {
           yield* (yield* start()).flowing
           assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
           assert.deepStrictEqual(lines, [
-            "Warn camera 7: without sound; aac sound: AAC without its configuration"
+            "Warn relaying without audio: aac audio: the description has no AAC config"
           ])
         })
       )
@@ -552,7 +552,7 @@ describe.concurrent("NativeRelay, at the wire,", () => {
           yield* sink.awaitPackets("out")
           assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
           assert.deepStrictEqual(lines, [
-            "Warn camera 7: without sound; the media server rejects it"
+            "Warn relaying without audio: the media server rejected the announcement with audio"
           ])
           // none of the announcements before is still connected
           assert.strictEqual(yield* sink.connections, 1)
@@ -570,7 +570,7 @@ describe.concurrent("NativeRelay, at the wire,", () => {
           yield* (yield* start()).flowing
           assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
           assert.deepStrictEqual(lines, [
-            "Warn camera 7: without sound; the camera offers it and refuses to send it"
+            "Warn relaying without audio: the camera rejected SETUP of its audio track"
           ])
         })
       )
@@ -594,7 +594,7 @@ describe.concurrent("NativeRelay, at the wire,", () => {
         const { reason } = yield* Effect.flip(Effect.scoped(start({ audio }, true)))
         assert.deepInclude(
           { ...reason },
-          { _tag: "Unsupported", what: `transcoding pcm_mulaw sound to ${audio}` }
+          { _tag: "Unsupported", what: `transcoding pcm_mulaw audio to ${audio}` }
         )
         yield* (yield* start({ audio })).flowing
         assert.strictEqual((yield* sink.path("out"))?.publisher?.tracks.length, 1)

@@ -4,7 +4,7 @@
  */
 import { connect, createServer, type Socket } from "node:net"
 import { Effect, type Scope } from "effect"
-import { Frame, Framer, Message } from "@restream/core/rtsp"
+import { InterleavedFrame, Framer, Message } from "@restream/core/rtsp"
 
 /** What was said, in the order in which it passed. */
 export type Said = {
@@ -64,9 +64,17 @@ export class Record {
 const listener = (wire: string, from: Said["from"], record: Record) =>
   new Framer.Framer({
     frames: (bytes, start, end) => {
-      for (let at = start; at < end; at = Frame.end(bytes, at)) {
-        const packet = Buffer.from(bytes.subarray(Frame.packetStart(at), Frame.end(bytes, at)))
-        record.add({ _tag: "Frame", wire, from, channel: Frame.channel(bytes, at), packet })
+      for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+        const packet = Buffer.from(
+          bytes.subarray(InterleavedFrame.packetStart(at), InterleavedFrame.end(bytes, at))
+        )
+        record.add({
+          _tag: "Frame",
+          wire,
+          from,
+          channel: InterleavedFrame.channel(bytes, at),
+          packet
+        })
       }
     },
     message: (message) =>

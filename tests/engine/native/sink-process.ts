@@ -2,7 +2,7 @@
  * A media server in a process of its own, which can be frozen: it notes where each stream has a gap, and
  * with which packet it goes on. `{ slow: true }` makes it read little at a time, until `{ slow: false }`.
  */
-import { Frame, Rtp } from "@restream/core/rtsp"
+import { InterleavedFrame, Rtp } from "@restream/core/rtsp"
 import type { Socket } from "node:net"
 import { listen } from "../../bench/Peer.ts"
 
@@ -35,10 +35,10 @@ const paths = new Map<string, Path>()
 const budgets = new Map<Socket, number>()
 
 const take = (path: Path, bytes: Buffer, at: number) => {
-  const channel = Frame.channel(bytes, at)
+  const channel = InterleavedFrame.channel(bytes, at)
   if ((channel & 1) === 1) return
   const track = channel >> 1
-  const packet = Frame.packetStart(at)
+  const packet = InterleavedFrame.packetStart(at)
   const sequence = Rtp.sequence(bytes, packet)
   const lost = (sequence - (path.last.get(track) ?? sequence - 1) - 1) & 0xffff
   path.last.set(track, sequence)
@@ -57,7 +57,7 @@ const { port } = await listen({
     budgets.set(socket, slowBytes)
     return {
       frames: (bytes, start, end) => {
-        for (let at = start; at < end; at = Frame.end(bytes, at)) take(path, bytes, at)
+        for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) take(path, bytes, at)
         spend(socket, end - start)
       },
       end: () => budgets.delete(socket)

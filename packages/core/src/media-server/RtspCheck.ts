@@ -15,7 +15,7 @@ export const rtspCheck = (
   address: StreamUrl,
   trust: Trust = { _tag: "Verify" }
 ): Effect.Effect<void, MediaServerError> =>
-  Connection.make({ ...Connection.peerOf(address, trust), credentials: undefined }).pipe(
+  Connection.make({ ...Connection.endpointOf(address, trust), credentials: undefined }).pipe(
     Effect.flatMap((connection) =>
       connection.exchange({ method: "OPTIONS", uri: `${address.scheme}://${address.authority}/` })
     ),

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as fc from "fast-check"
-import { Announcement, RelayOffer, Sdp } from "@restream/core/rtsp"
+import { Announcement, PublishableTracks } from "@restream/core"
+import { Sdp } from "@restream/core/rtsp"
 import {
   broken,
   description,
@@ -14,8 +15,8 @@ import {
 } from "../../../rtsp/Cameras.ts"
 import { holds } from "../../../rtsp/Fuzz.ts"
 
-const relay = (text: string): RelayOffer.RelayOffer =>
-  RelayOffer.relayOffer(Result.getOrThrow(Sdp.parse(text)))
+const relay = (text: string): PublishableTracks.PublishableTracks =>
+  PublishableTracks.publishableTracks(Result.getOrThrow(Sdp.parse(text)))
 
 const announce = (text: string, options?: Announcement.AnnouncementOptions): string =>
   Announcement.announcement(relay(text).tracks, options).sdp
@@ -24,8 +25,8 @@ const announce = (text: string, options?: Announcement.AnnouncementOptions): str
 const announced = (...media: ReadonlyArray<string>): ReadonlyArray<string> =>
   announce(lines(...media)).split("\r\n")
 
-const whys = (...media: ReadonlyArray<string>): ReadonlyArray<string> =>
-  relay(lines("m=video 0 RTP/AVP 26", ...media)).dropped.map(({ why }) => why)
+const reasons = (...media: ReadonlyArray<string>): ReadonlyArray<string> =>
+  relay(lines("m=video 0 RTP/AVP 26", ...media)).omitted.map(({ reason }) => reason)
 
 const h265 = {
   vps: "QAEMAf//AWAAAAMAkAAAAwAAAwB4lZgJ",
@@ -33,13 +34,13 @@ const h265 = {
   pps: "RAHBcrRiQA=="
 }
 
-describe("relayOffer and its announcement", () => {
+describe("publishableTracks and announcement", () => {
   it("announces picture and sound under names of its own", () => {
-    const { dropped, tracks } = relay(orderly)
-    assert.deepStrictEqual(dropped, [])
-    const facts = tracks.map(({ media, relayed, ...rest }) => {
+    const { omitted, tracks } = relay(orderly)
+    assert.deepStrictEqual(omitted, [])
+    const facts = tracks.map(({ media, published, ...rest }) => {
       assert.strictEqual(media.control, rest.control)
-      assert.strictEqual(relayed.format.payloadType, rest.payloadType)
+      assert.strictEqual(published.format.payloadType, rest.payloadType)
       return rest
     })
     assert.deepStrictEqual(facts, [
@@ -85,7 +86,7 @@ describe("relayOffer and its announcement", () => {
   })
 
   it("leaves out loudspeakers and metadata, and numbers the rest on", () => {
-    const { dropped, tracks } = relay(withBackchannel)
+    const { omitted, tracks } = relay(withBackchannel)
     assert.deepStrictEqual(
       tracks.map(({ codec, control }) => [codec, control]),
       [
@@ -96,10 +97,10 @@ describe("relayOffer and its announcement", () => {
     const { controls, sdp } = Announcement.announcement(tracks)
     assert.deepStrictEqual(controls, ["trackID=0", "trackID=1"])
     assert.deepStrictEqual(
-      dropped.map(({ codec, kind, why }) => [kind, codec, why]),
+      omitted.map(({ codec, kind, reason }) => [kind, codec, reason]),
       [
-        ["application", "vnd.onvif.metadata", "it is neither video nor audio"],
-        ["audio", "pcm_mulaw", "it leads to the camera's loudspeaker"]
+        ["application", "vnd.onvif.metadata", "neither audio nor video"],
+        ["audio", "pcm_mulaw", "back channel to the camera's loudspeaker"]
       ]
     )
     assert.notInclude(sdp, "sendonly")
@@ -121,7 +122,7 @@ describe("relayOffer and its announcement", () => {
     )
   })
 
-  it("announces one payload type for each media, the first that can be relayed", () => {
+  it("announces one payload type for each media, the first that can be published", () => {
     const sdp = announced(
       "m=audio 0 RTP/AVP 13 101 97 0",
       "a=rtpmap:101 telephone-event/8000",
@@ -150,8 +151,8 @@ describe("relayOffer and its announcement", () => {
 
   it("leaves out H.264 in interleaved mode", () => {
     assert.deepStrictEqual(
-      whys("m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=2"),
-      ["H.264 in interleaved mode is not relayed"]
+      reasons("m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=2"),
+      ["packetization-mode=2 (interleaved) is not supported"]
     )
   })
 
@@ -241,28 +242,26 @@ describe("relayOffer and its announcement", () => {
   })
 
   const aac = (fmtp: string) =>
-    whys("m=audio 0 RTP/AVP 97", "a=rtpmap:97 mpeg4-generic/16000", fmtp)
+    reasons("m=audio 0 RTP/AVP 97", "a=rtpmap:97 mpeg4-generic/16000", fmtp)
 
   it("drops AAC without its configuration or its size, and says why", () => {
     assert.deepStrictEqual(aac("a=fmtp:97 mode=AAC-hbr; sizelength=13"), [
-      "AAC without its configuration"
+      "the description has no AAC config"
     ])
     assert.deepStrictEqual(aac("a=fmtp:97 config=1408"), [
-      "AAC without the length of its sizes (sizelength)"
+      "the AAC sizelength is missing or invalid"
     ])
     assert.deepStrictEqual(aac("a=fmtp:97 sizelength=0; config=1408"), [
-      "AAC without the length of its sizes (sizelength)"
+      "the AAC sizelength is missing or invalid"
     ])
-    assert.deepStrictEqual(aac("a=fmtp:97 sizelength=13; config=zz"), [
-      "AAC with a configuration that can't be read"
-    ])
+    assert.deepStrictEqual(aac("a=fmtp:97 sizelength=13; config=zz"), ["the AAC config is invalid"])
     assert.deepStrictEqual(aac("a=fmtp:97 mode=AAC-lbr; sizelength=6; config=1408"), [
-      "AAC in another mode than AAC-hbr"
+      "the AAC mode is not AAC-hbr"
     ])
     assert.deepStrictEqual(aac("a=fmtp:97 streamtype=4; sizelength=13; config=1408"), [])
   })
 
-  it("keeps the picture when the sound is dropped", () => {
+  it("keeps the picture when the sound is omitted", () => {
     const { tracks } = relay(orderly.replace("config=1408; ", ""))
     assert.deepStrictEqual(
       tracks.map(({ kind }) => kind),
@@ -272,12 +271,10 @@ describe("relayOffer and its announcement", () => {
 
   it("relays LATM only with its configuration", () => {
     const latm = (fmtp: string) =>
-      whys("m=audio 0 RTP/AVP 97", "a=rtpmap:97 MP4A-LATM/44100/2", fmtp)
+      reasons("m=audio 0 RTP/AVP 97", "a=rtpmap:97 MP4A-LATM/44100/2", fmtp)
     assert.deepStrictEqual(latm("a=fmtp:97 profile-level-id=41;cpresent=0;config=400024203fc0"), [])
     for (const fmtp of ["", "a=fmtp:97 config=400024203fc0", "a=fmtp:97 cpresent=0;config=ff"]) {
-      assert.deepStrictEqual(latm(fmtp), [
-        "AAC (LATM) without its configuration in the description"
-      ])
+      assert.deepStrictEqual(latm(fmtp), ["the description has no AAC LATM config"])
     }
   })
 
@@ -300,28 +297,28 @@ describe("relayOffer and its announcement", () => {
   })
 
   it("drops what it can't name or tell the clock of", () => {
-    assert.deepStrictEqual(whys("m=audio 0 RTP/AVP 97"), [
-      "the description does not tell what payload type 97 is"
+    assert.deepStrictEqual(reasons("m=audio 0 RTP/AVP 97"), ["payload type 97 has no rtpmap"])
+    assert.deepStrictEqual(reasons("m=audio 0 RTP/AVP 97", "a=rtpmap:97 FOO"), [
+      "the clock rate is unknown"
     ])
-    assert.deepStrictEqual(whys("m=audio 0 RTP/AVP 97", "a=rtpmap:97 FOO"), [
-      "the description does not tell its clock rate"
-    ])
-    assert.deepStrictEqual(whys("m=audio 0 RTP/AVP"), ["it has no payload type"])
+    assert.deepStrictEqual(reasons("m=audio 0 RTP/AVP"), ["no payload type"])
   })
 
   it("drops what is encrypted or no RTP, and keeps RTP over TCP and with feedback", () => {
-    assert.deepStrictEqual(whys("m=audio 0 RTP/SAVP 0"), ["its protocol is RTP/SAVP, not RTP/AVP"])
-    assert.deepStrictEqual(whys("m=audio 0 UDP 0"), ["its protocol is UDP, not RTP/AVP"])
-    assert.deepStrictEqual(whys("m=audio 0 RTP/AVP/TCP 0", "m=audio 0 rtp/avpf 0"), [])
+    assert.deepStrictEqual(reasons("m=audio 0 RTP/SAVP 0"), [
+      "the protocol is RTP/SAVP, not RTP/AVP"
+    ])
+    assert.deepStrictEqual(reasons("m=audio 0 UDP 0"), ["the protocol is UDP, not RTP/AVP"])
+    assert.deepStrictEqual(reasons("m=audio 0 RTP/AVP/TCP 0", "m=audio 0 rtp/avpf 0"), [])
   })
 
   it("relays what a broken description offers", () => {
-    const { dropped, tracks } = relay(broken)
+    const { omitted, tracks } = relay(broken)
     assert.deepStrictEqual(
       tracks.map(({ codec, control }) => [codec, control]),
       [["h264", "track1"]]
     )
-    assert.strictEqual(dropped.length, 2)
+    assert.strictEqual(omitted.length, 2)
   })
 
   it("makes of any description one that it would announce again unchanged", () => {
@@ -332,7 +329,7 @@ describe("relayOffer and its announcement", () => {
         const { sdp } = Announcement.announcement(once.tracks)
         const twice = relay(sdp)
         assert.strictEqual(Announcement.announcement(twice.tracks).sdp, sdp)
-        assert.deepStrictEqual(twice.dropped, [])
+        assert.deepStrictEqual(twice.omitted, [])
       })
     )
   })

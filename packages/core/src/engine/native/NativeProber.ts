@@ -6,10 +6,11 @@ import { type ProbeReason, Unsupported } from "../../camera/Reason.ts"
 import { ProbeError, type StreamSource } from "../CameraStream.ts"
 import type { Prober } from "../Prober.ts"
 import type { StreamInfo } from "../StreamInfo.ts"
-import * as CameraSession from "../../rtsp/client/ReaderSession.ts"
+import * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
 import type { DialOptions } from "../../rtsp/client/Dialer.ts"
 import { cameraReason } from "./NativeReason.ts"
-import * as Offer from "./Offer.ts"
+import { publishableTracks } from "./publish/PublishableTracks.ts"
+import { probeResult } from "./publish/TrackSelection.ts"
 import { trustOf, unsupported } from "./Target.ts"
 
 export interface NativeProberOptions {
@@ -24,7 +25,7 @@ export const make = (options: NativeProberOptions): Prober => {
   const probe = (target: StreamSource): Effect.Effect<StreamInfo, ProbeError> => {
     const what = unsupported(target)
     if (what !== undefined) return fail(new Unsupported({ what }))
-    return CameraSession.open({
+    return ReaderSession.open({
       url: target.url,
       trust: trustOf(target.options),
       // one deadline for all of it
@@ -36,8 +37,11 @@ export const make = (options: NativeProberOptions): Prober => {
     }).pipe(
       Effect.scoped,
       Effect.matchEffect({
-        onSuccess: (offer) =>
-          Result.match(Offer.probeResult(offer), { onSuccess: Effect.succeed, onFailure: fail }),
+        onSuccess: ({ description }) =>
+          Result.match(probeResult(publishableTracks(description)), {
+            onSuccess: Effect.succeed,
+            onFailure: fail
+          }),
         onFailure: ({ reason }) => fail(cameraReason(reason))
       })
     )

@@ -15,16 +15,16 @@ import type { CameraOptions } from "../../camera/CameraOptions.ts"
 import { NoVideo, type RelayReason, Unsupported } from "../../camera/Reason.ts"
 import { type Relay, RelayError, type RelayJob, type RunningRelay } from "../RunningRelay.ts"
 import { announcement } from "./publish/Announcement.ts"
-import { slotsByChannel } from "../../rtsp/interleaved/ChannelMap.ts"
-import * as CameraSession from "../../rtsp/client/ReaderSession.ts"
+import { trackByChannel } from "../../rtsp/interleaved/ChannelMap.ts"
+import * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
 import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
 import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
 import type { RtspError } from "../../rtsp/client/RtspError.ts"
 import { startsKeyframe } from "../../rtsp/codec/Keyframe.ts"
-import type { RelayTrack } from "./publish/PublishableTracks.ts"
+import { type PublishableTrack, publishableTracks } from "./publish/PublishableTracks.ts"
+import { isAudio, isVideo, selectTracks, unsupportedAudio } from "./publish/TrackSelection.ts"
 import { beginFlow, beginStart } from "./Activity.ts"
 import { cameraReason, serverReason } from "./NativeReason.ts"
-import * as Offer from "./Offer.ts"
 import { Pump } from "./Pump.ts"
 import { sendReceiverReports } from "./ReceiverReports.ts"
 import { firstEnd } from "./RelayEnd.ts"
@@ -54,16 +54,16 @@ export const make = (options: NativeRelayOptions): Relay => {
     if (what !== undefined) return yield* Effect.fail(new Unsupported({ what }))
 
     const camera = yield* openCamera(job, options)
-    const wanted = yield* selectTracks(job, camera)
+    const wanted = yield* chooseTracks(job, camera)
     const set = yield* Effect.mapError(camera.setup(wanted), fromCamera)
     if (set.length < wanted.length) {
-      yield* sayWithoutSound(job, "the camera offers it and refuses to send it")
+      yield* sayWithoutSound(job, "the camera rejected SETUP of its audio track")
     }
     const tracks = set.map(({ track }) => track)
     // from now on: a session may live five seconds, and a server think as long about a password
     yield* keepAlive(camera)
     const publisher = yield* publish(job, tracks, options)
-    const flow = yield* makeFlow(camera, publisher)
+    const flow = yield* makeFlow(camera, set, publisher)
     yield* Effect.mapError(camera.play({ frames: flow.pump.frames }), fromCamera)
     // asks what it knows, now that no other request can be in its way
     yield* Effect.forkScoped(camera.keepAlive)
@@ -104,7 +104,7 @@ const fromServer = ({ reason }: RtspError): RelayReason => serverReason(reason)
 
 const openCamera = ({ camera }: RelayJob, { openTimeout, resolve }: NativeRelayOptions) =>
   Effect.mapError(
-    CameraSession.open({
+    ReaderSession.open({
       url: camera.url,
       trust: trustOf(camera.options),
       openTimeout,
@@ -119,19 +119,20 @@ const wantsTranscoding = (policy: CameraOptions["audio"], codec: string | undefi
   (policy === "aac" || policy === "opus") && codec !== undefined && codec !== policy
 
 /** Chooses what is relayed. What would need transcoding goes to the engine that stands by, or is left out. */
-const selectTracks = Effect.fnUntraced(function* (
+const chooseTracks = Effect.fnUntraced(function* (
   job: RelayJob,
-  session: CameraSession.CameraSession
-): Effect.fn.Return<ReadonlyArray<RelayTrack>, RelayReason> {
+  session: ReaderSession.ReaderSession
+): Effect.fn.Return<ReadonlyArray<PublishableTrack>, RelayReason> {
   const policy = job.camera.options.audio
-  const sound = session.offer.tracks.find(Offer.isAudio)
-  const unusable = policy === "drop" ? undefined : Offer.unusableAudio(session)
+  const publishable = publishableTracks(session.description)
+  const sound = publishable.tracks.find(isAudio)
+  const unusable = policy === "drop" ? undefined : unsupportedAudio(publishable)
   const toTranscode = wantsTranscoding(policy, sound?.codec)
   const problem =
     unusable !== undefined
-      ? `${unusable.codec} sound: ${unusable.why}`
+      ? `${unusable.codec} audio: ${unusable.reason}`
       : toTranscode
-        ? `transcoding ${sound?.codec} sound to ${policy}`
+        ? `transcoding ${sound?.codec} audio to ${policy}`
         : undefined
   if (problem !== undefined) {
     if (job.hasFallback && policy !== "copy") {
@@ -139,8 +140,8 @@ const selectTracks = Effect.fnUntraced(function* (
     }
     yield* sayWithoutSound(job, problem)
   }
-  const tracks = Offer.select(session, policy !== "drop" && !toTranscode)
-  return tracks.some(Offer.isVideo) ? tracks : yield* Effect.fail(new NoVideo())
+  const tracks = selectTracks(publishable, policy !== "drop" && !toTranscode)
+  return tracks.some(isVideo) ? tracks : yield* Effect.fail(new NoVideo())
 })
 
 const sayWithoutSound = (_job: RelayJob, why: string) =>
@@ -153,9 +154,13 @@ const isRejectedAnnouncement = ({ reason }: RtspError): boolean =>
  * Announces. Where the server rejects the camera's parameter sets it gets to read them from the stream, and
  * where it rejects that, too, the sound may be to blame: it must not lose the camera.
  */
-const publish = (job: RelayJob, tracks: ReadonlyArray<RelayTrack>, options: NativeRelayOptions) => {
+const publish = (
+  job: RelayJob,
+  tracks: ReadonlyArray<PublishableTrack>,
+  options: NativeRelayOptions
+) => {
   const attempt = Effect.fnUntraced(function* (
-    announced: ReadonlyArray<RelayTrack>,
+    announced: ReadonlyArray<PublishableTrack>,
     parameterSets: boolean
   ) {
     const scope = yield* Scope.fork(yield* Effect.scope)
@@ -174,8 +179,8 @@ const publish = (job: RelayJob, tracks: ReadonlyArray<RelayTrack>, options: Nati
       Effect.onError(() => Scope.close(scope, Exit.void))
     )
   })
-  const withoutSound = Effect.tap(attempt(tracks.filter(Offer.isVideo), false), () =>
-    sayWithoutSound(job, "the media server rejects it")
+  const withoutSound = Effect.tap(attempt(tracks.filter(isVideo), false), () =>
+    sayWithoutSound(job, "the media server rejected the announcement with audio")
   )
   return attempt(tracks, true).pipe(
     Effect.catchIf(isRejectedAnnouncement, () => attempt(tracks, false)),
@@ -192,17 +197,18 @@ interface Flow {
 }
 
 const makeFlow = Effect.fnUntraced(function* (
-  camera: CameraSession.CameraSession,
+  camera: ReaderSession.ReaderSession,
+  set: ReadonlyArray<ReaderSession.SetupTrack<PublishableTrack>>,
   { channels, connection }: PublisherSession.PublisherSession
 ): Effect.fn.Return<Flow, never, Scope.Scope> {
   const flowing = yield* Deferred.make<void>()
   // the server may have taken fewer than the camera was asked for
   const tracks = channels.flatMap((sent, index) => {
-    const from = camera.tracks[index]
+    const from = set[index]
     return from === undefined ? [] : [{ ...from, sent }]
   })
   const pump = new Pump({
-    slots: slotsByChannel(tracks.map((track) => track.channels)),
+    trackByChannel: trackByChannel(tracks.map((track) => track.channels)),
     tracks: tracks.map(({ sent, track }) => ({
       kind: track.kind,
       startsKeyframe: startsKeyframe(track.codec),
@@ -227,7 +233,7 @@ const makeFlow = Effect.fnUntraced(function* (
 })
 
 /** Tells the camera that we are still there, for as long as the scope lives: at a fixed rate, answered or not. */
-const keepAlive = (camera: CameraSession.CameraSession) =>
+const keepAlive = (camera: ReaderSession.ReaderSession) =>
   Effect.forkChild(camera.keepAlive).pipe(
     Effect.delay(camera.keepAliveInterval),
     Effect.forever,

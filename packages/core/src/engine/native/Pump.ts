@@ -8,9 +8,9 @@
  * It never waits. What the server does not take is held up to {@link highWater} bytes; beyond that whole
  * packets are dropped until most of it is gone, and the stream goes on where a decoder can begin.
  */
-import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import type { StartsKeyframe } from "../../rtsp/codec/Keyframe.ts"
-import { Reception } from "../../rtsp/rtp/ReceptionStats.ts"
+import { ReceptionStats } from "../../rtsp/rtp/ReceptionStats.ts"
 import * as Rtp from "../../rtsp/rtp/Rtp.ts"
 import { unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
 import { Outbox, type Send } from "./Outbox.ts"
@@ -45,7 +45,7 @@ export interface PumpOptions {
   readonly outlet: Outlet
   readonly tracks: ReadonlyArray<PumpTrack>
   /** Slots by the camera's channels, see `ChannelMap`. */
-  readonly slots: Uint8Array
+  readonly trackByChannel: Uint8Array
   /** Called when the first video came. */
   readonly onFirstVideo: () => void
 }
@@ -58,12 +58,12 @@ export class Pump {
   dropped = 0
   /** When the last video came, in milliseconds since 1970; `undefined` before the first. */
   lastVideoAt: number | undefined
-  readonly receptions: ReadonlyArray<Reception>
+  readonly receptions: ReadonlyArray<ReceptionStats>
   readonly #outlet: Outlet
   readonly #outbox: Outbox
-  readonly #slots: Uint8Array
+  readonly #trackByChannel: Uint8Array
   readonly #onFirstVideo: () => void
-  /** By slot: the server's channel. */
+  /** By trackSlot: the server's channel. */
   readonly #channels: Uint8Array
   /** By track: whether it is video, and where a decoder can begin. */
   readonly #isVideo: ReadonlyArray<boolean>
@@ -81,13 +81,13 @@ export class Pump {
       options.outlet.send(piece, length)
       if (options.outlet.unsent() > highWater) this.#isDropping = true
     })
-    this.#slots = options.slots
+    this.#trackByChannel = options.trackByChannel
     this.#onFirstVideo = options.onFirstVideo
     this.#channels = Uint8Array.from(options.tracks.flatMap(({ channels }) => channels))
     this.#isVideo = options.tracks.map(({ kind }) => kind === "video")
     this.#startsKeyframe = options.tracks.map(({ startsKeyframe }) => startsKeyframe)
     this.#hasVideo = this.#isVideo.includes(true)
-    this.receptions = options.tracks.map(() => new Reception())
+    this.receptions = options.tracks.map(() => new ReceptionStats())
   }
 
   /** Whether packets are being dropped, because the server does not take them. */
@@ -109,19 +109,19 @@ export class Pump {
 
   /** Takes whole frames; see `Framer`. The bytes are used during the call only. */
   readonly frames = (bytes: Buffer, start: number, end: number): void => {
-    const slots = this.#slots
+    const trackByChannel = this.#trackByChannel
     let sawVideo = false
     // whether the last packet of a picture is among them, by its marker (RFC 3550 §5.1)
     let completesPicture = false
     // packets of one run lie side by side and go out together
     let run = start
     for (let at = start; at < end;) {
-      const next = Frame.end(bytes, at)
-      const slot = slots[Frame.channel(bytes, at)] ?? unassigned
-      let keeps = slot !== unassigned
-      if (keeps && (slot & 1) === 0) {
-        const packet = Frame.packetStart(at)
-        const track = slot >> 1
+      const next = InterleavedFrame.end(bytes, at)
+      const trackSlot = trackByChannel[InterleavedFrame.channel(bytes, at)] ?? unassigned
+      let keeps = trackSlot !== unassigned
+      if (keeps && (trackSlot & 1) === 0) {
+        const packet = InterleavedFrame.packetStart(at)
+        const track = trackSlot >> 1
         keeps = Rtp.isRtp(bytes, packet, next)
         if (keeps) {
           this.receptions[track]?.take(Rtp.sequence(bytes, packet), Rtp.ssrc(bytes, packet))
@@ -131,9 +131,9 @@ export class Pump {
           }
         }
       }
-      if (keeps && this.#isDropping) keeps = this.#resumes(bytes, at, next, slot)
+      if (keeps && this.#isDropping) keeps = this.#resumes(bytes, at, next, trackSlot)
       if (keeps) {
-        Frame.setChannel(bytes, at, this.#channels[slot] ?? unassigned)
+        InterleavedFrame.setChannel(bytes, at, this.#channels[trackSlot] ?? unassigned)
         this.packets++
       } else {
         if (at > run) this.#send(bytes, run, at, false)
@@ -160,8 +160,12 @@ export class Pump {
   }
 
   /** While packets are dropped: whether this one is where the stream goes on. */
-  #resumes(bytes: Buffer, at: number, end: number, slot: number): boolean {
-    if (this.#hasRoom() && (slot & 1) === 0 && this.#canBegin(bytes, at, end, slot >> 1)) {
+  #resumes(bytes: Buffer, at: number, end: number, trackSlot: number): boolean {
+    if (
+      this.#hasRoom() &&
+      (trackSlot & 1) === 0 &&
+      this.#canBegin(bytes, at, end, trackSlot >> 1)
+    ) {
       this.#isDropping = false
       this.#roomSince = undefined
       return true
@@ -181,7 +185,8 @@ export class Pump {
   #canBegin(bytes: Buffer, at: number, end: number, track: number): boolean {
     if (!this.#hasVideo) return true
     if (this.#isVideo[track] !== true) return false
-    if (this.#startsKeyframe[track]?.(bytes, Frame.packetStart(at), end) === true) return true
+    if (this.#startsKeyframe[track]?.(bytes, InterleavedFrame.packetStart(at), end) === true)
+      return true
     return performance.now() - (this.#roomSince ?? 0) >= longestKeyframeWaitMs
   }
 }

@@ -5,13 +5,13 @@ import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import { type RelayReason, PublisherReplaced, Stalled } from "../../camera/Reason.ts"
 import { awaitStall } from "../StallWatch.ts"
-import type { CameraSession } from "../../rtsp/client/ReaderSession.ts"
+import type { ReaderSession } from "../../rtsp/client/ReaderSession.ts"
 import type { PublisherSession } from "../../rtsp/client/PublisherSession.ts"
 import { cameraReason, serverReason } from "./NativeReason.ts"
 import { lowWater, type Pump } from "./Pump.ts"
 
 export interface Watched {
-  readonly camera: CameraSession
+  readonly camera: ReaderSession
   readonly publisher: PublisherSession
   readonly pump: Pump
   /** How long the video may stand still, and how long the server may leave us without a sign. */

@@ -440,7 +440,7 @@ export const make = (
  *
  * @param trust for `rtsps`. Default: verified by name.
  */
-export const peerOf = (url: StreamUrl, trust: Trust = { _tag: "Verify" }): Peer => ({
+export const endpointOf = (url: StreamUrl, trust: Trust = { _tag: "Verify" }): Peer => ({
   host: url.host,
   port: url.effectivePort,
   credentials: url.credentials,

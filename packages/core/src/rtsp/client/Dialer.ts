@@ -59,7 +59,7 @@ export interface DialOptions extends Endpoint {
 }
 
 /** How long an address may keep us waiting before the next is tried beside it (RFC 8305 §5). */
-const stagger = Duration.millis(250)
+const connectionAttemptDelay = Duration.millis(250)
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
 
@@ -116,7 +116,7 @@ const attempt =
   }
 
 /** Of several failures the one that says most: an address that can't be reached says least. */
-const worthiest = (failures: ReadonlyArray<RtspError>): RtspError | undefined =>
+const mostSpecificError = (failures: ReadonlyArray<RtspError>): RtspError | undefined =>
   failures.find(({ reason }) => reason._tag === "Refused") ??
   failures.find(({ reason }) => reason._tag !== "HostUnreachable") ??
   failures[0]
@@ -150,9 +150,9 @@ const race = Effect.fnUntraced(function* (
           ? (self) => self
           : (self) =>
               Effect.andThen(
-                // the one before may never answer; from its turn on it has the stagger
+                // the one before may never answer; from its turn on it has the connectionAttemptDelay
                 Effect.raceFirst(
-                  Effect.sleep(Duration.times(stagger, attempts.length)),
+                  Effect.sleep(Duration.times(connectionAttemptDelay, attempts.length)),
                   Deferred.await(turn)
                 ),
                 self
@@ -161,7 +161,7 @@ const race = Effect.fnUntraced(function* (
     )
   }
   return yield* Effect.raceAll(attempts).pipe(
-    Effect.mapError((error) => worthiest(failures) ?? error)
+    Effect.mapError((error) => mostSpecificError(failures) ?? error)
   )
 })
 

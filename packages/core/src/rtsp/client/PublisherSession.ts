@@ -11,7 +11,6 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Deadline from "../../time/Deadline.ts"
-import type { Announcement } from "../../engine/native/publish/Announcement.ts"
 import { withoutSlashes } from "../url/BaseUrl.ts"
 import { header, type Headers } from "../message/Message.ts"
 import * as SessionHeader from "../message/SessionHeader.ts"
@@ -23,6 +22,14 @@ import {
   defaultTeardownTimeout,
   type SessionOptions
 } from "./SessionOptions.ts"
+
+/** The tracks to publish. */
+export interface Announcement {
+  /** The body of ANNOUNCE. */
+  readonly sdp: string
+  /** The control attributes of the tracks, in the order of the description. */
+  readonly controls: ReadonlyArray<string>
+}
 
 export interface PublisherSessionOptions extends SessionOptions {
   readonly announcement: Announcement
@@ -56,7 +63,7 @@ export const open = Effect.fnUntraced(function* (
   const { url } = options
   const deadline = yield* Deadline.make(options.openTimeout ?? defaultOpenTimeout)
   const connection = yield* Connection.make(
-    Connection.peerOf(url, options.trust),
+    Connection.endpointOf(url, options.trust),
     { ...options, answersRequests: false },
     deadline
   )

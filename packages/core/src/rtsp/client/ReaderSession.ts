@@ -2,8 +2,8 @@
  * A session with a camera: from DESCRIBE over SETUP to PLAY, and TEARDOWN on every way out.
  *
  * ```ts
- * const session = yield* CameraSession.open({ url })
- * const tracks = yield* session.setup(session.offer.tracks)
+ * const session = yield* ReaderSession.open({ url })
+ * yield* session.setup(session.description.medias)
  * yield* session.play({ frames: (bytes, start, end, reused) => … })
  * yield* session.closed
  * ```
@@ -17,14 +17,9 @@ import * as Semaphore from "effect/Semaphore"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import { baseUrl, type BaseUrlInput, controlUrl } from "../url/BaseUrl.ts"
-import { slotsByChannel } from "../interleaved/ChannelMap.ts"
+import { trackByChannel } from "../interleaved/ChannelMap.ts"
 import { header, headerValues, type Headers, type Response } from "../message/Message.ts"
 import { type Method, parsePublic } from "../message/Method.ts"
-import {
-  type RelayOffer,
-  relayOffer,
-  type RelayTrack
-} from "../../engine/native/publish/PublishableTracks.ts"
 import * as Sdp from "../sdp/Sdp.ts"
 import * as SessionHeader from "../message/SessionHeader.ts"
 import * as Transport from "../message/Transport.ts"
@@ -33,7 +28,7 @@ import {
   type FrameHandler,
   isSuccess,
   make,
-  peerOf,
+  endpointOf,
   type RequestOptions,
   refusal
 } from "./Connection.ts"
@@ -51,11 +46,18 @@ import {
   type SessionOptions
 } from "./SessionOptions.ts"
 
-export type CameraSessionOptions = SessionOptions
+export type ReaderSessionOptions = SessionOptions
+
+/** A track to set up; a media of the session's description is one. */
+export interface TrackRequest {
+  readonly kind: string
+  /** The control attribute; `undefined` if the description has none. */
+  readonly control: string | undefined
+}
 
 /** A track that is set up. */
-export interface SetupTrack {
-  readonly track: RelayTrack
+export interface SetupTrack<Track extends TrackRequest = TrackRequest> {
+  readonly track: Track
   /** The channels that the camera sends on. */
   readonly channels: Transport.Pair
 }
@@ -79,14 +81,12 @@ const freePair = (taken: ReadonlyArray<SetupTrack>): Transport.Pair => {
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
 
 /** What a camera offers, and the session with it. Make one with {@link open}. */
-export class CameraSession {
+export class ReaderSession {
   readonly connection: Connection
   /** Where the camera is, behind all redirects. */
   readonly url: StreamUrl
   /** The camera's description as it is. */
   readonly description: Sdp.SessionDescription
-  /** What of it can be relayed, and what can't. */
-  readonly offer: RelayOffer
   readonly #naming: BaseUrlInput
   readonly #teardownTimeout: Duration.Input
   readonly #scope: Scope.Scope
@@ -109,7 +109,6 @@ export class CameraSession {
     this.connection = fields.connection
     this.url = fields.url
     this.description = fields.description
-    this.offer = relayOffer(fields.description)
     this.#naming = fields.naming
     this.#teardownTimeout = fields.teardownTimeout ?? defaultTeardownTimeout
     this.#scope = fields.scope
@@ -131,8 +130,8 @@ export class CameraSession {
   }
 
   /** The slots of {@link tracks} by channel, see `ChannelMap`. */
-  get slots(): Uint8Array {
-    return slotsByChannel(this.#tracks.map(({ channels }) => channels))
+  get trackByChannel(): Uint8Array {
+    return trackByChannel(this.#tracks.map(({ channels }) => channels))
   }
 
   #exchange(options: RequestOptions): Effect.Effect<Response, RtspError> {
@@ -147,9 +146,11 @@ export class CameraSession {
    * Sets tracks up, one after the other, and gives the channels that the camera chose. `Unsupported` where
    * the camera sends by UDP alone. Sound that it refuses behind other tracks is left out.
    */
-  setup(tracks: ReadonlyArray<RelayTrack>): Effect.Effect<ReadonlyArray<SetupTrack>, RtspError> {
+  setup<Track extends TrackRequest>(
+    tracks: ReadonlyArray<Track>
+  ): Effect.Effect<ReadonlyArray<SetupTrack<Track>>, RtspError> {
     return Effect.gen({ self: this }, function* () {
-      const done: Array<SetupTrack> = []
+      const done: Array<SetupTrack<Track>> = []
       yield* Scope.addFinalizer(this.#scope, this.teardown)
       for (const track of tracks) {
         const asked = freePair(done)
@@ -183,7 +184,7 @@ export class CameraSession {
 
   /**
    * Starts the stream. Frames go to the handler, from before the answer on: cameras don't wait. Those on
-   * channels that belong to no track come along; see {@link slots}.
+   * channels that belong to no track come along; see {@link trackByChannel}.
    */
   play(handler: FrameHandler): Effect.Effect<void, RtspError> {
     return Effect.gen({ self: this }, function* () {
@@ -286,12 +287,12 @@ const isRedirect = ({ status }: Response): boolean =>
 
 /** Follows redirects; each connection but the last is closed again. */
 const describeSomewhere = (
-  options: CameraSessionOptions,
+  options: ReaderSessionOptions,
   url: StreamUrl,
   deadline: Deadline.Deadline,
   redirects = 0
 ): Effect.Effect<Described, RtspError, Scope.Scope> =>
-  Effect.flatMap(make(peerOf(url, options.trust), options, deadline), (connection) => {
+  Effect.flatMap(make(endpointOf(url, options.trust), options, deadline), (connection) => {
     const uri = Redacted.value(url.withoutUserInfo)
     return Effect.flatMap(describe(connection, uri, deadline), (response) => {
       if (!isRedirect(response)) return Effect.succeed({ connection, url, uri, response })
@@ -306,9 +307,9 @@ const describeSomewhere = (
 /** What an answer to DESCRIBE offers. */
 const readOffer = (
   { connection, response, uri, url }: Described,
-  { teardownTimeout }: CameraSessionOptions,
+  { teardownTimeout }: ReaderSessionOptions,
   scope: Scope.Scope
-): Effect.Effect<CameraSession, RtspError> => {
+): Effect.Effect<ReaderSession, RtspError> => {
   if (!isSuccess(response)) return Effect.fail(refusal("DESCRIBE", response))
   // whatever its type is called, and whether it has one
   const { buffer, byteLength, byteOffset } = response.body
@@ -317,7 +318,7 @@ const readOffer = (
     return fail(new ProtocolError({ detail: description.failure.detail }))
   }
   return Effect.succeed(
-    new CameraSession({
+    new ReaderSession({
       connection,
       url,
       description: description.success,
@@ -341,8 +342,8 @@ const readOffer = (
  * camera one attempt.
  */
 export const open = (
-  options: CameraSessionOptions
-): Effect.Effect<CameraSession, RtspError, Scope.Scope> =>
+  options: ReaderSessionOptions
+): Effect.Effect<ReaderSession, RtspError, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) =>
     Deadline.use(options.openTimeout ?? defaultOpenTimeout, (deadline) =>
       Effect.flatMap(describeSomewhere(options, options.url, deadline), (described) =>

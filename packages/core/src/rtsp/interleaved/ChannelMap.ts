@@ -1,24 +1,24 @@
-/** Which track a channel belongs to, for code that looks at every packet. */
+/** Maps interleaved channels to tracks, for code that reads every packet. */
 import type { Pair } from "../message/Transport.ts"
 
-/** The slot of a channel that belongs to no track. */
+/** The track slot of a channel that belongs to no track. */
 export const unassigned = 255
 
 /**
- * Slots by channel: twice the number of the track for RTP, one more for RTCP, {@link unassigned} for all
- * others. Cameras send on those, too: packets of sessions that are long dead.
+ * Track slots by channel: twice the track's index for RTP, plus one for RTCP, {@link unassigned} for every
+ * other channel. Some cameras also send on channels of sessions that ended long ago.
  *
  * ```ts
- * const slot = slots[Frame.channel(bytes, at)] ?? unassigned
- * if (slot === unassigned) skip()
- * else if ((slot & 1) === 0) receptions[slot >> 1].take(…)
+ * const trackSlot = tracks[InterleavedFrame.channel(bytes, at)] ?? unassigned
+ * if (trackSlot === unassigned) skip()
+ * else if ((trackSlot & 1) === 0) receptions[trackSlot >> 1].take(…)
  * ```
  */
-export const slotsByChannel = (pairs: ReadonlyArray<Pair>): Uint8Array => {
-  const slots = new Uint8Array(256).fill(unassigned)
+export const trackByChannel = (pairs: ReadonlyArray<Pair>): Uint8Array => {
+  const trackSlots = new Uint8Array(256).fill(unassigned)
   pairs.forEach(([rtp, rtcp], track) => {
-    slots[rtp] = 2 * track
-    slots[rtcp] = 2 * track + 1
+    trackSlots[rtp] = 2 * track
+    trackSlots[rtcp] = 2 * track + 1
   })
-  return slots
+  return trackSlots
 }

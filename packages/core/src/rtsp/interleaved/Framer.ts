@@ -6,8 +6,8 @@
  *
  * ```ts
  * frames: (bytes, start, end, reused) => {
- *   for (let at = start; at < end; at = Frame.end(bytes, at)) {
- *     Frame.setChannel(bytes, at, channels[Frame.channel(bytes, at)] ?? 255)
+ *   for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+ *     InterleavedFrame.setChannel(bytes, at, channels[InterleavedFrame.channel(bytes, at)] ?? 255)
  *   }
  *   const run = bytes.subarray(start, end)
  *   out.write(reused ? Buffer.from(run) : run)
@@ -20,13 +20,13 @@
  * message; {@link maxGarbageBytes} of them on end are the end of the connection's use.
  */
 import * as Result from "effect/Result"
-import * as Frame from "./InterleavedFrame.ts"
+import * as InterleavedFrame from "./InterleavedFrame.ts"
 import {
   carriageReturn,
   isLetter,
   lineFeed,
   looksLikeMessage,
-  scanHead
+  scanMessage
 } from "../message/MessageScanner.ts"
 import {
   contentLength,
@@ -73,16 +73,19 @@ const noBytes: Buffer = Buffer.alloc(0)
  * frame or message should begin, something that can be one.
  */
 const plausibleFrame = (chunk: Buffer, at: number): boolean => {
-  const end = Frame.end(chunk, at)
-  if (Frame.channel(chunk, at) >= maxSearchedChannel || end - at < Frame.headerBytes + 8)
+  const end = InterleavedFrame.end(chunk, at)
+  if (
+    InterleavedFrame.channel(chunk, at) >= maxSearchedChannel ||
+    end - at < InterleavedFrame.headerBytes + 8
+  )
     return false
-  if (((chunk[Frame.packetStart(at)] ?? 0) & 0xc0) !== 0x80) return false
+  if (((chunk[InterleavedFrame.packetStart(at)] ?? 0) & 0xc0) !== 0x80) return false
   const following = chunk[end]
-  return following === undefined || following === Frame.dollar || isLetter(following)
+  return following === undefined || following === InterleavedFrame.dollar || isLetter(following)
 }
 
 /** What began like a message may end in a frame, whose header reaches back this far from its first binary byte. */
-const reachBack = Frame.headerBytes - 1
+const reachBack = InterleavedFrame.headerBytes - 1
 
 // made once: garbage can bring thousands of them in one chunk
 const binaryHead = new Malformed({ detail: "a message's head holds binary data" })
@@ -155,7 +158,7 @@ export class Framer {
         return this.#search(chunk, at)
       case "frameHeader": {
         const next = this.#fill(chunk, at)
-        if (this.#filled === Frame.headerBytes) this.#beginFrame(this.#partial, 0)
+        if (this.#filled === InterleavedFrame.headerBytes) this.#beginFrame(this.#partial, 0)
         return next
       }
       case "frame":
@@ -178,8 +181,8 @@ export class Framer {
   #atBoundary(chunk: Buffer, from: number, reused: boolean): number {
     const size = chunk.length
     let at = from
-    while (at + Frame.headerBytes <= size && chunk[at] === Frame.dollar) {
-      const next = Frame.end(chunk, at)
+    while (at + InterleavedFrame.headerBytes <= size && chunk[at] === InterleavedFrame.dollar) {
+      const next = InterleavedFrame.end(chunk, at)
       if (next > size) break
       at = next
     }
@@ -189,12 +192,12 @@ export class Framer {
       return at
     }
     const byte = chunk[at] ?? 0
-    if (byte === Frame.dollar) {
-      if (at + Frame.headerBytes <= size) {
+    if (byte === InterleavedFrame.dollar) {
+      if (at + InterleavedFrame.headerBytes <= size) {
         this.#beginFrame(chunk, at)
-        return at + Frame.headerBytes
+        return at + InterleavedFrame.headerBytes
       }
-      this.#become("frameHeader", Buffer.allocUnsafe(Frame.headerBytes))
+      this.#become("frameHeader", Buffer.allocUnsafe(InterleavedFrame.headerBytes))
       return at
     }
     // some cameras put empty lines after a body
@@ -212,7 +215,7 @@ export class Framer {
    */
   #beginHead(chunk: Buffer, from: number): number {
     const to = Math.min(chunk.length, from + maxHeadBytes)
-    const scan = scanHead(chunk, from, to, from)
+    const scan = scanMessage(chunk, from, to, from)
     if (scan._tag === "End") {
       this.#endHead(chunk.toString("latin1", from, scan.at))
       return scan.at
@@ -269,8 +272,8 @@ export class Framer {
 
   #looksSensible(chunk: Buffer, at: number, size: number): boolean | undefined {
     const byte = chunk[at] ?? 0
-    if (byte === Frame.dollar) {
-      return size - at <= Frame.headerBytes ? undefined : plausibleFrame(chunk, at)
+    if (byte === InterleavedFrame.dollar) {
+      return size - at <= InterleavedFrame.headerBytes ? undefined : plausibleFrame(chunk, at)
     }
     return isLetter(byte) && looksLikeMessage(chunk, at, size)
   }
@@ -290,9 +293,9 @@ export class Framer {
   }
 
   #beginFrame(bytes: Buffer, at: number): void {
-    const frame = Buffer.allocUnsafe(Frame.end(bytes, at) - at)
-    bytes.copy(frame, 0, at, at + Frame.headerBytes)
-    this.#become("frame", frame, Frame.headerBytes)
+    const frame = Buffer.allocUnsafe(InterleavedFrame.end(bytes, at) - at)
+    bytes.copy(frame, 0, at, at + InterleavedFrame.headerBytes)
+    this.#become("frame", frame, InterleavedFrame.headerBytes)
   }
 
   #endFrame(): void {
@@ -332,7 +335,7 @@ export class Framer {
         return from
       }
     }
-    const scan = scanHead(bytes, this.#scanned, size, this.#lineStart)
+    const scan = scanMessage(bytes, this.#scanned, size, this.#lineStart)
     if (scan._tag === "End") {
       this.#endHead(bytes.toString("latin1", 0, scan.at))
       return from + (scan.at - before)

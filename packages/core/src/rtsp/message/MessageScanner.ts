@@ -61,13 +61,18 @@ const isText = (byte: number): boolean =>
   byte >= 0x20 || byte === 0x09 || byte === lineFeed || byte === carriageReturn
 
 /** How far a head was read: up to its end, up to a byte that is no text, or up to where its bytes end. */
-export type HeadScan =
+export type MessageScan =
   | { readonly _tag: "End"; readonly at: number }
   | { readonly _tag: "Binary"; readonly at: number }
   | { readonly _tag: "More"; readonly lineStart: number }
 
 /** Looks for the empty line that ends a head, whose current line began at `lineStart`. */
-export const scanHead = (bytes: Buffer, from: number, to: number, lineStart: number): HeadScan => {
+export const scanMessage = (
+  bytes: Buffer,
+  from: number,
+  to: number,
+  lineStart: number
+): MessageScan => {
   let line = lineStart
   for (let at = from; at < to; at++) {
     const byte = bytes[at] ?? 0

@@ -5,7 +5,7 @@ import type { ReportBlock } from "./Rtcp.ts"
 const maxDropout = 3_000
 
 /** The reception of one track. It makes nothing per packet. */
-export class Reception {
+export class ReceptionStats {
   /** Packets that came. */
   packets = 0
   /** Packets that never came, by the gaps in their numbers. It only grows: over TCP nothing comes late. */

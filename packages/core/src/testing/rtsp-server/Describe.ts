@@ -2,7 +2,7 @@
 import { header, type Request } from "../../rtsp/message/Message.ts"
 import * as Sdp from "../../rtsp/sdp/Sdp.ts"
 import type { Answer } from "./Answer.ts"
-import type { LiveStream } from "./ServerStream.ts"
+import type { ServerStream } from "./ServerStream.ts"
 import type { ContentBaseQuirk, Quirks } from "./Quirks.ts"
 
 const contentBase = (uri: string, quirk: ContentBaseQuirk | undefined): string | undefined => {
@@ -27,7 +27,7 @@ const contentBase = (uri: string, quirk: ContentBaseQuirk | undefined): string |
 }
 
 /** A publisher's description under our own names for the tracks. */
-const describeStream = (stream: LiveStream): string =>
+const describeStream = (stream: ServerStream): string =>
   Sdp.render({
     name: stream.description.name,
     control: "*",
@@ -42,7 +42,7 @@ const describeStream = (stream: LiveStream): string =>
 
 export const describe = (
   request: Request,
-  stream: LiveStream | undefined,
+  stream: ServerStream | undefined,
   quirks: Quirks
 ): Answer => {
   if (quirks.redirect !== undefined) {

@@ -1,5 +1,5 @@
 /** The bytes with which the embedded server misbehaves. */
-import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import { noBody, render } from "../../rtsp/message/Message.ts"
 import * as Rtp from "../../rtsp/rtp/Rtp.ts"
 import { strayChannel } from "./Quirks.ts"
@@ -8,7 +8,7 @@ import { strayChannel } from "./Quirks.ts"
 export const garbage: Buffer = Buffer.from([0, 1, 2, 0xff, 0xfe, 0xaa, 0x55, 0x99, 0x99])
 
 /** The beginning of a frame that never ends. */
-export const halfFrame: Buffer = Buffer.from([Frame.dollar, 0, 4, 0, 0x80, 96, 0])
+export const halfFrame: Buffer = Buffer.from([InterleavedFrame.dollar, 0, 4, 0, 0x80, 96, 0])
 
 /** Packets of a session that is dead: on channel 0, and on one that was never assigned. */
 export const strayFrames = (): Buffer => {
@@ -16,7 +16,10 @@ export const strayFrames = (): Buffer => {
     { marker: false, payloadType: 96, sequence: 1, timestamp: 1, ssrc: 0xdead },
     Buffer.alloc(100)
   )
-  return Buffer.concat([Frame.make(0, packet), Frame.make(strayChannel, packet)])
+  return Buffer.concat([
+    InterleavedFrame.make(0, packet),
+    InterleavedFrame.make(strayChannel, packet)
+  ])
 }
 
 /** A request from the camera to the client. */

@@ -1,7 +1,7 @@
 /** The paths of the embedded server: who publishes, who reads, and how each path misbehaves. */
 import * as Effect from "effect/Effect"
 import type { AuthenticationScheme, Credentials } from "../../rtsp/auth/Authentication.ts"
-import type { LiveStream } from "./ServerStream.ts"
+import type { ServerStream } from "./ServerStream.ts"
 import type { FrozenTracks, Quirks } from "./Quirks.ts"
 import type { Reader } from "./Reader.ts"
 import type { PathStatus, ServerEvent } from "./ServerEvent.ts"
@@ -29,7 +29,7 @@ export interface PathSettings {
 }
 
 interface PathState {
-  stream: LiveStream | undefined
+  stream: ServerStream | undefined
   readonly readers: Set<Reader>
   frozen: FrozenTracks | undefined
   packets: number
@@ -38,7 +38,7 @@ interface PathState {
   authenticationFailures: number
 }
 
-export interface BrokerOptions {
+export interface PathManagerOptions {
   readonly overridePublisher: "replace" | "reject"
   readonly authentication: ServerAuthentication | undefined
   readonly settings: (path: string) => PathSettings | undefined
@@ -52,14 +52,14 @@ export const withoutQuery = (path: string): string => path.replace(/\?.*$/s, "")
 /** Paths beyond these are not counted one by one. */
 const maxPaths = 100_000
 
-export class Broker {
-  readonly #options: BrokerOptions
+export class PathManager {
+  readonly #options: PathManagerOptions
   readonly #paths = new Map<string, PathState>()
   readonly #configured = new Map<string, PathSettings>()
   readonly #watchers = new Set<() => void>()
   authenticationFailures = 0
 
-  constructor(options: BrokerOptions) {
+  constructor(options: PathManagerOptions) {
     this.#options = options
   }
 
@@ -117,7 +117,7 @@ export class Broker {
   }
 
   /** The stream that a reader of a path gets. */
-  streamFor(path: string): LiveStream | undefined {
+  streamFor(path: string): ServerStream | undefined {
     return (
       this.#paths.get(this.#options.resolve(path))?.stream ??
       this.#paths.get(withoutQuery(path))?.stream
@@ -125,7 +125,7 @@ export class Broker {
   }
 
   /** Claims a path for a publisher; `false` where another keeps it. The old one is put out silently. */
-  claim(stream: LiveStream): boolean {
+  claim(stream: ServerStream): boolean {
     const state = this.#state(stream.path)
     const old = state.stream
     if (old !== undefined) {
@@ -140,7 +140,7 @@ export class Broker {
     return true
   }
 
-  release(stream: LiveStream, why: string): void {
+  release(stream: ServerStream, why: string): void {
     const state = this.#state(stream.path)
     if (state.stream === stream) state.stream = undefined
     stream.end(why)

@@ -1,14 +1,14 @@
 /** One reader of a path: gets the publisher's frames on its own channels, as fast as it takes them. */
 import type { Socket } from "node:net"
-import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
-import type { LiveStream, Run, RunReader } from "./ServerStream.ts"
+import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import type { ServerStream, Run, RunReader } from "./ServerStream.ts"
 import { garbage, halfFrame } from "./Faults.ts"
 import { type FrozenTracks, strayChannel } from "./Quirks.ts"
 
 export interface ReaderOptions {
   readonly connection: number
   readonly socket: Socket
-  readonly stream: LiveStream
+  readonly stream: ServerStream
   /** The reader's channels for RTP by track; those for RTCP beside them. Tracks that are not read are missing. */
   readonly channels: ReadonlyMap<number, readonly [rtp: number, rtcp: number]>
   /** What waits for the reader may not grow beyond this, in bytes. */
@@ -49,8 +49,10 @@ export class Reader implements RunReader {
       this.#channels[2 * track] = rtp
       this.#channels[2 * track + 1] = rtcp
     }
-    const slots = 2 * options.stream.tracks.length
-    this.#asItIs = this.#channels.subarray(0, slots).every((channel, slot) => channel === slot)
+    const trackSlots = 2 * options.stream.tracks.length
+    this.#asItIs = this.#channels
+      .subarray(0, trackSlots)
+      .every((channel, trackSlot) => channel === trackSlot)
     this.#waiting = this.#leader !== undefined
   }
 
@@ -94,16 +96,16 @@ export class Reader implements RunReader {
   #select(run: Run): ReadonlyArray<Buffer> {
     const { closeMidFrame, garbageEvery } = this.#options
     const frames: Array<Buffer> = []
-    for (let at = run.start; at < run.end; at = Frame.end(run.bytes, at)) {
+    for (let at = run.start; at < run.end; at = InterleavedFrame.end(run.bytes, at)) {
       if (closeMidFrame !== undefined && this.packets >= closeMidFrame) break
-      const slot = Frame.channel(run.bytes, at)
-      const end = Frame.end(run.bytes, at)
-      if (this.#waiting && !this.#begins(run, at, end, slot)) continue
+      const trackSlot = InterleavedFrame.channel(run.bytes, at)
+      const end = InterleavedFrame.end(run.bytes, at)
+      if (this.#waiting && !this.#begins(run, at, end, trackSlot)) continue
       this.#waiting = false
-      const channel = this.#channels[slot] ?? notRead
-      if (channel === notRead || this.#isFrozen(slot)) continue
+      const channel = this.#channels[trackSlot] ?? notRead
+      if (channel === notRead || this.#isFrozen(trackSlot)) continue
       const frame = Buffer.from(run.bytes.subarray(at, end))
-      Frame.setChannel(frame, 0, this.stray ? strayChannel : channel)
+      InterleavedFrame.setChannel(frame, 0, this.stray ? strayChannel : channel)
       frames.push(frame)
       this.packets++
       if (garbageEvery !== undefined && this.packets % garbageEvery === 0) frames.push(garbage)
@@ -111,21 +113,21 @@ export class Reader implements RunReader {
     return frames
   }
 
-  #begins(run: Run, at: number, end: number, slot: number): boolean {
+  #begins(run: Run, at: number, end: number, trackSlot: number): boolean {
     const leader = this.#leader
     return (
-      slot === 2 * (leader ?? -1) &&
+      trackSlot === 2 * (leader ?? -1) &&
       this.#options.stream.tracks[leader ?? -1]?.startsKeyframe(
         run.bytes,
-        Frame.packetStart(at),
+        InterleavedFrame.packetStart(at),
         end
       ) === true
     )
   }
 
-  #isFrozen(slot: number): boolean {
+  #isFrozen(trackSlot: number): boolean {
     const frozen = this.#options.frozen()
-    return frozen === "all" || frozen === this.#options.stream.tracks[slot >> 1]?.kind
+    return frozen === "all" || frozen === this.#options.stream.tracks[trackSlot >> 1]?.kind
   }
 
   #write(bytes: Buffer): void {
@@ -141,6 +143,6 @@ export class Reader implements RunReader {
 
 const count = (run: Run): number => {
   let frames = 0
-  for (let at = run.start; at < run.end; at = Frame.end(run.bytes, at)) frames++
+  for (let at = run.start; at < run.end; at = InterleavedFrame.end(run.bytes, at)) frames++
   return frames
 }

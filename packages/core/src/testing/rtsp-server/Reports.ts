@@ -1,5 +1,5 @@
 /** Receiver reports of the embedded server to its publishers: a relay has to drain such. */
-import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
 
 /** A receiver report, as a frame, for each sender report in a run of frames. */
@@ -9,10 +9,10 @@ export const receiverReports = (
   end: number
 ): ReadonlyArray<Buffer> => {
   const reports: Array<Buffer> = []
-  for (let at = start; at < end; at = Frame.end(bytes, at)) {
-    const packet = Frame.packetStart(at)
-    if (!Rtcp.isRtcp(bytes, packet, Frame.end(bytes, at))) continue
-    const sender = Rtcp.readSenderReport(bytes, packet, Frame.end(bytes, at))
+  for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+    const packet = InterleavedFrame.packetStart(at)
+    if (!Rtcp.isRtcp(bytes, packet, InterleavedFrame.end(bytes, at))) continue
+    const sender = Rtcp.readSenderReport(bytes, packet, InterleavedFrame.end(bytes, at))
     if (sender === undefined) continue
     const block: Rtcp.ReportBlock = {
       ssrc: sender.ssrc,
@@ -24,7 +24,7 @@ export const receiverReports = (
       delaySinceLastSenderReport: 0
     }
     const report = Rtcp.makeReceiverReport({ ssrc: 1, blocks: [block], name: "restream" })
-    reports.push(Frame.make(Frame.channel(bytes, at), report))
+    reports.push(InterleavedFrame.make(InterleavedFrame.channel(bytes, at), report))
   }
   return reports
 }

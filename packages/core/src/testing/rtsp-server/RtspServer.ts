@@ -24,15 +24,15 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { bracketed } from "../../camera/Host.ts"
-import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import * as Sdp from "../../rtsp/sdp/Sdp.ts"
 import {
-  Broker,
+  PathManager,
   type PathSettings,
   type ServerAuthentication,
   withoutQuery
 } from "./PathManager.ts"
-import { LiveStream } from "./ServerStream.ts"
+import { ServerStream } from "./ServerStream.ts"
 import type { FrozenTracks } from "./Quirks.ts"
 import { ServerConnection } from "./ServerConnection.ts"
 import type { PathStatus, ServerEvent } from "./ServerEvent.ts"
@@ -156,7 +156,7 @@ export class RtspServer extends Context.Service<
     const timers = yield* Timers.make
     const connections = new Set<ServerConnection>()
     let lastConnection = 0
-    const broker = new Broker({
+    const paths = new PathManager({
       overridePublisher: options.overridePublisher ?? "replace",
       authentication: options.authentication,
       settings: options.settings ?? (() => undefined),
@@ -167,17 +167,17 @@ export class RtspServer extends Context.Service<
       const connection: ServerConnection = new ServerConnection({
         id: ++lastConnection,
         socket,
-        broker,
+        paths,
         timers,
         readerBufferBytes: options.readerBufferBytes ?? 2_097_152,
         reportsToPublishers: options.reportsToPublishers ?? true,
         onClose: () => {
           connections.delete(connection)
-          broker.changed()
+          paths.changed()
         }
       })
       connections.add(connection)
-      broker.changed()
+      paths.changed()
     }
     const host = options.host ?? "127.0.0.1"
     const { tls } = options
@@ -210,7 +210,7 @@ export class RtspServer extends Context.Service<
         return yield* new RtspServerError({ reason: new BadDescription({ detail }) })
       }
       let isPublishing = true
-      const stream = new LiveStream({
+      const stream = new ServerStream({
         path,
         connection: 0,
         description: description.success,
@@ -218,8 +218,8 @@ export class RtspServer extends Context.Service<
         kick: (why) => {
           if (!isPublishing) return
           isPublishing = false
-          broker.release(stream, why)
-          broker.emit({
+          paths.release(stream, why)
+          paths.emit({
             _tag: "Ended",
             connection: 0,
             path,
@@ -228,16 +228,16 @@ export class RtspServer extends Context.Service<
             tornDown: false
           })
         },
-        onFrames: (frames, bytes) => broker.onFrames(path, frames, bytes)
+        onFrames: (frames, bytes) => paths.onFrames(path, frames, bytes)
       })
       const claimed = yield* Effect.acquireRelease(
-        Effect.sync(() => broker.claim(stream)),
+        Effect.sync(() => paths.claim(stream)),
         () => Effect.sync(() => stream.kick("the publisher ended"))
       )
       if (!claimed) return yield* new RtspServerError({ reason: new PathTaken({ path }) })
       const write = (channel: number, packet: Uint8Array) => {
         if (!isPublishing) return
-        const frame = Frame.make(channel, packet)
+        const frame = InterleavedFrame.make(channel, packet)
         stream.push(frame, 0, frame.length)
       }
       return {
@@ -250,21 +250,21 @@ export class RtspServer extends Context.Service<
     return RtspServer.of({
       port,
       url: (path) => `${scheme}://${authority}/${path}`,
-      paths: Effect.sync(() => broker.statuses),
-      path: (path) => Effect.sync(() => broker.status(path)),
+      paths: Effect.sync(() => paths.statuses),
+      path: (path) => Effect.sync(() => paths.status(path)),
       connections: Effect.sync(() => connections.size),
-      authenticationFailures: Effect.sync(() => broker.authenticationFailures),
+      authenticationFailures: Effect.sync(() => paths.authenticationFailures),
       events: PubSub.subscribe(published),
-      awaitPublisher: (path) => broker.until(() => broker.status(path)?.publisher !== undefined),
-      awaitNoPublisher: (path) => broker.until(() => broker.status(path)?.publisher === undefined),
-      awaitPackets: (path) => broker.until(() => (broker.status(path)?.packets ?? 0) > 0),
+      awaitPublisher: (path) => paths.until(() => paths.status(path)?.publisher !== undefined),
+      awaitNoPublisher: (path) => paths.until(() => paths.status(path)?.publisher === undefined),
+      awaitPackets: (path) => paths.until(() => (paths.status(path)?.packets ?? 0) > 0),
       awaitReaders: (path, count) =>
-        broker.until(() => (broker.status(path)?.readers.length ?? 0) === count),
-      awaitConnections: (count) => broker.until(() => connections.size === count),
-      kick: (path) => Effect.sync(() => broker.kick(path)),
-      configure: (path, settings) => Effect.sync(() => broker.configure(path, settings)),
-      freeze: (path, tracks) => Effect.sync(() => broker.freeze(path, tracks)),
-      thaw: (path) => Effect.sync(() => broker.freeze(path, undefined)),
+        paths.until(() => (paths.status(path)?.readers.length ?? 0) === count),
+      awaitConnections: (count) => paths.until(() => connections.size === count),
+      kick: (path) => Effect.sync(() => paths.kick(path)),
+      configure: (path, settings) => Effect.sync(() => paths.configure(path, settings)),
+      freeze: (path, tracks) => Effect.sync(() => paths.freeze(path, tracks)),
+      thaw: (path) => Effect.sync(() => paths.freeze(path, undefined)),
       publish
     })
   })

@@ -3,23 +3,23 @@ import { randomBytes } from "node:crypto"
 import { challenges, verify } from "../../rtsp/auth/Authentication.ts"
 import { header, type Request } from "../../rtsp/message/Message.ts"
 import type { Answer } from "./Answer.ts"
-import type { Action, Broker } from "./PathManager.ts"
+import type { Action, PathManager } from "./PathManager.ts"
 import type { Quirks } from "./Quirks.ts"
 
 const newNonce = (): string => randomBytes(16).toString("hex")
 
-export class Guard {
-  readonly #broker: Broker
+export class ServerAuth {
+  readonly #paths: PathManager
   /** One for each connection, like MediaMTX's. */
   #nonce = newNonce()
 
-  constructor(broker: Broker) {
-    this.#broker = broker
+  constructor(paths: PathManager) {
+    this.#paths = paths
   }
 
   /** The refusal of a request; `undefined` where it may pass. */
   judge(request: Request, path: string, action: Action, quirks: Quirks): Answer | undefined {
-    const wanted = this.#broker.authentication(path, action)
+    const wanted = this.#paths.authentication(path, action)
     if (wanted === undefined || (request.method === "OPTIONS" && quirks.guardsOptions !== true)) {
       return undefined
     }
@@ -38,7 +38,7 @@ export class Guard {
     if (verdict === "granted" && quirks.alwaysUnauthorized === true) verdict = "wrong"
     if (quirks.freshNonces === true) this.#nonce = newNonce()
     if (verdict === "granted") return undefined
-    if (verdict === "wrong") this.#broker.onAuthenticationFailure(path)
+    if (verdict === "wrong") this.#paths.onAuthenticationFailure(path)
     const offered = challenges({
       schemes,
       realm,

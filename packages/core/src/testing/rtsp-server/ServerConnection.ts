@@ -1,7 +1,7 @@
 /** One connection to the embedded server: its requests, its session, and what it does wrong on purpose. */
 import type { Socket } from "node:net"
 import * as Result from "effect/Result"
-import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import { Framer } from "../../rtsp/interleaved/Framer.ts"
 import {
   cseq,
@@ -17,10 +17,10 @@ import * as SessionHeader from "../../rtsp/message/SessionHeader.ts"
 import * as Transport from "../../rtsp/message/Transport.ts"
 import { readAnnouncement } from "./AnnounceRules.ts"
 import type { Answer } from "./Answer.ts"
-import { type Broker, withoutQuery } from "./PathManager.ts"
+import { type PathManager, withoutQuery } from "./PathManager.ts"
 import { describe } from "./Describe.ts"
-import { Guard } from "./ServerAuth.ts"
-import { LiveStream } from "./ServerStream.ts"
+import { ServerAuth } from "./ServerAuth.ts"
+import { ServerStream } from "./ServerStream.ts"
 import { garbage, optionsRequest, strayFrames } from "./Faults.ts"
 import type { Quirks } from "./Quirks.ts"
 import { Reader } from "./Reader.ts"
@@ -31,7 +31,7 @@ import type { Timers } from "./Timers.ts"
 export interface ServerConnectionOptions {
   readonly id: number
   readonly socket: Socket
-  readonly broker: Broker
+  readonly paths: PathManager
   readonly timers: Timers
   readonly readerBufferBytes: number
   /** Answers a publisher's sender reports with receiver reports, as media servers do. */
@@ -45,7 +45,7 @@ const maxUnreadAnswers = 8_388_608
 export class ServerConnection {
   readonly #options: ServerConnectionOptions
   readonly #framer: Framer
-  readonly #guard: Guard
+  readonly #auth: ServerAuth
   #session: Session | undefined
   #userAgent: string | undefined
   #lastPath: string | undefined
@@ -58,8 +58,8 @@ export class ServerConnection {
 
   constructor(options: ServerConnectionOptions) {
     this.#options = options
-    const { broker, id, socket } = options
-    this.#guard = new Guard(broker)
+    const { paths, id, socket } = options
+    this.#auth = new ServerAuth(paths)
     this.#framer = new Framer({
       frames: (bytes, start, end) => this.#onFrames(bytes, start, end),
       message: (message) => this.#onMessage(message),
@@ -73,7 +73,7 @@ export class ServerConnection {
     socket.on("data", (chunk: Buffer) => this.#framer.push(chunk))
     socket.on("error", (error: NodeJS.ErrnoException) => this.end(error.code ?? "error"))
     socket.on("close", () => this.end("closed by the client"))
-    broker.emit({ _tag: "Connected", connection: id })
+    paths.emit({ _tag: "Connected", connection: id })
   }
 
   /** Ends the connection and whatever runs on it. */
@@ -84,7 +84,7 @@ export class ServerConnection {
     const session = this.#session
     this.#endSession(why)
     this.#options.socket.destroy()
-    this.#options.broker.emit({
+    this.#options.paths.emit({
       _tag: "Ended",
       connection: this.#options.id,
       path: session?.path,
@@ -104,9 +104,9 @@ export class ServerConnection {
     const { reader, stream } = session
     if (reader !== undefined) {
       stream?.readers.delete(reader)
-      this.#options.broker.removeReader(session.path, reader)
+      this.#options.paths.removeReader(session.path, reader)
     } else if (session.role === "publisher" && stream !== undefined) {
-      this.#options.broker.release(stream, why)
+      this.#options.paths.release(stream, why)
     }
   }
 
@@ -136,8 +136,9 @@ export class ServerConnection {
     }
     const reader = session?.reader
     if (reader === undefined) return
-    for (let at = start; at < end; at = Frame.end(bytes, at)) {
-      if (Rtcp.isRtcp(bytes, Frame.packetStart(at), Frame.end(bytes, at))) reader.reports++
+    for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+      if (Rtcp.isRtcp(bytes, InterleavedFrame.packetStart(at), InterleavedFrame.end(bytes, at)))
+        reader.reports++
     }
   }
 
@@ -145,16 +146,16 @@ export class ServerConnection {
     if (message._tag === "Response") {
       // gortsplib, `server_conn_reader.go`: responses are not expected
       if (this.#session?.role === "publisher") return this.end("a response came from a publisher")
-      const { id, broker } = this.#options
-      return broker.emit({ _tag: "Answered", connection: id, status: message.status })
+      const { id, paths } = this.#options
+      return paths.emit({ _tag: "Answered", connection: id, status: message.status })
     }
     const agent = header(message, "user-agent")
     this.#userAgent = agent ?? this.#userAgent
     const path = this.#pathFor(message)
     this.#lastPath = path
-    const quirks = this.#options.broker.settings(path).quirks ?? {}
+    const quirks = this.#options.paths.settings(path).quirks ?? {}
     const answer = this.#answer(message, path, quirks)
-    this.#options.broker.emit({
+    this.#options.paths.emit({
       _tag: "Request",
       connection: this.#options.id,
       method: message.method,
@@ -203,7 +204,7 @@ export class ServerConnection {
     if (!methods.some((known) => known === method)) return { status: 501 }
     const publishes =
       method === "ANNOUNCE" || method === "RECORD" || this.#session?.role === "publisher"
-    const refusal = this.#guard.judge(request, path, publishes ? "publish" : "read", quirks)
+    const refusal = this.#auth.judge(request, path, publishes ? "publish" : "read", quirks)
     if (refusal !== undefined) return refusal
     const refused = quirks.refuse?.[method as keyof typeof quirks.refuse]
     if (refused !== undefined) return { status: refused }
@@ -216,7 +217,7 @@ export class ServerConnection {
         }
       case "DESCRIBE":
         if (quirks.wantsOptions === true && !this.#isGreeted) return { status: 455 }
-        return describe(request, this.#options.broker.streamFor(path), quirks)
+        return describe(request, this.#options.paths.streamFor(path), quirks)
       case "ANNOUNCE":
         return this.#announce(request, path, quirks)
       case "SETUP":
@@ -265,7 +266,7 @@ export class ServerConnection {
   }
 
   #beginReading(path: string, quirks: Quirks): Session | undefined {
-    const stream = this.#options.broker.streamFor(path)
+    const stream = this.#options.paths.streamFor(path)
     if (stream === undefined) return undefined
     const { description } = stream
     return makeSession({ role: "reader", path, quirks, description, url: "", stream })
@@ -280,7 +281,7 @@ export class ServerConnection {
     if (quirks.wantsRange === true && header(request, "range") === undefined) {
       return { status: 457 }
     }
-    if (session.stream !== this.#options.broker.streamFor(session.path)) return { status: 404 }
+    if (session.stream !== this.#options.paths.streamFor(session.path)) return { status: 404 }
     return { status: 200, headers: [["Session", session.id]] }
   }
 
@@ -292,17 +293,17 @@ export class ServerConnection {
     if (session.channels.size !== session.description.medias.length) {
       return { status: 400, close: "not all announced media were set up" }
     }
-    const { broker, id } = this.#options
-    const stream = new LiveStream({
+    const { paths, id } = this.#options
+    const stream = new ServerStream({
       path: session.path,
       connection: id,
       description: session.description,
       channels: session.description.medias.map((_, track) => session.channels.get(track)?.[0] ?? 0),
       kick: (why) => this.end(why),
-      onFrames: (frames, bytes) => broker.onFrames(path, frames, bytes)
+      onFrames: (frames, bytes) => paths.onFrames(path, frames, bytes)
     })
     session.stream = stream
-    if (!broker.claim(stream)) {
+    if (!paths.claim(stream)) {
       session.stream = undefined
       return { status: 400, close: "somebody publishes already" }
     }
@@ -320,7 +321,7 @@ export class ServerConnection {
     const { reader } = session
     if (reader === undefined) return
     session.stream?.readers.delete(reader)
-    this.#options.broker.removeReader(session.path, reader)
+    this.#options.paths.removeReader(session.path, reader)
     session.reader = undefined
   }
 
@@ -333,7 +334,7 @@ export class ServerConnection {
       return { status: 200, headers: [["Session", session.id]] }
     }
     this.#endSession("torn down")
-    this.#options.broker.emit({
+    this.#options.paths.emit({
       _tag: "Ended",
       connection: this.#options.id,
       path: session.path,
@@ -360,7 +361,7 @@ export class ServerConnection {
   }
 
   #startReader(session: Session, quirks: Quirks): void {
-    const { broker, id, readerBufferBytes, socket, timers } = this.#options
+    const { paths, id, readerBufferBytes, socket, timers } = this.#options
     const { path, stream } = session
     if (stream === undefined) return
     const reader = new Reader({
@@ -371,16 +372,16 @@ export class ServerConnection {
       bufferBytes: readerBufferBytes,
       closeMidFrame: quirks.closeMidFrame,
       garbageEvery: quirks.garbageEvery,
-      frozen: () => broker.frozen(path),
+      frozen: () => paths.frozen(path),
       onEnd: (why) => this.end(why)
     })
     session.reader = reader
     stream.readers.add(reader)
-    broker.addReader(path, reader)
+    paths.addReader(path, reader)
     const { freeze } = quirks
     if (freeze !== undefined) {
       this.#cancelFreeze()
-      this.#cancelFreeze = timers.after(freeze.after, () => broker.freeze(path, freeze.tracks))
+      this.#cancelFreeze = timers.after(freeze.after, () => paths.freeze(path, freeze.tracks))
     }
   }
 

@@ -6,7 +6,7 @@ import type { SessionDescription } from "../../rtsp/sdp/Sdp.ts"
 import * as SessionHeader from "../../rtsp/message/SessionHeader.ts"
 import * as Transport from "../../rtsp/message/Transport.ts"
 import type { Answer } from "./Answer.ts"
-import type { LiveStream } from "./ServerStream.ts"
+import type { ServerStream } from "./ServerStream.ts"
 import type { Quirks } from "./Quirks.ts"
 import type { Reader } from "./Reader.ts"
 
@@ -20,7 +20,7 @@ export interface Session {
   /** What tracks' URLs begin with; for a publisher. */
   readonly url: string
   readonly channels: Map<number, Transport.Pair>
-  stream: LiveStream | undefined
+  stream: ServerStream | undefined
   reader: Reader | undefined
 }
 

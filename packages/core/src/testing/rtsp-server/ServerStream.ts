@@ -1,11 +1,11 @@
 /** What a publisher sends, on its way to the readers of its path. */
 import type * as Sdp from "../../rtsp/sdp/Sdp.ts"
-import { slotsByChannel, unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
+import { trackByChannel, unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
 import * as Codec from "../../rtsp/codec/Codec.ts"
-import * as Frame from "../../rtsp/interleaved/InterleavedFrame.ts"
+import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import { startsKeyframe, type StartsKeyframe } from "../../rtsp/codec/Keyframe.ts"
 
-export interface LiveTrack {
+export interface ServerTrack {
   readonly kind: string
   readonly codec: string
   readonly startsKeyframe: StartsKeyframe
@@ -39,18 +39,18 @@ export interface RunReader {
 }
 
 /** A publisher's stream. */
-export class LiveStream {
+export class ServerStream {
   readonly path: string
   /** The publisher's connection; 0 for one within the program. */
   readonly connection: number
   readonly description: Sdp.SessionDescription
-  readonly tracks: ReadonlyArray<LiveTrack>
+  readonly tracks: ReadonlyArray<ServerTrack>
   readonly readers = new Set<RunReader>()
   /** Puts the publisher out. */
   readonly kick: (why: string) => void
   readonly #onFrames: (frames: number, bytes: number) => void
   /** Slots by the publisher's channels. */
-  readonly #slots: Uint8Array
+  readonly #trackByChannel: Uint8Array
 
   constructor(options: {
     readonly path: string
@@ -66,7 +66,7 @@ export class LiveStream {
     this.description = options.description
     this.kick = options.kick
     this.#onFrames = options.onFrames
-    this.#slots = slotsByChannel(options.channels.map((rtp) => [rtp, rtp + 1]))
+    this.#trackByChannel = trackByChannel(options.channels.map((rtp) => [rtp, rtp + 1]))
     this.tracks = options.description.medias.map((media) => {
       const [first] = media.formats
       const codec = first === undefined ? "unknown" : Codec.nameOf(Codec.withStaticType(first))
@@ -79,15 +79,15 @@ export class LiveStream {
     let from = start
     let frames = 0
     for (let at = start; at < end;) {
-      const next = Frame.end(bytes, at)
-      const slot = this.#slots[Frame.channel(bytes, at)] ?? unassigned
-      if (slot === unassigned) {
+      const next = InterleavedFrame.end(bytes, at)
+      const trackSlot = this.#trackByChannel[InterleavedFrame.channel(bytes, at)] ?? unassigned
+      if (trackSlot === unassigned) {
         this.#pass(bytes, from, at)
         from = next
       } else {
-        Frame.setChannel(bytes, at, slot)
-        const track = this.tracks[slot >> 1]
-        if (track !== undefined && (slot & 1) === 0) track.packets++
+        InterleavedFrame.setChannel(bytes, at, trackSlot)
+        const track = this.tracks[trackSlot >> 1]
+        if (track !== undefined && (trackSlot & 1) === 0) track.packets++
         frames++
       }
       at = next

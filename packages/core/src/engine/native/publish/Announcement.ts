@@ -1,38 +1,32 @@
 /**
- * The description under which tracks are announced to a media server.
+ * The description of the tracks for ANNOUNCE.
  *
- * It is made anew, never passed on: only video and audio over RTP/AVP, one payload type for each media,
- * tracks that are named `trackID=0`, `trackID=1`, …
+ * The description is generated, never copied from the camera: audio and video over RTP/AVP only, one payload
+ * type per media, controls `trackID=0`, `trackID=1`, …
  */
-import { announced } from "./PublishableFormat.ts"
-import type { RelayTrack } from "./PublishableTracks.ts"
+import type { Announcement } from "../../../rtsp/client/PublisherSession.ts"
 import { type Media, render } from "../../../rtsp/sdp/Sdp.ts"
-
-export interface Announcement {
-  /** The description. */
-  readonly sdp: string
-  /** Our names for the tracks, in their order. */
-  readonly controls: ReadonlyArray<string>
-}
+import { announced } from "./PublishableFormat.ts"
+import type { PublishableTrack } from "./PublishableTracks.ts"
 
 export interface AnnouncementOptions {
   /**
-   * Whether to announce the parameter sets of H.264 and H.265. Default true. With false a server waits
-   * for those in the stream: the second try where it rejects the first announcement.
+   * Whether to announce the parameter sets of H.264 and H.265. Default true. Without them the media server
+   * reads the parameter sets from the stream: the second attempt after a rejected announcement.
    */
   readonly parameterSets?: boolean | undefined
 }
 
-/** Announces tracks, in this order. */
+/** Describes tracks, in this order. */
 export const announcement = (
-  tracks: ReadonlyArray<RelayTrack>,
+  tracks: ReadonlyArray<PublishableTrack>,
   { parameterSets = true }: AnnouncementOptions = {}
 ): Announcement => {
   const controls = tracks.map((_, index) => `trackID=${index}`)
-  const medias = tracks.map(({ kind, relayed }, index): Media => ({
+  const medias = tracks.map(({ kind, published }, index): Media => ({
     kind,
     protocol: "RTP/AVP",
-    formats: [announced(relayed, parameterSets)],
+    formats: [announced(published, parameterSets)],
     control: controls[index],
     direction: undefined
   }))

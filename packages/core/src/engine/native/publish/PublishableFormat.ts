@@ -1,8 +1,8 @@
 /**
- * Makes a camera's format fit to be announced to a media server, or says why it can't be.
+ * Decides whether a camera's format can be published, and how it is announced.
  *
- * A server rejects a whole announcement because of one value that it can't read. The rules are those of
- * gortsplib (`pkg/format/*.go`, `pkg/description/media.go`), which MediaMTX reads descriptions with.
+ * A media server rejects a whole announcement because of one value that it cannot parse. The rules are those
+ * of gortsplib (`pkg/format/*.go`, `pkg/description/media.go`), which MediaMTX parses descriptions with.
  */
 import * as Aac from "../../../rtsp/codec/Aac.ts"
 import * as Codec from "../../../rtsp/codec/Codec.ts"
@@ -10,7 +10,7 @@ import * as Mpeg4 from "../../../rtsp/codec/Mpeg4.ts"
 import * as ParameterSets from "../../../rtsp/codec/ParameterSets.ts"
 import type { Format } from "../../../rtsp/sdp/Sdp.ts"
 
-/** What a description tells of the picture or the sound. */
+/** What a description says about the video or the audio. */
 export interface FormatDetails {
   /** In pixels. */
   readonly width?: number | undefined
@@ -20,42 +20,45 @@ export interface FormatDetails {
   readonly channels?: number | undefined
 }
 
-/** The names and values of `fmtp`; one without a value is left out. */
+/** The names and values of `fmtp`; a parameter without a value is left out. */
 type Parameters = ReadonlyArray<readonly [name: string, value: string | undefined]>
 
-export interface Fit {
-  readonly _tag: "Fit"
-  /** As it is announced, but for what {@link parameters} gives. */
+export interface Supported {
+  readonly _tag: "Supported"
+  /** The announced format, except for its {@link parameters}. */
   readonly format: Format
   readonly details: FormatDetails
   /**
-   * What is announced in place of the camera's parameters. A function, because most offers are looked at,
-   * and never announced; `undefined` where the camera's own will do.
+   * The announced parameters; `undefined` announces the camera's own. A function, because most descriptions
+   * are probed and never announced.
    *
    * @param parameterSets see `AnnouncementOptions`.
    */
   readonly parameters: ((parameterSets: boolean) => Parameters) | undefined
 }
 
-export interface Unfit {
-  readonly _tag: "Unfit"
-  readonly why: string
+export interface Unsupported {
+  readonly _tag: "Unsupported"
+  readonly reason: string
   readonly details: FormatDetails
 }
 
-export type RelayFormat = Fit | Unfit
+export type PublishableFormat = Supported | Unsupported
 
-const fit = (format: Format, details: FormatDetails = {}, parameters?: Fit["parameters"]): Fit => ({
-  _tag: "Fit",
-  format,
-  details,
-  parameters
+const supported = (
+  format: Format,
+  details: FormatDetails = {},
+  parameters?: Supported["parameters"]
+): Supported => ({ _tag: "Supported", format, details, parameters })
+
+const unsupported = (reason: string, details: FormatDetails = {}): Unsupported => ({
+  _tag: "Unsupported",
+  reason,
+  details
 })
 
-const unfit = (why: string, details: FormatDetails = {}): Unfit => ({ _tag: "Unfit", why, details })
-
-/** With all that is announced of it. */
-export const announced = ({ format, parameters }: Fit, parameterSets: boolean): Format => {
+/** The format as it is announced. */
+export const announced = ({ format, parameters }: Supported, parameterSets: boolean): Format => {
   if (parameters === undefined) return format
   const known = parameters(parameterSets).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value] as const]
@@ -66,28 +69,28 @@ export const announced = ({ format, parameters }: Fit, parameterSets: boolean): 
 const whole = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined
 
-/** The value if it is a whole number; the server can't read another. */
+/** The value if it is a whole number: the server parses nothing else. */
 const wholeText = (text: string | undefined): string | undefined =>
   whole(text) === undefined ? undefined : text
 
-const pictureClock = 90_000
+const videoClockRate = 90_000
 
 const h264Sets = ({ fmtp }: Format) => ParameterSets.h264(fmtp.get("sprop-parameter-sets"))
 
-const h264 = (format: Format): RelayFormat => {
+const h264 = (format: Format): PublishableFormat => {
   const { fmtp, payloadType } = format
   if (fmtp.get("packetization-mode") === "2") {
-    return unfit("H.264 in interleaved mode is not relayed")
+    return unsupported("packetization-mode=2 (interleaved) is not supported")
   }
-  return fit(
-    { payloadType, encoding: "H264", clockRate: pictureClock, parameters: undefined, fmtp },
+  return supported(
+    { payloadType, encoding: "H264", clockRate: videoClockRate, parameters: undefined, fmtp },
     h264Sets(format)?.size,
     (parameterSets) => {
-      // read again: nothing binary is kept for the session's life
+      // parsed again here, so that no binary data is kept for the life of the session
       const sets = h264Sets(format)
       const level = fmtp.get("profile-level-id") ?? ""
       return [
-        // without it the server takes mode 0, which it rejects; a stream in mode 0 is one in mode 1, too
+        // the default is mode 0, which the server rejects; every mode 0 stream is a valid mode 1 stream
         ["packetization-mode", "1"],
         ["sprop-parameter-sets", parameterSets ? sets?.sprop : undefined],
         [
@@ -102,10 +105,10 @@ const h264 = (format: Format): RelayFormat => {
 const h265Sets = ({ fmtp }: Format) =>
   ParameterSets.h265(fmtp.get("sprop-vps"), fmtp.get("sprop-sps"), fmtp.get("sprop-pps"))
 
-const h265 = (format: Format): RelayFormat => {
+const h265 = (format: Format): PublishableFormat => {
   const { fmtp, payloadType } = format
-  return fit(
-    { payloadType, encoding: "H265", clockRate: pictureClock, parameters: undefined, fmtp },
+  return supported(
+    { payloadType, encoding: "H265", clockRate: videoClockRate, parameters: undefined, fmtp },
     h265Sets(format)?.size,
     (parameterSets) => {
       const sets = parameterSets ? h265Sets(format) : undefined
@@ -119,30 +122,30 @@ const h265 = (format: Format): RelayFormat => {
   )
 }
 
-const sound = (format: Format): FormatDetails => ({
+const audioDetails = (format: Format): FormatDetails => ({
   sampleRate: format.clockRate,
   channels: whole(format.parameters) ?? 1
 })
 
 const withoutQuotes = (text: string | undefined): string | undefined => text?.replaceAll('"', "")
 
-const aac = (format: Format): RelayFormat => {
+const aac = (format: Format): PublishableFormat => {
   const { fmtp } = format
   const hex = withoutQuotes(fmtp.get("config"))
   const config = hex === undefined ? undefined : Aac.parseConfig(hex)
-  const details = config ?? sound(format)
+  const details = config ?? audioDetails(format)
   const size = whole(fmtp.get("sizelength"))
-  if (hex === undefined) return unfit("AAC without its configuration", details)
-  if (config === undefined) return unfit("AAC with a configuration that can't be read", details)
+  if (hex === undefined) return unsupported("the description has no AAC config", details)
+  if (config === undefined) return unsupported("the AAC config is invalid", details)
   if (size === undefined || size === 0 || size > 100) {
-    return unfit("AAC without the length of its sizes (sizelength)", details)
+    return unsupported("the AAC sizelength is missing or invalid", details)
   }
   const mode = fmtp.get("mode")?.toLowerCase() ?? "aac-hbr"
   if (mode !== "aac-hbr" && mode !== "aac_hbr") {
-    return unfit("AAC in another mode than AAC-hbr", details)
+    return unsupported("the AAC mode is not AAC-hbr", details)
   }
-  const { channels } = config.channels === 0 ? sound(format) : config
-  return fit(format, { sampleRate: config.sampleRate, channels }, () => [
+  const { channels } = config.channels === 0 ? audioDetails(format) : config
+  return supported(format, { sampleRate: config.sampleRate, channels }, () => [
     ["streamtype", "5"],
     ["profile-level-id", wholeText(fmtp.get("profile-level-id")) ?? "1"],
     ["mode", "AAC-hbr"],
@@ -153,26 +156,26 @@ const aac = (format: Format): RelayFormat => {
   ])
 }
 
-const latm = (format: Format): RelayFormat => {
+const latm = (format: Format): PublishableFormat => {
   const { fmtp } = format
   const hex = withoutQuotes(fmtp.get("config"))
   const config = hex === undefined ? undefined : Aac.parseMuxConfig(hex)
-  const details = config ?? sound(format)
+  const details = config ?? audioDetails(format)
   if (fmtp.get("cpresent") !== "0" || hex === undefined || config === undefined) {
-    return unfit("AAC (LATM) without its configuration in the description", details)
+    return unsupported("the description has no AAC LATM config", details)
   }
-  return fit(format, details, () => [
+  return supported(format, details, () => [
     ["profile-level-id", wholeText(fmtp.get("profile-level-id"))],
     ["cpresent", "0"],
     ["config", hex]
   ])
 }
 
-const onlyNumbers = (format: Format, names: ReadonlyArray<string>): RelayFormat =>
-  fit(format, {}, () => names.map((name) => [name, wholeText(format.fmtp.get(name))]))
+const onlyNumbers = (format: Format, names: ReadonlyArray<string>): PublishableFormat =>
+  supported(format, {}, () => names.map((name) => [name, wholeText(format.fmtp.get(name))]))
 
-const mpeg4 = (format: Format): RelayFormat =>
-  fit(format, {}, () => {
+const mpeg4 = (format: Format): PublishableFormat =>
+  supported(format, {}, () => {
     const config = format.fmtp.get("config")
     return [
       ["profile-level-id", wholeText(format.fmtp.get("profile-level-id"))],
@@ -180,7 +183,7 @@ const mpeg4 = (format: Format): RelayFormat =>
     ]
   })
 
-const byEncoding = (format: Format, encoding: string): RelayFormat => {
+const byEncoding = (format: Format, encoding: string): PublishableFormat => {
   switch (encoding) {
     case "h264":
       return h264(format)
@@ -200,46 +203,46 @@ const byEncoding = (format: Format, encoding: string): RelayFormat => {
     case "mp4a-latm":
       return latm(format)
     case "opus":
-      // RFC 7587 §7: the clock and the channels are always these, whatever the camera says
-      return fit(
+      // RFC 7587 §7: always these, whatever the camera announces
+      return supported(
         { ...format, clockRate: 48_000, parameters: "2" },
         { sampleRate: 48_000, channels: format.fmtp.get("sprop-stereo") === "1" ? 2 : 1 }
       )
     case "multiopus":
-      return unfit("Opus with many channels is not relayed", sound(format))
+      return unsupported("multichannel Opus is not supported", audioDetails(format))
     case "vorbis":
-      return unfit("Vorbis is not relayed", sound(format))
+      return unsupported("Vorbis is not supported", audioDetails(format))
     case "speex":
-      // a number of channels behind the clock is more than the server reads
-      return fit({ ...format, parameters: undefined }, sound(format), () => [])
+      // the server rejects a channel count after the clock rate
+      return supported({ ...format, parameters: undefined }, audioDetails(format), () => [])
     default:
-      return fit(format, sound(format))
+      return supported(format, audioDetails(format))
   }
 }
 
-/** Encodings that accompany others and carry no picture or sound of their own. */
-const accompanying = new Set(["cn", "telephone-event", "red", "rtx", "ulpfec", "flexfec-03"])
+/** Encodings that carry comfort noise, events, or repair data for another stream. */
+const auxiliary = new Set(["cn", "telephone-event", "red", "rtx", "ulpfec", "flexfec-03"])
 
-/** How a camera's format can be announced, or why it can't. */
-export const relayFormat = (camera: Format): RelayFormat => {
+/** Classifies a camera's format. */
+export const classify = (camera: Format): PublishableFormat => {
   const format = Codec.withStaticType(camera)
   const encoding = format.encoding?.toLowerCase()
   if (encoding === undefined) {
-    return unfit(`the description does not tell what payload type ${format.payloadType} is`)
+    return unsupported(`payload type ${format.payloadType} has no rtpmap`)
   }
-  if (accompanying.has(encoding)) return unfit(`${encoding} is neither picture nor sound`)
-  const relayed = byEncoding(format, encoding)
-  if (relayed._tag === "Unfit") {
-    return isClock(format.clockRate) ? relayed : unfit(noClock, relayed.details)
+  if (auxiliary.has(encoding)) return unsupported(`${encoding} is neither audio nor video`)
+  const result = byEncoding(format, encoding)
+  if (result._tag === "Unsupported") {
+    return isClock(format.clockRate) ? result : unsupported(noClock, result.details)
   }
-  const { clockRate, parameters } = relayed.format
-  if (!isClock(clockRate)) return unfit(noClock, relayed.details)
-  // the number of channels is read as a number, or the whole announcement fails
+  const { clockRate, parameters } = result.format
+  if (!isClock(clockRate)) return unsupported(noClock, result.details)
+  // the server rejects the whole announcement if the channel count is not a number
   return parameters === undefined || (whole(parameters) ?? 0) > 0
-    ? relayed
-    : { ...relayed, format: { ...relayed.format, parameters: undefined } }
+    ? result
+    : { ...result, format: { ...result.format, parameters: undefined } }
 }
 
-const noClock = "the description does not tell its clock rate"
+const noClock = "the clock rate is unknown"
 
 const isClock = (clockRate: number | undefined): boolean => (clockRate ?? 0) > 0

@@ -1,98 +1,104 @@
 /**
- * What of a camera's description can be relayed: its tracks, and what is left out with a reason, so that a
- * bad audio track does not cost the camera.
+ * Which media of a camera's description can be published. Media that cannot be published are omitted with a
+ * reason, so that unsupported audio does not cost the camera its video.
  */
 import * as Codec from "../../../rtsp/codec/Codec.ts"
-import { type Fit, type FormatDetails, relayFormat } from "./PublishableFormat.ts"
 import type { Media, SessionDescription } from "../../../rtsp/sdp/Sdp.ts"
+import { classify, type FormatDetails, type Supported } from "./PublishableFormat.ts"
 
-export interface RelayTrack extends FormatDetails {
+export interface PublishableTrack extends FormatDetails {
   readonly kind: "video" | "audio"
-  /** Where the camera describes it. */
+  /** The camera's description of the track. */
   readonly media: Media
-  /** Of the formats that the media offers the one that is relayed. */
-  readonly relayed: Fit
-  /** In lower case, as ffmpeg names it: `h264`, `hevc`, `aac`, `pcm_alaw`, … */
+  /** The one format of the media that is published. */
+  readonly published: Supported
+  /** In lower case, by ffmpeg's name: `h264`, `hevc`, `aac`, `pcm_alaw`, … */
   readonly codec: string
   readonly payloadType: number
   /** Of the RTP timestamps, in Hz. */
   readonly clockRate: number
-  /** The camera's name for the track; `undefined` where it forgot it: the base URL stands for it then. */
+  /** The camera's control attribute; `undefined` if the description has none: SETUP then names the base URL. */
   readonly control: string | undefined
 }
 
-export interface DroppedMedia extends FormatDetails {
+export interface OmittedMedia extends FormatDetails {
   readonly kind: string
   readonly codec: string
-  /** For the log, in words. */
-  readonly why: string
+  /** Why the media cannot be published, for the log. */
+  readonly reason: string
+  /** Whether the description marks the media as a back channel (`sendonly`). */
+  readonly isBackChannel: boolean
 }
 
-export interface RelayOffer {
+export interface PublishableTracks {
   /** In the order of the description. */
-  readonly tracks: ReadonlyArray<RelayTrack>
-  readonly dropped: ReadonlyArray<DroppedMedia>
+  readonly tracks: ReadonlyArray<PublishableTrack>
+  readonly omitted: ReadonlyArray<OmittedMedia>
 }
 
-type Relayed = Media & { readonly kind: "video" | "audio" }
+type AudioOrVideo = Media & { readonly kind: "video" | "audio" }
 
-const isRelayed = (media: Media): media is Relayed =>
+const isAudioOrVideo = (media: Media): media is AudioOrVideo =>
   media.kind === "video" || media.kind === "audio"
 
-/** Plain RTP; over TCP and with feedback are the same packets. */
-const isPlain = ({ protocol }: Media): boolean =>
+/** RTP without encryption. The profiles for TCP and for feedback carry the same packets. */
+const isPlainRtp = ({ protocol }: Media): boolean =>
   protocol === "RTP/AVP" || /^RTP\/AVPF?(?:\/(?:TCP|UDP))?$/.test(protocol)
 
-/** Whether it is marked as one, in the way of ONVIF. */
-export const isLoudspeaker = ({ direction }: Media): boolean => direction === "sendonly"
+/** ONVIF marks the audio that a client sends to the camera with `sendonly`. */
+const isBackChannel = ({ direction }: Media): boolean => direction === "sendonly"
 
-const track = (media: Relayed, relayed: Fit): RelayTrack => {
-  const { channels, height, sampleRate, width } = relayed.details
+const track = (media: AudioOrVideo, published: Supported): PublishableTrack => {
+  const { channels, height, sampleRate, width } = published.details
   return {
     kind: media.kind,
     media,
-    relayed,
-    codec: Codec.nameOf(relayed.format),
-    payloadType: relayed.format.payloadType,
-    clockRate: relayed.format.clockRate ?? 0,
+    published,
+    codec: Codec.nameOf(published.format),
+    payloadType: published.format.payloadType,
+    clockRate: published.format.clockRate ?? 0,
     control: media.control,
     ...(media.kind === "video" ? { width, height } : { sampleRate, channels })
   }
 }
 
-const drop = (media: Media, why: string, details: FormatDetails = {}): DroppedMedia => {
+const omit = (media: Media, reason: string, details: FormatDetails = {}): OmittedMedia => {
   const [first] = media.formats
   const codec = first === undefined ? "unknown" : Codec.nameOf(Codec.withStaticType(first))
-  return { kind: media.kind, codec, why, ...details }
+  return { kind: media.kind, codec, reason, isBackChannel: isBackChannel(media), ...details }
 }
 
-/** @param obeysMark whether what is marked as a loudspeaker is one. */
-const examine = (media: Media, obeysMark: boolean): RelayTrack | DroppedMedia => {
-  if (!isRelayed(media)) return drop(media, "it is neither video nor audio")
-  if (obeysMark && isLoudspeaker(media)) return drop(media, "it leads to the camera's loudspeaker")
-  if (!isPlain(media)) return drop(media, `its protocol is ${media.protocol}, not RTP/AVP`)
-  let why = "it has no payload type"
+/** @param omitsBackChannels whether `sendonly` marks a back channel in this description. */
+const classifyMedia = (
+  media: Media,
+  omitsBackChannels: boolean
+): PublishableTrack | OmittedMedia => {
+  if (!isAudioOrVideo(media)) return omit(media, "neither audio nor video")
+  if (omitsBackChannels && isBackChannel(media)) {
+    return omit(media, "back channel to the camera's loudspeaker")
+  }
+  if (!isPlainRtp(media)) return omit(media, `the protocol is ${media.protocol}, not RTP/AVP`)
+  let reason = "no payload type"
   let details: FormatDetails | undefined
   for (const format of media.formats) {
-    const relayed = relayFormat(format)
-    if (relayed._tag === "Fit") return track(media, relayed)
-    // the camera prefers the first
-    if (details === undefined) ({ details, why } = relayed)
+    const result = classify(format)
+    if (result._tag === "Supported") return track(media, result)
+    // the camera lists the preferred format first
+    if (details === undefined) ({ details, reason } = result)
   }
-  return drop(media, why, details)
+  return omit(media, reason, details)
 }
 
-/** Looks what of a description can be relayed. */
-export const relayOffer = ({ medias }: SessionDescription): RelayOffer => {
-  // `sendonly` is ONVIF's mark of a loudspeaker; a camera that marks everything means something else
-  // (gortsplib, `pkg/description/session.go`)
-  const obeysMark = medias.some((media) => isRelayed(media) && !isLoudspeaker(media))
-  const tracks: Array<RelayTrack> = []
-  const dropped: Array<DroppedMedia> = []
+/** Classifies the media of a description. */
+export const publishableTracks = ({ medias }: SessionDescription): PublishableTracks => {
+  // a camera that marks every media as `sendonly` means "camera sends" (gortsplib, `pkg/description/session.go`)
+  const omitsBackChannels = medias.some((media) => isAudioOrVideo(media) && !isBackChannel(media))
+  const tracks: Array<PublishableTrack> = []
+  const omitted: Array<OmittedMedia> = []
   for (const media of medias) {
-    const found = examine(media, obeysMark)
-    if ("why" in found) dropped.push(found)
-    else tracks.push(found)
+    const result = classifyMedia(media, omitsBackChannels)
+    if ("reason" in result) omitted.push(result)
+    else tracks.push(result)
   }
-  return { tracks, dropped }
+  return { tracks, omitted }
 }
