@@ -81,7 +81,10 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         assert.match(rows[0] ?? "", /^1 +Good +url +ok +good +h264 64x64 +pcm_mulaw +\d/)
         assert.match(rows[1] ?? "", /^2 +Refused +url +unreachable .*refused/)
         assert.match(rows[2] ?? "", /^3 +Locked +url +unreachable .*wrong user name or password$/)
-        assert.match(rows[3] ?? "", /^4 +Silent +url +unreachable .*2\.\d+ s .*no answer/)
+        assert.match(
+          rows[3] ?? "",
+          /^4 +Silent +url +unreachable .*2\.\d+ s .*no response to DESCRIBE/
+        )
         assert.match(rows[4] ?? "", /^5 +Typo +hikvison +invalid .*did you mean hikvision/)
         assert.match(
           stderr,

@@ -152,8 +152,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
         ({ probe }) =>
           Effect.gen(function* () {
             const reason = yield* reasonOf(probe())
-            assert.strictEqual(reason._tag, "TimedOut")
-            assert.include(reason.message, "asking for the stream")
+            assert.deepInclude(reason, { _tag: "TimedOut", phase: "requesting the stream" })
           }),
         "2 seconds"
       )

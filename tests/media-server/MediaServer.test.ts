@@ -96,7 +96,7 @@ describe("MediaServer", () => {
         for (let n = 0; n < 100; n++) {
           fake.answer = refused
           yield* TestClock.adjust("3 seconds")
-          const detail = `connection refused at 10.0.0.${n}`
+          const detail = `connection refused by 10.0.0.${n}`
           fake.answer = Effect.fail(new MediaServerError({ detail, kind: "other" }))
           yield* TestClock.adjust("3 seconds")
         }

@@ -97,7 +97,7 @@ describe("CredentialGuard", () => {
 
   it.effect("keeps none from its turn for long where a channel stays silent", () => {
     const fake = FakeEngine.make()
-    const silent = new Reason.TimedOut({ phase: "asking for the stream", afterMs: 10_000 })
+    const silent = new Reason.TimedOut({ phase: "requesting the stream", afterMs: 10_000 })
     fake.answer = ({ id }) =>
       id === "1"
         ? Effect.andThen(Effect.sleep("10 seconds"), Effect.fail(silent))

@@ -161,7 +161,7 @@ describe("ProbeLimiter", () => {
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make()
       let begun = 0
-      const reason = new Reason.TimedOut({ phase: "asking for the stream", afterMs: 1000 })
+      const reason = new Reason.TimedOut({ phase: "requesting the stream", afterMs: 1000 })
       const probe = Effect.sync(() => begun++).pipe(
         Effect.andThen(Effect.sleep("1 second")),
         Effect.andThen(Effect.fail(new ProbeError({ reason })))

@@ -147,7 +147,7 @@ describe("Connection", () => {
       const { port } = yield* scripted((_, socket) => void socket.destroy())
       const connection = yield* connect(port)
       const { reason } = yield* Effect.flip(connection.request(options))
-      assert.deepInclude(reason, { _tag: "Closed", phase: "OPTIONS" })
+      assert.deepInclude(reason, { _tag: "Closed", request: "OPTIONS" })
       assert.deepStrictEqual((yield* Effect.flip(connection.closed)).reason, reason)
       assert.deepStrictEqual((yield* Effect.flip(connection.request(options))).reason, reason)
       assert.isFalse(connection.write(Buffer.from("x")))
@@ -194,14 +194,19 @@ describe("Connection", () => {
     })
   )
 
-  it.live("tells what can't be read at once, without waiting for the time-out", () =>
+  it.live.each([
+    ["HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks HTTP, not RTSP"],
+    [
+      "SSH-2.0-OpenSSH_9.6p1 Debian-3\r\n",
+      'not RTSP: the response begins with "SSH-2.0-OpenSSH_9.6p1 Debian-3"'
+    ],
+    ["\x00\x01\x02\x03\xff\xfe\xfd\xfc\r\n", "not RTSP: unexpected binary data"]
+  ] as const)("fails at once on a response that is not RTSP: %j", ([response, detail]) =>
     Effect.gen(function* () {
-      const { port } = yield* scripted(
-        (_, socket) => void socket.write("HTTP/1.1 400 Bad Request\r\n\r\n")
-      )
+      const { port } = yield* scripted((_, socket) => void socket.write(response, "latin1"))
       const connection = yield* connect(port)
       const { reason } = yield* Effect.flip(connection.request(options))
-      assert.deepInclude(reason, { _tag: "ProtocolError", detail: "it speaks HTTP, not RTSP" })
+      assert.deepInclude(reason, { _tag: "ProtocolError", detail })
     })
   )
 
@@ -260,7 +265,7 @@ describe("Connection", () => {
       )
       const connection = yield* connect(port)
       const { message } = yield* Effect.flip(connection.request(options))
-      assert.strictEqual(message, "OPTIONS was answered with 454 no rtsp://***@h/\\x9b2J")
+      assert.strictEqual(message, "OPTIONS was rejected with 454 no rtsp://***@h/\\x9b2J")
     })
   )
 
@@ -626,7 +631,7 @@ describe("Connection, redirected", () => {
       const server = yield* cameraWith({ redirect: "/cam" })
       const events = yield* server.events
       const { reason } = yield* Effect.flip(play({ url: url(server.url("cam")) }))
-      assert.strictEqual(reason._tag, "TooManyRedirects")
+      assert.deepInclude(reason, { _tag: "ProtocolError", detail: "too many redirects" })
       for (let i = 0; i < 4; i++) yield* nextRequest(events, "DESCRIBE")
       yield* server.awaitConnections(0)
     })
@@ -716,7 +721,10 @@ describe("Connection, with TLS", () => {
           { _tag: "Verify", ca: certificate },
           server.url("cam").replace("127.0.0.1", "camera.example")
         ),
-        { _tag: "CertificateError", detail: "ERR_TLS_CERT_ALTNAME_INVALID" }
+        {
+          _tag: "CertificateError",
+          detail: "issued for another host (ERR_TLS_CERT_ALTNAME_INVALID)"
+        }
       )
       assert.strictEqual(
         (yield* reasonFor(

@@ -161,7 +161,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
         const tried = yield* Effect.result(announce(server.at("cam1"), { sdp, controls: [] }))
         // without a SETUP there is no RECORD: that is as far as an announcement goes
         const reason = Result.isFailure(tried) ? tried.failure.reason : undefined
-        assert.deepInclude(reason, { _tag: "Status", phase: "RECORD" }, sdp)
+        assert.deepInclude(reason, { _tag: "Rejected", request: "RECORD" }, sdp)
       }
       assert.isAbove(offers.length, 0)
     })
@@ -200,9 +200,9 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
         const embedded = yield* RtspServer.make()
         for (const address of [real.at("cam1"), embedded.url("cam1")]) {
           const { reason } = yield* Effect.flip(announce(address, { sdp, controls }))
-          assert.deepInclude(reason, { _tag: "Status", status: 400 })
+          assert.deepInclude(reason, { _tag: "Rejected", status: 400 })
           // up to 1.16 packetization modes are looked at when the track is set up
-          assert.include(["ANNOUNCE", "SETUP"], reason._tag === "Status" ? reason.phase : "")
+          assert.include(["ANNOUNCE", "SETUP"], reason._tag === "Rejected" ? reason.request : "")
         }
       })
     )

@@ -156,7 +156,7 @@ describe("PublisherSession", () => {
           announcement: { sdp: pattern.replace("packetization-mode=1", ""), controls }
         })
       )
-      assert.deepInclude(reason, { _tag: "Status", status: 400, phase: "ANNOUNCE" })
+      assert.deepInclude(reason, { _tag: "Rejected", status: 400, request: "ANNOUNCE" })
     })
   )
 
@@ -165,7 +165,7 @@ describe("PublisherSession", () => {
       const server = yield* RtspServer.make({ overridePublisher: "reject" })
       yield* publish(server.url("a"))
       const { reason } = yield* Effect.flip(publish(server.url("a")))
-      assert.deepInclude(reason, { _tag: "Status", status: 400, phase: "RECORD" })
+      assert.deepInclude(reason, { _tag: "Rejected", status: 400, request: "RECORD" })
     })
   )
 
@@ -183,11 +183,14 @@ describe("PublisherSession", () => {
     it.live(`tells that the server refuses ${method}, or closes the connection at it`, () =>
       Effect.gen(function* () {
         assert.deepInclude(yield* failsWith({ refuse: { [method]: 503 } }), {
-          _tag: "Status",
+          _tag: "Rejected",
           status: 503,
-          phase: method
+          request: method
         })
-        assert.deepInclude(yield* failsWith({ closeAt: method }), { _tag: "Closed", phase: method })
+        assert.deepInclude(yield* failsWith({ closeAt: method }), {
+          _tag: "Closed",
+          request: method
+        })
       })
     )
 
@@ -200,7 +203,7 @@ describe("PublisherSession", () => {
         const fiber = yield* Effect.forkChild(Effect.flip(Effect.scoped(publish(server.url("a")))))
         yield* nextRequest(events, method)
         yield* TestClock.adjust("5 seconds")
-        assert.deepInclude((yield* Fiber.join(fiber)).reason, { _tag: "TimedOut", phase: method })
+        assert.deepInclude((yield* Fiber.join(fiber)).reason, { _tag: "TimedOut", request: method })
         yield* server.awaitConnections(0)
       })
     )

@@ -154,15 +154,23 @@ describe("ReaderSession", () => {
     [
       "DESCRIBE with 404",
       { refuse: { DESCRIBE: 404 } },
-      { _tag: "Status", status: 404, phase: "DESCRIBE", detail: "Not Found" }
+      { _tag: "Rejected", status: 404, request: "DESCRIBE", detail: "Not Found" }
     ],
     [
       "DESCRIBE with 503",
       { refuse: { DESCRIBE: 503 } },
-      { _tag: "Status", status: 503, phase: "DESCRIBE" }
+      { _tag: "Rejected", status: 503, request: "DESCRIBE" }
     ],
-    ["SETUP with 453", { refuse: { SETUP: 453 } }, { _tag: "Status", status: 453, phase: "SETUP" }],
-    ["PLAY with 503", { refuse: { PLAY: 503 } }, { _tag: "Status", status: 503, phase: "PLAY" }],
+    [
+      "SETUP with 453",
+      { refuse: { SETUP: 453 } },
+      { _tag: "Rejected", status: 453, request: "SETUP" }
+    ],
+    [
+      "PLAY with 503",
+      { refuse: { PLAY: 503 } },
+      { _tag: "Rejected", status: 503, request: "PLAY" }
+    ],
     ["TCP", { udpOnly: true }, { _tag: "Unsupported" }]
   ]
   for (const [what, quirks, reason] of refusals) {
@@ -247,14 +255,17 @@ describe("ReaderSession", () => {
         assert.isUndefined(fiber.pollUnsafe())
         yield* TestClock.adjust("1 millis")
         const { reason } = yield* Fiber.join(fiber)
-        assert.deepInclude(reason, { _tag: "TimedOut", phase: method, afterMs: 5000 })
+        assert.deepInclude(reason, { _tag: "TimedOut", request: method, afterMs: 5000 })
         yield* server.awaitConnections(0)
       })
     )
 
     it.live(`tells that the camera closed the connection at ${method}`, () =>
       Effect.gen(function* () {
-        assert.deepInclude(yield* failsWith({ closeAt: method }), { _tag: "Closed", phase: method })
+        assert.deepInclude(yield* failsWith({ closeAt: method }), {
+          _tag: "Closed",
+          request: method
+        })
       })
     )
   }
@@ -635,7 +646,7 @@ describe("ReaderSession", () => {
       ])
       assert.deepStrictEqual(
         errors.map(({ reason }) => reason._tag),
-        ["Unauthorized", "Refused", "Status"]
+        ["Unauthorized", "Refused", "Rejected"]
       )
       for (const error of errors) {
         assert.notInclude(`${error.message}${JSON.stringify(error)}${String(error)}`, "geheim")

@@ -95,9 +95,9 @@ describe("StatusStore", () => {
         yield* store.remove(camera.id)
         yield* store.transition(invalid, states.Invalid)
         assert.deepStrictEqual(lines, [
-          'Warn camera 12 "Gate": unreachable: connection refused at 10.0.0.5:554; next attempt in 1s',
+          'Warn camera 12 "Gate": unreachable: connection refused by 10.0.0.5:554; next attempt in 1s',
           'Info camera 12 "Gate": live: h264 1920x1080, no sound (native)',
-          'Warn camera 12 "Gate": down: connection refused at 10.0.0.5:554; restart in 5s; health good: 1 restart in the last hour',
+          'Warn camera 12 "Gate": down: connection refused by 10.0.0.5:554; restart in 5s; health good: 1 restart in the last hour',
           'Info camera 12 "Gate": live: h264 1920x1080, no sound (native); health good: 1 restart in the last hour',
           'Info camera 12 "Gate": stopping',
           'Info camera 12 "Gate": gone',
@@ -129,9 +129,9 @@ describe("StatusStore", () => {
         yield* store.markStable(camera.id)
         assert.deepStrictEqual(lines, [
           'Info camera 12 "Gate": live: h264 1920x1080, no sound (native)',
-          'Warn camera 12 "Gate": down: connection refused at 10.0.0.5:554; restart in 5s; health good: 1 restart in the last hour',
+          'Warn camera 12 "Gate": down: connection refused by 10.0.0.5:554; restart in 5s; health good: 1 restart in the last hour',
           'Info camera 12 "Gate": live: h264 1920x1080, no sound (native); health good: 1 restart in the last hour',
-          'Warn camera 12 "Gate": down: connection refused at 10.0.0.5:554; restart in 5s; health good: 2 restarts in the last hour; it comes and goes: the next line follows when it stays live',
+          'Warn camera 12 "Gate": down: connection refused by 10.0.0.5:554; restart in 5s; health good: 2 restarts in the last hour; it comes and goes: the next line follows when it stays live',
           'Info camera 12 "Gate": stays live; health poor: 100 restarts in the last hour'
         ])
         // what comes after that is a new trouble

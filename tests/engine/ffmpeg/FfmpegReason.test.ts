@@ -146,21 +146,21 @@ describe("the reason of a failed probe", () => {
       "a connection that was closed",
       `${connected}
 [error] ${from}: Invalid data found when processing input`,
-      { _tag: "Closed", phase: "asking for the stream" }
+      { _tag: "Closed", phase: "requesting the stream" }
     ],
     [
       "a connection that was closed, in the words of ffprobe 8",
       `${connected}
 [rtsp @ 0x56415bc7e340] [warning] Failed reading RTSP data: End of file
 [error] ${from}: Invalid data found when processing input`,
-      { _tag: "Closed", phase: "asking for the stream" }
+      { _tag: "Closed", phase: "requesting the stream" }
     ],
     [
       "silence, in the words of ffprobe 8",
       `${connected}
 [rtsp @ 0x556bce693040] [warning] Failed reading RTSP data: Connection timed out
 [error] ${from}: Invalid data found when processing input`,
-      { _tag: "TimedOut", phase: "asking for the stream", afterMs: 9000 }
+      { _tag: "TimedOut", phase: "requesting the stream", afterMs: 9000 }
     ],
     [
       "silence after the description",
@@ -223,7 +223,7 @@ v=0
     })
     assert.deepStrictEqual(reason(`[error] ${http}: End of file`), {
       _tag: "Closed",
-      phase: "asking for the stream"
+      phase: "requesting the stream"
     })
   })
 
@@ -238,10 +238,10 @@ v=0
       phase("[tcp @ 0x55b5] [verbose] Starting connection attempt to 10.0.0.5 port 554"),
       "connecting"
     )
-    assert.strictEqual(phase(connected), "asking for the stream")
+    assert.strictEqual(phase(connected), "requesting the stream")
     assert.strictEqual(phase(`${connected}\n[rtsp @ 0x55b5] [verbose] SDP:`), "waiting for media")
     // ffprobe 4 tells nothing
-    assert.strictEqual(phase(""), "asking for the stream")
+    assert.strictEqual(phase(""), "requesting the stream")
   })
 })
 
@@ -299,19 +299,19 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
       `[tcp @ 0x55e6e75e4d40] [error] Connection to tcp://127.0.0.1:8554?timeout=0 failed: Connection refused
 [error] Could not write header for output file #0 (incorrect codec parameters ?): Connection refused
 [error] Error initializing output stream 0:1 -- `,
-      { _tag: "ServerGone", detail: "connection refused at 127.0.0.1:8554" }
+      { _tag: "ServerGone", detail: "connection refused by 127.0.0.1:8554" }
     ],
     [
       "a server that refuses, in the words of ffmpeg 7 and 8",
       `[tcp @ 0xf38aa00] [error] Connection to tcp://127.0.0.1:8554?timeout=0 failed: Connection refused
 [out#0/rtsp @ 0xf394380] [error] Could not write header (incorrect codec parameters ?): Connection refused`,
-      { _tag: "ServerGone", detail: "connection refused at 127.0.0.1:8554" }
+      { _tag: "ServerGone", detail: "connection refused by 127.0.0.1:8554" }
     ],
     [
       "a server without an address",
       `[tcp @ 0x56494d38b900] [error] Failed to resolve hostname a..b: Name or service not known
 [error] Could not write header for output file #0 (incorrect codec parameters ?): Input/output error`,
-      { _tag: "ServerGone", detail: "no address for the host name 127.0.0.1" }
+      { _tag: "ServerGone", detail: 'cannot resolve host "127.0.0.1"' }
     ],
     [
       "a server that wants another password",

@@ -17,36 +17,36 @@ import * as Schema from "effect/Schema"
  */
 export type RetryPace = "backoff" | "lockout" | "rejected" | "evicted"
 
-/** Where in an exchange with the camera a time-out struck. */
+/** The step at which a connection timed out or was closed. */
 export const Phase = Schema.Literals([
   "connecting",
-  "asking for the stream",
+  "requesting the stream",
   "waiting for media",
   "streaming"
 ])
 export type Phase = typeof Phase.Type
 
-/** Nothing listens at the camera's address. */
+/** Nothing listens at the address. */
 export class Refused extends Schema.TaggedClass<Refused>()("Refused", {
   authority: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return `connection refused at ${this.authority}`
+    return `connection refused by ${this.authority}`
   }
 }
 
-/** The camera's host name has no address. */
+/** The host name has no address. */
 export class DnsError extends Schema.TaggedClass<DnsError>()("DnsError", {
   host: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return `no address for the host name ${this.host}`
+    return `cannot resolve host "${this.host}"`
   }
 }
 
-/** The network has no way to the camera. */
+/** The network has no route to the host. */
 export class HostUnreachable extends Schema.TaggedClass<HostUnreachable>()("HostUnreachable", {
   authority: Schema.String
 }) {
@@ -56,24 +56,36 @@ export class HostUnreachable extends Schema.TaggedClass<HostUnreachable>()("Host
   }
 }
 
-/** The camera did not answer in time. */
+/** No response arrived in time. */
 export class TimedOut extends Schema.TaggedClass<TimedOut>()("TimedOut", {
   phase: Phase,
+  /** The RTSP method that was not answered. */
+  request: Schema.optionalKey(Schema.String),
   afterMs: Schema.Finite
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return `no answer within ${this.afterMs / 1000} s while ${this.phase}`
+    const seconds = `${this.afterMs / 1000} s`
+    return this.request === undefined
+      ? `no response within ${seconds} while ${this.phase}`
+      : `no response to ${this.request} within ${seconds}`
   }
 }
 
-/** The camera ended the connection. */
+/** The other side closed the connection. */
 export class Closed extends Schema.TaggedClass<Closed>()("Closed", {
-  phase: Phase
+  phase: Phase,
+  /** The RTSP method that was not answered. */
+  request: Schema.optionalKey(Schema.String),
+  /** Node's error code, unless the connection was closed in order: `ECONNRESET`, `EPIPE`, … */
+  code: Schema.optionalKey(Schema.String)
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return `the camera closed the connection while we were ${this.phase}`
+    const code = this.code === undefined ? "" : ` (${this.code})`
+    return this.request === undefined
+      ? `connection closed while ${this.phase}${code}`
+      : `connection closed before the response to ${this.request}${code}`
   }
 }
 
@@ -102,14 +114,18 @@ export class NotFound extends Schema.TaggedClass<NotFound>()("NotFound", {}) {
   }
 }
 
-/** The camera refused with another status, 503 for instance when it serves too many already. */
+/** A request was rejected with another status, for example 503 by a camera with too many clients. */
 export class Rejected extends Schema.TaggedClass<Rejected>()("Rejected", {
   status: Schema.Finite,
-  detail: Schema.String
+  /** The reason phrase, redacted. */
+  detail: Schema.String,
+  /** The rejected RTSP method. */
+  request: Schema.optionalKey(Schema.String)
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return `the camera answered ${this.status}${this.detail === "" ? "" : ` ${this.detail}`}`
+    const request = this.request === undefined ? "the request" : this.request
+    return `${request} was rejected with ${this.status}${this.detail === "" ? "" : ` ${this.detail}`}`
   }
 }
 
@@ -121,13 +137,13 @@ export class NoVideo extends Schema.TaggedClass<NoVideo>()("NoVideo", {}) {
   }
 }
 
-/** What answers does not speak the protocol. */
+/** The response violates the protocol. */
 export class ProtocolError extends Schema.TaggedClass<ProtocolError>()("ProtocolError", {
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return `the camera's answer is not valid: ${this.detail}`
+    return `protocol error: ${this.detail}`
   }
 }
 
@@ -141,13 +157,13 @@ export class Unsupported extends Schema.TaggedClass<Unsupported>()("Unsupported"
   }
 }
 
-/** The certificate of the camera or of the media server can't be trusted. */
+/** The certificate of the camera or of the media server is not trusted. */
 export class CertificateError extends Schema.TaggedClass<CertificateError>()("CertificateError", {
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "rejected"
   get message(): string {
-    return `the certificate is not trusted: ${this.detail}`
+    return `certificate not trusted: ${this.detail}`
   }
 }
 

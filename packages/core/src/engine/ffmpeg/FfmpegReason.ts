@@ -52,8 +52,8 @@ const isBroken = (text: string) =>
 /** Where in the exchange with the camera the program was, as far as its words tell. */
 export const phaseOf = (words: FfmpegWords.Words): Reason.Phase => {
   if (words.isDescribed || words.hasNoMedia) return "waiting for media"
-  if (words.isConnected) return "asking for the stream"
-  return words.isConnecting || words.isUnconnected ? "connecting" : "asking for the stream"
+  if (words.isConnected) return "requesting the stream"
+  return words.isConnecting || words.isUnconnected ? "connecting" : "requesting the stream"
 }
 
 const timedOut = (ending: Ending, phase: Reason.Phase) =>
@@ -146,7 +146,7 @@ const serverReason = (
   const { text } = words.fault
   const gone = (detail: string) => new Reason.ServerGone({ detail })
   const { authority, host } = ending.destination
-  if (words.unknownHost !== undefined) return gone(`no address for the host name ${host}`)
+  if (words.unknownHost !== undefined) return gone(`cannot resolve host "${host}"`)
   if (words.status !== undefined) {
     return words.status.code === 401
       ? new Reason.ServerUnauthorized({})
@@ -155,7 +155,7 @@ const serverReason = (
           detail: shown(words.status.text, [ending.camera, ending.destination])
         })
   }
-  if (/Connection refused/i.test(text)) return gone(`connection refused at ${authority}`)
+  if (/Connection refused/i.test(text)) return gone(`connection refused by ${authority}`)
   if (isUnreachable(text)) return gone(`no route to ${authority}`)
   if (isTimeOut(text)) return gone(`${authority} did not answer`)
   if (/Invalid data found/.test(text)) return gone(`${authority} broke off while we published`)

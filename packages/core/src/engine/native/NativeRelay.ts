@@ -148,7 +148,7 @@ const sayWithoutSound = (_job: RelayJob, why: string) =>
   Effect.logWarning(`relaying without audio: ${why}`).pipe(Effect.annotateLogs("module", "engine"))
 
 const isRejectedAnnouncement = ({ reason }: RtspError): boolean =>
-  reason._tag === "Status" && reason.phase === "ANNOUNCE" && reason.status === 400
+  reason._tag === "Rejected" && reason.request === "ANNOUNCE" && reason.status === 400
 
 /**
  * Announces. Where the server rejects the camera's parameter sets it gets to read them from the stream, and

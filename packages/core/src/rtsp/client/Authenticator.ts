@@ -7,6 +7,7 @@
  * up for a refusal.
  */
 import { randomBytes } from "node:crypto"
+import { Unauthorized, Unsupported } from "../../camera/Reason.ts"
 import {
   answer,
   type Challenge,
@@ -15,7 +16,7 @@ import {
   parseChallenges
 } from "../auth/Authentication.ts"
 import { headerValues, type Response } from "../message/Message.ts"
-import { type RtspReason, Unauthorized, Unsupported } from "./RtspError.ts"
+import { type RtspReason } from "./RtspError.ts"
 
 export class Authenticator {
   readonly #credentials: Credentials | undefined
@@ -65,7 +66,7 @@ export class Authenticator {
     if (challenge === undefined) {
       return answered || asked.length === 0
         ? this.refuse()
-        : new Unsupported({ what: "the way in which a password is asked for" })
+        : new Unsupported({ what: "authentication scheme other than Basic and Digest" })
     }
     if (answered) {
       const isNew =

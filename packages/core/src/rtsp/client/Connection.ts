@@ -8,6 +8,7 @@ import type { Socket } from "node:net"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { Closed, ProtocolError, Rejected, TimedOut } from "../../camera/Reason.ts"
 import { oneLine, redact } from "../../camera/Redaction.ts"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../time/Deadline.ts"
@@ -28,15 +29,7 @@ import type { Method } from "../message/Method.ts"
 import { Authenticator } from "./Authenticator.ts"
 import * as SendPool from "./SendPool.ts"
 import { dial, type DialOptions, type Endpoint, type Trust } from "./Dialer.ts"
-import {
-  Closed,
-  ProtocolError,
-  type Phase,
-  type RtspReason,
-  RtspError,
-  Status,
-  TimedOut
-} from "./RtspError.ts"
+import { phaseOf, type RtspReason, RtspError } from "./RtspError.ts"
 
 /** Who is at the other end. */
 export interface Peer extends Endpoint {
@@ -100,7 +93,16 @@ const maxAbandoned = 64
 /** What waits to be sent when the other side asks and asks and takes nothing, in bytes. */
 const maxUnsentAnswers = 262_144
 
-const senseless = "it is neither a message nor a frame"
+/** How much of a response that is not RTSP goes into the error, in bytes. */
+const maxQuoted = 40
+
+/** Says what a peer sent that is not RTSP, with its beginning if it is text. */
+const notRtsp = (beginning: string): string => {
+  const quoted = oneLine(redact(beginning.trim()))
+  return /^[\x20-\x7e]{4,}$/.test(quoted)
+    ? `not RTSP: the response begins with ${JSON.stringify(quoted)}`
+    : "not RTSP: unexpected binary data"
+}
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
 
@@ -111,7 +113,7 @@ const detailOf = (response: Response): string =>
 /** The error that an answer other than 2xx stands for. */
 export const refusal = (method: Method, response: Response): RtspError =>
   new RtspError({
-    reason: new Status({ status: response.status, detail: detailOf(response), phase: method })
+    reason: new Rejected({ status: response.status, detail: detailOf(response), request: method })
   })
 
 export const isSuccess = (response: Response): boolean =>
@@ -135,7 +137,9 @@ export class Connection {
   #failure: (() => Effect.Effect<never, RtspError>) | undefined
   /** Who waits for the end. */
   readonly #waiting = new Set<(effect: Effect.Effect<never, RtspError>) => void>()
-  /** Whether anything sensible came yet. */
+  /** The first bytes from the peer, for the error if they are not RTSP. */
+  #beginning = ""
+  /** Whether a frame or a message arrived. */
   #understood = false
   #streaming = false
 
@@ -155,6 +159,7 @@ export class Connection {
 
   /** Takes what comes in; for the socket that {@link make} opens. */
   readonly receive = (chunk: Buffer, reused: boolean): void => {
+    if (this.received === 0) this.#beginning = chunk.toString("latin1", 0, maxQuoted)
     this.received += chunk.length
     try {
       this.#framer.push(chunk, reused)
@@ -173,14 +178,10 @@ export class Connection {
     if (socket.destroyed) this.#end(() => fail(new Closed({ phase: "connecting" })))
   }
 
-  get #phase(): Phase {
-    const [oldest] = this.#pending.values()
-    return oldest?.method ?? "streaming"
-  }
-
   #close(code?: string): void {
-    const phase = this.#phase
-    this.#end(() => fail(new Closed({ phase, code })))
+    const [oldest] = this.#pending.values()
+    const phase = phaseOf(oldest?.method)
+    this.#end(() => fail(new Closed({ ...phase, ...(code !== undefined && { code }) })))
   }
 
   #end(failure: () => Effect.Effect<never, RtspError>): void {
@@ -216,11 +217,15 @@ export class Connection {
     })
   }
 
+  #describeGarbage(): string {
+    return notRtsp(this.#understood ? "" : this.#beginning)
+  }
+
   #onGarbage(bytes: number, fault: string | undefined): void {
     this.garbage += bytes
     // among frames it is passed over; before any of them it is the answer, or stands in its place
     if (this.#streaming || (fault === undefined && this.#understood)) return
-    this.#end(() => fail(new ProtocolError({ detail: fault ?? senseless })))
+    this.#end(() => fail(new ProtocolError({ detail: fault ?? this.#describeGarbage() })))
   }
 
   #onMessage(message: Message): void {
@@ -314,8 +319,8 @@ export class Connection {
         // why no answer came: what came instead, or nothing at all
         fail(
           this.garbage > garbage
-            ? new ProtocolError({ detail: senseless })
-            : new TimedOut({ phase: options.method, afterMs })
+            ? new ProtocolError({ detail: this.#describeGarbage() })
+            : new TimedOut({ ...phaseOf(options.method), afterMs })
         )
     )
   }

@@ -6,19 +6,11 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
+import { CertificateError, Closed, DnsError, ProtocolError, TimedOut } from "../../camera/Reason.ts"
 import { bracketed } from "../../camera/Host.ts"
 import { nowMs } from "../../time/Monotonic.ts"
 import * as Deadline from "../../time/Deadline.ts"
-import {
-  Closed,
-  fromConnectCode,
-  ProtocolError,
-  DnsError,
-  type RtspReason,
-  RtspError,
-  TimedOut,
-  CertificateError
-} from "./RtspError.ts"
+import { fromConnectCode, RtspError, type RtspReason } from "./RtspError.ts"
 
 /**
  * Whose certificate is good for `rtsps`.
@@ -185,12 +177,28 @@ const tlsOptions = (host: string, trust: Trust): ConnectionOptions => {
   }
 }
 
+/** Node's codes for certificates, in words. */
+const certificateProblems: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: "self-signed",
+  SELF_SIGNED_CERT_IN_CHAIN: "signed by an unknown authority",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "signed by an unknown authority",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "signed by an unknown authority",
+  CERT_HAS_EXPIRED: "expired",
+  CERT_NOT_YET_VALID: "not yet valid",
+  ERR_TLS_CERT_ALTNAME_INVALID: "issued for another host"
+}
+
+const certificateProblem = (code: string): string => {
+  const problem = certificateProblems[code]
+  return problem === undefined ? code : `${problem} (${code})`
+}
+
 const fromTlsCode = (code: string): RtspReason => {
   if (code === "ECONNRESET" || code === "EPIPE") return new Closed({ phase: "connecting", code })
-  // what came was no TLS, or in no version that we share; all else is about the certificate
+  // no TLS at all, or no common version; every other code is about the certificate
   return code === "EPROTO" || code.startsWith("ERR_SSL_")
-    ? new ProtocolError({ detail: `no TLS that we understand (${code})` })
-    : new CertificateError({ detail: code })
+    ? new ProtocolError({ detail: `TLS handshake failed (${code})` })
+    : new CertificateError({ detail: certificateProblem(code) })
 }
 
 const secure = (
@@ -217,7 +225,13 @@ const secure = (
           normalFingerprint(trust.sha256)
       ) {
         secured.destroy()
-        return resume(fail(new CertificateError({ detail: "it has another fingerprint" })))
+        return resume(
+          fail(
+            new CertificateError({
+              detail: "its SHA-256 fingerprint differs from the configured fingerprint"
+            })
+          )
+        )
       }
       resume(Effect.succeed(secured))
     })

@@ -10,13 +10,14 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import { Unsupported } from "../../camera/Reason.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import { withoutSlashes } from "../url/BaseUrl.ts"
 import { header, type Headers } from "../message/Message.ts"
 import * as SessionHeader from "../message/SessionHeader.ts"
 import * as Transport from "../message/Transport.ts"
 import * as Connection from "./Connection.ts"
-import { RtspError, type RtspReason, Unsupported } from "./RtspError.ts"
+import { RtspError, type RtspReason } from "./RtspError.ts"
 import {
   defaultOpenTimeout,
   defaultTeardownTimeout,

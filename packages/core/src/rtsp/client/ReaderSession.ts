@@ -14,6 +14,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import { ProtocolError, Unsupported } from "../../camera/Reason.ts"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import { baseUrl, type BaseUrlInput, controlUrl } from "../url/BaseUrl.ts"
@@ -33,13 +34,7 @@ import {
   refusal
 } from "./Connection.ts"
 import { follow, maxRedirects } from "./Redirect.ts"
-import {
-  ProtocolError,
-  type RtspReason,
-  RtspError,
-  TooManyRedirects,
-  Unsupported
-} from "./RtspError.ts"
+import { type RtspReason, RtspError } from "./RtspError.ts"
 import {
   defaultOpenTimeout,
   defaultTeardownTimeout,
@@ -162,7 +157,7 @@ export class ReaderSession {
           headers: [...this.#headers, ["Transport", Transport.render(Transport.interleaved(asked))]]
         })
         if (response.status === 461) {
-          return yield* fail(new Unsupported({ what: "a camera that sends by UDP alone" }))
+          return yield* fail(new Unsupported({ what: "camera offers UDP only" }))
         }
         if (!isSuccess(response)) {
           if (track.kind === "audio" && done.length > 0) continue
@@ -297,7 +292,8 @@ const describeSomewhere = (
     return Effect.flatMap(describe(connection, uri, deadline), (response) => {
       if (!isRedirect(response)) return Effect.succeed({ connection, url, uri, response })
       connection.close()
-      if (redirects === maxRedirects) return fail(new TooManyRedirects())
+      if (redirects === maxRedirects)
+        return fail(new ProtocolError({ detail: "too many redirects" }))
       return Effect.flatMap(Effect.fromResult(follow(url, header(response, "location"))), (next) =>
         describeSomewhere(options, next, deadline, redirects + 1)
       )

@@ -1,9 +1,10 @@
 /** Where a camera sends us (RFC 2326 §11.3). */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import { ProtocolError, Unsupported } from "../../camera/Reason.ts"
 import * as PercentEncoding from "../../camera/PercentEncoding.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
-import { ProtocolError, RtspError, type RtspReason, Unsupported } from "./RtspError.ts"
+import { RtspError, type RtspReason } from "./RtspError.ts"
 
 /** The most redirects on the way to one stream. */
 export const maxRedirects = 3
@@ -19,19 +20,18 @@ export const follow = (
   location: string | undefined
 ): Result.Result<StreamUrl, RtspError> => {
   const written = location?.trim() ?? ""
-  if (written === "")
-    return fail(new ProtocolError({ detail: "it sends us elsewhere, but not where" }))
+  if (written === "") return fail(new ProtocolError({ detail: "redirect without a Location" }))
   if (written.startsWith("/")) return Result.succeed(from.withTarget(written))
   const parsed = StreamUrl.parse(written)
   if (Result.isFailure(parsed)) {
-    return fail(new ProtocolError({ detail: "it sends us to an address that can't be read" }))
+    return fail(new ProtocolError({ detail: "redirect to an invalid URL" }))
   }
   const to = parsed.success
   if (to.scheme !== "rtsp" && to.scheme !== "rtsps") {
-    return fail(new Unsupported({ what: "a redirect to another protocol" }))
+    return fail(new Unsupported({ what: "redirect to another protocol" }))
   }
   if (from.scheme === "rtsps" && to.scheme === "rtsp") {
-    return fail(new Unsupported({ what: "a redirect from rtsps to rtsp" }))
+    return fail(new Unsupported({ what: "redirect from rtsps to rtsp" }))
   }
   const { credentials } = from
   if (to.hasCredentials || credentials === undefined) return Result.succeed(to)
