@@ -195,7 +195,7 @@ describe("Connection", () => {
   )
 
   it.live.each([
-    ["HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks HTTP, not RTSP"],
+    ["HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP instead of RTSP"],
     [
       "SSH-2.0-OpenSSH_9.6p1 Debian-3\r\n",
       'not RTSP: the response begins with "SSH-2.0-OpenSSH_9.6p1 Debian-3"'

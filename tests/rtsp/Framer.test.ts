@@ -200,7 +200,7 @@ describe("Framer", () => {
       Buffer.concat([Buffer.from("PLAY rtsp://h/ RT"), InterleavedFrame.make(0, rtp(1, 20))])
     )
     assert.strictEqual(seen.frames.length, 1)
-    assert.deepStrictEqual(seen.faults, ["a message's head holds binary data"])
+    assert.deepStrictEqual(seen.faults, ["binary data in the head of a message"])
   })
 
   it("finds the next message behind one that can't be read", () => {

@@ -67,8 +67,8 @@ describe("Message", () => {
 
   it("tells what is wrong with a head, without repeating it", () => {
     assert.include(fault("HTTP/1.1 400 Bad Request\r\n\r\n"), "HTTP")
-    assert.include(fault("hello\r\n\r\n"), "neither a request nor a response")
-    assert.include(fault("RTSP/1.0 20 OK\r\n\r\n"), "neither")
+    assert.include(fault("hello\r\n\r\n"), "invalid start line")
+    assert.include(fault("RTSP/1.0 20 OK\r\n\r\n"), "invalid start line")
     assert.include(fault("RTSP/1.0 099 OK\r\n\r\n"), "below 100")
     assert.notInclude(fault("secret stuff\r\n\r\n"), "secret")
   })
@@ -83,9 +83,9 @@ describe("Message", () => {
     const start = "RTSP/1.0 200 OK\r\n"
     assert.include(
       fault(`${start}A: ${"x".repeat(Message.maxLineBytes)}\r\n\r\n`),
-      "header is too long"
+      "header line too long"
     )
-    assert.include(fault(`RTSP/1.0 200 ${"x".repeat(Message.maxLineBytes)}\r\n\r\n`), "first line")
+    assert.include(fault(`RTSP/1.0 200 ${"x".repeat(Message.maxLineBytes)}\r\n\r\n`), "start line too long")
     assert.include(fault(`${start}${"A: 1\r\n".repeat(Message.maxHeaders + 1)}\r\n`), "more than")
     assert.isTrue(
       Result.isSuccess(Message.parseHead(`${start}${"A: 1\r\n".repeat(Message.maxHeaders)}\r\n`))

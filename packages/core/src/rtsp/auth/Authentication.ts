@@ -1,9 +1,8 @@
 /**
- * Challenges and answers: Basic (RFC 7617) and Digest (RFC 7616), as cameras and servers speak them.
+ * Challenges and responses of Basic (RFC 7617) and Digest (RFC 7616) authentication.
  *
- * The client chooses the strongest challenge that it understands, SHA-256 before MD5 before Basic, and
- * passes over the others. Values are text of the wire, one character per byte; user name and password
- * are plain text and go out as UTF-8.
+ * The client chooses the strongest challenge it supports: SHA-256, then MD5, then Basic. Values are text of
+ * the wire, one character per byte; user name and password are plain text and are sent as UTF-8.
  */
 import * as Redacted from "effect/Redacted"
 import { withoutSlashes } from "../url/BaseUrl.ts"
@@ -25,10 +24,10 @@ export interface DigestChallenge {
   readonly nonce: string
   readonly opaque: string | undefined
   readonly algorithm: DigestAlgorithm
-  /** As the challenge wrote it, to be sent back so; `undefined` where it named none. */
+  /** The name in the challenge, which the response repeats; `undefined` if the challenge has none. */
   readonly algorithmName: string | undefined
   readonly qop: "auth" | undefined
-  /** The password was right, only the nonce is too old. Many cameras never say so. */
+  /** Only the nonce was out of date, not the password. Many cameras never send it. */
   readonly stale: boolean
 }
 
@@ -46,8 +45,8 @@ const equals = /\s*=\s*/y
 const bare = /[^\s,]*/y
 
 /**
- * Reads `Scheme name=value, name="va, lue", Scheme …`: the schemes in one header and their parameters.
- * A word without `=` begins a scheme; a quotation that is not closed ends with the header.
+ * Parses `Scheme name=value, name="va, lue", Scheme …`: the schemes in one header and their parameters.
+ * A word without `=` starts a scheme; an unterminated quoted string ends with the header.
  */
 const parseSchemes = (value: string): ReadonlyArray<Scheme> => {
   const schemes: Array<{ name: string; parameters: Map<string, string> }> = []
@@ -63,7 +62,7 @@ const parseSchemes = (value: string): ReadonlyArray<Scheme> => {
     if (at >= value.length) return schemes
     const word = take(token)?.[0]
     if (word === undefined) {
-      // a stray quotation or equals sign: pass over it
+      // skip a stray quotation mark or equals sign
       if (take(quoted) === null) at++
       continue
     }
@@ -91,7 +90,7 @@ const toChallenge = ({ name, parameters }: Scheme): Challenge | undefined => {
         .split(",")
         .map((qop) => qop.trim().toLowerCase())
         .filter((qop) => qop !== "")
-      // what is offered with integrity protection alone can't be answered
+      // `auth-int` alone is not supported
       const answerable = offered.length === 0 || offered.includes("auth")
       if (nonce === undefined || algorithm === undefined || !answerable) return undefined
       return {
@@ -110,7 +109,7 @@ const toChallenge = ({ name, parameters }: Scheme): Challenge | undefined => {
   }
 }
 
-/** The challenges that are understood, from all `WWW-Authenticate` headers, in their order. */
+/** The supported challenges in all `WWW-Authenticate` headers, in order. */
 export const parseChallenges = (values: ReadonlyArray<string>): ReadonlyArray<Challenge> =>
   values
     .flatMap(parseSchemes)
@@ -120,7 +119,7 @@ export const parseChallenges = (values: ReadonlyArray<string>): ReadonlyArray<Ch
 const strength = (challenge: Challenge): number =>
   challenge._tag === "Basic" ? 0 : challenge.algorithm.startsWith("SHA-256") ? 2 : 1
 
-/** The strongest challenge, the first of equals. */
+/** The strongest challenge; the first among equals. */
 export const choose = (challenges: ReadonlyArray<Challenge>): Challenge | undefined => {
   let best: Challenge | undefined
   for (const challenge of challenges) {
@@ -135,15 +134,15 @@ export interface AnswerOptions {
   readonly challenge: Challenge
   readonly credentials: Credentials
   readonly method: string
-  /** The URL of the request line, exactly. */
+  /** The URL of the request line, verbatim. */
   readonly uri: string
   /** The count of requests with this nonce, from 1. */
   readonly nonceCount: number
-  /** A random word of ours, in letters and digits. */
+  /** A random client nonce of letters and digits. */
   readonly cnonce: string
 }
 
-/** The value of the `Authorization` header. It is a secret, or as good as one. */
+/** The value of the `Authorization` header. Treat as a secret. */
 export const answer = (options: AnswerOptions): string => {
   const { challenge, cnonce, credentials, method, nonceCount, uri } = options
   const password = Redacted.value(credentials.password)
@@ -177,7 +176,7 @@ export const answer = (options: AnswerOptions): string => {
   return `Digest ${fields.join(", ")}`
 }
 
-/** What a server accepts, to be offered in this order. */
+/** What a server accepts, in the order of its challenges. */
 export type AuthenticationScheme = "sha256" | "md5" | "basic"
 
 /** The values of a server's `WWW-Authenticate` headers. */
@@ -192,7 +191,7 @@ export const challenges = (options: {
   options.schemes.map((scheme) => {
     if (scheme === "basic") return `Basic realm=${quote(options.realm)}`
     const fields = [`realm=${quote(options.realm)}`, `nonce=${quote(options.nonce)}`]
-    // MD5 goes unnamed, as old cameras send it: a client has to know what that means
+    // MD5 is not named, as old cameras do: clients must know the default
     if (scheme === "sha256") fields.push("algorithm=SHA-256")
     if (options.qop !== undefined) fields.push(`qop="${options.qop}"`)
     if (options.opaque !== undefined) fields.push(`opaque=${quote(options.opaque)}`)
@@ -200,23 +199,23 @@ export const challenges = (options: {
     return `Digest ${fields.join(", ")}`
   })
 
-/** What a server makes of an `Authorization` header. */
+/** A server's verdict on an `Authorization` header. */
 export type NextStep =
   | "granted"
-  /** There is none, or none of an accepted scheme. */
+  /** Missing, or not of an accepted scheme. */
   | "missing"
   | "wrong"
-  /** Right, but for another nonce. */
+  /** Correct, but for another nonce. */
   | "stale"
 
 const sameText = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase()
 
-/** The path and query of a URL, which some clients sign instead of the whole (gortsplib `verify.go`). */
+/** The path and query of a URL, which some clients sign instead of the whole URL (gortsplib `verify.go`). */
 const pathOf = (uri: string): string => uri.replace(/^[a-z]+:\/\/[^/?]*/i, "")
 
 /**
- * Whether the URL that was signed is the one that was asked for. In a SETUP some clients sign the URL
- * of the stream instead of the track's (gortsplib `verify.go`).
+ * Whether the signed URL matches the requested URL. In a SETUP some clients sign the URL of the stream
+ * instead of the track (gortsplib `verify.go`).
  */
 const sameUri = (signed: string, asked: string, method: string): boolean => {
   const path = withoutSlashes(pathOf(signed))
@@ -224,13 +223,13 @@ const sameUri = (signed: string, asked: string, method: string): boolean => {
   return path === wanted || (method === "SETUP" && wanted.startsWith(`${path}/`))
 }
 
-/** Judges the answer to a challenge. */
+/** Verifies the response to a challenge. */
 export const verify = (options: {
   readonly authorization: string | undefined
   readonly schemes: ReadonlyArray<AuthenticationScheme>
   readonly credentials: Credentials
   readonly realm: string
-  /** Whether a nonce is one that we gave and that still holds. */
+  /** Whether the server issued the nonce and it is still valid. */
   readonly isCurrent: (nonce: string) => boolean
   readonly method: string
   readonly uri: string
@@ -263,7 +262,7 @@ export const verify = (options: {
     nonceCount: Number.isNaN(count) ? 0 : count,
     cnonce: field("cnonce")
   })
-  // name and password are proved by the response
+  // the response proves user name and password
   const right =
     field("realm") === realm &&
     sameText(field("response"), expected) &&

@@ -1,12 +1,12 @@
-/** Digest access authentication (RFC 7616, RFC 2617): the arithmetic of an answer. */
+/** Digest access authentication (RFC 7616, RFC 2617): the calculation of a response. */
 import { createHash } from "node:crypto"
 
-/** The algorithms that are known; with `-sess` the nonces enter the secret (RFC 7616 §3.4.2). */
+/** The supported algorithms; with `-sess` the nonces enter the secret (RFC 7616 §3.4.2). */
 export type DigestAlgorithm = "MD5" | "MD5-sess" | "SHA-256" | "SHA-256-sess"
 
 const names: ReadonlyArray<DigestAlgorithm> = ["SHA-256", "SHA-256-sess", "MD5", "MD5-sess"]
 
-/** Reads the name of an algorithm in any case; a missing one is MD5 (RFC 7616 §3.3). */
+/** Parses the name of an algorithm, case-insensitive; the default is MD5 (RFC 7616 §3.3). */
 export const parseAlgorithm = (name: string | undefined): DigestAlgorithm | undefined =>
   name === undefined || name === ""
     ? "MD5"
@@ -16,23 +16,23 @@ export interface DigestInput {
   readonly algorithm: DigestAlgorithm
   readonly username: string
   readonly password: string
-  /** As it stands on the wire, one character per byte. */
+  /** As on the wire, one character per byte. */
   readonly realm: string
   readonly nonce: string
   readonly method: string
   readonly uri: string
-  /** `undefined` answers as in RFC 2069: without count and client nonce. */
+  /** `undefined` responds as in RFC 2069: without count and client nonce. */
   readonly qop: "auth" | undefined
   /** The count of requests with this nonce, from 1. */
   readonly nonceCount: number
   readonly cnonce: string
 }
 
-/** The count as it is sent: eight hexadecimal digits. */
+/** The nonce count on the wire: eight hexadecimal digits. */
 export const renderCount = (nonceCount: number): string =>
   (nonceCount >>> 0).toString(16).padStart(8, "0")
 
-/** Text of our own as UTF-8 (RFC 7616 §4), one character per byte. */
+/** Plain text as UTF-8 (RFC 7616 §4), one character per byte. */
 export const bytesOf = (text: string): string => Buffer.from(text, "utf8").toString("latin1")
 
 /** The `response` value, in lower-case hexadecimal (RFC 7616 §3.4.1). */

@@ -1,10 +1,9 @@
 /**
- * Answers the challenges of one connection, and knows when a refusal is final.
+ * Responds to the challenges of one connection, and decides when a rejection is final.
  *
- * Cameras lock accounts, so a password is tried once: a 401 to an answer is final, unless the server says
- * that only the nonce was too old, or had accepted us before and now names another nonce. Each new nonce
- * is worth one more try. Requests go one after the other, so that none takes a nonce which another one used
- * up for a refusal.
+ * Cameras lock accounts, so a password is tried once. A 401 to a response is final, unless only the nonce was
+ * stale, or the server accepted an earlier response and now names another nonce. Each new nonce is worth one
+ * more attempt. Requests must be sequential, so that no request uses up another request's nonce.
  */
 import { randomBytes } from "node:crypto"
 import { Unauthorized, Unsupported } from "../../camera/Reason.ts"
@@ -22,16 +21,16 @@ export class Authenticator {
   readonly #credentials: Credentials | undefined
   #challenge: Challenge | undefined
   #nonceCount = 0
-  /** Whether our last answer was accepted. */
+  /** Whether the last response was accepted. */
   #accepted = false
-  /** Whether the password was refused for good: no request of this connection carries it again. */
+  /** Whether the rejection is final: no further request of this connection carries the password. */
   #refused = false
 
   constructor(credentials: Credentials | undefined) {
     this.#credentials = credentials
   }
 
-  /** The `Authorization` of a request; `undefined` as long as nobody asked. */
+  /** The `Authorization` of a request; `undefined` before the first challenge. */
   authorize(method: string, uri: string): string | undefined {
     if (this.#challenge === undefined || this.#credentials === undefined || this.#refused) {
       return undefined
@@ -46,18 +45,18 @@ export class Authenticator {
     })
   }
 
-  /** An answer of ours was good. */
+  /** Records that the server accepted a response. */
   onAccepted(): void {
     this.#accepted = true
   }
 
   /**
-   * Takes a 401. `undefined`: the request is worth sending again; else why it is not.
+   * Handles a 401. `undefined`: send the request again; otherwise the reason why not.
    *
-   * @param answered whether the request carried an answer of ours.
+   * @param answered whether the request carried a response to a challenge.
    */
   onRefused(response: Response, answered: boolean): RtspReason | undefined {
-    // a session goes on while its password is changed: its keep-alives must not lock the account
+    // after a password change, the keep-alives of a running session must not lock the account
     if (this.#refused) return this.refuse()
     if (this.#credentials === undefined) return new Unauthorized({ credentials: "missing" })
     const before = this.#challenge
@@ -81,7 +80,7 @@ export class Authenticator {
     return undefined
   }
 
-  /** The password is refused for good: no request carries it any more. */
+  /** Makes the rejection final. */
   refuse(): RtspReason {
     this.#refused = true
     return new Unauthorized({ credentials: "wrong" })

@@ -1,8 +1,8 @@
 /**
- * A connection to an RTSP server, a camera or a media server: requests and their answers, and frames.
+ * A connection to an RTSP server (a camera or a media server): requests, responses, and frames.
  *
- * Requests are effects; frames are not. They go to a synchronous handler where they lie, with no object
- * for each packet, so that one process can relay hundreds of cameras.
+ * Requests are effects. Frames are passed in place to a synchronous handler, without an object per packet, so
+ * that one process can relay hundreds of cameras.
  */
 import type { Socket } from "node:net"
 import * as Duration from "effect/Duration"
@@ -31,29 +31,29 @@ import * as SendPool from "./SendPool.ts"
 import { dial, type DialOptions, type Endpoint, type Trust } from "./Dialer.ts"
 import { phaseOf, type RtspReason, RtspError } from "./RtspError.ts"
 
-/** Who is at the other end. */
+/** The other end of the connection. */
 export interface Peer extends Endpoint {
   readonly credentials?: Credentials | undefined
 }
 
 export interface ConnectionOptions {
-  /** Some cameras refuse a client without one. Default `restream`. */
+  /** Some cameras reject clients without one. Default `restream`. */
   readonly userAgent?: string | undefined
-  /** For finding the address, connecting, and TLS together. Default 5 s. */
+  /** For resolving, connecting, and TLS together. Default 5 s. */
   readonly connectTimeout?: Duration.Input | undefined
-  /** For each request with its answer, the password's detour included. Default 5 s. */
+  /** For each request and its response, including authentication. Default 5 s. */
   readonly requestTimeout?: Duration.Input | undefined
   /**
-   * Reads into memory that all such connections share; frames are `reused` then. Default false. With TLS it
-   * has no effect.
+   * Reads into one buffer that all such connections share; frames are then `reused`. Default false. No effect
+   * with TLS.
    */
   readonly sharedBuffer?: boolean | undefined
   /**
-   * Answers requests that come from the other side, as cameras expect. Default true. Off for publishers:
-   * a media server closes the connection at any response.
+   * Responds to requests from the other side, as cameras expect. Default true. Publishers set false: a media
+   * server closes the connection on any response.
    */
   readonly answersRequests?: boolean | undefined
-  /** Finds the addresses of a name. Default: the system's way. */
+  /** Resolves a host name. Default: the system's resolver. */
   readonly resolve?: DialOptions["resolve"]
 }
 
@@ -65,18 +65,18 @@ export interface RequestOptions {
   readonly body?: Uint8Array | undefined
   /** Default: the connection's. */
   readonly timeout?: Duration.Input | undefined
-  /** Ends the request if it is over before the timeout. */
+  /** Ends the request even before the timeout. */
   readonly deadline?: Deadline.Deadline | undefined
 }
 
-/** Takes the frames of a connection. Both calls are synchronous; a throw in them ends the connection. */
+/** Receives the frames of a connection. Both calls are synchronous; an exception ends the connection. */
 export interface FrameHandler {
   /**
-   * Whole frames in `bytes[start, end)`, one after the other, see `Framer`. They may be changed in place;
-   * with `reused` they hold good during the call only.
+   * Whole frames in `bytes[start, end)`, one after another, see `Framer`. They may be changed in place; with
+   * `reused` they are valid only during the call.
    */
   readonly frames: FramerHandlers["frames"]
-  /** All frames that came at once were handed out: the moment for one write of what was gathered. */
+  /** All frames of one read were passed: the moment to write what was collected. */
   readonly flush?: (() => void) | undefined
 }
 
@@ -87,16 +87,16 @@ interface Pending {
 
 const defaultTimeout = Duration.seconds(5)
 
-/** How many requests without an answer are remembered, so that a late answer is not taken for another's. */
+/** Timed-out requests to remember, so that a late response is not matched to another request. */
 const maxAbandoned = 64
 
-/** What waits to be sent when the other side asks and asks and takes nothing, in bytes. */
+/** The most unsent bytes of responses to a peer that sends requests but does not read, in bytes. */
 const maxUnsentAnswers = 262_144
 
-/** How much of a response that is not RTSP goes into the error, in bytes. */
+/** The quoted part of a response that is not RTSP, in bytes. */
 const maxQuoted = 40
 
-/** Says what a peer sent that is not RTSP, with its beginning if it is text. */
+/** Describes a response that is not RTSP, quoting its beginning if it is text. */
 const notRtsp = (beginning: string): string => {
   const quoted = oneLine(redact(beginning.trim()))
   return /^[\x20-\x7e]{4,}$/.test(quoted)
@@ -106,11 +106,11 @@ const notRtsp = (beginning: string): string => {
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
 
-/** What a server said to a status, for people. */
+/** The reason phrase of a response, for display. */
 const detailOf = (response: Response): string =>
   oneLine(redact(text(response.reason.slice(0, 2_000)) || phrase(response.status))).slice(0, 200)
 
-/** The error that an answer other than 2xx stands for. */
+/** The error for a response other than 2xx. */
 export const refusal = (method: Method, response: Response): RtspError =>
   new RtspError({
     reason: new Rejected({ status: response.status, detail: detailOf(response), request: method })
@@ -119,11 +119,11 @@ export const refusal = (method: Method, response: Response): RtspError =>
 export const isSuccess = (response: Response): boolean =>
   response.status >= 200 && response.status < 300
 
-/** A connection. Make one with {@link make}; its scope owns the socket. */
+/** A connection, made by {@link make}. The scope of `make` owns the socket. */
 export class Connection {
-  /** Bytes that came in so far. */
+  /** Bytes received. */
   received = 0
-  /** Bytes that made no sense so far. */
+  /** Bytes of garbage received. */
   garbage = 0
   readonly #options: ConnectionOptions
   readonly #authenticator: Authenticator
@@ -133,9 +133,9 @@ export class Connection {
   #socket: Socket | undefined
   #handler: FrameHandler | undefined
   #lastExchange = 0
-  /** What those get who wait, when the connection is gone. Made when somebody asks: often nobody does. */
+  /** The failure of pending requests once the connection is closed. Created on demand: often nobody waits. */
   #failure: (() => Effect.Effect<never, RtspError>) | undefined
-  /** Who waits for the end. */
+  /** The subscribers of {@link closed}. */
   readonly #waiting = new Set<(effect: Effect.Effect<never, RtspError>) => void>()
   /** The first bytes from the peer, for the error if they are not RTSP. */
   #beginning = ""
@@ -157,7 +157,7 @@ export class Connection {
     })
   }
 
-  /** Takes what comes in; for the socket that {@link make} opens. */
+  /** Takes received bytes, for the socket that {@link make} opens. */
   readonly receive = (chunk: Buffer, reused: boolean): void => {
     if (this.received === 0) this.#beginning = chunk.toString("latin1", 0, maxQuoted)
     this.received += chunk.length
@@ -165,7 +165,7 @@ export class Connection {
       this.#framer.push(chunk, reused)
       this.#handler?.flush?.()
     } catch (defect) {
-      // thrown on, it would end the process and with it all other connections
+      // an exception would end the process, and with it all other connections
       this.#end(() => Effect.die(defect))
     }
   }
@@ -195,19 +195,19 @@ export class Connection {
     this.#waiting.clear()
   }
 
-  /** Closes it at once. Whoever waits for an answer gets `Closed`. */
+  /** Closes the connection at once. Pending requests fail with `Closed`. */
   close(): void {
     this.#close()
   }
 
-  /** Whether the connection is gone; {@link closed} has the reason. */
+  /** Whether the connection is closed; {@link closed} has the reason. */
   get isClosed(): boolean {
     return this.#failure !== undefined
   }
 
   /**
-   * Fails when the connection is gone, with the reason. It never succeeds. A fault of ours while reading is a
-   * defect of whoever waits here or for an answer.
+   * Fails with the reason when the connection closes, and never succeeds. A bug while reading is a defect of
+   * this effect and of pending requests.
    */
   get closed(): Effect.Effect<never, RtspError> {
     return Effect.callback((resume) => {
@@ -223,7 +223,7 @@ export class Connection {
 
   #onGarbage(bytes: number, fault: string | undefined): void {
     this.garbage += bytes
-    // among frames it is passed over; before any of them it is the answer, or stands in its place
+    // garbage between frames is skipped; before the first frame it takes the place of the response
     if (this.#streaming || (fault === undefined && this.#understood)) return
     this.#end(() => fail(new ProtocolError({ detail: fault ?? this.#describeGarbage() })))
   }
@@ -239,7 +239,7 @@ export class Connection {
     pending.resume(Effect.succeed(message))
   }
 
-  /** Which exchange an answer belongs to: by its number, or else the oldest that waits. */
+  /** The request that a response belongs to: by `CSeq`, or else the oldest pending request. */
   #exchangeOf(response: Response): number | undefined {
     const number = cseq(response)
     if (number !== undefined) {
@@ -264,8 +264,8 @@ export class Connection {
   }
 
   /**
-   * Sends a request and gives the answer, whatever its status. A 401 is answered where that can help;
-   * `Unauthorized` is the failure when it can't.
+   * Sends a request and returns the response, whatever its status. Responds to a 401 where possible, otherwise
+   * fails with `Unauthorized`.
    */
   exchange(options: RequestOptions): Effect.Effect<Response, RtspError> {
     const timeout = options.timeout ?? this.#options.requestTimeout ?? defaultTimeout
@@ -276,7 +276,7 @@ export class Connection {
     )
   }
 
-  /** @param attempt 1 without an answer to a challenge, 2 with one, 3 with one to another nonce. */
+  /** @param attempt 1 without a response to a challenge, 2 with a response, 3 with a response to another nonce. */
   #authorized(
     options: RequestOptions,
     deadline: Deadline.Deadline,
@@ -290,13 +290,13 @@ export class Connection {
       }
       const final = this.#authenticator.onRefused(response, authorization !== undefined)
       if (final !== undefined) return fail(final)
-      // too old as soon as it is given: that is as good as a refusal, and may lock the account as well
+      // a nonce that is stale at once is a rejection, and may lock the account
       if (attempt === 3) return fail(this.#authenticator.refuse())
       return this.#authorized(options, deadline, attempt + 1)
     })
   }
 
-  /** Sends a request; any answer but 2xx is a failure with `Status`. */
+  /** Sends a request; a response other than 2xx fails with `Rejected`. */
   request(options: RequestOptions): Effect.Effect<Response, RtspError> {
     return Effect.filterOrFail(this.exchange(options), isSuccess, (response) =>
       refusal(options.method, response)
@@ -316,7 +316,7 @@ export class Connection {
         return this.#ask(options, authorization, resume)
       },
       (afterMs) =>
-        // why no answer came: what came instead, or nothing at all
+        // garbage arrived instead of a response, or nothing at all
         fail(
           this.garbage > garbage
             ? new ProtocolError({ detail: this.#describeGarbage() })
@@ -325,7 +325,7 @@ export class Connection {
     )
   }
 
-  /** Writes a request; gives what gives up its answer. */
+  /** Writes a request; returns the effect that abandons its response. */
   #ask(
     options: RequestOptions,
     authorization: string | undefined,
@@ -353,15 +353,15 @@ export class Connection {
   }
 
   /**
-   * Hands the frames from now on to a handler; without one they are dropped. From the first handler on,
-   * garbage between frames is passed over instead of ending the connection.
+   * Passes frames to a handler from now on; without a handler, frames are dropped. After the first handler,
+   * garbage between frames is skipped instead of ending the connection.
    */
   setFrameHandler(handler: FrameHandler | undefined): void {
     this.#handler = handler
     if (handler !== undefined) this.#streaming = true
   }
 
-  /** Reads no more until {@link resume}; answers don't come in meanwhile either. */
+  /** Stops reading until {@link resume}, including responses. */
   pause(): void {
     this.#socket?.pause()
   }
@@ -371,9 +371,9 @@ export class Connection {
   }
 
   /**
-   * Sends bytes as they are. The memory is kept until it is sent: what is `reused` has to be copied first.
+   * Sends bytes as they are. The memory must not change until it is sent: copy `reused` memory first.
    *
-   * @returns `false` when more waits to be sent than is good; see {@link unsent} and {@link onDrain}.
+   * @returns `false` above the socket's high-water mark; see {@link unsent} and {@link onDrain}.
    */
   write(bytes: Uint8Array): boolean {
     const socket = this.#socket
@@ -381,8 +381,8 @@ export class Connection {
   }
 
   /**
-   * Sends the first bytes of a piece and gives it back when they are sent. Much of it for few bytes is not
-   * kept waiting: behind a long queue they are copied.
+   * Sends the first bytes of a piece, and releases the piece once they are sent. Behind a long queue, few bytes
+   * of a large piece are copied, so that the piece is not held.
    */
   writePiece(piece: SendPool.Piece, length: number): boolean {
     const socket = this.#socket
@@ -397,12 +397,12 @@ export class Connection {
     return isRoom
   }
 
-  /** Bytes that wait to be sent. */
+  /** Bytes waiting to be sent. */
   get unsent(): number {
     return this.#socket?.writableLength ?? 0
   }
 
-  /** Calls back whenever all that waited was sent. Gives a function that takes it back. */
+  /** Calls back whenever all waiting bytes are sent. Returns a function to unsubscribe. */
   onDrain(callback: () => void): () => void {
     this.#socket?.on("drain", callback)
     return () => this.#socket?.off("drain", callback)
@@ -410,9 +410,9 @@ export class Connection {
 }
 
 /**
- * Opens a connection. The scope owns it: closing it, or interrupting this, closes the socket at once.
+ * Opens a connection. The scope owns the socket: closing the scope, or interruption, closes it at once.
  *
- * @param deadline ends the opening if it is over before `connectTimeout`.
+ * @param deadline ends the opening even before `connectTimeout`.
  */
 export const make = (
   peer: Peer,
@@ -441,9 +441,9 @@ export const make = (
   )
 
 /**
- * The one that a URL leads to, `rtsp` or `rtsps`, with its credentials.
+ * The endpoint of an `rtsp` or `rtsps` URL, with its credentials.
  *
- * @param trust for `rtsps`. Default: verified by name.
+ * @param trust for `rtsps`. Default: verify the certificate by host name.
  */
 export const endpointOf = (url: StreamUrl, trust: Trust = { _tag: "Verify" }): Peer => ({
   host: url.host,

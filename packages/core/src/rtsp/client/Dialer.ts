@@ -1,4 +1,4 @@
-/** Opens connections: addresses of a name tried side by side, TLS on top where it is wanted. */
+/** Opens TCP and TLS connections, trying the addresses of a host side by side (RFC 8305). */
 import { lookup } from "node:dns"
 import { connect, isIP, type Socket } from "node:net"
 import { connect as connectTls, type ConnectionOptions } from "node:tls"
@@ -13,24 +13,24 @@ import * as Deadline from "../../time/Deadline.ts"
 import { fromConnectCode, RtspError, type RtspReason } from "./RtspError.ts"
 
 /**
- * Whose certificate is good for `rtsps`.
+ * Which certificates are trusted for `rtsps`.
  *
- * - `Verify`: one that an authority vouches for, by name; `ca` names authorities besides the usual, in PEM.
- * - `Fingerprint`: this one, by its SHA-256 in hexadecimal, with or without colons. For cameras, which
- *   sign their own.
- * - `Insecure`: any. Whoever sits in between can read along.
+ * - `Verify`: issued for the host name by a known authority; `ca` adds authorities, in PEM.
+ * - `Fingerprint`: the certificate with this SHA-256 fingerprint, in hexadecimal, with or without colons. For
+ *   self-signed certificates of cameras.
+ * - `Insecure`: any certificate. A man in the middle can read the stream and the password.
  */
 export type Trust =
   | { readonly _tag: "Verify"; readonly ca?: string | undefined }
   | { readonly _tag: "Fingerprint"; readonly sha256: string }
   | { readonly _tag: "Insecure" }
 
-/** Takes what comes in. With `reused` the chunk's memory is overwritten after the call. */
+/** Takes received bytes. With `reused` the chunk's memory is overwritten after the call. */
 export type Receive = (chunk: Buffer, reused: boolean) => void
 
-/** Where a connection leads. */
+/** The address of a server. */
 export interface Endpoint {
-  /** A name, an IPv4 address, or an IPv6 address without brackets. */
+  /** A host name, an IPv4 address, or an IPv6 address without brackets. */
   readonly host: string
   readonly port: number
   /** `undefined`: no TLS. */
@@ -38,26 +38,26 @@ export interface Endpoint {
 }
 
 export interface DialOptions extends Endpoint {
-  /** For all of it: the name, the connection, TLS. */
+  /** For resolving, connecting, and TLS together. */
   readonly deadline: Deadline.Deadline
   /**
-   * Reads into one piece of memory that all such connections share: cheaper by a fifth with hundreds of
-   * them. Not with TLS, which has its own.
+   * Reads into one buffer that all such connections share, which saves a fifth of the CPU time with hundreds of
+   * connections. No effect with TLS.
    */
   readonly sharedBuffer: boolean
   readonly receive: Receive
-  /** Finds the addresses of a name. Default: the system's way. */
+  /** Resolves a host name. Default: the system's resolver. */
   readonly resolve?: ((host: string) => Effect.Effect<ReadonlyArray<string>, RtspError>) | undefined
 }
 
-/** How long an address may keep us waiting before the next is tried beside it (RFC 8305 §5). */
+/** The delay before the next address is tried in parallel (RFC 8305 §5). */
 const connectionAttemptDelay = Duration.millis(250)
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
 
-const late = (afterMs: number) => fail(new TimedOut({ phase: "connecting", afterMs }))
+const timedOut = (afterMs: number) => fail(new TimedOut({ phase: "connecting", afterMs }))
 
-/** What all connections with `sharedBuffer` read into: each is done with it before the next begins. */
+/** The buffer of all connections with `sharedBuffer`: each read is processed before the next starts. */
 const shared = Buffer.allocUnsafeSlow(65_536)
 
 const resolveBySystem = (host: string): Effect.Effect<ReadonlyArray<string>, RtspError> =>
@@ -73,13 +73,13 @@ const resolveBySystem = (host: string): Effect.Effect<ReadonlyArray<string>, Rts
         )
       })
 
-/** Whether it reads into {@link shared}; else its `data` events are listened to. */
+/** Whether the socket reads into {@link shared}; otherwise it emits `data` events. */
 const readsShared = ({ sharedBuffer, tls }: DialOptions): boolean =>
   sharedBuffer && tls === undefined
 
 /**
- * Opens a connection to one address, for a callback; gives what gives it up. Every socket goes into `opened`,
- * whatever becomes of it.
+ * Opens a connection to one address, for a callback; returns the effect that cancels it. Every socket is added
+ * to `opened`.
  */
 const attempt =
   (options: DialOptions, address: string, opened: Set<Socket>) =>
@@ -97,7 +97,7 @@ const attempt =
       : undefined
     const socket = connect({ host: address, port, noDelay: true, ...(onread && { onread }) })
     opened.add(socket)
-    // it stays, and tells nobody when the socket is open: no error may end the process
+    // the listener stays for the socket's life, because an unhandled error would end the process
     socket.on("error", ({ code }: NodeJS.ErrnoException) => {
       socket.destroy()
       const authority = `${bracketed(address)}:${port}`
@@ -107,13 +107,13 @@ const attempt =
     return Effect.sync(() => socket.destroy())
   }
 
-/** Of several failures the one that says most: an address that can't be reached says least. */
+/** The most specific of several errors: an unreachable address says least. */
 const mostSpecificError = (failures: ReadonlyArray<RtspError>): RtspError | undefined =>
   failures.find(({ reason }) => reason._tag === "Refused") ??
   failures.find(({ reason }) => reason._tag !== "HostUnreachable") ??
   failures[0]
 
-/** The first address that answers: each begins when the one before failed, or kept us waiting. */
+/** The first address to connect. Each attempt starts when the previous one fails, or after a delay. */
 const race = Effect.fnUntraced(function* (
   options: DialOptions,
   addresses: ReadonlyArray<string>,
@@ -127,7 +127,7 @@ const race = Effect.fnUntraced(function* (
   let before: Deferred.Deferred<void> | undefined
   const attempts: Array<Effect.Effect<Socket, RtspError>> = []
   for (const address of addresses) {
-    const turn = before
+    const previous = before
     const failed = yield* Deferred.make<void>()
     before = failed
     attempts.push(
@@ -138,14 +138,14 @@ const race = Effect.fnUntraced(function* (
             return Deferred.succeed(failed, undefined)
           })
         ),
-        turn === undefined
+        previous === undefined
           ? (self) => self
           : (self) =>
               Effect.andThen(
-                // the one before may never answer; from its turn on it has the connectionAttemptDelay
+                // the previous attempt may never end
                 Effect.raceFirst(
                   Effect.sleep(Duration.times(connectionAttemptDelay, attempts.length)),
-                  Deferred.await(turn)
+                  Deferred.await(previous)
                 ),
                 self
               )
@@ -168,7 +168,7 @@ const tlsOptions = (host: string, trust: Trust): ConnectionOptions => {
       ...(trust.ca === undefined ? {} : { ca: trust.ca })
     }
   }
-  // cameras that sign their own certificate speak old versions, too
+  // cameras with self-signed certificates use old TLS versions
   return {
     ...name,
     rejectUnauthorized: false,
@@ -177,7 +177,7 @@ const tlsOptions = (host: string, trust: Trust): ConnectionOptions => {
   }
 }
 
-/** Node's codes for certificates, in words. */
+/** Node's codes of certificate errors, in words. */
 const certificateProblems: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: "self-signed",
   SELF_SIGNED_CERT_IN_CHAIN: "signed by an unknown authority",
@@ -195,7 +195,7 @@ const certificateProblem = (code: string): string => {
 
 const fromTlsCode = (code: string): RtspReason => {
   if (code === "ECONNRESET" || code === "EPIPE") return new Closed({ phase: "connecting", code })
-  // no TLS at all, or no common version; every other code is about the certificate
+  // not TLS, or no common version; every other code is about the certificate
   return code === "EPROTO" || code.startsWith("ERR_SSL_")
     ? new ProtocolError({ detail: `TLS handshake failed (${code})` })
     : new CertificateError({ detail: certificateProblem(code) })
@@ -242,8 +242,8 @@ const secure = (
   })
 
 /**
- * Opens a connection. The scope owns it, and whatever else was opened on the way to it: closing it destroys
- * the sockets at once. What fails or is interrupted leaves nothing open either.
+ * Opens a connection. The scope owns every socket opened on the way: closing the scope destroys them at once.
+ * Failure and interruption leave no socket open.
  */
 export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) => {
@@ -251,9 +251,9 @@ export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Sco
     const close = Effect.sync(() => opened.forEach((socket) => socket.destroy()))
     const open =
       isIP(options.host) !== 0 && options.resolve === undefined && options.tls === undefined
-        ? // nearly all cameras: there is nothing to resolve, to race or to secure
-          Deadline.callback(options.deadline, attempt(options, options.host, opened), late)
-        : Deadline.by(options.deadline, late)(openSomewhere(options, opened))
+        ? // nearly all cameras: nothing to resolve, to race, or to secure
+          Deadline.callback(options.deadline, attempt(options, options.host, opened), timedOut)
+        : Deadline.by(options.deadline, timedOut)(resolveAndOpen(options, opened))
     return Effect.andThen(
       Scope.addFinalizer(scope, close),
       readsShared(options) ? open : Effect.tap(open, (socket) => listen(socket, options))
@@ -265,13 +265,13 @@ const listen = (socket: Socket, { receive }: DialOptions): Effect.Effect<void> =
     socket.on("data", (chunk: Buffer) => receive(chunk, false))
   })
 
-const openSomewhere = Effect.fnUntraced(function* (
+const resolveAndOpen = Effect.fnUntraced(function* (
   options: DialOptions,
   opened: Set<Socket>
 ): Effect.fn.Return<Socket, RtspError> {
   const addresses = yield* (options.resolve ?? resolveBySystem)(options.host)
   const socket = yield* race(options, addresses, opened)
-  // one that lost the race by a hair may be open, too
+  // another address may have connected at the same moment
   opened.forEach((other) => other !== socket && other.destroy())
   return options.tls === undefined ? socket : yield* secure(socket, options, options.tls)
 })

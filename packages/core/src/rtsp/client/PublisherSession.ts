@@ -1,10 +1,9 @@
 /**
- * A session that publishes to a media server: ANNOUNCE, SETUP for each track, RECORD, and TEARDOWN on every
- * way out.
+ * A session that publishes to a media server: ANNOUNCE, SETUP per track, RECORD, and TEARDOWN at the end.
  *
- * The order and the wording are those that MediaMTX demands (gortsplib, `server_session.go`): the URL
- * without a slash at its end, the track's URL one slash and the control behind it, `mode=record`, and no
- * frame before RECORD is answered.
+ * Order and wording are those that MediaMTX requires (gortsplib, `server_session.go`): no slash at the end of
+ * the URL, the track's URL is the URL, one slash, and the control, `mode=record`, and no frame before the
+ * response to RECORD.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -38,25 +37,25 @@ export interface PublisherSessionOptions extends SessionOptions {
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
 
-/** A publisher whose RECORD was answered. Made by {@link open}. */
+/** A publishing session, opened by {@link open}. */
 export interface PublisherSession {
-  /** Frames go out by its `write`, on {@link channels}. What the server sends is dropped. */
+  /** Frames are written to it on {@link channels}. Frames from the server are dropped. */
   readonly connection: Connection.Connection
-  /** What requests of the session name. */
+  /** The URL in every request of the session. */
   readonly uri: string
   /** The channels for each track, in the order of the announcement. */
   readonly channels: ReadonlyArray<Transport.Pair>
-  /** Fails when the connection is gone: the server ended, or another publisher took the path. */
+  /** Fails when the connection closes: the server stopped, or another publisher replaced this one. */
   readonly closed: Effect.Effect<never, RtspError>
-  /** Ends the session at the server, once, and waits a moment for its answer. It never fails. */
+  /** Ends the session, once, and waits briefly for the response. Never fails. */
   readonly teardown: Effect.Effect<void>
 }
 
 /**
- * Connects to a media server and publishes. Frames may be written as soon as this succeeds, and no sooner.
+ * Connects to a media server and starts publishing. Frames may be written once this succeeds.
  *
- * The scope owns the session: closing it sends TEARDOWN, waits for the answer at most `teardownTimeout`,
- * and closes the connection.
+ * The scope owns the session: closing the scope sends TEARDOWN, waits at most `teardownTimeout` for the
+ * response, and closes the connection.
  */
 export const open = Effect.fnUntraced(function* (
   options: PublisherSessionOptions
@@ -85,7 +84,7 @@ export const open = Effect.fnUntraced(function* (
   })
   yield* Effect.addFinalizer(() => teardown)
 
-  // its answer carries no session; those to SETUP do
+  // the response to ANNOUNCE carries no session id, the responses to SETUP do
   yield* connection.request({
     method: "ANNOUNCE",
     uri,

@@ -1,5 +1,5 @@
 /**
- * A session with a camera: from DESCRIBE over SETUP to PLAY, and TEARDOWN on every way out.
+ * A session that reads from a camera: DESCRIBE, SETUP, PLAY, and TEARDOWN at the end.
  *
  * ```ts
  * const session = yield* ReaderSession.open({ url })
@@ -57,16 +57,16 @@ export interface SetupTrack<Track extends TrackRequest = TrackRequest> {
   readonly channels: Transport.Pair
 }
 
-/** The longest time between two keep-alives. */
+/** The longest interval between keep-alives. */
 const longestKeepAlive = Duration.seconds(25)
 
-/** How long the answer to one is waited for. */
+/** The longest timeout of a keep-alive. */
 const longestAnswer = Duration.seconds(5)
 
 const isFree = (pair: Transport.Pair, taken: ReadonlyArray<SetupTrack>): boolean =>
   !taken.some(({ channels }) => channels.some((channel) => pair.includes(channel)))
 
-/** The first two channels that no track has, from where they would be if all had those that they asked for. */
+/** The first two free channels, starting at the default pair of the next track. */
 const freePair = (taken: ReadonlyArray<SetupTrack>): Transport.Pair => {
   let first = 2 * taken.length
   while (!isFree([first, first + 1], taken)) first += 2
@@ -75,17 +75,17 @@ const freePair = (taken: ReadonlyArray<SetupTrack>): Transport.Pair => {
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
 
-/** What a camera offers, and the session with it. Make one with {@link open}. */
+/** The description of a camera, and the session, opened by {@link open}. */
 export class ReaderSession {
   readonly connection: Connection
-  /** Where the camera is, behind all redirects. */
+  /** The URL of the camera, after redirects. */
   readonly url: StreamUrl
-  /** The camera's description as it is. */
+  /** The camera's description. */
   readonly description: Sdp.SessionDescription
-  readonly #naming: BaseUrlInput
+  readonly #baseUrlInput: BaseUrlInput
   readonly #teardownTimeout: Duration.Input
   readonly #scope: Scope.Scope
-  /** What the camera can do; `undefined` until it was asked. */
+  /** The methods of the camera; `undefined` before they are known. */
   #publicMethods: ReadonlySet<string> | undefined
   #session: SessionHeader.SessionHeader | undefined
   #tracks: ReadonlyArray<SetupTrack> = []
@@ -97,34 +97,34 @@ export class ReaderSession {
     readonly connection: Connection
     readonly url: StreamUrl
     readonly description: Sdp.SessionDescription
-    readonly naming: BaseUrlInput
+    readonly baseUrlInput: BaseUrlInput
     readonly teardownTimeout: Duration.Input | undefined
     readonly scope: Scope.Scope
   }) {
     this.connection = fields.connection
     this.url = fields.url
     this.description = fields.description
-    this.#naming = fields.naming
+    this.#baseUrlInput = fields.baseUrlInput
     this.#teardownTimeout = fields.teardownTimeout ?? defaultTeardownTimeout
     this.#scope = fields.scope
   }
 
-  /** What requests of the session name. */
+  /** The URL in every request of the session. */
   get #baseUrl(): string {
-    return baseUrl(this.#naming)
+    return baseUrl(this.#baseUrlInput)
   }
 
-  /** Fails when the connection is gone, with the reason. It never succeeds. */
+  /** Fails with the reason when the connection closes. Never succeeds. */
   get closed(): Effect.Effect<never, RtspError> {
     return this.connection.closed
   }
 
-  /** The tracks that are set up, in the order in which they were asked for. */
+  /** The tracks that are set up, in the requested order. */
   get tracks(): ReadonlyArray<SetupTrack> {
     return this.#tracks
   }
 
-  /** The slots of {@link tracks} by channel, see `ChannelMap`. */
+  /** The track slots of {@link tracks} by channel, see `ChannelMap`. */
   get trackByChannel(): Uint8Array {
     return trackByChannel(this.#tracks.map(({ channels }) => channels))
   }
@@ -138,8 +138,8 @@ export class ReaderSession {
   }
 
   /**
-   * Sets tracks up, one after the other, and gives the channels that the camera chose. `Unsupported` where
-   * the camera sends by UDP alone. Sound that it refuses behind other tracks is left out.
+   * Sets up tracks, one after another, and returns the channels that the camera chose. Fails with `Unsupported`
+   * if the camera offers UDP only. Leaves out audio that the camera rejects after another track.
    */
   setup<Track extends TrackRequest>(
     tracks: ReadonlyArray<Track>
@@ -168,7 +168,7 @@ export class ReaderSession {
         if (Result.isFailure(chosen)) {
           return yield* fail(new Unsupported({ what: chosen.failure.detail }))
         }
-        // one that gives a channel twice sends on those that were asked for
+        // a camera that names a channel twice sends on the requested channels
         const channels = isFree(chosen.success, done) ? chosen.success : asked
         done.push({ track, channels })
       }
@@ -178,8 +178,8 @@ export class ReaderSession {
   }
 
   /**
-   * Starts the stream. Frames go to the handler, from before the answer on: cameras don't wait. Those on
-   * channels that belong to no track come along; see {@link trackByChannel}.
+   * Starts the stream. The handler receives frames even before the response, because cameras do not wait, and
+   * frames on channels without a track; see {@link trackByChannel}.
    */
   play(handler: FrameHandler): Effect.Effect<void, RtspError> {
     return Effect.gen({ self: this }, function* () {
@@ -190,7 +190,7 @@ export class ReaderSession {
           uri: this.#baseUrl,
           headers: [...this.#headers, ...range]
         })
-      // some cameras demand a range, and some refuse the one that is demanded
+      // some cameras require a range, others reject it
       let response = yield* ask([["Range", "npt=0.000-"]])
       if (response.status === 457) response = yield* ask([])
       if (!isSuccess(response)) {
@@ -200,17 +200,16 @@ export class ReaderSession {
     })
   }
 
-  /** How often {@link keepAlive} has to be sent: half the session's life, and at least every 25 s. */
+  /** The interval for {@link keepAlive}: half the session timeout, at most 25 s. */
   get keepAliveInterval(): Duration.Duration {
     const seconds = this.#session?.timeoutSeconds ?? SessionHeader.defaultTimeoutSeconds
     return Duration.min(Duration.seconds(seconds / 2), longestKeepAlive)
   }
 
   /**
-   * Tells the camera that we are still there, with GET_PARAMETER where it knows that, else with OPTIONS.
-   * The first one is OPTIONS, and asks what it knows; some cameras count only GET_PARAMETER as a sign of
-   * life, so send one as soon as the stream plays. It never fails: a camera that does not answer may well
-   * go on sending.
+   * Sends a keep-alive: GET_PARAMETER if the camera supports it, otherwise OPTIONS. The first keep-alive is
+   * OPTIONS, to learn the methods. Some cameras accept only GET_PARAMETER as a keep-alive, so send one as soon
+   * as the stream plays. Never fails: a camera without a response may still send media.
    */
   get keepAlive(): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -220,11 +219,11 @@ export class ReaderSession {
         method,
         uri: this.#baseUrl,
         headers: this.#headers,
-        // waiting for one answer for longer would make the next come late
+        // a longer timeout would delay the next keep-alive
         timeout: Duration.min(this.keepAliveInterval, longestAnswer)
       }).pipe(
         Effect.map((response) => {
-          // it lists what it does not know
+          // the camera does not support a method that it lists
           if (response.status === 405 || response.status === 501) this.#publicMethods = new Set()
           this.#publicMethods ??= parsePublic(headerValues(response, "public"))
         }),
@@ -233,13 +232,13 @@ export class ReaderSession {
     })
   }
 
-  /** Ends the session at the camera, and waits a moment for its answer. It never fails. */
+  /** Ends the session and waits briefly for the response. Never fails. */
   get teardown(): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (!this.#isSetUp || this.connection.isClosed) return Effect.void
       this.#isSetUp = false
       this.connection.setFrameHandler(undefined)
-      // it waits for no other request, and its answer comes behind whatever frames wait
+      // not queued behind other requests; the response follows the frames that are still buffered
       this.connection.resume()
       return this.connection
         .exchange({
@@ -256,12 +255,12 @@ export class ReaderSession {
 interface Described {
   readonly connection: Connection
   readonly url: StreamUrl
-  /** What was asked for: the URL without user-info. */
+  /** The requested URL, without user-info. */
   readonly uri: string
   readonly response: Response
 }
 
-/** All but what a server answers that wants another request before this one, or can't read it without that. */
+/** Whether the status is final: 400 and 455 may mean that the camera requires OPTIONS first. */
 const isFinal = ({ status }: Response): boolean => status !== 400 && status !== 455
 
 const describe = (
@@ -272,7 +271,7 @@ const describe = (
   const headers: Headers = [["Accept", "application/sdp"]]
   const ask = connection.exchange({ method: "DESCRIBE", uri, headers, deadline })
   return Effect.filterOrElse(ask, isFinal, () =>
-    // what comes back may be anything: 404 is common
+    // the status of OPTIONS does not matter: 404 is common
     Effect.andThen(connection.exchange({ method: "OPTIONS", uri, deadline }), ask)
   )
 }
@@ -280,7 +279,7 @@ const describe = (
 const isRedirect = ({ status }: Response): boolean =>
   status >= 301 && status <= 308 && status !== 304
 
-/** Follows redirects; each connection but the last is closed again. */
+/** Follows redirects and closes all connections but the last. */
 const describeSomewhere = (
   options: ReaderSessionOptions,
   url: StreamUrl,
@@ -300,14 +299,14 @@ const describeSomewhere = (
     })
   })
 
-/** What an answer to DESCRIBE offers. */
+/** Parses the response to DESCRIBE. */
 const readOffer = (
   { connection, response, uri, url }: Described,
   { teardownTimeout }: ReaderSessionOptions,
   scope: Scope.Scope
 ): Effect.Effect<ReaderSession, RtspError> => {
   if (!isSuccess(response)) return Effect.fail(refusal("DESCRIBE", response))
-  // whatever its type is called, and whether it has one
+  // cameras send wrong content types, or none
   const { buffer, byteLength, byteOffset } = response.body
   const description = Sdp.parse(Buffer.from(buffer, byteOffset, byteLength).toString("utf8"))
   if (Result.isFailure(description)) {
@@ -318,7 +317,7 @@ const readOffer = (
       connection,
       url,
       description: description.success,
-      naming: {
+      baseUrlInput: {
         requestUrl: uri,
         contentBase: header(response, "content-base"),
         contentLocation: header(response, "content-location"),
@@ -331,11 +330,11 @@ const readOffer = (
 }
 
 /**
- * Connects to a camera and asks what it offers.
+ * Connects to a camera and requests its description.
  *
- * The scope owns the session: closing it sends TEARDOWN where something is set up, waits for the answer at
- * most `teardownTimeout`, and closes the connection. Failures are `RtspError`; a wrong password costs the
- * camera one attempt.
+ * The scope owns the session: closing the scope sends TEARDOWN if a track is set up, waits at most
+ * `teardownTimeout` for the response, and closes the connection. Fails with `RtspError`; a wrong password
+ * costs one login attempt.
  */
 export const open = (
   options: ReaderSessionOptions

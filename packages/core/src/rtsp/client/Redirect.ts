@@ -1,4 +1,4 @@
-/** Where a camera sends us (RFC 2326 §11.3). */
+/** Redirects of a camera (RFC 2326 §11.3). */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { ProtocolError, Unsupported } from "../../camera/Reason.ts"
@@ -6,14 +6,14 @@ import * as PercentEncoding from "../../camera/PercentEncoding.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
 import { RtspError, type RtspReason } from "./RtspError.ts"
 
-/** The most redirects on the way to one stream. */
+/** The most redirects for one stream. */
 export const maxRedirects = 3
 
 const fail = (reason: RtspReason) => Result.fail(new RtspError({ reason }))
 
 /**
- * The address that a `Location` names, seen from another one. Credentials stay, unless it names others.
- * From `rtsps` it never leads to `rtsp`: the password would go in the clear.
+ * The URL in a `Location` header, resolved against the requested URL. Keeps the credentials, unless the new
+ * URL has its own. Never redirects from `rtsps` to `rtsp`, which would expose the password.
  */
 export const follow = (
   from: StreamUrl,

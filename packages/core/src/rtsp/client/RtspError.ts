@@ -1,6 +1,5 @@
 /**
- * The error of the RTSP client. The reasons are those of `Reason`: an error of a camera's session is the
- * camera's reason as it is.
+ * The error of the RTSP client. Its reasons are those of a camera (`camera/Reason`).
  *
  * No reason contains a password: URLs are left out, and text from the server is redacted.
  */
@@ -44,7 +43,7 @@ export class RtspError extends Schema.TaggedError<RtspError>()("RtspError", {
   }
 }
 
-/** Where a request stands in `Reason`'s phases; without a request the stream is running. */
+/** The phase of a request; without a request the stream is playing. */
 export const phaseOf = (
   request: Method | undefined
 ): { readonly phase: Phase; readonly request?: Method } =>

@@ -1,20 +1,20 @@
 /**
- * Memory for bytes that are on their way out, used again and again.
+ * A pool of buffers for outgoing bytes.
  *
- * A relay has to copy what it read into shared memory before it can send it. New memory for each copy
- * would keep the garbage collector busier than the relay itself; a piece of the pool is free again as soon
- * as the kernel has taken it, which is nearly always at once.
+ * A relay copies what it read into shared memory before sending it. Allocating every copy would keep the
+ * garbage collector busier than the relay; a pooled buffer is free again once the kernel has taken its bytes,
+ * nearly always at once.
  */
 
-/** Holds the longest read (see `Dialer`), and the longest frame. */
+/** Holds the largest read (see `Dialer`) and the largest frame. */
 export const pieceBytes = 65_540
 
-/** Pieces that are kept; more are made when they are needed, and left to the garbage collector. */
+/** The most free buffers to keep; further buffers are left to the garbage collector. */
 const maxFree = 64
 
 export interface Piece {
   readonly buffer: Buffer
-  /** Gives the piece back; nobody may use it after that. */
+  /** Returns the buffer to the pool; do not use it afterwards. */
   readonly release: () => void
 }
 
@@ -30,7 +30,7 @@ const make = (): Piece => {
   return piece
 }
 
-/** A piece that nobody uses, with room for `length` bytes at least. Whatever it held before is still in it. */
+/** A free buffer for at least `length` bytes. It still contains old data. */
 export const take = (length: number): Piece =>
   length > pieceBytes
     ? { buffer: Buffer.allocUnsafeSlow(length), release: () => {} }

@@ -1,4 +1,4 @@
-/** What opens a session, with a camera or as a publisher. */
+/** Options of a session with a camera or a media server. */
 import * as Duration from "effect/Duration"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import type { ConnectionOptions } from "./Connection.ts"
@@ -7,11 +7,11 @@ import type { Trust } from "./Dialer.ts"
 export interface SessionOptions extends Omit<ConnectionOptions, "answersRequests"> {
   /** The camera, or the path on the media server, with the credentials. */
   readonly url: StreamUrl
-  /** For `rtsps`. Default: verified by name. */
+  /** For `rtsps`. Default: verify the certificate by host name. */
   readonly trust?: Trust | undefined
-  /** For all until the session is open: connecting, redirects, and the requests. Default 10 s. */
+  /** Until the session is open: connecting, redirects, and requests. Default 10 s. */
   readonly openTimeout?: Duration.Input | undefined
-  /** How long the end waits for the answer to TEARDOWN. Default 1 s. */
+  /** The longest wait for the response to TEARDOWN. Default 1 s. */
   readonly teardownTimeout?: Duration.Input | undefined
 }
 

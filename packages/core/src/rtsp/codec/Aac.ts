@@ -1,4 +1,4 @@
-/** AAC's configuration, as a description carries it (ISO/IEC 14496-3 §1.6.2.1; RFC 3640, RFC 6416). */
+/** The AAC configuration in a description (ISO/IEC 14496-3 §1.6.2.1; RFC 3640, RFC 6416). */
 import { BitReader } from "./BitReader.ts"
 
 const sampleRates = [
@@ -11,9 +11,9 @@ const spectralBandReplication = 5
 const parametricStereo = 29
 
 export interface AudioSpecificConfig {
-  /** In Hz, of what is heard: with spectral band replication twice the core's. */
+  /** In Hz, of the decoded audio: twice the core's rate with spectral band replication. */
   readonly sampleRate: number
-  /** 0: the sound itself tells. */
+  /** 0: signalled in the stream. */
   readonly channels: number
 }
 
@@ -23,8 +23,9 @@ const readSampleRate = (reader: BitReader): number => {
 }
 
 /**
- * Reads what MediaMTX reads too: low complexity, with or without band replication. `undefined` for any
- * other, with which it would reject the whole announcement (mediacommon, `audio_specific_config.go`).
+ * Parses what MediaMTX also parses: low complexity, with or without spectral band replication. `undefined`
+ * for other configurations, which make MediaMTX reject the whole announcement (mediacommon,
+ * `audio_specific_config.go`).
  */
 const readConfig = (reader: BitReader): AudioSpecificConfig | undefined => {
   const type = reader.bits(5)
@@ -45,17 +46,17 @@ const readConfig = (reader: BitReader): AudioSpecificConfig | undefined => {
   return hasExtension || reader.overrun ? undefined : { sampleRate, channels }
 }
 
-/** The bytes of a value in hexadecimal; `undefined` where it is none. */
+/** Decodes hexadecimal; `undefined` if the text is not hexadecimal. */
 const fromHex = (hex: string): Uint8Array | undefined =>
   /^(?:[0-9a-f]{2})+$/i.test(hex) ? Buffer.from(hex, "hex") : undefined
 
-/** Reads the `config` of `MPEG4-GENERIC` (RFC 3640 §4.1). */
+/** Parses the `config` of `MPEG4-GENERIC` (RFC 3640 §4.1). */
 export const parseConfig = (hex: string): AudioSpecificConfig | undefined => {
   const bytes = fromHex(hex)
   return bytes === undefined ? undefined : readConfig(new BitReader(bytes))
 }
 
-/** Reads the `config` of `MP4A-LATM`, with one program and one layer (RFC 6416 §7.3). */
+/** Parses the `config` of `MP4A-LATM`, with one program and one layer (RFC 6416 §7.3). */
 export const parseMuxConfig = (hex: string): AudioSpecificConfig | undefined => {
   const bytes = fromHex(hex)
   if (bytes === undefined) return undefined

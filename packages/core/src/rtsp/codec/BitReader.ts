@@ -1,6 +1,6 @@
-/** Reads bits and Exp-Golomb numbers, as parameter sets hold them (ITU-T H.264 §9.1, H.265 §9.2). */
+/** Reads bits and Exp-Golomb numbers of parameter sets (ITU-T H.264 §9.1, H.265 §9.2). */
 
-/** Past the end every bit is 0, and {@link BitReader.overrun} says so: no read throws. */
+/** Past the end every bit is 0 and {@link BitReader.overrun} is true: reading never throws. */
 export class BitReader {
   readonly #bytes: Uint8Array
   #position: number
@@ -10,7 +10,7 @@ export class BitReader {
     this.#position = fromByte * 8
   }
 
-  /** Whether more was read than there is. What was read is worth nothing then. */
+  /** Whether more bits were read than available; all values read are then invalid. */
   get overrun(): boolean {
     return this.#position > this.#bytes.length * 8
   }
@@ -27,7 +27,7 @@ export class BitReader {
     return this.bits(1) === 1
   }
 
-  /** Up to 32 bits, the highest first. */
+  /** Up to 32 bits, most significant first. */
   bits(count: number): number {
     const value = count === 0 ? 0 : this.#next() >>> (32 - count)
     this.#position += count
@@ -38,7 +38,7 @@ export class BitReader {
   unsigned(): number {
     const zeros = Math.clz32(this.#next())
     if (zeros === 32) {
-      // no number is as long as this
+      // no valid number is this long
       this.#position = this.#bytes.length * 8 + 1
       return 0
     }
@@ -46,7 +46,7 @@ export class BitReader {
     return 2 ** zeros - 1 + this.bits(zeros)
   }
 
-  /** The 32 bits from here on. */
+  /** The next 32 bits. */
   #next(): number {
     const at = this.#position >> 3
     const used = this.#position & 7
@@ -68,7 +68,7 @@ export class BitReader {
 
 const emulationPrevention = Buffer.from([0, 0, 3])
 
-/** A NAL unit without its emulation prevention bytes (ITU-T H.264 §7.3.1), in memory of its own. */
+/** A NAL unit without its emulation prevention bytes (ITU-T H.264 §7.3.1), in its own memory. */
 export const withoutEmulation = (nal: Uint8Array): Uint8Array => {
   const bytes = Buffer.from(nal)
   let from = 0
@@ -76,7 +76,7 @@ export const withoutEmulation = (nal: Uint8Array): Uint8Array => {
   for (;;) {
     const found = bytes.indexOf(emulationPrevention, from)
     const to = found === -1 ? bytes.length : found + 2
-    // what is moved to the front was looked at before
+    // the write position never passes the read position
     if (from > length) bytes.copyWithin(length, from, to)
     length += to - from
     if (found === -1) return length === bytes.length ? bytes : bytes.subarray(0, length)

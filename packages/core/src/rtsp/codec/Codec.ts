@@ -1,7 +1,7 @@
-/** Names of codecs: RTP's payload types and encodings, and ffmpeg's words for them (RFC 3551 §6). */
+/** Codec names: RTP payload types and encodings, and ffmpeg's names (RFC 3551 §6). */
 import type { Format } from "../sdp/Sdp.ts"
 
-/** The payload types that mean something without an `rtpmap` (RFC 3551, tables 4 and 5). */
+/** The static payload types (RFC 3551, tables 4 and 5). */
 const staticTypes: Readonly<
   Record<number, readonly [encoding: string, clockRate: number, channels?: number]>
 > = {
@@ -31,7 +31,7 @@ const staticTypes: Readonly<
   34: ["H263", 90_000]
 }
 
-/** The format with the `rtpmap` that its static payload type stands for, unless it has one. */
+/** The format with the `rtpmap` of its static payload type, unless it has its own. */
 export const withStaticType = (format: Format): Format => {
   const known = staticTypes[format.payloadType]
   if (known === undefined) return format
@@ -47,7 +47,7 @@ export const withStaticType = (format: Format): Format => {
   return format.clockRate === undefined ? { ...format, clockRate } : format
 }
 
-/** Encodings, in lower case, and ffmpeg's names for them. */
+/** ffmpeg's names by encoding in lower case. */
 const ffmpegNames: Readonly<Record<string, string>> = {
   h264: "h264",
   h265: "hevc",
@@ -91,7 +91,7 @@ const ffmpegNames: Readonly<Record<string, string>> = {
   g729: "g729"
 }
 
-/** A format's codec as ffmpeg names it, or the encoding in lower case; `unknown` without either. */
+/** The codec by ffmpeg's name, or else the encoding in lower case; `unknown` without an encoding. */
 export const nameOf = (format: Format): string => {
   const encoding = format.encoding?.toLowerCase() ?? "unknown"
   return ffmpegNames[encoding] ?? encoding

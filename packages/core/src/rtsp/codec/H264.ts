@@ -1,4 +1,4 @@
-/** H.264: where a keyframe begins in RTP (RFC 6184), and the picture's size (ITU-T H.264 §7.3.2.1.1). */
+/** H.264: the start of a keyframe in RTP (RFC 6184), and the video size (ITU-T H.264 §7.3.2.1.1). */
 import { BitReader, withoutEmulation } from "./BitReader.ts"
 import * as Rtp from "../rtp/Rtp.ts"
 
@@ -10,12 +10,12 @@ const aggregationB = 25
 const fragmentA = 28
 const fragmentB = 29
 
-/** The type of the NAL unit that begins at an offset. */
+/** The type of the NAL unit at an offset. */
 export const nalType = (bytes: Uint8Array, at: number): number => (bytes[at] ?? 0) & 0x1f
 
 /**
- * Whether a unit of this type, whose content is `bytes[at, end)`, begins a keyframe. Of an IDR picture in
- * several slices only the first does: it opens with `first_mb_in_slice` 0, which is written as one set bit.
+ * Whether a unit of this type with the content `bytes[at, end)` starts a keyframe. Only the first slice of an
+ * IDR picture does: it starts with `first_mb_in_slice` 0, encoded as one set bit.
  */
 const begins = (type: number, bytes: Uint8Array, at: number, end: number): boolean =>
   type === idr
@@ -23,8 +23,8 @@ const begins = (type: number, bytes: Uint8Array, at: number, end: number): boole
     : type === sequenceParameterSet || type === pictureParameterSet
 
 /**
- * Whether a decoder can begin with the RTP packet `bytes[at, end)`: it holds the start of an IDR picture,
- * or of the parameter sets in front of one. Later slices of the picture are no start.
+ * Whether a decoder can start with the RTP packet `bytes[at, end)`: the packet contains the start of an IDR
+ * picture, or of the parameter sets before it. Later slices of the picture do not count.
  */
 export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): boolean => {
   if (!Rtp.isRtp(bytes, at, end)) return false
@@ -35,7 +35,7 @@ export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): bool
   switch (type) {
     case aggregationA:
     case aggregationB: {
-      // each unit has its size in front; the kind B has a decoding order number before the first
+      // a size precedes each unit; in type B packets also a decoding order number
       let unit = start + (type === aggregationA ? 1 : 3)
       while (unit + 2 < limit) {
         if (begins(nalType(bytes, unit + 2), bytes, unit + 3, limit)) return true
@@ -60,7 +60,7 @@ export interface PictureSize {
   readonly height: number
 }
 
-/** Profiles whose parameter sets tell the chroma format. */
+/** Profiles whose parameter sets contain the chroma format. */
 const withChroma: ReadonlySet<number> = new Set([
   100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135
 ])
@@ -74,7 +74,7 @@ const skipScalingList = (reader: BitReader, size: number): void => {
   }
 }
 
-/** The size of the picture that a sequence parameter set describes; `undefined` where it can't be read. */
+/** The video size in a sequence parameter set; `undefined` if the set is invalid. */
 export const pictureSize = (sps: Uint8Array): PictureSize | undefined => {
   if (sps.length < 4 || nalType(sps, 0) !== sequenceParameterSet) return undefined
   const reader = new BitReader(withoutEmulation(sps), 1)
@@ -125,5 +125,5 @@ export const pictureSize = (sps: Uint8Array): PictureSize | undefined => {
   return reader.overrun || !isPicture(width) || !isPicture(height) ? undefined : { width, height }
 }
 
-/** Beyond this no level goes; a larger number is a set that was read wrongly. */
+/** Above the limit of every level: a larger number means that the set is invalid. */
 const isPicture = (pixels: number): boolean => pixels > 0 && pixels <= 16_888

@@ -1,4 +1,4 @@
-/** H.265: where a keyframe begins in RTP (RFC 7798), and the picture's size (ITU-T H.265 §7.3.2.2). */
+/** H.265: the start of a keyframe in RTP (RFC 7798), and the video size (ITU-T H.265 §7.3.2.2). */
 import { BitReader, withoutEmulation } from "./BitReader.ts"
 import type { PictureSize } from "./H264.ts"
 import * as Rtp from "../rtp/Rtp.ts"
@@ -11,12 +11,12 @@ export const pictureParameterSet = 34
 const aggregation = 48
 const fragment = 49
 
-/** The type of the NAL unit that begins at an offset. */
+/** The type of the NAL unit at an offset. */
 export const nalType = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) >> 1) & 0x3f
 
 /**
- * Whether a unit of this type, whose content is `bytes[at, end)`, begins a keyframe. Of a picture in several
- * slice segments only the first does: it opens with `first_slice_segment_in_pic_flag`.
+ * Whether a unit of this type with the content `bytes[at, end)` starts a keyframe. Only the first slice
+ * segment of a picture does: it starts with `first_slice_segment_in_pic_flag`.
  */
 const begins = (type: number, bytes: Uint8Array, at: number, end: number): boolean =>
   type >= firstIrap && type <= lastIrap
@@ -24,8 +24,8 @@ const begins = (type: number, bytes: Uint8Array, at: number, end: number): boole
     : type >= videoParameterSet && type <= pictureParameterSet
 
 /**
- * Whether a decoder can begin with the RTP packet `bytes[at, end)`: it holds the start of a random access
- * point (IDR, CRA, BLA), or of the parameter sets in front of one. Later slice segments are no start.
+ * Whether a decoder can start with the RTP packet `bytes[at, end)`: the packet contains the start of a random
+ * access point (IDR, CRA, BLA), or of the parameter sets before it. Later slice segments do not count.
  */
 export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): boolean => {
   if (!Rtp.isRtp(bytes, at, end)) return false
@@ -53,13 +53,13 @@ export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): bool
 
 export interface SequenceParameters extends PictureSize {
   /**
-   * Whether sub-layers describe themselves. MediaMTX can't read such a set, and rejects the whole
-   * announcement because of it (mediacommon, `h265/sps.go`).
+   * Whether the set describes sub-layers. MediaMTX cannot parse such a set and rejects the whole announcement
+   * (mediacommon, `h265/sps.go`).
    */
   readonly describesSubLayers: boolean
 }
 
-/** What a sequence parameter set describes; `undefined` where it can't be read. */
+/** Parses a sequence parameter set; `undefined` if the set is invalid. */
 export const sequenceParameters = (sps: Uint8Array): SequenceParameters | undefined => {
   if (sps.length < 4 || nalType(sps, 0) !== sequenceParameterSet) return undefined
   const reader = new BitReader(withoutEmulation(sps), 2)

@@ -1,12 +1,12 @@
-/** Tells where a decoder can begin, whatever the codec. */
+/** Finds where a decoder can start, for every codec. */
 import * as H264 from "./H264.ts"
 import * as H265 from "./H265.ts"
 import * as Rtp from "../rtp/Rtp.ts"
 
-/** Whether a decoder can begin with the RTP packet `bytes[at, end)`. */
+/** Whether a decoder can start with the RTP packet `bytes[at, end)`. */
 export type StartsKeyframe = (bytes: Uint8Array, at: number, end: number) => boolean
 
-/** The first packet of a picture: every JPEG stands alone (RFC 2435 §3.1.2: fragment offset 0). */
+/** The first packet of a frame: every JPEG frame is a keyframe (RFC 2435 §3.1.2: fragment offset 0). */
 const startsJpeg: StartsKeyframe = (bytes, at, end) => {
   const start = Rtp.isRtp(bytes, at, end) ? Rtp.payloadStart(bytes, at, end) : -1
   return (
@@ -20,7 +20,7 @@ const startsJpeg: StartsKeyframe = (bytes, at, end) => {
 
 const anywhere: StartsKeyframe = () => true
 
-/** The test for a codec, by ffmpeg's name. For a codec that can't be read into, every packet passes. */
+/** The test for a codec, by ffmpeg's name. For codecs that are not parsed, every packet passes. */
 export const startsKeyframe = (codec: string): StartsKeyframe => {
   switch (codec) {
     case "h264":

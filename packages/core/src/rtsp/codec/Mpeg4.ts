@@ -1,4 +1,4 @@
-/** MPEG-4 Part 2 video: its configuration, as a description carries it (ISO/IEC 14496-2, table 6-3; RFC 6416). */
+/** The MPEG-4 Part 2 video configuration in a description (ISO/IEC 14496-2, table 6-3; RFC 6416). */
 
 const sequenceStart = 0xb0
 const visualObjectStart = 0xb5
@@ -8,8 +8,8 @@ const isVideoObject = (code: number): boolean => code <= 0x1f
 const isVideoObjectLayer = (code: number): boolean => code >= 0x20 && code <= 0x2f
 
 /**
- * Whether a `config` is one that MediaMTX reads too; with any other it would reject the whole announcement
- * (mediacommon, `mpeg4video`): a visual object sequence with an object and a layer, and no pictures.
+ * Whether MediaMTX accepts a `config`; an invalid one makes it reject the whole announcement (mediacommon,
+ * `mpeg4video`). Valid is a visual object sequence with an object and a layer, and without frames.
  */
 export const isConfig = (hex: string): boolean => {
   if (!/^(?:[0-9a-f]{2})+$/i.test(hex)) return false

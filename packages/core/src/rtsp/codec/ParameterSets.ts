@@ -1,8 +1,8 @@
 /**
  * The parameter sets of H.264 and H.265 in a description (`sprop-…`, RFC 6184 §8.1, RFC 7798 §7.1).
  *
- * Cameras put start codes of Annex B in front of them, or several sets into one value, or something
- * that is none; a media server that reads one of these rejects the whole announcement.
+ * Cameras add Annex B start codes, put several sets into one value, or send invalid sets; a media server
+ * that parses an invalid set rejects the whole announcement.
  */
 import * as H264 from "./H264.ts"
 import * as H265 from "./H265.ts"
@@ -10,14 +10,14 @@ import { unquoted } from "../sdp/Sdp.ts"
 
 const startCode = Buffer.from([0, 0, 1])
 
-/** Splits a value at the start codes of Annex B, where it has some. */
+/** Splits a value at Annex B start codes. */
 const withoutStartCodes = (bytes: Buffer): ReadonlyArray<Uint8Array> => {
   let next = bytes.indexOf(startCode)
   if (next === -1) return [bytes]
   const units: Array<Uint8Array> = []
   let from = 0
   for (;;) {
-    // zeros at a unit's end belong to the next start code
+    // trailing zeros of a unit belong to the next start code
     const unit = withoutZeros(bytes.subarray(from, next === -1 ? bytes.length : next))
     if (unit.length > 0) units.push(unit)
     if (next === -1) return units
@@ -32,7 +32,7 @@ const withoutZeros = (bytes: Uint8Array): Uint8Array => {
   return bytes.subarray(0, end)
 }
 
-/** The units in a comma-separated list of base64 values; a value that is no base64 gives none. */
+/** The units in a comma-separated list of base64 values; invalid base64 yields no unit. */
 const units = (list: string): ReadonlyArray<Uint8Array> =>
   list.split(",").flatMap((value) => {
     const trimmed = unquoted(value)
@@ -46,13 +46,13 @@ const base64 = (bytes: Uint8Array): string =>
 
 export interface H264Sets {
   readonly size: H264.PictureSize
-  /** One sequence and one picture parameter set, fit for `sprop-parameter-sets`. */
+  /** One sequence and one picture parameter set, for `sprop-parameter-sets`. */
   readonly sprop: string
-  /** `profile-level-id`, as the set itself gives it. */
+  /** `profile-level-id`, from the set itself. */
   readonly profileLevelId: string
 }
 
-/** Reads `sprop-parameter-sets`; `undefined` where it lacks one of both sets or they can't be read. */
+/** Parses `sprop-parameter-sets`; `undefined` if one of the two sets is missing or invalid. */
 export const h264 = (sprop: string | undefined): H264Sets | undefined => {
   const found = units(sprop ?? "")
   const sps = found.find((unit) => H264.nalType(unit, 0) === H264.sequenceParameterSet)
@@ -61,7 +61,7 @@ export const h264 = (sprop: string | undefined): H264Sets | undefined => {
   if (sps === undefined || pps === undefined || size === undefined) return undefined
   return {
     size,
-    // these are for an announcement only
+    // needed for an announcement only
     get sprop() {
       return `${base64(sps)},${base64(pps)}`
     },
@@ -78,10 +78,7 @@ export interface H265Sets {
   readonly pps: string
 }
 
-/**
- * Reads `sprop-vps`, `sprop-sps` and `sprop-pps`; `undefined` unless all three are there and can be read,
- * by MediaMTX, too.
- */
+/** Parses `sprop-vps`, `sprop-sps` and `sprop-pps`; `undefined` unless all are valid, also for MediaMTX. */
 export const h265 = (
   vps: string | undefined,
   sps: string | undefined,

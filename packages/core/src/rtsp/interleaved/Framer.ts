@@ -1,8 +1,8 @@
 /**
- * Cuts a connection's bytes into interleaved frames and RTSP messages (RFC 2326 §10.12).
+ * Splits the bytes of a connection into interleaved frames and RTSP messages (RFC 2326 §10.12).
  *
- * Frames are handed out where they lie, as runs of whole frames, so that a relay reads four bytes per
- * packet and makes no object for it:
+ * Frames are passed in place, as runs of whole frames, so that a relay reads four bytes per packet and
+ * allocates nothing:
  *
  * ```ts
  * frames: (bytes, start, end, reused) => {
@@ -14,10 +14,10 @@
  * }
  * ```
  *
- * A frame that a chunk cuts in two is copied into memory of its own, once, so that no small rest pins a
- * chunk; it comes out as a run of one. A message's head and body are collected within the limits of
- * `Message.ts`. Bytes that are neither are skipped up to the next thing that looks like a frame or a
- * message; {@link maxGarbageBytes} of them on end are the end of the connection's use.
+ * A frame split between two chunks is copied once into its own memory, so that a small remainder does not
+ * pin a chunk, and passed as a run of one frame. Heads and bodies are collected within the limits of
+ * `Message.ts`. Garbage is skipped up to the next possible frame or message; after
+ * {@link maxGarbageBytes} consecutive bytes of garbage the connection is unusable.
  */
 import * as Result from "effect/Result"
 import * as InterleavedFrame from "./InterleavedFrame.ts"
@@ -38,39 +38,33 @@ import {
   parseHead
 } from "../message/Message.ts"
 
-/** How many bytes on end may make no sense before the framer gives up. */
+/** The framer gives up after this many consecutive bytes of garbage. */
 export const maxGarbageBytes = 262_144
 
-/**
- * When frames are searched for in garbage, a `$` counts with a channel below this only. Elsewhere every
- * channel is fine.
- */
+/** Within garbage, a `$` starts a frame only with a channel below this. Elsewhere every channel is valid. */
 const maxSearchedChannel = 32
 
 export interface FramerHandlers {
   /**
-   * Whole frames, one after the other, in `bytes` from `start` up to `end`.
+   * Whole frames, one after another, in `bytes` from `start` to `end`.
    *
-   * With `reused` the bytes hold good during this call only; without it they may be kept. Either way
-   * they may be changed in place.
+   * With `reused` the bytes are valid only during the call; otherwise they may be kept. In both cases they
+   * may be changed in place.
    */
   readonly frames: (bytes: Buffer, start: number, end: number, reused: boolean) => void
-  /** A request or a response, in memory of its own. */
+  /** A request or a response, in its own memory. */
   readonly message: (message: Message) => void
-  /**
-   * Bytes were skipped. `fault` says what was wrong with what looked like a message; it is `undefined`
-   * for bytes that looked like nothing.
-   */
+  /** Bytes were skipped. `fault` describes an invalid message; it is `undefined` for other garbage. */
   readonly skipped: (bytes: number, fault: Malformed | undefined) => void
-  /** Nothing sensible came for too long. The framer ignores all that follows. */
+  /** Too much garbage. The framer ignores all further bytes. */
   readonly failed: (fault: Malformed) => void
 }
 
 const noBytes: Buffer = Buffer.alloc(0)
 
 /**
- * Whether a `$` in garbage begins a frame: a low channel, a packet of RTP version 2, and where the next
- * frame or message should begin, something that can be one.
+ * Whether a `$` within garbage starts a frame: a low channel, an RTP version 2 packet, and a possible frame or
+ * message right after it.
  */
 const plausibleFrame = (chunk: Buffer, at: number): boolean => {
   const end = InterleavedFrame.end(chunk, at)
@@ -84,36 +78,36 @@ const plausibleFrame = (chunk: Buffer, at: number): boolean => {
   return following === undefined || following === InterleavedFrame.dollar || isLetter(following)
 }
 
-/** What began like a message may end in a frame, whose header reaches back this far from its first binary byte. */
+/** A frame header inside a supposed head starts this many bytes before the first byte that is not text. */
 const reachBack = InterleavedFrame.headerBytes - 1
 
-// made once: garbage can bring thousands of them in one chunk
-const binaryHead = new Malformed({ detail: "a message's head holds binary data" })
-const longHead = new Malformed({ detail: `a message's head is longer than ${maxHeadBytes} bytes` })
+// shared: a chunk of garbage can contain thousands of these faults
+const binaryHead = new Malformed({ detail: "binary data in the head of a message" })
+const longHead = new Malformed({ detail: `head of a message longer than ${maxHeadBytes} bytes` })
 
 type State =
   /** Between frames and messages. */
   | "boundary"
-  /** In garbage: looking for something that makes sense. */
+  /** In garbage, searching for a frame or a message. */
   | "searching"
-  /** In a frame's header that a chunk cut. */
+  /** In the header of a split frame. */
   | "frameHeader"
-  /** In a frame that a chunk cut. */
+  /** In a split frame. */
   | "frame"
   | "head"
   | "body"
   | "stopped"
 
-/** Cuts the bytes of one connection. Use one for each direction of each connection. */
+/** Splits the bytes of one direction of one connection. */
 export class Framer {
   readonly #handlers: FramerHandlers
   #state: State = "boundary"
   /** Garbage since the last frame or message, in bytes. */
   #garbage = 0
-  /** What a chunk cut: a frame, a head, a body, or a few bytes that can't be judged yet. */
+  /** The split part of a frame, a head or a body, or a few bytes that cannot be classified yet. */
   #partial: Buffer = noBytes
   #filled = 0
-  /** In a head: up to where its end was looked for, and where its current line began. */
+  /** In a head: how far the search for its end got, and the start of the current line. */
   #scanned = 0
   #lineStart = 0
   #head: Head | undefined
@@ -122,12 +116,12 @@ export class Framer {
     this.#handlers = handlers
   }
 
-  /** Bytes that are held until the rest of their frame or message comes. Never more than the limits. */
+  /** Bytes held until the rest of their frame or message arrives. Bounded by the limits. */
   get held(): number {
     return this.#filled
   }
 
-  /** Ignores all that follows, the rest of the current chunk too. */
+  /** Ignores all further bytes, including the rest of the current chunk. */
   stop(): void {
     this.#become("stopped")
   }
@@ -135,13 +129,13 @@ export class Framer {
   /**
    * Takes the next bytes, and calls the handlers before it returns.
    *
-   * @param reused whether the chunk's memory will be overwritten after this call, as with `onread`.
+   * @param reused whether the caller overwrites the chunk's memory after this call, as with `onread`.
    */
   push(chunk: Buffer, reused = false): void {
     let at = 0
     while (at < chunk.length) {
       at = this.#step(chunk, at, reused)
-      // complete without a byte more: a frame or a body of length 0
+      // complete without further bytes: a frame or a body of length 0
       if (this.#filled === this.#partial.length) {
         if (this.#state === "frame") this.#endFrame()
         else if (this.#state === "body") this.#endMessage()
@@ -149,7 +143,7 @@ export class Framer {
     }
   }
 
-  /** Reads on in the current state; gives the place up to where the chunk is used. */
+  /** Continues in the current state; returns how much of the chunk was used. */
   #step(chunk: Buffer, at: number, reused: boolean): number {
     switch (this.#state) {
       case "boundary":
@@ -177,7 +171,7 @@ export class Framer {
     this.#filled = filled
   }
 
-  /** The hot path: finds how far whole frames reach, and hands them out as one run. */
+  /** The hot path: finds the end of a run of whole frames, and passes the run. */
   #atBoundary(chunk: Buffer, from: number, reused: boolean): number {
     const size = chunk.length
     let at = from
@@ -200,7 +194,7 @@ export class Framer {
       this.#become("frameHeader", Buffer.allocUnsafe(InterleavedFrame.headerBytes))
       return at
     }
-    // some cameras put empty lines after a body
+    // some cameras send empty lines after a body
     if (byte === carriageReturn || byte === lineFeed) return at + 1
     const looks = looksLikeMessage(chunk, at, size)
     if (looks === true) return this.#beginHead(chunk, at)
@@ -209,10 +203,7 @@ export class Framer {
     return at
   }
 
-  /**
-   * Reads a head where it lies, as far as it goes. What only began like one is left again without a copy,
-   * so that garbage full of beginnings costs no more than other garbage.
-   */
+  /** Scans a head in place. A false start is not copied, so that garbage full of false starts stays cheap. */
   #beginHead(chunk: Buffer, from: number): number {
     const to = Math.min(chunk.length, from + maxHeadBytes)
     const scan = scanMessage(chunk, from, to, from)
@@ -235,17 +226,17 @@ export class Framer {
     return to
   }
 
-  /** Goes on with a head, of which there is a beginning, in the chunks that follow. */
+  /** Continues a split head in the following chunks. */
   #collectHead(beginning: Buffer): void {
     this.#become("head", beginning, beginning.length)
     this.#scanned = 0
     this.#lineStart = 0
   }
 
-  /** Skips garbage up to what can be a frame or a message. */
+  /** Skips garbage up to a possible frame or message. */
   #search(chunk: Buffer, from: number): number {
     if (this.#filled > 0) {
-      // a few bytes could not be judged without this chunk
+      // the bytes held could not be classified without this chunk
       const joined = Buffer.concat([this.#partial, chunk.subarray(from)])
       this.#become("searching")
       this.push(joined)
@@ -286,7 +277,7 @@ export class Framer {
       this.stop()
       this.#handlers.failed(
         new Malformed({
-          detail: `${maxGarbageBytes} bytes on end were neither frames nor messages`
+          detail: `${maxGarbageBytes} consecutive bytes are neither frames nor messages`
         })
       )
     }
@@ -305,7 +296,7 @@ export class Framer {
     this.#handlers.frames(frame, 0, frame.length, false)
   }
 
-  /** Copies as much as is there and fits; gives the place after it. */
+  /** Copies the available bytes up to the needed length; returns the offset after them. */
   #fill(chunk: Buffer, at: number): number {
     const taken = Math.min(this.#partial.length - this.#filled, chunk.length - at)
     chunk.copy(this.#partial, this.#filled, at, at + taken)
@@ -313,7 +304,7 @@ export class Framer {
     return at + taken
   }
 
-  /** Collects a head up to its empty line. Each byte is looked at once, however slowly they come. */
+  /** Collects a head up to its empty line. Scans each byte once, even if bytes arrive one by one. */
   #readHead(chunk: Buffer, from: number): number {
     const before = this.#filled
     const taken = Math.min(chunk.length - from, maxHeadBytes - before)

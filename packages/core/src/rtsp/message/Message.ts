@@ -1,9 +1,9 @@
 /**
- * RTSP requests and responses: their heads read and written (RFC 2326 §4–§7, §12).
+ * Parses and renders RTSP requests and responses (RFC 2326 §4–§7, §12).
  *
- * Text on the wire is held as one character per byte (Latin-1), so that a realm or a reason in any
- * encoding survives unchanged; {@link text} reads it for people. What can't be read is a
- * {@link Malformed}, never a throw.
+ * Text on the wire is held as one character per byte (Latin-1), so that a realm or a reason phrase in any
+ * encoding survives unchanged; {@link text} decodes it for display. Invalid input is a {@link Malformed},
+ * never an exception.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -14,15 +14,15 @@ export const maxLineBytes = 8_192
 /** The most header lines in one message. */
 export const maxHeaders = 128
 
-/** The longest head: start line and headers together, in bytes. */
+/** The longest head (start line and headers), in bytes. */
 export const maxHeadBytes = 32_768
 
-/** The longest body that a `Content-Length` may announce, in bytes. Descriptions stay below 16 KiB. */
+/** The longest body that `Content-Length` may announce, in bytes. Descriptions stay below 16 KiB. */
 export const maxBodyBytes = 262_144
 
-/** Bytes that are no RTSP message. */
+/** The bytes are not a valid RTSP message. */
 export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", {
-  /** For people; it never repeats what was received. */
+  /** For display; never repeats received data. */
   detail: Schema.String
 }) {
   override get message(): string {
@@ -30,10 +30,10 @@ export class Malformed extends Schema.TaggedError<Malformed>()("Malformed", {
   }
 }
 
-/** Header lines in the order of the wire; a name may stand there more than once. */
+/** Headers in the order of the wire; a name may occur more than once. */
 export type Headers = ReadonlyArray<readonly [name: string, value: string]>
 
-/** The head of a request: all but its body. */
+/** A request without its body. */
 export interface RequestHead {
   readonly _tag: "Request"
   readonly method: string
@@ -41,7 +41,7 @@ export interface RequestHead {
   readonly headers: Headers
 }
 
-/** The head of a response: all but its body. */
+/** A response without its body. */
 export interface ResponseHead {
   readonly _tag: "Response"
   readonly status: number
@@ -61,25 +61,25 @@ export interface Response extends ResponseHead {
 
 export type Message = Request | Response
 
-/** The body of a message that has none. */
+/** The body of a message without one. */
 export const noBody: Uint8Array = new Uint8Array(0)
 
 const isNamed = (key: string, lowerCase: string): boolean =>
   key.length === lowerCase.length && key.toLowerCase() === lowerCase
 
-/** The first value of a header, its name in any case. */
+/** The first value of a header; names are case-insensitive. */
 export const header = (message: Head, name: string): string | undefined => {
   const wanted = name.toLowerCase()
   return message.headers.find((entry) => isNamed(entry[0], wanted))?.[1]
 }
 
-/** All values of a header in their order, its name in any case. */
+/** All values of a header, in order; names are case-insensitive. */
 export const headerValues = (message: Head, name: string): ReadonlyArray<string> => {
   const wanted = name.toLowerCase()
   return message.headers.filter((entry) => isNamed(entry[0], wanted)).map((entry) => entry[1])
 }
 
-/** The number of the exchange, from `CSeq` in any case; cameras leave it out of answers. */
+/** The sequence number (`CSeq`); some cameras leave it out of responses. */
 export const cseq = (message: Head): number | undefined => {
   const number = Number.parseInt(header(message, "cseq") ?? "", 10)
   return Number.isSafeInteger(number) && number >= 0 ? number : undefined
@@ -90,33 +90,33 @@ const malformed = (detail: string) => Result.fail(new Malformed({ detail }))
 const noLength = Result.succeed(0)
 
 /**
- * The length of the body that a head announces, 0 where it announces none.
+ * The length of the body by `Content-Length`, 0 without the header.
  *
- * Several different lengths, a length that is no number, and one above {@link maxBodyBytes} are faults.
+ * Fails on different lengths, on a length that is not a number, and above {@link maxBodyBytes}.
  */
 export const contentLength = (head: Head): Result.Result<number, Malformed> => {
   const [first, ...others] = headerValues(head, "content-length")
   if (first === undefined) return noLength
-  if (!/^\d{1,9}$/.test(first)) return malformed("the Content-Length is no number")
+  if (!/^\d{1,9}$/.test(first)) return malformed("Content-Length is not a number")
   const length = Number(first)
   if (others.some((other) => other !== first)) {
-    return malformed("two headers give different lengths of the body")
+    return malformed("different Content-Length headers")
   }
   if (length > maxBodyBytes) return malformed(`the body is longer than ${maxBodyBytes} bytes`)
   return Result.succeed(length)
 }
 
 const statusLine = /^RTSP\/\d{1,2}\.\d{1,2} +(\d{3})(?: +(.*)|)$/i
-/** What a request ends with. It begins with one blank, so that a line of blanks costs no time. */
+/** The end of a request line. Starts with a single blank, so that a line of blanks costs no backtracking. */
 const requestVersion = /\sRTSP\/\d{1,2}\.\d{1,2}$/i
 const methodName = /^[A-Za-z][A-Za-z_]{1,31}$/
 
-/** @param headers those of the head, which need not be known yet. */
+/** @param headers may be filled in later. */
 const parseStartLine = (line: string, headers: Headers): Result.Result<Head, Malformed> => {
   const response = statusLine.exec(line)
   if (response !== null) {
     const status = Number(response[1])
-    if (status < 100) return malformed("the status is below 100")
+    if (status < 100) return malformed("status below 100")
     return Result.succeed({
       _tag: "Response",
       status,
@@ -135,33 +135,29 @@ const parseStartLine = (line: string, headers: Headers): Result.Result<Head, Mal
       headers
     })
   }
-  return malformed(
-    /^HTTP\//i.test(line)
-      ? "it speaks HTTP, not RTSP"
-      : "the first line is neither a request nor a response"
-  )
+  return malformed(/^HTTP\//i.test(line) ? "HTTP instead of RTSP" : "invalid start line")
 }
 
 /**
- * Reads a head: the start line and the headers, with or without the empty line after them.
+ * Parses a head: the start line and the headers, with or without the empty line after them.
  *
- * Lines end with CR LF or LF. A line that begins with white space continues the one before it
- * (RFC 2616 §4.2, which RFC 2326 refers to).
+ * Lines end with CR LF or LF. A line that starts with white space continues the previous line (RFC 2616
+ * §4.2, which RFC 2326 refers to).
  */
 export const parseHead = (head: string): Result.Result<Head, Malformed> => {
   if (head.length > maxHeadBytes) {
     return malformed(`the head is longer than ${maxHeadBytes} bytes`)
   }
-  // the CR before a LF goes with the white space around what stands in the line
+  // the CR before a LF is trimmed with other white space
   const lines = head.split("\n")
   const startLine = lines[0] ?? ""
-  if (startLine.length > maxLineBytes) return malformed("the first line is too long")
+  if (startLine.length > maxLineBytes) return malformed("start line too long")
   const headers: Array<readonly [string, string]> = []
   const start = parseStartLine(startLine.trimEnd(), headers)
   if (Result.isFailure(start)) return start
   for (const line of lines.slice(1)) {
     if (line === "" || line === "\r") break
-    if (line.length > maxLineBytes) return malformed("a header is too long")
+    if (line.length > maxLineBytes) return malformed("header line too long")
     const last = headers.at(-1)
     if ((line.startsWith(" ") || line.startsWith("\t")) && last !== undefined) {
       headers[headers.length - 1] = [last[0], `${last[1]} ${line.trim()}`]
@@ -169,7 +165,7 @@ export const parseHead = (head: string): Result.Result<Head, Malformed> => {
     }
     const colon = line.indexOf(":")
     const name = line.slice(0, Math.max(0, colon)).trimEnd()
-    // what can't be read is not needed: a line of a proxy's, or a name with a blank in it
+    // ignore invalid lines, such as those that proxies insert
     if (name === "" || name.includes(" ")) continue
     if (headers.length === maxHeaders) {
       return malformed(`there are more than ${maxHeaders} headers`)
@@ -179,17 +175,17 @@ export const parseHead = (head: string): Result.Result<Head, Malformed> => {
   return start
 }
 
-/** A line of a head: without line breaks in it, which would begin another header. */
+/** One line of a head. Line breaks are removed: they would start another header. */
 const oneLine = (line: string): string => (/^[\t -~]*$/.test(line) ? line : escaped(line))
 
 const escaped = (line: string): string =>
-  // beyond Latin-1 there is no byte to a character: such text goes as UTF-8
+  // text beyond Latin-1 is sent as UTF-8
   (/[^\0-\xff]/.test(line) ? Buffer.from(line, "utf8").toString("latin1") : line).replaceAll(
     /[\r\n\0]+/g,
     " "
   )
 
-/** Text of the wire for people: as UTF-8 where it is, else letter by letter. */
+/** Decodes text of the wire for display: as UTF-8 if valid, otherwise as Latin-1. */
 export const text = (value: string): string => {
   const decoded = Buffer.from(value, "latin1").toString("utf8")
   return decoded.includes("\ufffd") ? value : decoded
@@ -200,7 +196,7 @@ const startLine = (head: Head): string =>
     ? `${head.method} ${head.uri} RTSP/1.0`
     : `RTSP/1.0 ${head.status} ${head.reason}`
 
-/** The message as bytes. `Content-Length` is added for a body, unless a header gives it. */
+/** The message as bytes. `Content-Length` is added for a body, unless a header has it. */
 export const render = (message: Message): Buffer => {
   const lines = [oneLine(startLine(message))]
   for (const [name, value] of message.headers) lines.push(oneLine(`${name}: ${value}`))
@@ -211,7 +207,7 @@ export const render = (message: Message): Buffer => {
   return message.body.length === 0 ? head : Buffer.concat([head, message.body])
 }
 
-/** The usual phrases to a status (RFC 2326 §7.1.1). */
+/** The standard reason phrases (RFC 2326 §7.1.1). */
 const phrases: Readonly<Record<number, string>> = {
   200: "OK",
   301: "Moved Permanently",
@@ -233,5 +229,5 @@ const phrases: Readonly<Record<number, string>> = {
   505: "RTSP Version Not Supported"
 }
 
-/** The usual phrase to a status, empty for one without. */
+/** The standard reason phrase of a status, empty if there is none. */
 export const phrase = (status: number): string => phrases[status] ?? ""

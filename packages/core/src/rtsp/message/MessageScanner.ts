@@ -1,5 +1,5 @@
 /**
- * Tells the head of a message from other bytes, and finds where it ends (RFC 2326 §4.1, §6.1, §7.1).
+ * Recognizes the head of a message among other bytes, and finds its end (RFC 2326 §4.1, §6.1, §7.1).
  *
  * The functions take the bytes and bounds, read each byte once, and copy nothing.
  */
@@ -12,7 +12,7 @@ export const isLetter = (byte: number): boolean => {
   return upper >= 0x41 && upper <= 0x5a
 }
 
-/** Whether four letters are `RTSP` or `HTTP`, in any case. */
+/** Whether four letters are `RTSP` or `HTTP`, case-insensitive. */
 const isProtocol = (bytes: Uint8Array, at: number): boolean => {
   const upper = (index: number) => (bytes[at + index] ?? 0) & 0xdf
   return (
@@ -22,12 +22,12 @@ const isProtocol = (bytes: Uint8Array, at: number): boolean => {
   )
 }
 
-/** The longest beginning that must be seen to tell a message from garbage: `SET_PARAMETER r`. */
+/** The longest prefix needed to distinguish a message from garbage: `SET_PARAMETER r`. */
 const longestStart = 34
 
 /**
- * Whether the bytes can be the start of a message: `RTSP/1`, `HTTP/1` (which is told apart later, with a
- * better word than "garbage"), or a method and the beginning of a URL. `undefined`: too few to tell.
+ * Whether the bytes can be the start of a message: `RTSP/1`, `HTTP/1` (rejected later, with a better error
+ * than "garbage"), or a method and the start of a URL. `undefined` if there are too few bytes to decide.
  */
 export const looksLikeMessage = (
   bytes: Uint8Array,
@@ -56,17 +56,17 @@ export const looksLikeMessage = (
   return at - start >= longestStart ? false : undefined
 }
 
-/** Text may hold tabs and line breaks, and no other control characters. */
+/** Text contains no control characters except tabs and line breaks. */
 const isText = (byte: number): boolean =>
   byte >= 0x20 || byte === 0x09 || byte === lineFeed || byte === carriageReturn
 
-/** How far a head was read: up to its end, up to a byte that is no text, or up to where its bytes end. */
+/** The result of a scan: the head ends, the bytes are not text, or more bytes are needed. */
 export type MessageScan =
   | { readonly _tag: "End"; readonly at: number }
   | { readonly _tag: "Binary"; readonly at: number }
   | { readonly _tag: "More"; readonly lineStart: number }
 
-/** Looks for the empty line that ends a head, whose current line began at `lineStart`. */
+/** Searches for the empty line that ends a head. The current line starts at `lineStart`. */
 export const scanMessage = (
   bytes: Buffer,
   from: number,

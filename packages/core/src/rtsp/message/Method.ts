@@ -1,4 +1,4 @@
-/** The methods of RTSP (RFC 2326 §10) and the `Public` header that lists what a server can do (§12.28). */
+/** The RTSP methods (RFC 2326 §10), and the `Public` header with the methods of a server (§12.28). */
 
 export const methods = [
   "OPTIONS",
@@ -18,8 +18,8 @@ export const methods = [
 export type Method = (typeof methods)[number]
 
 /**
- * The methods in the values of `Public` headers, in upper case. Empty where a server tells none, which
- * says nothing: some cameras answer `OPTIONS` with 404.
+ * The methods in `Public` headers, in upper case. An empty set means nothing: some cameras respond to
+ * `OPTIONS` with 404.
  */
 export const parsePublic = (values: ReadonlyArray<string>): ReadonlySet<string> =>
   new Set(

@@ -1,17 +1,17 @@
-/** The `RTP-Info` header in the answer to `PLAY`: where each track begins (RFC 2326 §12.33). */
+/** The `RTP-Info` header in the response to `PLAY`: the start of each track (RFC 2326 §12.33). */
 
 export interface RtpInfo {
   readonly url: string
   /** Sequence number of the first packet. */
   readonly sequence: number | undefined
-  /** RTP timestamp of the range's start. */
+  /** RTP timestamp of the start of the range. */
   readonly timestamp: number | undefined
 }
 
 const whole = (digits: string | undefined): number | undefined =>
   digits === undefined || !/^\d{1,10}$/.test(digits) ? undefined : Number(digits)
 
-/** Reads the entries; what can't be read is left out. A comma in a URL is part of it. */
+/** Parses the entries and skips invalid ones. A comma inside a URL belongs to the URL. */
 export const parse = (value: string): ReadonlyArray<RtpInfo> =>
   value
     .split(/,\s*(?=url=)/i)

@@ -1,8 +1,8 @@
-/** The `Transport` header: how a track's packets travel (RFC 2326 §12.39). */
+/** The `Transport` header (RFC 2326 §12.39). */
 import * as Result from "effect/Result"
 import { Malformed } from "./Message.ts"
 
-/** A pair of interleaved channels or of ports: the first for RTP, the second for RTCP. */
+/** A pair of interleaved channels or of ports: RTP, then RTCP. */
 export type Pair = readonly [rtp: number, rtcp: number]
 
 export interface Transport {
@@ -17,7 +17,7 @@ export interface Transport {
   readonly mode?: "play" | "record" | undefined
 }
 
-/** TCP with interleaved frames on two channels. Leave `mode` off for playing: some cameras stumble over it. */
+/** TCP with interleaved frames on two channels. For playing, omit `mode`: some cameras reject it. */
 export const interleaved = (channels: Pair, mode?: "play" | "record"): Transport => ({
   profile: "RTP/AVP",
   lower: "TCP",
@@ -31,7 +31,7 @@ const pair = (value: string): Pair | undefined => {
   if (match === null) return undefined
   const first = Number(match[1])
   const second = match[2] === undefined ? first : Number(match[2])
-  // without a range, or with an empty one, the second of the pair is the next
+  // without a range the second channel is the next number
   return [first, second === first ? first + 1 : second]
 }
 
@@ -80,7 +80,7 @@ const parseOne = (value: string): Transport | undefined => {
   return found
 }
 
-/** The transports of a header in their order; those that can't be read are left out. */
+/** The transports of a header, in order; invalid ones are skipped. */
 export const parse = (value: string): ReadonlyArray<Transport> =>
   value
     .split(",")
@@ -106,11 +106,11 @@ export const render = (transport: Transport): string => {
 }
 
 /**
- * The channels that a camera chose in its answer to a SETUP which asked for interleaved ones.
+ * The channels that a camera chose in its response to SETUP.
  *
- * Cameras choose others than asked for, name the first alone (`interleaved=0`), say `RTP/AVP` although
- * it is TCP, or leave the channels or the whole header out: then those that were asked for hold. Only an
- * answer with ports and without channels is another transport, and a fault.
+ * Cameras choose other channels than requested, name only the first (`interleaved=0`), or write `RTP/AVP`
+ * although they use TCP. Without channels in the response, the requested channels apply. A response with
+ * ports and without channels is another transport: an error.
  */
 export const chosenChannels = (
   answer: string | undefined,
@@ -121,7 +121,7 @@ export const chosenChannels = (
   if (chosen !== undefined) {
     return chosen[0] <= 255 && chosen[1] <= 255
       ? Result.succeed(chosen)
-      : Result.fail(new Malformed({ detail: "the camera chose a channel above 255" }))
+      : Result.fail(new Malformed({ detail: "camera chose a channel above 255" }))
   }
   const ports = transports.some(
     (transport) =>
@@ -130,6 +130,6 @@ export const chosenChannels = (
       transport.delivery === "multicast"
   )
   return ports
-    ? Result.fail(new Malformed({ detail: "the camera answered with a transport other than TCP" }))
+    ? Result.fail(new Malformed({ detail: "camera chose a transport other than TCP" }))
     : Result.succeed(asked)
 }

@@ -1,24 +1,24 @@
-/** Counts the packets of one source, and those that never came (RFC 3550 §6.4.1 and appendix A). */
+/** Counts the received and the lost packets of one source (RFC 3550 §6.4.1 and appendix A). */
 import type { ReportBlock } from "./Rtcp.ts"
 
-/** A jump larger than this is a source that began anew, not a loss (RFC 3550 A.1, MAX_DROPOUT). */
+/** A larger jump means that the source restarted, not a loss (RFC 3550 A.1, MAX_DROPOUT). */
 const maxDropout = 3_000
 
-/** The reception of one track. It makes nothing per packet. */
+/** The reception of one track. Allocates nothing per packet. */
 export class ReceptionStats {
-  /** Packets that came. */
+  /** Received packets. */
   packets = 0
-  /** Packets that never came, by the gaps in their numbers. It only grows: over TCP nothing comes late. */
+  /** Lost packets, by gaps in the sequence numbers. Only grows: over TCP no packet arrives late. */
   lost = 0
   #highest = -1
   #cycles = 0
   #ssrc = 0
-  /** Numbers of the current source at its first packet and at the last report. */
+  /** Sequence numbers of the current source, at its first packet and at the last report. */
   #expectedBefore = 0
   #lostBefore = 0
   #expected = 0
 
-  /** Takes one packet's number. */
+  /** Counts one packet by its sequence number. */
   take(sequence: number, ssrc: number): void {
     this.packets++
     if (this.#highest === -1 || ssrc !== this.#ssrc) {
@@ -44,12 +44,12 @@ export class ReceptionStats {
     this.#expected++
   }
 
-  /** The source's number; meaningless before the first packet. */
+  /** The SSRC of the source; meaningless before the first packet. */
   get ssrc(): number {
     return this.#ssrc
   }
 
-  /** The block for a receiver report, and the start of the next interval. `undefined` before any packet. */
+  /** The block for a receiver report; starts the next interval. `undefined` before the first packet. */
   report(lastSenderReport = 0, delaySinceThat = 0): ReportBlock | undefined {
     if (this.#highest === -1) return undefined
     const expected = this.#expected - this.#expectedBefore

@@ -1,4 +1,4 @@
-/** RTCP: sender reports read, receiver reports made (RFC 3550 §6.4–§6.5). */
+/** RTCP: parses sender reports and makes receiver reports (RFC 3550 §6.4–§6.5). */
 
 const senderReport = 200
 const receiverReport = 201
@@ -9,10 +9,10 @@ export interface ReportBlock {
   /** In 1/256. */
   readonly fractionLost: number
   readonly cumulativeLost: number
-  /** With its cycles. */
+  /** Including the cycles. */
   readonly highestSequence: number
   readonly jitter: number
-  /** The middle 32 bits of its NTP time, 0 for none. */
+  /** The middle 32 bits of the NTP time of the last sender report, 0 for none. */
   readonly lastSenderReport: number
   /** In 1/65536 s. */
   readonly delaySinceLastSenderReport: number
@@ -20,7 +20,7 @@ export interface ReportBlock {
 
 export interface SenderReport {
   readonly ssrc: number
-  /** Seconds since 1900, and their fraction in 1/2³². */
+  /** Seconds since 1900, and the fraction in 1/2³². */
   readonly ntpSeconds: number
   readonly ntpFraction: number
   readonly timestamp: number
@@ -28,7 +28,7 @@ export interface SenderReport {
   readonly octets: number
 }
 
-/** Whether `bytes[at, end)` can be RTCP: version 2, and a type of RTCP (RFC 5761 §4). */
+/** Whether `bytes[at, end)` can be RTCP: version 2, and an RTCP packet type (RFC 5761 §4). */
 export const isRtcp = (bytes: Uint8Array, at: number, end: number): boolean => {
   const type = bytes[at + 1] ?? 0
   return end - at >= 8 && ((bytes[at] ?? 0) & 0xc0) === 0x80 && type >= 192 && type <= 223
@@ -71,10 +71,10 @@ const header = (packet: Buffer, type: number, count: number): void => {
   packet.writeUInt16BE(packet.length / 4 - 1, 2)
 }
 
-/** The canonical name of a source, which every compound packet carries (RFC 3550 §6.5.1). */
+/** The canonical name of a source, required in every compound packet (RFC 3550 §6.5.1). */
 const cname = (ssrc: number, name: string): Buffer => {
   const text = Buffer.from(name, "utf8").subarray(0, 255)
-  // the item list ends with a zero byte, and the packet on a multiple of four
+  // a zero byte ends the item list, and the packet length is a multiple of four
   const packet = Buffer.alloc(8 + 4 * Math.ceil((2 + text.length + 1) / 4))
   header(packet, sourceDescription, 1)
   packet.writeUInt32BE(ssrc >>> 0, 4)
@@ -84,9 +84,9 @@ const cname = (ssrc: number, name: string): Buffer => {
   return packet
 }
 
-/** A receiver report with our name, for up to 31 sources. */
+/** A receiver report with the reporter's name, for up to 31 sources. */
 export const makeReceiverReport = (options: {
-  /** Our own number. */
+  /** The SSRC of the reporter. */
   readonly ssrc: number
   readonly blocks: ReadonlyArray<ReportBlock>
   readonly name: string
@@ -108,7 +108,7 @@ export const makeReceiverReport = (options: {
   return Buffer.concat([packet, cname(options.ssrc, options.name)])
 }
 
-/** A sender report with the source's name. */
+/** A sender report with the name of the source. */
 export const makeSenderReport = (report: SenderReport, name: string): Buffer => {
   const packet = Buffer.alloc(28)
   header(packet, senderReport, 0)
@@ -121,6 +121,6 @@ export const makeSenderReport = (report: SenderReport, name: string): Buffer => 
   return Buffer.concat([packet, cname(report.ssrc, name)])
 }
 
-/** The middle 32 bits of a report's NTP time, as a receiver report names it. */
+/** The middle 32 bits of a report's NTP time, as in a receiver report. */
 export const middleOfNtp = (report: SenderReport): number =>
   (((report.ntpSeconds & 0xffff) << 16) | (report.ntpFraction >>> 16)) >>> 0

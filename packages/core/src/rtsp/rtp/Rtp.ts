@@ -1,13 +1,13 @@
 /**
- * RTP packets, read where they lie (RFC 3550 §5.1).
+ * Parses RTP packets in place (RFC 3550 §5.1).
  *
- * The functions take the bytes and the packet's bounds, and make nothing. Check {@link isRtp} once; the
- * others trust it.
+ * The functions take the bytes and the packet's bounds, and allocate nothing. Call {@link isRtp} once; the
+ * other functions rely on it.
  */
 
 export const headerBytes = 12
 
-/** Whether `bytes[at, end)` can be an RTP packet: long enough, and of version 2. */
+/** Whether `bytes[at, end)` can be an RTP packet: long enough, and version 2. */
 export const isRtp = (bytes: Uint8Array, at: number, end: number): boolean =>
   end - at >= headerBytes && end <= bytes.length && ((bytes[at] ?? 0) & 0xc0) === 0x80
 
@@ -30,10 +30,7 @@ export const timestamp = (bytes: Uint8Array, at: number): number => word(bytes, 
 
 export const ssrc = (bytes: Uint8Array, at: number): number => word(bytes, at + 8)
 
-/**
- * Where the payload begins, after contributing sources and the extension. -1 where they would reach
- * beyond the packet.
- */
+/** The start of the payload, after contributing sources and extension; -1 if they exceed the packet. */
 export const payloadStart = (bytes: Uint8Array, at: number, end: number): number => {
   const first = bytes[at] ?? 0
   let start = at + headerBytes + 4 * (first & 0x0f)
@@ -44,7 +41,7 @@ export const payloadStart = (bytes: Uint8Array, at: number, end: number): number
   return start <= end ? start : -1
 }
 
-/** Where the payload ends, before the padding. -1 where the padding is longer than it may be. */
+/** The end of the payload, before the padding; -1 if the padding is too long. */
 export const payloadEnd = (bytes: Uint8Array, at: number, end: number): number => {
   if (((bytes[at] ?? 0) & 0x20) === 0) return end
   const padding = bytes[end - 1] ?? 0
@@ -60,7 +57,7 @@ export interface RtpHeader {
   readonly ssrc: number
 }
 
-/** A packet. For sources and tests; a relay passes packets on as they are. */
+/** Makes a packet, for sources and tests. */
 export const make = (header: RtpHeader, ...payload: ReadonlyArray<Uint8Array>): Buffer => {
   const head = Buffer.alloc(headerBytes)
   head[0] = 0x80

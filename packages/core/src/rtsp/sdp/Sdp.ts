@@ -1,49 +1,48 @@
 /**
- * Session descriptions, read forgivingly (RFC 4566, RFC 2326 appendix C).
+ * A lenient parser of session descriptions (RFC 4566, RFC 2326 appendix C).
  *
- * Cameras break every rule of the format: several `s=` lines, broken `o=`, `c=` and `t=`, media of kinds
- * that don't exist, attributes of one media under another. What a relay needs stands in `m=` and in four
- * attributes; the rest is passed over unread.
+ * Cameras break every rule of the format: several `s=` lines, invalid `o=`, `c=` and `t=`, unknown media
+ * kinds, attributes below the wrong media. Only `m=` and four attributes are parsed.
  */
 import * as Result from "effect/Result"
 import { Malformed, maxLineBytes } from "../message/Message.ts"
 
-/** More media than this make no camera. */
+/** A description with more media is rejected. */
 const maxMedias = 32
 
 export interface Format {
   readonly payloadType: number
-  /** From `rtpmap`, in the camera's spelling; `undefined` where there is none. */
+  /** From `rtpmap`, in the camera's spelling; `undefined` without an `rtpmap`. */
   readonly encoding: string | undefined
   /** In Hz. */
   readonly clockRate: number | undefined
-  /** The number of channels, or whatever else stands there. */
+  /** The number of channels, or any other text after the clock rate. */
   readonly parameters: string | undefined
-  /** From `fmtp`, the names in lower case. */
+  /** From `fmtp`; names in lower case. */
   readonly fmtp: ReadonlyMap<string, string>
 }
 
 export type Direction = "sendrecv" | "recvonly" | "sendonly" | "inactive"
 
 export interface Media {
-  /** `video`, `audio`, `application`, or whatever stands there, in lower case. */
+  /** `video`, `audio`, `application`, or any other kind, in lower case. */
   readonly kind: string
   /** `RTP/AVP`, … in upper case. */
   readonly protocol: string
   readonly formats: ReadonlyArray<Format>
-  /** `undefined` where the camera forgot it: the base URL stands for the media then. */
+  /** `undefined` if the camera sends none: SETUP then names the base URL. */
   readonly control: string | undefined
   readonly direction: Direction | undefined
 }
 
 export interface SessionDescription {
   readonly name: string
-  /** Of the whole session; `undefined` or `*` mean the base URL. */
+  /** Of the session; `undefined` and `*` mean the base URL. */
   readonly control: string | undefined
   readonly medias: ReadonlyArray<Media>
 }
 
-/** A value without the quotation marks that some cameras put around it. */
+/** A value without the quotation marks that some cameras add. */
 export const unquoted = (value: string): string => {
   const trimmed = value.trim()
   const from = trimmed.startsWith('"') ? 1 : 0
@@ -65,7 +64,7 @@ const parseFmtp = (value: string): ReadonlyMap<string, string> => {
   return parameters
 }
 
-/** What a line says of a payload type. */
+/** The attributes of a payload type. */
 interface Statement {
   readonly payloadType: number
   text: string
@@ -107,7 +106,7 @@ const readFmtp = ({ fmtps }: MediaLines, value: string): void => {
   if (statement === undefined) return
   const before = about(fmtps, statement.payloadType)
   if (before === undefined) fmtps.push(statement)
-  // in two lines it is one
+  // merge an fmtp that is split into two lines
   else before.text = `${before.text};${statement.text}`
 }
 
@@ -142,15 +141,15 @@ const readAttribute = (media: MediaLines, name: string, value: string): void => 
   }
 }
 
-/** `smart/1/90000` for a payload type, of cameras that mean "the one in the rtpmap" (gortsplib `format.go`). */
+/** `smart/1/90000` for a payload type, from cameras that mean the format in the rtpmap (gortsplib `format.go`). */
 const smart = /^smart\/\d+\/\d+$/i
 
-/** An encoding with its clock and what stands behind that. */
+/** An encoding with its clock rate and parameters. */
 const rtpmapText = /^([\w!#$%&'*+.^`{|}~-]+)\s*(?:\/\s*(\d{1,9})\s*(?:\/\s*(\S+))?)?/
 
 /**
- * Some cameras put the fmtp of H.264 under the audio (AlexxIT/WebRTC#419); a media that offers the payload
- * type itself means its own.
+ * Some cameras put the fmtp of H.264 below the audio (AlexxIT/WebRTC#419). If the audio has the same payload
+ * type, the fmtp is the audio's own.
  */
 const strayFmtp = (all: ReadonlyArray<MediaLines>, payloadType: number): string | undefined =>
   all
@@ -189,16 +188,13 @@ const toFormats = (media: MediaLines, all: ReadonlyArray<MediaLines>): ReadonlyA
   return formats
 }
 
-/** The lines, with white space around them: they may end in any way, in one text in several. */
+/** The lines without surrounding white space. Line endings of all kinds occur, even mixed. */
 const linesOf = (text: string): ReadonlyArray<string> => {
   const spaced = text.replaceAll("\t", " ")
   return (/\r(?!\n)/.test(spaced) ? spaced.replaceAll("\r", "\n") : spaced).split("\n")
 }
 
-/**
- * Reads a description. The one fault is that it offers no media, or far too many. Lines longer than any
- * camera writes are passed over.
- */
+/** Parses a description. Fails if it has no media or too many. Overlong lines are skipped. */
 export const parse = (text: string): Result.Result<SessionDescription, Malformed> => {
   const medias: Array<MediaLines> = []
   let name = ""
@@ -212,14 +208,16 @@ export const parse = (text: string): Result.Result<SessionDescription, Malformed
     const media = medias.at(-1)
     if (type === "m") {
       if (medias.length === maxMedias) {
-        return Result.fail(new Malformed({ detail: `more than ${maxMedias} media are described` }))
+        return Result.fail(
+          new Malformed({ detail: `more than ${maxMedias} media in the description` })
+        )
       }
       medias.push(beginMedia(value))
     } else if (type === "s" && media === undefined) {
-      // several names: the first counts (AlexxIT/WebRTC#417)
+      // the first of several names (AlexxIT/WebRTC#417)
       name ||= value
     } else if (type === "o") {
-      // a camera that marks what it sends as `sendonly`, ONVIF's mark of a loudspeaker (go2rtc#771)
+      // some cameras mark what they send as `sendonly`, ONVIF's mark of a back channel (go2rtc#771)
       ignoresDirections = value.startsWith("CV-RTSPHandler ")
     } else if (type === "a") {
       const colon = value.indexOf(":")
@@ -230,7 +228,7 @@ export const parse = (text: string): Result.Result<SessionDescription, Malformed
     }
   }
   if (medias.length === 0) {
-    return Result.fail(new Malformed({ detail: "the description offers no media" }))
+    return Result.fail(new Malformed({ detail: "no media in the description" }))
   }
   return Result.succeed({
     name,
@@ -260,7 +258,7 @@ const renderFormat = (format: Format): ReadonlyArray<string> => {
   return lines
 }
 
-/** Writes a description, with the lines that strict readers miss otherwise. */
+/** Renders a description, including the lines that strict parsers require. */
 export const render = (session: SessionDescription): string => {
   const lines = [
     "v=0",

@@ -1,15 +1,15 @@
 /**
- * The URLs of a session and of its tracks, made from what a camera says about them (RFC 2326 §C.1.1).
+ * The URLs of a session and of its tracks, from the headers and attributes of a camera (RFC 2326 §C.1.1).
  *
- * Whatever a camera writes, host and port stay those that were dialled: cameras behind a translation of
- * addresses name themselves by one that nobody can reach. URLs here carry no user-info.
+ * Host and port always stay those of the connection: cameras behind NAT announce addresses that are not
+ * reachable. These URLs contain no user-info.
  */
 import { unquoted } from "../sdp/Sdp.ts"
 
 interface Parts {
-  /** `rtsp://host:port` as it was dialled. */
+  /** `rtsp://host:port` of the connection. */
   readonly origin: string
-  /** The path with its query, from the slash on; may be empty. */
+  /** The path and the query, from the slash; may be empty. */
   readonly target: string
 }
 
@@ -18,7 +18,7 @@ const split = (url: string): Parts => {
   return { origin: match?.[1] ?? "", target: match?.[2] ?? url }
 }
 
-/** `rtsp://`, once or more often: some cameras write it twice (go2rtc#830). */
+/** `rtsp://`, possibly repeated: some cameras write it twice (go2rtc#830). */
 const schemes = /^(?:rtsps?u?:\/\/)+/i
 
 const looksLikeHost = (segment: string): boolean =>
@@ -29,8 +29,8 @@ const looksLikeHost = (segment: string): boolean =>
   /^[0-9a-f]*:[0-9a-f:.]*$/i.test(segment)
 
 /**
- * What stands behind the host in a URL as cameras write them: whole, doubled, without its scheme, without
- * its host. `undefined` where nothing is left.
+ * The part after the host in a URL as cameras write them: complete, doubled, without scheme, or without host.
+ * `undefined` if nothing remains.
  */
 const targetOf = (written: string): string | undefined => {
   const trimmed = unquoted(written)
@@ -46,7 +46,7 @@ const targetOf = (written: string): string | undefined => {
   return trimmed.startsWith("/") || trimmed.startsWith("?") ? trimmed : `/${trimmed}`
 }
 
-/** The text without the slashes at its end. */
+/** The text without trailing slashes. */
 export const withoutSlashes = (text: string): string => {
   let end = text.length
   while (text[end - 1] === "/") end--
@@ -56,19 +56,19 @@ export const withoutSlashes = (text: string): string => {
 const isAbsolute = (control: string): boolean => /^rtsps?u?:\/\//i.test(control)
 
 export interface BaseUrlInput {
-  /** The URL that was asked for, without user-info; its host and port are the dialled ones. */
+  /** The requested URL, without user-info; its host and port are those of the connection. */
   readonly requestUrl: string
-  /** The `Content-Base` of the answer. */
+  /** The `Content-Base` of the response. */
   readonly contentBase?: string | undefined
-  /** The `Content-Location`, which some cameras send in its place. */
+  /** The `Content-Location`, which some cameras send instead. */
   readonly contentLocation?: string | undefined
-  /** The `control` of the whole session in the description. */
+  /** The session-level `control` of the description. */
   readonly sessionControl?: string | undefined
 }
 
 /**
- * The URL of the session, which `PLAY`, `TEARDOWN` and keep-alives name: the session's `control` before
- * `Content-Base` before `Content-Location` before the URL that was asked for.
+ * The URL of the session for `PLAY`, `TEARDOWN` and keep-alives: the session's `control`, else
+ * `Content-Base`, else `Content-Location`, else the requested URL.
  */
 export const baseUrl = (input: BaseUrlInput): string => {
   const { origin } = split(input.requestUrl)
@@ -86,10 +86,10 @@ export const baseUrl = (input: BaseUrlInput): string => {
 }
 
 /**
- * The URL of a track, which its `SETUP` names.
+ * The URL of a track for `SETUP`.
  *
- * A relative control is appended, with a slash between, even behind a query string: that is how cameras
- * have it (gortsplib, `pkg/description/media.go`). One that repeats the whole path stands for itself.
+ * A relative control is appended after a slash, even after a query string, because cameras expect it so
+ * (gortsplib, `pkg/description/media.go`). A control that repeats the whole path is absolute.
  */
 export const controlUrl = (base: string, control: string | undefined): string => {
   const trimmed = control?.trim() ?? ""
