@@ -85,7 +85,10 @@ describe("Message", () => {
       fault(`${start}A: ${"x".repeat(Message.maxLineBytes)}\r\n\r\n`),
       "header line too long"
     )
-    assert.include(fault(`RTSP/1.0 200 ${"x".repeat(Message.maxLineBytes)}\r\n\r\n`), "start line too long")
+    assert.include(
+      fault(`RTSP/1.0 200 ${"x".repeat(Message.maxLineBytes)}\r\n\r\n`),
+      "start line too long"
+    )
     assert.include(fault(`${start}${"A: 1\r\n".repeat(Message.maxHeaders + 1)}\r\n`), "more than")
     assert.isTrue(
       Result.isSuccess(Message.parseHead(`${start}${"A: 1\r\n".repeat(Message.maxHeaders)}\r\n`))

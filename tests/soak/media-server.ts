@@ -25,7 +25,7 @@ Effect.gen(function* () {
   yield* Effect.forkScoped(
     Effect.forever(
       Effect.map(PubSub.take(events), (event) => {
-        if (event._tag !== "Ended" || !event.why.includes("another publisher took the path")) return
+        if (event._tag !== "Ended" || !event.why.includes("replaced by another publisher")) return
         process.send?.({ event: "takeover", path: event.path ?? "" } satisfies TakeoverEvent)
       })
     )

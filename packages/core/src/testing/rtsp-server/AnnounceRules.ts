@@ -1,6 +1,6 @@
 /**
- * What MediaMTX demands of an announcement, so that a test against the embedded server catches what the
- * real one would refuse (gortsplib v5: `server_session.go`, `pkg/format/*.go`).
+ * What MediaMTX requires of an announcement, so that a test against this server fails where MediaMTX would
+ * reject the publisher (gortsplib v5: `server_session.go`, `pkg/format/*.go`).
  */
 import * as Result from "effect/Result"
 import * as Aac from "../../rtsp/codec/Aac.ts"
@@ -67,7 +67,7 @@ const wrongWithFormat = (format: Sdp.Format): string | undefined => {
   }
 }
 
-/** Reads the description of an `ANNOUNCE`; the failure says what the media server would not take. */
+/** Parses the description of an `ANNOUNCE`; the failure says why MediaMTX would reject it. */
 export const readAnnouncement = (
   request: Request
 ): Result.Result<Sdp.SessionDescription, string> => {

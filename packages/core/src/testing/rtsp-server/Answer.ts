@@ -1,10 +1,10 @@
-/** What the embedded server answers to a request. */
+/** A response of the server. */
 import type { Headers } from "../../rtsp/message/Message.ts"
 
 export interface Answer {
   readonly status: number
   readonly headers?: Headers
   readonly body?: string
-  /** Closes the connection behind the answer, and says why: media servers do so with every refusal. */
+  /** Closes the connection after the response, for this reason: media servers do so with every rejection. */
   readonly close?: string
 }

@@ -1,4 +1,4 @@
-/** The answer to `DESCRIBE`. */
+/** The response to `DESCRIBE`. */
 import { header, type Request } from "../../rtsp/message/Message.ts"
 import * as Sdp from "../../rtsp/sdp/Sdp.ts"
 import type { Answer } from "./Answer.ts"
@@ -26,7 +26,7 @@ const contentBase = (uri: string, quirk: ContentBaseQuirk | undefined): string |
   }
 }
 
-/** A publisher's description under our own names for the tracks. */
+/** A publisher's description with the server's controls for the tracks. */
 const describeStream = (stream: ServerStream): string =>
   Sdp.render({
     name: stream.description.name,

@@ -1,16 +1,16 @@
-/** The bytes with which the embedded server misbehaves. */
+/** The bytes of the faults in {@link Quirks} that corrupt a stream. */
 import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import { noBody, render } from "../../rtsp/message/Message.ts"
 import * as Rtp from "../../rtsp/rtp/Rtp.ts"
 import { strayChannel } from "./Quirks.ts"
 
-/** Neither frame nor message. */
+/** Neither a frame nor a message. */
 export const garbage: Buffer = Buffer.from([0, 1, 2, 0xff, 0xfe, 0xaa, 0x55, 0x99, 0x99])
 
-/** The beginning of a frame that never ends. */
+/** The start of a frame that never ends. */
 export const halfFrame: Buffer = Buffer.from([InterleavedFrame.dollar, 0, 4, 0, 0x80, 96, 0])
 
-/** Packets of a session that is dead: on channel 0, and on one that was never assigned. */
+/** Packets of an ended session: on channel 0, and on a channel that was never assigned. */
 export const strayFrames = (): Buffer => {
   const packet = Rtp.make(
     { marker: false, payloadType: 96, sequence: 1, timestamp: 1, ssrc: 0xdead },

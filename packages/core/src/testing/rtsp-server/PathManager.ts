@@ -1,4 +1,4 @@
-/** The paths of the embedded server: who publishes, who reads, and how each path misbehaves. */
+/** The paths of the server: publishers, readers, authentication, and quirks. */
 import * as Effect from "effect/Effect"
 import type { AuthenticationScheme, Credentials } from "../../rtsp/auth/Authentication.ts"
 import type { ServerStream } from "./ServerStream.ts"
@@ -8,22 +8,22 @@ import type { PathStatus, ServerEvent } from "./ServerEvent.ts"
 
 export type Action = "read" | "publish"
 
-/** Whom the server lets in. */
+/** The credentials that the server requires. */
 export interface ServerAuthentication extends Credentials {
-  /** What is offered, in this order. Default MD5 alone: ffmpeg knows no SHA-256. */
+  /** The challenges, in this order. Default MD5 only: ffmpeg does not support SHA-256. */
   readonly schemes?: ReadonlyArray<AuthenticationScheme> | undefined
   /** Default `restream`. */
   readonly realm?: string | undefined
-  /** Asks for `qop=auth` with Digest. Default: none. */
+  /** Requires `qop=auth` with Digest. Default: no qop. */
   readonly qop?: "auth" | undefined
   readonly opaque?: string | undefined
-  /** What it guards. Default both. */
+  /** The protected actions. Default both. */
   readonly actions?: ReadonlyArray<Action> | undefined
 }
 
-/** How one path behaves. */
+/** The behaviour of one path. */
 export interface PathSettings {
-  /** `null`: nobody needs a password here, whatever holds for the other paths. */
+  /** `null`: no authentication for this path, even if the server requires it by default. */
   readonly authentication?: ServerAuthentication | null | undefined
   readonly quirks?: Quirks | undefined
 }
@@ -46,10 +46,10 @@ export interface PathManagerOptions {
   readonly publish: (event: ServerEvent) => void
 }
 
-/** A name without its query: what a publisher names, and what settings may name, too. */
+/** A path without its query; publishers name no query. */
 export const withoutQuery = (path: string): string => path.replace(/\?.*$/s, "")
 
-/** Paths beyond these are not counted one by one. */
+/** Above this number of paths, authentication failures are not counted by path. */
 const maxPaths = 100_000
 
 export class PathManager {
@@ -89,8 +89,8 @@ export class PathManager {
   }
 
   /**
-   * The settings of a path: those that were configured last before those that it was made with, and the
-   * path's with its query before the path's without.
+   * The settings of a path: settings by `configure` before settings of `make`, and settings for the path with its
+   * query before settings without.
    */
   settings(path: string): PathSettings {
     const bare = withoutQuery(path)
@@ -111,12 +111,12 @@ export class PathManager {
 
   onAuthenticationFailure(path: string): void {
     this.authenticationFailures++
-    // who guesses passwords guesses paths, too
+    // clients that guess passwords also guess paths
     if (this.#paths.size < maxPaths) this.#state(path).authenticationFailures++
     this.changed()
   }
 
-  /** The stream that a reader of a path gets. */
+  /** The stream that readers of a path receive. */
   streamFor(path: string): ServerStream | undefined {
     return (
       this.#paths.get(this.#options.resolve(path))?.stream ??
@@ -124,14 +124,14 @@ export class PathManager {
     )
   }
 
-  /** Claims a path for a publisher; `false` where another keeps it. The old one is put out silently. */
+  /** Claims a path for a publisher; `false` if the current publisher keeps it. A replaced publisher gets no response. */
   claim(stream: ServerStream): boolean {
     const state = this.#state(stream.path)
     const old = state.stream
     if (old !== undefined) {
       if (this.#options.overridePublisher === "reject") return false
       state.stream = undefined
-      old.kick("another publisher took the path")
+      old.kick("replaced by another publisher")
     }
     state.stream = stream
     state.publishers++
@@ -212,12 +212,12 @@ export class PathManager {
       .filter((status) => status !== undefined)
   }
 
-  /** Whoever waits for a change looks again. */
+  /** Wakes all {@link until} to check their conditions. */
   changed(): void {
     for (const watcher of this.#watchers) watcher()
   }
 
-  /** Done when the condition holds; it is looked at after each change of publishers and readers. */
+  /** Succeeds once the condition holds; checked after each change of publishers and readers. */
   until(condition: () => boolean): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       const look = () => {

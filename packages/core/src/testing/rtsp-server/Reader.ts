@@ -1,4 +1,4 @@
-/** One reader of a path: gets the publisher's frames on its own channels, as fast as it takes them. */
+/** A reader of a path: receives the publisher's frames on its own channels, as fast as it reads them. */
 import type { Socket } from "node:net"
 import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import type { ServerStream, Run, RunReader } from "./ServerStream.ts"
@@ -9,34 +9,34 @@ export interface ReaderOptions {
   readonly connection: number
   readonly socket: Socket
   readonly stream: ServerStream
-  /** The reader's channels for RTP by track; those for RTCP beside them. Tracks that are not read are missing. */
+  /** The reader's RTP channels by track; the RTCP channels follow. Tracks that are not set up are missing. */
   readonly channels: ReadonlyMap<number, readonly [rtp: number, rtcp: number]>
-  /** What waits for the reader may not grow beyond this, in bytes. */
+  /** The most unsent bytes; further frames are dropped. */
   readonly bufferBytes: number
   readonly closeMidFrame: number | undefined
   readonly garbageEvery: number | undefined
-  /** What the path holds back now. */
+  /** The tracks that the path withholds at present. */
   readonly frozen: () => FrozenTracks | undefined
   readonly onEnd: (why: string) => void
 }
 
 const notRead = 255
 
-/** A reader that plays. */
+/** A playing reader. */
 export class Reader implements RunReader {
   readonly connection: number
   packets = 0
   bytes = 0
   dropped = 0
   reports = 0
-  /** Sends on channels that were never assigned from here on. */
+  /** Sends on unassigned channels from now on. */
   stray = false
   readonly #options: ReaderOptions
-  /** The reader's channels by slot. */
+  /** The reader's channels by track slot. */
   readonly #channels: Uint8Array
-  /** Whether every slot is its own channel, so that a run can go as it is. */
+  /** Whether every track slot equals its channel, so that a run can be sent unchanged. */
   readonly #asItIs: boolean
-  /** Holds everything back until a decoder can begin. */
+  /** Withholds all frames until a decoder can start. */
   #waiting: boolean
   #full = false
   #closed = false
@@ -56,7 +56,7 @@ export class Reader implements RunReader {
     this.#waiting = this.#leader !== undefined
   }
 
-  /** The track whose keyframes decide where a reader begins: the first video that is read. */
+  /** The track whose keyframes decide where a reader starts: its first video track. */
   get #leader(): number | undefined {
     const { channels, stream } = this.#options
     const leader = stream.tracks.findIndex(
@@ -92,7 +92,7 @@ export class Reader implements RunReader {
     }
   }
 
-  /** The frames of a run that this reader gets, each as it gets it. */
+  /** The frames of a run for this reader, one by one. */
   #select(run: Run): ReadonlyArray<Buffer> {
     const { closeMidFrame, garbageEvery } = this.#options
     const frames: Array<Buffer> = []

@@ -1,8 +1,8 @@
-/** Receiver reports of the embedded server to its publishers: a relay has to drain such. */
+/** Receiver reports to publishers: a relay must read them. */
 import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
 
-/** A receiver report, as a frame, for each sender report in a run of frames. */
+/** One receiver report, as a frame, per sender report in a run of frames. */
 export const receiverReports = (
   bytes: Buffer,
   start: number,

@@ -1,10 +1,9 @@
 /**
- * A small RTSP server within the program: publishers and readers on one port, over TCP.
+ * A small in-process RTSP server for tests and for the demo: publishers and readers on one port, over TCP.
  *
- * It stands in for a media server and for cameras, in tests and in the demo: it accepts what MediaMTX
- * accepts and refuses what MediaMTX refuses, and by path it misbehaves like cameras do, see
- * {@link Quirks}. **It is not a media server for production**: it knows no UDP, no recording and no
- * limits of users, and it forgets everything when it ends.
+ * The server takes the place of a media server and of cameras: it accepts what MediaMTX accepts, rejects what
+ * MediaMTX rejects, and imitates the faults of cameras by path, see {@link Quirks}. **It is not a media server
+ * for production**: it has no UDP, no recording, no limit on the number of clients, and no persistence.
  *
  * ```ts
  * const server = yield* RtspServer.make({
@@ -40,24 +39,24 @@ import * as Timers from "./Timers.ts"
 
 /** The server could not listen. */
 export class ListenFailed extends Schema.TaggedClass<ListenFailed>()("ListenFailed", {
-  /** Node's: `EADDRINUSE`, `EACCES`, … */
+  /** Node's error code: `EADDRINUSE`, `EACCES`, … */
   code: Schema.String
 }) {
   get message(): string {
-    return `can't listen: ${this.code}`
+    return `cannot listen (${this.code})`
   }
 }
 
-/** Another publisher keeps the path, and may not be replaced. */
+/** Another publisher has the path, and must not be replaced. */
 export class PathTaken extends Schema.TaggedClass<PathTaken>()("PathTaken", {
   path: Schema.String
 }) {
   get message(): string {
-    return `somebody publishes at ${this.path} already`
+    return `path ${this.path} already has a publisher`
   }
 }
 
-/** The description of a publisher within the program can't be read. */
+/** The description of an in-process publisher is invalid. */
 export class BadDescription extends Schema.TaggedClass<BadDescription>()("BadDescription", {
   detail: Schema.String
 }) {
@@ -79,76 +78,76 @@ export interface RtspServerOptions {
   readonly host?: string | undefined
   /** Default 0: any free port. */
   readonly port?: number | undefined
-  /** Speaks `rtsps` with this certificate and key, both in PEM. Default: plain `rtsp`. */
+  /** Serves `rtsps` with this certificate and key, both in PEM. Default: plain `rtsp`. */
   readonly tls?: { readonly certificate: string; readonly key: string } | undefined
-  /** For every path that has no own. Default: nobody needs a password. */
+  /** For every path without its own. Default: no authentication. */
   readonly authentication?: ServerAuthentication | undefined
-  /** How paths behave. It is asked with the query first (`cam?channel=1`), then without. */
+  /** The behaviour of paths. Called with the path including its query, then without. */
   readonly settings?: ((path: string) => PathSettings | undefined) | undefined
   /**
-   * The path whose publisher a reader gets, so that one publisher can serve many cameras. Default: the
-   * path itself, without its query.
+   * The path whose publisher a reader receives, so that one publisher can serve as many cameras. Default: the
+   * path without its query.
    */
   readonly resolve?: ((path: string) => string) | undefined
-  /** What a second publisher of a path does: replaces the first, silently (default), or gets a 400. */
+  /** A second publisher of a path replaces the first without a response (default), or is rejected with 400. */
   readonly overridePublisher?: "replace" | "reject" | undefined
-  /** What may wait for a slow reader, in bytes; frames beyond it are dropped. Default 2 MiB. */
+  /** The most unsent bytes per reader; further frames are dropped. Default 2 MiB. */
   readonly readerBufferBytes?: number | undefined
-  /** Answers a publisher's sender reports with receiver reports, as media servers do. Default true. */
+  /** Responds to sender reports of publishers with receiver reports, as media servers do. Default true. */
   readonly reportsToPublishers?: boolean | undefined
 }
 
-/** A publisher within the program. */
+/** An in-process publisher. */
 export interface LocalPublisher {
-  /** Sends one RTP packet of a track, counted from 0. */
+  /** Sends one RTP packet of a track; tracks count from 0. */
   readonly writeRtp: (track: number, packet: Uint8Array) => void
   readonly writeRtcp: (track: number, packet: Uint8Array) => void
-  /** Whether it still publishes: another may have taken the path. */
+  /** Whether it still publishes: another publisher may have replaced it. */
   readonly isPublishing: () => boolean
 }
 
 export class RtspServer extends Context.Service<
   RtspServer,
   {
-    /** The port that it listens on. */
+    /** The port the server listens on. */
     readonly port: number
-    /** The URL of a path, with its query where it has one; without user-info. */
+    /** The URL of a path, including its query; without user-info. */
     readonly url: (path: string) => string
-    /** The paths that have seen a publisher or a reader. */
+    /** All paths that ever had a publisher or a reader. */
     readonly paths: Effect.Effect<ReadonlyArray<PathStatus>>
-    /** A path now; `undefined` for one that has seen nobody. */
+    /** The status of a path; `undefined` if it never had a publisher or a reader. */
     readonly path: (path: string) => Effect.Effect<PathStatus | undefined>
-    /** How many connections are open. */
+    /** The number of open connections. */
     readonly connections: Effect.Effect<number>
-    /** Requests that came with a wrong password. One that comes without any is no failure. */
+    /** Requests with a wrong password. A request without a password does not count. */
     readonly authenticationFailures: Effect.Effect<number>
-    /** Events from now on. Subscribe before whatever causes them. */
+    /** Events from the subscription on. Subscribe before causing them. */
     readonly events: Effect.Effect<PubSub.Subscription<ServerEvent>, never, Scope.Scope>
-    /** Done as soon as the path has a publisher. */
+    /** Succeeds once the path has a publisher. */
     readonly awaitPublisher: (path: string) => Effect.Effect<void>
-    /** Done as soon as the path has no publisher. */
+    /** Succeeds once the path has no publisher. */
     readonly awaitNoPublisher: (path: string) => Effect.Effect<void>
-    /** Done as soon as a frame has come from a publisher of the path. */
+    /** Succeeds once a publisher of the path has sent a frame. */
     readonly awaitPackets: (path: string) => Effect.Effect<void>
-    /** Done as soon as exactly so many play the path. */
+    /** Succeeds once the path has exactly this many playing readers. */
     readonly awaitReaders: (path: string, count: number) => Effect.Effect<void>
-    /** Done as soon as exactly so many connections are open. */
+    /** Succeeds once exactly this many connections are open. */
     readonly awaitConnections: (count: number) => Effect.Effect<void>
-    /** Closes the connection of the path's publisher; `false` where there is none. */
+    /** Closes the connection of the path's publisher; `false` without a publisher. */
     readonly kick: (path: string) => Effect.Effect<boolean>
-    /** Changes how a path behaves, for requests from now on. */
+    /** Changes the behaviour of a path, for later requests. */
     readonly configure: (path: string, settings: PathSettings) => Effect.Effect<void>
-    /** Holds packets back from the path's readers, while their connections stay. */
+    /** Withholds packets from the path's readers, and keeps their connections open. */
     readonly freeze: (path: string, tracks: FrozenTracks) => Effect.Effect<void>
     readonly thaw: (path: string) => Effect.Effect<void>
-    /** Publishes from within the program. The scope owns it: closing it ends the stream. */
+    /** Publishes in-process. The scope owns the publisher: closing the scope ends the stream. */
     readonly publish: (
       path: string,
       sdp: string
     ) => Effect.Effect<LocalPublisher, RtspServerError, Scope.Scope>
   }
 >()("@restream/core/rtsp/server/RtspServer") {
-  /** Starts a server. The scope owns it: closing it closes every connection. */
+  /** Starts a server. The scope owns the server: closing the scope closes every connection. */
   static readonly make = Effect.fnUntraced(function* (
     options: RtspServerOptions = {}
   ): Effect.fn.Return<RtspServer["Service"], RtspServerError, Scope.Scope> {
@@ -275,7 +274,7 @@ export class RtspServer extends Context.Service<
   ): Layer.Layer<RtspServer, RtspServerError> => Layer.effect(RtspServer, RtspServer.make(options))
 }
 
-/** How long a client may take over TLS, in milliseconds. The end of the server waits for it, too. */
+/** The TLS handshake timeout in milliseconds. Stopping the server waits for running handshakes. */
 const handshakeTimeout = 2000
 
 const listen = (
@@ -293,7 +292,7 @@ const listen = (
     server.once("error", onError)
     server.listen(port, host, () => {
       server.off("error", onError)
-      // an accept that fails for want of file descriptors is not the end of the server
+      // a failed accept, for example without free file descriptors, does not stop the server
       server.on("error", () => {})
       resume(Effect.succeed(server))
     })

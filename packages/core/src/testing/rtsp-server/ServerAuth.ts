@@ -1,4 +1,4 @@
-/** Asks the clients of one connection for their password. */
+/** Authenticates the clients of one connection. */
 import { randomBytes } from "node:crypto"
 import { challenges, verify } from "../../rtsp/auth/Authentication.ts"
 import { header, type Request } from "../../rtsp/message/Message.ts"
@@ -10,14 +10,14 @@ const newNonce = (): string => randomBytes(16).toString("hex")
 
 export class ServerAuth {
   readonly #paths: PathManager
-  /** One for each connection, like MediaMTX's. */
+  /** One nonce per connection, as in MediaMTX. */
   #nonce = newNonce()
 
   constructor(paths: PathManager) {
     this.#paths = paths
   }
 
-  /** The refusal of a request; `undefined` where it may pass. */
+  /** The rejection of a request; `undefined` if the request is authorized. */
   judge(request: Request, path: string, action: Action, quirks: Quirks): Answer | undefined {
     const wanted = this.#paths.authentication(path, action)
     if (wanted === undefined || (request.method === "OPTIONS" && quirks.guardsOptions !== true)) {

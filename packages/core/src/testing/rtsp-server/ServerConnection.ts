@@ -1,4 +1,4 @@
-/** One connection to the embedded server: its requests, its session, and what it does wrong on purpose. */
+/** One connection to the server: its requests, its session, and its quirks. */
 import type { Socket } from "node:net"
 import * as Result from "effect/Result"
 import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
@@ -34,12 +34,12 @@ export interface ServerConnectionOptions {
   readonly paths: PathManager
   readonly timers: Timers
   readonly readerBufferBytes: number
-  /** Answers a publisher's sender reports with receiver reports, as media servers do. */
+  /** Responds to sender reports of publishers with receiver reports, as media servers do. */
   readonly reportsToPublishers: boolean
   readonly onClose: () => void
 }
 
-/** What may wait for a client besides frames, in bytes. */
+/** The most unsent bytes per client besides frames. */
 const maxUnreadAnswers = 8_388_608
 
 export class ServerConnection {
@@ -51,8 +51,8 @@ export class ServerConnection {
   #lastPath: string | undefined
   #ended = false
   #tornDown = false
-  /** Whether it was asked what it can do. */
-  #isGreeted = false
+  /** Whether the client has sent OPTIONS. */
+  #hasReceivedOptions = false
   #cancelTimeout: () => void = () => {}
   #cancelFreeze: () => void = () => {}
 
@@ -64,10 +64,10 @@ export class ServerConnection {
       frames: (bytes, start, end) => this.#onFrames(bytes, start, end),
       message: (message) => this.#onMessage(message),
       skipped: () => {
-        // a client that does not speak RTSP is not worth a second chance
-        if (this.#session === undefined) this.#refuse("no RTSP")
+        // a client that does not speak RTSP gets no second request
+        if (this.#session === undefined) this.#refuse("not RTSP")
       },
-      failed: () => this.#refuse("no RTSP")
+      failed: () => this.#refuse("not RTSP")
     })
     socket.setNoDelay(true)
     socket.on("data", (chunk: Buffer) => this.#framer.push(chunk))
@@ -76,7 +76,7 @@ export class ServerConnection {
     paths.emit({ _tag: "Connected", connection: id })
   }
 
-  /** Ends the connection and whatever runs on it. */
+  /** Closes the connection and ends its session. */
   end(why: string): void {
     if (this.#ended) return
     this.#ended = true
@@ -115,19 +115,19 @@ export class ServerConnection {
     this.#endSoon(why)
   }
 
-  /** Ends the connection once what was written is on its way. */
+  /** Closes the connection once all written bytes are sent. */
   #endSoon(why: string): void {
     this.#framer.stop()
     this.#options.socket.end(() => this.end(why))
-    // a client that takes nothing is not waited for
+    // do not wait longer for a client that does not read
     this.#options.timers.after("5 seconds", () => this.end(why))
   }
 
   #onFrames(bytes: Buffer, start: number, end: number): void {
     const session = this.#session
     if (session?.role === "publisher") {
-      // gortsplib, `server_conn_reader.go`: frames before RECORD are not expected
-      if (session.stream === undefined) return this.end("a frame came before RECORD")
+      // gortsplib, `server_conn_reader.go`: no frames before RECORD
+      if (session.stream === undefined) return this.end("frame before RECORD")
       if (this.#options.reportsToPublishers) {
         for (const report of receiverReports(bytes, start, end)) this.#options.socket.write(report)
       }
@@ -144,8 +144,8 @@ export class ServerConnection {
 
   #onMessage(message: Message): void {
     if (message._tag === "Response") {
-      // gortsplib, `server_conn_reader.go`: responses are not expected
-      if (this.#session?.role === "publisher") return this.end("a response came from a publisher")
+      // gortsplib, `server_conn_reader.go`: no responses from clients
+      if (this.#session?.role === "publisher") return this.end("response from a publisher")
       const { id, paths } = this.#options
       return paths.emit({ _tag: "Answered", connection: id, status: message.status })
     }
@@ -176,7 +176,7 @@ export class ServerConnection {
     this.#restartTimeout()
   }
 
-  /** The path that a request names; a session's requests name it in many ways. */
+  /** The path of a request. Requests of a session name it in many ways. */
   #pathFor(request: Request): string {
     const path = pathOf(request.uri)
     if (
@@ -186,7 +186,7 @@ export class ServerConnection {
     ) {
       return this.#session.path
     }
-    // keep-alives may name anything
+    // keep-alives name any URL
     if (path === "" || path === "*") return this.#lastPath ?? path
     return request.method === "SETUP" ? path.replace(trackSuffix, "") : path
   }
@@ -200,7 +200,7 @@ export class ServerConnection {
     if (quirks.silentAt === method) return "silence"
     if (quirks.closeAt === method) return "close"
     if (quirks.garbageAt === method) return "garbage"
-    if (cseq(request) === undefined) return { status: 400, close: "a request had no CSeq" }
+    if (cseq(request) === undefined) return { status: 400, close: "request without CSeq" }
     if (!methods.some((known) => known === method)) return { status: 501 }
     const publishes =
       method === "ANNOUNCE" || method === "RECORD" || this.#session?.role === "publisher"
@@ -210,13 +210,13 @@ export class ServerConnection {
     if (refused !== undefined) return { status: refused }
     switch (method) {
       case "OPTIONS":
-        this.#isGreeted = true
+        this.#hasReceivedOptions = true
         return {
           status: 200,
           headers: [["Public", (quirks.publicMethods ?? methods).join(", ")]]
         }
       case "DESCRIBE":
-        if (quirks.wantsOptions === true && !this.#isGreeted) return { status: 455 }
+        if (quirks.wantsOptions === true && !this.#hasReceivedOptions) return { status: 455 }
         return describe(request, this.#options.paths.streamFor(path), quirks)
       case "ANNOUNCE":
         return this.#announce(request, path, quirks)
@@ -252,7 +252,7 @@ export class ServerConnection {
     const read = readAnnouncement(request)
     if (Result.isFailure(read)) return { status: 400, close: read.failure }
     if (quirks.refusesAudio === true && read.success.medias.some(({ kind }) => kind === "audio")) {
-      return { status: 400, close: "it has sound" }
+      return { status: 400, close: "audio is rejected" }
     }
     this.#session = makeSession({
       role: "publisher",
@@ -291,7 +291,7 @@ export class ServerConnection {
       return { status: 400, close: "RECORD out of order" }
     }
     if (session.channels.size !== session.description.medias.length) {
-      return { status: 400, close: "not all announced media were set up" }
+      return { status: 400, close: "not every announced media is set up" }
     }
     const { paths, id } = this.#options
     const stream = new ServerStream({
@@ -305,7 +305,7 @@ export class ServerConnection {
     session.stream = stream
     if (!paths.claim(stream)) {
       session.stream = undefined
-      return { status: 400, close: "somebody publishes already" }
+      return { status: 400, close: "the path already has a publisher" }
     }
     return { status: 200, headers: [["Session", session.id]] }
   }
@@ -345,7 +345,7 @@ export class ServerConnection {
     return { status: 200, headers: [["Session", session.id]] }
   }
 
-  /** What follows the answer: frames only come behind it. */
+  /** What follows the response, such as the first frames. */
   #behind(request: Request, answer: Answer, quirks: Quirks): void {
     if (answer.close !== undefined) return this.#endSoon(answer.close)
     if (answer.status !== 200) return
@@ -404,7 +404,7 @@ export class ServerConnection {
     headers.push(["Server", "restream"], ...(answer.headers ?? []))
     const body = Buffer.from(answer.body ?? "", "utf8")
     if (this.#options.socket.writableLength > maxUnreadAnswers) {
-      return this.end("the client reads no answers")
+      return this.end("the client does not read responses")
     }
     this.#options.socket.write(
       render({

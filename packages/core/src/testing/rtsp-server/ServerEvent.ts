@@ -1,4 +1,4 @@
-/** What the embedded server tells of itself: events as they happen, and the state of its paths. */
+/** The events of the server, and the status of its paths. */
 import type { Headers } from "../../rtsp/message/Message.ts"
 
 export type ServerEvent =
@@ -8,34 +8,34 @@ export type ServerEvent =
       readonly connection: number
       readonly method: string
       readonly path: string
-      /** `undefined`: the request was left without an answer. */
+      /** `undefined`: no response was sent. */
       readonly status: number | undefined
       readonly userAgent: string | undefined
-      /** All but `Authorization`. */
+      /** All headers except `Authorization`. */
       readonly headers: Headers
     }
-  /** A client answered a request of ours. */
+  /** A client responded to a request of the server. */
   | { readonly _tag: "Answered"; readonly connection: number; readonly status: number }
   | { readonly _tag: "Publishing"; readonly connection: number; readonly path: string }
   | { readonly _tag: "Reading"; readonly connection: number; readonly path: string }
   | {
       readonly _tag: "Ended"
       readonly connection: number
-      /** `undefined`: it neither published nor read. */
+      /** `undefined`: the connection had no session. */
       readonly path: string | undefined
       readonly was: "publisher" | "reader" | undefined
-      /** For people. */
+      /** For display. */
       readonly why: string
-      /** Whether it went with a `TEARDOWN`. */
+      /** Whether the client sent `TEARDOWN`. */
       readonly tornDown: boolean
     }
 
 export interface PublisherStatus {
-  /** 0 for a publisher within the program. */
+  /** 0 for an in-process publisher. */
   readonly connection: number
   readonly tracks: ReadonlyArray<{
     readonly kind: string
-    /** As ffmpeg names it. */
+    /** By ffmpeg's name. */
     readonly codec: string
     readonly packets: number
   }>
@@ -43,12 +43,12 @@ export interface PublisherStatus {
 
 export interface ReaderStatus {
   readonly connection: number
-  /** Frames that went to the reader, and their bytes. */
+  /** Frames sent to the reader, and their bytes. */
   readonly packets: number
   readonly bytes: number
-  /** Frames that were dropped because the reader was too slow. */
+  /** Frames dropped because the reader was too slow. */
   readonly dropped: number
-  /** RTCP packets that came from it. */
+  /** RTCP packets received from the reader. */
   readonly reports: number
 }
 
@@ -56,10 +56,10 @@ export interface PathStatus {
   readonly path: string
   readonly publisher: PublisherStatus | undefined
   readonly readers: ReadonlyArray<ReaderStatus>
-  /** Frames that came from publishers of the path, and their bytes; they only grow. */
+  /** Frames received from publishers of the path, and their bytes; never reset. */
   readonly packets: number
   readonly bytes: number
-  /** How many publishers there have been. */
+  /** The number of publishers so far. */
   readonly publishers: number
   /** Requests with a wrong password. */
   readonly authenticationFailures: number

@@ -1,4 +1,4 @@
-/** A session of the embedded server, and how its tracks are set up. */
+/** A session of the server, and SETUP of its tracks. */
 import { randomBytes } from "node:crypto"
 import { withoutSlashes } from "../../rtsp/url/BaseUrl.ts"
 import { header, type Request } from "../../rtsp/message/Message.ts"
@@ -10,25 +10,25 @@ import type { ServerStream } from "./ServerStream.ts"
 import type { Quirks } from "./Quirks.ts"
 import type { Reader } from "./Reader.ts"
 
-/** What runs on a connection from `ANNOUNCE` or the first `SETUP` on. */
+/** A session, from `ANNOUNCE` or the first `SETUP` on. */
 export interface Session {
   readonly id: string
   readonly role: "reader" | "publisher"
   readonly path: string
   readonly quirks: Quirks
   readonly description: SessionDescription
-  /** What tracks' URLs begin with; for a publisher. */
+  /** The prefix of the tracks' URLs; for a publisher. */
   readonly url: string
   readonly channels: Map<number, Transport.Pair>
   stream: ServerStream | undefined
   reader: Reader | undefined
 }
 
-/** The path with its query, without a track behind it: `cam/realmonitor?channel=1`. */
+/** The path including its query, without a track: `cam/realmonitor?channel=1`. */
 export const pathOf = (uri: string): string =>
   withoutSlashes(uri.replace(/^[a-z]+:\/\/[^/?]*/i, "").replace(/^\/+/, ""))
 
-/** A track behind a path. */
+/** The track after a path. */
 export const trackSuffix = /\/?(?:trackID|streamid|track)=(\d{1,3})\/?$/i
 
 export const makeSession = (
@@ -40,7 +40,7 @@ export const makeSession = (
   reader: undefined
 })
 
-/** A publisher's track by its URL: the announcement's, a slash, and the control (gortsplib, `findMediaByURL`). */
+/** A publisher's track by its URL: the announced URL, a slash, and the control (gortsplib, `findMediaByURL`). */
 const announcedTrack = (session: Session, uri: string): number | undefined => {
   const track = session.description.medias.findIndex((media) =>
     /^rtsps?:\/\//i.test(media.control ?? "")
@@ -75,7 +75,7 @@ const renderTransport = (
   return quirks.saysUdp === true ? named.replace("RTP/AVP/TCP", "RTP/AVP") : named
 }
 
-/** The first of two channels for a track: those that were asked for, or the next that are free. */
+/** The first of two channels for a track: the requested channel, or the next free one. */
 const channelsFor = (session: Session, asked: Transport.Pair | undefined): number | undefined => {
   const used = new Set([...session.channels.values()].flat())
   if (asked !== undefined) {
@@ -106,14 +106,14 @@ export const setup = (
   }
   const track = publishes ? announcedTrack(session, request.uri) : playedTrack(session, request.uri)
   if (track === undefined) {
-    return publishes ? { status: 400, close: "SETUP of no track" } : { status: 404 }
+    return publishes ? { status: 400, close: "SETUP of an unknown track" } : { status: 404 }
   }
   if (quirks.refusesAudio === true && session.description.medias[track]?.kind === "audio") {
     return { status: 404 }
   }
   const asked = channelsFor(session, transport.interleaved)
   if (asked === undefined || session.channels.has(track)) {
-    return { status: 400, close: "SETUP with channels that can't be" }
+    return { status: 400, close: "SETUP with invalid channels" }
   }
   const first = asked + (quirks.channelOffset ?? 0)
   const channels: Transport.Pair = [first, first + 1]

@@ -1,4 +1,4 @@
-/** What a publisher sends, on its way to the readers of its path. */
+/** Passes a publisher's frames to the readers of its path. */
 import type * as Sdp from "../../rtsp/sdp/Sdp.ts"
 import { trackByChannel, unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
 import * as Codec from "../../rtsp/codec/Codec.ts"
@@ -12,7 +12,7 @@ export interface ServerTrack {
   packets: number
 }
 
-/** Whole frames of one push. Their channels are slots, see `ChannelMap`. */
+/** Whole frames of one push. Their channels are track slots, see `ChannelMap`. */
 export class Run {
   readonly bytes: Buffer
   readonly start: number
@@ -25,7 +25,7 @@ export class Run {
     this.end = end
   }
 
-  /** The run in memory that may be kept, shared by all readers that take it unchanged. */
+  /** A copy of the run, shared by all readers that receive it unchanged. */
   get copy(): Buffer {
     this.#copy ??= Buffer.from(this.bytes.subarray(this.start, this.end))
     return this.#copy
@@ -34,29 +34,29 @@ export class Run {
 
 export interface RunReader {
   readonly take: (run: Run) => void
-  /** The publisher is gone. */
+  /** The publisher's stream ended. */
   readonly end: (why: string) => void
 }
 
 /** A publisher's stream. */
 export class ServerStream {
   readonly path: string
-  /** The publisher's connection; 0 for one within the program. */
+  /** The publisher's connection; 0 for an in-process publisher. */
   readonly connection: number
   readonly description: Sdp.SessionDescription
   readonly tracks: ReadonlyArray<ServerTrack>
   readonly readers = new Set<RunReader>()
-  /** Puts the publisher out. */
+  /** Closes the publisher's connection. */
   readonly kick: (why: string) => void
   readonly #onFrames: (frames: number, bytes: number) => void
-  /** Slots by the publisher's channels. */
+  /** Track slots by the publisher's channels. */
   readonly #trackByChannel: Uint8Array
 
   constructor(options: {
     readonly path: string
     readonly connection: number
     readonly description: Sdp.SessionDescription
-    /** The publisher's channels for RTP; those for RTCP follow them. */
+    /** The publisher's RTP channels; the RTCP channels follow. */
     readonly channels: ReadonlyArray<number>
     readonly kick: (why: string) => void
     readonly onFrames: (frames: number, bytes: number) => void
@@ -74,7 +74,7 @@ export class ServerStream {
     })
   }
 
-  /** Passes on whole frames. Their channels are changed in place; frames of no track are left out. */
+  /** Passes whole frames on. Changes their channels in place, and leaves out frames without a track. */
   push(bytes: Buffer, start: number, end: number): void {
     let from = start
     let frames = 0

@@ -1,14 +1,14 @@
-/** Timers for code in callbacks, on the clock of the effect that made them: a test's clock moves them, too. */
+/** Timers for callbacks, on the clock of the effect that made them, so that `TestClock` controls them too. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
 export interface Timers {
-  /** Calls back after a time. Gives a function that takes it back. */
+  /** Calls back after a time. Returns a function to cancel. */
   readonly after: (delay: Duration.Input, callback: () => void) => () => void
 }
 
-/** Timers that live as long as the scope. */
+/** Makes timers that live as long as the scope. */
 export const make: Effect.Effect<Timers, never, Scope.Scope> = Effect.gen(function* () {
   const context = yield* Effect.context<never>()
   const running = new Set<() => void>()

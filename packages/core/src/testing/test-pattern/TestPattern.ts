@@ -1,6 +1,6 @@
 /**
- * A camera within the program: publishes a picture that any decoder shows, and a tone where it is asked
- * for, so that tests and the demo need no ffmpeg for a living camera.
+ * An in-process camera: publishes video that every decoder shows, and optionally a tone, so that tests and the
+ * demo need no ffmpeg for a live camera.
  */
 import { randomInt } from "node:crypto"
 import * as Clock from "effect/Clock"
@@ -8,30 +8,30 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
 import * as Rtp from "../../rtsp/rtp/Rtp.ts"
-import * as PatternPicture from "./PatternPicture.ts"
+import * as PatternPicture from "./PatternVideo.ts"
 import type { LocalPublisher, RtspServer, RtspServerError } from "../rtsp-server/RtspServer.ts"
 
 export interface TestPatternOptions {
-  /** Pictures a second. Default 10. */
+  /** Pictures per second. Default 10. */
   readonly frameRate?: number | undefined
-  /** Pictures from one keyframe to the next. Default: as many as make a second. */
+  /** Pictures from one keyframe to the next. Default: one keyframe per second. */
   readonly keyframeEvery?: number | undefined
   /** Sends a tone as G.711 µ-law, 8 kHz. Default false. */
   readonly audio?: boolean | undefined
-  /** Bytes behind each picture that decoders pass over, to make a stream as heavy as one may be. Default 0. */
+  /** Filler bytes after each picture, which decoders skip, to increase the bit rate. Default 0. */
   readonly fillerBytes?: number | undefined
 }
 
 const videoType = 96
 const muLawType = 0
-/** The longest payload of a packet, below what fits any network. */
+/** The largest payload of a packet, below every network's MTU. */
 const maxPayload = 1_200
-/** Samples in one packet of sound: 20 ms. */
+/** Audio samples per packet: 20 ms. */
 const samplesPerPacket = 160
 const sampleRate = 8_000
 const videoClock = 90_000
 
-/** What the pattern announces. */
+/** The description of the pattern. */
 export const description = (options: TestPatternOptions = {}): string => {
   const sets = [PatternPicture.sequenceParameterSet, PatternPicture.pictureParameterSet]
     .map((set) => set.toString("base64"))
@@ -56,7 +56,7 @@ export const description = (options: TestPatternOptions = {}): string => {
   return `${lines.join("\r\n")}\r\n`
 }
 
-/** The payloads of a picture's packets: small units alone, large ones in fragments (RFC 6184 §5.6, §5.8). */
+/** The payloads of a picture's packets: small units unfragmented, large units in fragments (RFC 6184 §5.6, §5.8). */
 export const payloads = (nal: Buffer): ReadonlyArray<Buffer> => {
   if (nal.length <= maxPayload) return [nal]
   const header = nal[0] ?? 0
@@ -74,7 +74,7 @@ export const payloads = (nal: Buffer): ReadonlyArray<Buffer> => {
   return fragments
 }
 
-/** One track's numbers. */
+/** The RTP state of one track. */
 interface Sender {
   readonly track: number
   readonly payloadType: number
@@ -107,7 +107,7 @@ const send = (
   from.octets += payload.length
 }
 
-/** Seconds from 1900, where NTP begins, to 1970. */
+/** Seconds from 1900, the NTP epoch, to 1970. */
 const ntpOffset = 2_208_988_800
 
 const report = (
@@ -147,8 +147,8 @@ const fillerData = (bytes: number): Buffer => {
 }
 
 /**
- * Publishes the pattern at a path of a server, by Effect's clock. The scope owns it. It goes on without a
- * reader, and ends when another publisher takes the path.
+ * Publishes the pattern at a path of a server, by Effect's clock. The scope owns the publisher. The pattern
+ * continues without readers, and ends when another publisher replaces it.
  */
 export const publish = Effect.fnUntraced(function* (
   server: RtspServer["Service"],
@@ -194,7 +194,7 @@ export const publish = Effect.fnUntraced(function* (
           send(publisher, audio, audio.packets * samplesPerPacket, audio.packets === 0, sound)
         }
       }
-      // a report at once, so that readers can bring picture and sound together, then every five seconds
+      // a report at the start, so that readers can synchronize audio and video, then every five seconds
       if (index % Math.max(1, Math.round(5 * frameRate)) === 0) {
         report(publisher, video, timestamp, startedAt + dueMs)
         if (audio !== undefined) {

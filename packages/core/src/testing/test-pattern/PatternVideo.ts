@@ -1,8 +1,8 @@
 /**
- * A tiny H.264 stream made by hand: constrained baseline, 64 × 64, a bar that wanders over grey.
+ * A minimal hand-made H.264 encoder: constrained baseline, 64 × 64, a bar that moves over grey.
  *
- * Keyframes hold their samples as they are (I_PCM, ITU-T H.264 §7.3.5.3); the pictures between them repeat
- * the one before (P_Skip), so that a stream at 10 pictures a second costs about 6 KB.
+ * Keyframes contain their samples uncompressed (I_PCM, ITU-T H.264 §7.3.5.3); the pictures between them repeat
+ * the previous picture (P_Skip), so that a second of video at 10 pictures per second takes about 6 KB.
  */
 
 const widthInBlocks = 4
@@ -36,12 +36,12 @@ class BitWriter {
     return this.bits(0, length - 1).bits(value + 1, length)
   }
 
-  /** Zero bits up to the next byte. */
+  /** Adds zero bits up to the next byte. */
   align(): this {
     return this.#bits === 0 ? this : this.bits(0, 8 - this.#bits)
   }
 
-  /** The stop bit and what follows it. */
+  /** Adds the stop bit and the alignment. */
   end(): this {
     return this.bits(1, 1).align()
   }
@@ -71,7 +71,7 @@ const nal = (header: number, payload: BitWriter): Buffer => {
   return Buffer.from(bytes)
 }
 
-/** §7.3.2.1.1: pictures come in the order of their decoding (`pic_order_cnt_type` 2). */
+/** §7.3.2.1.1: output order is decoding order (`pic_order_cnt_type` 2). */
 export const sequenceParameterSet: Buffer = nal(
   0x67,
   new BitWriter()
@@ -89,7 +89,7 @@ export const sequenceParameterSet: Buffer = nal(
     .end()
 )
 
-/** §7.3.2.2: CAVLC, and a filter that slices can switch off. */
+/** §7.3.2.2: CAVLC, and a deblocking filter that slices can disable. */
 export const pictureParameterSet: Buffer = nal(
   0x68,
   new BitWriter()
@@ -119,7 +119,7 @@ const samples = (block: number, step: number): Uint8Array => {
   return all
 }
 
-/** An IDR picture. Its neighbours need other numbers, so `step` counts up. */
+/** An IDR picture. Consecutive IDR pictures need different ids, so `step` counts up. */
 export const keyframe = (step: number): Buffer => {
   const slice = new BitWriter()
     .unsigned(0) // first block
@@ -136,7 +136,7 @@ export const keyframe = (step: number): Buffer => {
   return nal(0x65, slice.end())
 }
 
-/** A picture that repeats the one before. `number` counts pictures since the keyframe, from 1. */
+/** A picture that repeats the previous picture. `number` counts pictures since the keyframe, from 1. */
 export const repetition = (number: number): Buffer =>
   nal(
     0x41,
