@@ -29,21 +29,21 @@ describe("Digest", () => {
     cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
   } as const
 
-  it("computes the RFC's answer with MD5", () => {
+  it("computes the response in the RFC's example with MD5", () => {
     assert.strictEqual(
       Digest.response({ ...mufasa, algorithm: "MD5" }),
       "8ca523f5e9506fed4657c9700eebdbec"
     )
   })
 
-  it("computes the RFC's answer with SHA-256", () => {
+  it("computes the response in the RFC's example with SHA-256", () => {
     assert.strictEqual(
       Digest.response({ ...mufasa, algorithm: "SHA-256" }),
       "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"
     )
   })
 
-  it("computes an answer without qop, as RFC 2069 has it", () => {
+  it("computes a response without qop as in RFC 2069", () => {
     assert.strictEqual(
       Digest.response({
         algorithm: "MD5",
@@ -61,14 +61,14 @@ describe("Digest", () => {
     )
   })
 
-  it("writes counts in eight hexadecimal digits", () => {
+  it("renders nonce counts as eight hexadecimal digits", () => {
     assert.strictEqual(Digest.renderCount(1), "00000001")
     assert.strictEqual(Digest.renderCount(0xabcdef01), "abcdef01")
   })
 })
 
 describe("Authentication", () => {
-  it("reads commas and quotation marks inside quotations", () => {
+  it("parses commas and quotation marks inside quoted strings", () => {
     assert.deepInclude(only('Digest realm="Cam, \\"Nord\\", 2", nonce="a,b=c", opaque="x"'), {
       realm: 'Cam, "Nord", 2',
       nonce: "a,b=c",
@@ -76,7 +76,7 @@ describe("Authentication", () => {
     })
   })
 
-  it("reads several challenges in one header", () => {
+  it("parses several challenges in one header", () => {
     const challenges = Authentication.parseChallenges([
       'Digest realm="a, b", nonce="1", algorithm=MD5, Basic realm="c", Digest realm="d", nonce="2", algorithm="SHA-256"'
     ])
@@ -90,7 +90,7 @@ describe("Authentication", () => {
     )
   })
 
-  it("prefers SHA-256 to MD5 to Basic, in whatever order they come", () => {
+  it("prefers SHA-256 to MD5 to Basic, in any order of challenges", () => {
     const offers = [
       'Basic realm="r"',
       'Digest realm="r", nonce="m"',
@@ -106,7 +106,7 @@ describe("Authentication", () => {
     assert.strictEqual(nonceOf(offers[0] ?? ""), "basic")
   })
 
-  it("passes over algorithms, schemes and protections that it does not know", () => {
+  it("skips unknown algorithms, schemes and qop values", () => {
     assert.deepInclude(
       only(
         'Digest realm="r", nonce="1", algorithm=SHA-512-256',
@@ -122,7 +122,7 @@ describe("Authentication", () => {
     )
   })
 
-  it("takes a missing stale for false", () => {
+  it("treats a missing stale as false", () => {
     assert.deepInclude(only('Digest realm="r", nonce="1"'), { stale: false })
     assert.deepInclude(only('Digest realm="r", nonce="1", stale="FALSE"'), { stale: false })
     assert.deepInclude(only('Digest realm="r", nonce="1", stale=TRUE'), { stale: true })
@@ -138,7 +138,7 @@ describe("Authentication", () => {
       cnonce: "abc"
     })
 
-  it("answers without qop with neither count nor client nonce, nor an algorithm that was not named", () => {
+  it("responds without qop, without nonce count, client nonce, and unnamed algorithm", () => {
     const header = answerTo('Digest realm="r", nonce="n"')
     assert.match(
       header,
@@ -146,7 +146,7 @@ describe("Authentication", () => {
     )
   })
 
-  it("answers with qop with count, client nonce, opaque and the algorithm as it was spelt", () => {
+  it("responds with qop, with nonce count, client nonce, opaque, and the algorithm as spelled", () => {
     const header = answerTo(
       'Digest realm="r", nonce="n", qop="auth-int,auth", opaque="o", algorithm=sha-256'
     )
@@ -154,7 +154,7 @@ describe("Authentication", () => {
     assert.include(header, 'nc=00000002, cnonce="abc"')
   })
 
-  it("answers Basic with the name and the password as UTF-8", () => {
+  it("responds to Basic with name and password as UTF-8", () => {
     assert.strictEqual(
       Authentication.answer({
         challenge: only('Basic realm="r"'),
@@ -190,7 +190,7 @@ describe("Authentication", () => {
       uri: options.uri
     })
 
-  it("grants what it answers itself, with any name, password and realm", () => {
+  it("verifies its own responses, with any name, password and realm", () => {
     holds(
       fc.property(
         schemes,
@@ -234,7 +234,7 @@ describe("Authentication", () => {
     )
   })
 
-  it("takes an answer of a scheme that is not offered for none", () => {
+  it("ignores a response of a scheme that was not offered", () => {
     const header = Authentication.answer({
       challenge: only('Basic realm="r"'),
       credentials: credentials("a", "b"),
@@ -247,7 +247,7 @@ describe("Authentication", () => {
     assert.strictEqual(verdict(header, "md5", asked, credentials("a", "b")), "missing")
   })
 
-  it("accepts a signed path, and in SETUP the stream's URL", () => {
+  it("accepts a signed path, and the stream's URL in SETUP", () => {
     const judge = (signed: string, asked: string, method: string) => {
       const challenge = only('Digest realm="r", nonce="n"')
       const user = credentials("a", "b")
@@ -273,7 +273,7 @@ describe("Authentication", () => {
     assert.strictEqual(judge("rtsp://h/s", "rtsp://h/s/trackID=0", "PLAY"), "wrong")
   })
 
-  it("never throws nor hangs, whatever it reads", () => {
+  it("never throws or hangs on any input", () => {
     const spiced = fc
       .array(
         fc.oneof(

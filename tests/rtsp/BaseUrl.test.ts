@@ -9,7 +9,7 @@ const base = (input: Omit<BaseUrl.BaseUrlInput, "requestUrl">): string =>
   BaseUrl.baseUrl({ requestUrl: asked, ...input })
 
 describe("baseUrl", () => {
-  it("is the URL that was asked for when the camera says nothing", () => {
+  it("is the requested URL without headers and control", () => {
     assert.strictEqual(base({}), asked)
     assert.strictEqual(base({ sessionControl: "*", contentBase: "" }), asked)
     assert.strictEqual(base({ contentBase: "*" }), asked)
@@ -32,7 +32,7 @@ describe("baseUrl", () => {
     ["in quotation marks", '"rtsp://10.0.0.5/live/"', "rtsp://10.0.0.5:8554/live/"]
   ]
   for (const [what, written, expected] of contentBases) {
-    it(`understands a Content-Base ${what}`, () => {
+    it(`parses a Content-Base ${what}`, () => {
       assert.strictEqual(base({ contentBase: written }), expected)
       assert.strictEqual(base({ contentLocation: written }), expected)
     })
@@ -59,7 +59,7 @@ describe("baseUrl", () => {
 })
 
 describe("controlUrl", () => {
-  it("appends a relative control, with one slash between", () => {
+  it("appends a relative control after one slash", () => {
     for (const [root, control] of [
       ["rtsp://h/live", "trackID=1"],
       ["rtsp://h/live/", "trackID=1"],
@@ -75,11 +75,11 @@ describe("controlUrl", () => {
     )
   })
 
-  it("appends a control behind the query string", () => {
+  it("appends a control after the query string", () => {
     assert.strictEqual(BaseUrl.controlUrl(asked, "trackID=0"), `${asked}/trackID=0`)
   })
 
-  it("takes an absolute control, and keeps the host that was dialled", () => {
+  it("uses an absolute control, with the host of the connection", () => {
     assert.strictEqual(
       BaseUrl.controlUrl("rtsp://10.0.0.5:8554/live", "rtsp://192.168.1.2:554/live/track1?a=b"),
       "rtsp://10.0.0.5:8554/live/track1?a=b"
@@ -90,7 +90,7 @@ describe("controlUrl", () => {
     )
   })
 
-  it("takes a control that repeats the path for the path", () => {
+  it("treats a control that repeats the path as absolute", () => {
     assert.strictEqual(
       BaseUrl.controlUrl("rtsp://h/live/main?x=1", "/live/main/track1"),
       "rtsp://h/live/main/track1"
@@ -98,13 +98,13 @@ describe("controlUrl", () => {
     assert.strictEqual(BaseUrl.controlUrl("rtsp://h/live", "/livetrack"), "rtsp://h/live/livetrack")
   })
 
-  it("is the base URL where a control is missing or a star", () => {
+  it("is the base URL if the control is missing or *", () => {
     for (const control of [undefined, "", " ", "*"]) {
       assert.strictEqual(BaseUrl.controlUrl("rtsp://h/live", control), "rtsp://h/live")
     }
   })
 
-  it("never leads to another host, whatever a camera writes", () => {
+  it("never leads to another host, for any control", () => {
     const written = fc.oneof(
       fc.string({ maxLength: 30 }),
       fc.webUrl(),

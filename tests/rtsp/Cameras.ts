@@ -1,4 +1,4 @@
-/** Descriptions in the manner of cameras, with their faults. Parameter sets are those of test pictures. */
+/** Descriptions as cameras send them, with their errors. The parameter sets come from test encodes. */
 
 import * as fc from "fast-check"
 
@@ -7,7 +7,7 @@ export const lines = (...text: ReadonlyArray<string>): string => `${text.join("\
 /** 1920×1080, H.264 high profile. */
 export const sprop1080 = "Z2QAKKzZQHgCJ+XARAAAAwAEAAADAMg8YMZY,aOvjyyLA"
 
-/** The same with start codes of Annex B in front of each set. */
+/** The same with Annex B start codes before each set. */
 export const spropAnnexB = sprop1080
   .split(",")
   .map((set) =>
@@ -56,7 +56,7 @@ export const orderly = lines(
   "a=Media_header:MEDIAINFO=494D4B48"
 )
 
-/** With a loudspeaker and ONVIF's metadata. */
+/** With a back channel and ONVIF metadata. */
 export const withBackchannel = lines(
   "v=0",
   "o=- 2252310609 2252310609 IN IP4 0.0.0.0",
@@ -82,7 +82,7 @@ export const withBackchannel = lines(
   "a=sendonly"
 )
 
-/** Faults on every line that a relay does not need. */
+/** Errors on every line that is not parsed. */
 export const broken = lines(
   "v=0",
   "o=",
@@ -157,7 +157,7 @@ const media = fc
     )
   )
 
-/** Descriptions with anything in them that a camera might write, and much that none would. */
+/** Arbitrary descriptions: valid, invalid, and absurd. */
 export const description: fc.Arbitrary<string> = fc
   .array(media, { minLength: 1, maxLength: 4 })
   .map((medias) => medias.join(""))

@@ -1,4 +1,4 @@
-/** A certificate for `localhost` and 127.0.0.1 that signs itself, until 2126. It guards nothing. */
+/** A self-signed certificate for `localhost` and 127.0.0.1, valid until 2126, and its key. Not a secret. */
 export const certificate = `-----BEGIN CERTIFICATE-----
 MIIBmzCCAUGgAwIBAgIUeL/7TR/8fR6JNA6aR8FpS5xQqbgwCgYIKoZIzj0EAwIw
 FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjE4NTM0MVoYDzIxMjYxMDI5

@@ -17,7 +17,7 @@ import { nextRequest } from "./Events.ts"
 import { cameraWith, play, url, watch, publishable } from "./LiveCamera.ts"
 import { skipped } from "./Peers.ts"
 
-/** A server that does as it is told with each request. */
+/** A server that handles each request with a callback. */
 const scripted = (
   onRequest: (request: string, socket: Socket, exchange: string) => void
 ): Effect.Effect<{ readonly port: number; readonly sockets: Set<Socket> }, never, Scope.Scope> =>
@@ -67,7 +67,7 @@ const user = (username: string, password: string): Authentication.Credentials =>
 })
 
 describe("Connection", () => {
-  it.live("matches answers to requests by their numbers, in whatever order they come", () =>
+  it.live("matches responses to requests by CSeq, in any order", () =>
     Effect.gen(function* () {
       const held: Array<string> = []
       const { port } = yield* scripted((_, socket, exchange) => {
@@ -91,22 +91,20 @@ describe("Connection", () => {
     })
   )
 
-  it.live(
-    "takes an answer without a number, or with one never used, for the oldest request's",
-    () =>
-      Effect.gen(function* () {
-        const numbers = ["", "CSeq: 0\r\n", "CSeq: 4711\r\n", "CSeq: x\r\n"]
-        const { port } = yield* scripted((_, socket) => {
-          socket.write(`RTSP/1.0 200 OK\r\n${numbers.shift() ?? ""}\r\n`)
-        })
-        const connection = yield* connect(port)
-        for (let i = 0; i < 4; i++) {
-          assert.strictEqual((yield* connection.request(options)).status, 200)
-        }
+  it.live("matches a response without a known CSeq to the oldest request", () =>
+    Effect.gen(function* () {
+      const numbers = ["", "CSeq: 0\r\n", "CSeq: 4711\r\n", "CSeq: x\r\n"]
+      const { port } = yield* scripted((_, socket) => {
+        socket.write(`RTSP/1.0 200 OK\r\n${numbers.shift() ?? ""}\r\n`)
       })
+      const connection = yield* connect(port)
+      for (let i = 0; i < 4; i++) {
+        assert.strictEqual((yield* connection.request(options)).status, 200)
+      }
+    })
   )
 
-  it.effect("does not take a late answer for that to a later request", () =>
+  it.effect("does not match a late response to a later request", () =>
     Effect.gen(function* () {
       const held: Array<() => void> = []
       const asked = yield* Deferred.make<void>()
@@ -131,7 +129,7 @@ describe("Connection", () => {
     })
   )
 
-  it.live("passes over provisional answers", () =>
+  it.live("ignores provisional responses", () =>
     Effect.gen(function* () {
       const { port } = yield* scripted((_, socket, exchange) => {
         socket.write(`RTSP/1.0 100 Continue\r\nCSeq: ${exchange}\r\n\r\n`)
@@ -142,7 +140,7 @@ describe("Connection", () => {
     })
   )
 
-  it.live("fails every request that waits when the connection ends, and every later one", () =>
+  it.live("fails all pending and later requests when the connection closes", () =>
     Effect.gen(function* () {
       const { port } = yield* scripted((_, socket) => void socket.destroy())
       const connection = yield* connect(port)
@@ -154,7 +152,7 @@ describe("Connection", () => {
     })
   )
 
-  it.live("answers OPTIONS and GET_PARAMETER from the other side, and knows no more", () =>
+  it.live("responds to OPTIONS and GET_PARAMETER from the peer, and rejects other requests", () =>
     Effect.gen(function* () {
       const answers = yield* Deferred.make<string>()
       let text = ""
@@ -176,7 +174,7 @@ describe("Connection", () => {
     })
   )
 
-  it.live("answers nobody where it is told not to", () =>
+  it.live("does not respond to requests if answersRequests is false", () =>
     Effect.gen(function* () {
       let text = ""
       const asked = yield* Deferred.make<void>()
@@ -210,34 +208,32 @@ describe("Connection", () => {
     })
   )
 
-  it.live(
-    "passes over what can't be read once frames flow, also where it begins like a message",
-    () =>
-      Effect.gen(function* () {
-        const frame = InterleavedFrame.make(0, Buffer.alloc(20, 0x80))
-        const { port } = yield* scripted((_, socket, exchange) => {
-          socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
-          socket.write(frame)
-          socket.write("RTSP/1.0 what\r\n\r\nHTTP/1.1 400 Bad Request\r\n\r\n")
-          socket.write(frame)
-        })
-        const connection = yield* connect(port)
-        let frames = 0
-        const both = yield* Deferred.make<void>()
-        connection.setFrameHandler({
-          frames: (bytes, start, end) => {
-            for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) frames++
-            if (frames === 2) Deferred.doneUnsafe(both, Effect.void)
-          }
-        })
-        yield* connection.request(options)
-        yield* Deferred.await(both)
-        assert.isFalse(connection.isClosed)
-        assert.isAbove(connection.garbage, 0)
+  it.live("skips garbage between frames, even if it starts like a message", () =>
+    Effect.gen(function* () {
+      const frame = InterleavedFrame.make(0, Buffer.alloc(20, 0x80))
+      const { port } = yield* scripted((_, socket, exchange) => {
+        socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
+        socket.write(frame)
+        socket.write("RTSP/1.0 what\r\n\r\nHTTP/1.1 400 Bad Request\r\n\r\n")
+        socket.write(frame)
       })
+      const connection = yield* connect(port)
+      let frames = 0
+      const both = yield* Deferred.make<void>()
+      connection.setFrameHandler({
+        frames: (bytes, start, end) => {
+          for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) frames++
+          if (frames === 2) Deferred.doneUnsafe(both, Effect.void)
+        }
+      })
+      yield* connection.request(options)
+      yield* Deferred.await(both)
+      assert.isFalse(connection.isClosed)
+      assert.isAbove(connection.garbage, 0)
+    })
   )
 
-  it.live("ends with a fault of whoever takes its frames, and harms no other", () =>
+  it.live("ends with a defect of its frame handler, without harm to other connections", () =>
     Effect.gen(function* () {
       const { port } = yield* scripted((_, socket, exchange) => {
         socket.write(InterleavedFrame.make(0, Buffer.alloc(20, 0x80)))
@@ -257,7 +253,7 @@ describe("Connection", () => {
     })
   )
 
-  it.live("redacts what a server says to a status", () =>
+  it.live("redacts the reason phrase", () =>
     Effect.gen(function* () {
       const { port } = yield* scripted(
         (_, socket, exchange) =>
@@ -307,7 +303,7 @@ describe("Connection", () => {
           const { session, watched } = yield* play({ url: url(server.url("cam")), sharedBuffer })
           yield* watched.first(0)
           session.connection.pause()
-          // what was read already may still be handed out
+          // frames that were already read may still be passed
           yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
           const { received } = session.connection
           const before = (yield* server.path("cam"))?.packets ?? 0
@@ -338,7 +334,7 @@ describe("Connection", () => {
     )
   }
 
-  it.live("says how much waits to be sent, and when it is gone", () =>
+  it.live("reports unsent bytes, and when they are sent", () =>
     Effect.gen(function* () {
       const { port, sockets } = yield* scripted(() => {})
       const connection = yield* connect(port)
@@ -362,8 +358,8 @@ describe("Connection", () => {
   )
 })
 
-describe("Connection, dialling", () => {
-  it.live("tells that nothing listens", () =>
+describe("Connection, connecting", () => {
+  it.live("fails with Refused if nothing listens", () =>
     Effect.gen(function* () {
       const port = yield* Effect.scoped(Effect.map(RtspServer.make(), (server) => server.port))
       const { reason } = yield* Effect.flip(connect(port))
@@ -371,14 +367,14 @@ describe("Connection, dialling", () => {
     })
   )
 
-  it.live("tells that a name has no address", () =>
+  it.live("fails with DnsError for a name without an address", () =>
     Effect.gen(function* () {
       const { reason } = yield* Effect.flip(connect(554, { host: "camera.invalid" }))
       assert.deepInclude(reason, { _tag: "DnsError", host: "camera.invalid" })
     })
   )
 
-  it.live("dials an IPv6 address", () =>
+  it.live("connects to an IPv6 address", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({ host: "::1" })
       yield* TestPattern.publish(server, "cam", { frameRate: 25, keyframeEvery: 1 })
@@ -393,7 +389,7 @@ describe("Connection, dialling", () => {
     )
   )
 
-  it.live("takes the first address that answers", () =>
+  it.live("uses the first address that connects", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const connection = yield* connect(server.port, {
@@ -405,7 +401,7 @@ describe("Connection, dialling", () => {
     })
   )
 
-  it.live("tells the failure that says most when no address answers", () =>
+  it.live("fails with the most specific error if no address connects", () =>
     Effect.gen(function* () {
       const port = yield* Effect.scoped(Effect.map(RtspServer.make(), (server) => server.port))
       const { reason } = yield* Effect.flip(
@@ -415,7 +411,7 @@ describe("Connection, dialling", () => {
     })
   )
 
-  it.effect("gives up on a name that takes too long", () =>
+  it.effect("times out while resolving a name", () =>
     Effect.gen(function* () {
       const asked = yield* Deferred.make<void>()
       const fiber = yield* Effect.forkChild(
@@ -437,7 +433,7 @@ describe("Connection, dialling", () => {
   )
 })
 
-describe("Connection, with a password", () => {
+describe("Connection, authenticating", () => {
   const guarded = (
     authentication: Partial<import("@restream/core/testing").ServerAuthentication>,
     quirks: Quirks = {}
@@ -470,7 +466,7 @@ describe("Connection, with a password", () => {
     { schemes: ["md5"], realm: 'Cam, "Nord" \\ 2' }
   ]
   for (const scheme of schemes) {
-    it.live(`gets in with ${JSON.stringify(scheme)}, without a wrong attempt`, () =>
+    it.live(`authenticates with ${JSON.stringify(scheme)}, without a failed attempt`, () =>
       Effect.gen(function* () {
         const server = yield* guarded(scheme)
         const { watched } = yield* play({ url: camera(server, right) })
@@ -479,7 +475,7 @@ describe("Connection, with a password", () => {
       })
     )
 
-    it.live(`tries a wrong password once with ${JSON.stringify(scheme)}`, () =>
+    it.live(`tries a wrong password only once with ${JSON.stringify(scheme)}`, () =>
       Effect.gen(function* () {
         const server = yield* guarded(scheme)
         const { reason } = yield* Effect.flip(play({ url: camera(server, "admin:wrong") }))
@@ -489,7 +485,7 @@ describe("Connection, with a password", () => {
     )
   }
 
-  it.live("tells that there is no password to try", () =>
+  it.live("fails with Unauthorized if the password is missing", () =>
     Effect.gen(function* () {
       const server = yield* guarded({})
       const { reason } = yield* Effect.flip(play({ url: url(server.url("cam")) }))
@@ -498,7 +494,7 @@ describe("Connection, with a password", () => {
     })
   )
 
-  it.live("tries a right password once, too, where the camera refuses every one", () =>
+  it.live("tries a correct password only once if the camera rejects it", () =>
     Effect.gen(function* () {
       const server = yield* guarded({}, { alwaysUnauthorized: true, freshNonces: true })
       const { reason } = yield* Effect.flip(play({ url: camera(server, right) }))
@@ -507,7 +503,7 @@ describe("Connection, with a password", () => {
     })
   )
 
-  it.live("answers a challenge to OPTIONS", () =>
+  it.live("responds to a challenge to OPTIONS", () =>
     Effect.gen(function* () {
       const server = yield* guarded({}, { guardsOptions: true })
       const { watched } = yield* play({ url: camera(server, right) })
@@ -516,21 +512,19 @@ describe("Connection, with a password", () => {
   )
 
   for (const tellsStale of [false, true]) {
-    it.live(
-      `answers each new nonce once, whether the camera calls the old one stale or not: ${tellsStale}`,
-      () =>
-        Effect.gen(function* () {
-          const server = yield* guarded({ qop: "auth" }, { freshNonces: true, tellsStale })
-          const events = yield* server.events
-          const { watched } = yield* play({ url: camera(server, right) })
-          yield* watched.first(0)
-          assert.strictEqual(yield* server.authenticationFailures, 0)
-          // every request is refused first, and let in with the new nonce
-          for (const method of ["DESCRIBE", "SETUP", "PLAY"]) {
-            assert.strictEqual((yield* nextRequest(events, method)).status, 401)
-            assert.strictEqual((yield* nextRequest(events, method)).status, 200)
-          }
-        })
+    it.live(`responds to each new nonce once, with stale=true sent: ${tellsStale}`, () =>
+      Effect.gen(function* () {
+        const server = yield* guarded({ qop: "auth" }, { freshNonces: true, tellsStale })
+        const events = yield* server.events
+        const { watched } = yield* play({ url: camera(server, right) })
+        yield* watched.first(0)
+        assert.strictEqual(yield* server.authenticationFailures, 0)
+        // every request is rejected first, and accepted with the new nonce
+        for (const method of ["DESCRIBE", "SETUP", "PLAY"]) {
+          assert.strictEqual((yield* nextRequest(events, method)).status, 401)
+          assert.strictEqual((yield* nextRequest(events, method)).status, 200)
+        }
+      })
     )
   }
 
@@ -538,7 +532,7 @@ describe("Connection, with a password", () => {
     ["goes on with its nonce", {}, 1],
     ["gives a new nonce each time", { freshNonces: true }, 2]
   ] as const)(
-    "does not try a password again and again that was changed in a session, where the camera %s",
+    "does not repeat a password that was changed during a session, if the camera %s",
     ([, quirks, attempts]) =>
       Effect.gen(function* () {
         const server = yield* guarded({}, quirks)
@@ -549,7 +543,7 @@ describe("Connection, with a password", () => {
           quirks
         })
         for (let i = 0; i < 4; i++) yield* session.keepAlive
-        // where the nonce is a new one, it may as well have been that: this is worth one more try
+        // the rejection of a new nonce may concern only the nonce: worth one more attempt
         assert.strictEqual(yield* server.authenticationFailures, attempts)
         assert.isFalse(session.connection.isClosed)
       })
@@ -568,7 +562,7 @@ describe("Connection, with a password", () => {
       return { reason, requests }
     })
 
-  it.live("does not try a password where it does not understand the challenge", () =>
+  it.live("sends no password for an unsupported challenge", () =>
     Effect.gen(function* () {
       const { reason, requests } = yield* challenged(
         "Negotiate",
@@ -579,7 +573,7 @@ describe("Connection, with a password", () => {
     })
   )
 
-  it.live("does not go on for ever with a server that calls every nonce stale", () =>
+  it.live("gives up on a server that calls every nonce stale", () =>
     Effect.gen(function* () {
       let nonce = 0
       let requests = 0
@@ -591,16 +585,16 @@ describe("Connection, with a password", () => {
       })
       const connection = yield* connect(port, { credentials: user("a", "b") })
       const { reason } = yield* Effect.flip(connection.request(options))
-      // an account may be locked by it: whoever tries again has to wait for long
+      // the attempts may lock the account
       assert.deepInclude(reason, { _tag: "Unauthorized", credentials: "wrong" })
       assert.strictEqual(requests, 3)
-      // no later request carries the password either
+      // later requests do not carry the password
       yield* Effect.flip(connection.request(options))
       assert.strictEqual(requests, 4)
     })
   )
 
-  it.live("takes a refusal without a challenge for one of the password", () =>
+  it.live("treats a 401 without a challenge as a wrong password", () =>
     Effect.gen(function* () {
       const { reason, requests } = yield* challenged()
       assert.deepInclude(reason, { _tag: "Unauthorized", credentials: "wrong" })
@@ -609,8 +603,8 @@ describe("Connection, with a password", () => {
   )
 })
 
-describe("Connection, redirected", () => {
-  it.live("follows a camera to another place, and takes the password along", () =>
+describe("Connection, following redirects", () => {
+  it.live("follows a redirect, with the password", () =>
     Effect.gen(function* () {
       const target = yield* RtspServer.make({
         authentication: { username: "a", password: Redacted.make("b%c") }
@@ -646,14 +640,14 @@ describe("Connection, redirected", () => {
       })
     )
 
-  it("keeps the credentials, unless it is given others", () => {
+  it("keeps the credentials, unless the new URL has its own", () => {
     assert.strictEqual(follow("rtsp://u:p@h/a", "rtsp://i:554/b?c"), "u rtsp://i:554/b?c")
     assert.strictEqual(follow("rtsp://u:p@h/a", "rtsp://v:q@i/b"), "v rtsp://i/b")
     assert.strictEqual(follow("rtsp://u:p@h:1/a", "/b"), "u rtsp://h:1/b")
     assert.strictEqual(follow("rtsp://h/a", "rtsps://i/b"), " rtsps://i/b")
   })
 
-  it("never leads from rtsps to rtsp, nor to another protocol, nor nowhere", () => {
+  it("rejects redirects from rtsps to rtsp, to other protocols, and without a URL", () => {
     assert.strictEqual(follow("rtsps://u:p@h/a", "rtsp://h/a"), "Unsupported")
     assert.strictEqual(follow("rtsp://h/a", "http://h/a"), "Unsupported")
     assert.strictEqual(follow("rtsp://h/a", undefined), "ProtocolError")
@@ -669,7 +663,7 @@ describe("Connection, with TLS", () => {
   })
   const fingerprint = new X509Certificate(certificate).fingerprint256
 
-  it.live("plays a camera whose certificate an authority vouches for", () =>
+  it.live("plays a camera whose certificate is signed by a known authority", () =>
     Effect.gen(function* () {
       const server = yield* secured
       const { watched } = yield* play({
@@ -681,7 +675,7 @@ describe("Connection, with TLS", () => {
     })
   )
 
-  it.live("plays a camera whose certificate has the known fingerprint, however it is written", () =>
+  it.live("plays a camera whose certificate has the configured fingerprint, in any notation", () =>
     Effect.gen(function* () {
       const server = yield* secured
       for (const sha256 of [fingerprint, fingerprint.replaceAll(":", "").toLowerCase()]) {
@@ -694,7 +688,7 @@ describe("Connection, with TLS", () => {
     })
   )
 
-  it.live("plays any camera where it is told to", () =>
+  it.live("plays any camera if certificates are not verified", () =>
     Effect.gen(function* () {
       const server = yield* secured
       const { watched } = yield* play({ url: url(server.url("cam")), trust: { _tag: "Insecure" } })
@@ -702,7 +696,7 @@ describe("Connection, with TLS", () => {
     })
   )
 
-  it.live("trusts neither an unknown authority, nor another name, nor another fingerprint", () =>
+  it.live("rejects an unknown authority, another host name, and another fingerprint", () =>
     Effect.gen(function* () {
       const server = yield* secured
       const reasonFor = (
@@ -737,7 +731,7 @@ describe("Connection, with TLS", () => {
     })
   )
 
-  it.live("tells that what answers speaks no TLS", () =>
+  it.live("fails with ProtocolError if the server does not speak TLS", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({})
       const { reason } = yield* Effect.flip(

@@ -1,10 +1,10 @@
-/** Waits for what the embedded server tells. */
+/** Waits for events of `RtspServer`. */
 import { Effect, PubSub } from "effect"
 import type { ServerEvent } from "@restream/core/testing"
 
 type Of<Tag extends ServerEvent["_tag"]> = Extract<ServerEvent, { readonly _tag: Tag }>
 
-/** The next event of a kind that fits; those before it are passed over. */
+/** The next matching event; skips earlier events. */
 export const next = Effect.fnUntraced(function* <Tag extends ServerEvent["_tag"]>(
   events: PubSub.Subscription<ServerEvent>,
   tag: Tag,

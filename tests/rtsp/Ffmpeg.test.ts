@@ -10,7 +10,7 @@ const framesOf = (stdout: string, track: number): ReadonlyArray<string> =>
   stdout.split("\n").filter((line) => line.startsWith(`${track},`))
 
 describe("ffmpeg", () => {
-  it.live("publishes to the server, and reads back what it published without a fault", () =>
+  it.live("publishes to the server, and reads the stream back without errors", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       yield* publishWithFfmpeg(server.url("live"))
@@ -28,7 +28,7 @@ describe("ffmpeg", () => {
     })
   )
 
-  it.live("reads many times at once, each reader all pictures", () =>
+  it.live("reads with many readers, each of which receives all pictures", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({ resolve: () => "pattern" })
       yield* TestPattern.publish(server, "pattern", { frameRate: 25 })
@@ -50,7 +50,7 @@ describe("ffmpeg", () => {
   const withPassword = (address: string, password: string) =>
     address.replace("rtsp://", `rtsp://admin:${password}@`)
 
-  it.live("gets in by Digest, to publish and to read", () =>
+  it.live("authenticates by Digest, to publish and to read", () =>
     Effect.gen(function* () {
       const server = yield* guarded
       yield* publishWithFfmpeg(withPassword(server.url("live"), "secret"), { audio: false })
@@ -61,7 +61,7 @@ describe("ffmpeg", () => {
     })
   )
 
-  it.live("is kept out with a wrong password, which counts one failure", () =>
+  it.live("is rejected with a wrong password, counted as one failure", () =>
     Effect.gen(function* () {
       const server = yield* guarded
       const { code, stderr } = yield* readFrames(withPassword(server.url("live"), "wrong"), 5)
@@ -71,7 +71,7 @@ describe("ffmpeg", () => {
     })
   )
 
-  it.live("sends to the server what our own client plays", () =>
+  it.live("publishes to the server what ReaderSession plays", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       yield* publishWithFfmpeg(server.url("live"))
@@ -84,7 +84,7 @@ describe("ffmpeg", () => {
     })
   )
 
-  it.live("reads what our own client publishes", () =>
+  it.live("reads what PublisherSession publishes", () =>
     Effect.gen(function* () {
       const source = yield* RtspServer.make()
       yield* TestPattern.publish(source, "cam", { frameRate: 25, keyframeEvery: 1 })

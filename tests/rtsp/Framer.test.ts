@@ -75,7 +75,7 @@ const options: Message.Request = {
 }
 
 describe("Framer", () => {
-  it("hands out the whole frames of a chunk as one run, where they lie", () => {
+  it("passes the whole frames of a chunk as one run, in place", () => {
     const chunk = Buffer.concat([1, 2, 3].map((n) => InterleavedFrame.make(n, rtp(n, 100))))
     const runs: Array<readonly [Buffer, number, number, boolean]> = []
     const framer = new Framer.Framer({
@@ -90,7 +90,7 @@ describe("Framer", () => {
     assert.deepStrictEqual(runs[0]?.slice(1), [0, chunk.length, true])
   })
 
-  it("copies a frame that a chunk cuts, and gives it out as its own", () => {
+  it("copies a split frame, and passes it as a run of one", () => {
     const whole = Buffer.concat([
       InterleavedFrame.make(0, rtp(1, 50)),
       InterleavedFrame.make(0, rtp(2, 50))
@@ -122,7 +122,7 @@ describe("Framer", () => {
     assert.deepStrictEqual(chunk, InterleavedFrame.make(2, rtp(1, 10)))
   })
 
-  it("passes on empty frames and the longest", () => {
+  it("passes empty frames and frames of maximum length", () => {
     const { framer, seen } = observe()
     framer.push(
       Buffer.concat([
@@ -139,7 +139,7 @@ describe("Framer", () => {
     )
   })
 
-  it("finds a message between frames, and goes on behind its body", () => {
+  it("finds a message between frames, and continues after its body", () => {
     const { framer, seen } = observe()
     framer.push(
       Buffer.concat([
@@ -155,7 +155,7 @@ describe("Framer", () => {
     assert.strictEqual(seen.skipped, 0)
   })
 
-  it("finds the next frame behind garbage", () => {
+  it("finds the next frame after garbage", () => {
     const { framer, seen } = observe()
     const garbage = Buffer.from([0, 1, 0xff, 0x24, 0x99, 0, 4, 0x24, 0x24])
     framer.push(
@@ -173,7 +173,7 @@ describe("Framer", () => {
     assert.strictEqual(seen.skipped, garbage.length)
   })
 
-  it("takes nothing in garbage for a frame that does not look like one", () => {
+  it("ignores implausible frames within garbage", () => {
     const lookalikes: ReadonlyArray<readonly [what: string, frame: Buffer]> = [
       ["a channel that nobody has", InterleavedFrame.make(77, rtp(1, 20))],
       ["too short", InterleavedFrame.make(0, Buffer.from([0x80, 0, 0]))],
@@ -194,7 +194,7 @@ describe("Framer", () => {
     }
   })
 
-  it("finds the next frame behind garbage that begins like a message", () => {
+  it("finds the next frame after garbage that starts like a message", () => {
     const { framer, seen } = observe()
     framer.push(
       Buffer.concat([Buffer.from("PLAY rtsp://h/ RT"), InterleavedFrame.make(0, rtp(1, 20))])
@@ -203,7 +203,7 @@ describe("Framer", () => {
     assert.deepStrictEqual(seen.faults, ["binary data in the head of a message"])
   })
 
-  it("finds the next message behind one that can't be read", () => {
+  it("finds the next message after an invalid message", () => {
     const { framer, seen } = observe()
     framer.push(
       Buffer.concat([
@@ -218,7 +218,7 @@ describe("Framer", () => {
     assert.include(seen.faults[1], "HTTP")
   })
 
-  it("never holds more than a head, however slowly one comes", () => {
+  it("never holds more than a head, however slowly its bytes arrive", () => {
     const { framer, seen } = observe()
     framer.push(Buffer.from("RTSP/1.0 200 OK\r\n"))
     const drop = Buffer.from("X")
@@ -229,7 +229,7 @@ describe("Framer", () => {
     assert.include(seen.faults[0], "longer than")
   })
 
-  it("refuses a body above the limit without waiting for it", () => {
+  it("rejects a body above the limit without waiting for it", () => {
     const { framer, seen } = observe()
     framer.push(
       Buffer.from(`RTSP/1.0 200 OK\r\nContent-Length: ${Message.maxBodyBytes + 1}\r\n\r\n`)
@@ -238,7 +238,7 @@ describe("Framer", () => {
     assert.include(seen.faults[0], "body is longer")
   })
 
-  it("gives up after too much garbage, once, and ignores what follows", () => {
+  it("gives up after too much garbage, once, and ignores further bytes", () => {
     const { framer, seen } = observe()
     const garbage = Buffer.alloc(10_000, 0xab)
     for (let i = 0; i < 60; i++) framer.push(garbage)
@@ -248,7 +248,7 @@ describe("Framer", () => {
     assert.isAtMost(seen.skipped, Framer.maxGarbageBytes + garbage.length)
   })
 
-  it("counts garbage anew after each frame", () => {
+  it("counts garbage since the last frame", () => {
     const { framer, seen } = observe()
     const garbage = Buffer.alloc(Framer.maxGarbageBytes - 10, 0xab)
     for (let i = 0; i < 3; i++) {
@@ -259,7 +259,7 @@ describe("Framer", () => {
     assert.strictEqual(seen.frames.length, 3)
   })
 
-  it("stops in the middle of a chunk when it is told to", () => {
+  it("stops in the middle of a chunk", () => {
     let messages = 0
     const framer: Framer.Framer = new Framer.Framer({
       frames: () => assert.fail("no frame"),
@@ -281,11 +281,11 @@ describe("Framer", () => {
     assert.strictEqual(messages, 1)
   })
 
-  /** What begins like a message and is none. */
+  /** Starts like a message, and is not a message. */
   const beginnings = ["GET /\x01", "AAA *\x01", "RTSP/\x01", "HTTP/1\n\x01", "PLAY r\n\x01"]
 
   for (const beginning of beginnings) {
-    it(`finds what is behind thousands of ${JSON.stringify(beginning)}`, () => {
+    it(`finds a frame after thousands of ${JSON.stringify(beginning)}`, () => {
       const garbage = Buffer.from(beginning.repeat(Math.floor(65_536 / beginning.length)), "latin1")
       const behind = [Message.render(options), InterleavedFrame.make(1, rtp(1, 30))]
       for (const chunks of [
@@ -313,7 +313,7 @@ describe("Framer", () => {
   )
   const cuts = fc.array(fc.nat(), { maxLength: 30 })
 
-  it("finds the same frames and messages wherever the chunks are cut", () => {
+  it("finds the same frames and messages in any split into chunks", () => {
     holds(
       fc.property(fc.array(fc.oneof(frame, message), { maxLength: 12 }), cuts, (parts, cuts) => {
         const bytes = Buffer.concat(parts)
@@ -329,7 +329,7 @@ describe("Framer", () => {
     )
   })
 
-  it("takes any bytes in any chunks without a throw, a hang, or a growing store", () => {
+  it("handles any bytes in any chunks without throwing, hanging, or growing", () => {
     const spice = fc.constantFrom(
       "$",
       "RTSP/1.0 ",
@@ -357,8 +357,8 @@ describe("Framer", () => {
     )
   })
 
-  it("comes back to the frames behind garbage, wherever the chunks are cut", () => {
-    // garbage that holds no `$` and no capital letter can't be taken for anything
+  it("resynchronizes after garbage in any split into chunks", () => {
+    // garbage without `$` and capital letters cannot be taken for a frame or a message
     const garbage = fc
       .uint8Array({ minLength: 1, maxLength: 100 })
       .map((bytes) => Buffer.from(bytes.map((byte) => byte | 0x80)))

@@ -10,7 +10,7 @@ if (gstreamerPython === undefined) {
 }
 
 describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
-  it.live("is a camera that we play", () =>
+  it.live("serves as a camera for ReaderSession", () =>
     Effect.gen(function* () {
       const { port } = yield* serving("camera")
       const { session, watched } = yield* play({ url: url(`rtsp://127.0.0.1:${port}/cam`) })
@@ -27,7 +27,7 @@ describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
   )
 
   for (const method of ["digest", "basic"]) {
-    it.live(`is a camera that asks for a password by ${method}`, () =>
+    it.live(`serves as a camera with ${method} authentication`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving("camera", method)
         const { reason } = yield* Effect.flip(
@@ -44,7 +44,7 @@ describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
     )
   }
 
-  it.live("takes what we publish, and decodes it", () =>
+  it.live("receives and decodes what PublisherSession publishes", () =>
     Effect.gen(function* () {
       const { port, running } = yield* serving("sink")
       yield* publishPattern(`rtsp://127.0.0.1:${port}/out`, { frameRate: 25, keyframeEvery: 1 })
@@ -52,7 +52,7 @@ describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
     })
   )
 
-  it.live("reads from our server, and decodes what it reads", () =>
+  it.live("reads and decodes a stream of RtspServer", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       yield* TestPattern.publish(server, "cam", { frameRate: 25, keyframeEvery: 1 })

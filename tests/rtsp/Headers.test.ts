@@ -5,7 +5,7 @@ import { RtpInfo, SessionHeader, Transport } from "@restream/core/rtsp"
 import { holds } from "./Fuzz.ts"
 
 describe("Transport", () => {
-  it("asks for a pair of channels, without a mode for playing", () => {
+  it("renders a pair of channels, without a mode for playing", () => {
     assert.strictEqual(
       Transport.render(Transport.interleaved([2, 3])),
       "RTP/AVP/TCP;unicast;interleaved=2-3"
@@ -16,7 +16,7 @@ describe("Transport", () => {
     )
   })
 
-  it("reads several transports, and passes over those that it does not know", () => {
+  it("parses several transports, and skips unknown ones", () => {
     const read = Transport.parse(
       'RAW/RAW/UDP;unicast, RTP/AVP;unicast;client_port=5000-5001;mode="PLAY", rtp/avp/tcp;interleaved=0-1;ssrc=1A2b;mode=receive'
     )
@@ -46,12 +46,12 @@ describe("Transport", () => {
     ["what can't be read", "gibberish", [2, 3]]
   ]
   for (const [what, answer, channels] of answers) {
-    it(`understands an answer with ${what}`, () => {
+    it(`parses a response with ${what}`, () => {
       assert.deepStrictEqual(Transport.chosenChannels(answer, [2, 3]), Result.succeed(channels))
     })
   }
 
-  it("refuses an answer by UDP, and channels that don't exist", () => {
+  it("rejects a response with UDP, and channels out of range", () => {
     for (const answer of [
       "RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001",
       "RTP/AVP;multicast;destination=224.1.0.1;port=5000-5001",
@@ -66,7 +66,7 @@ describe("Transport", () => {
     .tuple(fc.nat({ max: 65_535 }), fc.nat({ max: 65_535 }))
     .filter(([a, b]) => a !== b)
 
-  it("reads back what it writes", () => {
+  it("parses what it renders", () => {
     const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined })
     const transport = fc.record({
       profile: fc.constantFrom("RTP/AVP", "RTP/SAVP", "RTP/AVPF"),
@@ -95,7 +95,7 @@ describe("Transport", () => {
     )
   })
 
-  it("never throws, whatever it reads", () => {
+  it("never throws on any input", () => {
     holds(
       fc.property(fc.string({ maxLength: 100 }), (text) => {
         Transport.parse(text)
@@ -106,7 +106,7 @@ describe("Transport", () => {
 })
 
 describe("SessionHeader", () => {
-  it("reads the number and the time-out, with blanks anywhere", () => {
+  it("parses the session id and the timeout, with blanks anywhere", () => {
     assert.deepStrictEqual(SessionHeader.parse("1185d20035702ca;timeout=60"), {
       id: "1185d20035702ca",
       timeoutSeconds: 60
@@ -117,14 +117,14 @@ describe("SessionHeader", () => {
     })
   })
 
-  it("takes a time-out that is none for one that was not told", () => {
+  it("ignores an invalid timeout", () => {
     for (const value of ["9", "9;timeout=0", "9;timeout=x", "9;timeout"]) {
       assert.deepStrictEqual(SessionHeader.parse(value), { id: "9", timeoutSeconds: undefined })
     }
     assert.isUndefined(SessionHeader.parse(";timeout=5"))
   })
 
-  it("reads back what it writes", () => {
+  it("parses what it renders", () => {
     holds(
       fc.property(
         fc.stringMatching(/^[A-Za-z0-9$\-_.+]{1,30}$/),
@@ -141,7 +141,7 @@ describe("SessionHeader", () => {
 })
 
 describe("RtpInfo", () => {
-  it("reads the start of each track, also where a URL holds commas and semicolons", () => {
+  it("parses the start of each track, even if a URL contains commas and semicolons", () => {
     assert.deepStrictEqual(
       RtpInfo.parse("url=rtsp://h/a,b;c/trackID=0;seq=17;rtptime=4294967295, url=rtsp://h/2;seq=x"),
       [
@@ -151,7 +151,7 @@ describe("RtpInfo", () => {
     )
   })
 
-  it("reads back what it writes", () => {
+  it("parses what it renders", () => {
     const entry = fc.record({
       url: fc.webUrl().filter((url) => !url.includes("url=")),
       sequence: fc.option(fc.nat({ max: 65_535 }), { nil: undefined }),

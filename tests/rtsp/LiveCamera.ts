@@ -1,4 +1,4 @@
-/** A camera of the embedded server, and a session with it. */
+/** A camera on `RtspServer`, and a session with it. */
 import { Deferred, Effect, Result, type Scope } from "effect"
 import { Announcement, PublishableTracks } from "@restream/core"
 import { ReaderSession, InterleavedFrame, PublisherSession, StreamUrl } from "@restream/core/rtsp"
@@ -11,7 +11,7 @@ import {
 
 export const url = (text: string): StreamUrl => Result.getOrThrow(StreamUrl.parse(text))
 
-/** A server with a living camera at `cam` that has these quirks. */
+/** A server with a live camera at `cam` with these quirks. */
 export const cameraWith = Effect.fnUntraced(function* (
   quirks: Quirks,
   options: Omit<RtspServerOptions, "settings"> = {},
@@ -23,9 +23,9 @@ export const cameraWith = Effect.fnUntraced(function* (
 })
 
 export interface Watched {
-  /** Done with the first frame of a trackSlot, see `ChannelMap`. */
+  /** Succeeds with the first frame of a track slot, see `ChannelMap`. */
   readonly first: (trackSlot: number) => Effect.Effect<void>
-  /** Frames by slot so far. */
+  /** The number of frames by track slot. */
   readonly counts: Map<number, number>
   readonly handler: {
     readonly frames: (bytes: Buffer, start: number, end: number, reused: boolean) => void
@@ -36,7 +36,7 @@ export interface Watched {
 export const publishable = ({ description }: Pick<ReaderSession.ReaderSession, "description">) =>
   PublishableTracks.publishableTracks(description).tracks
 
-/** A handler that counts frames by the slots of the tracks that are set up. */
+/** A handler that counts frames by track slot. */
 export const watch = (trackByChannel: Uint8Array): Watched => {
   const counts = new Map<number, number>()
   const firsts = new Map<number, Deferred.Deferred<void>>()
@@ -63,7 +63,7 @@ export const watch = (trackByChannel: Uint8Array): Watched => {
   }
 }
 
-/** Opens, sets all tracks up and plays. */
+/** Opens a session, sets up all tracks and plays. */
 export const play = Effect.fnUntraced(function* (
   options: ReaderSession.ReaderSessionOptions
 ): Effect.fn.Return<
@@ -78,7 +78,7 @@ export const play = Effect.fnUntraced(function* (
   return { session, watched }
 })
 
-/** Relays the test pattern to an address, packet by packet; its first video has gone there. */
+/** Relays the test pattern to a URL, and succeeds once the first video packet was sent. */
 export const publishPattern = Effect.fnUntraced(function* (
   address: string,
   pattern: TestPattern.TestPatternOptions = { frameRate: 25, keyframeEvery: 5, audio: true }

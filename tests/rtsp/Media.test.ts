@@ -12,7 +12,7 @@ const header: Rtp.RtpHeader = {
   ssrc: 0xdeadbeef
 }
 
-/** A packet in the middle of other bytes, as a relay meets it. */
+/** A packet in the middle of other bytes. */
 const inside = (packet: Buffer) => {
   const bytes = Buffer.concat([Buffer.alloc(7, 0xee), packet, Buffer.alloc(5, 0xee)])
   return [bytes, 7, 7 + packet.length] as const
@@ -22,7 +22,7 @@ const withPayload = (...payload: ReadonlyArray<number>) =>
   inside(Rtp.make(header, Buffer.from(payload)))
 
 describe("Rtp", () => {
-  it("reads the header where it lies", () => {
+  it("parses the header in place", () => {
     const [bytes, at, end] = withPayload(1, 2, 3)
     assert.isTrue(Rtp.isRtp(bytes, at, end))
     assert.deepStrictEqual(
@@ -39,7 +39,7 @@ describe("Rtp", () => {
     assert.strictEqual(Rtp.payloadEnd(bytes, at, end), end)
   })
 
-  it("finds the payload behind contributing sources and an extension, and before the padding", () => {
+  it("finds the payload after contributing sources and extension, and before the padding", () => {
     const packet = Buffer.concat([
       Rtp.make(header),
       Buffer.alloc(8),
@@ -53,7 +53,7 @@ describe("Rtp", () => {
     assert.strictEqual(Rtp.payloadEnd(bytes, at, end), end - 3)
   })
 
-  it("knows sources, extensions and padding that reach beyond the packet", () => {
+  it("detects sources, extensions and padding that exceed the packet", () => {
     const start = (first: number, ...rest: ReadonlyArray<number>) => {
       const packet = Buffer.concat([Rtp.make(header), Buffer.from(rest)])
       packet[0] = first
@@ -67,7 +67,7 @@ describe("Rtp", () => {
     assert.isBelow(start(0xa0, 1, 0)[1], 0)
   })
 
-  it("takes short packets and other versions for no RTP", () => {
+  it("rejects short packets and other versions", () => {
     assert.isFalse(Rtp.isRtp(Buffer.alloc(11, 0x80), 0, 11))
     assert.isFalse(Rtp.isRtp(Buffer.alloc(20), 0, 20))
     assert.isFalse(Rtp.isRtp(Buffer.alloc(20, 0x80), 10, 40))
@@ -81,7 +81,7 @@ describe("ReceptionStats", () => {
     return reception
   }
 
-  it("counts gaps, across the wrap of the numbers, too", () => {
+  it("counts gaps, also when the sequence number wraps", () => {
     assert.strictEqual(take(1, 2, 3).lost, 0)
     assert.strictEqual(take(1, 2, 5).lost, 2)
     assert.strictEqual(take(65_534, 65_535, 0, 1).lost, 0)
@@ -94,7 +94,7 @@ describe("ReceptionStats", () => {
     assert.strictEqual(take(5, 5, 4, 6).packets, 4)
   })
 
-  it("takes a large jump or another source for a new beginning", () => {
+  it("treats a large jump or another source as a restart", () => {
     assert.strictEqual(take(1, 30_000, 30_001).lost, 0)
     const reception = take(1, 2)
     reception.take(500, 2)
@@ -102,7 +102,7 @@ describe("ReceptionStats", () => {
     assert.strictEqual(reception.ssrc, 2)
   })
 
-  it("reports what was lost since the last report, and in all", () => {
+  it("reports packets lost since the last report and in total", () => {
     const reception = take(1, 2, 5, 6)
     assert.deepInclude(reception.report(), { fractionLost: 85, cumulativeLost: 2 })
     reception.take(7, 1)
@@ -115,7 +115,7 @@ describe("ReceptionStats", () => {
     assert.isUndefined(new ReceptionStats.ReceptionStats().report())
   })
 
-  it("counts every packet that a stream leaves out", () => {
+  it("counts every missing packet", () => {
     holds(
       fc.property(
         fc.integer({ min: 0, max: 65_535 }),
@@ -149,7 +149,7 @@ describe("Rtcp", () => {
     octets: 1000
   }
 
-  it("reads back a sender report, also behind other packets", () => {
+  it("parses its own sender report, also after other packets", () => {
     const made = Rtcp.makeSenderReport(report, "source")
     assert.deepStrictEqual(Rtcp.readSenderReport(made, 0, made.length), report)
     const other = Rtcp.makeReceiverReport({ ssrc: 1, blocks: [], name: "x" })
@@ -158,14 +158,14 @@ describe("Rtcp", () => {
     assert.strictEqual(Rtcp.middleOfNtp(report), 0x456789ab)
   })
 
-  it("finds no sender report where there is none, or where it is cut", () => {
+  it("finds no sender report in other or truncated packets", () => {
     const receiver = Rtcp.makeReceiverReport({ ssrc: 1, blocks: [], name: "x" })
     assert.isUndefined(Rtcp.readSenderReport(receiver, 0, receiver.length))
     const made = Rtcp.makeSenderReport(report, "source")
     assert.isUndefined(Rtcp.readSenderReport(made, 0, 20))
   })
 
-  it("makes a receiver report of whole words, with the reception and a name", () => {
+  it("makes a receiver report of whole words, with statistics and a name", () => {
     const reception = new ReceptionStats.ReceptionStats()
     for (const sequence of [1, 2, 5]) reception.take(sequence, 0xcafebabe)
     const block = reception.report(Rtcp.middleOfNtp(report), 65_536)
@@ -192,7 +192,7 @@ describe("Rtcp", () => {
     )
   })
 
-  it("never throws, whatever it reads", () => {
+  it("never throws on any input", () => {
     holds(
       fc.property(fc.uint8Array({ maxLength: 80 }), fc.nat(90), fc.nat(90), (bytes, at, end) => {
         Rtcp.readSenderReport(bytes, at, end)
@@ -208,7 +208,7 @@ const size = (codec: { pictureSize: (sps: Uint8Array) => unknown }, sps: string)
   codec.pictureSize(Buffer.from(sps, "base64"))
 
 describe("H264", () => {
-  // parameter sets that libx264 writes
+  // parameter sets from libx264
   const sizes: ReadonlyArray<readonly [what: string, sps: string, width: number, height: number]> =
     [
       ["baseline", "Z0LAH9kAUAW7ARAAAAMAEAAAAwMg8YMkgA==", 1280, 720],
@@ -220,12 +220,12 @@ describe("H264", () => {
       ["scaling matrix", "Z2QAHqzZQLASbARAAAADAEAAAAyDxYtlgA==", 704, 576]
     ]
   for (const [what, sps, width, height] of sizes) {
-    it(`reads the size of a picture: ${what}`, () => {
+    it(`parses the video size: ${what}`, () => {
       assert.deepStrictEqual(size(H264, sps), { width, height })
     })
   }
 
-  it("reads no size from a set that is cut or none", () => {
+  it("finds no size in a truncated or invalid set", () => {
     const sps = Buffer.from(sizes[1]?.[1] ?? "", "base64")
     assert.isUndefined(H264.pictureSize(sps.subarray(0, 8)))
     assert.isUndefined(H264.pictureSize(Buffer.from([0x68, 0xeb, 0xe3, 0xcb])))
@@ -260,12 +260,12 @@ describe("H264", () => {
     ["no payload", false, []]
   ]
   for (const [what, starts, payload] of keyframes) {
-    it(`takes ${what} for ${starts ? "the" : "no"} start of a keyframe`, () => {
+    it(`treats ${what} as ${starts ? "the" : "no"} start of a keyframe`, () => {
       assert.strictEqual(H264.startsKeyframe(...withPayload(...payload)), starts)
     })
   }
 
-  it("never throws nor hangs, whatever it reads", () => {
+  it("never throws or hangs on any input", () => {
     holds(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
         H264.pictureSize(Buffer.concat([Buffer.from([0x67, 100]), bytes]))
@@ -277,7 +277,7 @@ describe("H264", () => {
 })
 
 describe("H265", () => {
-  // parameter sets that libx265 writes
+  // parameter sets from libx265
   const sizes: ReadonlyArray<readonly [what: string, sps: string, width: number, height: number]> =
     [
       ["main, cropped", "QgEBAWAAAAMAkAAAAwAAAwB4oAPAgBDlllZpJMrwFoCAAAADAIAAAAyE", 1920, 1080],
@@ -285,7 +285,7 @@ describe("H265", () => {
       ["4:4:4", "QgEBBAgAAAMAnggAAAMAAD+QAKJALjnnyys0kmV4C0BAAAADAEAAAAZC", 642, 362]
     ]
   for (const [what, sps, width, height] of sizes) {
-    it(`reads the size of a picture: ${what}`, () => {
+    it(`parses the video size: ${what}`, () => {
       assert.deepStrictEqual(H265.sequenceParameters(Buffer.from(sps, "base64")), {
         width,
         height,
@@ -294,7 +294,7 @@ describe("H265", () => {
     })
   }
 
-  it("knows a set whose sub-layers describe themselves", () => {
+  it("detects a set that describes sub-layers", () => {
     assert.deepStrictEqual(H265.sequenceParameters(withSubLayers), {
       width: 16,
       height: 16,
@@ -321,12 +321,12 @@ describe("H265", () => {
     ["one byte", false, [19 << 1]]
   ]
   for (const [what, starts, payload] of keyframes) {
-    it(`takes ${what} for ${starts ? "the" : "no"} start of a keyframe`, () => {
+    it(`treats ${what} as ${starts ? "the" : "no"} start of a keyframe`, () => {
       assert.strictEqual(H265.startsKeyframe(...withPayload(...payload)), starts)
     })
   }
 
-  it("never throws nor hangs, whatever it reads", () => {
+  it("never throws or hangs on any input", () => {
     holds(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
         H265.sequenceParameters(Buffer.concat([Buffer.from([0x42, 1]), bytes]))
@@ -338,13 +338,13 @@ describe("H265", () => {
 })
 
 describe("Keyframe", () => {
-  it("knows where a JPEG begins", () => {
+  it("finds the start of a JPEG", () => {
     const starts = Keyframe.startsKeyframe("mjpeg")
     assert.isTrue(starts(...withPayload(0, 0, 0, 0, 1)))
     assert.isFalse(starts(...withPayload(0, 0, 1, 0, 1)))
   })
 
-  it("reads H.264 and H.265, and lets every packet of another codec pass", () => {
+  it("parses H.264 and H.265, and passes every packet of other codecs", () => {
     assert.isTrue(Keyframe.startsKeyframe("h264")(...withPayload(0x65, 0x88)))
     assert.isFalse(Keyframe.startsKeyframe("hevc")(...withPayload(0x61, 0)))
     assert.isTrue(Keyframe.startsKeyframe("vp8")(...withPayload(0x61, 0)))
@@ -352,16 +352,16 @@ describe("Keyframe", () => {
 })
 
 describe("Mpeg4", () => {
-  // what ffmpeg writes for 64 × 64
+  // from ffmpeg, for 64 × 64
   const config =
     "000001b001000001b58913000001000000012000c48d8800cd0204081443000001b24c61766335392e33372e313030"
 
-  it("knows a whole configuration", () => {
+  it("accepts a complete configuration", () => {
     assert.isTrue(Mpeg4.isConfig(config))
     assert.isTrue(Mpeg4.isConfig(config.toUpperCase()))
   })
 
-  it("refuses what a media server refuses", () => {
+  it("rejects what a media server rejects", () => {
     for (const hex of [
       "",
       "zz",
@@ -383,31 +383,31 @@ describe("Aac", () => {
     ["1210", 44_100, 2],
     ["1238", 44_100, 8],
     ["1200", 44_100, 0],
-    // the rate spelt out
+    // an explicit sample rate
     ["17800fa008", 8_000, 1],
-    // band replication: 24 kHz that sound as 48 kHz
+    // spectral band replication: a core of 24 kHz, 48 kHz decoded
     ["2b118800", 48_000, 2],
-    // parametric stereo: one channel that sounds as two
+    // parametric stereo: one coded channel, two decoded
     ["eb098800", 48_000, 2]
   ]
   for (const [hex, sampleRate, channels] of configs) {
-    it(`reads the configuration ${hex}`, () => {
+    it(`parses the configuration ${hex}`, () => {
       assert.deepStrictEqual(Aac.parseConfig(hex), { sampleRate, channels })
     })
   }
 
-  it("reads the configuration of LATM", () => {
+  it("parses the LATM configuration", () => {
     assert.deepStrictEqual(Aac.parseMuxConfig("400024203fc0"), { sampleRate: 44_100, channels: 2 })
     assert.isUndefined(Aac.parseMuxConfig("c00024203fc0"))
   })
 
-  it("refuses what a media server refuses", () => {
+  it("rejects what a media server rejects", () => {
     for (const hex of ["", "14", "140", "zz", "0c08", "1788", "1248", "1209", "f8f0"]) {
       assert.isUndefined(Aac.parseConfig(hex), hex)
     }
   })
 
-  it("never throws, whatever it reads", () => {
+  it("never throws on any input", () => {
     holds(
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^(?:[0-9a-f]{2}){0,10}$/)), (hex) => {
         Aac.parseConfig(hex)

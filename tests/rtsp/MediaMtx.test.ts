@@ -1,4 +1,4 @@
-/** MediaMTX itself as a peer: `MEDIAMTX_BIN=/path/to/mediamtx npx vitest run tests/rtsp`. */
+/** Tests against MediaMTX: `MEDIAMTX_BIN=/path/to/mediamtx npx vitest run tests/rtsp`. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import * as fc from "fast-check"
@@ -14,7 +14,7 @@ import { mediaMtx, readFrames, skipped } from "./Peers.ts"
 if (mediaMtx === undefined) skipped("MediaMTX as a peer", "MEDIAMTX_BIN names no binary")
 
 describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
-  it.live("takes what we publish, and gives it to ffmpeg and to us", () =>
+  it.live("accepts PublisherSession, and serves ffmpeg and ReaderSession", () =>
     Effect.gen(function* () {
       const server = yield* mediaServer()
       const publisher = yield* publishPattern(server.at("cam1"))
@@ -32,7 +32,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     })
   )
 
-  it.live("learns of our end by TEARDOWN", () =>
+  it.live("ends the publisher on TEARDOWN", () =>
     Effect.gen(function* () {
       const server = yield* mediaServer()
       yield* Effect.scoped(publishPattern(server.at("cam1")))
@@ -40,7 +40,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     })
   )
 
-  it.live("puts the old publisher out when another takes the path", () =>
+  it.live("closes a replaced publisher", () =>
     Effect.gen(function* () {
       const server = yield* mediaServer()
       const old = yield* publishPattern(server.at("cam1"))
@@ -49,7 +49,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     })
   )
 
-  it.live("lets us in with a password, and keeps us out after one wrong attempt", () =>
+  it.live("accepts a correct password, and rejects a wrong one", () =>
     Effect.gen(function* () {
       const server = yield* mediaServer([
         "authInternalUsers:",
@@ -73,7 +73,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     ["a camera with a loudspeaker", withBackchannel],
     ["a camera with a broken description", broken],
     [
-      "a camera with start codes in its sets",
+      "a camera with start codes in its parameter sets",
       lines(
         "m=video 0 RTP/AVP 96",
         "a=rtpmap:96 H264/90000",
@@ -81,7 +81,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
       )
     ],
     [
-      "a camera with every kind of sound",
+      "a camera with every audio codec",
       lines(
         "m=video 0 RTP/AVP 26",
         ...[0, 3, 4, 8, 9, 10, 11, 14, 18].map((type) => `m=audio 0 RTP/AVP ${type}`),
@@ -112,7 +112,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
       )
     ],
     [
-      "a camera with H.265 whose sets can't be read",
+      "a camera with invalid H.265 parameter sets",
       lines(
         "m=video 0 RTP/AVP 98",
         "a=rtpmap:98 H265/90000",
@@ -139,7 +139,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     ]
   ]
   for (const [what, sdp] of cameras) {
-    it.live(`takes our announcement of ${what}`, () =>
+    it.live(`accepts the announcement of ${what}`, () =>
       Effect.gen(function* () {
         const server = yield* mediaServer()
         const { tracks } = PublishableTracks.publishableTracks(Result.getOrThrow(Sdp.parse(sdp)))
@@ -149,7 +149,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     )
   }
 
-  it.live("takes whatever we announce, whatever a camera describes", () =>
+  it.live("accepts every announcement, for any camera description", () =>
     Effect.gen(function* () {
       const server = yield* mediaServer()
       const offers = fc
@@ -159,7 +159,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
       for (const { tracks } of offers) {
         const { sdp } = Announcement.announcement(tracks)
         const tried = yield* Effect.result(announce(server.at("cam1"), { sdp, controls: [] }))
-        // without a SETUP there is no RECORD: that is as far as an announcement goes
+        // RECORD without SETUP fails: the announcement itself was accepted
         const reason = Result.isFailure(tried) ? tried.failure.reason : undefined
         assert.deepInclude(reason, { _tag: "Rejected", request: "RECORD" }, sdp)
       }
@@ -167,7 +167,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     })
   )
 
-  // what the embedded server refuses, the real one has to refuse, too
+  // MediaMTX must reject what `RtspServer` rejects
   const h264 = lines(
     "v=0",
     "o=- 0 0 IN IP4 127.0.0.1",
@@ -194,14 +194,14 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     ["sets that are no base64", h264.replace("=1", "=1;sprop-parameter-sets=!,?")]
   ]
   for (const [what, sdp] of refused) {
-    it.live(`refuses an announcement with ${what}, as the embedded server does`, () =>
+    it.live(`rejects an announcement with ${what}, as RtspServer does`, () =>
       Effect.gen(function* () {
         const real = yield* mediaServer()
         const embedded = yield* RtspServer.make()
         for (const address of [real.at("cam1"), embedded.url("cam1")]) {
           const { reason } = yield* Effect.flip(announce(address, { sdp, controls }))
           assert.deepInclude(reason, { _tag: "Rejected", status: 400 })
-          // up to 1.16 packetization modes are looked at when the track is set up
+          // releases up to 1.16 check packetization modes at SETUP
           assert.include(["ANNOUNCE", "SETUP"], reason._tag === "Rejected" ? reason.request : "")
         }
       })

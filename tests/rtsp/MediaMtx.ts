@@ -1,4 +1,4 @@
-/** MediaMTX, with a configuration of its own and on free ports. */
+/** Starts MediaMTX with its own configuration on free ports. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -6,10 +6,10 @@ import { freePort } from "@restream/core/testing"
 import { Effect } from "effect"
 import { mediaMtx, start } from "./Peers.ts"
 
-/** What not every release knows by its configuration: each passes over variables that it does not know. */
+/** Settings that not every release has; MediaMTX ignores unknown environment variables. */
 const environment = { MTX_RTSPTRANSPORTS: "tcp", MTX_PROTOCOLS: "tcp", MTX_MOQ: "no" }
 
-/** A configuration, and a server to be started with it as often as one likes. The scope removes it. */
+/** A configuration, and a server that can be started repeatedly. The scope removes the configuration. */
 export const configured = Effect.fnUntraced(function* (
   settings: ReadonlyArray<string> = [],
   paths: ReadonlyArray<string> = ["all_others:"]
@@ -38,7 +38,7 @@ export const configured = Effect.fnUntraced(function* (
     folder,
     port,
     at: (path: string) => `rtsp://127.0.0.1:${port}/${path}`,
-    /** The scope ends it. */
+    /** The scope stops the server. */
     start: Effect.gen(function* () {
       const running = yield* start(mediaMtx ?? "", [join(folder, "mediamtx.yml")], {
         cwd: folder,
@@ -50,7 +50,7 @@ export const configured = Effect.fnUntraced(function* (
   }
 })
 
-/** A server that runs. */
+/** A running server. */
 export const mediaServer = Effect.fnUntraced(function* (settings: ReadonlyArray<string> = []) {
   const { at, start } = yield* configured(settings)
   return { running: yield* start, at }

@@ -13,7 +13,7 @@ const fault = (text: string): string => {
 }
 
 describe("Message", () => {
-  it("reads a response with its headers in order", () => {
+  it("parses a response with its headers in order", () => {
     const head = parse(
       'RTSP/1.0 401 Unauthorized\r\nCSeq: 2\r\nWWW-Authenticate: Digest realm="a"\r\nWWW-Authenticate: Basic realm="b"\r\n\r\n'
     )
@@ -33,39 +33,39 @@ describe("Message", () => {
     ])
   })
 
-  it("finds headers whatever the case of their names, here and there", () => {
+  it("finds headers case-insensitively", () => {
     const head = parse("RTSP/1.0 200 OK\r\nPUBLIC: A\r\npublic: B\r\n\r\n")
     assert.strictEqual(Message.header(head, "Public"), "A")
     assert.deepStrictEqual(Message.headerValues(head, "Public"), ["A", "B"])
   })
 
-  it("reads a request, also one whose URL holds blanks", () => {
+  it("parses a request, even if its URL contains blanks", () => {
     const head = parse("SETUP rtsp://h/my stream/trackID=1 RTSP/1.0\nCSeq: 7\n\n")
     assert.deepInclude(head, { method: "SETUP", uri: "rtsp://h/my stream/trackID=1" })
   })
 
-  it("reads a status without a reason", () => {
+  it("parses a status without a reason phrase", () => {
     assert.deepInclude(parse("RTSP/1.0 200\r\nCSeq: 1\r\n\r\n"), { status: 200, reason: "" })
     assert.deepInclude(parse("RTSP/1.0 200 \r\nCSeq: 1\r\n\r\n"), { status: 200, reason: "" })
   })
 
   for (const name of ["CSeq", "Cseq", "cseq", "CSEQ"]) {
-    it(`finds the number of the exchange under ${name}`, () => {
+    it(`finds the sequence number under ${name}`, () => {
       assert.strictEqual(Message.cseq(parse(`RTSP/1.0 200 OK\r\n${name}: 41\r\n\r\n`)), 41)
     })
   }
 
-  it("knows that the number of the exchange is missing, or is none", () => {
+  it("finds no sequence number if it is missing or invalid", () => {
     assert.isUndefined(Message.cseq(parse("RTSP/1.0 200 OK\r\n\r\n")))
     assert.isUndefined(Message.cseq(parse("RTSP/1.0 200 OK\r\nCSeq: x\r\n\r\n")))
   })
 
-  it("joins a header that goes on in the next line", () => {
+  it("joins continuation lines", () => {
     const head = parse("RTSP/1.0 200 OK\r\nPublic: OPTIONS,\r\n DESCRIBE\r\n\r\n")
     assert.strictEqual(Message.header(head, "public"), "OPTIONS, DESCRIBE")
   })
 
-  it("tells what is wrong with a head, without repeating it", () => {
+  it("describes an invalid head, without repeating it", () => {
     assert.include(fault("HTTP/1.1 400 Bad Request\r\n\r\n"), "HTTP")
     assert.include(fault("hello\r\n\r\n"), "invalid start line")
     assert.include(fault("RTSP/1.0 20 OK\r\n\r\n"), "invalid start line")
@@ -73,7 +73,7 @@ describe("Message", () => {
     assert.notInclude(fault("secret stuff\r\n\r\n"), "secret")
   })
 
-  it("passes over header lines that can't be read", () => {
+  it("skips invalid header lines", () => {
     const lines = ["Cache Control: no-cache", "nonsense", "Date;x", ": nothing", "CSeq: 1"]
     const head = Message.parseHead(`RTSP/1.0 200 OK\r\n${lines.join("\r\n")}\r\n\r\n`)
     assert.deepStrictEqual(Result.getOrThrow(head).headers, [["CSeq", "1"]])
@@ -96,7 +96,7 @@ describe("Message", () => {
     assert.include(fault("x".repeat(Message.maxHeadBytes + 1)), "longer than")
   })
 
-  it("reads the length of a body, and refuses one that can't be", () => {
+  it("parses the length of a body, and rejects an invalid length", () => {
     const length = (headers: string) =>
       Message.contentLength(parse(`RTSP/1.0 200 OK\r\n${headers}\r\n`))
     assert.deepStrictEqual(length(""), Result.succeed(0))
@@ -116,7 +116,7 @@ describe("Message", () => {
     }
   })
 
-  it("spends no time on lines that nobody writes", () => {
+  it("spends no time on pathological lines", () => {
     const blanks = " ".repeat(Message.maxLineBytes - 100)
     for (const line of [
       `OPTIONS${blanks}x${blanks.slice(100)}`.slice(0, Message.maxLineBytes),
@@ -129,7 +129,7 @@ describe("Message", () => {
     assert.deepStrictEqual(headers, [])
   })
 
-  it("lets nobody add a header through a value", () => {
+  it("prevents header injection through a value", () => {
     const bytes = Message.render({
       _tag: "Request",
       method: "OPTIONS",
@@ -143,7 +143,7 @@ describe("Message", () => {
     )
   })
 
-  it("shows text of the wire as UTF-8 where it is, else letter by letter", () => {
+  it("decodes text of the wire as UTF-8 if valid, otherwise as Latin-1", () => {
     assert.strictEqual(Message.text(Buffer.from("Überwachung").toString("latin1")), "Überwachung")
     assert.strictEqual(Message.text("\xdcberwachung"), "Überwachung")
   })
@@ -154,7 +154,7 @@ describe("Message", () => {
     .map((text) => text.trim())
   const headers = fc.array(fc.tuple(token, value), { maxLength: 10 })
 
-  it("reads back what it writes", () => {
+  it("parses what it renders", () => {
     holds(
       fc.property(
         fc.oneof(
@@ -179,7 +179,7 @@ describe("Message", () => {
     )
   })
 
-  it("never throws, whatever it reads", () => {
+  it("never throws on any input", () => {
     holds(
       fc.property(fc.string({ unit: "binary", maxLength: 300 }), fc.boolean(), (text, response) => {
         const parsed = Message.parseHead(response ? `RTSP/1.0 200 OK\r\n${text}` : text)
@@ -190,14 +190,14 @@ describe("Message", () => {
 })
 
 describe("Method", () => {
-  it("reads Public in any case and with any separator", () => {
+  it("parses Public in any case and with any separator", () => {
     assert.deepStrictEqual(
       [...Method.parsePublic(["OPTIONS, describe;SETUP", "Get_Parameter"])],
       ["OPTIONS", "DESCRIBE", "SETUP", "GET_PARAMETER"]
     )
   })
 
-  it("knows nothing of a server that sends no Public", () => {
+  it("finds no methods without Public", () => {
     assert.strictEqual(Method.parsePublic([]).size, 0)
   })
 })

@@ -1,4 +1,4 @@
-/** Other people's programs, as peers: ffmpeg, GStreamer, MediaMTX. */
+/** External programs as peers: ffmpeg, GStreamer, MediaMTX. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { Programs } from "@restream/cli/demo"
 import { Effect, type Scope } from "effect"
@@ -6,7 +6,7 @@ import { Effect, type Scope } from "effect"
 const runs = (command: string, args: ReadonlyArray<string>): boolean =>
   spawnSync(command, args, { stdio: "ignore", timeout: 20_000 }).status === 0
 
-/** ffmpeg from PATH, else from the package that carries one. */
+/** ffmpeg from PATH, or else from the npm package. */
 export const ffmpeg: string = Programs.ffmpeg()
 
 export interface Ended {
@@ -17,20 +17,20 @@ export interface Ended {
 
 export interface Running {
   readonly process: ChildProcess
-  /** What it has said on both outputs so far. */
+  /** The output so far, both stdout and stderr. */
   readonly said: () => string
-  /** Done when it says something that matches. Dies when it ends before. */
+  /** Succeeds once the output matches. Dies if the program ends before. */
   readonly awaitSaid: (pattern: RegExp) => Effect.Effect<string>
   readonly ended: Effect.Effect<Ended>
 }
 
 export interface StartOptions {
-  /** Besides the environment of the tests; `undefined` takes a variable away. */
+  /** Added to the environment of the tests; `undefined` removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly cwd?: string
 }
 
-/** Starts a program; the scope ends it. */
+/** Starts a program; the scope kills it. */
 export const start = (
   command: string,
   args: ReadonlyArray<string>,
@@ -100,7 +100,7 @@ export const start = (
       )
   )
 
-/** Runs a program to its end. */
+/** Runs a program until it exits. */
 export const run = (
   command: string,
   args: ReadonlyArray<string>,
@@ -108,7 +108,7 @@ export const run = (
 ): Effect.Effect<Ended> =>
   Effect.scoped(Effect.flatMap(start(command, args, options), ({ ended }) => ended))
 
-/** Reads a stream for some pictures, and gives the hash of each frame. */
+/** Reads a number of frames from a stream, and returns the hash of each. */
 export const readFrames = (url: string, pictures: number): Effect.Effect<Ended> =>
   run(ffmpeg, [
     "-nostdin",
@@ -126,7 +126,7 @@ export const readFrames = (url: string, pictures: number): Effect.Effect<Ended> 
     "-"
   ])
 
-/** Publishes a test picture with a tone, H.264 and AAC, until the scope ends. */
+/** Publishes a test picture and a tone, H.264 and AAC, until the scope closes. */
 export const publishWithFfmpeg = (
   url: string,
   options: { readonly audio?: boolean } = {}
@@ -160,7 +160,7 @@ export const publishWithFfmpeg = (
     url
   ])
 
-/** The Python that knows GStreamer's RTSP server; the distribution's comes first. */
+/** The Python with GStreamer's RTSP server; the distribution's Python comes first. */
 export const gstreamerPython: string | undefined = ["/usr/bin/python3", "python3"].find((python) =>
   runs(python, [
     "-c",
@@ -170,21 +170,21 @@ export const gstreamerPython: string | undefined = ["/usr/bin/python3", "python3
 
 const gstreamerScript = new URL("gstreamer.py", import.meta.url).pathname
 
-/** A program of GStreamer, see `gstreamer.py`. The scope ends it. */
+/** A GStreamer program, see `gstreamer.py`. The scope kills it. */
 export const gstreamer = (...args: ReadonlyArray<string>) =>
   start(gstreamerPython ?? "python3", [gstreamerScript, ...args])
 
-/** A program of GStreamer that serves, and its port. */
+/** A GStreamer server, and its port. */
 export const serving = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
   const running = yield* gstreamer(...args)
   const said = yield* running.awaitSaid(/port \d+/)
   return { running, port: Number(said.slice("port ".length)) }
 })
 
-/** MediaMTX's binary, where the environment names one. */
+/** MediaMTX's binary, from the environment. */
 export const mediaMtx: string | undefined = process.env["MEDIAMTX_BIN"]
 
-/** Says why a suite does not run. */
+/** Logs why a suite is skipped. */
 export const skipped = (what: string, why: string): void => {
   console.log(`skipped: ${what} (${why})`)
 }

@@ -35,7 +35,7 @@ const failsWith = (quirks: Quirks) =>
     return error.reason
   })
 
-/** The simplest relay: a camera's frames, under the server's channels. */
+/** A minimal relay: a camera's frames on the server's channels. */
 const relay = (
   from: StreamUrl,
   to: StreamUrl
@@ -79,7 +79,7 @@ const relay = (
   })
 
 describe("PublisherSession", () => {
-  it.live("announces, sets up and records in order, and tears down at the end", () =>
+  it.live("sends ANNOUNCE, SETUP and RECORD in order, and TEARDOWN at the end", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const events = yield* server.events
@@ -105,7 +105,7 @@ describe("PublisherSession", () => {
     })
   )
 
-  it.live("names the type, the mode and the channels as a media server demands", () =>
+  it.live("sends content type, mode and channels as a media server requires", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const events = yield* server.events
@@ -133,7 +133,7 @@ describe("PublisherSession", () => {
     })
   )
 
-  it.live("gets in with a password, and tries a wrong one once", () =>
+  it.live("authenticates with a password, and tries a wrong one only once", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         authentication: { username: "u", password: Redacted.make("p"), schemes: ["sha256", "md5"] }
@@ -148,7 +148,7 @@ describe("PublisherSession", () => {
     })
   )
 
-  it.live("tells that the server does not take the description", () =>
+  it.live("fails with Rejected if the server rejects the description", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const { reason } = yield* Effect.flip(
@@ -160,7 +160,7 @@ describe("PublisherSession", () => {
     })
   )
 
-  it.live("tells that somebody else keeps the path", () =>
+  it.live("fails with Rejected if another publisher keeps the path", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({ overridePublisher: "reject" })
       yield* publish(server.url("a"))
@@ -169,7 +169,7 @@ describe("PublisherSession", () => {
     })
   )
 
-  it.live("learns that another publisher took the path by the end of its connection", () =>
+  it.live("fails with Closed when another publisher replaces it", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const old = yield* publish(server.url("a"))
@@ -180,7 +180,7 @@ describe("PublisherSession", () => {
   )
 
   for (const method of ["ANNOUNCE", "SETUP", "RECORD"] as const) {
-    it.live(`tells that the server refuses ${method}, or closes the connection at it`, () =>
+    it.live(`fails if the server rejects ${method}, or closes the connection`, () =>
       Effect.gen(function* () {
         assert.deepInclude(yield* failsWith({ refuse: { [method]: 503 } }), {
           _tag: "Rejected",
@@ -194,7 +194,7 @@ describe("PublisherSession", () => {
       })
     )
 
-    it.effect(`gives up on a server that never answers ${method}`, () =>
+    it.effect(`times out on a server that never responds to ${method}`, () =>
       Effect.gen(function* () {
         const server = yield* RtspServer.make({
           settings: () => ({ quirks: { silentAt: method } })
@@ -209,7 +209,7 @@ describe("PublisherSession", () => {
     )
   }
 
-  it.effect("ends a whole opening in time", () =>
+  it.effect("limits the time of the whole opening", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         settings: () => ({ quirks: { silentAt: "RECORD" } })
@@ -224,7 +224,7 @@ describe("PublisherSession", () => {
     })
   )
 
-  it.live("carries a camera's frames to the server, and drains the server's reports", () =>
+  it.live("sends a camera's frames to the server, and reads the server's reports", () =>
     Effect.gen(function* () {
       const source = yield* cameraWith({ channelOffset: 6, strayFrames: true })
       const sink = yield* RtspServer.make()
@@ -237,20 +237,20 @@ describe("PublisherSession", () => {
       yield* watched.first(0)
       yield* watched.first(2)
       assert.isFalse(camera.connection.isClosed)
-      // nothing that the relay sent was taken for an answer, which would have ended it
+      // the server took no frame for a response, which would have closed the connection
       assert.strictEqual((yield* sink.path("out"))?.publishers, 1)
       assert.deepInclude(yield* next(events, "Publishing"), { path: "out" })
     })
   )
 
-  it.live("answers no request of the server, which would end the connection", () =>
+  it.live("does not respond to requests of the server", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({ settings: () => ({ quirks: { asksOptions: true } }) })
       const events = yield* server.events
       yield* Effect.scoped(
         Effect.gen(function* () {
           const session = yield* publish(server.url("a"))
-          // the answer to this comes behind the server's request
+          // the response to this follows the server's request
           yield* session.connection.exchange({ method: "OPTIONS", uri: server.url("a") })
         })
       )
@@ -259,7 +259,7 @@ describe("PublisherSession", () => {
     })
   )
 
-  it.live("tears down what it set up when the server refuses RECORD", () =>
+  it.live("sends TEARDOWN if the server rejects RECORD", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         settings: () => ({ quirks: { refuse: { RECORD: 503 } } })
@@ -270,7 +270,7 @@ describe("PublisherSession", () => {
     })
   )
 
-  it.live("tears down when it is interrupted", () =>
+  it.live("sends TEARDOWN on interruption", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const events = yield* server.events

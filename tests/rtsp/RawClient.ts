@@ -1,14 +1,14 @@
-/** A client that sends whatever it is told to, byte by byte if need be. */
+/** A client that sends raw bytes. */
 import { connect, type Socket } from "node:net"
 import { Effect, type Scope } from "effect"
 
 export interface RawClient {
   readonly socket: Socket
   readonly send: (bytes: string | Buffer) => Effect.Effect<void>
-  /** Done when what came in matches; gives all of it, one character per byte. */
+  /** Succeeds once the input matches; returns all input, one character per byte. */
   readonly received: (pattern: RegExp) => Effect.Effect<string>
   readonly receivedSo: (holds: (all: string) => boolean) => Effect.Effect<string>
-  /** Done when the other side closed; gives all that came in. */
+  /** Succeeds once the peer closes; returns all input. */
   readonly closed: Effect.Effect<string>
 }
 

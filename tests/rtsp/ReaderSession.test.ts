@@ -26,7 +26,7 @@ const plays = (quirks: Quirks, path = "cam") =>
     return { server, events, session, watched }
   })
 
-/** The failure with which a camera with these quirks meets us. */
+/** The reason with which a session with these quirks fails. */
 const failsWith = (quirks: Quirks) =>
   Effect.gen(function* () {
     const server = yield* cameraWith(quirks)
@@ -39,7 +39,7 @@ const isKeepAlive = ({ method }: { readonly method: string }) =>
   method === "OPTIONS" || method === "GET_PARAMETER"
 
 describe("ReaderSession", () => {
-  it.live("asks, sets up and plays in order, and tears down at the end", () =>
+  it.live("sends DESCRIBE, SETUP and PLAY in order, and TEARDOWN at the end", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({})
       const events = yield* server.events
@@ -82,7 +82,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("names itself, asks for a range, and leaves the mode off", () =>
+  it.live("sends User-Agent and Range, and no mode", () =>
     Effect.gen(function* () {
       const { events } = yield* plays({})
       const setup = yield* nextRequest(events, "SETUP")
@@ -95,46 +95,46 @@ describe("ReaderSession", () => {
   )
 
   const livingQuirks: ReadonlyArray<readonly [what: string, quirks: Quirks]> = [
-    ["wants to be asked what it can do before anything else", { wantsOptions: true }],
-    ["wants a User-Agent", { wantsUserAgent: true }],
-    ["wants a Range", { wantsRange: true }],
-    ["refuses a mode", { refusesMode: true }],
+    ["requires OPTIONS first", { wantsOptions: true }],
+    ["requires User-Agent", { wantsUserAgent: true }],
+    ["requires Range", { wantsRange: true }],
+    ["rejects a mode", { refusesMode: true }],
     ["chooses other channels", { channelOffset: 10 }],
-    ["names the first channel alone", { interleaved: "first" }],
+    ["names only the first channel", { interleaved: "first" }],
     ["names no channels", { interleaved: "missing" }],
-    ["says RTP/AVP although it is TCP", { saysUdp: true }],
+    ["sends RTP/AVP although the transport is TCP", { saysUdp: true }],
     [
-      "says RTP/AVP, other channels, and the first alone",
+      "sends RTP/AVP, other channels, and only the first channel",
       { saysUdp: true, channelOffset: 4, interleaved: "first" }
     ],
-    ["spells cseq small", { cseq: "lowerCase" }],
-    ["leaves CSeq out", { cseq: "missing" }],
+    ["sends cseq in lower case", { cseq: "lowerCase" }],
+    ["sends no CSeq", { cseq: "missing" }],
     ["sends no Content-Base", { contentBase: "missing" }],
-    ["sends a Content-Base of a path alone", { contentBase: "pathOnly" }],
+    ["sends a Content-Base with only a path", { contentBase: "pathOnly" }],
     ["sends a Content-Base without scheme", { contentBase: "withoutScheme" }],
     ["sends a doubled Content-Base", { contentBase: "doubled" }],
-    ["sends a Content-Base with a host that can't be reached", { contentBase: "wrongHost" }],
+    ["sends a Content-Base with an unreachable host", { contentBase: "wrongHost" }],
     ["sends no Content-Type", { contentType: "missing" }],
     ["sends a Content-Type with a charset", { contentType: "withCharset" }],
-    ["sends packets of a dead session before every answer", { strayFrames: true }],
-    ["asks us for OPTIONS", { asksOptions: true }],
-    ["puts garbage between frames", { garbageEvery: 3 }],
+    ["sends packets of an ended session before every response", { strayFrames: true }],
+    ["sends OPTIONS to the client", { asksOptions: true }],
+    ["sends garbage between frames", { garbageEvery: 3 }],
     [
-      "gives controls with the whole URL of a host that can't be reached",
+      "sends absolute controls with an unreachable host",
       {
         sdp: (sdp) =>
           sdp.replaceAll("a=control:trackID", "a=control:rtsp://192.168.1.64:554/cam/trackID")
       }
     ],
     [
-      "gives a control for the session with the whole URL",
+      "sends an absolute session-level control",
       {
         sdp: (sdp) => sdp.replace("a=control:*", "a=control:rtsp://192.168.1.64:554/cam/"),
         contentBase: { text: "rtsp://h/wrong/" }
       }
     ],
     [
-      "breaks its description's first lines",
+      "sends invalid first lines in its description",
       { sdp: (sdp) => sdp.replace(/o=.*\r\n/, "o=\r\ns=\r\ns=x\r\nc=\r\nt=now-\r\n") }
     ]
   ]
@@ -142,7 +142,7 @@ describe("ReaderSession", () => {
     it.live(`plays a camera that ${what}`, () => plays(quirks))
   }
 
-  it.live("plays a camera whose path has a query, with the controls behind it", () =>
+  it.live("plays a camera whose path has a query, with controls after the query", () =>
     Effect.gen(function* () {
       const { events } = yield* plays({ contentBase: "missing" }, "cam?channel=1&subtype=0")
       const described = yield* nextRequest(events, "DESCRIBE")
@@ -174,14 +174,14 @@ describe("ReaderSession", () => {
     ["TCP", { udpOnly: true }, { _tag: "Unsupported" }]
   ]
   for (const [what, quirks, reason] of refusals) {
-    it.live(`tells that the camera refuses ${what}`, () =>
+    it.live(`fails with Rejected if the camera rejects ${what}`, () =>
       Effect.gen(function* () {
         assert.deepInclude(yield* failsWith(quirks), reason)
       })
     )
   }
 
-  it.live("goes without sound where the camera refuses to set it up", () =>
+  it.live("leaves out audio if the camera rejects its SETUP", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ refusesAudio: true })
       const { session, watched } = yield* play({ url: url(server.url("cam")) })
@@ -193,7 +193,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("gives no two tracks the same channel, whatever the camera answers", () =>
+  it.live("never assigns a channel to two tracks", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ channelOffset: 2, interleaved: "repeated" })
       const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
@@ -208,7 +208,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("asks one thing at a time, so that no request uses up the nonce of another", () =>
+  it.live("sends one request at a time, so that no request uses up another's nonce", () =>
     Effect.gen(function* () {
       const authentication = { username: "admin", password: Redacted.make("right") }
       const server = yield* RtspServer.make({
@@ -223,7 +223,7 @@ describe("ReaderSession", () => {
         yield* Effect.all([session.keepAlive, session.keepAlive], { concurrency: 2 })
       }
       assert.strictEqual(yield* server.authenticationFailures, 0)
-      // nothing was taken for final: the session ends in order, with the password
+      // no rejection was final: the session ends in order, with the password
       const events = yield* server.events
       yield* session.teardown
       assert.strictEqual((yield* nextRequest(events, "TEARDOWN")).status, 401)
@@ -231,7 +231,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("asks without a range where the camera refuses it", () =>
+  it.live("repeats PLAY without Range if the camera rejects Range", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ refuse: { PLAY: 457 } })
       const events = yield* server.events
@@ -242,7 +242,7 @@ describe("ReaderSession", () => {
   )
 
   for (const method of ["DESCRIBE", "SETUP", "PLAY"] as const) {
-    it.effect(`gives up on a camera that never answers ${method}`, () =>
+    it.effect(`times out on a camera that never responds to ${method}`, () =>
       Effect.gen(function* () {
         const server = yield* cameraWith({ silentAt: method })
         const events = yield* server.events
@@ -260,7 +260,7 @@ describe("ReaderSession", () => {
       })
     )
 
-    it.live(`tells that the camera closed the connection at ${method}`, () =>
+    it.live(`fails with Closed if the camera closes the connection at ${method}`, () =>
       Effect.gen(function* () {
         assert.deepInclude(yield* failsWith({ closeAt: method }), {
           _tag: "Closed",
@@ -270,13 +270,13 @@ describe("ReaderSession", () => {
     )
   }
 
-  it.live("tells that what answers is no RTSP", () =>
+  it.live("fails with ProtocolError if the response is not RTSP", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* failsWith({ garbageAt: "DESCRIBE" }))._tag, "ProtocolError")
     })
   )
 
-  it.effect("tells of garbage that came in place of an answer", () =>
+  it.effect("fails with ProtocolError on garbage instead of a response", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ garbageAt: "DESCRIBE" })
       const events = yield* server.events
@@ -284,14 +284,14 @@ describe("ReaderSession", () => {
         Effect.flip(Effect.scoped(play({ url: url(server.url("cam")) })))
       )
       yield* nextRequest(events, "DESCRIBE")
-      // the garbage has to be here before the time is up
+      // the garbage must arrive before the timeout
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual((yield* Fiber.join(fiber)).reason._tag, "ProtocolError")
     })
   )
 
-  it.effect("ends a whole opening in time, however slow each step is", () =>
+  it.effect("limits the time of the whole opening, even if each step is in time", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ silentAt: "DESCRIBE" })
       const events = yield* server.events
@@ -309,19 +309,19 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("tells that a description offers nothing", () =>
+  it.live("fails with ProtocolError on a description without media", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* failsWith({ sdp: () => "v=0\r\n" }))._tag, "ProtocolError")
     })
   )
 
-  it.live("tells that the camera closed the connection behind SETUP", () =>
+  it.live("fails with Closed if the camera closes the connection after SETUP", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* failsWith({ closeAfterSetup: true }))._tag, "Closed")
     })
   )
 
-  it.live("tells that the camera closed the connection in the middle of a frame", () =>
+  it.live("fails with Closed if the camera closes the connection within a frame", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ closeMidFrame: 8 })
       const { session, watched } = yield* play({ url: url(server.url("cam")) })
@@ -335,7 +335,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("counts the garbage between frames, and loses none of them", () =>
+  it.live("counts garbage between frames, and loses no frame", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ garbageEvery: 2 })
       const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
@@ -358,14 +358,14 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("answers a camera that asks for OPTIONS", () =>
+  it.live("responds to OPTIONS from the camera", () =>
     Effect.gen(function* () {
       const { events } = yield* plays({ asksOptions: true })
       assert.deepInclude(yield* next(events, "Answered"), { status: 200 })
     })
   )
 
-  it.live("holds packets of dead sessions apart from its tracks", () =>
+  it.live("separates packets of ended sessions from its tracks", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ strayFrames: true })
       const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
@@ -374,12 +374,12 @@ describe("ReaderSession", () => {
       const watched = watch(session.trackByChannel)
       yield* session.play(watched.handler)
       yield* watched.first(0)
-      // one on channel 0 and one on a channel of nobody came in front of the answer to PLAY
+      // two packets, on channel 0 and on an unassigned channel, arrived before the response to PLAY
       assert.strictEqual(watched.counts.get(255), 1)
     })
   )
 
-  it.live("goes on past a camera that sends on after TEARDOWN", () =>
+  it.live("ignores frames after TEARDOWN", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ goesOnAfterTeardown: true })
       const { session, watched } = yield* play({ url: url(server.url("cam")) })
@@ -392,13 +392,13 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("notices nothing of a frozen track but its packets missing", () =>
+  it.live("sees only missing packets of a frozen track", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({})
       const { session, watched } = yield* play({ url: url(server.url("cam")) })
       yield* watched.first(0)
       yield* server.freeze("cam", "video")
-      // what was on its way is here when sound that was sent after it is
+      // frames that were under way have arrived once later audio arrives
       const sound = watch(session.trackByChannel)
       session.connection.setFrameHandler(sound.handler)
       yield* sound.first(2)
@@ -411,7 +411,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.effect("meets a camera that freezes after its time", () =>
+  it.effect("plays a camera that freezes after some time", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ freeze: { tracks: "all", after: "10 seconds" } })
       const { watched } = yield* play({ url: url(server.url("cam")) })
@@ -430,7 +430,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("gets the camera's own reports", () =>
+  it.live("receives the camera's sender reports", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const publisher = yield* server.publish("cam", TestPattern.description())
@@ -441,7 +441,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("tears down when it is interrupted", () =>
+  it.live("sends TEARDOWN on interruption", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({})
       const events = yield* server.events
@@ -455,11 +455,11 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.effect("tears down with frames waiting in front of the answer, without waiting for time", () =>
+  it.effect("reads buffered frames before the response to TEARDOWN", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({})
       const events = yield* server.events
-      // the clock stands still: had the answer been left unread, this would never end
+      // the clock does not move: an unread response would block this test forever
       yield* Effect.scoped(
         Effect.gen(function* () {
           const { session, watched } = yield* play({ url: url(server.url("cam")) })
@@ -473,7 +473,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.effect("waits for that answer no longer when it is interrupted", () =>
+  it.effect("stops waiting for the response to TEARDOWN on interruption", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ silentAt: "TEARDOWN" })
       const events = yield* server.events
@@ -496,7 +496,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.effect("waits for the answer to TEARDOWN no longer than a second", () =>
+  it.effect("waits at most a second for the response to TEARDOWN", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ silentAt: "TEARDOWN" })
       const events = yield* server.events
@@ -516,7 +516,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("closes a connection that it is interrupted in opening", () =>
+  it.live("closes the connection if opening is interrupted", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ silentAt: "DESCRIBE" })
       const events = yield* server.events
@@ -538,7 +538,7 @@ describe("ReaderSession", () => {
   ]
   for (const [sessionTimeoutSeconds, interval] of intervals) {
     it.live(
-      `keeps a session alive every ${interval} when it lives for ${sessionTimeoutSeconds} s`,
+      `sends a keep-alive every ${interval} for a session timeout of ${sessionTimeoutSeconds} s`,
       () =>
         Effect.gen(function* () {
           const server = yield* cameraWith({ sessionTimeoutSeconds })
@@ -552,21 +552,19 @@ describe("ReaderSession", () => {
     )
   }
 
-  it.live(
-    "keeps alive with GET_PARAMETER where the camera knows it, with the session's number",
-    () =>
-      Effect.gen(function* () {
-        const { events, session } = yield* plays({})
-        yield* session.keepAlive
-        yield* nextRequest(events, "OPTIONS")
-        yield* session.keepAlive
-        const request = yield* nextRequest(events, "GET_PARAMETER")
-        assert.deepInclude(request, { status: 200, path: "cam" })
-        assert.isString(headerOf(request, "session"))
-      })
+  it.live("sends keep-alives with GET_PARAMETER and the session id if supported", () =>
+    Effect.gen(function* () {
+      const { events, session } = yield* plays({})
+      yield* session.keepAlive
+      yield* nextRequest(events, "OPTIONS")
+      yield* session.keepAlive
+      const request = yield* nextRequest(events, "GET_PARAMETER")
+      assert.deepInclude(request, { status: 200, path: "cam" })
+      assert.isString(headerOf(request, "session"))
+    })
   )
 
-  it.live("keeps alive with OPTIONS where the camera knows nothing else", () =>
+  it.live("sends keep-alives with OPTIONS if GET_PARAMETER is not supported", () =>
     Effect.gen(function* () {
       const { events, session } = yield* plays({ publicMethods: ["OPTIONS", "DESCRIBE"] })
       yield* session.keepAlive
@@ -577,7 +575,7 @@ describe("ReaderSession", () => {
   )
 
   it.live.each([404, 405, 501])(
-    "keeps alive with OPTIONS even where the camera answers them with %i",
+    "sends keep-alives with OPTIONS even if the response is %i",
     (status) =>
       Effect.gen(function* () {
         const { events, session, watched } = yield* plays({ refuse: { OPTIONS: status } })
@@ -589,7 +587,7 @@ describe("ReaderSession", () => {
       })
   )
 
-  it.live("keeps alive with OPTIONS after the camera refused what it lists", () =>
+  it.live("sends keep-alives with OPTIONS after GET_PARAMETER is rejected", () =>
     Effect.gen(function* () {
       const { events, session } = yield* plays({ refuse: { GET_PARAMETER: 501 } })
       for (const method of ["OPTIONS", "GET_PARAMETER", "OPTIONS", "OPTIONS"] as const) {
@@ -600,7 +598,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.effect("lives on when a keep-alive gets no answer", () =>
+  it.effect("continues after a keep-alive without a response", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ silentAt: "GET_PARAMETER" })
       const events = yield* server.events
@@ -615,7 +613,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.effect("keeps alive a session of five seconds", () =>
+  it.effect("keeps a session with a timeout of five seconds alive", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ sessionTimeoutSeconds: 5, enforcesTimeout: true })
       const events = yield* server.events
@@ -632,7 +630,7 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.live("shows no password in any failure", () =>
+  it.live("contains no password in any error", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         authentication: { username: "admin", password: Redacted.make("geheim%40") }

@@ -8,7 +8,7 @@ import { holds } from "./Fuzz.ts"
 const parse = (text: string): Sdp.SessionDescription => Result.getOrThrow(Sdp.parse(text))
 
 describe("Sdp", () => {
-  it("reads media, payload types, rtpmap, fmtp, control and direction", () => {
+  it("parses media, payload types, rtpmap, fmtp, control and direction", () => {
     const session = parse(orderly)
     assert.strictEqual(session.name, "Media Presentation")
     assert.strictEqual(session.control, "rtsp://192.168.1.64/Streaming/Channels/101/")
@@ -37,7 +37,7 @@ describe("Sdp", () => {
     assert.strictEqual(audio?.formats[0]?.fmtp.get("sizelength"), "13")
   })
 
-  it("reads around several names, broken o=, c= and t=, and media that don't exist", () => {
+  it("skips repeated names, invalid o=, c= and t=, and unknown media", () => {
     const session = parse(broken)
     assert.strictEqual(session.name, "H.264 Program, streamed by the LIVE555 Media Server")
     assert.deepStrictEqual(
@@ -51,13 +51,13 @@ describe("Sdp", () => {
     assert.deepInclude(session.medias[0]?.formats[0], { encoding: "H264", clockRate: 90_000 })
   })
 
-  it("reads lines that end with CR alone, or with LF alone", () => {
+  it("parses lines that end with CR or LF alone", () => {
     for (const end of ["\r", "\n"]) {
       assert.strictEqual(parse(withBackchannel.replaceAll("\r\n", end)).medias.length, 4)
     }
   })
 
-  it("takes tabs for blanks, and as many of them as there are", () => {
+  it("accepts any number of tabs and blanks", () => {
     const session = parse(
       lines("m=video\t0  RTP/AVP\t96", "a=rtpmap:96\t H264/90000", "a=fmtp:\t96\tx=1")
     )
@@ -67,12 +67,12 @@ describe("Sdp", () => {
     assert.deepStrictEqual([...(format?.fmtp ?? [])], [["x", "1"]])
   })
 
-  it("takes no control character for a part of an encoding's name", () => {
+  it("excludes control characters from an encoding's name", () => {
     const session = parse(lines("m=video 0 RTP/AVP 96", "a=rtpmap:96 \x1b[31mH264\x1b[0m/90000"))
     assert.isUndefined(session.medias[0]?.formats[0]?.encoding)
   })
 
-  it("finds the fmtp of H.264 under another media", () => {
+  it("finds the fmtp of H.264 below another media", () => {
     const session = parse(
       lines(
         "v=0",
@@ -86,7 +86,7 @@ describe("Sdp", () => {
     assert.strictEqual(session.medias[0]?.formats[0]?.fmtp.get("sprop-parameter-sets"), spropAnnexB)
   })
 
-  it("leaves an fmtp to the media that offers its payload type", () => {
+  it("leaves an fmtp to the media with its payload type", () => {
     const session = parse(
       lines(
         "m=video 0 RTP/AVP 96",
@@ -102,7 +102,7 @@ describe("Sdp", () => {
     )
   })
 
-  it("joins an fmtp in two lines", () => {
+  it("joins an fmtp split into two lines", () => {
     const session = parse(
       lines(
         "m=video 0 RTP/AVP 96",
@@ -119,12 +119,12 @@ describe("Sdp", () => {
     )
   })
 
-  it("takes the payload type from the rtpmap where the media says smart", () => {
+  it("takes the payload type from the rtpmap if the media says smart", () => {
     const session = parse(lines("m=video 0 RTP/AVP smart/1/90000", "a=rtpmap:35 H264/90000"))
     assert.deepInclude(session.medias[0]?.formats[0], { payloadType: 35, encoding: "H264" })
   })
 
-  it("passes over payload types that are none, and repeated ones", () => {
+  it("skips invalid and repeated payload types", () => {
     const session = parse(lines("m=audio 0 RTP/AVP 0 abc 128 0 8 -1"))
     assert.deepStrictEqual(
       session.medias[0]?.formats.map((format) => format.payloadType),
@@ -132,26 +132,26 @@ describe("Sdp", () => {
     )
   })
 
-  it("ignores the directions of a camera that has them the wrong way round", () => {
+  it("ignores the directions if all of them are reversed", () => {
     const session = parse(
       lines("o=CV-RTSPHandler 1 1 IN IP4 1.2.3.4", "m=video 0 RTP/AVP 96", "a=sendonly")
     )
     assert.isUndefined(session.medias[0]?.direction)
   })
 
-  it("takes a missing or empty control for none", () => {
+  it("treats an empty control as missing", () => {
     const session = parse(lines("a=control:", "m=video 0 RTP/AVP 26", "a=control:"))
     assert.isUndefined(session.control)
     assert.isUndefined(session.medias[0]?.control)
   })
 
-  it("refuses a description without media, and one with too many", () => {
+  it("rejects a description without media, or with too many", () => {
     assert.isTrue(Result.isFailure(Sdp.parse("")))
     assert.isTrue(Result.isFailure(Sdp.parse("v=0\r\ns=x\r\n")))
     assert.isTrue(Result.isFailure(Sdp.parse("m=video 0 RTP/AVP 96\n".repeat(1000))))
   })
 
-  it("spends no time on lines that no camera writes", () => {
+  it("spends no time on pathological lines", () => {
     for (const filler of [" ", "/", "=", ";", "\t=", "a=control:"]) {
       const long = filler.repeat(200_000 / filler.length)
       const session = parse(
@@ -195,7 +195,7 @@ describe("Sdp", () => {
     })
   })
 
-  it("reads back what it writes", () => {
+  it("parses what it renders", () => {
     holds(
       fc.property(
         fc.record({
@@ -205,14 +205,14 @@ describe("Sdp", () => {
         }),
         (session) => {
           const read = parse(Sdp.render(session))
-          // the fmtp of an H.264 format without one may come from another media: not of interest here
+          // an H.264 format without fmtp may take the fmtp of another media: not tested here
           assert.deepStrictEqual(read, session)
         }
       )
     )
   })
 
-  it("never throws nor hangs, whatever it reads", () => {
+  it("never throws or hangs on any input", () => {
     const line = fc.oneof(
       fc.string({ maxLength: 30 }),
       fc

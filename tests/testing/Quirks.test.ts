@@ -1,4 +1,4 @@
-/** Each quirk of the embedded server, by the bytes that it sends: a quirk that does nothing proves nothing. */
+/** Each quirk of `RtspServer`, tested by the bytes it sends, so that tests can rely on the quirks. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { TestClock } from "effect/testing"
@@ -9,14 +9,14 @@ import { connectRaw } from "../rtsp/RawClient.ts"
 
 type Ask = (method: string, ...headers: ReadonlyArray<string>) => Effect.Effect<string>
 
-/** How many answers are complete, their bodies included. */
+/** The number of complete responses, including their bodies. */
 const answersIn = (text: string): number =>
   [...text.matchAll(/RTSP\/1\.0 \d{3}[^]*?\r\n\r\n/g)].filter((head) => {
     const length = Number(/Content-Length: (\d+)/.exec(head[0])?.[1] ?? 0)
     return text.length >= head.index + head[0].length + length
   }).length
 
-/** A client that asks by hand, and gets each answer as text. */
+/** A client that sends raw requests, and returns each response as text. */
 const dialogue = Effect.fnUntraced(function* (server: RtspServer["Service"]) {
   const client = yield* connectRaw(server.port)
   const url = server.url("cam")
@@ -89,17 +89,12 @@ describe("Quirks", () => {
       /Content-Base: rtsp:\/\/rtsp:\/\/127/
     ],
     [
-      "a Content-Base elsewhere",
+      "a Content-Base with another host",
       { contentBase: "wrongHost" },
       "DESCRIBE",
       /Content-Base: rtsp:\/\/192\.168\.1\.64:554\/cam\/\r\n/
     ],
-    [
-      "a Content-Base of one's own",
-      { contentBase: { text: "x" } },
-      "DESCRIBE",
-      /Content-Base: x\r\n/
-    ],
+    ["a custom Content-Base", { contentBase: { text: "x" } }, "DESCRIBE", /Content-Base: x\r\n/],
     [
       "a redirect",
       { redirect: "rtsp://elsewhere/" },
@@ -110,7 +105,7 @@ describe("Quirks", () => {
     ["frames of a dead session", { strayFrames: true }, "OPTIONS", /^\$\0\0p[^]*\$\xc8\0p[^]*RTSP/]
   ]
   for (const [what, quirks, method, said] of answers) {
-    it.live(`answers ${method} with ${what}`, () =>
+    it.live(`responds to ${method} with ${what}`, () =>
       Effect.gen(function* () {
         const { ask } = yield* withQuirks(quirks)
         assert.match(yield* ask(method), said)
@@ -128,7 +123,7 @@ describe("Quirks", () => {
     ["a short life", { sessionTimeoutSeconds: 5 }, /Session: \w+;timeout=5\r\n/]
   ]
   for (const [what, quirks, said] of setups) {
-    it.live(`answers SETUP with ${what}`, () =>
+    it.live(`responds to SETUP with ${what}`, () =>
       Effect.gen(function* () {
         const { setup } = yield* withQuirks(quirks)
         assert.match((yield* setup).answer, said)
@@ -136,7 +131,7 @@ describe("Quirks", () => {
     )
   }
 
-  it.live("refuses a mode", () =>
+  it.live("rejects a mode", () =>
     Effect.gen(function* () {
       const { ask } = yield* withQuirks({ refusesMode: true })
       assert.match(
@@ -146,7 +141,7 @@ describe("Quirks", () => {
     })
   )
 
-  it.live("refuses PLAY without a range, and plays with one", () =>
+  it.live("rejects PLAY without Range", () =>
     Effect.gen(function* () {
       const { ask, setup } = yield* withQuirks({ wantsRange: true })
       const { session } = yield* setup
@@ -155,7 +150,7 @@ describe("Quirks", () => {
     })
   )
 
-  it.live("asks the client for OPTIONS once it plays", () =>
+  it.live("sends OPTIONS to the client once it plays", () =>
     Effect.gen(function* () {
       const { ask, client, setup } = yield* withQuirks({ asksOptions: true })
       const { session } = yield* setup
@@ -164,7 +159,7 @@ describe("Quirks", () => {
     })
   )
 
-  it.live("refuses every password", () =>
+  it.live("rejects every password", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith(
         { alwaysUnauthorized: true },
@@ -178,7 +173,7 @@ describe("Quirks", () => {
 
   const nonceOf = (answer: string) => /nonce="(\w+)"/.exec(answer)?.[1]
 
-  it.live("guards OPTIONS, and changes its nonce with each request", () =>
+  it.live("authenticates OPTIONS, and changes its nonce with each request", () =>
     Effect.gen(function* () {
       const options = { authentication: { username: "a", password: Redacted.make("b") } }
       const changing = yield* dialogue(
@@ -200,7 +195,7 @@ describe("Quirks", () => {
   )
 
   for (const tellsStale of [false, true]) {
-    it.live(`${tellsStale ? "says" : "does not say"} that a nonce was too old`, () =>
+    it.live(`${tellsStale ? "sends" : "does not send"} stale=true`, () =>
       Effect.gen(function* () {
         const credentials = { username: "a", password: Redacted.make("b") }
         const server = yield* cameraWith(
@@ -230,7 +225,7 @@ describe("Quirks", () => {
     )
   }
 
-  it.live("is silent, closes, or sends garbage at a method", () =>
+  it.live("sends nothing, closes, or sends garbage at a method", () =>
     Effect.gen(function* () {
       const ask = "DESCRIBE rtsp://127.0.0.1/cam RTSP/1.0\r\nCSeq: 1\r\n\r\n"
       const closing = yield* withQuirks({ closeAt: "DESCRIBE" })
@@ -241,12 +236,12 @@ describe("Quirks", () => {
       assert.match(yield* garbling.client.received(/\x99$/), /^\0/)
       const silent = yield* withQuirks({ silentAt: "DESCRIBE" })
       yield* silent.client.send(ask)
-      // the first thing that comes back is the answer to what is asked next
+      // the first bytes are the response to the next request
       assert.match(yield* silent.ask("OPTIONS"), /^RTSP\/1\.0 200 OK\r\nCSeq: 1\r\n[^]*Public/)
     })
   )
 
-  it.live("closes behind SETUP", () =>
+  it.live("closes after SETUP", () =>
     Effect.gen(function* () {
       const { client, setup } = yield* withQuirks({ closeAfterSetup: true })
       assert.match((yield* setup).answer, /200 OK/)
@@ -254,7 +249,7 @@ describe("Quirks", () => {
     })
   )
 
-  it.live("closes in the middle of a frame", () =>
+  it.live("closes within a frame", () =>
     Effect.gen(function* () {
       const { ask, client, setup } = yield* withQuirks({ closeMidFrame: 3 })
       yield* ask("PLAY", (yield* setup).session)
@@ -263,7 +258,7 @@ describe("Quirks", () => {
     })
   )
 
-  it.live("puts garbage between frames", () =>
+  it.live("sends garbage between frames", () =>
     Effect.gen(function* () {
       const { ask, client, setup } = yield* withQuirks({ garbageEvery: 2 })
       yield* ask("PLAY", (yield* setup).session)
@@ -271,7 +266,7 @@ describe("Quirks", () => {
     })
   )
 
-  it.live("goes on after TEARDOWN, on a channel of nobody", () =>
+  it.live("continues after TEARDOWN, on an unassigned channel", () =>
     Effect.gen(function* () {
       const { ask, client, setup } = yield* withQuirks({ goesOnAfterTeardown: true })
       const { session } = yield* setup
@@ -321,7 +316,7 @@ describe("Quirks", () => {
     })
   )
 
-  it.live("hold for one path, and with its query before without", () =>
+  it.live("apply to one path, with the query first", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({})
       yield* TestPattern.publish(server, "other")

@@ -32,7 +32,7 @@ const h264 = [
 const announcing = ["Content-Type: application/sdp"]
 const recording = ["Transport: RTP/AVP/TCP;unicast;interleaved=0-1;mode=record"]
 
-/** A publisher up to RECORD, by hand. */
+/** A publisher up to RECORD, with raw requests. */
 const publishRaw = Effect.fnUntraced(function* (server: RtspServer["Service"], path: string) {
   const client = yield* connectRaw(server.port)
   const url = server.url(path)
@@ -48,7 +48,7 @@ const publishRaw = Effect.fnUntraced(function* (server: RtspServer["Service"], p
 const frame = Buffer.from([0x24, 0, 0, 14, 0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0x65, 0x88])
 
 describe("RtspServer", () => {
-  it.live("tells who publishes and who reads, with counters", () =>
+  it.live("reports publishers and readers, with counters", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       assert.isUndefined(yield* server.path("a"))
@@ -70,7 +70,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.live("leaves out a publisher's frames on channels of no track", () =>
+  it.live("drops a publisher's frames on unassigned channels", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const publisher = yield* publishRaw(server, "a")
@@ -94,7 +94,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.live("tells of connections, requests, publishers and their end", () =>
+  it.live("emits events of connections, requests and publishers", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const events = yield* server.events
@@ -113,7 +113,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.live("lets a new publisher take the path at RECORD, and puts the old one out silently", () =>
+  it.live("replaces a publisher at RECORD, without a response to the old one", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const old = yield* publishRaw(server, "a")
@@ -125,7 +125,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.live("answers a second publisher with 400 when the first keeps the path", () =>
+  it.live("rejects a second publisher with 400 if the first keeps the path", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({ overridePublisher: "reject" })
       yield* publishRaw(server, "a")
@@ -136,7 +136,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.live("keeps a publisher whose reader leaves between SETUP and PLAY", () =>
+  it.live("keeps a publisher if its reader leaves between SETUP and PLAY", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       yield* TestPattern.publish(server, "a")
@@ -206,7 +206,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.live("says that a port is taken", () =>
+  it.live("fails if the port is taken", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const error = yield* Effect.flip(RtspServer.make({ port: server.port }))
@@ -245,7 +245,7 @@ describe("RtspServer", () => {
     ["of nothing", announcing, "v=0\r\n"]
   ]
   for (const [what, headers, sdp] of wrongAnnouncements) {
-    it.live(`refuses an announcement ${what}, and closes the connection`, () =>
+    it.live(`rejects an announcement ${what}, and closes the connection`, () =>
       Effect.gen(function* () {
         const server = yield* RtspServer.make()
         const client = yield* connectRaw(server.port)
@@ -255,7 +255,7 @@ describe("RtspServer", () => {
     )
   }
 
-  it.live("refuses an announcement whose URL ends with a slash", () =>
+  it.live("rejects an announcement whose URL ends with a slash", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const client = yield* connectRaw(server.port)
@@ -264,7 +264,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.live("takes an announcement in which all media are marked as loudspeakers", () =>
+  it.live("accepts an announcement in which all media are marked as back channels", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const client = yield* connectRaw(server.port)
@@ -313,7 +313,7 @@ describe("RtspServer", () => {
     ["a request without CSeq", (url) => request("OPTIONS", url).replace("CSeq: 1\r\n", "")]
   ]
   for (const [what, wrong] of disorders) {
-    it.live(`refuses ${what}, and closes the connection`, () =>
+    it.live(`rejects ${what}, and closes the connection`, () =>
       Effect.gen(function* () {
         const server = yield* RtspServer.make()
         const client = yield* connectRaw(server.port)
@@ -325,7 +325,7 @@ describe("RtspServer", () => {
     )
   }
 
-  it.live("challenges, and counts passwords that are wrong and not those that are missing", () =>
+  it.live("counts wrong passwords, and not missing passwords", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         authentication: {
@@ -348,14 +348,14 @@ describe("RtspServer", () => {
       yield* announce([`Authorization: Basic ${btoa("u:p")}`])
       yield* client.received(/200 OK/)
       assert.strictEqual(yield* server.authenticationFailures, 1)
-      // reading is not guarded
+      // reading requires no authentication
       const reader = yield* connectRaw(server.port)
       yield* reader.send(request("DESCRIBE", server.url("a")))
       assert.include(yield* reader.received(/\r\n\r\n/), "404")
     })
   )
 
-  it.live("lets a path have no password of its own, and no other path", () =>
+  it.live("exempts a path from authentication", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         authentication: { username: "u", password: Redacted.make("p") },
@@ -369,7 +369,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.live("offers the schemes that it is given, in their order", () =>
+  it.live("offers the configured schemes, in order", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         authentication: {
@@ -385,7 +385,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.live("answers requests that it does not know with 501", () =>
+  it.live("responds to unknown requests with 501", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const client = yield* connectRaw(server.port)
@@ -405,7 +405,7 @@ describe("RtspServer", () => {
     ]
   ]
   for (const [what, bytes] of hostile) {
-    it.live(`refuses a client that sends ${what}, and goes on`, () =>
+    it.live(`rejects a client that sends ${what}, and keeps running`, () =>
       Effect.gen(function* () {
         const server = yield* RtspServer.make()
         const client = yield* connectRaw(server.port)
@@ -439,7 +439,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.effect("drops frames for a reader that takes none, and keeps what waits within bounds", () =>
+  it.effect("drops frames for a reader that does not read, and limits unsent bytes", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({ readerBufferBytes: 100_000 })
       const pattern = yield* TestPattern.publish(server, "a", { frameRate: 1, keyframeEvery: 1 })
@@ -456,7 +456,7 @@ describe("RtspServer", () => {
         Buffer.from([0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0x65, 0x88]),
         Buffer.alloc(60_000)
       ])
-      // the kernel takes some megabytes; what goes beyond them is dropped
+      // the kernel buffers some megabytes; further frames are dropped
       let dropped = 0
       for (let i = 0; i < 2_000 && dropped === 0; i++) {
         pattern.writeRtp(0, packet)
@@ -469,7 +469,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.effect("ends a session that sees no request for its time, where it is told to", () =>
+  it.effect("ends a session without a request within its timeout, if configured", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         settings: () => ({ quirks: { sessionTimeoutSeconds: 5, enforcesTimeout: true } })
@@ -492,7 +492,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.effect("takes a publisher within the program, until another one comes", () =>
+  it.effect("accepts an in-process publisher, until another replaces it", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const first = yield* server.publish("a", h264)
@@ -508,7 +508,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.effect("tells a publisher within the program that the path is taken", () =>
+  it.effect("rejects an in-process publisher if the path is taken", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({ overridePublisher: "reject" })
       yield* server.publish("a", h264)
@@ -517,7 +517,7 @@ describe("RtspServer", () => {
     })
   )
 
-  it.effect("has no events for those who subscribe later", () =>
+  it.effect("emits events only to earlier subscribers", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       yield* server.publish("a", h264)

@@ -7,7 +7,7 @@ import { play, url } from "../rtsp/LiveCamera.ts"
 import { readFrames } from "../rtsp/Peers.ts"
 
 describe("TestPattern", () => {
-  it("describes a picture of 64 × 64, and a tone where it is asked for", () => {
+  it("describes video of 64 × 64, and an optional tone", () => {
     const session = Result.getOrThrow(Sdp.parse(TestPattern.description({ audio: true })))
     const [video, audio] = session.medias
     const sets = ParameterSets.h264(video?.formats[0]?.fmtp.get("sprop-parameter-sets"))
@@ -17,7 +17,7 @@ describe("TestPattern", () => {
     assert.strictEqual(Result.getOrThrow(Sdp.parse(TestPattern.description())).medias.length, 1)
   })
 
-  it("cuts a picture into packets that fit any network, and marks the first and the last", () => {
+  it("splits a picture into packets below the MTU, and marks the last", () => {
     const nal = Buffer.from(Uint8Array.from({ length: 3000 }, (_, index) => index & 0xff))
     nal[0] = 0x65
     const fragments = TestPattern.payloads(nal)
@@ -33,7 +33,7 @@ describe("TestPattern", () => {
     assert.deepStrictEqual(TestPattern.payloads(nal.subarray(0, 1200)), [nal.subarray(0, 1200)])
   })
 
-  it.effect("sends its pictures and its sound by the clock, keyframes at their distance", () =>
+  it.effect("sends pictures, audio and keyframes by the clock", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       yield* TestPattern.publish(server, "cam", { frameRate: 5, keyframeEvery: 5, audio: true })
@@ -60,7 +60,7 @@ describe("TestPattern", () => {
         Effect.promise(() => new Promise((resolve) => setImmediate(resolve))),
         { until: () => pictures.length >= 11 && sounds >= 101 }
       )
-      // the reader begins at the first keyframe after its PLAY, at one second
+      // the reader starts at the first keyframe after PLAY, at one second
       assert.deepStrictEqual(
         pictures,
         Array.from({ length: 11 }, (_, index) => 90_000 + index * 18_000)
@@ -70,7 +70,7 @@ describe("TestPattern", () => {
     })
   )
 
-  it.live("is shown by ffmpeg without a fault, each picture as it was made", () =>
+  it.live("is decoded by ffmpeg without errors, picture by picture", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       yield* TestPattern.publish(server, "cam", { frameRate: 25, keyframeEvery: 5, audio: true })
@@ -82,7 +82,7 @@ describe("TestPattern", () => {
         .filter((line) => line.startsWith("0,"))
         .map((line) => line.split(",").at(-1)?.trim())
       assert.strictEqual(pictures.length, 30)
-      // the bar wanders with each keyframe, and stands still between them
+      // the bar moves with each keyframe, and rests between keyframes
       assert.strictEqual(new Set(pictures).size, 6)
       assert.strictEqual(new Set(pictures.slice(0, 5)).size, 1)
       assert.include(stdout, "#dimensions 0: 64x64")

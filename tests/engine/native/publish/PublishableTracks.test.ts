@@ -35,7 +35,7 @@ const h265 = {
 }
 
 describe("publishableTracks and announcement", () => {
-  it("announces picture and sound under names of its own", () => {
+  it("announces video and audio with generated controls", () => {
     const { omitted, tracks } = relay(orderly)
     assert.deepStrictEqual(omitted, [])
     const facts = tracks.map(({ media, published, ...rest }) => {
@@ -85,7 +85,7 @@ describe("publishableTracks and announcement", () => {
     )
   })
 
-  it("leaves out loudspeakers and metadata, and numbers the rest on", () => {
+  it("omits back channels and metadata, and numbers the remaining tracks", () => {
     const { omitted, tracks } = relay(withBackchannel)
     assert.deepStrictEqual(
       tracks.map(({ codec, control }) => [codec, control]),
@@ -106,7 +106,7 @@ describe("publishableTracks and announcement", () => {
     assert.notInclude(sdp, "sendonly")
   })
 
-  it("keeps media that are all marked as loudspeakers", () => {
+  it("keeps media if all are marked as back channels", () => {
     const { tracks } = relay(
       lines(
         "m=video 0 RTP/AVP 26",
@@ -122,7 +122,7 @@ describe("publishableTracks and announcement", () => {
     )
   })
 
-  it("announces one payload type for each media, the first that can be published", () => {
+  it("announces the first supported payload type per media", () => {
     const sdp = announced(
       "m=audio 0 RTP/AVP 13 101 97 0",
       "a=rtpmap:101 telephone-event/8000",
@@ -131,7 +131,7 @@ describe("publishableTracks and announcement", () => {
     assert.include(sdp, "m=audio 0 RTP/AVP 0")
   })
 
-  it("tells what static payload types are", () => {
+  it("describes static payload types", () => {
     assert.include(announced("m=video 0 RTP/AVP 26"), "a=rtpmap:26 JPEG/90000")
     assert.include(announced("m=audio 0 RTP/AVP 0"), "a=rtpmap:0 PCMU/8000")
     assert.include(announced("m=audio 0 RTP/AVP 8"), "a=rtpmap:8 PCMA/8000")
@@ -149,14 +149,14 @@ describe("publishableTracks and announcement", () => {
     })
   }
 
-  it("leaves out H.264 in interleaved mode", () => {
+  it("omits H.264 in interleaved mode", () => {
     assert.deepStrictEqual(
       reasons("m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000", "a=fmtp:96 packetization-mode=2"),
       ["packetization-mode=2 (interleaved) is not supported"]
     )
   })
 
-  it("takes start codes out of parameter sets", () => {
+  it("removes start codes from parameter sets", () => {
     assert.include(
       announced(
         "m=video 0 RTP/AVP 96",
@@ -167,7 +167,7 @@ describe("publishableTracks and announcement", () => {
     )
   })
 
-  it("splits parameter sets that stand in one value", () => {
+  it("splits parameter sets in one value", () => {
     const [sps, pps] = sprop1080.split(",").map((set) => Buffer.from(set, "base64"))
     const both = Buffer.concat([
       Buffer.from([0, 0, 0, 1]),
@@ -192,7 +192,7 @@ describe("publishableTracks and announcement", () => {
     "Z0IAKeKQFAe2AtwEBAaQeJEV",
     `${sprop1080.split(",")[0]},`
   ]) {
-    it(`leaves out parameter sets that can't be read: ${sprop}`, () => {
+    it(`omits invalid parameter sets: ${sprop}`, () => {
       assert.include(
         announced(
           "m=video 0 RTP/AVP 96",
@@ -204,7 +204,7 @@ describe("publishableTracks and announcement", () => {
     })
   }
 
-  it("announces the parameter sets of H.265 only when all three can be read", () => {
+  it("announces the parameter sets of H.265 only if all three are valid", () => {
     const fmtp = (...sets: ReadonlyArray<string>) =>
       announced(
         "m=video 0 RTP/AVP 98",
@@ -217,14 +217,14 @@ describe("publishableTracks and announcement", () => {
       `a=fmtp:98 sprop-vps=${h265.vps}; sprop-sps=${h265.sps}; sprop-pps=${h265.pps}`
     )
     assert.isUndefined(fmtp(...all.slice(1)))
-    // MediaMTX can't read this one
+    // MediaMTX cannot parse this set
     const sps = withSubLayers.toString("base64")
     assert.isUndefined(fmtp(all[0] ?? "", `sprop-sps=${sps}`, all[2] ?? ""))
     assert.isUndefined(fmtp(all[0] ?? "", "sprop-sps=QgEB", all[2] ?? ""))
     assert.isUndefined(fmtp(all[0] ?? "", all[1] ?? "", "sprop-pps=AAAA"))
   })
 
-  it("tells the size of an H.265 picture", () => {
+  it("finds the size of H.265 video", () => {
     const { tracks } = relay(
       lines(
         "m=video 0 RTP/AVP 98",
@@ -235,7 +235,7 @@ describe("publishableTracks and announcement", () => {
     assert.deepInclude(tracks[0], { codec: "hevc", width: 1920, height: 1080 })
   })
 
-  it("announces no parameter sets when it is told so", () => {
+  it("announces no parameter sets if parameterSets is false", () => {
     const sdp = announce(orderly, { parameterSets: false })
     assert.notInclude(sdp, "sprop")
     assert.include(sdp, "packetization-mode=1")
@@ -244,7 +244,7 @@ describe("publishableTracks and announcement", () => {
   const aac = (fmtp: string) =>
     reasons("m=audio 0 RTP/AVP 97", "a=rtpmap:97 mpeg4-generic/16000", fmtp)
 
-  it("drops AAC without its configuration or its size, and says why", () => {
+  it("omits AAC without config or sizelength, with a reason", () => {
     assert.deepStrictEqual(aac("a=fmtp:97 mode=AAC-hbr; sizelength=13"), [
       "the description has no AAC config"
     ])
@@ -261,7 +261,7 @@ describe("publishableTracks and announcement", () => {
     assert.deepStrictEqual(aac("a=fmtp:97 streamtype=4; sizelength=13; config=1408"), [])
   })
 
-  it("keeps the picture when the sound is omitted", () => {
+  it("keeps the video if the audio is omitted", () => {
     const { tracks } = relay(orderly.replace("config=1408; ", ""))
     assert.deepStrictEqual(
       tracks.map(({ kind }) => kind),
@@ -269,7 +269,7 @@ describe("publishableTracks and announcement", () => {
     )
   })
 
-  it("relays LATM only with its configuration", () => {
+  it("publishes LATM only with its config", () => {
     const latm = (fmtp: string) =>
       reasons("m=audio 0 RTP/AVP 97", "a=rtpmap:97 MP4A-LATM/44100/2", fmtp)
     assert.deepStrictEqual(latm("a=fmtp:97 profile-level-id=41;cpresent=0;config=400024203fc0"), [])
@@ -278,14 +278,14 @@ describe("publishableTracks and announcement", () => {
     }
   })
 
-  it("writes Opus as its RFC demands, whatever the camera writes", () => {
+  it("announces Opus as RFC 7587 requires", () => {
     assert.include(
       announced("m=audio 0 RTP/AVP 97", "a=rtpmap:97 opus/16000/1"),
       "a=rtpmap:97 opus/48000/2"
     )
   })
 
-  it("leaves out parameters that a server can't read", () => {
+  it("omits parameters that a media server rejects", () => {
     assert.notInclude(
       announced("m=video 0 RTP/AVP 96", "a=rtpmap:96 AV1/90000", "a=fmtp:96 profile=x;tier=0"),
       "profile"
@@ -296,7 +296,7 @@ describe("publishableTracks and announcement", () => {
     )
   })
 
-  it("drops what it can't name or tell the clock of", () => {
+  it("omits formats without a name or a clock rate", () => {
     assert.deepStrictEqual(reasons("m=audio 0 RTP/AVP 97"), ["payload type 97 has no rtpmap"])
     assert.deepStrictEqual(reasons("m=audio 0 RTP/AVP 97", "a=rtpmap:97 FOO"), [
       "the clock rate is unknown"
@@ -304,7 +304,7 @@ describe("publishableTracks and announcement", () => {
     assert.deepStrictEqual(reasons("m=audio 0 RTP/AVP"), ["no payload type"])
   })
 
-  it("drops what is encrypted or no RTP, and keeps RTP over TCP and with feedback", () => {
+  it("omits encrypted media and other protocols, and keeps RTP over TCP and with feedback", () => {
     assert.deepStrictEqual(reasons("m=audio 0 RTP/SAVP 0"), [
       "the protocol is RTP/SAVP, not RTP/AVP"
     ])
@@ -312,7 +312,7 @@ describe("publishableTracks and announcement", () => {
     assert.deepStrictEqual(reasons("m=audio 0 RTP/AVP/TCP 0", "m=audio 0 rtp/avpf 0"), [])
   })
 
-  it("relays what a broken description offers", () => {
+  it("publishes the valid tracks of a broken description", () => {
     const { omitted, tracks } = relay(broken)
     assert.deepStrictEqual(
       tracks.map(({ codec, control }) => [codec, control]),
@@ -321,7 +321,7 @@ describe("publishableTracks and announcement", () => {
     assert.strictEqual(omitted.length, 2)
   })
 
-  it("makes of any description one that it would announce again unchanged", () => {
+  it("generates descriptions that it announces unchanged", () => {
     holds(
       fc.property(description, (text) => {
         const once = relay(text)
