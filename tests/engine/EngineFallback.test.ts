@@ -64,7 +64,7 @@ describe("EngineFallback", () => {
       inUse.onFailure(unsupported)
       assert.deepStrictEqual(inUse.onFailure(missing), {
         _tag: "TryNext",
-        told: "could not start: ffmpeg is not there; native does what it can"
+        told: "cannot start: ffmpeg is not there; native does what it can"
       })
       assert.strictEqual(inUse.engine.name, "native")
       // so that it leaves the sound out, and not the camera

@@ -8,6 +8,7 @@ import { Postgres } from "../support/Postgres.ts"
 import * as BlackHole from "./BlackHole.ts"
 import { restream } from "./Cli.ts"
 import { addRows, database, idOf, row, settingsOf, start } from "./Installation.ts"
+import * as Log from "./Log.ts"
 
 const engines = ["native", "ffmpeg"] as const
 
@@ -143,10 +144,12 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
           // told once, however often it was tried; twice if it was live in between
           const wentLive = mine.some(({ to }) => to?._tag === "Live")
           const kind = mine.find(({ to }) => to?._tag === fault[engine][0])?.to
-          const words = CameraState.describe(kind!, 0).replace(/;.*/, "")
-          const told = tree.log
-            .lines()
-            .filter((line) => line.includes(`camera ${id} `) && line.includes(words))
+          const line = Log.about(
+            id,
+            CameraState.problemOf(kind!)?.replace(/^.* within [\d.]+ s /, "")
+          )
+          yield* tree.log.awaitLine(line)
+          const told = tree.log.matching(line)
           assert.isAtLeast(told.length, 1, message)
           assert.isAtMost(told.length, wentLive ? 2 : 1, message)
         }
@@ -166,9 +169,9 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       yield* tree.awaitState(1, "Unreachable", ({ attempt }) => attempt === 5)
       yield* TestPattern.publish(camera, "cam")
       yield* tree.awaitState(1, "Live")
-      assert.deepStrictEqual(tree.log.matching(/camera 1 /), [
-        'Warn camera 1 "Camera 1": unreachable: the camera has no stream at this address (404); next attempt in 100ms',
-        'Info camera 1 "Camera 1": live: h264 64x64, no sound (native)'
+      assert.deepStrictEqual(tree.log.matching(Log.about(1)), [
+        'Warn camera 1 "Camera 1": unreachable: no stream at this path (404); check the path of the URL; retrying in 0.1 s',
+        'Info camera 1 "Camera 1": live: h264 64x64, no audio (native)'
       ])
     })
   )
@@ -196,10 +199,17 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       const tree = yield* start(settings)
       for (const id of ids) yield* tree.awaitState(id, "Unreachable")
       assert.strictEqual(yield* recorder.authenticationFailures, 1)
-      assert.strictEqual(
-        tree.log.matching(/not tried: the same user name and password were refused for camera 1;/)
-          .length,
+      const reasons = (yield* tree.status.all).map(({ state }) =>
+        state._tag === "Unreachable" && state.reason._tag === "Unauthorized"
+          ? state.reason.refusedFor
+          : state._tag
+      )
+      assert.lengthOf(
+        reasons.filter((refusedFor) => refusedFor === "1"),
         15
+      )
+      yield* tree.log.awaitLine(
+        /^Warn 16 cameras at .*: wrong user name or password; .*and 13 more$/
       )
       assert.notInclude(tree.log.lines().join(), "Wr0ngSecret")
       // the next attempt is another camera's
@@ -245,19 +255,18 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       yield* sql`update cameras set name = 'Renamed'`
       yield* tree
         .until((all) => [...all.values()].every(({ name }) => name === "Renamed"))
-        .pipe(Effect.raceFirst(tree.log.awaitLine(/2 renamed/)))
+        .pipe(Effect.raceFirst(tree.log.awaitLine(/renamed 2 cameras/)))
       for (const { id, server, url } of cameras) {
         assert.strictEqual(yield* server.authenticationFailures, 1)
         yield* sql`update cameras set url = ${url("right")} where id = ${id}`
         yield* tree.awaitState(id, "Live")
         assert.strictEqual(yield* server.authenticationFailures, 1)
+        yield* tree.log.awaitLine(Log.about(id, ": live"))
         assert.lengthOf(
-          tree.log.matching(
-            new RegExp(`camera ${id} .*wrong user name or password; next attempt in 5m`)
-          ),
+          tree.log.matching(Log.about(id, "wrong user name or password; retrying in 5 min")),
           1
         )
-        assert.lengthOf(tree.log.matching(new RegExp(`camera ${id} .*: live`)), 1)
+        assert.lengthOf(tree.log.matching(Log.about(id, ": live")), 1)
       }
     })
   )

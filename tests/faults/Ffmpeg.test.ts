@@ -14,19 +14,19 @@ import { addRows, database, row, settingsOf, start } from "./Installation.ts"
 
 /** How a program can be wrong, and what the log says of it. */
 const programs: ReadonlyArray<readonly [string, (path: string) => void, RegExp]> = [
-  ["missing", () => {}, /could not start: there is no program \S+\/ffmpeg; ffmpeg.path says where/],
+  ["missing", () => {}, /cannot start: there is no program \S+\/ffmpeg; ffmpeg.path says where/],
   [
     "not executable",
     (path) => {
       StandIn.write(path, "exit 0")
       chmodSync(path, 0o644)
     },
-    /could not start: \S+\/ffmpeg is not executable for us; see ffmpeg.path/
+    /cannot start: \S+\/ffmpeg is not executable for us; see ffmpeg.path/
   ],
   [
     "crashing at once",
     (path) => StandIn.write(path, "echo '[error] no luck' >&2; exit 9"),
-    /the relay ended with code 9: no luck/
+    /process exited with code 9: no luck/
   ]
 ]
 

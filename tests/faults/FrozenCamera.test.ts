@@ -15,6 +15,7 @@ import {
   settingsOf,
   start
 } from "./Installation.ts"
+import * as Log from "./Log.ts"
 
 const stallMs = 3000
 const restartMs = 1000
@@ -77,11 +78,12 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
                   assert.isBelow(Date.now() - frozenAt, stallMs + restartMs + 2 * slackMs)
                   // the one before was gone first
                   assert.strictEqual((yield* sink.path(`cam${id}`))?.publishers, 2)
-                  const lines = tree.log.matching(new RegExp(`camera ${id} `))
+                  yield* tree.log.awaitLine(Log.about(id, ": live: "), 2)
+                  const lines = tree.log.matching(Log.about(id))
                   assert.lengthOf(lines, 3)
                   assert.match(
                     lines[1]!,
-                    /down: no video from the camera for [\d.]+ s; restart in 1s; health good: 1 restart, 1 stall in the last hour/
+                    /relay ended: no video from the camera for [\d.]+ s; restarting in 1 s/
                   )
                   assert.match(
                     lines[2]!,
@@ -107,7 +109,8 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
           yield* stallOf(tree, 1, Date.now())
           yield* server.thaw("cam")
           yield* tree.awaitState(1, "Live")
-          assert.lengthOf(tree.log.matching(/camera 1 /), 2)
+          yield* tree.log.awaitLine(Log.about(1, ": live: "))
+          assert.lengthOf(tree.log.matching(Log.about(1)), 2)
         })
       )
 

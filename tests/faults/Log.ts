@@ -14,6 +14,15 @@ export interface Log {
   readonly capture: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
+/**
+ * Matches the lines about one camera, with these words: its own, and those of a cause that it shares with
+ * others, as long as it is among the first that such a line names.
+ */
+export const about = (id: number | string, words = ""): RegExp => {
+  const text = words.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
+  return new RegExp(`^\\w+ camera ${id} .*${text}|${text}.*; affected: (.*, )?${id}( |,|$)`)
+}
+
 const shown = new Set(["Info", "Warn", "Error", "Fatal"])
 
 /** Who was kept waiting until the test's time was over says for what, and what the log had. */

@@ -76,7 +76,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
         assert.deepStrictEqual(yield* tracksAt(sink.url(`cam${id}`)), ["hevc 320", "aac"])
         const lines = tree.log.matching(new RegExp(`camera ${id} .*: live`))
         assert.lengthOf(lines, 2)
-        assert.match(lines[0]!, /h264 64x64, no sound/)
+        assert.match(lines[0]!, /h264 64x64, no audio/)
         assert.match(lines[1]!, /hevc( 320x180)? \+ aac/)
       }
     })

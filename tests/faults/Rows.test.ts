@@ -9,6 +9,7 @@ import {
   Engines,
   MediaServer,
   Restream,
+  StatusLog,
   StatusStore,
   Supervisor
 } from "@restream/core"
@@ -74,7 +75,7 @@ const quickTree = Effect.fnUntraced(function* (settings: Settings): Effect.fn.Re
   const fake = FakeEngine.make()
   const log = Log.make()
   const tree = Supervisor.layer(Tree.options).pipe(
-    Layer.provideMerge(StatusStore.layer),
+    Layer.provideMerge(Layer.provideMerge(StatusLog.layer, StatusStore.layer)),
     Layer.provide(CameraTypes.layer()),
     Layer.provide(Layer.succeed(Engines, { select: () => [fake.engine] })),
     Layer.provide(
@@ -132,8 +133,13 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
         assert.isNotEmpty(state.problem, id)
         assert.notMatch(state.problem, control)
       }
-      // one line for each bad row, and no line is two
-      assert.lengthOf(log.matching(/^Warn camera .*: invalid: /), 1000)
+      // each bad row is logged once, those with the same problem together; and no line is two
+      const logged = () =>
+        log
+          .matching(/^Warn .*: invalid: /)
+          .reduce((sum, line) => sum + Number(/^Warn (\d+) cameras/.exec(line)?.[1] ?? 1), 0)
+      yield* Effect.repeat(Effect.sleep("50 millis"), { until: () => logged() >= 1000 })
+      assert.strictEqual(logged(), 1000)
       for (const line of log.lines()) assert.notMatch(line, control)
       for (const line of log.lines()) assert.notMatch(line, /\n/)
       assert.lengthOf(log.matching(/^Error/), 0)

@@ -151,7 +151,11 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a s
           })
         )
         yield* tree.awaitState(refused, "Unreachable")
-        assert.lengthOf(tree.log.matching(/: invalid: /), invalid.length)
+        yield* tree.log.awaitLine(/: invalid: /)
+        assert.lengthOf(
+          (yield* tree.status.all).filter(({ state }) => state._tag === "Invalid"),
+          invalid.length
+        )
 
         // the command line, while all of that goes wrong
         const env = {

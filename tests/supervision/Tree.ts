@@ -10,6 +10,7 @@ import {
   MemoryCameraSource,
   ProbeLimiter,
   StartRateLimiter,
+  StatusLog,
   StatusStore,
   StreamUrl,
   Supervisor,
@@ -74,7 +75,7 @@ export const layer = (
   }).pipe(
     Layer.provide(Layer.effect(CameraSource, Effect.map(CameraSource, source))),
     Layer.provideMerge(MemoryCameraSource.layer(rows)),
-    Layer.provideMerge(StatusStore.layer),
+    Layer.provideMerge(Layer.provideMerge(StatusLog.layer, StatusStore.layer)),
     Layer.provide(CameraTypes.layer()),
     Layer.provide(Layer.succeed(Engines, { select: () => [first, ...rest] })),
     Layer.provideMerge(

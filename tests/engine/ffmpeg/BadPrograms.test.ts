@@ -272,7 +272,7 @@ describe("a probe with a bad program", () => {
   it.live("tells by which signal it died", () =>
     Effect.gen(function* () {
       const reason = yield* failureOf("kill -SEGV $$")
-      assert.strictEqual(reason.message, "could not start: ffprobe died by SIGSEGV")
+      assert.strictEqual(reason.message, "cannot start: ffprobe died by SIGSEGV")
     })
   )
 
@@ -311,8 +311,8 @@ describe("a program that can't be started", () => {
     Effect.gen(function* () {
       const program = join(yield* StandIn.folder, "missing")
       assert.deepStrictEqual(yield* startOf(program), [
-        `could not start: there is no program ${program}; ffmpeg.path says where it is`,
-        `could not start: there is no program ${program}; ffmpeg.ffprobePath says where it is`
+        `cannot start: there is no program ${program}; ffmpeg.path says where it is`,
+        `cannot start: there is no program ${program}; ffmpeg.ffprobePath says where it is`
       ])
     })
   )
@@ -322,8 +322,8 @@ describe("a program that can't be started", () => {
       const { program } = yield* StandIn.make("exit 0")
       chmodSync(program, 0o644)
       assert.deepStrictEqual(yield* startOf(program), [
-        `could not start: ${program} is not executable for us; see ffmpeg.path`,
-        `could not start: ${program} is not executable for us; see ffmpeg.ffprobePath`
+        `cannot start: ${program} is not executable for us; see ffmpeg.path`,
+        `cannot start: ${program} is not executable for us; see ffmpeg.ffprobePath`
       ])
     })
   )
@@ -331,8 +331,8 @@ describe("a program that can't be started", () => {
   it.live("is something else", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* startOf("true"), [
-        "could not start: true is no ffmpeg; see ffmpeg.path",
-        "could not start: true is no ffprobe; see ffmpeg.ffprobePath"
+        "cannot start: true is no ffmpeg; see ffmpeg.path",
+        "cannot start: true is no ffprobe; see ffmpeg.ffprobePath"
       ])
     })
   )
@@ -382,7 +382,7 @@ describe("the version of a program", () => {
       )
       assert.strictEqual(
         reason.message,
-        `could not start: there is no program ${program}; ffmpeg.path says where it is`
+        `cannot start: there is no program ${program}; ffmpeg.path says where it is`
       )
     })
   )

@@ -429,7 +429,7 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
   it("shows no password that stands alone, in none of its forms", () => {
     for (const secret of ["p@sswd", "p%40sswd", "dTpwQHNzd2Q="]) {
       const reason = relayed(`[error] camera said ${secret} is wrong`)
-      assert.strictEqual(reason.message, "the relay ended with code 1: camera said *** is wrong")
+      assert.strictEqual(reason.message, "process exited with code 1: camera said *** is wrong")
     }
   })
 

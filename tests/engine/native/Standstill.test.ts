@@ -45,7 +45,7 @@ describe("a native relay whose own process stood still", () => {
 
       yield* signal(sink.pid, "SIGSTOP")
       yield* Effect.sleep(1.7 * stallTimeoutMs)
-      assert.deepStrictEqual(yield* ended, ["the media server took nothing for 4 s"])
+      assert.deepStrictEqual(yield* ended, ["the media server accepted no data for 4 s"])
     })
   )
 })

@@ -67,7 +67,7 @@ const kinds: Record<ProbeReasonTag | "Invalid", string> = {
   ProtocolError: "not valid RTSP",
   Unsupported: "not supported",
   CertificateError: "certificate not trusted",
-  LaunchFailed: "could not start",
+  LaunchFailed: "cannot start",
   InvalidUrl: "wrong address",
   Invalid: "wrong row"
 }

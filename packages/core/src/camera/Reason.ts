@@ -1,19 +1,19 @@
 /**
  * Why a camera is not live.
  *
- * Each reason is data: it says in one line what is wrong, for an operator, and at which pace it is
- * worth trying again. Nothing anywhere matches on the text of a message.
+ * Each reason is data, with a message of one line for an operator and a pace of retries. Nothing matches
+ * on the text of a message.
  */
 import * as Schema from "effect/Schema"
 
 /**
- * How soon another attempt makes sense.
+ * How soon to retry.
  *
  * - `backoff`: on the retry schedule (1, 2, 4, 8, 16, then every 30 s by default).
  * - `lockout`: every 5 min by default, because cameras lock accounts after wrong passwords.
- * - `rejected`: every 30 s by default, because only an operator can change the media server's mind.
- * - `evicted`: as `backoff` the first time, then as `rejected`, so that two who fight for a path do not
- *   take turns every 5 s.
+ * - `rejected`: every 30 s by default, because only an operator can solve the problem.
+ * - `evicted`: as `backoff` the first time, then as `rejected`, so that two publishers of one path do not
+ *   replace each other every 5 s.
  */
 export type RetryPace = "backoff" | "lockout" | "rejected" | "evicted"
 
@@ -89,10 +89,10 @@ export class Closed extends Schema.TaggedClass<Closed>()("Closed", {
   }
 }
 
-/** The camera wants another user name or password. */
+/** The camera refused the credentials, or requires some. */
 export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthorized", {
   credentials: Schema.Literals(["wrong", "missing"]),
-  /** The camera of the same device that was refused with the same ones; this one was not asked then. */
+  /** The camera of the same device to which the same credentials were refused; this one was not probed. */
   refusedFor: Schema.optionalKey(Schema.String)
 }) {
   readonly pace: RetryPace = "lockout"
@@ -101,16 +101,16 @@ export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthoriz
       return `not tried: the same user name and password were refused for camera ${this.refusedFor}`
     }
     return this.credentials === "missing"
-      ? "the camera wants a user name and a password, and the row has none"
+      ? "the camera requires a user name and password, and the row has none"
       : "wrong user name or password"
   }
 }
 
-/** The camera has no stream at this address. */
+/** The camera has no stream at the URL's path. */
 export class NotFound extends Schema.TaggedClass<NotFound>()("NotFound", {}) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return "the camera has no stream at this address (404)"
+    return "no stream at this path (404); check the path of the URL"
   }
 }
 
@@ -129,11 +129,11 @@ export class Rejected extends Schema.TaggedClass<Rejected>()("Rejected", {
   }
 }
 
-/** The camera answers, but offers no video. */
+/** The camera's stream has no video track. */
 export class NoVideo extends Schema.TaggedClass<NoVideo>()("NoVideo", {}) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return "the camera offers no video"
+    return "the camera has no video track"
   }
 }
 
@@ -167,7 +167,7 @@ export class CertificateError extends Schema.TaggedClass<CertificateError>()("Ce
   }
 }
 
-/** Nothing advanced for the stall time: the camera stopped sending, or the server stopped taking. */
+/** Nothing advanced for the stall timeout: the camera stopped sending, or the media server stopped reading. */
 export class Stalled extends Schema.TaggedClass<Stalled>()("Stalled", {
   side: Schema.Literals(["input", "output"]),
   afterMs: Schema.Finite
@@ -177,22 +177,24 @@ export class Stalled extends Schema.TaggedClass<Stalled>()("Stalled", {
     const seconds = `${this.afterMs / 1000} s`
     return this.side === "input"
       ? `no video from the camera for ${seconds}`
-      : `the media server took nothing for ${seconds}`
+      : `the media server accepted no data for ${seconds}`
   }
 }
 
-/** The relay's process ended. */
+/** The relay's process exited. */
 export class Exited extends Schema.TaggedClass<Exited>()("Exited", {
   /** The exit code, or the name of the signal that ended it. */
   status: Schema.Union([Schema.Finite, Schema.String]),
-  /** The last thing that it said, without secrets. */
+  /** The last line of its error output, without secrets. */
   lastWords: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
     const how =
-      typeof this.status === "number" ? `ended with code ${this.status}` : `died by ${this.status}`
-    return this.lastWords === "" ? `the relay ${how}` : `the relay ${how}: ${this.lastWords}`
+      typeof this.status === "number"
+        ? `exited with code ${this.status}`
+        : `was killed by ${this.status}`
+    return `process ${how}${this.lastWords === "" ? "" : `: ${this.lastWords}`}`
   }
 }
 
@@ -202,45 +204,55 @@ export class LaunchFailed extends Schema.TaggedClass<LaunchFailed>()("LaunchFail
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return `could not start: ${this.detail}`
+    return `cannot start: ${this.detail}`
   }
 }
 
-/** The media server wants another user name or password. */
+/** The media server refused the credentials, or requires some. */
 export class ServerUnauthorized extends Schema.TaggedClass<ServerUnauthorized>()(
   "ServerUnauthorized",
-  {}
+  {
+    /** Whether credentials are set; left out where that is unknown. */
+    credentials: Schema.optionalKey(Schema.Literals(["wrong", "missing"]))
+  }
 ) {
   readonly pace: RetryPace = "rejected"
   get message(): string {
-    return "the media server refuses our user name or password"
+    return this.credentials === "missing"
+      ? "the media server requires a user name and password; set mediaServer.username and mediaServer.password"
+      : "the media server refused the user name or password; check mediaServer.username and mediaServer.password"
   }
 }
 
-/** The media server does not take this stream or this path. */
+/** The media server rejected the stream or its path. */
 export class ServerRejected extends Schema.TaggedClass<ServerRejected>()("ServerRejected", {
   status: Schema.Finite,
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "rejected"
   get message(): string {
-    return `the media server rejected the stream with ${this.status}${this.detail === "" ? "" : ` ${this.detail}`}`
+    const status = `${this.status}${this.detail === "" ? "" : ` ${this.detail}`}`
+    const hint =
+      this.status === 400
+        ? "; in MediaMTX, check that paths: allows the path (all_others), and its log"
+        : ""
+    return `the media server rejected the stream (${status})${hint}`
   }
 }
 
-/** The media server went away, or put us out. */
+/** The connection to the media server failed. */
 export class ServerGone extends Schema.TaggedClass<ServerGone>()("ServerGone", {
   detail: Schema.String
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return `the media server is gone: ${this.detail}`
+    return `lost the media server: ${this.detail}`
   }
 }
 
 /**
- * The media server is there, and put us out. Most often another publisher took the path: two relays of
- * one path would put each other out for ever.
+ * The media server closed the stream although it is reachable. Most often another publisher took the
+ * path: two publishers of one path would replace each other for ever.
  */
 export class PublisherReplaced extends Schema.TaggedClass<PublisherReplaced>()(
   "PublisherReplaced",
@@ -248,11 +260,11 @@ export class PublisherReplaced extends Schema.TaggedClass<PublisherReplaced>()(
 ) {
   readonly pace: RetryPace = "evicted"
   get message(): string {
-    return "the media server ended our stream; perhaps another publisher took the path"
+    return "the media server closed the stream; another publisher may have taken the path"
   }
 }
 
-/** The row gives no address that anything could connect to. */
+/** The row gives no URL to connect to. */
 export class InvalidUrl extends Schema.TaggedClass<InvalidUrl>()("InvalidUrl", {
   detail: Schema.String
 }) {
@@ -262,15 +274,15 @@ export class InvalidUrl extends Schema.TaggedClass<InvalidUrl>()("InvalidUrl", {
   }
 }
 
-/** A fault in restream itself; the log has its cause. */
+/** A defect of restream; the log has its cause. */
 export class InternalError extends Schema.TaggedClass<InternalError>()("InternalError", {}) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return "a fault in restream itself, see the log"
+    return "internal error; see the log"
   }
 }
 
-/** What can be wrong on the way to a camera's stream. */
+/** Why a camera's stream can't be opened. */
 export const ProbeReason = Schema.Union([
   Refused,
   DnsError,
@@ -289,7 +301,7 @@ export const ProbeReason = Schema.Union([
 ])
 export type ProbeReason = typeof ProbeReason.Type
 
-/** Why a relay ended: all that can be wrong with the camera, and what is wrong beyond it. */
+/** Why a relay ended: because of the camera, the relay itself or the media server. */
 export const RelayReason = Schema.Union([
   ...ProbeReason.members,
   Stalled,
@@ -315,10 +327,10 @@ export const isAboutHost = (reason: unknown): boolean =>
   (reason instanceof TimedOut && reason.phase === "connecting")
 
 /**
- * What kind of trouble it is: the same for two failures that an operator would call the same, whatever
- * numbers and words differ. So a trouble that comes again and again need not be told again and again.
+ * The kind of a problem: the same for two failures that an operator would call the same, whatever numbers
+ * and details differ. A problem that repeats is logged once.
  */
-export const kindOf = (reason: Reason): string => {
+export const dedupeKey = (reason: Reason): string => {
   switch (reason._tag) {
     case "Stalled":
       return `${reason._tag} ${reason.side}`

@@ -1,26 +1,27 @@
-/** What went wrong with a camera in the last hour, counted by the minute. */
+/** Restarts and stalls of a camera in the last hour, counted by the minute. */
+import * as Schema from "effect/Schema"
 
 /** What is counted. */
-export type Incident = "restart" | "stall"
+export type Counted = "restart" | "stall"
 
 /**
- * How a camera does, in one word that the status, the log and `restream check` share.
+ * A camera's health in one word, the same in the status, the log and `restream check`.
  *
  * - `good`: at most 2 restarts in the last hour.
- * - `fair`: at most 11, one in five minutes.
- * - `poor`: more, or it is out of reach, or waits longer than the restart delay because somebody has to
- *   mend something. The few seconds of a restart by themselves make no camera poor.
+ * - `fair`: at most 11, which is one in five minutes.
+ * - `poor`: more; or the camera is unreachable; or an operator has to act before it can be restarted. The
+ *   few seconds of a restart alone make no camera poor.
  */
-export type Health = "good" | "fair" | "poor"
+export const Health = Schema.Literals(["good", "fair", "poor"])
+export type Health = typeof Health.Type
 
 const minutes = 60
 const minuteMs = 60_000
 
 /**
- * Counts of the last hour. It takes 300 bytes a camera, however often that camera flaps.
+ * Counts of the last hour. It takes 300 bytes per camera, however often the camera restarts.
  *
- * Its times are those of a monotonic clock, in milliseconds: an hour is an hour, whoever sets the clock on
- * the wall.
+ * Its times are those of a monotonic clock, in milliseconds: setting the wall clock changes nothing.
  */
 export class History {
   readonly #restarts = new Uint16Array(minutes)
@@ -32,19 +33,19 @@ export class History {
   stalls = 0
 
   /** @param now by the monotonic clock. */
-  count(incident: Incident, now: number): void {
+  count(what: Counted, now: number): void {
     this.#advance(now)
-    const buckets = incident === "restart" ? this.#restarts : this.#stalls
+    const buckets = what === "restart" ? this.#restarts : this.#stalls
     const slot = this.#minute % minutes
     buckets[slot] = Math.min((buckets[slot] ?? 0) + 1, 0xffff)
-    if (incident === "restart") this.restarts++
+    if (what === "restart") this.restarts++
     else this.stalls++
   }
 
-  /** How often it happened in the last hour. @param now by the monotonic clock. */
-  lastHour(incident: Incident, now: number): number {
+  /** How often that happened in the last hour. @param now by the monotonic clock. */
+  lastHour(what: Counted, now: number): number {
     this.#advance(now)
-    const buckets = incident === "restart" ? this.#restarts : this.#stalls
+    const buckets = what === "restart" ? this.#restarts : this.#stalls
     return buckets.reduce((sum, count) => sum + count, 0)
   }
 
@@ -70,7 +71,7 @@ export const health = (restartsLastHour: number, isUp: boolean): Health => {
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`
 
-/** The last hour in words, for the log: `health fair: 4 restarts, 2 stalls in the last hour`. */
+/** The last hour as text, for the log: `health fair: 4 restarts, 2 stalls in the last hour`. */
 export const describe = (word: Health, restarts: number, stalls: number): string => {
   const counts = stalls === 0 ? "" : `, ${counted(stalls, "stall")}`
   return `health ${word}: ${counted(restarts, "restart")}${counts} in the last hour`

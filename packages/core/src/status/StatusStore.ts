@@ -1,68 +1,45 @@
 /**
- * Every camera's state, as data.
+ * Every camera's state, as data, and the events that changed it.
  *
- * The supervision writes here and nobody else does; logs, the command line and whatever comes later read
- * here and nowhere else.
+ * Only the supervision writes here. The log, the metrics, the command line and the HTTP API read here and
+ * nowhere else; the store itself logs nothing.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
-import { kindOf, type Reason } from "../camera/Reason.ts"
 import type { RelayCounters } from "../engine/RunningRelay.ts"
 import { nowMs } from "../time/Monotonic.ts"
 import * as CameraState from "./CameraState.ts"
-import { describe as describeHistory, type Health, health, History } from "./History.ts"
+import type { CameraStatus, StatusChange, StatusEvent } from "./CameraStatus.ts"
+import { health, History } from "./History.ts"
+import { Tombstones } from "./Tombstones.ts"
 
-/** One camera, as it is now. */
-export interface CameraStatus {
-  readonly id: CameraId
-  readonly name: string
-  readonly type: string
-  /** Its path on the media server; an invalid camera has none. */
-  readonly path: string | undefined
-  /** Its address without credentials; an invalid camera has none. */
-  readonly address: string | undefined
-  readonly state: CameraState.CameraState
-  /** When it entered its state, in milliseconds since 1970. */
-  readonly enteredAt: number
-  /** Since the camera was first seen, and in the last hour. */
-  readonly restarts: { readonly total: number; readonly lastHour: number }
-  readonly stalls: { readonly total: number; readonly lastHour: number }
-  readonly health: Health
-  /** Of the relay that is live or was last; zeros before the first. */
-  readonly counters: RelayCounters
+/** What changed after a revision of the store. */
+export interface StatusDelta {
+  /** Ask with this revision next. */
+  readonly revision: number
+  /** Whether `cameras` are all cameras, because the store no longer knows what was removed since. */
+  readonly isComplete: boolean
+  readonly cameras: ReadonlyArray<CameraStatus>
+  readonly removed: ReadonlyArray<CameraId>
 }
 
-/** A camera went from one state to another. `to` is `undefined` when it left the table. */
-export interface StatusChange {
-  readonly id: CameraId
-  readonly name: string
-  readonly from: CameraState.CameraState | undefined
-  readonly to: CameraState.CameraState | undefined
-}
+/** What all relays of all cameras have counted since the start. It only grows. */
+export type Traffic = Omit<RelayCounters, "lastVideoAt">
 
 interface Entry {
   camera: Camera | InvalidCamera
   state: CameraState.CameraState
   enteredAt: number
+  enteredMonotonicMs: number
+  revision: number
   readonly history: History
   counters: () => RelayCounters
-  /** The trouble that it is in, until it has stayed live for long enough. */
-  trouble: Trouble | undefined
-}
-
-/** What was told of a trouble so far, from its first failure on. */
-interface Trouble {
-  /** The kinds of failures, see `kindOf`. */
-  readonly kinds: Set<string>
-  /** Whether it was told that the camera is live again. */
-  hasRecovered: boolean
-  /** Whether it was told that the camera comes and goes; from then on only new kinds are told. */
-  comesAndGoes: boolean
 }
 
 const noCounters: RelayCounters = {
@@ -77,31 +54,41 @@ export class StatusStore extends Context.Service<
   StatusStore,
   {
     /**
-     * Writes a camera's state down and says it in the log. A transition that is not legal is a defect.
+     * Enters a state. A transition that is not in the table is entered as well, and its event says so: the
+     * state is what was observed, and a camera must not depend on the table being right.
      *
-     * Name and type are taken from the first camera of an id only, and changed by `rename`: whoever enters
-     * a state may know a camera by an older name.
+     * Name and type are taken from the first camera of an id only, and changed by `rename`: the caller may
+     * know a camera by an older name.
      */
     readonly transition: (
       camera: Camera | InvalidCamera,
       state: CameraState.CameraState
     ) => Effect.Effect<void>
-    /** Says that what runs for a camera is being ended. Nothing runs for one that is invalid or not there. */
+    /** Enters `Stopping`; does nothing for a camera that is invalid or unknown, since nothing runs for it. */
     readonly stopping: (id: CameraId) => Effect.Effect<void>
-    /** Takes over what people see of a camera: its name and its type. */
+    /** Changes the name and the type of a camera. */
     readonly rename: (camera: Camera | InvalidCamera) => Effect.Effect<void>
-    /** Says that a camera has been live for so long that its trouble, if it had one, is over. */
+    /** Says that a camera has been live long enough for its last problem to be over. */
     readonly markStable: (id: CameraId) => Effect.Effect<void>
-    /** The counters of the relay that was started for a camera. */
+    /** Sets where the counters of the camera's relay are read. */
     readonly attachCounters: (id: CameraId, counters: () => RelayCounters) => Effect.Effect<void>
     /** Forgets a camera. */
     readonly remove: (id: CameraId) => Effect.Effect<void>
     /** Every camera, in the order in which they were first seen. */
     readonly all: Effect.Effect<ReadonlyArray<CameraStatus>>
     readonly get: (id: CameraId) => Effect.Effect<CameraStatus | undefined>
-    /** How many cameras are in each state. */
+    /** How many cameras are in each state; a state without cameras is left out. */
     readonly countByState: Effect.Effect<Readonly<Partial<Record<CameraState.Tag, number>>>>
-    /** Changes from now on. A reader that does not keep up misses the oldest. */
+    readonly traffic: Effect.Effect<Traffic>
+    /** Counts the events. It only grows. */
+    readonly revision: Effect.Effect<number>
+    /** What changed after a revision; 0 gives all cameras. Counters change without a revision. */
+    readonly changedSince: (revision: number) => Effect.Effect<StatusDelta>
+    /** Events from now on. A subscriber that does not keep up misses the oldest. */
+    readonly events: Stream.Stream<StatusEvent>
+    /** Subscribes in the scope, at once: no event after this is missed before the first is taken. */
+    readonly subscribe: Effect.Effect<PubSub.Subscription<StatusEvent>, never, Scope.Scope>
+    /** Of the events, those that change a camera's state. */
     readonly changes: Stream.Stream<StatusChange>
   }
 >()("@restream/core/status/StatusStore") {
@@ -109,52 +96,81 @@ export class StatusStore extends Context.Service<
     StatusStore,
     Effect.gen(function* () {
       const entries = new Map<CameraId, Entry>()
-      const published = yield* PubSub.sliding<StatusChange>(16_384)
+      const tombstones = new Tombstones<CameraId>(4096)
+      const published = yield* PubSub.sliding<StatusEvent>(16_384)
+      let revision = 0
+      /** The counters of relays that are no longer attached. */
+      let before: Traffic = noCounters
+
+      const addTraffic = (sum: Traffic, counters: Traffic): Traffic => ({
+        bytes: sum.bytes + counters.bytes,
+        packets: sum.packets + counters.packets,
+        lost: sum.lost + counters.lost,
+        dropped: sum.dropped + counters.dropped
+      })
+
+      /** The fields that all events share; the event gets the next revision. */
+      const subject = ({ camera }: Entry, now: Clocks) => ({
+        revision: ++revision,
+        at: now.wallMs,
+        id: camera.id,
+        name: camera.name,
+        path: camera._tag === "Camera" ? camera.path : undefined,
+        host: camera._tag === "Camera" ? camera.url.authority : undefined
+      })
 
       const transition = Effect.fnUntraced(function* (
         camera: Camera | InvalidCamera,
         state: CameraState.CameraState
       ) {
         const now = yield* readClocks
-        const entry = entries.get(camera.id)
-        const from = entry?.state
-        if (!CameraState.isLegal(from?._tag, state._tag)) {
-          return yield* Effect.die(
-            new Error(`camera ${camera.id}: illegal transition from ${from?._tag} to ${state._tag}`)
-          )
+        const known = entries.get(camera.id)
+        const entry = known ?? newEntry(camera, state, now)
+        const from = known?.state
+        const elapsedMs = now.monotonicMs - entry.enteredMonotonicMs
+        if (known === undefined) {
+          entries.set(camera.id, entry)
+          tombstones.delete(camera.id)
         }
-        const next: Entry = entry ?? newEntry(camera, state)
-        next.camera = shownAs(camera, next.camera)
-        next.state = state
-        next.enteredAt = now.wallMs
-        if (entry === undefined) entries.set(camera.id, next)
+        entry.camera = withNamesOf(camera, entry.camera)
+        entry.state = state
+        entry.enteredAt = now.wallMs
+        entry.enteredMonotonicMs = now.monotonicMs
         if (state._tag === "Restarting") {
-          next.history.count("restart", now.monotonicMs)
-          if (state.reason._tag === "Stalled") next.history.count("stall", now.monotonicMs)
+          entry.history.count("restart", now.monotonicMs)
+          if (state.reason._tag === "Stalled") entry.history.count("stall", now.monotonicMs)
         }
+        const fields = subject(entry, now)
+        entry.revision = fields.revision
         yield* PubSub.publish(published, {
-          id: camera.id,
-          name: next.camera.name,
+          _tag: "StateChanged",
+          ...fields,
+          ...lastHourOf(entry, now),
           from,
-          to: state
+          to: state,
+          isLegal: CameraState.isLegal(from?._tag, state._tag),
+          elapsedMs
         })
-        yield* tell(next, now)
       })
 
       const statusOf = (entry: Entry, now: Clocks): CameraStatus => {
+        const { camera, history, state } = entry
         const { health, restarts, stalls } = lastHourOf(entry, now)
+        const { bytes, dropped, lastVideoAt, lost, packets } = entry.counters()
         return {
-          id: entry.camera.id,
-          name: entry.camera.name,
-          type: entry.camera.type,
-          path: entry.camera._tag === "Camera" ? entry.camera.path : undefined,
-          address: entry.camera._tag === "Camera" ? entry.camera.url.toString() : undefined,
-          state: entry.state,
+          id: camera.id,
+          name: camera.name,
+          type: camera.type,
+          path: camera._tag === "Camera" ? camera.path : undefined,
+          address: camera._tag === "Camera" ? camera.url.toString() : undefined,
+          state,
+          problem: CameraState.problemOf(state),
           enteredAt: entry.enteredAt,
-          restarts: { total: entry.history.restarts, lastHour: restarts },
-          stalls: { total: entry.history.stalls, lastHour: stalls },
+          restarts: { total: history.restarts, lastHour: restarts },
+          stalls: { total: history.stalls, lastHour: stalls },
           health,
-          counters: entry.counters()
+          counters: { bytes, packets, lost, dropped, lastVideoAt },
+          revision: entry.revision
         }
       }
 
@@ -167,34 +183,46 @@ export class StatusStore extends Context.Service<
               ? Effect.void
               : transition(entry.camera, { _tag: "Stopping" })
           }),
-        rename: (camera) =>
-          Effect.sync(() => {
-            const entry = entries.get(camera.id)
-            if (entry !== undefined) entry.camera = shownAs(entry.camera, camera)
-          }),
+        rename: Effect.fnUntraced(function* (camera) {
+          const entry = entries.get(camera.id)
+          if (entry === undefined) return
+          const renamed = withNamesOf(entry.camera, camera)
+          if (renamed === entry.camera) return
+          entry.camera = renamed
+          const fields = subject(entry, yield* readClocks)
+          entry.revision = fields.revision
+          yield* PubSub.publish(published, { _tag: "Renamed", ...fields })
+        }),
         markStable: Effect.fnUntraced(function* (id) {
           const entry = entries.get(id)
           if (entry === undefined) return
-          const { comesAndGoes } = entry.trouble ?? { comesAndGoes: false }
-          entry.trouble = undefined
-          if (!comesAndGoes) return
           const now = yield* readClocks
-          yield* Effect.logInfo(
-            `camera ${label(entry.camera)}: stays live; ${historyOf(entry, now)}`
-          ).pipe(annotated(entry.camera))
+          yield* PubSub.publish(published, {
+            _tag: "BecameStable",
+            ...subject(entry, now),
+            ...lastHourOf(entry, now)
+          })
         }),
         attachCounters: (id, counters) =>
           Effect.sync(() => {
             const entry = entries.get(id)
-            if (entry !== undefined) entry.counters = counters
+            if (entry === undefined) return
+            before = addTraffic(before, entry.counters())
+            entry.counters = counters
           }),
         remove: Effect.fnUntraced(function* (id) {
           const entry = entries.get(id)
           if (entry === undefined) return
+          const fields = subject(entry, yield* readClocks)
+          before = addTraffic(before, entry.counters())
           entries.delete(id)
-          const { name } = entry.camera
-          yield* PubSub.publish(published, { id, name, from: entry.state, to: undefined })
-          yield* Effect.logInfo(`camera ${label(entry.camera)}: gone`).pipe(annotated(entry.camera))
+          tombstones.set(id, fields.revision)
+          yield* PubSub.publish(published, {
+            _tag: "Removed",
+            ...fields,
+            from: entry.state,
+            to: undefined
+          })
         }),
         all: Effect.map(readClocks, (now) =>
           [...entries.values()].map((entry) => statusOf(entry, now))
@@ -210,13 +238,37 @@ export class StatusStore extends Context.Service<
             counts[state._tag] = (counts[state._tag] ?? 0) + 1
           return counts
         }),
-        changes: Stream.fromPubSub(published)
+        traffic: Effect.sync(() => {
+          let sum = before
+          for (const entry of entries.values()) sum = addTraffic(sum, entry.counters())
+          return sum
+        }),
+        revision: Effect.sync(() => revision),
+        changedSince: (since) =>
+          Effect.map(readClocks, (now) => {
+            const isComplete = since <= 0 || since < tombstones.forgottenRevision
+            const changed = [...entries.values()].filter(
+              (entry) => isComplete || entry.revision > since
+            )
+            return {
+              revision,
+              isComplete,
+              cameras: changed.map((entry) => statusOf(entry, now)),
+              removed: isComplete ? [] : tombstones.since(since)
+            }
+          }),
+        events: Stream.fromPubSub(published),
+        subscribe: PubSub.subscribe(published),
+        changes: Stream.filter(
+          Stream.fromPubSub(published),
+          (event) => event._tag === "StateChanged" || event._tag === "Removed"
+        )
       })
     })
   )
 }
 
-/** What people read, and what durations are measured by: the clock on the wall may be set. */
+/** What people read, and what durations are measured by: the wall clock may be set. */
 interface Clocks {
   /** Since 1970. */
   readonly wallMs: number
@@ -230,17 +282,22 @@ const readClocks: Effect.Effect<Clocks> = Clock.clockWith((clock) =>
   })
 )
 
-const newEntry = (camera: Camera | InvalidCamera, state: CameraState.CameraState): Entry => ({
+const newEntry = (
+  camera: Camera | InvalidCamera,
+  state: CameraState.CameraState,
+  { monotonicMs, wallMs }: Clocks
+): Entry => ({
   camera,
   state,
-  enteredAt: 0,
+  enteredAt: wallMs,
+  enteredMonotonicMs: monotonicMs,
+  revision: 0,
   history: new History(),
-  counters: () => noCounters,
-  trouble: undefined
+  counters: () => noCounters
 })
 
-/** A camera under the name and the type of another. */
-const shownAs = <C extends Camera | InvalidCamera>(
+/** A camera with the name and the type of another. */
+const withNamesOf = <C extends Camera | InvalidCamera>(
   camera: C,
   { name, type }: Camera | InvalidCamera
 ): C => (camera.name === name && camera.type === type ? camera : { ...camera, name, type })
@@ -265,75 +322,4 @@ const lastHourOf = ({ history, state }: Entry, { monotonicMs }: Clocks) => {
     stalls: history.lastHour("stall", monotonicMs),
     health: health(restarts, isUp(state))
   }
-}
-
-const historyOf = (entry: Entry, now: Clocks): string => {
-  const { health, restarts, stalls } = lastHourOf(entry, now)
-  return describeHistory(health, restarts, stalls)
-}
-
-const label = ({ id, name }: Camera | InvalidCamera): string =>
-  name === id ? id : `${id} "${name}"`
-
-const annotated = (camera: Camera | InvalidCamera) =>
-  Effect.annotateLogs({
-    module: "camera",
-    camera: camera.id,
-    ...(camera._tag === "Camera" ? { path: camera.path } : {})
-  })
-
-/**
- * One line for each change. What an operator has to know stands at `info` and `warn`, and the steps on
- * the way at `debug`.
- *
- * A trouble is told when it begins and when it ends, however often the camera fails in between: a camera
- * that is away for a week must not write twenty thousand lines, nor one that flaps. A camera that fails
- * again soon after it was live comes and goes; that is told once, and its end when it has stayed live.
- */
-const tell = (entry: Entry, now: Clocks): Effect.Effect<void> => {
-  const { camera, state } = entry
-  const line = `camera ${label(camera)}: ${CameraState.describe(state, now.wallMs)}`
-  const say = Effect.fnUntraced(function* () {
-    switch (state._tag) {
-      case "Live": {
-        const { trouble } = entry
-        if (trouble !== undefined && (trouble.hasRecovered || trouble.comesAndGoes)) {
-          return yield* Effect.logDebug(line)
-        }
-        if (trouble !== undefined) trouble.hasRecovered = true
-        const hasHistory = entry.history.lastHour("restart", now.monotonicMs) > 0
-        return yield* Effect.logInfo(hasHistory ? `${line}; ${historyOf(entry, now)}` : line)
-      }
-      case "Stopping": {
-        // what comes next has another address, or nothing comes
-        entry.trouble = undefined
-        return yield* Effect.logInfo(line)
-      }
-      case "Invalid":
-        return yield* Effect.logWarning(line)
-      case "Unreachable":
-        return yield* tellTrouble(entry, state.reason, line)
-      case "Restarting":
-        return yield* tellTrouble(entry, state.reason, `${line}; ${historyOf(entry, now)}`)
-      default:
-        return yield* Effect.logDebug(line)
-    }
-  })
-  return say().pipe(annotated(camera))
-}
-
-const tellTrouble = (entry: Entry, reason: Reason, line: string): Effect.Effect<void> => {
-  const kind = kindOf(reason)
-  const { trouble } = entry
-  if (trouble === undefined) {
-    entry.trouble = { kinds: new Set([kind]), hasRecovered: false, comesAndGoes: false }
-    return Effect.logWarning(line)
-  }
-  const isNews = !trouble.kinds.has(kind)
-  trouble.kinds.add(kind)
-  if (trouble.hasRecovered && !trouble.comesAndGoes) {
-    trouble.comesAndGoes = true
-    return Effect.logWarning(`${line}; it comes and goes: the next line follows when it stays live`)
-  }
-  return isNews ? Effect.logWarning(line) : Effect.logDebug(line)
 }

@@ -10,7 +10,7 @@ export const cameraReason = (reason: RtspReason): Reason.ProbeReason =>
 export const serverReason = (reason: RtspReason): Reason.RelayReason => {
   switch (reason._tag) {
     case "Unauthorized":
-      return new Reason.ServerUnauthorized()
+      return new Reason.ServerUnauthorized({ credentials: reason.credentials })
     case "Rejected":
       return new Reason.ServerRejected({ status: reason.status, detail: reason.detail })
     case "Unsupported":

@@ -1,0 +1,93 @@
+/** One camera's status as data. The demo, `check` and later the HTTP API encode these schemas. */
+import * as Schema from "effect/Schema"
+import { CameraId } from "../camera/Camera.ts"
+import { CameraState } from "./CameraState.ts"
+import { Health } from "./History.ts"
+
+/** Counters of the relay that runs now or ran last; zeros before the first. */
+const Counters = Schema.Struct({
+  /** Media sent to the media server, in bytes. */
+  bytes: Schema.Finite,
+  packets: Schema.Finite,
+  /** RTP packets that the camera sent and that never arrived. */
+  lost: Schema.Finite,
+  /** Packets that the media server was too slow for. */
+  dropped: Schema.Finite,
+  /** In milliseconds since 1970; `undefined` before the first packet of the video. */
+  lastVideoAt: Schema.UndefinedOr(Schema.Finite)
+})
+
+const Occurrences = Schema.Struct({
+  /** Since the camera was first seen. */
+  total: Schema.Finite,
+  lastHour: Schema.Finite
+})
+
+export const CameraStatus = Schema.Struct({
+  id: CameraId,
+  name: Schema.String,
+  /** The name of the camera type. */
+  type: Schema.String,
+  /** The path on the media server; an invalid camera has none. */
+  path: Schema.UndefinedOr(Schema.String),
+  /** The URL without credentials; an invalid camera has none. */
+  address: Schema.UndefinedOr(Schema.String),
+  state: CameraState,
+  /** Why the camera is not live, where something is wrong: one line without secrets. */
+  problem: Schema.UndefinedOr(Schema.String),
+  /** When the camera entered its state, in milliseconds since 1970. */
+  enteredAt: Schema.Finite,
+  restarts: Occurrences,
+  stalls: Occurrences,
+  health: Health,
+  counters: Counters,
+  /** The revision of the store at which this camera's state or name last changed. */
+  revision: Schema.Finite
+})
+export type CameraStatus = typeof CameraStatus.Type
+
+/** What every event says of its camera. */
+const subject = {
+  /** The revision of the store after the event. */
+  revision: Schema.Finite,
+  /** In milliseconds since 1970. */
+  at: Schema.Finite,
+  id: CameraId,
+  name: Schema.String,
+  path: Schema.UndefinedOr(Schema.String),
+  /** The camera's `host:port`; an invalid camera has none. */
+  host: Schema.UndefinedOr(Schema.String)
+}
+
+/** What happened to a camera. */
+export const StatusEvent = Schema.TaggedUnion({
+  StateChanged: {
+    ...subject,
+    /** `undefined`: the camera was not there before. */
+    from: Schema.UndefinedOr(CameraState),
+    to: CameraState,
+    /** Whether the table of transitions allows this one. If not, that is a defect of restream. */
+    isLegal: Schema.Boolean,
+    /** How long the camera was in its former state, in milliseconds of the monotonic clock. */
+    elapsedMs: Schema.Finite,
+    /** In the last hour. */
+    restarts: Schema.Finite,
+    stalls: Schema.Finite,
+    health: Health
+  },
+  /** The camera's name or type changed. */
+  Renamed: subject,
+  /** The camera has been live long enough for its last problem to be over. */
+  BecameStable: {
+    ...subject,
+    restarts: Schema.Finite,
+    stalls: Schema.Finite,
+    health: Health
+  },
+  /** The camera left the table. */
+  Removed: { ...subject, from: CameraState, to: Schema.Undefined }
+})
+export type StatusEvent = typeof StatusEvent.Type
+
+/** A change of state, or the end of a camera: then `to` is `undefined`. */
+export type StatusChange = Extract<StatusEvent, { readonly from: unknown }>

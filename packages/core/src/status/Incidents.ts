@@ -1,0 +1,101 @@
+/**
+ * Problems that are reported once when they begin and once when they are resolved.
+ *
+ * One implementation for everything that can fail again and again: cameras, the database, its
+ * notifications, the media server, the log file and systemd's socket. It decides what is worth a line; the
+ * caller words and writes that line. `undefined` means that the operator knows already: debug level.
+ */
+
+/**
+ * - `opened`: the first failure.
+ * - `recurred`: a failure of a kind that was not reported in this incident yet.
+ * - `flapping`: it failed again soon after it was resolved. Reported once; until `stable` only `recurred`
+ *   is reported besides.
+ * - `resolved`: the first success after a failure.
+ * - `stable`: the end of an incident that was flapping.
+ */
+export type Notice = "opened" | "recurred" | "flapping" | "resolved" | "stable"
+
+/** What a line about a flapping subject ends with. */
+export const flappingSuffix = "flapping; further messages suppressed until it is stable"
+
+interface Incident {
+  /** The kinds of failure that were reported. */
+  readonly kinds: Set<string>
+  /** When the last failure was followed by success; `undefined` while it fails. */
+  resolvedAtMs: number | undefined
+  /** Whether `resolved` was reported. */
+  wasResolved: boolean
+  isFlapping: boolean
+}
+
+export class Incidents<Key> {
+  readonly #incidents = new Map<Key, Incident>()
+  readonly #stableAfterMs: number
+
+  /**
+   * @param stableAfterMs how long a subject succeeds before its incident is over. Default 1 minute;
+   * `Infinity`: until `markStable`.
+   */
+  constructor(stableAfterMs = 60_000) {
+    this.#stableAfterMs = stableAfterMs
+  }
+
+  /** Whether a subject has failed and is not stable again. */
+  has(key: Key): boolean {
+    return this.#incidents.has(key)
+  }
+
+  /**
+   * The subject failed. Two failures of the same kind are the same problem.
+   *
+   * @param nowMs by a monotonic clock.
+   */
+  failed(key: Key, kind: string, nowMs: number): "opened" | "recurred" | "flapping" | undefined {
+    const known = this.#incidents.get(key)
+    if (known === undefined || this.#isStable(known, nowMs)) {
+      this.#incidents.set(key, {
+        kinds: new Set([kind]),
+        resolvedAtMs: undefined,
+        wasResolved: false,
+        isFlapping: false
+      })
+      return "opened"
+    }
+    const isNewKind = !known.kinds.has(kind)
+    known.kinds.add(kind)
+    known.resolvedAtMs = undefined
+    if (known.wasResolved && !known.isFlapping) {
+      known.isFlapping = true
+      return "flapping"
+    }
+    return isNewKind ? "recurred" : undefined
+  }
+
+  /** The subject works; call it as often as that is seen. @param nowMs by a monotonic clock. */
+  succeeded(key: Key, nowMs: number): "resolved" | "stable" | undefined {
+    const known = this.#incidents.get(key)
+    if (known === undefined) return undefined
+    if (this.#isStable(known, nowMs)) return this.markStable(key)
+    known.resolvedAtMs ??= nowMs
+    if (known.wasResolved) return undefined
+    known.wasResolved = true
+    return "resolved"
+  }
+
+  /** Ends the incident. */
+  markStable(key: Key): "stable" | undefined {
+    const known = this.#incidents.get(key)
+    this.#incidents.delete(key)
+    return known?.isFlapping === true ? "stable" : undefined
+  }
+
+  /** Forgets the subject: the next failure is reported, whatever came before. */
+  forget(key: Key): void {
+    this.#incidents.delete(key)
+  }
+
+  #isStable({ resolvedAtMs }: Incident, nowMs: number): boolean {
+    return resolvedAtMs !== undefined && nowMs - resolvedAtMs >= this.#stableAfterMs
+  }
+}
