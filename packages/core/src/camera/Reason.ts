@@ -159,11 +159,15 @@ export class Unsupported extends Schema.TaggedClass<Unsupported>()("Unsupported"
 
 /** The certificate of the camera or of the media server is not trusted. */
 export class CertificateError extends Schema.TaggedClass<CertificateError>()("CertificateError", {
-  detail: Schema.String
+  detail: Schema.String,
+  /** SHA-256 of the certificate, in hexadecimal with colons. */
+  fingerprint: Schema.optionalKey(Schema.String)
 }) {
   readonly pace: RetryPace = "rejected"
   get message(): string {
-    return `certificate not trusted: ${this.detail}`
+    return this.fingerprint === undefined
+      ? `certificate not trusted: ${this.detail}`
+      : `certificate not trusted: ${this.detail}; to accept it, set fingerprint to ${this.fingerprint}`
   }
 }
 

@@ -16,7 +16,7 @@ export const serverReason = (reason: RtspReason): Reason.RelayReason => {
     case "Unsupported":
       return new Reason.ServerRejected({ status: 461, detail: reason.what })
     case "CertificateError":
-      return new Reason.CertificateError({ detail: `media server: ${reason.detail}` })
+      return new Reason.CertificateError({ ...reason, detail: `media server: ${reason.detail}` })
     case "LaunchFailed":
       return reason
     default:

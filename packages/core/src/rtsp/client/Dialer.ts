@@ -1,7 +1,7 @@
 /** Opens TCP and TLS connections, trying the addresses of a host side by side (RFC 8305). */
 import { lookup } from "node:dns"
 import { connect, isIP, type Socket } from "node:net"
-import { connect as connectTls, type ConnectionOptions } from "node:tls"
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -160,21 +160,31 @@ const race = Effect.fnUntraced(function* (
 const normalFingerprint = (text: string): string => text.replaceAll(/[:\s]/g, "").toUpperCase()
 
 const tlsOptions = (host: string, trust: Trust): ConnectionOptions => {
-  const name = isIP(host) === 0 ? { servername: host } : { host }
-  if (trust._tag === "Verify") {
-    return {
-      ...name,
-      rejectUnauthorized: true,
-      ...(trust.ca === undefined ? {} : { ca: trust.ca })
-    }
+  const options: ConnectionOptions = {
+    ...(isIP(host) === 0 ? { servername: host } : { host }),
+    // `distrust` decides: only after the handshake the error can name the fingerprint
+    rejectUnauthorized: false
   }
+  if (trust._tag === "Verify")
+    return trust.ca === undefined ? options : { ...options, ca: trust.ca }
   // cameras with self-signed certificates use old TLS versions
-  return {
-    ...name,
-    rejectUnauthorized: false,
-    minVersion: "TLSv1",
-    ciphers: "DEFAULT@SECLEVEL=0"
-  }
+  return { ...options, minVersion: "TLSv1", ciphers: "DEFAULT@SECLEVEL=0" }
+}
+
+/** Why the certificate of a connection is not trusted; `undefined` if it is. */
+const distrust = (socket: TLSSocket, trust: Trust): CertificateError | undefined => {
+  if (trust._tag === "Insecure") return undefined
+  const fingerprint = socket.getPeerCertificate().fingerprint256 ?? ""
+  const isTrusted =
+    trust._tag === "Verify"
+      ? socket.authorized
+      : normalFingerprint(fingerprint) === normalFingerprint(trust.sha256)
+  if (isTrusted) return undefined
+  const detail =
+    trust._tag === "Verify"
+      ? certificateProblem(String(socket.authorizationError))
+      : "another fingerprint"
+  return new CertificateError({ detail, ...(fingerprint !== "" && { fingerprint }) })
 }
 
 /** Node's codes of certificate errors, in words. */
@@ -195,10 +205,8 @@ const certificateProblem = (code: string): string => {
 
 const fromTlsCode = (code: string): RtspReason => {
   if (code === "ECONNRESET" || code === "EPIPE") return new Closed({ phase: "connecting", code })
-  // not TLS, or no common version; every other code is about the certificate
-  return code === "EPROTO" || code.startsWith("ERR_SSL_")
-    ? new ProtocolError({ detail: `TLS handshake failed (${code})` })
-    : new CertificateError({ detail: certificateProblem(code) })
+  // not TLS, or no common version
+  return new ProtocolError({ detail: `TLS handshake failed (${code})` })
 }
 
 const secure = (
@@ -219,19 +227,10 @@ const secure = (
       secured.off("error", onError)
       secured.off("close", onClose)
       secured.on("error", () => {})
-      if (
-        trust._tag === "Fingerprint" &&
-        normalFingerprint(secured.getPeerCertificate().fingerprint256 ?? "") !==
-          normalFingerprint(trust.sha256)
-      ) {
+      const reason = distrust(secured, trust)
+      if (reason !== undefined) {
         secured.destroy()
-        return resume(
-          fail(
-            new CertificateError({
-              detail: "its SHA-256 fingerprint differs from the configured fingerprint"
-            })
-          )
-        )
+        return resume(fail(reason))
       }
       resume(Effect.succeed(secured))
     })
