@@ -6,6 +6,7 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
+import { parseTableName } from "@restream/config"
 import { EmbeddedPostgres } from "@restream/core/testing"
 import { CameraTable } from "@restream/core"
 import { Cause, Effect, Exit, Redacted, Schedule, Scope } from "effect"
@@ -21,7 +22,7 @@ export interface DatabaseAnswer {
 type Question = { readonly query: string } | { readonly server: "stop" | "start" }
 
 const tell = (answer: DatabaseAnswer) => process.send?.(answer)
-const table = CameraTable.parseTableName("cameras")!
+const table = parseTableName("cameras")!
 
 Effect.gen(function* () {
   const cluster = yield* EmbeddedPostgres.makeCluster

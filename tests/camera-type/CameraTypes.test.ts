@@ -71,7 +71,7 @@ describe("CameraTypes", () => {
     [
       "hikvision",
       { host: "h", stream: "0" },
-      "! column stream expected main, sub, third or a number from 1 to 99"
+      "! column stream: the value is not main, sub, third or a number from 1 to 99"
     ],
     ["dahua", vendor, "rtsp://admin:a%40b@10.0.0.5/cam/realmonitor?channel=1&subtype=0"],
     [
@@ -91,8 +91,12 @@ describe("CameraTypes", () => {
       { host: "h", username: "admin" },
       "rtsp://admin:@h/cam/realmonitor?channel=1&subtype=0"
     ],
-    ["dahua", { host: "ho st" }, "! column host expected a host name or an IP address"],
-    ["dahua", { host: "h", port: 65_536 }, "! column port expected a whole number from 1 to 65535"]
+    [
+      "dahua",
+      { host: "ho st" },
+      '! column host: "ho st" is not a host name or an IP address (without scheme and port)'
+    ],
+    ["dahua", { host: "h", port: 65_536 }, "! column port: 65536 is out of range (1 to 65535)"]
   ] as const) {
     it(`makes the address of ${type} ${JSON.stringify(columns)}`, () => {
       assert.strictEqual(reveal(type, columns), url)
@@ -199,7 +203,7 @@ describe("UrlTemplate", () => {
     }
     assert.strictEqual(
       fill(template, { id: "7/" }),
-      "! column id expected a host name or an IP address"
+      "! column id: the value is not a host name or an IP address"
     )
   })
 

@@ -2,17 +2,18 @@ import { Dsn, load } from "@restream/config"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Equal, Redacted, Result } from "effect"
 import * as fc from "fast-check"
-import { assertHidden, markedPassword, renderings } from "./Given.ts"
+import { assertHidden, markedPassword, renderings } from "./Samples.ts"
 
-const parse = (text: string) => Result.getOrThrowWith(Dsn.parse(text), (fault) => new Error(fault))
+const parse = (text: string) =>
+  Result.getOrThrowWith(Dsn.parse(text), (problem) => new Error(problem))
 
-const fault = (text: string) =>
-  Result.match(Dsn.parse(text), { onFailure: (words) => words, onSuccess: () => "" })
+const problem = (text: string) =>
+  Result.match(Dsn.parse(text), { onFailure: (message) => message, onSuccess: () => "" })
 
 const passwordOf = (dsn: Dsn.Dsn) => dsn.password && Redacted.value(dsn.password)
 
 describe("Dsn", () => {
-  it("reads every part", () => {
+  it("parses every part", () => {
     const dsn = parse(
       "postgresql://us%65r:p%40ss%2Fword@db.example:6432/cam%20eras?sslmode=verify-full&sslrootcert=/etc/ca.pem" +
         "&sslcert=/etc/c.pem&sslkey=/etc/k.pem&application_name=cctv&options=-c%20search_path%3Dv&connect_timeout=7"
@@ -42,7 +43,7 @@ describe("Dsn", () => {
     )
   })
 
-  it("fills in localhost and 5432", () => {
+  it("defaults to localhost and port 5432", () => {
     const { database, host, port, sslmode, user } = parse("postgres://")
     assert.deepStrictEqual(
       [host, port, user, database, sslmode],
@@ -50,7 +51,7 @@ describe("Dsn", () => {
     )
   })
 
-  it("reads IPv6 hosts, socket directories and parameters that stand for the parts", () => {
+  it("parses IPv6 hosts, socket directories and parameters for the parts", () => {
     assert.strictEqual(parse("postgres://u@[fe80::1%25eth0]:1/x").host, "fe80::1%eth0")
     assert.strictEqual(parse("postgres://u@%2Fvar%2Frun/x").host, "/var/run")
     const dsn = parse("postgres:///?host=/var/run/postgresql&user=u&password=a+b&dbname=x&port=7")
@@ -60,22 +61,22 @@ describe("Dsn", () => {
     )
   })
 
-  it("takes a raw @ and a raw : in the password, since the last @ ends it", () => {
+  it("accepts an unescaped @ and : in the password, because the last @ ends it", () => {
     const dsn = parse("postgres://u:p@ss:word@h/x")
     assert.deepStrictEqual([dsn.user, passwordOf(dsn), dsn.host], ["u", "p@ss:word", "h"])
   })
 
-  it("lets a parameter win over the part that it stands for", () => {
+  it("prefers a parameter to the part of the URL", () => {
     const dsn = parse("postgres://u:p@h:1/x?host=i&port=2&user=v&password=q&dbname=y")
     assert.strictEqual(Dsn.reveal(dsn), "postgres://v:q@i:2/y")
   })
 
-  it("keeps an empty password apart from none", () => {
+  it("distinguishes an empty password from no password", () => {
     assert.strictEqual(passwordOf(parse("postgres://u:@h/x")), "")
     assert.strictEqual(passwordOf(parse("postgres://u@h/x")), undefined)
   })
 
-  it("lets connect_timeout=0 count as not given, and names what it ignores", () => {
+  it("treats connect_timeout=0 as not set, and lists ignored parameters", () => {
     const dsn = parse("postgres://h/x?connect_timeout=0&channel_binding=require&keepalives=1")
     assert.strictEqual(dsn.connectTimeout, undefined)
     assert.deepStrictEqual(dsn.ignored, ["channel_binding", "keepalives"])
@@ -85,34 +86,34 @@ describe("Dsn", () => {
     ["", "expected a DSN such as postgres://user:password@host:5432/database"],
     ["host=x password=y", "expected a DSN such as"],
     ["mysql://u:p@h/x", "expected a DSN such as"],
-    ["postgres://u:p@h1,h2/x", "several hosts in one DSN are not supported"],
-    ["postgres://u:p@h1:1,h2:2/x", "several hosts in one DSN are not supported"],
-    ["postgres:///x?host=h1,h2", "several hosts in one DSN are not supported"],
-    ["postgres://u:p/w@h/x", "a raw @ or # stands after the host; in a user name or password"],
-    ["postgres://u:p?w@h/x", "a raw @ or # stands after the host; in a user name or password"],
-    ["postgres://u:p#w@h/x", "a raw @ or # stands after the host; in a user name or password"],
-    ["postgres://u:1/w@h/x", "a raw @ or # stands after the host; in a user name or password"],
-    ["postgres://u:p%w@h/x", "the password holds a % that begins no encoded character; in a user"],
-    ["postgres://u:%ff@h/x", "the password holds a % that begins no encoded character"],
-    ["postgres://u:%00@h/x", "the password holds a % that begins no encoded character"],
-    ["postgres://u%:p@h/x", "the user name holds a %"],
-    ["postgres://u:p@h:x/x", "the port is not a whole number from 1 to 65535"],
-    ["postgres://u:p@h:0/x", "the port is not a whole number from 1 to 65535"],
-    ["postgres://u:p@h:65536/x", "the port is not a whole number from 1 to 65535"],
-    ["postgres://u:p@::1/x", "the host is not valid (an IPv6 address needs brackets)"],
-    ["postgres://u:p@[x]/x", "the brackets hold no IPv6 address"],
-    ["postgres://u:p@h h/x", "the host is not a valid name"],
-    ["postgres://u:p@h/x/y", "a raw / stands in the database's name"],
-    ["postgres://u:p@h/x y", "a raw space stands after the host"],
-    ["postgres://u:p@h/x\ny", "the DSN holds a control character"],
-    ["postgres://u:p@h/x?sslmode=on", "sslmode is none of disable, allow, prefer, require"],
-    ["postgres://u:p@h/x?sslmode", "the parameter sslmode has no value"],
-    ["postgres://u:p@h/x?user=a&user=b", "the parameter user stands twice"],
-    ["postgres://u:p@h/x?sslmod=require", "after the ? only these are supported: host, port, user"],
-    ["postgres://u:p@h/x?connect_timeout=5s", "connect_timeout is not a whole number of seconds"]
-  ])("refuses %j", (text, words) => {
-    assert.isTrue(fault(text).startsWith(words), fault(text))
-    assert.notInclude(fault(text), "\n")
+    ["postgres://u:p@h1,h2/x", "multiple hosts are not supported"],
+    ["postgres://u:p@h1:1,h2:2/x", "multiple hosts are not supported"],
+    ["postgres:///x?host=h1,h2", "multiple hosts are not supported"],
+    ["postgres://u:p/w@h/x", "unescaped @ or # after the host; in the user name and password"],
+    ["postgres://u:p?w@h/x", "unescaped @ or # after the host; in the user name and password"],
+    ["postgres://u:p#w@h/x", "unescaped @ or # after the host; in the user name and password"],
+    ["postgres://u:1/w@h/x", "unescaped @ or # after the host; in the user name and password"],
+    ["postgres://u:p%w@h/x", "the password contains an invalid percent-encoding; in the user"],
+    ["postgres://u:%ff@h/x", "the password contains an invalid percent-encoding"],
+    ["postgres://u:%00@h/x", "the password contains an invalid percent-encoding"],
+    ["postgres://u%:p@h/x", "the user name contains an invalid percent-encoding"],
+    ["postgres://u:p@h:x/x", "the port is not a number from 1 to 65535"],
+    ["postgres://u:p@h:0/x", "the port is not a number from 1 to 65535"],
+    ["postgres://u:p@h:65536/x", "the port is not a number from 1 to 65535"],
+    ["postgres://u:p@::1/x", "invalid host (an IPv6 address must be in brackets)"],
+    ["postgres://u:p@[x]/x", "the text in brackets is not an IPv6 address"],
+    ["postgres://u:p@h h/x", "the host is not a host name"],
+    ["postgres://u:p@h/x/y", "unescaped / in the database name"],
+    ["postgres://u:p@h/x y", "unescaped space after the host"],
+    ["postgres://u:p@h/x\ny", "the DSN contains a control character"],
+    ["postgres://u:p@h/x?sslmode=on", "sslmode is not one of disable, allow, prefer, require"],
+    ["postgres://u:p@h/x?sslmode", "parameter sslmode has no value"],
+    ["postgres://u:p@h/x?user=a&user=b", "duplicate parameter user"],
+    ["postgres://u:p@h/x?sslmod=require", "unknown parameter; supported: host, port, user"],
+    ["postgres://u:p@h/x?connect_timeout=5s", "connect_timeout is not a number of seconds"]
+  ])("rejects %j", (text, message) => {
+    assert.isTrue(problem(text).startsWith(message), problem(text))
+    assert.notInclude(problem(text), "\n")
   })
 
   const part = fc
@@ -135,7 +136,7 @@ describe("Dsn", () => {
       { nil: undefined }
     ),
     database: fc.option(named, { nil: undefined }),
-    sslmode: fc.constantFrom(undefined, ...Dsn.SslMode.literals),
+    sslmode: fc.constantFrom(undefined, ...Dsn.sslModes),
     sslrootcert: fc.option(named, { nil: undefined }),
     sslcert: fc.option(named, { nil: undefined }),
     sslkey: fc.option(named, { nil: undefined }),
@@ -147,11 +148,11 @@ describe("Dsn", () => {
     ignored: fc.constant([])
   })
 
-  it("reads back what it reveals", () => {
+  it("parses what it reveals", () => {
     fc.assert(fc.property(dsn, (dsn) => assert.isTrue(Equal.equals(parse(Dsn.reveal(dsn)), dsn))))
   })
 
-  it("shows user, host, port and database to people", () => {
+  it("shows user, host, port and database without the password", () => {
     assert.strictEqual(
       Dsn.show(parse("postgres://u:secret@h/x?sslmode=require")),
       "postgres://u@h:5432/x"
@@ -169,7 +170,7 @@ describe("Dsn", () => {
       { weight: 1, arbitrary: fc.constantFrom(...bad) }
     )
 
-  // user, colon and the last @ stand; everything else may be broken
+  // the colon and the last @ are intact; everything else may be broken
   const broken = fc
     .tuple(
       mostly(["postgres://", "POSTGRESQL://", " postgres://"], ["postgres:/", "http://", ""]),
@@ -191,7 +192,7 @@ describe("Dsn", () => {
     )
     .map((parts) => parts.join(""))
 
-  it("never lets a password out, neither in a fault nor in what it read", () => {
+  it("never prints a password, in a message or in a parsed DSN", () => {
     let read = 0
     fc.assert(
       fc.property(broken, (text) => {
@@ -209,10 +210,10 @@ describe("Dsn", () => {
       }),
       { numRuns: 500 }
     )
-    assert.isAbove(read, 5, "both outcomes are tried")
+    assert.isAbove(read, 5, "both outcomes occur")
   })
 
-  it("keeps a password of the query out, too", () => {
+  it("never prints a password of the query", () => {
     fc.assert(
       fc.property(
         markedPassword,

@@ -2,7 +2,7 @@ import { settings, settingsExample, settingsMarkdown } from "@restream/config"
 import { assert, describe, it } from "@effect/vitest"
 import { Equal } from "effect"
 import { readFileSync } from "node:fs"
-import { loaded, settingOf, valueOf } from "./Given.ts"
+import { loaded, settingOf, valueOf } from "./Samples.ts"
 
 const stored = (path: string) => {
   try {
@@ -16,11 +16,11 @@ describe("settings documents", () => {
   it.each([
     ["docs/settings.md", settingsMarkdown],
     ["restream.example.yaml", settingsExample]
-  ])("%s is what the schema writes", (path, render) => {
-    assert.isTrue(stored(path) === render(), `${path} is out of date: npm run docs writes it anew`)
+  ])("%s is up to date", (path, render) => {
+    assert.isTrue(stored(path) === render(), `${path} is out of date: run npm run docs`)
   })
 
-  it("the example sets nothing as it is, and nothing but the defaults without its #", () => {
+  it("the example sets nothing, and the defaults without its comment marks", () => {
     const example = settingsExample()
     const all = example.replaceAll(/^( *)#(\w+:)/gm, "$1$2")
     const defaults = loaded({}).settings
@@ -33,14 +33,14 @@ describe("settings documents", () => {
     }
   })
 
-  it("say a default as the settings in force say it", () => {
-    for (const { default: written, key, show } of settings) {
-      if (written === undefined || typeof written !== "string") continue
-      assert.strictEqual(show(valueOf(loaded({}), settingOf(key))), written, key)
+  it("show a default as restream config does", () => {
+    for (const { default: value, key, type } of settings) {
+      if (typeof value !== "string") continue
+      assert.strictEqual(type.display(valueOf(loaded({}), settingOf(key))), value, key)
     }
   })
 
-  it("both name every key, variable and flag", () => {
+  it("contain every key, variable and flag", () => {
     for (const { env, flags, key, path } of settings) {
       const names = [...(env === undefined ? [] : [env]), ...flags.map((flag) => `--${flag}`)]
       for (const name of names) {
@@ -52,7 +52,7 @@ describe("settings documents", () => {
     }
   })
 
-  it("the example has no line that is too long to read", () => {
+  it("the example has no line longer than 100 characters", () => {
     for (const line of settingsExample().split("\n")) {
       if (!line.startsWith("# Example:")) assert.isAtMost(line.length, 100)
     }

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { readFileSync } from "node:fs"
-import { assertHidden, faults, loaded } from "./Given.ts"
+import { assertHidden, problems, loaded } from "./Samples.ts"
 
-const fault = (text: string) => faults({ file: { name: "restream.yaml", text } })
+const problemsOf = (text: string) => problems({ file: { name: "restream.yaml", text } })
 
 describe("settings file", () => {
   const needsQuotes = "a value that begins with * & ! @ ` | > % or , must be quoted"
@@ -62,13 +62,13 @@ describe("settings file", () => {
     ["a tag", "mediaServer:\n  password: !kXq7", `2:13: ${needsQuotes}`],
     ["a reserved character", "mediaServer:\n  password: @kXq7", `2:13: ${needsQuotes}`]
   ])("reports the line and column of %s", (_, text, message) => {
-    assert.deepStrictEqual(fault(text), [`restream.yaml:${message}`])
+    assert.deepStrictEqual(problemsOf(text), [`restream.yaml:${message}`])
   })
 
   it("repeats no part of a file that it cannot parse", () => {
     for (const start of "*&!@`|>%,{}[]'\"?-#:") {
       for (const password of [`${start}kXq7`, `${start}kXq7: x`, `x ${start} kXq7`]) {
-        assertHidden(fault(`mediaServer:\n  password: ${password}\n`).join())
+        assertHidden(problemsOf(`mediaServer:\n  password: ${password}\n`).join())
       }
     }
   })
@@ -76,23 +76,23 @@ describe("settings file", () => {
   it("counts the same lines for every line break, and after a byte order mark", () => {
     for (const end of ["\n", "\r\n", "\r"]) {
       assert.match(
-        fault(["relay:", "  killGrace: 1s", "  killGrace: 2s"].join(end)).join(),
+        problemsOf(["relay:", "  killGrace: 1s", "  killGrace: 2s"].join(end)).join(),
         /yaml:3:3: duplicate key$/
       )
       assert.match(
-        fault(`\uFEFF${["relay:", "", "  killGrace: 5"].join(end)}`).join(),
+        problemsOf(`\uFEFF${["relay:", "", "  killGrace: 5"].join(end)}`).join(),
         /\(from restream.yaml:3\)/
       )
     }
   })
 
   it.each(["5", "text", "- a\n- b", "relay:5", '"x"'])("rejects %j: not a mapping", (text) => {
-    assert.deepStrictEqual(fault(text), [
+    assert.deepStrictEqual(problemsOf(text), [
       "restream.yaml: expected groups such as database:, with their settings indented below"
     ])
   })
 
-  it("tells the line of a value through comments, blocks, quotes and braces", () => {
+  it("reports the line of a key through comments, blocks, quotes and braces", () => {
     const text = [
       "# database:",
       "database: # the table",
@@ -110,7 +110,9 @@ describe("settings file", () => {
       "  - x",
       "  timeout: 5"
     ].join("\n")
-    const places = fault(text).map((line) => /^(\S+) \(from (\S+)\)/.exec(line)?.slice(1).join(" "))
+    const places = problemsOf(text).map((line) =>
+      /^(\S+) \(from (\S+)\)/.exec(line)?.slice(1).join(" ")
+    )
     assert.deepStrictEqual(places, [
       "database.channel restream.yaml:8",
       "mediaServer.host restream.yaml:9",
@@ -121,10 +123,10 @@ describe("settings file", () => {
   })
 
   it("accepts an anchor and its alias", () => {
-    assert.deepStrictEqual(fault("log: &l\n  file: &f x.log\nffmpeg:\n  path: *f"), [])
+    assert.deepStrictEqual(problemsOf("log: &l\n  file: &f x.log\nffmpeg:\n  path: *f"), [])
   })
 
-  it("places every key of the example at its own line", () => {
+  it("reports the line of every key of the example", () => {
     const text = readFileSync(
       new URL("../../restream.example.yaml", import.meta.url),
       "utf8"
@@ -137,10 +139,10 @@ describe("settings file", () => {
     }
   })
 
-  it("gives one line for any text that is not YAML", () => {
+  it("reports a position for any text that is not YAML", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (rest) => {
-        const lines = fault(`relay: [\n${rest}`)
+        const lines = problemsOf(`relay: [\n${rest}`)
         assert.isAbove(lines.length, 0)
         assert.match(lines[0] ?? "", /^restream\.yaml:\d+:\d+: /)
       })

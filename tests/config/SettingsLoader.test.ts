@@ -1,22 +1,22 @@
 import {
   attempt,
-  faultLine,
+  defaultSettings,
   Dsn,
   load,
+  problemLine,
   requireDsn,
   SettingsError,
   settings,
-  Settings,
   type Sources
 } from "@restream/config"
 import { assert, describe, it } from "@effect/vitest"
-import { Equal, Redacted, Result, Schema } from "effect"
+import { Equal, Redacted, Result } from "effect"
 import * as fc from "fast-check"
 import {
   assertHidden,
   companions,
   defaultOf,
-  faults,
+  problems,
   fileWith,
   loaded,
   markedPassword,
@@ -24,7 +24,7 @@ import {
   samples,
   type Setting,
   valueOf
-} from "./Given.ts"
+} from "./Samples.ts"
 
 const layers = ["file", "flag", "env"] as const
 type Layer = (typeof layers)[number]
@@ -95,14 +95,14 @@ describe("load", () => {
     }
   )
 
-  it("gives the defaults where nothing is set", () => {
+  it("returns the defaults if nothing is set", () => {
     const from = loaded({})
-    assert.isTrue(Equal.equals(from.settings, Schema.decodeSync(Settings)({})))
+    assert.isTrue(Equal.equals(from.settings, defaultSettings))
     assert.isTrue([...from.origins.values()].every(({ _tag }) => _tag === "Default"))
     assert.strictEqual(from.origins.size, settings.length)
   })
 
-  it("takes an empty variable for a missing one", () => {
+  it("treats an empty variable as not set", () => {
     const empty = Object.fromEntries(
       settings.flatMap(({ env }) => (env === undefined ? [] : [[env, ""]]))
     )
@@ -111,7 +111,7 @@ describe("load", () => {
     assert.deepStrictEqual(flag.origins.get("database.dsn"), { _tag: "Flag", name: "pg-dsn" })
   })
 
-  it("takes a key without a value for a missing one, and a group without keys for an empty one", () => {
+  it("treats a key without a value as not set, and a group without keys as empty", () => {
     const text = "database:\nrelay:\n  restartDelay:\n  killGrace: ~\nplugins:\n"
     assert.isTrue(Equal.equals(loaded({ file: { name: "f", text } }).settings, loaded({}).settings))
     for (const text of ["", "# nothing\n", "---\n"]) {
@@ -121,13 +121,13 @@ describe("load", () => {
     }
   })
 
-  it("does not judge a value that another one covers", () => {
+  it("does not parse a value that another source overrides", () => {
     const file = { name: "f", text: "relay:\n  restartDelay: 5" }
-    assert.deepStrictEqual(faults({ file, env: { RESTREAM_RELAY_RESTART_DELAY: "5s" } }), [])
+    assert.deepStrictEqual(problems({ file, env: { RESTREAM_RELAY_RESTART_DELAY: "5s" } }), [])
   })
 
-  it("says everything that is wrong at once, one line each", () => {
-    const lines = faults({
+  it("reports all problems at once, one per line", () => {
+    const lines = problems({
       file: {
         name: "restream.yaml",
         text: [
@@ -161,37 +161,37 @@ describe("load", () => {
       }
     })
     assert.deepStrictEqual(lines, [
-      "databse (from restream.yaml:1): is not known; did you mean database?",
-      "database.poll_interval (from restream.yaml:4): is not known; did you mean database.pollInterval?",
-      'database.restartDelay (from restream.yaml:5): is not known; did you mean relay.restartDelay, which is "restartDelay:" indented below "relay:"?',
-      "relay (from restream.yaml:6): expected its settings, indented below it",
-      "--log-levl: is not known; did you mean --log-level?",
-      "--database-dsn: is not known; did you mean --pg-dsn?",
-      "--camera-types: is not known; only a file can set cameraTypes",
-      "RESTREAM_RELAY_STAL_TIMEOUT: is not known; did you mean RESTREAM_RELAY_STALL_TIMEOUT?",
-      "RESTREAM_MEDIA_SERVER_PORT: is not known; did you mean MEDIA_SERVER_PORT?",
-      "RESTREAM_LOG_MODULES: is not known; only a file can set log.modules",
-      "database.dsn (from --pg_dsn): a raw @ or # stands after the host; in a user name or password / # ? % @ are written %2F %23 %3F %25 %40",
-      'mediaServer.port (from MEDIA_SERVER_PORT): expected a whole number from 1 to 65535, not "tcp://10.0.0.1:8554"',
-      "mediaServer.password (from restream.yaml:10): expected a text, which needs quotes here",
-      'camera.engine (from RESTREAM_CAMERA_ENGINE): expected auto, native or ffmpeg, not "nativ\\u000ax"',
-      "cameraTypes (from restream.yaml:13): holds both A and a",
-      "plugins (from restream.yaml:12): expected item 1 to be a module's name, which needs quotes here",
-      "probe.retryDelays (from restream.yaml:8): expected a list that is not empty",
-      'log.level (from restream.yaml:11): expected trace, debug, info, warn or error, not "loud"',
-      "log.modules (from restream.yaml:11): holds camra, which is no module; did you mean camera?"
+      "databse (from restream.yaml:1): unknown setting; did you mean database?",
+      "database.poll_interval (from restream.yaml:4): unknown setting; did you mean database.pollInterval?",
+      'database.restartDelay (from restream.yaml:5): unknown setting; did you mean relay.restartDelay? Write "restartDelay:" indented below "relay:".',
+      "relay (from restream.yaml:6): expected the settings of the group, indented below",
+      "--log-levl: unknown flag; did you mean --log-level?",
+      "--database-dsn: unknown flag; did you mean --pg-dsn?",
+      "--camera-types: unknown flag; cameraTypes can be set only in the file",
+      "RESTREAM_RELAY_STAL_TIMEOUT: unknown variable; did you mean RESTREAM_RELAY_STALL_TIMEOUT?",
+      "RESTREAM_MEDIA_SERVER_PORT: unknown variable; did you mean MEDIA_SERVER_PORT?",
+      "RESTREAM_LOG_MODULES: unknown variable; log.modules can be set only in the file",
+      "database.dsn (from --pg_dsn): unescaped @ or # after the host; in the user name and password, write / # ? % @ as %2F %23 %3F %25 %40",
+      'mediaServer.port (from MEDIA_SERVER_PORT): "tcp://10.0.0.1:8554" is not a whole number',
+      "mediaServer.password (from restream.yaml:10): the value must be quoted: YAML reads it as a number",
+      'camera.engine (from RESTREAM_CAMERA_ENGINE): "nativ\\nx" is not one of auto, native, ffmpeg; did you mean native?',
+      "probe.retryDelays (from restream.yaml:8): the list is empty",
+      'log.level (from restream.yaml:11): "loud" is not one of trace, debug, info, warn, error',
+      "log.modules (from restream.yaml:11): unknown module camra; did you mean camera?",
+      "cameraTypes (from restream.yaml:13): duplicate type: A and a",
+      "plugins (from restream.yaml:12): item 1: 1 must be quoted: YAML reads it as a number"
     ])
   })
 
-  it("judges the rules between settings although others are wrong", () => {
-    const wrong = (text: string) => faults({ file: { name: "f", text: `mediaServer:\n${text}` } })
+  it("checks the rules between settings although other settings are invalid", () => {
+    const wrong = (text: string) => problems({ file: { name: "f", text: `mediaServer:\n${text}` } })
     assert.deepStrictEqual(wrong("  port: x\n  password: secret\n"), [
-      'mediaServer.port (from f:2): expected a whole number from 1 to 65535, not "x"',
-      "mediaServer.password (from f:3): needs mediaServer.username, too"
+      'mediaServer.port (from f:2): "x" is not a whole number',
+      "mediaServer.password (from f:3): requires mediaServer.username"
     ])
-    // whether there is a user name can't be said
+    // the user name is unknown
     assert.deepStrictEqual(wrong("  username: 5\n  password: secret\n"), [
-      "mediaServer.username (from f:2): expected a text of one line, which needs quotes here, not 5"
+      "mediaServer.username (from f:2): 5 must be quoted: YAML reads it as a number"
     ])
     const both = `  fingerprint: ${"a1".repeat(32)}\n  insecure: yes\n  checkTimeout: 1\n`
     assert.deepStrictEqual(
@@ -200,19 +200,19 @@ describe("load", () => {
     )
   })
 
-  it("goes on with the defaults where something is wrong, for whoever has more to judge", () => {
+  it("uses the defaults of invalid settings, for a caller with more checks", () => {
     const text = "log:\n  level: loud\n  fileKeep: 3\ncameraTypes:\n  one: a\n  acme-2: b\n"
-    const { faults, isWhole, loaded, placeOf } = attempt({ file: { name: "f", text } })
-    assert.deepStrictEqual(faults.map(faultLine), [
-      'log.level (from f:2): expected trace, debug, info, warn or error, not "loud"'
+    const { isComplete, originOf, problems, settings } = attempt({ file: { name: "f", text } })
+    assert.deepStrictEqual(problems.map(problemLine), [
+      'log.level (from f:2): "loud" is not one of trace, debug, info, warn, error'
     ])
-    assert.deepStrictEqual([loaded.settings.log.level, loaded.settings.log.fileKeep], ["info", 3])
+    assert.deepStrictEqual([settings.log.level, settings.log.fileKeep], ["info", 3])
     assert.deepStrictEqual(
-      [placeOf(["cameraTypes", "acme-2"]), placeOf(["log", "file"])],
+      [originOf(["cameraTypes", "acme-2"]), originOf(["log", "file"])],
       ["f:6", "default"]
     )
-    assert.isTrue(isWhole)
-    assert.isFalse(attempt({ file: { name: "f", text: "log: [" } }).isWhole)
+    assert.isTrue(isComplete)
+    assert.isFalse(attempt({ file: { name: "f", text: "log: [" } }).isComplete)
   })
 
   it.each([
@@ -220,48 +220,49 @@ describe("load", () => {
     ["RESTREAM_MEDIA_SERVER_HST", "MEDIA_SERVER_HOST"],
     ["RESTREAM_ZZZZZZZZZZZZZZ", undefined],
     ["RESTREAM_PLUGIN", "RESTREAM_PLUGINS"]
-  ])("finds the variable that %s means", (name, meant) => {
+  ])("suggests a variable for %s", (name, meant) => {
     const hint = meant === undefined ? "" : `; did you mean ${meant}?`
-    assert.deepStrictEqual(faults({ env: { [name]: "x" } }), [`${name}: is not known${hint}`])
+    assert.deepStrictEqual(problems({ env: { [name]: "x" } }), [`${name}: unknown variable${hint}`])
   })
 
-  it("finds the setting that a key at the wrong place means", () => {
-    const hint = (text: string) => faults({ file: { name: "f", text } }).join()
+  it("suggests the setting for a key in the wrong place", () => {
+    const hint = (text: string) => problems({ file: { name: "f", text } }).join()
     const nested = (key: string, group: string, name: string) =>
-      `is not known; did you mean ${key}, which is "${name}:" indented below "${group}:"?`
+      `unknown setting; did you mean ${key}? Write "${name}:" indented below "${group}:".`
     assert.include(
       hint("pollInterval: 1s"),
       nested("database.pollInterval", "database", "pollInterval")
     )
     assert.include(hint("PG_DSN: x"), nested("database.dsn", "database", "dsn"))
     assert.include(hint("database.table: x"), nested("database.table", "database", "table"))
-    assert.include(hint("log:\n  plugins: x"), "is not known; did you mean plugins?")
-    assert.match(hint("zzzzzzzzzz: 1"), /is not known$/)
+    assert.include(hint("log:\n  plugins: x"), "unknown setting; did you mean plugins?")
+    assert.match(hint("zzzzzzzzzz: 1"), /unknown setting$/)
   })
 
-  it("refuses contradictions within the media server", () => {
-    const line = (text: string) => faults({ file: { name: "f", text: `mediaServer: { ${text} }` } })
+  it("rejects conflicting settings of the media server", () => {
+    const line = (text: string) =>
+      problems({ file: { name: "f", text: `mediaServer: { ${text} }` } })
     const fingerprint = `fingerprint: ${"ab".repeat(32)}`
     assert.deepStrictEqual(line("password: x"), [
-      "mediaServer.password (from f:1): needs mediaServer.username, too"
+      "mediaServer.password (from f:1): requires mediaServer.username"
     ])
     assert.deepStrictEqual(line("username: x"), [])
     assert.deepStrictEqual(line(fingerprint), [
-      "mediaServer.fingerprint (from f:1): is of no use over rtsp; set mediaServer.scheme to rtsps"
+      "mediaServer.fingerprint (from f:1): requires TLS; set mediaServer.scheme to rtsps"
     ])
     assert.deepStrictEqual(line(`${fingerprint}, scheme: rtsps, insecure: on`), [
-      "mediaServer.insecure (from f:1): contradicts mediaServer.fingerprint; leave out one of the two"
+      "mediaServer.insecure (from f:1): conflicts with mediaServer.fingerprint; remove one of them"
     ])
   })
 
-  it("takes table and query together, since the query wins", () => {
+  it("accepts table and query together", () => {
     assert.deepStrictEqual(
-      faults({ flags: { "database-table": "a", "database-query": "SELECT 1" } }),
+      problems({ flags: { "database-table": "a", "database-query": "SELECT 1" } }),
       []
     )
   })
 
-  it("lets the links of Kubernetes' services and the caller's own variables stand", () => {
+  it("ignores the service links of Kubernetes and the caller's own variables", () => {
     const env = {
       RESTREAM_PORT: "tcp://10.0.0.1:80",
       RESTREAM_SERVICE_HOST: "10.0.0.1",
@@ -269,15 +270,15 @@ describe("load", () => {
       RESTREAM_METRICS_PORT_9090_TCP_ADDR: "10.0.0.1",
       RESTREAM_CONFIG: "/etc/restream.yaml"
     }
-    assert.deepStrictEqual(faults({ env, otherVariables: ["RESTREAM_CONFIG"] }), [])
-    assert.lengthOf(faults({ env }), 1)
-    assert.lengthOf(faults({ env: { RESTREAM_PORT: "80" } }), 1)
+    assert.deepStrictEqual(problems({ env, otherVariables: ["RESTREAM_CONFIG"] }), [])
+    assert.lengthOf(problems({ env }), 1)
+    assert.lengthOf(problems({ env: { RESTREAM_PORT: "80" } }), 1)
   })
 
-  it("does not take what an object inherits for a value", () => {
+  it("ignores inherited properties of the sources", () => {
     const file = { name: "f", text: "constructor: 1\n__proto__: 2\ndatabase:\n  toString: 3" }
     assert.lengthOf(
-      faults({
+      problems({
         file,
         flags: Object.create({ "pg-dsn": "x" }),
         env: Object.create({ PG_DSN: "x" })
@@ -286,7 +287,7 @@ describe("load", () => {
     )
   })
 
-  it("shows no value that may hold a secret, even in the wrong place", () => {
+  it("prints no value that may be a secret, even in the wrong setting", () => {
     for (const value of ["postgres://u:kXq7@h/x", "host=x password=kXq7"]) {
       const file = {
         name: "f",
@@ -297,12 +298,12 @@ describe("load", () => {
         RESTREAM_DATABASE_QUERY: value,
         [`RESTREAM_${value}`]: "1"
       }
-      const lines = faults({ file, env, flags: { [value]: "1", "camera-engine": value } })
+      const lines = problems({ file, env, flags: { [value]: "1", "camera-engine": value } })
       assert.lengthOf(lines, 7)
       assertHidden(lines.join())
     }
     const template = { file: { name: "f", text: "cameraTypes: rtsp://admin:kXq7@{host}" } }
-    assertHidden(faults(template).join())
+    assertHidden(problems(template).join())
   })
 
   const text = fc.oneof(
@@ -343,7 +344,7 @@ describe("load", () => {
       .map((tree) => JSON.stringify(tree))
   )
 
-  it("never throws, and each of its lines is one", () => {
+  it("never throws, and reports single lines", () => {
     fc.assert(
       fc.property(yaml, record, record, (text, flags, env) => {
         const result = load({ file: { name: "f", text }, flags, env })
@@ -355,7 +356,7 @@ describe("load", () => {
     )
   })
 
-  it("survives what is made to hurt a parser", () => {
+  it("survives malicious YAML", () => {
     const bomb = [
       "a: &a [x, x]",
       ...[..."bcdefghijklmnopqrstuvwxyz"].map(
@@ -377,7 +378,7 @@ describe("load", () => {
     }
   })
 
-  it("shows no secret in what it loaded, nor in its faults", () => {
+  it("prints no secret of the settings or the problems", () => {
     const spoil = fc.constantFrom(
       (text: string) => JSON.stringify(text),
       (text: string) => text,
@@ -428,13 +429,13 @@ describe("load", () => {
 })
 
 describe("requireDsn", () => {
-  it("gives the DSN, or says in one line how to set it", () => {
+  it("returns the DSN, or an error that tells how to set it", () => {
     const dsn = requireDsn(loaded({ env: { PG_DSN: "postgres://u:p@h/x" } }).settings)
     assert.strictEqual(Result.getOrThrow(dsn).host, "h")
     const error = Result.getOrThrow(Result.flip(requireDsn(loaded({}).settings)))
     assert.instanceOf(error, SettingsError)
     assert.deepStrictEqual(error.lines, [
-      "database.dsn: is not set; set PG_DSN, --pg-dsn or the file's database.dsn to postgres://user:password@host:5432/database"
+      "database.dsn: not set; set PG_DSN, --pg-dsn, or database.dsn in the settings file to postgres://user:password@host:5432/database"
     ])
     assert.strictEqual(Dsn.show(Result.getOrThrow(dsn)), "postgres://u@h:5432/x")
   })

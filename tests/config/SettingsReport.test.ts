@@ -1,10 +1,10 @@
 import { settingRows, settings } from "@restream/config"
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { assertHidden, loaded, markedPassword } from "./Given.ts"
+import { assertHidden, loaded, markedPassword } from "./Samples.ts"
 
 describe("settingRows", () => {
-  it("shows every setting with its value and where it came from", () => {
+  it("lists every setting with its value and its origin", () => {
     const rows = settingRows(
       loaded({
         file: {
@@ -50,7 +50,7 @@ describe("settingRows", () => {
     assert.deepStrictEqual([file?.value, file?.origin], ["", "default"])
   })
 
-  it("shows no secret", () => {
+  it("contains no secret", () => {
     fc.assert(
       fc.property(markedPassword, (password) => {
         const env = {

@@ -61,7 +61,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             assert.strictEqual((yield* daemon.exit).code, 0)
             const lines = linesOf(file)
             assert.match(lines[0]!, shape)
-            assert.include(lines.at(-1), "restream: ended")
+            assert.include(lines.at(-1), "restream stopped")
             // the stream says the same; there `pretty` has its own form
             const stream = format === "json" ? daemon.stdout : daemon.stderr
             assert.strictEqual(stream.length, lines.length)
@@ -279,7 +279,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           yield* daemon.signal("SIGTERM")
           assert.strictEqual((yield* daemon.exit).code, 0)
           assert.strictEqual(about().length, 2)
-          assert.include(linesOf(file).at(-1), "restream: ended")
+          assert.include(linesOf(file).at(-1), "restream stopped")
         })
       ),
     90_000

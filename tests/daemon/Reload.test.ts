@@ -160,10 +160,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       Effect.gen(function* () {
         const { reload, publishers } = yield* running("")
         const text = "database:\n  table: others\nmediaServer:\n  host: elsewhere\n"
-        const first = yield* reload(`${text}relay:\n  killGrace: 1s\n`, /needs a restart/)
+        const first = yield* reload(`${text}relay:\n  killGrace: 1s\n`, /restart required/)
         assert.match(first.join("\n"), /reload: changed relay\.killGrace"/)
-        assert.match(first.join("\n"), /needs a restart: database\.table, mediaServer\.host"/)
-        const second = yield* reload(`${text}relay:\n  killGrace: 1s\n`, /needs a restart/)
+        assert.match(first.join("\n"), /restart required for database\.table, mediaServer\.host"/)
+        const second = yield* reload(`${text}relay:\n  killGrace: 1s\n`, /restart required/)
         assert.match(second.join("\n"), /reload: nothing changed"/)
         assert.strictEqual(yield* publishers("native1"), 1)
       })
@@ -178,7 +178,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           "log:\n  level: debug\nrelay:\n  killGrace: soon\n  speed: 3\n",
           /relay\.killGrace/
         )
-        yield* daemon.awaitLine(/nothing changed: relay\.speed .*restream\.yaml:5.*is not known/)
+        yield* daemon.awaitLine(/nothing changed: relay\.speed .*restream\.yaml:5.*unknown setting/)
         assert.match(lines.join("\n"), /nothing changed: relay\.killGrace .*restream\.yaml:4/)
         yield* daemon.signal("SIGHUP")
         assert.isFalse(daemon.stderr.some((line) => line.includes("level=debug")))
@@ -197,7 +197,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         rmSync(file)
         yield* daemon.signal("SIGHUP")
         yield* daemon.awaitLine(
-          /nothing changed: .*restream\.yaml: can't be read: there is no such file/
+          /nothing changed: .*restream\.yaml: cannot read the settings file: no such file/
         )
 
         const site = yield* Site.make
@@ -227,7 +227,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         rmSync(file)
         const from = other.stderr.length
         yield* other.signal("SIGHUP")
-        yield* other.awaitLine(/nothing changed: restream\.yaml: can't be read/, from)
+        yield* other.awaitLine(/nothing changed: restream\.yaml: cannot read/, from)
         yield* Effect.sleep("300 millis")
         assert.strictEqual(other.stderr.length, from + 1)
         assert.strictEqual(yield* publishers("found3"), 1)

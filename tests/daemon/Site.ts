@@ -1,11 +1,12 @@
 /** All that a daemon needs around it: a table on a real PostgreSQL, cameras, and a media server. */
+import type { TableName } from "@restream/config"
 import { type CameraRow, CameraTable } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Redacted } from "effect"
 import { anyFfmpeg, ffprobes } from "../engine/ffmpeg/Binaries.ts"
 import { client, freshDatabase } from "../support/Postgres.ts"
 
-const table: CameraTable.TableName = { schema: undefined, name: "cameras" }
+const table: TableName = { schema: undefined, name: "cameras" }
 
 /** A fresh table; one camera that serves every path; a media server. All live as long as the scope. */
 export const make = Effect.gen(function* () {

@@ -74,7 +74,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
               args: ["--config", file]
             })
             yield* socket.await(
-              /^STATUS=waiting for the first look at the cameras; database: .*cameras/
+              /^STATUS=waiting for the first snapshot of the camera table; database: .*cameras/
             )
             assert.isFalse(socket.has(/READY=1/))
 
@@ -210,7 +210,9 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           const daemon = yield* Daemon.start({
             env: { ...site.env, NOTIFY_SOCKET: name, WATCHDOG_USEC: "200000", WATCHDOG_PID: "1" }
           })
-          yield* daemon.awaitLine(/systemd: it watches process 1, and this is \d+/)
+          yield* daemon.awaitLine(
+            /systemd: the watchdog expects pings from process 1, not from \d+/
+          )
           yield* socket.await(/^READY=1$/)
           yield* socket.await(/^STATUS=0 cameras$/)
           assert.isFalse(socket.has(/WATCHDOG/))
@@ -249,9 +251,9 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           env: { ...site.env, NOTIFY_SOCKET: name, WATCHDOG_USEC: "200000" }
         })
         yield* site.awaitLive(paths)
-        yield* daemon.awaitLine(/systemd: it can't be told anything: /)
+        yield* daemon.awaitLine(/systemd: sd_notify failed: /)
         yield* Effect.sleep("1 second")
-        const told = daemon.stderr.filter((line) => line.includes("can't be told anything"))
+        const told = daemon.stderr.filter((line) => line.includes("sd_notify failed"))
         assert.strictEqual(told.length, 1, told.join("\n"))
       })
     )

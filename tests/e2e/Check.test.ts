@@ -88,7 +88,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         assert.match(rows[4] ?? "", /^5 +Typo +hikvison +invalid .*did you mean hikvision/)
         assert.match(
           stderr,
-          /^wrong: 1 connection refused, 1 wrong or missing password, 1 no answer, 1 wrong row\n5 cameras, 4 wrong, in \d+\.\d s, 1 more is disabled\n$/
+          /^4 failed: 1 connection refused, 1 authentication failed, 1 timed out, 1 invalid row\n5 cameras: 1 ok, 4 failed, 1 disabled, in \d+\.\d s\n$/
         )
         assert.notInclude(stdout + stderr, "Wr0ngSecret")
       })
@@ -109,16 +109,16 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             .map((row) => row.split(" ")[0])
         const all = yield* check()
         assert.deepStrictEqual(idsOf(all.stdout), ["1", "7", "5", "8", "2", "3", "4"])
-        assert.match(all.stderr, /^wrong: 2 wrong row, 1 connection refused, /)
+        assert.match(all.stderr, /^5 failed: 2 invalid rows, 1 connection refused, /)
         const wrong = yield* check("--wrong")
         assert.deepStrictEqual(idsOf(wrong.stdout), ["5", "8", "2", "3", "4"])
-        assert.match(wrong.stderr, /\n7 cameras, 5 wrong, /)
+        assert.match(wrong.stderr, /\n7 cameras: 2 ok, 5 failed, /)
         const json = JSON.parse((yield* check("--wrong", "--json")).stdout)
         assert.deepInclude(json, { total: 7, ok: 2, wrong: 5, disabled: 1 })
         assert.strictEqual(json.cameras.length, 5)
         const none = yield* check("--wrong", "--camera", "1")
         assert.strictEqual(none.stdout, "")
-        assert.match(none.stderr, /^1 camera, none wrong, in \d+\.\d s\n$/)
+        assert.match(none.stderr, /^1 camera: 1 ok, 0 failed, in \d+\.\d s\n$/)
       })
     )
 
@@ -136,7 +136,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             run("python3", [terminal, String(columns), process.execPath, ...command], {
               env: environment
             }),
-            ({ stdout }) => stdout.slice(0, stdout.indexOf("wrong: ")).split(/\r?\n/)
+            ({ stdout }) => stdout.slice(0, stdout.indexOf(" failed: ")).split(/\r?\n/)
           )
         const wide = yield* lines(200)
         assert.isTrue(wide.some((line) => /^ID .* REASON$/.test(line)))
@@ -162,17 +162,17 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       })
     )
 
-    it.effect("says that there are no cameras, or none that is enabled", () =>
+    it.effect("reports a table without enabled cameras", () =>
       Effect.gen(function* () {
         const { check, sql } = yield* make
         yield* sql`delete from cameras where enabled`
         const disabled = yield* check()
         assert.deepStrictEqual(
           [disabled.code, disabled.stdout, disabled.stderr],
-          [0, "", "no enabled cameras in the table, 1 is disabled\n"]
+          [0, "", "no enabled cameras in the table, 1 disabled\n"]
         )
         yield* sql`delete from cameras`
-        assert.strictEqual((yield* check()).stderr, "no cameras in the table\n")
+        assert.strictEqual((yield* check()).stderr, "no enabled cameras in the table\n")
         assert.deepInclude(JSON.parse((yield* check("--json")).stdout), { total: 0, cameras: [] })
       })
     )
@@ -303,7 +303,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         const noCamera = yield* check("--camera", "99")
         assert.deepStrictEqual(
           [noCamera.code, lines(noCamera.stderr)],
-          [2, ["--camera: there is no enabled camera 99"]]
+          [2, ["--camera: no enabled camera has the id 99"]]
         )
         const port = yield* freePort
         const noDatabase = yield* Installation.restream(["check"], {

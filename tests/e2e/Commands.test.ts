@@ -30,7 +30,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("res
           where table_name = 'cameras' order by ordinal_position`
     )
 
-  it.effect("init can run again, and sql prints what it runs", () =>
+  it.effect("init is idempotent, and sql prints its statements", () =>
     Effect.gen(function* () {
       const made = Redacted.value(yield* freshDatabase)
       const printed = Redacted.value(yield* freshDatabase)
@@ -38,7 +38,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("res
         const { code, stderr, stdout } = yield* restream(["db", "init"], { PG_DSN: made })
         assert.deepStrictEqual(
           [code, stderr, stdout],
-          [0, "", "the table cameras and its trigger are there\n"]
+          [0, "", "table cameras and its trigger exist\n"]
         )
       }
       const { code, stdout } = yield* restream(["db", "sql"])
@@ -54,7 +54,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("res
     })
   )
 
-  it.effect("init says what a table of that name lacks, and leaves its rows alone", () =>
+  it.effect("init reports the missing columns of an existing table, and keeps its rows", () =>
     Effect.gen(function* () {
       const dsn = Redacted.value(yield* freshDatabase)
       const sql = yield* client(Redacted.make(dsn))
@@ -62,7 +62,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("res
       yield* sql`insert into cameras values ('a', 'rtsp://a')`
       const { code, stdout } = yield* restream(["db", "init"], { PG_DSN: dsn })
       assert.strictEqual(code, 0)
-      assert.include(stdout, "was there before, without name, type, host")
+      assert.include(stdout, "already existed, without the columns name, type, host")
       assert.deepStrictEqual(yield* sql`select * from cameras`, [{ id: "a", url: "rtsp://a" }])
     })
   )
@@ -83,7 +83,7 @@ describe("restream config", () => {
     })
   )
 
-  it.live("says which file it read, and cuts nothing that is not for a terminal", () =>
+  it.live("names the file that it read, and does not cut values outside of a terminal", () =>
     Effect.acquireUseRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-config-"))),
       (folder) =>
@@ -94,19 +94,19 @@ describe("restream config", () => {
           const { stderr, stdout } = yield* restream(["config", "-c", file])
           assert.include(stdout, `${query}  `)
           assert.deepStrictEqual(stderr.trimEnd().split("\n"), [
-            `the settings file is ${file}`,
-            "database.dsn is not set: run, check and db init need it"
+            `settings file: ${file}`,
+            "database.dsn is not set; run, check and db init require it"
           ])
           const json = yield* restream(["config", "--json", "-c", file])
           assert.strictEqual(JSON.parse(json.stdout).file, file)
           const none = yield* restream(["config"])
-          assert.match(none.stderr, /^no settings file was read: there is no \/.*restream\.yaml\n/)
+          assert.match(none.stderr, /^no settings file: \/.*restream\.yaml does not exist\n/)
         }),
       (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
     )
   )
 
-  it.live("tells every fault in a line of its own, and ends with 2", () =>
+  it.live("reports every problem on its own line, and exits with 2", () =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* restream(
         ["config", "--media-server-port", "80000", "--probe-jitter", "2"],
@@ -121,13 +121,13 @@ describe("restream config", () => {
   )
 })
 
-describe("wrong settings", () => {
+describe("invalid settings", () => {
   const folder = Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-settings-"))),
     (path) => Effect.sync(() => rmSync(path, { recursive: true }))
   )
 
-  it.live("are told by every command that goes by them, all at once and each at its line", () =>
+  it.live("are reported by every command that uses them, all at once, each with its line", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const file = join(path, "restream.yaml")
@@ -152,22 +152,22 @@ describe("wrong settings", () => {
       writeFileSync(join(path, "needs.js"), 'import "./other.js"\n')
       writeFileSync(join(path, "empty.js"), "export const cameraTypes = [{}]\n")
       const settings = [
-        `mediaServer.port (from ${file}:2): expected a whole number from 1 to 65535, not 99999`,
-        `mediaServer.password (from ${file}:3): needs mediaServer.username, too`
+        `mediaServer.port (from ${file}:2): 99999 is out of range (1 to 65535)`,
+        `mediaServer.password (from ${file}:3): requires mediaServer.username`
       ]
       const database = [
-        `database.dsn (from ${file}:9): sslrootcert names a file that can't be read: there is no such file`
+        `database.dsn (from ${file}:9): cannot read the file of sslrootcert: no such file`
       ]
       const types = [
         `cameraTypes.acme (from ${file}:5): a brace that belongs to no {column} or {column|default}`,
         `cameraTypes.b (from ${file}:6): the address needs a scheme, such as rtsp://host/path`,
         ...[
-          "./broken.js can't be loaded: SyntaxError: Unexpected token '{' (broken.js:2)",
-          "./throws.js can't be loaded: TypeError: rtsp://***@host is bad (throws.js:2)",
-          `./needs.js can't be loaded: Error: Cannot find module '${join(path, "other.js")}' imported from ${join(path, "needs.js")}`,
-          `./missing.js can't be loaded: there is no such file as ${join(path, "missing.js")}`,
-          "./empty.js should export cameraTypes: objects with a name and a function toUrl, or a function that makes them",
-          `not-a-package can't be loaded: there is no such package, neither for ${path} nor beside restream`
+          "./broken.js: SyntaxError: Unexpected token '{' (broken.js:2)",
+          "./throws.js: TypeError: rtsp://***@host is bad (throws.js:2)",
+          `./needs.js: Error: Cannot find module '${join(path, "other.js")}' imported from ${join(path, "needs.js")}`,
+          `./missing.js: no such file: ${join(path, "missing.js")}`,
+          "./empty.js: expected the export cameraTypes: objects with a name and a function toUrl, or a function that returns them",
+          `not-a-package: package not found from ${path} or from the installation of restream`
         ].map((words) => `plugins (from ${file}:7): ${words}`)
       ]
       for (const [command, lines] of [
@@ -187,20 +187,22 @@ describe("wrong settings", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("hide no others behind a file that can't be read, and miss nothing in it", () =>
-    Effect.gen(function* () {
-      const nowhere = join(yield* folder, "nowhere.yaml")
-      // the variable beats the flag, as for every setting
-      const { code, stderr } = yield* restream(
-        ["check", "--config", "another.yaml", "--log-level", "loud"],
-        { RESTREAM_CONFIG: nowhere }
-      )
-      assert.strictEqual(code, 2)
-      assert.deepStrictEqual(stderr.trimEnd().split("\n"), [
-        `${nowhere}: can't be read: there is no such file`,
-        'log.level (from --log-level): expected trace, debug, info, warn or error, not "loud"'
-      ])
-    }).pipe(Effect.scoped)
+  it.live(
+    "are reported although the file cannot be read, and a DSN is not reported as missing",
+    () =>
+      Effect.gen(function* () {
+        const nowhere = join(yield* folder, "nowhere.yaml")
+        // the variable beats the flag, as for every setting
+        const { code, stderr } = yield* restream(
+          ["check", "--config", "another.yaml", "--log-level", "loud"],
+          { RESTREAM_CONFIG: nowhere }
+        )
+        assert.strictEqual(code, 2)
+        assert.deepStrictEqual(stderr.trimEnd().split("\n"), [
+          `${nowhere}: cannot read the settings file: no such file`,
+          'log.level (from --log-level): "loud" is not one of trace, debug, info, warn, error'
+        ])
+      }).pipe(Effect.scoped)
   )
 })
 
@@ -222,7 +224,7 @@ describe("restream", () => {
       assert.notInclude(at, -1)
       for (const line of help.stdout.split("\n").slice(0, 20)) assert.isAtMost(line.length, 132)
       const own = yield* restream(["check", "--help"])
-      assert.match(own.stdout, /--wrong +Show/)
+      assert.match(own.stdout, /--wrong +List/)
       assert.notInclude(own.stdout, "--relay-restart-delay")
       assert.match((yield* restream(["--version"])).stdout, /\d+\.\d+\.\d+/)
       assert.include((yield* restream(["--completions", "bash"])).stdout, "complete")
@@ -232,18 +234,18 @@ describe("restream", () => {
   const wrong = [
     {
       args: ["--json", "config"],
-      says: "--json: stands behind its command: restream config --json"
+      says: "--json: must follow its command: restream config --json"
     },
     {
       args: ["--log-level", "warn", "config", "--log-level", "info"],
-      says: "--log-level: is given 2 times; once is enough"
+      says: "--log-level: given 2 times; expected once"
     },
     {
       args: ["check", "--concurrency", "abc"],
-      says: "--concurrency: expected a whole number, not abc"
+      says: "--concurrency: expected a whole number, got abc"
     },
-    { args: ["check", "--camera"], says: "--camera: its value is missing" },
-    { args: ["check", "--json=maybe"], says: "--json: expected true or false, not maybe" },
+    { args: ["check", "--camera"], says: "--camera: a value is required" },
+    { args: ["check", "--json=maybe"], says: "--json: expected true or false, got maybe" },
     { args: ["rum"], says: 'Unknown subcommand "rum" for "restream"; did you mean run?' },
     {
       args: ["run", "--relay-restart-dealy", "5s"],
@@ -253,17 +255,17 @@ describe("restream", () => {
       args: ["run", "postgres://me:TopSecret1@db/x"],
       says: 'Unexpected positional argument: "postgres://***@db/x"'
     },
-    { args: ["demo", "--cameras", "0"], says: "--cameras: expected a whole number from 1 to 500" },
+    { args: ["demo", "--cameras", "0"], says: "--cameras: 0 is out of range (1 to 500)" },
     {
       args: ["demo", "--config", "missing.yaml"],
-      says: "--config: the demo reads no settings file; flags and the environment hold for it"
+      says: "--config: the demo does not read a settings file; use flags or the environment"
     },
     {
       args: ["demo", "--duration", "soon"],
-      says: "--duration: expected a duration such as 20s, not soon"
+      says: '--duration: "soon" is not a duration; examples: 10 seconds, 500ms, 2 min'
     }
   ]
-  it.live.each(wrong)("says in one line what is wrong with $args", ({ args, says }) =>
+  it.live.each(wrong)("reports the error of $args in one line", ({ args, says }) =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* restream(args)
       assert.deepStrictEqual([code, stdout], [2, ""])
@@ -281,32 +283,31 @@ describe("standard output", () => {
     closeSync(fd)
     return { status, told: String(stderr).split("\n").at(-2) }
   }
-  const full =
-    "restream: standard output could not be written: ENOSPC: no space left on device, write"
+  const full = "restream: cannot write to standard output: ENOSPC: no space left on device, write"
 
   it
     .skipIf(!existsSync("/dev/full"))
     .each([["config"], ["config", "--json"], ["db", "sql"], ["--help"], ["--completions", "bash"]])(
-    "that is full is told, and ends %s %s with 2",
+    "that is full is reported, and %s %s exits with 2",
     (...args) => {
       assert.deepStrictEqual(into("/dev/full", args), { status: 2, told: full })
     }
   )
 
   it.skipIf(spawnSync("prlimit", ["--version"]).status !== 0)(
-    "that takes a part of the data is told, too",
+    "that accepts a part of the data is reported",
     () => {
       const folder = mkdtempSync(join(tmpdir(), "restream-output-"))
       const file = join(folder, "out")
       const { status, told } = into(file, ["config"], ["prlimit", "--fsize=1000", "--"])
       assert.strictEqual(status, 2)
-      assert.match(told ?? "", /could not be written: EFBIG/)
+      assert.match(told ?? "", /cannot write to standard output: EFBIG/)
       assert.strictEqual(statSync(file).size, 1000)
       rmSync(folder, { recursive: true })
     }
   )
 
-  it("whose reader goes away is no fault", () => {
+  it("whose reader closes it early is not an error", () => {
     const { status, stderr } = spawnSync("sh", [
       "-c",
       `"$0" "$1" config | true; "$0" "$1" config | head -n 1 >/dev/null; echo done >&2`,
@@ -314,7 +315,7 @@ describe("standard output", () => {
       program
     ])
     assert.strictEqual(status, 0)
-    assert.notInclude(String(stderr), "could not be written")
+    assert.notInclude(String(stderr), "cannot write")
   })
 })
 

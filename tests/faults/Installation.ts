@@ -5,7 +5,7 @@
 import { NodeServices } from "@effect/platform-node"
 import type { PgClient } from "@effect/sql-pg"
 import { databaseLayer, Programs } from "@restream/cli/demo"
-import { load, requireDsn, type Settings } from "@restream/config"
+import { load, parseTableName, requireDsn, type Settings } from "@restream/config"
 import {
   type CameraId,
   type CameraRow,
@@ -137,7 +137,7 @@ export const start = Effect.fnUntraced(function* (
   }
 })
 
-const table = CameraTable.parseTableName("cameras")!
+const table = parseTableName("cameras")!
 
 /** A database of its own with the default table, and its owner's client. */
 export const database: Effect.Effect<

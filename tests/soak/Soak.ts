@@ -130,7 +130,8 @@ const startDaemon = async (
       rest = lines.pop() ?? ""
       for (const line of lines) {
         if (line.includes(password)) violations.add("secret shown", "in the log")
-        if (line.includes("a fault in restream itself")) violations.add("daemon fault", line)
+        if (/a fault in restream itself|internal error/.test(line))
+          violations.add("daemon fault", line)
       }
     }
   })

@@ -1,12 +1,13 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
+import { parseTableName } from "@restream/config"
 import { type CameraRow, CameraSource, CameraTable, PgCameraSource } from "@restream/core"
 import { Effect, Exit, Fiber, Layer, Queue, Redacted } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { client, freshDatabase, Postgres } from "../support/Postgres.ts"
 import { awaitIds, cameraSourceContract, observe, row } from "./CameraSourceContract.ts"
 
-const table = CameraTable.parseTableName("video.cameras")!
+const table = parseTableName("video.cameras")!
 const channel = "restream_cameras"
 
 const initialize = (sql: PgClient.PgClient) =>

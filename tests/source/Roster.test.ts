@@ -80,38 +80,38 @@ describe("Roster", () => {
     [
       "an unknown option",
       { options: { enigne: "ffmpeg" } },
-      "column options.enigne is not known; did you mean engine?"
+      "column options: unknown key enigne; did you mean engine?"
     ],
     [
       "a wrong option",
       { options: { audio: "loud" } },
-      "column options.audio expected auto, copy, aac, opus or drop"
+      'column options.audio: "loud" is not one of auto, copy, aac, opus, drop'
     ],
     [
       "a wrong flag",
       { options: { wallclock: "perhaps" } },
-      "column options.wallclock expected true or false"
+      'column options.wallclock: "perhaps" is not true or false'
     ],
     [
       "a wrong fingerprint",
       { options: { fingerprint: "ab" } },
-      "column options.fingerprint expected a SHA-256 fingerprint: 32 bytes in hexadecimal, with or without colons"
+      'column options.fingerprint: "ab" is not a SHA-256 fingerprint (32 bytes in hexadecimal, with or without colons)'
     ],
     [
       "options that are no object",
       { options: 5 },
-      'column options expected a JSON object, such as {"audio": "drop"}'
+      'column options: the value is not a JSON object such as {"audio": "drop"}'
     ],
     [
       "options that are a list",
       { options: "[1]" },
-      'column options expected a JSON object, such as {"audio": "drop"}'
+      'column options: the value is not a JSON object such as {"audio": "drop"}'
     ],
     [
       "a column of another kind",
       { type: "dahua", host: "h", port: {}, channel: ["1"], username: {} },
-      "column port expected a whole number from 1 to 65535; column username expected a text; " +
-        "column channel expected a whole number from 1 on"
+      "column port: expected a text, a number or a boolean; column username: expected a text, a number or a boolean; " +
+        "column channel: expected a text, a number or a boolean"
     ],
     [
       "an unknown type",
@@ -121,7 +121,7 @@ describe("Roster", () => {
     ["no address", { url: null }, "column url is missing"],
     ["an empty address", { url: "" }, "column url is missing"],
     ["an illegal path", { path: "a b" }, /^the path "a b" holds " "/],
-    ["an odd enabled", { enabled: "perhaps" }, "column enabled expected true or false"],
+    ["an odd enabled", { enabled: "perhaps" }, 'column enabled: "perhaps" is not true or false'],
     ["no id", { id: null }, "column id is missing"]
   ] as const) {
     it(`says what is wrong with ${what}`, () => {
@@ -135,8 +135,8 @@ describe("Roster", () => {
     assert.strictEqual(
       problemOf({ id: 1, type: "hikvision", port: 0, channel: "x", path: "/a" }),
       'the path "/a" begins or ends with a slash; column host is missing; ' +
-        "column port expected a whole number from 1 to 65535; " +
-        "column channel expected a whole number from 1 on"
+        "column port: 0 is out of range (1 to 65535); " +
+        'column channel: "x" is not a whole number'
     )
   })
 

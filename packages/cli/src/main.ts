@@ -1,4 +1,4 @@
-/** The commands, and this process as the one that runs them. */
+/** The commands of the command line. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as Command from "effect/cli/Command"
@@ -24,7 +24,7 @@ restream.pipe(
       NodeServices.layer,
       Usage.layer,
       Output.layerConsole,
-      // the level of the log is a setting of ours
+      // without the flag --log-level of Effect, which is a setting here
       CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
     )
   ),

@@ -1,55 +1,54 @@
 /**
- * The address of a PostgreSQL database as one text, such as
+ * The URL of a PostgreSQL database, such as
  * `postgres://user:password@host:5432/database?sslmode=require` (libpq, "Connection URIs").
  *
- * It is read here and not by the driver, so that no error of the driver can carry the text. No message
- * of this module repeats any part of what it was given.
+ * It is parsed here and not by the driver, whose errors may contain the URL. No message of this module
+ * repeats a part of its input.
  */
 import * as Duration from "effect/Duration"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
+import { bracketed, ipv6, isHost, isPort } from "./Host.ts"
 
-/** How the connection is encrypted; the names are libpq's. */
-export const SslMode = Schema.Literals([
+/** How the connection is encrypted, by libpq's names. */
+export const sslModes = [
   "disable",
   "allow",
   "prefer",
   "require",
   "verify-ca",
   "verify-full"
-])
-export type SslMode = typeof SslMode.Type
+] as const
+export type SslMode = (typeof sslModes)[number]
 
-/** A DSN in its parts. It prints without the password; {@link reveal} is the way to the whole text. */
-export const Dsn = Schema.Struct({
+/** The parts of a DSN. They print without the password; {@link reveal} gives the whole URL. */
+export interface Dsn {
   /** A name, an address (IPv6 without brackets), or the directory of a Unix socket. Default `localhost`. */
-  host: Schema.String,
+  readonly host: string
   /** Default 5432. */
-  port: Schema.Finite,
-  user: Schema.UndefinedOr(Schema.String),
-  password: Schema.UndefinedOr(Schema.Redacted(Schema.String)),
-  database: Schema.UndefinedOr(Schema.String),
-  /** `undefined`: the DSN does not say. */
-  sslmode: Schema.UndefinedOr(SslMode),
-  /** Files in PEM form: the authority's certificate, our certificate, our key. */
-  sslrootcert: Schema.UndefinedOr(Schema.String),
-  sslcert: Schema.UndefinedOr(Schema.String),
-  sslkey: Schema.UndefinedOr(Schema.String),
-  applicationName: Schema.UndefinedOr(Schema.String),
-  /** Options for the server's session, such as `-c search_path=video`. */
-  options: Schema.UndefinedOr(Schema.String),
-  /** From `connect_timeout`; 0, libpq's "for ever", counts as not given. */
-  connectTimeout: Schema.UndefinedOr(Schema.Duration),
-  /** Parameters that libpq knows and that change nothing here, by name. */
-  ignored: Schema.Array(Schema.String)
-})
-export type Dsn = typeof Dsn.Type
+  readonly port: number
+  readonly user: string | undefined
+  readonly password: Redacted.Redacted | undefined
+  readonly database: string | undefined
+  readonly sslmode: SslMode | undefined
+  /** PEM files: the certificate of the authority, the client certificate, its key. */
+  readonly sslrootcert: string | undefined
+  readonly sslcert: string | undefined
+  readonly sslkey: string | undefined
+  readonly applicationName: string | undefined
+  /** Options for the session on the server, such as `-c search_path=video`. */
+  readonly options: string | undefined
+  /** From `connect_timeout`; 0, libpq's "wait indefinitely", counts as not set. */
+  readonly connectTimeout: Duration.Duration | undefined
+  /** The names of parameters that are valid for libpq and have no effect here. */
+  readonly ignored: ReadonlyArray<string>
+}
 
-const form = "postgres://user:password@host:5432/database"
-const hint = "; in a user name or password / # ? % @ are written %2F %23 %3F %25 %40"
+const example = "postgres://user:password@host:5432/database"
+const hint = "; in the user name and password, write / # ? % @ as %2F %23 %3F %25 %40"
 
-const harmless: ReadonlySet<string> = new Set([
+/** Parameters of libpq that have no effect here. */
+const ignored: ReadonlySet<string> = new Set([
   "channel_binding",
   "client_encoding",
   "fallback_application_name",
@@ -66,7 +65,7 @@ const harmless: ReadonlySet<string> = new Set([
   "tcp_user_timeout"
 ])
 
-const understood = [
+const supported = [
   "host",
   "port",
   "user",
@@ -80,18 +79,15 @@ const understood = [
   "options",
   "connect_timeout"
 ] as const
-type Parameter = (typeof understood)[number]
+type Parameter = (typeof supported)[number]
 
 const isParameter = (name: string): name is Parameter =>
-  (understood as ReadonlyArray<string>).includes(name)
+  (supported as ReadonlyArray<string>).includes(name)
 
-const name =
-  /^(?=.{1,253}$)[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?(?:\.[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?)*\.?$/u
-const ipv6 = /^[0-9a-fA-F:]*:[0-9a-fA-F:.]*(?:%[0-9A-Za-z._~-]+)?$/
 // oxlint-disable-next-line no-control-regex
 const control = /[\u0000-\u001f\u007f]/
 
-/** The plain text of a part; `undefined` for a `%` that begins no byte, for bytes that are not UTF-8, and for NUL. */
+/** The decoded text; `undefined` for an invalid escape, for bytes that are not UTF-8, and for NUL. */
 const decode = (text: string): string | undefined => {
   try {
     const plain = decodeURIComponent(text)
@@ -101,48 +97,48 @@ const decode = (text: string): string | undefined => {
   }
 }
 
-const malformed = (what: string) => Result.fail(`${what}${hint}`)
+const malformed = (problem: string) => Result.fail(`${problem}${hint}`)
 
 const decoded = (text: string, where: string): Result.Result<string, string> => {
   const plain = decode(text)
   return plain === undefined
-    ? malformed(`the ${where} holds a % that begins no encoded character`)
+    ? malformed(`the ${where} contains an invalid percent-encoding`)
     : Result.succeed(plain)
 }
 
 const given = (value: string | undefined) => (value === "" ? undefined : value)
 
-/** Reads a DSN, or says in one line what is wrong with it, in words that hold nothing of it. */
+/** Parses a DSN, or fails with one line that repeats no part of it. */
 export const parse = (text: string): Result.Result<Dsn, string> =>
   Result.gen(function* () {
     const scheme = /^postgres(?:ql)?:\/\//i.exec(text.trim())
-    if (scheme === null) return yield* Result.fail(`expected a DSN such as ${form}`)
+    if (scheme === null) return yield* Result.fail(`expected a DSN such as ${example}`)
     const rest = text.trim().slice(scheme[0].length)
     if (control.test(rest)) {
-      return yield* Result.fail("the DSN holds a control character, such as a line break")
+      return yield* Result.fail("the DSN contains a control character, such as a line break")
     }
     const end = rest.search(/[/?#]/)
     const authority = end === -1 ? rest : rest.slice(0, end)
     const tail = end === -1 ? "" : rest.slice(end)
-    // With this the last @ of all ends the user-info. So the user-info is whole, and no piece of a
-    // password can pass for the host, the database or a parameter.
-    if (/[@#]/.test(tail)) return yield* malformed("a raw @ or # stands after the host")
-    if (/\s/.test(tail)) return yield* malformed("a raw space stands after the host")
+    // now the last @ ends the user-info, so no part of a password can be taken for the host, the
+    // database or a parameter
+    if (/[@#]/.test(tail)) return yield* malformed("unescaped @ or # after the host")
+    if (/\s/.test(tail)) return yield* malformed("unescaped space after the host")
 
     const at = authority.lastIndexOf("@")
     const login = yield* readLogin(at === -1 ? "" : authority.slice(0, at))
-    const place = yield* readPlace(authority.slice(at + 1))
+    const address = yield* readAddress(authority.slice(at + 1))
     const question = tail.indexOf("?")
     const path = (question === -1 ? tail : tail.slice(0, question)).slice(1)
-    if (path.includes("/")) return yield* malformed("a raw / stands in the database's name")
-    const database = yield* decoded(path, "database's name")
+    if (path.includes("/")) return yield* malformed("unescaped / in the database name")
+    const database = yield* decoded(path, "database name")
     const parameters = yield* readParameters(question === -1 ? "" : tail.slice(question + 1))
     const parameter = (name: Parameter) => given(parameters.get(name))
 
     const password = parameters.get("password") ?? login.password
     return {
-      host: yield* readHost(parameter("host") ?? place.host ?? "localhost"),
-      port: yield* readPort(parameter("port") ?? place.port ?? "5432"),
+      host: yield* readHost(parameter("host") ?? address.host ?? "localhost"),
+      port: yield* readPort(parameter("port") ?? address.port ?? "5432"),
       user: parameter("user") ?? login.user,
       password: password === undefined ? undefined : Redacted.make(password),
       database: parameter("dbname") ?? given(database),
@@ -162,7 +158,7 @@ interface Login {
   readonly password?: string
 }
 
-/** `user:password`. A raw `@` is understood, since the last one ends it. */
+/** `user:password`. An unescaped `@` is accepted, because the last `@` ends the user-info. */
 const readLogin = (userInfo: string): Result.Result<Login, string> =>
   Result.gen(function* () {
     const colon = userInfo.indexOf(":")
@@ -173,60 +169,60 @@ const readLogin = (userInfo: string): Result.Result<Login, string> =>
     }
   })
 
-/** The parameters after the `?`. A plus sign stands for itself, as in libpq; a space is `%20`. */
+/** The parameters after the `?`. A plus sign is not decoded, as in libpq; a space is `%20`. */
 const readParameters = (query: string) =>
   Result.gen(function* () {
     const parameters = new Map<string, string>()
     for (const pair of query === "" ? [] : query.split("&")) {
       const equals = pair.indexOf("=")
       const key = equals === -1 ? pair : pair.slice(0, equals)
-      if (!isParameter(key) && !harmless.has(key)) {
-        return yield* malformed(`after the ? only these are supported: ${understood.join(", ")}`)
+      if (!isParameter(key) && !ignored.has(key)) {
+        return yield* malformed(`unknown parameter; supported: ${supported.join(", ")}`)
       }
-      // from here on the key is one of ours, so a message may name it
-      if (equals === -1) return yield* malformed(`the parameter ${key} has no value`)
-      if (parameters.has(key)) return yield* malformed(`the parameter ${key} stands twice`)
+      // the key is a known name, so a message may contain it
+      if (equals === -1) return yield* malformed(`parameter ${key} has no value`)
+      if (parameters.has(key)) return yield* malformed(`duplicate parameter ${key}`)
       parameters.set(key, yield* decoded(pair.slice(equals + 1), `parameter ${key}`))
     }
     return parameters
   })
 
-const severalHosts = Result.fail("several hosts in one DSN are not supported; name one")
+const multipleHosts = Result.fail("multiple hosts are not supported")
 
 /** `host:port`, both optional. */
-const readPlace = (place: string) =>
+const readAddress = (address: string) =>
   Result.gen(function* () {
-    if (place.includes(",")) return yield* severalHosts
-    const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(place)
+    if (address.includes(",")) return yield* multipleHosts
+    const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(address)
     if (match === null) {
-      return yield* malformed("the host is not valid (an IPv6 address needs brackets)")
+      return yield* malformed("invalid host (an IPv6 address must be in brackets)")
     }
     const host = yield* decoded(match[1] ?? match[2] ?? "", "host")
     if (match[1] !== undefined && !ipv6.test(host)) {
-      return yield* malformed("the brackets hold no IPv6 address")
+      return yield* malformed("the text in brackets is not an IPv6 address")
     }
     return { host: given(host), port: given(match[3]) }
   })
 
 const readHost = (host: string): Result.Result<string, string> => {
-  if (host.includes(",")) return severalHosts
-  return host.startsWith("/") || name.test(host) || ipv6.test(host)
+  if (host.includes(",")) return multipleHosts
+  return host.startsWith("/") || isHost(host)
     ? Result.succeed(host)
-    : malformed("the host is not a valid name, address or socket directory")
+    : malformed("the host is not a host name, an IP address or a socket directory")
 }
 
 const readPort = (port: string): Result.Result<number, string> => {
-  if (port.includes(",")) return severalHosts
+  if (port.includes(",")) return multipleHosts
   const number = /^\d{1,5}$/.test(port) ? Number(port) : 0
-  return number >= 1 && number <= 65_535
+  return isPort(number)
     ? Result.succeed(number)
-    : malformed("the port is not a whole number from 1 to 65535")
+    : malformed("the port is not a number from 1 to 65535")
 }
 
 const readSslMode = (mode: string | undefined): Result.Result<SslMode | undefined, string> => {
-  const known = SslMode.literals.find((literal) => literal === mode)
+  const known = sslModes.find((one) => one === mode)
   return known === undefined && mode !== undefined
-    ? Result.fail(`sslmode is none of ${SslMode.literals.join(", ")}`)
+    ? Result.fail(`sslmode is not one of ${sslModes.join(", ")}`)
     : Result.succeed(known)
 }
 
@@ -235,7 +231,7 @@ const readTimeout = (
 ): Result.Result<Duration.Duration | undefined, string> => {
   if (seconds === undefined) return Result.succeed(undefined)
   if (!/^\d{1,6}$/.test(seconds)) {
-    return Result.fail("connect_timeout is not a whole number of seconds")
+    return Result.fail("connect_timeout is not a number of seconds")
   }
   return Result.succeed(Number(seconds) === 0 ? undefined : Duration.seconds(Number(seconds)))
 }
@@ -248,7 +244,7 @@ const render = (
   parameters: ReadonlyArray<readonly [string, string]>
 ) => {
   const isSocket = dsn.host.startsWith("/")
-  const host = dsn.host.includes(":") ? `[${dsn.host.replace("%", "%25")}]` : encode(dsn.host)
+  const host = dsn.host.includes(":") ? bracketed(dsn.host.replace("%", "%25")) : encode(dsn.host)
   const all = isSocket ? [["host", dsn.host] as const, ...parameters] : parameters
   const userInfo = `${dsn.user === undefined ? "" : encode(dsn.user)}${password}`
   const query = all.map(([key, value]) => `${key}=${encode(value).replaceAll("%2F", "/")}`)
@@ -262,10 +258,10 @@ const render = (
   ].join("")
 }
 
-/** The DSN for people, without the password: `postgres://user@host:5432/database`. */
+/** The DSN without password and parameters, for people: `postgres://user@host:5432/database`. */
 export const show = (dsn: Dsn): string => render(dsn, "", [])
 
-/** The whole DSN with its password, in the form that {@link parse} reads. Never for people. */
+/** The whole DSN with its password; {@link parse} reads it back. Not for logs. */
 export const reveal = (dsn: Dsn): string => {
   const password = dsn.password === undefined ? "" : `:${encode(Redacted.value(dsn.password))}`
   const seconds = dsn.connectTimeout && String(Duration.toSeconds(dsn.connectTimeout))

@@ -1,14 +1,14 @@
 import * as Schema from "effect/Schema"
 
 /**
- * The rooms that write to the log, each with a level of its own by `log.modules`.
+ * The modules of the log, whose levels can be set individually (`log.modules`).
  *
- * - `camera`: what happens to a camera.
- * - `source`: the database with the list of cameras.
- * - `media-server`: whether the media server is there.
- * - `supervisor`: what changed in the list.
- * - `engine`: what the engines have to tell beyond a camera's state.
- * - `daemon`: the process itself: settings, signals, the log.
+ * - `camera`: the state of the cameras.
+ * - `source`: the database with the table of cameras.
+ * - `media-server`: the reachability of the media server.
+ * - `supervisor`: changes of the camera list.
+ * - `engine`: details of the relay engines.
+ * - `daemon`: the process: settings, signals, the log itself.
  */
 export const LogModule = Schema.Literals([
   "camera",

@@ -1,4 +1,4 @@
-/** Durations and sizes as people write them: a number and its unit, such as `10 seconds` or `10MB`. */
+/** Durations and sizes with units, such as `10 seconds` or `10MB`. */
 import * as Duration from "effect/Duration"
 
 type Units = ReadonlyMap<string, number>
@@ -7,7 +7,7 @@ const units = (
   ...rows: ReadonlyArray<readonly [factor: number, ...names: ReadonlyArray<string>]>
 ) => new Map(rows.flatMap(([factor, ...names]) => names.map((name) => [name, factor] as const)))
 
-/** In milliseconds. `m` is a minute; nobody sets months. */
+/** In milliseconds. `m` is a minute. */
 const durationUnits: Units = units(
   [1, "ms", "msec", "msecs", "milli", "millis", "millisecond", "milliseconds"],
   [1_000, "s", "sec", "secs", "second", "seconds"],
@@ -17,7 +17,7 @@ const durationUnits: Units = units(
   [604_800_000, "w", "week", "weeks"]
 )
 
-/** In bytes. A lone `k` or `M` means a power of 1000 to some and of 1024 to others, so it is none. */
+/** In bytes. `k` and `M` are not accepted, because they are ambiguous: powers of 1000 or of 1024. */
 const sizeUnits: Units = units(
   [1, "b", "byte", "bytes"],
   [1e3, "kb"],
@@ -32,7 +32,7 @@ const sizeUnits: Units = units(
 
 const quantity = /^(\d{1,15})(?:\.(\d{1,9}))?\s*([a-z]+)$/
 
-/** The number in the smallest unit, if it is a whole one. Exact: 0.1 s is 100 ms and not 100.00…1. */
+/** The number in the smallest unit, if it is whole. Exact: 0.1 s is 100 ms and not 100.00…1 ms. */
 const parse = (text: string, byName: Units): number | undefined => {
   const match = quantity.exec(text.trim().toLowerCase())
   const factor = byName.get(match?.[3] ?? "")

@@ -1,409 +1,406 @@
 /**
- * Every setting of restream, with its default, its unit and its words for people.
+ * Every setting of restream, with its default, its unit and its documentation.
  *
- * This schema is the one place to add a setting: the loader, the error lines, the flags, the names in
- * the environment, docs/settings.md and restream.example.yaml all come from it.
+ * This is the one place to add a setting: the type `Settings`, the loader, the error lines, the flags, the
+ * environment variables, docs/settings.md and restream.example.yaml are derived from it.
  */
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { AudioPolicy, CertificateFingerprint, EngineChoice, Transport } from "./CameraOptions.ts"
-import * as Dsn from "./Dsn.ts"
-import * as Kind from "./Kind.ts"
+import { AudioPolicy, EngineChoice, Transport } from "./CameraOptions.ts"
 import { LogModule } from "./LogModule.ts"
-import { group, optionalSetting, setting, type Setting, groupsOf } from "./Setting.ts"
+import {
+  group,
+  groupsOf,
+  optionalSetting,
+  setting,
+  type Setting,
+  type ValuesOf,
+  withValueAt
+} from "./Setting.ts"
+import * as SettingType from "./SettingType.ts"
+import { parseTableName } from "./TableName.ts"
 
-/** Shorter ones would keep a processor, a camera or the database busy for nothing. */
-const interval = Kind.duration({ least: "100 millis" })
-const timeout = Kind.duration()
-const pause = Kind.duration({ least: "0 seconds" })
+/** The minimum protects the processor, the camera and the database. */
+const interval = SettingType.duration({ least: "100 millis" })
+const timeout = SettingType.duration()
+const delay = SettingType.duration({ least: "0 seconds" })
 
-const dsn: Kind.Kind<Dsn.Dsn> = {
-  type: Dsn.Dsn,
-  values: "DSN",
-  parse: (given) => Dsn.parse(typeof given === "string" ? given : ""),
-  print: Dsn.reveal
-}
-
-/** A plain identifier, or one in double quotes. Either may stand in SQL as it is. */
-const identifier = String.raw`(?:[\p{L}_][\p{L}\p{N}_$]{0,62}|"(?:[^"\0]|""){1,63}")`
-const tablePattern = new RegExp(String.raw`^${identifier}(?:\.${identifier})?$`, "u")
-
-const table = Kind.text('a table such as cameras, video.cameras or video."Cameras"', (text) =>
-  tablePattern.test(text.trim()) ? text.trim() : undefined
-)
-
-const channel = Kind.text(
-  "a channel name: a letter or _, then letters, digits and _, 63 characters at most",
-  (text) => (/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(text.trim()) ? text.trim() : undefined)
-)
-
-const query = Kind.text("a query that begins with SELECT or WITH", (text) => {
-  const bare = text.replaceAll(/--[^\n]*|\/\*[\s\S]*?\*\//g, " ").trim()
-  return /^\(*\s*(?:select|with|table|values)\b/i.test(bare)
-    ? text.trim().replace(/(?:\s*;)+$/, "")
-    : undefined
+const table = SettingType.text({
+  problem: 'is not a table name, such as cameras, video.cameras or video."Cameras"',
+  parse: (text) => (parseTableName(text) === undefined ? undefined : text.trim())
 })
 
-/** A query may hold a key, for instance that of pgp_sym_decrypt. */
-const withoutLiterals = (sql: string): string =>
-  sql.replaceAll(/'(?:[^']|'')*'|(\$\w*\$)[\s\S]*?\1/g, "'***'").replaceAll(/\s+/g, " ")
-
-const host = Kind.text("a host name or an IP address, without scheme and port", (text) => {
-  const bare = text.trim().replace(/^\[(.*)\]$/, "$1")
-  return /^[\p{L}\p{N}_.-]{1,253}$/u.test(bare) ||
-    /^[0-9a-f:]*:[0-9a-f:.]*(?:%[\w.~-]+)?$/i.test(bare)
-    ? bare
-    : undefined
+const channel = SettingType.text({
+  problem: "is not a channel name (a letter or _, then letters, digits and _, up to 63 characters)",
+  parse: (text) => (/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(text.trim()) ? text.trim() : undefined)
 })
 
-const pathTemplate = Kind.text(
-  "a path with a column in braces such as cam{id}; besides, letters, digits and _ . / - may stand in it",
-  (text) =>
+const query = SettingType.text({
+  problem: "is not a query that begins with SELECT or WITH",
+  parse: (text) => {
+    const bare = text.replaceAll(/--[^\n]*|\/\*[\s\S]*?\*\//g, " ").trim()
+    return /^\(*\s*(?:select|with|table|values)\b/i.test(bare)
+      ? text.trim().replace(/(?:\s*;)+$/, "")
+      : undefined
+  },
+  // literals may be keys, for instance of pgp_sym_decrypt
+  display: (sql) =>
+    sql.replaceAll(/'(?:[^']|'')*'|(\$\w*\$)[\s\S]*?\1/g, "'***'").replaceAll(/\s+/g, " ")
+})
+
+const pathTemplate = SettingType.text({
+  problem:
+    "is not a path with a column in braces, such as cam{id} (letters, digits and _ . / - are allowed)",
+  parse: (text) =>
     /^(?!\/)(?:[0-9a-zA-Z_./-]|\{[^{}]+\})+(?<!\/)$/.test(text.trim()) && text.includes("{")
       ? text.trim()
       : undefined
-)
+})
 
-const fingerprint = Kind.text(
-  "a SHA-256 fingerprint: 32 bytes in hexadecimal, with or without colons",
-  (text) =>
-    Schema.is(CertificateFingerprint)(text.trim())
-      ? text.trim().replaceAll(":", "").toUpperCase()
-      : undefined
-)
+const path = SettingType.text({ problem: "is not a path" })
 
-const logLevel = Kind.choice(Schema.Literals(["trace", "debug", "info", "warn", "error"]))
+const logLevel = SettingType.choice(Schema.Literals(["trace", "debug", "info", "warn", "error"]))
 
-export const Settings = Schema.Struct({
-  database: group("The PostgreSQL database with the table of cameras.", {
-    dsn: optionalSetting(dsn, {
+// a template may contain a password that all cameras share
+const urlTemplate = SettingType.text({ problem: "is not a URL template", display: () => "***" })
+const cameraTypes = SettingType.record("type", urlTemplate, {
+  display: (types) => Object.keys(types).join(", ")
+})
+
+const definitions = {
+  database: group("The PostgreSQL database that holds the table of cameras.", {
+    dsn: optionalSetting(SettingType.dsn, {
       appliedBy: "restart",
       description:
-        "The address of the database. In a user name or password the characters / # ? % @ are percent-encoded.",
-      secret: true,
-      show: Dsn.show,
+        "URL of the database. Percent-encode the characters / # ? % @ in the user name and password.",
       example: "postgres://user:password@host:5432/database",
       env: "PG_DSN",
       flags: ["pg-dsn", "pg_dsn"]
     }),
     table: setting(table, {
       appliedBy: "restart",
-      description: "The table with the cameras, with its schema if that is not on the search path.",
+      description: "Table of cameras; with its schema if the schema is not on the search path.",
       default: "cameras"
     }),
     query: optionalSetting(query, {
       appliedBy: "restart",
       description:
-        "A SELECT that gives the cameras, for a table of another shape; columns are named by aliases. Given both, the query wins over database.table.",
-      show: withoutLiterals,
+        "SELECT statement that returns the cameras, for an existing table with other column names (use aliases). Overrides database.table.",
       example: "SELECT id, address AS host FROM devices"
     }),
     pollInterval: setting(interval, {
       appliedBy: "reload",
-      description: "How often the cameras are read, besides the notifications.",
+      description: "Interval between reads of the camera table, in addition to notifications.",
       default: "10 seconds"
     }),
     queryTimeout: setting(timeout, {
       appliedBy: "reload",
-      description: "How long one reading may take.",
+      description: "Timeout of one read.",
       default: "10 seconds"
     }),
     connectTimeout: setting(timeout, {
       appliedBy: "restart",
-      description: "How long connecting to the database may take.",
+      description: "Timeout for connecting to the database.",
       default: "5 seconds"
     }),
-    listen: setting(Kind.flag, {
+    listen: setting(SettingType.boolean, {
       appliedBy: "restart",
-      description: "Whether to LISTEN for notifications, so that a change acts at once.",
+      description: "LISTEN for notifications, so that a change takes effect at once.",
       default: true
     }),
     channel: setting(channel, {
       appliedBy: "restart",
-      description: "The channel on which the table's trigger notifies.",
+      description: "Channel that the table's trigger notifies.",
       default: "restream_cameras"
     })
   }),
 
   mediaServer: group(
-    "The media server to which the cameras are republished.",
+    "The media server that the cameras are published to.",
     {
-      host: setting(host, {
+      host: setting(SettingType.host, {
         appliedBy: "restart",
-        description: "Where the media server is.",
+        description: "Host name or IP address of the media server.",
         default: "127.0.0.1",
         env: "MEDIA_SERVER_HOST"
       }),
-      port: setting(Kind.wholeNumber(1, 65_535), {
+      port: setting(SettingType.integer(1, 65_535), {
         appliedBy: "restart",
-        description: "Its RTSP port.",
+        description: "RTSP port of the media server.",
         default: 8554,
         env: "MEDIA_SERVER_PORT"
       }),
-      scheme: setting(Kind.choice(Schema.Literals(["rtsp", "rtsps"])), {
+      scheme: setting(SettingType.choice(Schema.Literals(["rtsp", "rtsps"])), {
         appliedBy: "restart",
-        description: "How it is spoken to: rtsps is RTSP over TLS.",
+        description: "Protocol for publishing; rtsps is RTSP over TLS.",
         default: "rtsp"
       }),
-      username: optionalSetting(Kind.text(), {
+      username: optionalSetting(SettingType.text(), {
         appliedBy: "restart",
-        description: "The user name for publishing, if the media server wants one.",
+        description: "User name for publishing, if the media server requires authentication.",
         example: "restream"
       }),
-      password: optionalSetting(Kind.secret, {
+      password: optionalSetting(SettingType.secret, {
         appliedBy: "restart",
-        description: "The password that goes with it.",
-        secret: true,
+        description: "Password for publishing.",
         example: "secret"
       }),
       pathTemplate: setting(pathTemplate, {
         appliedBy: "reload",
         description:
-          "The path of a camera whose row gives none. Columns of the row stand in braces.",
+          "Path on the media server for a camera whose row has none. Names in braces are columns of the row.",
         default: "cam{id}"
       }),
-      insecure: setting(Kind.flag, {
+      insecure: setting(SettingType.boolean, {
         appliedBy: "restart",
-        description: "Whether to take any certificate of an rtsps media server, without looking.",
+        description: "Accept any TLS certificate from the media server (disables verification).",
         default: false
       }),
-      fingerprint: optionalSetting(fingerprint, {
+      fingerprint: optionalSetting(SettingType.fingerprint, {
         appliedBy: "restart",
         description:
-          "The SHA-256 fingerprint of the one certificate to take from an rtsps media server, as openssl x509 -fingerprint -sha256 prints it.",
+          "SHA-256 fingerprint of the TLS certificate that is accepted from the media server, as printed by openssl x509 -fingerprint -sha256.",
         example: "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"
       }),
       checkInterval: setting(interval, {
         appliedBy: "reload",
-        description: "How often to look whether the media server is there.",
+        description: "Interval between health checks of the media server.",
         default: "5 seconds"
       }),
       checkTimeout: setting(timeout, {
         appliedBy: "reload",
-        description: "How long such a look may take.",
+        description: "Timeout of one health check.",
         default: "2 seconds"
       })
     },
     [
       {
         at: "password",
-        beside: "username",
-        isBroken: ({ password, username }) => password !== undefined && username === undefined,
-        says: "needs mediaServer.username, too"
+        other: "username",
+        isViolated: ({ password, username }) => password !== undefined && username === undefined,
+        message: "requires mediaServer.username"
       },
       {
         at: "fingerprint",
-        beside: "scheme",
-        isBroken: ({ fingerprint, scheme }) => fingerprint !== undefined && scheme === "rtsp",
-        says: "is of no use over rtsp; set mediaServer.scheme to rtsps"
+        other: "scheme",
+        isViolated: ({ fingerprint, scheme }) => fingerprint !== undefined && scheme === "rtsp",
+        message: "requires TLS; set mediaServer.scheme to rtsps"
       },
       {
         at: "insecure",
-        beside: "fingerprint",
-        isBroken: ({ fingerprint, insecure }) => fingerprint !== undefined && insecure,
-        says: "contradicts mediaServer.fingerprint; leave out one of the two"
+        other: "fingerprint",
+        isViolated: ({ fingerprint, insecure }) => fingerprint !== undefined && insecure,
+        message: "conflicts with mediaServer.fingerprint; remove one of them"
       }
     ]
   ),
 
-  camera: group("The choices for every camera whose row does not make its own.", {
-    engine: setting(Kind.choice(EngineChoice), {
+  camera: group("Defaults for all cameras. The options column of a row overrides them.", {
+    engine: setting(SettingType.choice(EngineChoice), {
       appliedBy: "reload",
       description:
-        "What relays a camera: native speaks RTSP in this process, ffmpeg starts one process for each camera, auto takes native wherever it can.",
+        "Relay engine: native speaks RTSP in this process, ffmpeg starts one process per camera, auto uses native where it supports the camera and ffmpeg elsewhere.",
       default: "auto"
     }),
-    transport: setting(Kind.choice(Transport), {
+    transport: setting(SettingType.choice(Transport), {
       appliedBy: "reload",
-      description: "How a camera is asked to send.",
+      description: "Transport of the media from the camera.",
       default: "tcp"
     }),
-    audio: setting(Kind.choice(AudioPolicy), {
+    audio: setting(SettingType.choice(AudioPolicy), {
       appliedBy: "reload",
       description:
-        "What becomes of the sound: auto copies what the media server takes and transcodes the rest, copy never transcodes, aac and opus always do, drop leaves it out.",
+        "Audio: auto copies codecs that the media server accepts and transcodes the rest, copy never transcodes, aac and opus always transcode, drop removes the audio.",
       default: "auto"
     }),
-    wallclock: setting(Kind.flag, {
+    wallclock: setting(SettingType.boolean, {
       appliedBy: "reload",
       description:
-        "Whether packets get our clock's time instead of the camera's. It mends cameras whose clock jumps, and harms others.",
+        "Timestamp packets with the local clock instead of the camera's. Only for cameras whose clock jumps; makes other streams worse.",
       default: false
     }),
-    insecure: setting(Kind.flag, {
+    insecure: setting(SettingType.boolean, {
       appliedBy: "reload",
-      description: "Whether to take any certificate of an rtsps camera, without looking.",
+      description: "Accept any TLS certificate from a camera (disables verification).",
       default: false
     })
   }),
 
-  cameraTypes: setting(Kind.record("type", Kind.text("a template of an address")), {
+  cameraTypes: setting(cameraTypes, {
     appliedBy: "reload",
     description:
-      "More camera types, each a template of the address in which columns stand in braces; {column|text} falls back to the text.",
-    // a template may hold a password that all cameras share
-    show: (types) => Object.keys(types).join(", "),
+      "Additional camera types, each a URL template. Names in braces are columns of the row; {column|text} uses the text where the column is empty.",
     example: { acme: "rtsp://{username}:{password}@{host}:{port|554}/live/{channel}" },
     default: {},
     fileOnly: true
   }),
 
-  plugins: setting(Kind.list(Kind.text("a module's name"), { least: 0 }), {
-    appliedBy: "restart",
-    description:
-      "Modules to load that add camera types: names of packages, or paths from ./ or ../ on. Paths start from the settings file's folder, or from the working folder if they stand in a flag or in the environment; packages are found from there and beside restream.",
-    example: ["./acme.js"],
-    default: []
-  }),
+  plugins: setting(
+    SettingType.list(SettingType.text({ problem: "is not a module name" }), { minLength: 0 }),
+    {
+      appliedBy: "restart",
+      description:
+        "Modules that add camera types: package names, or paths that begin with ./, ../ or /. Relative paths are resolved against the directory of the settings file, or against the working directory if set by a flag or the environment. Packages are resolved from there, then from the installation of restream.",
+      example: ["./acme.js"],
+      default: []
+    }
+  ),
 
-  probe: group("Asking a camera whether it is there and what it sends.", {
+  probe: group("Connecting to a camera to find out whether it is reachable and what it sends.", {
     timeout: setting(timeout, {
       appliedBy: "reload",
-      description: "How long one probe may take in all.",
+      description: "Timeout of one probe.",
       default: "10 seconds"
     }),
-    concurrency: optionalSetting(Kind.wholeNumber(1, 1000), {
+    concurrency: optionalSetting(SettingType.integer(1, 1000), {
       appliedBy: "reload",
       description:
-        "How many cameras are probed at the same time; one that is slow to answer makes room for another. Without it 128 by the native engine, and 32 by ffprobe, which is a process for each.",
+        "Maximum number of concurrent probes; a probe of a slow camera does not count. Default: 128 with the native engine, 32 with ffprobe.",
       unit: "probes",
       example: 32
     }),
-    perHost: setting(Kind.wholeNumber(1, 1000), {
+    perHost: setting(SettingType.integer(1, 1000), {
       appliedBy: "reload",
-      description: "How many of them may be at the same host.",
+      description: "Maximum number of concurrent probes per host.",
       unit: "probes",
       default: 1
     }),
-    retryDelays: setting(Kind.list(interval, { least: 1 }), {
+    retryDelays: setting(SettingType.list(interval, { minLength: 1 }), {
       appliedBy: "reload",
-      description:
-        "The waits before an unreachable camera is probed again; the last one repeats for ever.",
+      description: "Delays between probes of an unreachable camera. The last delay repeats.",
       default: ["1 second", "2 seconds", "4 seconds", "8 seconds", "16 seconds", "30 seconds"]
     }),
-    jitter: setting(Kind.fraction, {
+    jitter: setting(SettingType.fraction, {
       appliedBy: "reload",
-      description:
-        "By which part each wait is randomly made longer or shorter, so that cameras do not come all at once: 0.1 is 10 %.",
+      description: "Random jitter on each delay, as a fraction (0.1 = ±10 %).",
       unit: "fraction",
       default: 0.1
     }),
     lockoutDelay: setting(interval, {
       appliedBy: "reload",
-      description: "The wait after a wrong password, because cameras lock accounts.",
+      description: "Delay after failed authentication. Cameras lock accounts after a few failures.",
       default: "5 minutes"
     })
   }),
 
-  relay: group("Republishing one camera.", {
+  relay: group("Publishing a camera to the media server.", {
     restartDelay: setting(interval, {
       appliedBy: "reload",
-      description: "The wait between the end of a relay and its next start.",
+      description: "Delay between the end of a relay and its restart.",
       default: "5 seconds"
     }),
-    restartBackoff: setting(Kind.flag, {
+    restartBackoff: setting(SettingType.boolean, {
       appliedBy: "reload",
       description:
-        "Whether that wait doubles while a relay keeps ending soon after its start, up to relay.restartMaxDelay.",
+        "Double the restart delay each time a relay ends soon after its start, up to relay.restartMaxDelay.",
       default: true
     }),
     restartMaxDelay: setting(interval, {
       appliedBy: "reload",
-      description: "The longest of the doubled waits; relay.restartDelay if that is longer.",
+      description:
+        "Maximum restart delay with backoff. relay.restartDelay applies if it is longer.",
       default: "1 minute"
     }),
     stallTimeout: setting(timeout, {
       appliedBy: "reload",
-      description: "How long a relay may stand still before it is ended and started again.",
+      description: "Time without media after which a relay is restarted.",
       default: "10 seconds"
     }),
-    killGrace: setting(pause, {
+    killGrace: setting(delay, {
       appliedBy: "reload",
-      description: "How long an ffmpeg that was asked to end may take before it is killed.",
+      description: "Time between SIGTERM and SIGKILL when an ffmpeg process is stopped.",
       default: "3 seconds"
     }),
-    startSpacing: setting(pause, {
+    startSpacing: setting(delay, {
       appliedBy: "reload",
-      description:
-        "The mean time between two starts, so that a thousand cameras come up as a ramp.",
+      description: "Mean interval between relay starts, so that many cameras do not start at once.",
       default: "10 ms"
     }),
     rejectedDelay: setting(interval, {
       appliedBy: "reload",
-      description: "The wait after the media server rejected a stream.",
+      description: "Delay after the media server rejected a stream.",
       default: "30 seconds"
     }),
-    coalescing: setting(Kind.duration({ least: "0 seconds", most: "50 millis" }), {
+    coalescing: setting(SettingType.duration({ least: "0 seconds", most: "50 millis" }), {
       appliedBy: "restart",
       description:
-        "How long the daemon lets packets gather before it reads on, once it relays 8 cameras by the native engine; 0ms switches it off. It takes a third or more off their CPU time, and delays them by so much.",
+        "Interval at which the native engine reads packets once it relays 8 or more cameras. Saves a third or more of the CPU time, and adds up to this latency. 0ms disables it.",
       default: "15 ms"
     })
   }),
 
-  ffmpeg: group("The programs of FFmpeg, needed only for what the native engine does not do.", {
-    path: setting(Kind.text("a path or a name on PATH"), {
-      appliedBy: "reload",
-      description: "ffmpeg: a path, or a name that is found on PATH.",
-      default: "ffmpeg"
-    }),
-    ffprobePath: setting(Kind.text("a path or a name on PATH"), {
-      appliedBy: "reload",
-      description: "ffprobe: a path, or a name that is found on PATH.",
-      default: "ffprobe"
-    })
-  }),
+  ffmpeg: group(
+    "The FFmpeg programs. Required only for cameras and options that the native engine does not support.",
+    {
+      path: setting(path, {
+        appliedBy: "reload",
+        description: "Path of ffmpeg, or its name on PATH.",
+        default: "ffmpeg"
+      }),
+      ffprobePath: setting(path, {
+        appliedBy: "reload",
+        description: "Path of ffprobe, or its name on PATH.",
+        default: "ffprobe"
+      })
+    }
+  ),
 
-  log: group("What is logged, how, and where to.", {
+  log: group("Log output.", {
     level: setting(logLevel, {
       appliedBy: "reload",
-      description: "The least important messages that are logged.",
+      description: "Minimum level of logged messages.",
       default: "info"
     }),
-    format: setting(Kind.choice(Schema.Literals(["auto", "pretty", "json", "logfmt"])), {
+    format: setting(SettingType.choice(Schema.Literals(["auto", "pretty", "json", "logfmt"])), {
       appliedBy: "reload",
       description:
-        "How a message looks; auto is pretty on a terminal and logfmt anywhere else. On a terminal pretty has colours, unless NO_COLOR is set or TERM is dumb.",
+        "Log format; auto is pretty on a terminal and logfmt elsewhere. pretty uses colors on a terminal, unless NO_COLOR is set or TERM is dumb.",
       default: "auto"
     }),
-    file: optionalSetting(Kind.text("a path"), {
+    file: optionalSetting(path, {
       appliedBy: "reload",
-      description: "A file to which the log is written, too.",
+      description: "File to write the log to, in addition to the standard streams.",
       example: "/var/log/restream.log"
     }),
-    fileMaxSize: setting(Kind.size(1e3, 1e12), {
+    fileMaxSize: setting(SettingType.size(1e3, 1e12), {
       appliedBy: "reload",
-      description: "The size at which a new file is begun.",
+      description: "Size at which the log file is rotated.",
       default: "10 MB"
     }),
-    fileMaxAge: setting(Kind.duration({ least: "1 minute", most: "366 days" }), {
+    fileMaxAge: setting(SettingType.duration({ least: "1 minute", most: "366 days" }), {
       appliedBy: "reload",
-      description: "The age at which a new file is begun, however small the old one is.",
+      description: "Age at which the log file is rotated, whatever its size.",
       default: "1 day"
     }),
-    fileKeep: setting(Kind.wholeNumber(1, 10_000), {
+    fileKeep: setting(SettingType.integer(1, 10_000), {
       appliedBy: "reload",
-      description: "How many old files are kept.",
+      description: "Number of rotated files to keep.",
       unit: "files",
       default: 7
     }),
-    modules: setting(Kind.record("module", logLevel, LogModule.literals), {
+    modules: setting(SettingType.record("module", logLevel, { names: LogModule.literals }), {
       appliedBy: "reload",
       description:
-        "Other levels for single modules: camera, source, media-server, supervisor, engine, daemon.",
+        "Levels for individual modules: camera, source, media-server, supervisor, engine, daemon.",
       example: { supervisor: "debug" },
       default: {},
       fileOnly: true
     })
   })
-})
+}
 
-export type Settings = typeof Settings.Type
+/** The settings of restream. They print without secrets. */
+export interface Settings extends ValuesOf<typeof definitions> {}
 
-/** What holds where nothing is set. */
-export const defaultSettings: Settings = Schema.decodeSync(Settings)({})
+/** Every group with its settings; the settings outside of groups come last, under the key "". */
+export const settingGroups = groupsOf(definitions)
 
-/** Every group with its settings; those that stand in no group come last, under the key "". */
-export const settingGroups = groupsOf(Settings)
-
-/** Every setting, in the order of the schema. */
+/** Every setting, in the order of the documentation. */
 export const settings: ReadonlyArray<Setting> = settingGroups.flatMap((one) => one.settings)
+
+/** The defaults. */
+export const defaultSettings = settings.reduce(
+  (tree, { default: value, path, type }) =>
+    withValueAt(tree, path, value === undefined ? undefined : Result.getOrThrow(type.parse(value))),
+  {}
+) as Settings

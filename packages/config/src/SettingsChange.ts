@@ -1,43 +1,29 @@
-/** What a change of the settings means for a daemon that runs: what it takes over, and what has to wait. */
+/** The difference between two settings: what a running daemon applies, and what requires a restart. */
 import * as Equal from "effect/Equal"
+import { valueAt, withValueAt } from "./Setting.ts"
 import { type Settings, settings } from "./Settings.ts"
 
 export interface SettingsChange {
-  /** The settings in force after the change: what only a restart applies is as it was. */
+  /** The settings after the change; settings that require a restart keep their old values. */
   readonly settings: Settings
-  /** The keys of the settings that differ from before, in the order of the schema. */
+  /** The keys of the changed settings, in the order of the documentation. */
   readonly applied: ReadonlyArray<string>
-  /** The keys of those that are wanted otherwise and wait for a restart. */
-  readonly waiting: ReadonlyArray<string>
+  /** The keys of the changed settings that require a restart. */
+  readonly needRestart: ReadonlyArray<string>
 }
 
-type Tree = Record<string, unknown>
-
-const at = (tree: unknown, path: ReadonlyArray<string>): unknown =>
-  path.reduce((value, name) => (value as Tree)[name], tree)
-
-const withValue = (
-  tree: Tree,
-  [name = "", ...rest]: ReadonlyArray<string>,
-  value: unknown
-): Tree => ({
-  ...tree,
-  [name]: rest.length === 0 ? value : withValue(tree[name] as Tree, rest, value)
-})
-
-/** Compares the settings in force with those that are wanted now. Pure. */
-export const settingsChange = (inForce: Settings, wanted: Settings): SettingsChange => {
-  const applied: Array<string> = []
-  const waiting: Array<string> = []
-  let result: Tree = inForce
-  for (const { appliedBy, key, path } of settings) {
-    const value = at(wanted, path)
-    if (Equal.equals(at(inForce, path), value)) continue
-    if (appliedBy === "restart") waiting.push(key)
-    else {
-      applied.push(key)
-      result = withValue(result, path, value)
-    }
+/** Compares the current settings with the newly loaded ones. */
+export const settingsChange = (current: Settings, next: Settings): SettingsChange => {
+  const changed = settings.filter(
+    ({ path }) => !Equal.equals(valueAt(current, path), valueAt(next, path))
+  )
+  const applied = changed.filter(({ appliedBy }) => appliedBy === "reload")
+  return {
+    settings: applied.reduce<Settings>(
+      (tree, { path }) => withValueAt(tree, path, valueAt(next, path)) as Settings,
+      current
+    ),
+    applied: applied.map(({ key }) => key),
+    needRestart: changed.filter((one) => !applied.includes(one)).map(({ key }) => key)
   }
-  return { settings: result as Settings, applied, waiting }
 }

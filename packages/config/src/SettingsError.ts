@@ -1,28 +1,27 @@
-/** Everything that is wrong with the settings, one line for each fault. */
+/** The problems of the settings, one line each. */
 import * as Schema from "effect/Schema"
 
-/** One thing that is wrong with the settings. It holds no secret. */
-export const SettingsFault = Schema.Struct({
-  /** The setting's key; missing where the fault is none of a single setting. */
+/** A problem of the settings, without secrets. */
+export const SettingsProblem = Schema.Struct({
+  /** The key of the setting; `undefined` if the problem belongs to no single setting. */
   key: Schema.UndefinedOr(Schema.String),
-  /** Where it was set: `restream.yaml:12`, `--pg-dsn` or `PG_DSN`. */
+  /** Where the value was set: `restream.yaml:12`, `--pg-dsn` or `PG_DSN`. */
   origin: Schema.String,
-  /** What was expected. */
-  expectation: Schema.String
+  message: Schema.String
 })
-export type SettingsFault = typeof SettingsFault.Type
+export type SettingsProblem = typeof SettingsProblem.Type
 
-/** The fault in one line: `relay.restartDelay (from restream.yaml:12): expected a duration …`. */
-export const faultLine = ({ expectation, key, origin }: SettingsFault): string =>
-  key === undefined ? `${origin}: ${expectation}` : `${key} (from ${origin}): ${expectation}`
+/** The problem in one line: `mediaServer.port (from restream.yaml:2): 99999 is out of range (1 to 65535)`. */
+export const problemLine = ({ key, message, origin }: SettingsProblem): string =>
+  key === undefined ? `${origin}: ${message}` : `${key} (from ${origin}): ${message}`
 
-/** The settings can't be used. The message holds a line for each fault, and no secret. */
+/** The settings are invalid. The message has one line per problem, without secrets. */
 export class SettingsError extends Schema.TaggedError<SettingsError>()("SettingsError", {
-  faults: Schema.Array(SettingsFault)
+  problems: Schema.Array(SettingsProblem)
 }) {
-  /** One line for each fault. */
+  /** One line per problem. */
   get lines(): ReadonlyArray<string> {
-    return this.faults.map(faultLine)
+    return this.problems.map(problemLine)
   }
 
   override get message(): string {

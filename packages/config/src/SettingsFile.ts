@@ -16,7 +16,7 @@ import {
   parseDocument,
   visit
 } from "yaml"
-import type { SettingsFault } from "./SettingsError.ts"
+import type { SettingsProblem } from "./SettingsError.ts"
 
 /** The settings file as the caller read it. */
 export interface SettingsFile {
@@ -36,9 +36,9 @@ export interface FileContent {
 const maxLength = 1_000_000
 
 /** Parses the file. An empty file sets nothing. */
-export const readFile = (file: SettingsFile): Result.Result<FileContent, SettingsFault> => {
-  const fail = (expectation: string, origin = file.name) =>
-    Result.fail({ key: undefined, origin, expectation })
+export const readFile = (file: SettingsFile): Result.Result<FileContent, SettingsProblem> => {
+  const fail = (message: string, origin = file.name) =>
+    Result.fail({ key: undefined, origin, message })
   if (file.text.length > maxLength) return fail("the file is larger than 1 MB")
 
   const lines = new LineCounter()

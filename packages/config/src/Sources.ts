@@ -1,28 +1,29 @@
-/** Collects what the file, the flags and the environment give, before anything is decoded. */
+/** Collects the raw values from the file, the flags and the environment. */
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
-import { nearest } from "./SchemaFault.ts"
+import { displayName } from "./Display.ts"
+import type { Setting } from "./Setting.ts"
 import { settingGroups, settings } from "./Settings.ts"
-import type { SettingsFault } from "./SettingsError.ts"
+import type { SettingsProblem } from "./SettingsError.ts"
 import { type FileContent, readFile, type SettingsFile } from "./SettingsFile.ts"
-import { shownName } from "./Shown.ts"
+import { nearest } from "./Suggestion.ts"
 
-/** Where settings come from. */
+/** The sources of the settings. */
 export interface Sources {
-  /** `undefined`: there is no file. */
+  /** `undefined`: no file. */
   readonly file?: SettingsFile | undefined
-  /** By the flag's name without dashes, either of its names: `{ "pg_dsn": "postgres://…" }`. */
+  /** By the name of the flag without dashes: `{ "pg_dsn": "postgres://…" }`. */
   readonly flags?: Readonly<Record<string, string | boolean | undefined>> | undefined
-  /** The whole environment. An empty variable counts as missing. */
+  /** The whole environment. An empty variable counts as not set. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined
-  /** Variables that begin with `RESTREAM_` and are no settings, but something to the caller. */
+  /** Variables that begin with `RESTREAM_`, are not settings, and are read by the caller. */
   readonly otherVariables?: ReadonlyArray<string> | undefined
 }
 
-/** Where the value of a setting came from. */
+/** Where the value of a setting was set. */
 export type Origin =
   | { readonly _tag: "Default" }
-  /** `place` is the file's name and the line, such as `restream.yaml:12`. */
+  /** `place` is the name of the file and the line: `restream.yaml:12`. */
   | { readonly _tag: "File"; readonly place: string }
   /** Without dashes. */
   | { readonly _tag: "Flag"; readonly name: string }
@@ -42,140 +43,145 @@ export const originText = (origin: Origin): string => {
   }
 }
 
-/** A value as it was given, and where. */
-export interface Given {
+/** A value before it is parsed, with its origin. */
+export interface RawValue {
   readonly value: unknown
   readonly origin: Origin
 }
 
-/** What was given for each key, and everything that belongs to no setting. */
-interface Part {
-  readonly given: ReadonlyMap<string, Given>
-  readonly faults: ReadonlyArray<SettingsFault>
+/** The raw values by the key of the setting, and the names that belong to no setting. */
+interface Collected {
+  readonly values: ReadonlyMap<string, RawValue>
+  readonly problems: ReadonlyArray<SettingsProblem>
 }
 
-/** What all sources give. */
-export interface Collection extends Part {
-  /** Where a value of the file stands, and all that is below it. */
+/** The raw values of all sources. */
+export interface Collection extends Collected {
+  /** The position of a key in the file. */
   readonly placeOf: FileContent["placeOf"]
-  /** Whether the file could be read, so that what is missing is missing indeed. */
-  readonly isWhole: boolean
+  /** Whether the file could be parsed. */
+  readonly isComplete: boolean
 }
 
-/** Collects all sources; the later wins: the file, then flags, then the environment. */
-export const collect = (sources: Sources): Collection => {
-  const { file } = sources
-  const content = file === undefined ? undefined : readFile(file)
+/** Collects the raw values of all sources; flags replace the file, the environment replaces flags. */
+export const collect = ({
+  env = {},
+  file,
+  flags = {},
+  otherVariables = []
+}: Sources): Collection => {
+  const content = file === undefined ? Result.succeed(undefined) : readFile(file)
+  const parsed = Result.getOrUndefined(content)
   const parts = [
-    fromFile(content),
-    fromFlags(sources.flags ?? {}),
-    fromEnv(sources.env ?? {}, sources.otherVariables ?? [])
+    parsed === undefined ? { values: new Map(), problems: [] } : fromFile(parsed),
+    fromNames(flagNames, flags, []),
+    fromNames(variableNames, env, otherVariables)
   ]
   return {
-    given: new Map(parts.flatMap(({ given }) => [...given])),
-    faults: parts.flatMap(({ faults }) => faults),
-    placeOf:
-      content !== undefined && Result.isSuccess(content)
-        ? content.success.placeOf
-        : () => file?.name ?? "default",
-    isWhole: content === undefined || Result.isSuccess(content)
+    values: new Map(parts.flatMap(({ values }) => [...values])),
+    problems: [
+      ...(Result.isFailure(content) ? [content.failure] : []),
+      ...parts.flatMap(({ problems }) => problems)
+    ],
+    placeOf: parsed?.placeOf ?? (() => file?.name ?? "default"),
+    isComplete: Result.isSuccess(content)
   }
-}
-
-const fromFile = (content: Result.Result<FileContent, SettingsFault> | undefined): Part => {
-  if (content === undefined) return { given: new Map(), faults: [] }
-  return Result.isFailure(content)
-    ? { given: new Map(), faults: [content.failure] }
-    : fromContent(content.success)
 }
 
 const leafKeys = new Set(settings.map(({ key }) => key))
 const groupKeys = settingGroups.flatMap(({ key }) => (key === "" ? [] : [key]))
 
-/** A key without a value, such as a group in which all is commented out, sets nothing. */
-const fromContent = ({ placeOf, root }: FileContent): Part => {
-  const given = new Map<string, Given>()
-  const faults: Array<SettingsFault> = []
-  const take = (path: ReadonlyArray<string>, value: unknown) => {
+/** A key without a value, such as a group whose settings are all commented out, sets nothing. */
+const fromFile = ({ placeOf, root }: FileContent): Collected => {
+  const values = new Map<string, RawValue>()
+  const problems: Array<SettingsProblem> = []
+  const visit = (path: ReadonlyArray<string>, value: unknown) => {
     const key = path.join(".")
-    const place = placeOf(path)
-    // a dotted key of one word is not the key of two words
+    const origin = placeOf(path)
+    // the one key "database.table" is not the two keys of the setting
     if (path.length === key.split(".").length && leafKeys.has(key)) {
-      if (value !== null) given.set(key, { value, origin: { _tag: "File", place } })
+      if (value !== null) values.set(key, { value, origin: { _tag: "File", place: origin } })
     } else if (path.length > 1 || !groupKeys.includes(key)) {
-      const shown = path.map(shownName).join(".")
-      faults.push({ key: shown, origin: place, expectation: `is not known${hintForKey(path)}` })
+      const message = `unknown setting${suggestKey(path)}`
+      problems.push({ key: path.map(displayName).join("."), origin, message })
     } else if (Predicate.isObject(value)) {
-      for (const [name, inner] of Object.entries(value)) take([key, name], inner)
+      for (const [name, inner] of Object.entries(value)) visit([key, name], inner)
     } else if (value !== null) {
-      faults.push({ key, origin: place, expectation: "expected its settings, indented below it" })
+      problems.push({ key, origin, message: "expected the settings of the group, indented below" })
     }
   }
-  for (const [name, value] of Object.entries(root)) take([name], value)
-  return { given, faults }
+  for (const [name, value] of Object.entries(root)) visit([name], value)
+  return { values, problems }
 }
 
-const didYouMean = (candidate: string | undefined): string =>
-  candidate === undefined ? "" : `; did you mean ${candidate}?`
-
-const hintForKey = (path: ReadonlyArray<string>): string => {
+/** Looks for a similar key in the same group, then for the same name anywhere. */
+const suggestKey = (path: ReadonlyArray<string>): string => {
   const word = path.at(-1) ?? ""
-  const group = path.length > 1 ? path[0] : ""
+  const [group] = path.length > 1 ? path : [undefined]
   const siblings = settings.filter(
-    (one) => one.path.length === path.length && (group === "" || one.path[0] === group)
+    (one) => one.path.length === path.length && (group === undefined || one.path[0] === group)
   )
-  const near = nearest(word, [
-    ...siblings.map((one) => one.path.at(-1) ?? ""),
-    ...(group === "" ? groupKeys : [])
-  ])
-  if (near !== undefined && !leafKeys.has(word)) {
-    return didYouMean(group === "" ? near : `${group}.${near}`)
-  }
+  const near = leafKeys.has(word)
+    ? undefined
+    : nearest(word, [
+        ...siblings.map((one) => one.path.at(-1) ?? ""),
+        ...(group === undefined ? groupKeys : [])
+      ])
+  if (near !== undefined) return `; did you mean ${group === undefined ? "" : `${group}.`}${near}?`
   const meant = settings.find(
     (one) =>
-      one.key === word ||
       one.path.at(-1)?.toLowerCase() === word.toLowerCase() ||
-      [one.env, ...one.flags].includes(word)
+      [one.key, one.env, ...one.flags].includes(word)
   )
   if (meant === undefined) return ""
   const [outer, inner] = meant.path
-  return inner === undefined
-    ? didYouMean(meant.key)
-    : `; did you mean ${meant.key}, which is "${inner}:" indented below "${outer}:"?`
+  const where = inner === undefined ? "" : ` Write "${inner}:" indented below "${outer}:".`
+  return `; did you mean ${meant.key}?${where}`
 }
 
-const fromFlags = (flags: NonNullable<Sources["flags"]>): Part => {
-  const given = new Map<string, Given>()
-  const faults: Array<SettingsFault> = []
-  const known = new Set<string>()
-  for (const { flags: names, key } of settings) {
-    for (const name of names) {
-      known.add(name)
-      const value = Object.hasOwn(flags, name) ? flags[name] : undefined
-      if (value !== undefined && !given.has(key)) {
-        given.set(key, { value, origin: { _tag: "Flag", name } })
-      }
-    }
+/** How the flags or the variables name the settings. */
+interface Names {
+  /** For messages: `flag`. */
+  readonly noun: string
+  readonly of: (setting: Setting) => ReadonlyArray<string>
+  /** The name that the key gives, even if it is not accepted. */
+  readonly derived: (setting: Setting) => string
+  readonly origin: (name: string) => Origin
+  readonly isSet: (value: unknown) => boolean
+  /** Whether a name that belongs to no setting is a problem. */
+  readonly isOurs: (name: string, value: string) => boolean
+  readonly nearest: (name: string, known: ReadonlySet<string>) => string | undefined
+}
+
+const flagNames: Names = {
+  noun: "flag",
+  of: ({ flags }) => flags,
+  derived: ({ derivedFlag }) => derivedFlag,
+  origin: (name) => ({ _tag: "Flag", name }),
+  isSet: (value) => value !== undefined,
+  isOurs: () => true,
+  nearest
+}
+
+const prefix = /^RESTREAM_/
+
+const variableNames: Names = {
+  noun: "variable",
+  of: ({ env }) => (env === undefined ? [] : [env]),
+  derived: ({ derivedEnv }) => derivedEnv,
+  origin: (name) => ({ _tag: "Env", name }),
+  isSet: (value) => value !== undefined && value !== "",
+  isOurs: (name, value) => prefix.test(name) && !isServiceLink(name, value),
+  // PG_DSN and others have no prefix, so names are compared without it
+  nearest: (name, known) => {
+    const byBareName = new Map([...known].map((one) => [one.replace(prefix, ""), one]))
+    return byBareName.get(nearest(name.replace(prefix, ""), byBareName.keys()) ?? "")
   }
-  for (const [name, value] of Object.entries(flags)) {
-    if (known.has(name) || value === undefined) continue
-    const own = settings.find(({ ownFlag }) => ownFlag === name)
-    const meant = own?.flags[0] ?? nearest(name, known)
-    faults.push({
-      key: undefined,
-      origin: `--${shownName(name)}`,
-      expectation:
-        own !== undefined && meant === undefined
-          ? `is not known; only a file can set ${own.key}`
-          : `is not known${didYouMean(meant && `--${meant}`)}`
-    })
-  }
-  return { given, faults }
 }
 
 /**
- * Kubernetes tells every container the address of each service: for one named `restream-metrics` there
- * are RESTREAM_METRICS_SERVICE_HOST, RESTREAM_METRICS_PORT=tcp://…, RESTREAM_METRICS_PORT_9090_TCP and more.
+ * Kubernetes passes the address of each service to every container: for a service `restream-metrics` as
+ * RESTREAM_METRICS_SERVICE_HOST, RESTREAM_METRICS_PORT=tcp://…, RESTREAM_METRICS_PORT_9090_TCP and others.
  */
 const isServiceLink = (name: string, value: string): boolean =>
   /_SERVICE_(?:HOST|PORT(?:_\w+)?)$|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?$/.test(
@@ -183,38 +189,40 @@ const isServiceLink = (name: string, value: string): boolean =>
   ) ||
   (name.endsWith("_PORT") && /^(?:tcp|udp|sctp):\/\//.test(value))
 
-/** Not all names begin with RESTREAM_, so what comes after it is what tells them apart. */
-const nearestVariable = (name: string, known: ReadonlySet<string>): string | undefined => {
-  const bare = (text: string) => text.replace(/^RESTREAM_/, "")
-  const byBare = new Map([...known].map((one) => [bare(one), one]))
-  return byBare.get(nearest(bare(name), byBare.keys()) ?? "")
-}
-
-const fromEnv = (env: NonNullable<Sources["env"]>, otherVariables: ReadonlyArray<string>): Part => {
-  const given = new Map<string, Given>()
-  const faults: Array<SettingsFault> = []
-  const known = new Set<string>(otherVariables)
-  for (const { env: name, key } of settings) {
-    if (name === undefined) continue
-    known.add(name)
-    const value = Object.hasOwn(env, name) ? env[name] : undefined
-    if (value !== undefined && value !== "") {
-      given.set(key, { value, origin: { _tag: "Env", name } })
+const fromNames = (
+  names: Names,
+  given: Readonly<Record<string, string | boolean | undefined>>,
+  others: ReadonlyArray<string>
+): Collected => {
+  const values = new Map<string, RawValue>()
+  const problems: Array<SettingsProblem> = []
+  const known = new Set(others)
+  for (const setting of settings) {
+    for (const name of names.of(setting)) {
+      known.add(name)
+      const value = Object.hasOwn(given, name) ? given[name] : undefined
+      if (names.isSet(value) && !values.has(setting.key)) {
+        values.set(setting.key, { value, origin: names.origin(name) })
+      }
     }
   }
-  for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith("RESTREAM_") || known.has(name)) continue
-    if (value === undefined || value === "" || isServiceLink(name, value)) continue
-    const own = settings.find(({ ownEnv }) => ownEnv === name)
-    const meant = own === undefined ? nearestVariable(name, known) : own.env
-    faults.push({
+  for (const [name, value] of Object.entries(given)) {
+    if (known.has(name) || !names.isSet(value) || !names.isOurs(name, String(value))) continue
+    problems.push({
       key: undefined,
-      origin: shownName(name),
-      expectation:
-        own !== undefined && meant === undefined
-          ? `is not known; only a file can set ${own.key}`
-          : `is not known${didYouMean(meant)}`
+      origin: originText(names.origin(displayName(name))),
+      message: `unknown ${names.noun}${suggestName(names, name, known)}`
     })
   }
-  return { given, faults }
+  return { values, problems }
+}
+
+const suggestName = (names: Names, name: string, known: ReadonlySet<string>): string => {
+  const setting = settings.find((one) => names.derived(one) === name)
+  const accepted = setting && names.of(setting)[0]
+  if (setting !== undefined && accepted === undefined) {
+    return `; ${setting.key} can be set only in the file`
+  }
+  const meant = accepted ?? names.nearest(name, known)
+  return meant === undefined ? "" : `; did you mean ${originText(names.origin(meant))}?`
 }

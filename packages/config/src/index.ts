@@ -1,15 +1,24 @@
 export * from "./CameraOptions.ts"
 export * as Dsn from "./Dsn.ts"
-export * as Kind from "./Kind.ts"
+export * from "./Host.ts"
 export * from "./LogModule.ts"
-export * from "./SchemaFault.ts"
-export type { AppliedBy, Setting, SettingGroup } from "./Setting.ts"
+export { oneLine, redact, secretsIn } from "./Redaction.ts"
+export {
+  type AppliedBy,
+  type Definition,
+  displayDefault,
+  type Group,
+  type Setting,
+  type SettingGroup,
+  type ValuesOf
+} from "./Setting.ts"
 export * from "./Settings.ts"
 export * from "./SettingsChange.ts"
 export * from "./SettingsDocs.ts"
 export * from "./SettingsError.ts"
 export type { SettingsFile } from "./SettingsFile.ts"
-export * from "./SettingsFlags.ts"
 export * from "./SettingsLoader.ts"
-export * from "./SettingsReport.ts"
+export * as SettingType from "./SettingType.ts"
 export { type Origin, originText, type Sources } from "./Sources.ts"
+export { didYouMean, nearest } from "./Suggestion.ts"
+export * from "./TableName.ts"

@@ -18,7 +18,7 @@
  * ```
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import type { Settings } from "@restream/config"
+import { parseTableName, type Settings } from "@restream/config"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -36,7 +36,7 @@ import { MediaServer } from "./media-server/MediaServer.ts"
 import { rtspCheck } from "./media-server/RtspCheck.ts"
 import * as ProbeLimiter from "./probing/ProbeLimiter.ts"
 import * as StartRateLimiter from "./supervision/StartRateLimiter.ts"
-import type { Trust } from "./rtsp/client/Dialer.ts"
+import { trustOf } from "./rtsp/client/Dialer.ts"
 import type { CameraSource } from "./source/CameraSource.ts"
 import * as CameraTable from "./source/CameraTable.ts"
 import * as PgCameraSource from "./source/PgCameraSource.ts"
@@ -93,8 +93,8 @@ export const cameraTable = (
 
 /** The SELECT that gives all rows. */
 export const cameraQuery = ({ database }: Settings): string => {
-  const table = CameraTable.parseTableName(database.table)
-  // the settings have checked the name; whatever they take and we don't read is one identifier
+  const table = parseTableName(database.table)
+  // an embedding program may pass a name that is not valid: it is quoted as one identifier
   return (
     database.query ?? CameraTable.selectAll(table ?? { schema: undefined, name: database.table })
   )
@@ -172,14 +172,6 @@ export const mediaServer = (settings: SettingsInForce): Layer.Layer<MediaServer>
       }
     })
   )
-}
-
-const trustOf = (options: {
-  readonly insecure: boolean
-  readonly fingerprint: string | undefined
-}): Trust => {
-  if (options.fingerprint !== undefined) return { _tag: "Fingerprint", sha256: options.fingerprint }
-  return options.insecure ? { _tag: "Insecure" } : { _tag: "Verify" }
 }
 
 /**

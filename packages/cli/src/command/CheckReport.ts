@@ -1,18 +1,18 @@
-/** What `restream check` prints. */
+/** The output of `restream check`. */
+import { oneLine } from "@restream/config"
 import {
   type Camera,
   type CameraRow,
   CameraState,
   type Check,
-  type InvalidCamera,
-  Redaction
+  type InvalidCamera
 } from "@restream/core"
 import * as Duration from "effect/Duration"
 import { table, widthsOf } from "../text/Table.ts"
 
-export const isWrong = (result: Check.CheckResult): boolean => result._tag !== "Answered"
+export const hasFailed = (result: Check.CheckResult): boolean => result._tag !== "Answered"
 
-/** The results in the order of the cameras, not of their answers. */
+/** The results in the order of the cameras. */
 export const inOrder = (
   cameras: ReadonlyArray<Camera | InvalidCamera>,
   results: ReadonlyArray<Check.CheckResult>
@@ -32,14 +32,14 @@ const stateOf = (result: Check.CheckResult): string => {
   }
 }
 
-/** What is wrong, or what an operator may want to know of a camera that is only fair. */
+/** The reason of the failure, or a remark about a camera of fair health. */
 const reasonOf = (result: Check.CheckResult): string => {
   switch (result._tag) {
     case "Answered":
       return result.offer.audio?.copyable === false
-        ? "its sound can't be passed on as it is"
+        ? "audio codec requires transcoding"
         : result.health === "fair"
-          ? "it answers slowly"
+          ? "slow to respond"
           : ""
     case "Unreachable":
       return result.reason.message
@@ -53,23 +53,29 @@ const seconds = (duration: Duration.Duration): string =>
 
 type ProbeReasonTag = Extract<Check.CheckResult, { readonly _tag: "Unreachable" }>["reason"]["_tag"]
 
-/** The reasons by what an installer does about them, in the words of a count. */
+/** The reasons grouped by what an installer does about them, for the summary. */
 const kinds: Record<ProbeReasonTag | "Invalid", string> = {
   Refused: "connection refused",
-  DnsError: "unknown host name",
-  HostUnreachable: "no route",
-  TimedOut: "no answer",
+  DnsError: "unknown host",
+  HostUnreachable: "no route to host",
+  TimedOut: "timed out",
   Closed: "connection closed",
-  Unauthorized: "wrong or missing password",
-  NotFound: "no such stream",
+  Unauthorized: "authentication failed",
+  NotFound: "stream not found",
   Rejected: "rejected by the camera",
   NoVideo: "no video",
   ProtocolError: "not valid RTSP",
   Unsupported: "not supported",
-  CertificateError: "certificate not trusted",
-  LaunchFailed: "cannot start",
-  InvalidUrl: "wrong address",
-  Invalid: "wrong row"
+  CertificateError: "untrusted certificate",
+  LaunchFailed: "cannot start ffmpeg",
+  InvalidUrl: "invalid URL",
+  Invalid: "invalid row"
+}
+
+const plurals: Readonly<Record<string, string>> = {
+  "invalid row": "invalid rows",
+  "invalid URL": "invalid URLs",
+  "unknown host": "unknown hosts"
 }
 
 const kindOf = (result: Check.CheckResult): keyof typeof kinds | undefined =>
@@ -79,8 +85,8 @@ const kindOf = (result: Check.CheckResult): keyof typeof kinds | undefined =>
       ? "Invalid"
       : undefined
 
-/** How many cameras are wrong for each kind of reason, the most frequent first. */
-export const wrongByKind = (
+/** The number of failed cameras by reason, the most frequent first. */
+export const failuresByKind = (
   results: ReadonlyArray<Check.CheckResult>
 ): ReadonlyMap<string, number> => {
   const counts = new Map<string, number>()
@@ -91,9 +97,11 @@ export const wrongByKind = (
   return new Map([...counts].sort(([, a], [, b]) => b - a))
 }
 
-/** Good cameras first, and below them the wrong ones by their reasons: the end is what a terminal shows. */
-const wrongLast = (results: ReadonlyArray<Check.CheckResult>): ReadonlyArray<Check.CheckResult> => {
-  const order = [...wrongByKind(results).keys()]
+/** Failed cameras last, grouped by reason, because a terminal shows the end. */
+const failedLast = (
+  results: ReadonlyArray<Check.CheckResult>
+): ReadonlyArray<Check.CheckResult> => {
+  const order = [...failuresByKind(results).keys()]
   const rank = (result: Check.CheckResult) => {
     const kind = kindOf(result)
     return kind === undefined ? -1 : order.indexOf(kinds[kind])
@@ -118,87 +126,84 @@ const columns: ReadonlyArray<
   ["REASON", reasonOf]
 ]
 
-/** What a terminal that is too narrow for all columns does without, the least useful first. */
-const dispensable = ["HEALTH", "TYPE", "TIME", "AUDIO", "VIDEO", "STATE"]
+/** The columns that a narrow terminal omits, the least useful first. */
+const optionalColumns = ["HEALTH", "TYPE", "TIME", "AUDIO", "VIDEO", "STATE"]
 
-/** How wide a reason may want to be before other columns make room for it. */
+/** The width of the reason for which other columns are omitted. */
 const reasonWidth = 40
 
 /**
- * The table for people: what is wrong stands in the last column, and at the end.
+ * The table for people. The reason is in the last column, and failed cameras are at the end.
  *
- * @param width the terminal's columns; without one nothing is left out.
+ * @param width the width of the terminal. Default: no column is omitted.
  */
 export const checkTable = (
   results: ReadonlyArray<Check.CheckResult>,
   width = Number.POSITIVE_INFINITY
 ): string => {
-  const sorted = wrongLast(results)
+  const sorted = failedLast(results)
   const rowsOf = (shown: typeof columns) => [
     shown.map(([heading]) => heading),
     ...sorted.map((result) => shown.map(([, cell]) => cell(result)))
   ]
   const fits = (shown: typeof columns): boolean => {
-    const widths = widthsOf(rowsOf(shown)).map((one) => Math.min(one, widest))
+    const widths = widthsOf(rowsOf(shown)).map((one) => Math.min(one, maxCellWidth))
     const reason = Math.min(widths.at(-1) ?? 0, reasonWidth)
     return widths.slice(0, -1).reduce((sum, one) => sum + one + 2, reason) <= width
   }
   let shown = columns
-  for (const name of dispensable) {
+  for (const name of optionalColumns) {
     if (fits(shown)) break
     shown = shown.filter(([heading]) => heading !== name)
   }
-  return table(rowsOf(shown), { widest, width })
+  return table(rowsOf(shown), { maxCellWidth, width })
 }
 
-const widest = 32
+const maxCellWidth = 32
 
-/** The last lines for people: what is wrong by its reasons, and the sum of all. */
+/** The summary for people: the failures by reason, and the totals. */
 export const checkSummary = (
   results: ReadonlyArray<Check.CheckResult>,
   took: Duration.Duration,
   disabled: number
 ): ReadonlyArray<string> => {
-  const off = disabled === 0 ? "" : `${disabled} ${disabled === 1 ? "is" : "are"} disabled`
-  if (results.length === 0) {
-    return [off === "" ? "no cameras in the table" : `no enabled cameras in the table, ${off}`]
-  }
-  const kinds = [...wrongByKind(results)].map(([kind, count]) => `${count} ${kind}`)
-  const wrong = results.filter(isWrong).length
+  const off = disabled === 0 ? "" : `, ${disabled} disabled`
+  if (results.length === 0) return [`no enabled cameras in the table${off}`]
+  const kinds = [...failuresByKind(results)].map(
+    ([kind, count]) => `${count} ${count === 1 ? kind : (plurals[kind] ?? kind)}`
+  )
+  const failed = results.filter(hasFailed).length
   const cameras = `${results.length} camera${results.length === 1 ? "" : "s"}`
   const time = (Duration.toMillis(took) / 1000).toFixed(1)
-  const more = off === "" ? "" : `, ${off.replace(" ", " more ")}`
   return [
-    ...(kinds.length === 0 ? [] : [`wrong: ${kinds.join(", ")}`]),
-    `${cameras}, ${wrong === 0 ? "none" : wrong} wrong, in ${time} s${more}`
+    ...(kinds.length === 0 ? [] : [`${failed} failed: ${kinds.join(", ")}`]),
+    `${cameras}: ${results.length - failed} ok, ${failed} failed${off}, in ${time} s`
   ]
 }
 
-/** The names as they stand in the rows, by the camera's id: a camera's own is made for a line of text. */
+/** The unchanged names of the rows, by the camera's id. The names of cameras are on one line. */
 export const namesInRows = (rows: ReadonlyArray<CameraRow>): ReadonlyMap<string, string> =>
   new Map(
     rows.flatMap(({ id, name }) =>
-      typeof name === "string" && name !== ""
-        ? [[Redaction.oneLine(String(id)), name] as const]
-        : []
+      typeof name === "string" && name !== "" ? [[oneLine(String(id)), name] as const] : []
     )
   )
 
-/** The document for machines. */
+/** The JSON document. */
 export const checkJson = (
   results: ReadonlyArray<Check.CheckResult>,
   options: {
-    /** From the first probe's start to the last one's end. */
+    /** From the start of the first probe to the end of the last. */
     readonly took: Duration.Duration
     readonly disabled: number
     readonly names: ReadonlyMap<string, string>
-    /** Whether only these are listed. All are counted. */
+    /** Selects the listed cameras. All cameras are counted. */
     readonly isListed: (result: Check.CheckResult) => boolean
   }
 ) => ({
   total: results.length,
-  ok: results.filter((result) => !isWrong(result)).length,
-  wrong: results.filter(isWrong).length,
+  ok: results.filter((result) => !hasFailed(result)).length,
+  wrong: results.filter(hasFailed).length,
   disabled: options.disabled,
   tookMs: Math.round(Duration.toMillis(options.took) * 10) / 10,
   cameras: results.filter(options.isListed).map((result) => {
@@ -225,7 +230,7 @@ export const checkJson = (
   })
 })
 
-/** The document as text. What JSON may hold as it is, but a terminal obeys, becomes an escape. */
+/** The document as text. Control characters that JSON does not escape become escapes. */
 export const jsonText = (document: unknown): string =>
   JSON.stringify(document, undefined, 2).replaceAll(
     /[\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,

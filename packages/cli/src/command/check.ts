@@ -1,4 +1,4 @@
-/** `restream check`: which cameras are wrong, and why. */
+/** `restream check`: probes every camera once and reports the failures. */
 import { Check, PgCameraSource, Restream } from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,8 +9,8 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { layer as databaseLayer } from "../database/Database.ts"
 import * as Logs from "../log/Logs.ts"
-import { exitStatus, Failure, failOnSettings, unusable } from "../process/Failure.ts"
-import { draw, print, tell } from "../process/Output.ts"
+import { exitStatus, Failure, failOnSettings, usageFailure } from "../process/Failure.ts"
+import { draw, print, printMessage } from "../process/Output.ts"
 import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { canRedraw } from "../text/Terminal.ts"
@@ -19,7 +19,7 @@ import {
   checkSummary,
   checkTable,
   inOrder,
-  isWrong,
+  hasFailed,
   jsonText,
   namesInRows
 } from "./CheckReport.ts"
@@ -27,22 +27,20 @@ import { restream } from "./restream.ts"
 
 const flags = {
   json: Flag.Boolean("json").pipe(
-    Flag.withDescription("Print one JSON document"),
+    Flag.withDescription("Print a JSON document"),
     Flag.withDefault(false)
   ),
   wrong: Flag.Boolean("wrong").pipe(
-    Flag.withDescription("Show the wrong cameras only; all are checked and counted"),
+    Flag.withDescription("List failed cameras only; all cameras are checked and counted"),
     Flag.withDefault(false)
   ),
   camera: Flag.String("camera").pipe(
-    Flag.withDescription("Check this camera only, by its id; may stand several times"),
+    Flag.withDescription("Check only the camera with this id; may be repeated"),
     Flag.withMetavar("ID"),
     Flag.atLeast(0)
   ),
   concurrency: Flag.Int("concurrency").pipe(
-    Flag.withDescription(
-      "How many cameras are probed at the same time. Default: probe.concurrency"
-    ),
+    Flag.withDescription("Maximum number of concurrent probes. Default: probe.concurrency"),
     Flag.withMetavar("N"),
     Flag.optional
   )
@@ -62,17 +60,17 @@ export const check = Command.make(
     const dsn = yield* failOnSettings(databaseOf(settings))
     const most = Option.getOrElse(concurrency, () => settings.probe.concurrency)
     if (most !== undefined && most < 1)
-      return yield* unusable(["--concurrency: expected a whole number from 1 on"])
+      return yield* usageFailure([`--concurrency: ${most} is out of range (1 or more)`])
 
     const rows = yield* PgCameraSource.take(Restream.cameraQuery(settings)).pipe(
       Effect.timeoutOrElse({
         duration: settings.database.queryTimeout,
         orElse: () =>
           Effect.fail({
-            message: `no answer within ${Duration.format(settings.database.queryTimeout)}`
+            message: `no response within ${Duration.format(settings.database.queryTimeout)}`
           })
       }),
-      Effect.mapError(({ message }) => unusable([`database: ${message}`])),
+      Effect.mapError(({ message }) => usageFailure([`database: ${message}`])),
       Effect.provide(databaseLayer(dsn, settings.database)),
       failOnSettings
     )
@@ -80,7 +78,9 @@ export const check = Command.make(
     const wanted = [...roster.cameras.values()]
     const unknown = only.filter((id) => !wanted.some((one) => one.id === id))
     if (unknown.length > 0) {
-      return yield* unusable(unknown.map((id) => `--camera: there is no enabled camera ${id}`))
+      return yield* usageFailure(
+        unknown.map((id) => `--camera: no enabled camera has the id ${id}`)
+      )
     }
     const cameras = only.length === 0 ? wanted : wanted.filter(({ id }) => only.includes(id))
 
@@ -101,8 +101,8 @@ export const check = Command.make(
       )
     )
     const report = inOrder(cameras, results)
-    const isListed = wrong ? isWrong : () => true
-    // who asks for some by name has not asked about the rest
+    const isListed = wrong ? hasFailed : () => true
+    // the number of disabled cameras is of no interest for selected cameras
     const disabled = only.length === 0 ? roster.disabled.size : 0
     if (json) {
       const names = namesInRows(rows)
@@ -112,28 +112,31 @@ export const check = Command.make(
       const listed = report.filter(isListed)
       const width = process.stdout.isTTY === true ? process.stdout.columns : undefined
       if (listed.length > 0) yield* print(checkTable(listed, width))
-      for (const line of checkSummary(report, took, disabled)) yield* tell(line)
+      for (const line of checkSummary(report, took, disabled)) yield* printMessage(line)
     }
-    if (report.some(isWrong)) return yield* new Failure({ status: exitStatus.someNot, lines: [] })
+    if (report.some(hasFailed))
+      return yield* new Failure({ status: exitStatus.problems, lines: [] })
   })
 ).pipe(
   Command.withDescription(
-    "Probes every camera once and says which are wrong and why. Exit status: 0 all good, 1 some not, 2 wrong settings or no database"
+    "Probes every camera once and reports failures with their reasons. Exit status: 0 all cameras ok, 1 some cameras failed, 2 invalid settings or no database"
   ),
-  Command.withShortDescription("Probes every camera once and says which are wrong and why")
+  Command.withShortDescription("Probes every camera once and reports failures")
 )
 
-/** A line on a terminal that counts; nothing elsewhere. */
+/** A progress line on a terminal. */
 const makeProgress = (total: number, isJson: boolean) => {
   const isShown = canRedraw(process.stderr) && !isJson
   let done = 0
-  let wrong = 0
+  let failed = 0
   return {
     onResult: (result: Check.CheckResult) =>
       Effect.suspend(() => {
         done++
-        if (isWrong(result)) wrong++
-        return isShown ? draw(`\r\u001b[Kchecked ${done} of ${total}, ${wrong} wrong`) : Effect.void
+        if (hasFailed(result)) failed++
+        return isShown
+          ? draw(`\r\u001b[Kchecked ${done} of ${total}, ${failed} failed`)
+          : Effect.void
       }),
     clear: isShown ? draw("\r\u001b[K") : Effect.void
   }

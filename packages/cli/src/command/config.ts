@@ -1,11 +1,11 @@
-/** `restream config`: the settings in force, and where each came from. */
+/** `restream config`: shows the settings and their origins. */
 import { settingRows } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { resolve } from "node:path"
 import { failOnSettings } from "../process/Failure.ts"
-import { print, tell } from "../process/Output.ts"
+import { print, printMessage } from "../process/Output.ts"
 import { defaultFile, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { table } from "../text/Table.ts"
@@ -15,7 +15,7 @@ export const config = Command.make(
   "config",
   {
     json: Flag.Boolean("json").pipe(
-      Flag.withDescription("Print one JSON document"),
+      Flag.withDescription("Print a JSON document"),
       Flag.withDefault(false)
     )
   },
@@ -30,20 +30,16 @@ export const config = Command.make(
       return yield* print(JSON.stringify({ file: file ?? null, settings }, undefined, 2))
     }
     const cells = rows.map(({ key, origin, value }) => [key, value === "" ? "-" : value, origin])
-    // whoever reads it by a program or from a file wants all of it
-    const limits = process.stdout.isTTY === true ? { widest: 60 } : {}
-    yield* print(table([["SETTING", "VALUE", "FROM"], ...cells], limits))
-    yield* tell(
+    // only a terminal needs narrow columns
+    const limits = process.stdout.isTTY === true ? { maxCellWidth: 60 } : {}
+    yield* print(table([["SETTING", "VALUE", "ORIGIN"], ...cells], limits))
+    yield* printMessage(
       file === undefined
-        ? `no settings file was read: there is no ${resolve(defaultFile)}`
-        : `the settings file is ${file}`
+        ? `no settings file: ${resolve(defaultFile)} does not exist`
+        : `settings file: ${file}`
     )
     if (loaded.settings.database.dsn === undefined) {
-      yield* tell("database.dsn is not set: run, check and db init need it")
+      yield* printMessage("database.dsn is not set; run, check and db init require it")
     }
   })
-).pipe(
-  Command.withDescription(
-    "Shows the settings in force and where each came from; secrets are hidden"
-  )
-)
+).pipe(Command.withDescription("Shows all settings with their origins, without secrets"))

@@ -1,37 +1,35 @@
-/** `restream db`: the default table of cameras, made or printed. */
+/** `restream db`: creates the table of cameras, or prints its SQL. */
 import * as PgClient from "@effect/sql-pg/PgClient"
-import type { Settings } from "@restream/config"
-import { CameraTable, Redaction } from "@restream/core"
+import { oneLine, parseTableName, redact, type Settings, type TableName } from "@restream/config"
+import { CameraTable } from "@restream/core"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import { layer as databaseLayer } from "../database/Database.ts"
-import { type Failure, failOnSettings, unusable } from "../process/Failure.ts"
+import { type Failure, failOnSettings, usageFailure } from "../process/Failure.ts"
 import { print } from "../process/Output.ts"
 import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { restream } from "./restream.ts"
 
-const tableOf = (settings: Settings): Effect.Effect<CameraTable.TableName, Failure> => {
-  const name = CameraTable.parseTableName(settings.database.table)
+const tableOf = (settings: Settings): Effect.Effect<TableName, Failure> => {
+  const name = parseTableName(settings.database.table)
   return name === undefined
-    ? Effect.fail(
-        unusable([`database.table: ${settings.database.table} is not the name of a table`])
-      )
+    ? Effect.fail(usageFailure([`database.table: ${settings.database.table} is not a table name`]))
     : Effect.succeed(name)
 }
 
-/** Every way in which the database can refuse ends the command with one line. */
-const inOneLine = (error: {
+/** Turns an error of the database into a failure with one line. */
+const databaseFailure = (error: {
   readonly message: string
   readonly reason?: { readonly cause?: unknown }
 }) => {
   const cause = error.reason?.cause
-  const said = cause instanceof Error ? cause.message : error.message
-  return unusable([`database: ${Redaction.oneLine(Redaction.redact(said))}`])
+  const message = cause instanceof Error ? cause.message : error.message
+  return usageFailure([`database: ${oneLine(redact(message))}`])
 }
 
-/** A table of that name may have been there before, in another shape. */
-const missingColumns = Effect.fnUntraced(function* (name: CameraTable.TableName) {
+/** The columns that an existing table of that name lacks. */
+const missingColumns = Effect.fnUntraced(function* (name: TableName) {
   const sql = yield* PgClient.PgClient
   const found = yield* sql<{ readonly name: string }>`select attname as name from pg_attribute
     where attrelid = to_regclass(${CameraTable.tableSql(name)}) and attnum > 0 and not attisdropped`
@@ -57,19 +55,19 @@ const init = Command.make(
       const missing = yield* missingColumns(name)
       yield* print(
         missing.length === 0
-          ? `the table ${settings.database.table} and its trigger are there`
-          : `the table ${settings.database.table} was there before, without ${missing.join(", ")}; ` +
-              "its trigger is there now. Name its columns by the setting database.query"
+          ? `table ${settings.database.table} and its trigger exist`
+          : `table ${settings.database.table} already existed, without the columns ${missing.join(", ")}; ` +
+              "its trigger has been created. Map its columns with the setting database.query"
       )
     }).pipe(
-      Effect.catchTag("SqlError", (error) => Effect.fail(inOneLine(error))),
+      Effect.catchTag("SqlError", (error) => Effect.fail(databaseFailure(error))),
       Effect.provide(databaseLayer(dsn, settings.database)),
       failOnSettings
     )
   })
 ).pipe(
   Command.withDescription(
-    "Makes the table of cameras and the trigger that tells of changes; harmless if they are there"
+    "Creates the table of cameras and the trigger that notifies of changes, if they do not exist"
   )
 )
 
@@ -83,9 +81,9 @@ const sql = Command.make(
       yield* print(`${statement};\n`)
     }
   })
-).pipe(Command.withDescription("Prints what db init would run"))
+).pipe(Command.withDescription("Prints the SQL of db init"))
 
 export const db = Command.make("db").pipe(
-  Command.withDescription("Makes or prints the default table of cameras"),
+  Command.withDescription("Creates the table of cameras, or prints its SQL"),
   Command.withSubcommands([init, sql])
 )

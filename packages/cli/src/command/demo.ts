@@ -1,11 +1,11 @@
-/** `restream demo`: the main job with nothing installed. */
-import { load } from "@restream/config"
+/** `restream demo`: shows the relaying of cameras without any installed service. */
+import { load, SettingType } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Logs from "../log/Logs.ts"
-import { failOnSettings, unusable } from "../process/Failure.ts"
+import { failOnSettings, usageFailure } from "../process/Failure.ts"
 import { otherVariables } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { canRedraw } from "../text/Terminal.ts"
@@ -13,17 +13,17 @@ import { restream } from "./restream.ts"
 
 const flags = {
   cameras: Flag.Int("cameras").pipe(
-    Flag.withDescription("How many healthy cameras are simulated, besides those with a fault"),
+    Flag.withDescription("Number of simulated healthy cameras, in addition to faulty ones"),
     Flag.withMetavar("N"),
     Flag.withDefault(3)
   ),
   duration: Flag.String("duration").pipe(
-    Flag.withDescription("How long it runs, such as 20s or 5 minutes"),
+    Flag.withDescription("Duration of the demo, such as 20s or 5 minutes"),
     Flag.withMetavar("DURATION"),
     Flag.withDefault("30s")
   ),
   json: Flag.Boolean("json").pipe(
-    Flag.withDescription("Print one JSON object a line; the last one is the summary"),
+    Flag.withDescription("Print one JSON object per line; the last object is the summary"),
     Flag.withDefault(false)
   )
 }
@@ -33,19 +33,19 @@ export const demo = Command.make(
   flags,
   Effect.fnUntraced(function* (input) {
     if (input.cameras < 1 || input.cameras > 500) {
-      return yield* unusable(["--cameras: expected a whole number from 1 to 500"])
+      return yield* usageFailure([`--cameras: ${input.cameras} is out of range (1 to 500)`])
     }
     const duration = yield* readDuration(input.duration)
-    const given = settingFlagsOf(yield* restream)
-    if (Option.isSome(given.config)) {
-      return yield* unusable([
-        "--config: the demo reads no settings file; flags and the environment hold for it"
+    const { config, flags: settingFlags } = settingFlagsOf(yield* restream)
+    if (Option.isSome(config)) {
+      return yield* usageFailure([
+        "--config: the demo does not read a settings file; use flags or the environment"
       ])
     }
-    // the demo brings its own database and media server: those of the environment are not touched
+    // the demo has its own database and media server, and must not use those of the environment
     const { PG_DSN: _dsn, MEDIA_SERVER_HOST: _host, MEDIA_SERVER_PORT: _port, ...env } = process.env
     const { settings } = yield* failOnSettings(
-      Effect.fromResult(load({ flags: given.flags, env, otherVariables }))
+      Effect.fromResult(load({ flags: settingFlags, env, otherVariables }))
     )
     const isLive = canRedraw(process.stderr) && !input.json
     // the test kit is loaded by this command only
@@ -59,14 +59,12 @@ export const demo = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Shows the main job with nothing installed: PostgreSQL, simulated cameras, a media server and the real supervisor"
+    "Relays simulated cameras with an embedded PostgreSQL, a media server and the real supervisor; nothing else is required"
   ),
-  Command.withShortDescription("Shows the main job with nothing installed")
+  Command.withShortDescription("Relays simulated cameras; nothing else is required")
 )
 
-/** A duration in the words of the settings. */
 const readDuration = (text: string) =>
-  Effect.fromResult(load({ flags: { "relay-restart-delay": text } })).pipe(
-    Effect.map(({ settings }) => settings.relay.restartDelay),
-    Effect.mapError(() => unusable([`--duration: expected a duration such as 20s, not ${text}`]))
+  Effect.mapError(Effect.fromResult(SettingType.duration().parse(text)), (message) =>
+    usageFailure([`--duration: ${message}`])
   )

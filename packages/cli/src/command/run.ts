@@ -1,5 +1,5 @@
 /** `restream run`: the daemon. */
-import { Dsn, type Settings } from "@restream/config"
+import { bracketed, Dsn, type Settings } from "@restream/config"
 import { CameraSource, Coalescing, Restream, Supervisor } from "@restream/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -17,7 +17,7 @@ import * as Systemd from "../systemd/Systemd.ts"
 import { version } from "../version.ts"
 import { restream } from "./restream.ts"
 
-/** A daemon's JSON log is data; anything else is for people. */
+/** JSON logs are data and go to stdout; other formats go to stderr. */
 const logStream = ({ format }: Logs.LogSettings): NodeJS.WriteStream =>
   format === "json" ? process.stdout : process.stderr
 
@@ -27,9 +27,13 @@ export const run = Command.make(
   Effect.fnUntraced(
     function* () {
       const flags = settingFlagsOf(yield* restream)
-      const usable = yield* loadSettings(flags, { database: true, templates: true, plugins: true })
-      let { settings } = usable
-      let given = withFile(flags, usable)
+      const resolved = yield* loadSettings(flags, {
+        database: true,
+        templates: true,
+        plugins: true
+      })
+      let { settings } = resolved
+      let reloadFlags = withFile(flags, resolved)
       const dsn = yield* databaseOf(settings)
       const hangups = yield* Queue.sliding<void>(1)
       mainOptions.isDaemon = true
@@ -37,7 +41,7 @@ export const run = Command.make(
 
       const logs = yield* Logs.make(settings.log, logStream)
       const inForce = () => settings
-      const tree = Restream.layer(inForce, usable.types).pipe(
+      const tree = Restream.layer(inForce, resolved.types).pipe(
         Layer.provideMerge(Restream.cameraTable(inForce)),
         Layer.provide(databaseLayer(dsn, settings.database)),
         Layer.merge(Coalescing.layer(settings.relay.coalescing))
@@ -46,26 +50,26 @@ export const run = Command.make(
       const daemon = Effect.gen(function* () {
         const { mediaServer } = settings
         yield* say(
-          `restream ${version}: from ${Dsn.show(dsn)} to ${mediaServer.scheme}://${mediaServer.host}:${mediaServer.port}`
+          `restream ${version} started: database ${Dsn.show(dsn)}, media server ${mediaServer.scheme}://${bracketed(mediaServer.host)}:${mediaServer.port}`
         )
-        yield* Effect.addFinalizer(() => say("restream: ended"))
+        yield* Effect.addFinalizer(() => say("restream stopped"))
         const systemd = yield* Systemd.fromEnvironment(process.env, process.pid)
         const services = yield* Layer.build(tree)
         yield* Effect.provideContext(systemd.follow, services)
 
-        const takeOver = Effect.fnUntraced(function* (changed: Settings) {
+        const applySettings = Effect.fnUntraced(function* (changed: Settings) {
           settings = changed
           yield* logs.change(changed.log)
           yield* Context.get(services, Supervisor).reread
-          // the next look may be far away, by an interval that held until now
+          // the next poll may be far away, by the old interval
           yield* Effect.forkChild(Effect.ignore(Context.get(services, CameraSource).refresh))
         })
         return yield* Queue.take(hangups).pipe(
           Effect.andThen(
-            Effect.suspend(() => systemd.aroundReload(reload(given, settings, takeOver)))
+            Effect.suspend(() => systemd.aroundReload(reload(reloadFlags, settings, applySettings)))
           ),
           Effect.map((next) => {
-            given = next
+            reloadFlags = next
           }),
           Effect.forever
         )

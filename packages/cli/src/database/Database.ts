@@ -1,4 +1,4 @@
-/** The client of the database, from the settings. */
+/** The database client. */
 import type { Settings } from "@restream/config"
 import { type Dsn, SettingsError } from "@restream/config"
 import * as PgClient from "@effect/sql-pg/PgClient"
@@ -12,10 +12,10 @@ import type { ConnectionOptions } from "node:tls"
 import { fileProblem } from "../text/FileProblem.ts"
 import { preferTls } from "./PreferTls.ts"
 
-/** LISTEN keeps one connection, a snapshot takes one, and one is left for a query that hangs. */
+/** One for LISTEN, one for snapshots, and one in reserve for a query that hangs. */
 const maxConnections = 3
 
-/** Provides the client; a connection is made only when one is needed, so the database may be away. */
+/** Provides the client. It connects on demand, so the database need not be reachable yet. */
 export const layer = (
   dsn: Dsn.Dsn,
   settings: Settings["database"]
@@ -25,14 +25,14 @@ export const layer = (
       const { problems, username, ...transport } = yield* connection(dsn)
       if (problems.length > 0) {
         return yield* new SettingsError({
-          faults: problems.map((expectation) => ({
+          problems: problems.map((message) => ({
             key: undefined,
             origin: "database.dsn",
-            expectation
+            message
           }))
         })
       }
-      // the options are ours and complete; what the driver could still find wrong is a defect
+      // the options are validated above, so an error of the driver is a defect
       return Layer.orDie(
         PgClient.layer({
           ...transport,
@@ -49,18 +49,18 @@ export const layer = (
     })
   )
 
-/** What keeps this machine from connecting by a DSN that is understood; none if all is well. */
+/** Why this machine cannot use a valid DSN; empty if it can. */
 export const dsnProblems = (
   dsn: Dsn.Dsn
 ): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
   Effect.map(connection(dsn), ({ problems }) => problems)
 
-/** Who we are, where the server is, and how the way there is encrypted (libpq, "SSL Mode Descriptions"). */
+/** The user, the address and the encryption of the connection (libpq, "SSL Mode Descriptions"). */
 const connection = Effect.fnUntraced(function* (dsn: Dsn.Dsn) {
   const problems: Array<string> = []
   const username = dsn.user ?? systemUser()
   if (username === undefined) {
-    problems.push("names no user, and the operating system has no name for this one")
+    problems.push("names no user, and the current user of the operating system has no name")
   }
   const { host, port, sslmode } = dsn
   const isSocketFolder = host.startsWith("/")
@@ -75,7 +75,7 @@ const connection = Effect.fnUntraced(function* (dsn: Dsn.Dsn) {
       ? Effect.void
       : Effect.catch(fs.readFileString(file), (error) =>
           Effect.sync(() => {
-            problems.push(`${parameter} names a file that can't be read: ${fileProblem(error)}`)
+            problems.push(`cannot read the file of ${parameter}: ${fileProblem(error)}`)
           })
         )
   const ca = yield* pem("sslrootcert", dsn.sslrootcert)
@@ -86,15 +86,15 @@ const connection = Effect.fnUntraced(function* (dsn: Dsn.Dsn) {
     ...(typeof cert === "string" ? { cert } : {}),
     ...(typeof key === "string" ? { key } : {}),
     ...(isIP(host) === 0 ? { servername: host } : {}),
-    // `require` encrypts and looks no further, unless an authority's certificate is given
+    // `require` encrypts without verification, unless sslrootcert is set
     rejectUnauthorized: sslmode !== "require" || typeof ca === "string",
-    // only `verify-full` looks at the name in the certificate
+    // only `verify-full` verifies the name in the certificate
     ...(sslmode === "verify-full" ? {} : { checkServerIdentity: () => undefined })
   }
   return { ...address, ssl }
 })
 
-/** As libpq does it where a DSN names no user; a process may run as one that has no name. */
+/** libpq's default user; `undefined` where the user of the process has no name. */
 const systemUser = (): string | undefined => {
   try {
     return userInfo().username

@@ -1,43 +1,50 @@
 /**
- * A connection to PostgreSQL that is encrypted where the server offers it and plain where not, as libpq
- * and asyncpg make it when nobody says otherwise (libpq, `sslmode=prefer`).
+ * A connection to PostgreSQL that uses TLS if the server supports it, as libpq and asyncpg do by default
+ * (libpq, `sslmode=prefer`).
  *
- * The driver can prefer TLS, too, but then insists on a certificate that an authority signed, and a
- * server with the self-signed one that most distributions install would be out of reach.
+ * The driver can prefer TLS, too, but then requires a trusted certificate. It would reject the self-signed
+ * certificate that most distributions install.
  */
-import { connect as connectTcp, type NetConnectOpts } from "node:net"
+import { connect as connectTcp } from "node:net"
 import { Duplex } from "node:stream"
 import { connect as connectTls } from "node:tls"
 
 /** PostgreSQL's SSLRequest: length 8, code 80877103 (PostgreSQL, "Message Formats"). */
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
-const yes = 0x53
+/** "S": the server accepts TLS. */
+const accepted = 0x53
 
-/** What is written before the server has answered waits; what is read goes through. */
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** Holds back writes until the server has responded to the SSLRequest. */
 class NegotiatedStream extends Duplex {
   #inner: Duplex | undefined
   #socket: Duplex
-  #waiting: (() => void) | undefined
+  #pendingWrite: (() => void) | undefined
 
-  constructor(options: NetConnectOpts) {
+  constructor({ host, port }: Address) {
     super({ allowHalfOpen: false })
     const socket = connectTcp({
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
-      ...options
+      host,
+      port
     })
     this.#socket = socket
     socket.on("error", (error) => this.destroy(error))
     socket.on("close", () => this.destroy())
     socket.once("connect", () => socket.write(sslRequest))
-    // one byte and no more, so that nothing sent in plain text can pass for something encrypted
+    // exactly one byte, so that plain text cannot be mistaken for encrypted data (CVE-2021-23222)
     socket.once("readable", () => {
-      const answer: Buffer | null = socket.read()
-      if (answer === null) return
-      if (answer.length !== 1) {
-        this.destroy(new Error(`${answer.length} bytes in answer to SSLRequest`))
-      } else if (answer[0] === yes) {
+      const response: Buffer | null = socket.read()
+      if (response === null) return
+      if (response.length !== 1) {
+        this.destroy(new Error(`${host}:${port} is not a PostgreSQL server`))
+      } else if (response[0] === accepted) {
         const secure = connectTls({ socket, rejectUnauthorized: false })
         secure.on("error", (error) => this.destroy(error))
         secure.once("secureConnect", () => this.#begin(secure))
@@ -54,7 +61,7 @@ class NegotiatedStream extends Duplex {
       if (!this.push(chunk)) inner.pause()
     })
     inner.on("end", () => this.push(null))
-    this.#waiting?.()
+    this.#pendingWrite?.()
   }
 
   override _read(): void {
@@ -66,7 +73,7 @@ class NegotiatedStream extends Duplex {
     encoding: BufferEncoding,
     done: (error?: Error | null) => void
   ): void {
-    if (this.#inner === undefined) this.#waiting = () => this._write(chunk, encoding, done)
+    if (this.#inner === undefined) this.#pendingWrite = () => this._write(chunk, encoding, done)
     else this.#inner.write(chunk, done)
   }
 
@@ -81,8 +88,8 @@ class NegotiatedStream extends Duplex {
   }
 }
 
-/** Makes such connections, for the driver's `stream`. */
+/** For the driver's option `stream`. */
 export const preferTls =
-  (options: NetConnectOpts): (() => Duplex) =>
+  (address: Address): (() => Duplex) =>
   () =>
-    new NegotiatedStream(options)
+    new NegotiatedStream(address)

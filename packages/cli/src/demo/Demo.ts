@@ -6,7 +6,13 @@
  * all live at the end.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { defaultSettings, Dsn, type Settings, type SettingsError } from "@restream/config"
+import {
+  defaultSettings,
+  Dsn,
+  type Settings,
+  type SettingsError,
+  type TableName
+} from "@restream/config"
 import {
   type CameraRow,
   CameraTable,
@@ -53,7 +59,7 @@ export interface Demo {
   readonly status: StatusStore["Service"]
 }
 
-const table: CameraTable.TableName = { schema: undefined, name: "cameras" }
+const table: TableName = { schema: undefined, name: "cameras" }
 
 /** Starts everything in the scope. */
 export const make = Effect.fnUntraced(function* (

@@ -77,5 +77,5 @@ export const statusTable = (
         CameraState.describe(state, now)
       ])
     ],
-    { widest: 24 }
+    { maxCellWidth: 24 }
   )

@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { exitStatus, Failure } from "../process/Failure.ts"
-import { draw, print, tell } from "../process/Output.ts"
+import { draw, print, printMessage } from "../process/Output.ts"
 import * as Demo from "./Demo.ts"
 import * as Report from "./DemoReport.ts"
 import { fit, makeScreen } from "./Screen.ts"
@@ -32,14 +32,14 @@ export const runDemo = Effect.fnUntraced(
       tell: (what) => {
         if (isJson) return print(Report.stepJson(what))
         steps.push(what)
-        return isLive ? Effect.void : tell(`demo: ${what}`)
+        return isLive ? Effect.void : printMessage(`demo: ${what}`)
       }
     })
-    yield* tell(
+    yield* printMessage(
       `demo: ${cameras} healthy cameras and 4 others, ${demo.mediaServer.name} at rtsp://127.0.0.1:${demo.mediaServer.port}, for ${Duration.format(duration)}`
     )
     if (demo.mediaServer.page !== undefined)
-      yield* tell(`demo: watch ${demo.mediaServer.page("cam1")}`)
+      yield* printMessage(`demo: watch at ${demo.mediaServer.page("cam1")}`)
 
     if (isJson) {
       yield* demo.status.changes.pipe(
@@ -74,11 +74,11 @@ export const runDemo = Effect.fnUntraced(
       const live = summary.cameras.filter(
         ({ healthy, state }) => healthy && state === "live"
       ).length
-      yield* tell(
+      yield* printMessage(
         `\ndemo: ${live} of ${cameras} healthy cameras are live: ${summary.ok ? "ok" : "FAILED"}`
       )
     }
-    if (!summary.ok) return yield* new Failure({ status: exitStatus.someNot, lines: [] })
+    if (!summary.ok) return yield* new Failure({ status: exitStatus.problems, lines: [] })
   },
   Effect.catchTag(
     [
@@ -90,6 +90,6 @@ export const runDemo = Effect.fnUntraced(
       "SettingsError"
     ],
     ({ message }) =>
-      Effect.fail(new Failure({ status: exitStatus.someNot, lines: [`demo: ${message}`] }))
+      Effect.fail(new Failure({ status: exitStatus.problems, lines: [`demo: ${message}`] }))
   )
 )

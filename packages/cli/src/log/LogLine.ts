@@ -4,7 +4,7 @@
  * Control characters become visible escapes and credentials are taken out here, once more and for all,
  * whoever wrote the message.
  */
-import { Redaction } from "@restream/core"
+import { oneLine, redact } from "@restream/config"
 import * as Cause from "effect/Cause"
 import * as Logger from "effect/Logger"
 import type * as LogLevel from "effect/LogLevel"
@@ -22,9 +22,7 @@ export interface LogLine {
 }
 
 const shown = (value: unknown): string =>
-  Redaction.oneLine(
-    Redaction.redact(typeof value === "string" ? value : (JSON.stringify(value) ?? String(value)))
-  )
+  oneLine(redact(typeof value === "string" ? value : (JSON.stringify(value) ?? String(value))))
 
 /** Takes what Effect's loggers are given. */
 export const fromOptions = (options: Logger.Options<unknown>): LogLine => {

@@ -1,19 +1,18 @@
-/** How a command ends that can't do what it was asked to. */
+/** The failure of a command, with its exit status. */
 import type { SettingsError } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
-/** The exit statuses, as the documentation has them. */
+/** The documented exit statuses. */
 export const exitStatus = {
-  /** All is well. */
-  good: 0,
-  /** The command did its work, and what it found is not all well. */
-  someNot: 1,
-  /** Wrong settings, wrong arguments, or no database for a command that needs it now. */
-  unusable: 2
+  ok: 0,
+  /** The command ran and found problems, or failed with an internal error. */
+  problems: 1,
+  /** Invalid settings, invalid arguments, or no database for a command that requires it. */
+  usage: 2
 } as const
 
-/** Ends the process with a status, after these lines on standard error. No stack trace, no secret. */
+/** Ends the process with a status after printing the lines to standard error, without stack trace or secrets. */
 export class Failure extends Schema.TaggedError<Failure>()("Failure", {
   status: Schema.Finite,
   lines: Schema.Array(Schema.String)
@@ -23,13 +22,14 @@ export class Failure extends Schema.TaggedError<Failure>()("Failure", {
   }
 }
 
-export const unusable = (lines: ReadonlyArray<string>): Failure =>
-  new Failure({ status: exitStatus.unusable, lines })
+/** Invalid settings or arguments, or no database. */
+export const usageFailure = (lines: ReadonlyArray<string>): Failure =>
+  new Failure({ status: exitStatus.usage, lines })
 
-/** Wrong settings end a command: one line for each fault. */
+/** Turns invalid settings into a failure of the command, one line per problem. */
 export const failOnSettings = <A, E, R>(
   effect: Effect.Effect<A, E | SettingsError, R>
 ): Effect.Effect<A, Exclude<E, SettingsError> | Failure, R> =>
   Effect.catchTag(effect as Effect.Effect<A, SettingsError, R>, "SettingsError", (error) =>
-    Effect.fail(unusable(error.lines))
+    Effect.fail(usageFailure(error.lines))
   ) as Effect.Effect<A, Exclude<E, SettingsError> | Failure, R>

@@ -1,13 +1,13 @@
-/** The help: what a command does first, and the settings' flags last, by their names alone. */
-import { settingFlags } from "@restream/config"
+/** The help of a command. The flags of the settings are listed last, by name only. */
+import { settings } from "@restream/config"
 import * as CliOutput from "effect/cli/CliOutput"
 import type { HelpDoc } from "effect/cli/HelpDoc"
 import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
 
-const settingNames = new Set(settingFlags.flatMap(({ aliases, name }) => [name, ...aliases]))
+const settingFlags = new Set(settings.flatMap(({ flags }) => flags))
 
-const isOwn = ({ name }: { readonly name: string }): boolean => !settingNames.has(name)
+const isOwn = ({ name }: { readonly name: string }): boolean => !settingFlags.has(name)
 
 /** The help as text. */
 export const helpText = (doc: HelpDoc): Effect.Effect<string> =>
@@ -20,29 +20,31 @@ export const helpText = (doc: HelpDoc): Effect.Effect<string> =>
         inheritedFlags: doc.inheritedFlags?.filter(isOwn) ?? []
       })
       .split("\n\n")
-    // the description and the usage, then what there is to do
+    // the description and the usage come before the commands
     const [intro, rest] = [sections.slice(0, 2), sections.slice(2)]
     const commands = rest.filter(isCommands)
     const others = rest.filter((section) => !isCommands(section))
     const isRoot = doc.commandPath === undefined || doc.commandPath.length === 1
-    const names = inLines(settingFlags.map(({ name }) => `--${name}`)).join("\n")
+    const names = inLines(
+      settings.flatMap(({ flags: [name] }) => (name === undefined ? [] : `--${name}`))
+    ).join("\n")
     return [
       ...intro,
       ...commands,
       ...others.map((text) => text.trimEnd()),
-      settings(canColor),
+      settingsHelp(canColor),
       ...(isRoot ? [names] : [])
     ].join("\n\n")
   })
 
 const isCommands = (section: string): boolean => section.split("\n", 1).join().includes("SUBCOMM")
 
-const settings = (canColor: boolean): string => {
+const settingsHelp = (canColor: boolean): string => {
   const heading = canColor ? "\u001b[1mSETTINGS\u001b[0m" : "SETTINGS"
   return [
     heading,
-    "  Each setting has a flag, which holds for every command, and a variable that beats it.",
-    "  docs/settings.md says what they do; restream config shows what is in force."
+    "  Every command accepts a flag for each setting. Environment variables override flags.",
+    "  docs/settings.md describes the settings; restream config shows their values."
   ].join("\n")
 }
 

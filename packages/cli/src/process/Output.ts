@@ -1,4 +1,4 @@
-/** Standard output and standard error. Data goes to the one, what is for people to the other. */
+/** Standard output, for data, and standard error, for messages to people. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -6,22 +6,19 @@ import { fstatSync, writeSync } from "node:fs"
 import { isatty } from "node:tty"
 import { safely } from "../log/Logs.ts"
 
-let fault: NodeJS.ErrnoException | undefined
+let writeError: NodeJS.ErrnoException | undefined
 
-/**
- * Why not all of the data could be written, in one line. A reader that has gone away had enough of them, so
- * that is no fault.
- */
-export const outputFault = (): string | undefined =>
-  fault === undefined || fault.code === "EPIPE"
+/** Why standard output is incomplete, in one line. A reader that closes the pipe early is not an error. */
+export const outputError = (): string | undefined =>
+  writeError === undefined || writeError.code === "EPIPE"
     ? undefined
-    : `standard output could not be written: ${fault.message}`
+    : `cannot write to standard output: ${writeError.message}`
 
-const onFault = (error: NodeJS.ErrnoException) => {
-  fault ??= error
+const onError = (error: NodeJS.ErrnoException) => {
+  writeError ??= error
 }
 
-/** Whether writing waits for the system: to a file or a device, but not to a pipe or a terminal. */
+/** Whether standard output is a file or a device, to which writes are synchronous. */
 const isFile = (): boolean => {
   try {
     const kind = fstatSync(1)
@@ -31,30 +28,31 @@ const isFile = (): boolean => {
   }
 }
 
-/** Node takes a part that fits on a full disk for the whole. */
+/** Writes all bytes. On a full disk Node counts a partial write as complete. */
 const toFile = (text: string): void => {
   const bytes = Buffer.from(text)
   try {
     for (let at = 0; at < bytes.length;) at += writeSync(1, bytes, at)
   } catch (error) {
-    onFault(error as NodeJS.ErrnoException)
+    onError(error as NodeJS.ErrnoException)
   }
 }
 
-const toStream = safely(process.stdout, onFault)
+const toStream = safely(process.stdout, onError)
 const toStdout = isFile() ? toFile : toStream
 const toStderr = safely(process.stderr)
 
-/** A line of data. */
+/** Prints a line of data. */
 export const print = (line: string): Effect.Effect<void> => Effect.sync(() => toStdout(`${line}\n`))
 
-/** A line for people. */
-export const tell = (line: string): Effect.Effect<void> => Effect.sync(() => toStderr(`${line}\n`))
+/** Prints a line for people. */
+export const printMessage = (line: string): Effect.Effect<void> =>
+  Effect.sync(() => toStderr(`${line}\n`))
 
-/** Text for people as it is: a line that is drawn again and again. */
+/** Prints text for people without a line break, such as a progress line. */
 export const draw = (text: string): Effect.Effect<void> => Effect.sync(() => toStderr(text))
 
-/** What Effect's command line prints by itself, the help for one, goes the same way as data. */
+/** Prints Effect's own output, such as the help, like data. */
 export const layerConsole: Layer.Layer<never> = Layer.succeed(
   Console.Console,
   Object.assign(Object.create(globalThis.console) as Console.Console, {

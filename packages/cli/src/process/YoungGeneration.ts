@@ -1,33 +1,33 @@
 /**
- * Keeps V8's young generation small.
+ * Limits the young generation of V8's heap.
  *
- * On a machine with much memory V8 lets it grow to 128 MB. A daemon whose garbage dies young fills that
- * from one end to the other before it is collected: memory that holds nothing, and that no cache can keep.
- * With 16 MB a half, 200 relays took less than half of the memory and a tenth less CPU time.
+ * On a machine with much memory V8 lets the young generation grow to 128 MB, and a daemon with short-lived
+ * garbage fills all of it. With semi-spaces of 16 MB, 200 relays took less than half of the memory and a tenth
+ * less CPU time (docs/decisions/0009).
  *
- * V8 takes the limit at its start only. So the process replaces itself by the same program with the limit,
- * under the same pid and with the same descriptors, before it has done anything.
+ * V8 accepts the limit only at its start. So the process replaces itself with the same program and the limit,
+ * with the same pid and descriptors, before it does anything else.
  */
 
-/** In MiB; there are two halves. */
-const halfSize = 16
+/** In MiB. */
+const semiSpaceSize = 16
 
-/** What Node is to be started with. */
-export const flags: ReadonlyArray<string> = [`--max-semi-space-size=${halfSize}`]
+/** The flags of Node. */
+export const flags: ReadonlyArray<string> = [`--max-semi-space-size=${semiSpaceSize}`]
 
 const isLimited = (): boolean =>
   [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].some((text) =>
     text.includes("max-semi-space-size")
   )
 
-/** Starts the program anew with the limit, where it has none and where the system can. */
+/** Restarts the program with the limit, if it has none and the system supports `execve`. */
 export const limit = (): void => {
-  // who talks to us by Node's channel would lose it
+  // execve would close the IPC channel of a parent Node process
   if (isLimited() || process.channel !== undefined || process.execve === undefined) return
   const args = [...flags, ...process.execArgv, ...process.argv.slice(1)]
   try {
     process.execve(process.execPath, [process.argv0, ...args])
   } catch {
-    // without the limit it takes more memory, and does the same
+    // without the limit the program works the same and uses more memory
   }
 }

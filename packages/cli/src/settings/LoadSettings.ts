@@ -1,15 +1,15 @@
-/** Loads the settings of this process: from its file, its flags and its environment. */
+/** Loads the settings of this process from the settings file, the flags and the environment. */
 import {
-  type Attempt,
   attempt,
   type Dsn,
-  type Loaded,
+  type LoadAttempt,
+  type LoadedSettings,
   requireDsn,
   type Settings,
   SettingsError,
-  type SettingsFault
+  type SettingsProblem
 } from "@restream/config"
-import type { CameraType } from "@restream/core"
+import { type CameraType, UrlTemplate } from "@restream/core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -18,62 +18,60 @@ import { dsnProblems } from "../database/Database.ts"
 import { fileProblem } from "../text/FileProblem.ts"
 import { loadPlugins } from "./LoadPlugins.ts"
 import type { SettingFlags } from "./SettingFlags.ts"
-import { templateFaults } from "./Templates.ts"
 
-/** Taken where it stands and no file is named. */
+/** Read if it exists and no other file is named. */
 export const defaultFile = "restream.yaml"
 
-/** Variables that begin as ours do, and are no settings. */
+/** Variables with the prefix of the settings that are not settings. */
 export const otherVariables = ["RESTREAM_CONFIG"]
 
-/** What a command needs besides settings that can be understood. Default: nothing. */
-export interface Needs {
-  /** An address of the database by which one can connect. */
+/** What a command requires besides valid settings. Default: nothing. */
+export interface Requirements {
+  /** A DSN that this machine can use. */
   readonly database?: boolean
-  /** Templates that make addresses. */
+  /** Valid URL templates. */
   readonly templates?: boolean
-  /** The modules that bring camera types. They are loaded then. */
+  /** The modules that add camera types; they are loaded. */
   readonly plugins?: boolean
 }
 
-/** Settings that a command can run by. */
-export interface Usable extends Loaded {
-  /** The file that was read, by the name under which it was found. */
+/** Settings that meet the requirements of a command. */
+export interface ResolvedSettings extends LoadedSettings {
+  /** The file that was read. */
   readonly file: string | undefined
-  /** What the plugins bring, if they were asked for. */
+  /** The camera types of the plugins, if they were required. */
   readonly types: ReadonlyArray<CameraType.CameraType>
 }
 
 /**
- * Loads the settings, or fails with everything that keeps the command from running by them.
+ * Loads the settings, or fails with everything that prevents the command from running.
  *
- * The file is `RESTREAM_CONFIG`, else `--config`, else `restream.yaml` where there is one.
+ * The file is `RESTREAM_CONFIG`, or else `--config`, or else `restream.yaml` if it exists.
  */
 export const loadSettings = Effect.fnUntraced(function* (
-  given: SettingFlags,
-  needs: Needs = {}
-): Effect.fn.Return<Usable, SettingsError, FileSystem.FileSystem> {
-  const { attempt, file } = yield* read(given)
-  const { loaded } = attempt
+  flags: SettingFlags,
+  requirements: Requirements = {}
+): Effect.fn.Return<ResolvedSettings, SettingsError, FileSystem.FileSystem> {
+  const { attempt, file } = yield* read(flags)
   const plugins =
-    needs.plugins === true ? yield* loadPlugins(attempt, file) : { types: [], faults: [] }
-  const faults = [
-    ...attempt.faults,
-    ...(needs.database === true ? yield* databaseFaults(attempt) : []),
-    ...(needs.templates === true ? templateFaults(attempt) : []),
-    ...plugins.faults
+    requirements.plugins === true ? yield* loadPlugins(attempt, file) : { types: [], problems: [] }
+  const problems = [
+    ...attempt.problems,
+    ...(requirements.database === true ? yield* databaseProblems(attempt) : []),
+    ...(requirements.templates === true ? templateProblems(attempt) : []),
+    ...plugins.problems
   ]
-  if (faults.length > 0) return yield* new SettingsError({ faults })
-  return { ...loaded, file, types: plugins.types }
+  if (problems.length > 0) return yield* new SettingsError({ problems })
+  return { settings: attempt.settings, origins: attempt.origins, file, types: plugins.types }
 })
 
-const read = Effect.fnUntraced(function* (given: SettingFlags) {
+const read = Effect.fnUntraced(function* ({ config, flags }: SettingFlags) {
   const fs = yield* FileSystem.FileSystem
   const env = process.env
-  const named = (env["RESTREAM_CONFIG"] || undefined) ?? Option.getOrUndefined(given.config)
+  const named = (env["RESTREAM_CONFIG"] || undefined) ?? Option.getOrUndefined(config)
   const name = named ?? defaultFile
   const text = yield* Effect.result(fs.readFileString(name))
-  const others = { flags: given.flags, env, otherVariables }
+  const others = { flags, env, otherVariables }
   if (Result.isSuccess(text)) {
     return { attempt: attempt({ ...others, file: { name, text: text.success } }), file: name }
   }
@@ -81,27 +79,39 @@ const read = Effect.fnUntraced(function* (given: SettingFlags) {
   if (named === undefined && text.failure.reason._tag === "NotFound") {
     return { attempt: rest, file: undefined }
   }
-  const unread: SettingsFault = {
+  const unreadable: SettingsProblem = {
     key: undefined,
     origin: name,
-    expectation: `can't be read: ${fileProblem(text.failure)}`
+    message: `cannot read the settings file: ${fileProblem(text.failure)}`
   }
-  const partial: Attempt = { ...rest, faults: [unread, ...rest.faults], isWhole: false }
-  return { attempt: partial, file: undefined }
+  const problems = [unreadable, ...rest.problems]
+  return { attempt: { ...rest, problems, isComplete: false }, file: undefined }
 })
 
-/** What keeps one from connecting, as far as it can be said without a connection. */
-const databaseFaults = Effect.fnUntraced(function* ({ faults, isWhole, loaded, placeOf }: Attempt) {
+/** What prevents a connection, as far as it is known without one. */
+const databaseProblems = Effect.fnUntraced(function* (attempt: LoadAttempt) {
   const key = "database.dsn"
-  const dsn = requireDsn(loaded.settings)
+  const dsn = requireDsn(attempt.settings)
   if (Result.isFailure(dsn)) {
-    // one that can't be understood, or stands in a file that can't be read, is not missing
-    return isWhole && !faults.some((fault) => fault.key === key) ? dsn.failure.faults : []
+    // an invalid DSN, or a DSN in an unreadable file, is not missing
+    const isMissing = attempt.isComplete && !attempt.problems.some((problem) => problem.key === key)
+    return isMissing ? dsn.failure.problems : []
   }
-  const problems = yield* dsnProblems(dsn.success)
-  return problems.map((expectation) => ({ key, origin: placeOf(["database", "dsn"]), expectation }))
+  const messages = yield* dsnProblems(dsn.success)
+  return messages.map((message) => ({
+    key,
+    origin: attempt.originOf(["database", "dsn"]),
+    message
+  }))
 })
 
-/** The DSN, for a command that has asked for it. */
+const templateProblems = ({ originOf, settings }: LoadAttempt): ReadonlyArray<SettingsProblem> =>
+  Object.entries(settings.cameraTypes).flatMap(([name, template]) => {
+    const message = UrlTemplate.fault(template)
+    const origin = originOf(["cameraTypes", name])
+    return message === undefined ? [] : [{ key: `cameraTypes.${name}`, origin, message }]
+  })
+
+/** The DSN, for a command that requires the database. */
 export const databaseOf = (settings: Settings): Effect.Effect<Dsn.Dsn, SettingsError> =>
   Effect.fromResult(requireDsn(settings))

@@ -1,49 +1,53 @@
-/** Takes over changed settings while the daemon runs. */
+/** Reloads the settings of a running daemon. */
 import { type Settings, settingsChange } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { loadSettings, type Usable } from "./LoadSettings.ts"
+import { loadSettings, type ResolvedSettings } from "./LoadSettings.ts"
 import type { SettingFlags } from "./SettingFlags.ts"
 
 /**
- * What the next reload is given: the file that was read is named from then on, so that its absence is a
- * fault. It must not pass for a file that sets nothing.
+ * The flags for the next reload. They name the file that was read, so that a missing file is an error and
+ * does not count as a file that sets nothing.
  */
-export const withFile = (given: SettingFlags, { file }: Usable): SettingFlags =>
-  file === undefined ? given : { ...given, config: Option.some(file) }
+export const withFile = (flags: SettingFlags, { file }: ResolvedSettings): SettingFlags =>
+  file === undefined ? flags : { ...flags, config: Option.some(file) }
 
 /**
- * Reads the settings again, from the same file, flags and environment, and says what came of it: what
- * changed, and what waits for a restart. With a fault in them nothing changes, and each fault is told.
+ * Reads the settings again from the same file, flags and environment, and logs which settings changed and
+ * which require a restart. If the settings are invalid, nothing changes and each problem is logged.
  *
- * @param apply takes over what can change; called only where something does.
- * @returns what the next reload is to be given.
+ * @param apply applies the new settings; called only if one of them changed.
+ * @returns the flags for the next reload.
  */
 export const reload = Effect.fnUntraced(
   function* <R>(
-    given: SettingFlags,
-    inForce: Settings,
+    flags: SettingFlags,
+    current: Settings,
     apply: (settings: Settings) => Effect.Effect<void, never, R>
   ) {
-    // plugins stay as they are until a restart
-    const wanted = yield* loadSettings(given, { database: true, templates: true })
-    const { applied, settings, waiting } = settingsChange(inForce, wanted.settings)
+    // plugins are loaded at the start only
+    const next = yield* loadSettings(flags, { database: true, templates: true })
+    const { applied, needRestart, settings } = settingsChange(current, next.settings)
     if (applied.length > 0) yield* apply(settings)
     yield* Effect.logInfo(
       applied.length > 0 ? `reload: changed ${applied.join(", ")}` : "reload: nothing changed"
     )
-    if (waiting.length > 0) {
-      yield* Effect.logWarning(`reload: needs a restart: ${waiting.join(", ")}`)
+    if (needRestart.length > 0) {
+      yield* Effect.logWarning(`reload: restart required for ${needRestart.join(", ")}`)
     }
-    return withFile(given, wanted)
+    return withFile(flags, next)
   },
-  (reloading, given) =>
+  (reloading, flags) =>
     Effect.catchTag(reloading, "SettingsError", ({ lines }) =>
       Effect.as(
-        Effect.forEach(lines, (line) => Effect.logError(`reload: nothing changed: ${line}`), {
-          discard: true
-        }),
-        given
+        Effect.forEach(
+          lines,
+          (line) => Effect.logError(`reload: invalid settings, nothing changed: ${line}`),
+          {
+            discard: true
+          }
+        ),
+        flags
       )
     ),
   Effect.annotateLogs("module", "daemon")

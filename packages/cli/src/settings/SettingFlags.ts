@@ -1,44 +1,47 @@
-/** The command line flags of the settings; all of them come from the settings' schema. */
-import { settingFlags } from "@restream/config"
+/** The command line flags of the settings. */
+import { displayDefault, settings } from "@restream/config"
 import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
 
-/** What the command line gave. */
+/** The flags of a command line. */
 export interface SettingFlags {
-  /** The settings' file. */
+  /** The settings file. */
   readonly config: Option.Option<string>
-  /** Values as they were given, by the flag's name. */
+  /** The values as given, by the name of the flag. */
   readonly flags: Readonly<Record<string, string>>
 }
 
 const config = Flag.String("config").pipe(
   Flag.withAlias("c"),
   Flag.withDescription(
-    "The settings file. Default: restream.yaml, if there is one. Environment: RESTREAM_CONFIG"
+    "The settings file. Default: restream.yaml, if it exists. Environment: RESTREAM_CONFIG"
   ),
   Flag.withMetavar("FILE"),
   Flag.optional
 )
 
-const valueFlag = (name: string, values: string, description: string) =>
-  Flag.String(name).pipe(
-    Flag.withDescription(description),
-    Flag.withMetavar(values.toUpperCase()),
-    Flag.optional
-  )
+/** One flag per setting; other spellings of its name are hidden from the help. */
+const named = settings.flatMap((setting) => {
+  const text = displayDefault(setting)
+  const description = [
+    setting.description,
+    ...(text === "" ? [] : [`Default: ${text}.`]),
+    `Environment: ${setting.env}.`
+  ].join(" ")
+  return setting.flags.map((name, index) => {
+    const flag = Flag.String(name).pipe(
+      Flag.withDescription(description),
+      Flag.withMetavar(setting.type.values.toUpperCase()),
+      Flag.optional
+    )
+    return [name, index === 0 ? flag : Flag.withHidden(flag)] as const
+  })
+})
 
-/** A flag for each name of each setting; other spellings of a name are left out of the help. */
-const named = settingFlags.flatMap(({ aliases, description, name, values }) => [
-  [name, valueFlag(name, values, description)] as const,
-  ...aliases.map(
-    (alias) => [alias, Flag.withHidden(valueFlag(alias, values, description))] as const
-  )
-])
-
-/** The flags, in the form in which a command takes them. */
+/** The flags as a command declares them. */
 export const settingFlagConfig = { config, ...Object.fromEntries(named) }
 
-/** Reads what a command was given. */
+/** The flags that a command received. */
 export const settingFlagsOf = (input: Readonly<Record<string, unknown>>): SettingFlags => {
   const flags: Record<string, string> = {}
   for (const [name] of named) {

@@ -1,9 +1,9 @@
 /**
  * Sends messages to systemd's notify socket.
  *
- * The socket takes Unix datagrams, which Node can't send. systemd's own `systemd-notify` can, and stands on
- * every machine that runs systemd; one small shell, started once, calls it for each message, so that a ping
- * costs this process a write to a pipe and no fork. See docs/decisions/0010-how-systemd-is-notified.md.
+ * The socket takes Unix datagrams, which Node cannot send. `systemd-notify` can, and every machine with systemd
+ * has it. A shell, started once, runs it for each message, so that a watchdog ping costs this process a write to
+ * a pipe and no fork. See docs/decisions/0010-how-systemd-is-notified.md.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -13,14 +13,13 @@ import { type ChildProcess, spawn } from "node:child_process"
 export type Message = Readonly<Record<string, string>>
 
 export interface Notifier {
-  /** Hands a message over; never throws, never waits. Messages arrive in the order in which they were sent. */
+  /** Sends a message. Never throws and never waits. Messages arrive in order. */
   readonly send: (message: Message) => void
 }
 
 /**
- * Reads a message from each line, its variables with tabs between them. The signals that end a daemon don't
- * end it: it still has to say that the daemon is stopping. It ends when its input does, so with the daemon,
- * however that ends.
+ * Reads one message per line, with tabs between the variables. It ignores the signals that stop the daemon,
+ * because it sends the last message, STOPPING=1. It exits at the end of its input, that is, with the daemon.
  */
 const script = `
 trap '' HUP INT TERM
@@ -31,56 +30,58 @@ while read -r line; do
   systemd-notify "$@" </dev/null
 done`
 
-/** How long the last messages may take to go out. */
+/** For sending the last messages. */
 const closeTimeout = "1 second"
 
 /**
- * Opens the way to a socket in the scope, which ends with the last message sent.
+ * Makes a notifier. When the scope closes, it sends the remaining messages.
  *
- * @param socket a path, or the name of an abstract socket behind an `@`.
- * @param complain tells an operator that messages don't arrive; called once until they do again.
+ * @param socket a path, or `@` and the name of an abstract socket.
+ * @param onProblem called with the reason when messages cannot be sent; not called again for the same reason.
  */
 export const make = (
   socket: string,
-  complain: (problem: string) => void
+  onProblem: (problem: string) => void
 ): Effect.Effect<Notifier, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => {
         let shell: ChildProcess | undefined
-        let told: string | undefined
+        let reported: string | undefined
 
-        const problem = (words: string) => {
-          if (told !== words) complain(words)
-          told = words
+        const report = (problem: string) => {
+          if (reported !== problem) onProblem(problem)
+          reported = problem
         }
 
         const open = (): ChildProcess => {
           const opened = spawn("/bin/sh", ["-c", script], {
             stdio: ["pipe", "ignore", "pipe"],
-            // a terminal's Ctrl-C goes to our group, and is for us alone
+            // a Ctrl-C in a terminal goes to the process group, and must not stop the shell
             detached: true,
             env: { PATH: process.env["PATH"], LC_ALL: "C", NOTIFY_SOCKET: socket }
           })
-          const gone = () => {
+          const onExit = () => {
             if (shell === opened) shell = undefined
           }
           opened.on("error", (error) => {
-            gone()
-            problem(error.message)
+            onExit()
+            report(error.message)
           })
-          opened.on("exit", gone)
-          opened.stdin?.on("error", gone)
-          opened.stderr?.on("data", (said: Buffer) => problem(String(said).split("\n", 1).join()))
+          opened.on("exit", onExit)
+          opened.stdin?.on("error", onExit)
+          opened.stderr?.on("data", (output: Buffer) =>
+            report(String(output).split("\n", 1).join())
+          )
           return opened
         }
 
         const send = (message: Message) => {
           shell ??= open()
-          const words = Object.entries(message).map(
+          const variables = Object.entries(message).map(
             ([name, value]) => `${name}=${value.replaceAll(/\s+/g, " ")}`
           )
-          shell.stdin?.write(`${words.join("\t")}\n`)
+          shell.stdin?.write(`${variables.join("\t")}\n`)
         }
 
         const close = Effect.callback<void>((resume) => {

@@ -1,7 +1,7 @@
 /**
- * What systemd is told of the daemon, and what it asks of it: `Type=notify`, `WatchdogSec=`, `STATUS=`.
+ * Notifies systemd of the daemon's state: `Type=notify`, `WatchdogSec=`, `STATUS=` (sd_notify(3)).
  *
- * Without a notify socket in the environment there is nobody to tell, and nothing happens.
+ * Does nothing without a notify socket in the environment.
  */
 import { type CameraState, CameraSource, StatusStore, Supervisor } from "@restream/core"
 import * as Duration from "effect/Duration"
@@ -10,16 +10,16 @@ import type * as Scope from "effect/Scope"
 import * as Notifier from "./Notifier.ts"
 
 export interface Systemd {
-  /** Tells of the tree in context, from now on until the scope ends; then tells that it is stopping. */
+  /** Sends readiness, status and watchdog pings until the scope closes; then sends STOPPING=1. */
   readonly follow: Effect.Effect<void, never, CameraSource | Scope.Scope | StatusStore | Supervisor>
-  /** Runs a reload such that systemd knows when it begins and when it is done. */
+  /** Notifies systemd of the start and the end of a reload. */
   readonly aroundReload: <A, E, R>(reload: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
-/** Nobody to tell. */
+/** Without systemd. */
 const absent: Systemd = { follow: Effect.void, aroundReload: (reload) => reload }
 
-/** What systemd put into the environment; taken out of it, so that no child believes it is meant. */
+/** Removes a variable of systemd from the environment, so that child processes do not use it. */
 const take = (env: NodeJS.ProcessEnv, name: string): string | undefined => {
   const value = env[name]
   // oxlint-disable-next-line no-dynamic-delete -- an environment has no other way
@@ -27,10 +27,10 @@ const take = (env: NodeJS.ProcessEnv, name: string): string | undefined => {
   return value === "" ? undefined : value
 }
 
-/** How often the status line is looked at. It is sent only when it has changed. */
+/** Between updates of the status line, which is sent only if it has changed. */
 const statusInterval = Duration.seconds(2)
 
-/** Finds out whether systemd waits for news of this process, and opens the way to it. */
+/** Connects to systemd if it supervises this process. */
 export const fromEnvironment = Effect.fnUntraced(function* (
   env: NodeJS.ProcessEnv,
   pid: number
@@ -40,19 +40,19 @@ export const fromEnvironment = Effect.fnUntraced(function* (
   const watchdogPid = take(env, "WATCHDOG_PID")
   if (socket === undefined) return absent
 
-  const say = Effect.runForkWith(yield* Effect.context())
+  const log = Effect.runForkWith(yield* Effect.context())
   const { send } = yield* Notifier.make(socket, (problem) =>
-    say(annotated(Effect.logWarning(`systemd: it can't be told anything: ${problem}`)))
+    log(annotated(Effect.logWarning(`systemd: sd_notify failed: ${problem}`)))
   )
   let isReady = false
 
   const hasWatchdog = watchdogMicros > 0
-  // sd_watchdog_enabled(3): pings are wanted of that very process
+  // sd_watchdog_enabled(3): only this process may send pings
   const isWatched = hasWatchdog && (watchdogPid === undefined || Number(watchdogPid) === pid)
   if (hasWatchdog && !isWatched) {
     yield* annotated(
       Effect.logWarning(
-        `systemd: it watches process ${watchdogPid}, and this is ${pid}; start restream itself, without a program around it`
+        `systemd: the watchdog expects pings from process ${watchdogPid}, not from ${pid}; start restream without a wrapper program`
       )
     )
   }
@@ -67,14 +67,14 @@ export const fromEnvironment = Effect.fnUntraced(function* (
       const health = yield* source.health
       return statusLine(tally, isReady, health._tag === "Down" ? health.error.message : undefined)
     })
-    let said: string | undefined
-    const sayStatus = Effect.map(status, (line) => {
-      if (line !== said) send({ STATUS: line })
-      said = line
+    let sent: string | undefined
+    const sendStatus = Effect.map(status, (line) => {
+      if (line !== sent) send({ STATUS: line })
+      sent = line
     })
 
     yield* Effect.addFinalizer(() =>
-      Effect.sync(() => send({ STOPPING: "1", STATUS: "ending the relays" }))
+      Effect.sync(() => send({ STOPPING: "1", STATUS: "stopping the relays" }))
     )
     yield* supervisor.ready.pipe(
       Effect.tap(
@@ -83,17 +83,16 @@ export const fromEnvironment = Effect.fnUntraced(function* (
           send({ READY: "1" })
         })
       ),
-      Effect.andThen(sayStatus),
+      Effect.andThen(sendStatus),
       Effect.forkScoped
     )
-    yield* sayStatus.pipe(
+    yield* sendStatus.pipe(
       Effect.andThen(Effect.sleep(statusInterval)),
       Effect.forever,
       Effect.forkScoped
     )
     if (isWatched) {
-      // A ping is sent when the supervisor's own loop has answered: whatever stops that loop, or the event
-      // loop below it, stops the pings.
+      // a ping requires a response from the supervisor's loop, so a blocked loop stops the pings
       yield* supervisor.pulse.pipe(
         Effect.andThen(Effect.sync(() => send({ WATCHDOG: "1" }))),
         Effect.andThen(Effect.sleep(Duration.micros(BigInt(Math.floor(watchdogMicros / 2))))),
@@ -108,7 +107,7 @@ export const fromEnvironment = Effect.fnUntraced(function* (
     aroundReload: (reload) =>
       Effect.suspend(() => {
         if (!isReady) return reload
-        // Linux: hrtime is CLOCK_MONOTONIC, by which systemd tells this reload from one before
+        // on Linux hrtime is CLOCK_MONOTONIC, which systemd uses to tell reloads apart
         const now = process.hrtime.bigint() / 1000n
         send({ RELOADING: "1", MONOTONIC_USEC: String(now) })
         return Effect.ensuring(
@@ -132,7 +131,7 @@ const order: ReadonlyArray<CameraState.Tag> = [
   "Stopping"
 ]
 
-/** What `systemctl status` shows: `50 cameras: 48 live, 2 unreachable`. Pure. */
+/** The status line of `systemctl status`: `50 cameras: 48 live, 2 unreachable`. */
 export const statusLine = (
   tally: Readonly<Partial<Record<CameraState.Tag, number>>>,
   isReady: boolean,
@@ -145,6 +144,6 @@ export const statusLine = (
   const states = counts.map(([tag, count]) => `${count} ${tag.toLowerCase()}`).join(", ")
   const cameras = isReady
     ? `${total} cameras${states === "" ? "" : `: ${states}`}`
-    : "waiting for the first look at the cameras"
+    : "waiting for the first snapshot of the camera table"
   return sourceProblem === undefined ? cameras : `${cameras}; database: ${sourceProblem}`
 }

@@ -1,14 +1,14 @@
 import type { PlatformError } from "effect/PlatformError"
 
-/** Why a file can't be read, in plain words. */
+/** Why a file cannot be read. */
 export const fileProblem = ({ reason }: PlatformError): string => {
   switch (reason._tag) {
     case "NotFound":
-      return "there is no such file"
+      return "no such file"
     case "PermissionDenied":
-      return "it is not for this user to read"
+      return "permission denied"
     case "BadResource":
-      return "it is no file, or stands in no folder"
+      return "not a file"
     default:
       return reason.message
   }

@@ -1,43 +1,42 @@
-/** Tables of text, aligned by what a terminal shows of each cell. */
+/** Tables of text, aligned by the display width of the cells. */
 import { displayWidth } from "effect/cli/CliOutput"
 
 export interface TableOptions {
-  /** A cell is cut at so many columns, except in the last column. Default: never. */
-  readonly widest?: number
-  /** The terminal's columns: within them the last cell of a row goes on below itself. Default: no end. */
+  /** The maximum width of a cell, except in the last column. Default: no limit. */
+  readonly maxCellWidth?: number
+  /** The width of the terminal; the last column wraps within it. Default: no limit. */
   readonly width?: number
 }
 
 const gap = "  "
 
-/** The last column is never folded into less than this. */
-const leastFolded = 20
+/** The minimum width of the wrapped last column. */
+const minWrapWidth = 20
 
-/** Rows with their columns aligned; the first row is the heading. */
+/** The rows with aligned columns; the first row is the heading. */
 export const table = (
   rows: ReadonlyArray<ReadonlyArray<string>>,
-  { widest = Number.POSITIVE_INFINITY, width = Number.POSITIVE_INFINITY }: TableOptions = {}
+  { maxCellWidth = Number.POSITIVE_INFINITY, width = Number.POSITIVE_INFINITY }: TableOptions = {}
 ): string => {
   const cells = rows.map((row) =>
-    // nothing stands behind the last one
-    row.map((cell, column) => (column === row.length - 1 ? cell : fitted(cell, widest)))
+    row.map((cell, column) => (column === row.length - 1 ? cell : fitted(cell, maxCellWidth)))
   )
   const widths = widthsOf(cells)
   const lead = widths.slice(0, -1).reduce((sum, one) => sum + one + gap.length, 0)
-  const room = Math.max(leastFolded, width - lead)
+  const room = Math.max(minWrapWidth, width - lead)
   return cells
     .flatMap((row) => {
       const aligned = row
         .slice(0, -1)
         .map((cell, column) => padded(cell, widths[column] ?? 0) + gap)
         .join("")
-      const [first = "", ...rest] = folded(row.at(-1) ?? "", room)
+      const [first = "", ...rest] = wrapped(row.at(-1) ?? "", room)
       return [`${aligned}${first}`.trimEnd(), ...rest.map((line) => " ".repeat(lead) + line)]
     })
     .join("\n")
 }
 
-/** How wide each column is: as its widest cell. */
+/** The width of each column: that of its widest cell. */
 export const widthsOf = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<number> => {
   const widths: Array<number> = []
   for (const row of rows) {
@@ -51,8 +50,8 @@ export const widthsOf = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyAr
 const padded = (cell: string, width: number): string =>
   cell + " ".repeat(Math.max(0, width - displayWidth(cell)))
 
-/** The text in lines no wider than so many columns, broken between words; a longer word keeps its length. */
-const folded = (text: string, room: number): ReadonlyArray<string> => {
+/** The text in lines of at most `room` columns, broken between words; a longer word is not broken. */
+const wrapped = (text: string, room: number): ReadonlyArray<string> => {
   if (displayWidth(text) <= room) return [text]
   const lines: Array<string> = []
   let line = ""
@@ -65,12 +64,12 @@ const folded = (text: string, room: number): ReadonlyArray<string> => {
   return [...lines, line]
 }
 
-/** The text, no wider than so many columns of a terminal; what is cut off leaves an ellipsis. */
-export const fitted = (text: string, widest: number): string => {
-  if (displayWidth(text) <= widest) return text
+/** The text cut to a display width, with an ellipsis where it is cut. */
+export const fitted = (text: string, maxWidth: number): string => {
+  if (displayWidth(text) <= maxWidth) return text
   let shown = ""
   for (const character of text) {
-    if (displayWidth(shown + character) > widest - 1) break
+    if (displayWidth(shown + character) > maxWidth - 1) break
     shown += character
   }
   return `${shown}…`

@@ -1,9 +1,9 @@
-/** What the other end of a stream can show. */
+/** The capabilities of the terminal behind a stream. */
 
-/** Whether text can be drawn over. A dumb terminal shows the escapes for it instead. */
+/** Whether lines can be redrawn. A dumb terminal prints the escape sequences. */
 export const canRedraw = (stream: NodeJS.WriteStream): boolean =>
   stream.isTTY === true && process.env["TERM"] !== "dumb"
 
-/** Whether colours are welcome (https://no-color.org). */
+/** Whether to print colors (https://no-color.org). */
 export const hasColor = (stream: NodeJS.WriteStream): boolean =>
   canRedraw(stream) && (process.env["NO_COLOR"] ?? "") === ""

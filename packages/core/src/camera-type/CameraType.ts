@@ -5,9 +5,9 @@
  * from the settings, modules named in the settings and types that an embedding program adds are all
  * the same thing, so nobody edits this package for a new camera.
  */
-import { schemaFaults } from "@restream/config"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import { InvalidUrl } from "../camera/Reason.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
 
@@ -22,6 +22,22 @@ export interface CameraType {
   readonly description: string
   /** The address of the row's stream, or what the row lacks for one. Pure. */
   readonly toUrl: (columns: Columns) => Result.Result<StreamUrl, InvalidUrl>
+}
+
+const missing = "is missing"
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => (issue._tag === "MissingKey" ? missing : SchemaIssue.defaultLeafHook(issue))
+})
+
+const keyOf = (segment: PropertyKey | { readonly key: PropertyKey }): string =>
+  String(typeof segment === "object" ? segment.key : segment)
+
+const columnProblem = (message: string, path: ReadonlyArray<string>): string => {
+  const column = `column ${path.join(".")}`
+  if (message === missing) return `${column} ${missing}`
+  // the alternatives of an optional column are of no help for a value that is present
+  return `${column}: ${message.replace(/^E/, "e").replace(/(?: \| (?:null|undefined))+$/, "")}`
 }
 
 /**
@@ -63,12 +79,10 @@ export const make = <
     toUrl: (columns) => {
       const decoded = decode(columns, { errors: "all" })
       if (Result.isSuccess(decoded)) return type.toUrl(decoded.success)
-      const faults = schemaFaults(decoded.failure).map(
-        // that a column may be missing is no help to one that is there
-        ({ message, path }) =>
-          `column ${path.join(".")} ${message.replace(/(?: \| (?:null|undefined))+$/, "")}`
+      const problems = format(decoded.failure.issue).issues.map(({ message, path = [] }) =>
+        columnProblem(message, path.map(keyOf))
       )
-      return Result.fail(new InvalidUrl({ detail: faults.join("; ") }))
+      return Result.fail(new InvalidUrl({ detail: problems.join("; ") }))
     }
   })
 }

@@ -9,7 +9,7 @@ import { encodeOnce } from "../camera/PercentEncoding.ts"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { InvalidUrl } from "../camera/Reason.ts"
-import { bracketed, isHost, withoutBrackets } from "../camera/Host.ts"
+import { bracketed, isHost, withoutBrackets } from "@restream/config"
 import { StreamUrl } from "../camera/StreamUrl.ts"
 import type { CameraType, Columns } from "./CameraType.ts"
 
@@ -90,7 +90,7 @@ const fill = (
       if (!piece.isHost) return encodeOnce(shown(value))
       const host = asHost(shown(value))
       if (host === undefined)
-        wrong.push(`column ${piece.name} expected a host name or an IP address`)
+        wrong.push(`column ${piece.name}: the value is not a host name or an IP address`)
       return host ?? ""
     })
     .join("")

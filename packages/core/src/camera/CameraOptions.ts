@@ -1,13 +1,5 @@
 /** What an operator may choose for one camera, in the table's `options` column. */
-import {
-  AudioPolicy,
-  CertificateFingerprint,
-  EngineChoice,
-  Kind,
-  nearest,
-  plainFingerprint,
-  Transport
-} from "@restream/config"
+import { AudioPolicy, didYouMean, EngineChoice, SettingType, Transport } from "@restream/config"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -31,7 +23,7 @@ export const CameraOptions = Schema.Struct({
    * The one certificate that is taken from an `rtsps` camera, instead of those that an authority signed:
    * its SHA-256 without colons, in upper case.
    */
-  fingerprint: Schema.UndefinedOr(CertificateFingerprint)
+  fingerprint: Schema.UndefinedOr(Schema.String)
 })
 export type CameraOptions = typeof CameraOptions.Type
 
@@ -40,26 +32,22 @@ export type CameraOptionsColumn = {
   readonly [Name in keyof CameraOptions]?: CameraOptions[Name] | undefined
 }
 
-/** The same words, and the same spellings of a value, as for the settings. */
-const kinds: {
-  readonly [Name in keyof CameraOptions]: Kind.Kind<NonNullable<CameraOptions[Name]>>
+/** The same types as for the settings. */
+const types: {
+  readonly [Name in keyof CameraOptions]: SettingType.SettingType<NonNullable<CameraOptions[Name]>>
 } = {
-  engine: Kind.choice(EngineChoice),
-  transport: Kind.choice(Transport),
-  audio: Kind.choice(AudioPolicy),
-  wallclock: Kind.flag,
-  insecure: Kind.flag,
-  fingerprint: Kind.text(
-    "a SHA-256 fingerprint: 32 bytes in hexadecimal, with or without colons",
-    (text) =>
-      Schema.is(CertificateFingerprint)(text.trim()) ? plainFingerprint(text.trim()) : undefined
-  )
+  engine: SettingType.choice(EngineChoice),
+  transport: SettingType.choice(Transport),
+  audio: SettingType.choice(AudioPolicy),
+  wallclock: SettingType.boolean,
+  insecure: SettingType.boolean,
+  fingerprint: SettingType.fingerprint
 }
 
-/** What may stand in the column. */
-export const optionNames: ReadonlyArray<string> = Object.keys(kinds)
+/** The keys of the column. */
+export const optionNames: ReadonlyArray<string> = Object.keys(types)
 
-const isName = (name: string): name is keyof CameraOptions => Object.hasOwn(kinds, name)
+const isName = (name: string): name is keyof CameraOptions => Object.hasOwn(types, name)
 
 /** A column of type text may hold the JSON. */
 const fromJson = (given: unknown): unknown => {
@@ -78,18 +66,16 @@ export const parseOptions = (
   const options = fromJson(given)
   if (options === undefined || options === null) return Result.succeed({})
   if (!Predicate.isObject(options)) {
-    return Result.fail(['column options expected a JSON object, such as {"audio": "drop"}'])
+    return Result.fail(['column options: the value is not a JSON object such as {"audio": "drop"}'])
   }
   const column: Record<string, unknown> = {}
   const faults: Array<string> = []
   for (const [name, value] of Object.entries(options)) {
     if (!isName(name)) {
-      const near = nearest(name, optionNames)
-      const hint = near === undefined ? "" : `; did you mean ${near}?`
-      faults.push(`column options.${name} is not known${hint}`)
+      faults.push(`column options: unknown key ${name}${didYouMean(name, optionNames)}`)
     } else if (value !== null && value !== undefined) {
-      const parsed: Result.Result<unknown, string> = kinds[name].parse(value)
-      if (Result.isFailure(parsed)) faults.push(`column options.${name} ${parsed.failure}`)
+      const parsed: Result.Result<unknown, string> = types[name].parse(value)
+      if (Result.isFailure(parsed)) faults.push(`column options.${name}: ${parsed.failure}`)
       else column[name] = parsed.success
     }
   }

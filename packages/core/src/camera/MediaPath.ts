@@ -6,7 +6,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { oneLine } from "./Redaction.ts"
+import { oneLine } from "@restream/config"
 
 const whatIsWrong = (path: string): string | undefined => {
   if (path === "") return "the path is empty"

@@ -10,10 +10,9 @@ import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { bracketed, isHost, isPort, withoutBrackets } from "./Host.ts"
+import { bracketed, isHost, isPort, redact, secretsIn, withoutBrackets } from "@restream/config"
 import * as PercentEncoding from "./PercentEncoding.ts"
 import { InvalidUrl } from "./Reason.ts"
-import { redact, secretsIn } from "./Redaction.ts"
 import { readingOf } from "./UrlReading.ts"
 
 /** The parts of a {@link StreamUrl}. */

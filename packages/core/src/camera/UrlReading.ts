@@ -3,7 +3,7 @@
  *
  * A password may hold any character, and people write it into addresses as it is.
  */
-import { ipv6, isAddress, isHost, isPort } from "./Host.ts"
+import { ipv6, isAddress, isHost, isPort } from "@restream/config"
 
 /** Where an address leads. */
 export interface Place {

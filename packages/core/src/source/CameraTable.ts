@@ -1,24 +1,6 @@
 /** The table that `restream db init` makes, and the trigger that tells when it changes. */
+import type { TableName } from "@restream/config"
 import { optionNames } from "../camera/CameraOptions.ts"
-
-/** A table's name, with its schema where one is given. */
-export interface TableName {
-  readonly schema: string | undefined
-  readonly name: string
-}
-
-/** Reads `cameras`, `video.cameras` or `"Video"."Cameras"` as PostgreSQL reads names. */
-export const parseTableName = (text: string): TableName | undefined => {
-  const part = /\s*(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))\s*/.source
-  const match = new RegExp(`^${part}(?:\\.${part})?$`).exec(text)
-  if (match === null) return undefined
-  const read = (quoted: string | undefined, bare: string | undefined) =>
-    quoted?.replaceAll('""', '"') ?? bare?.toLowerCase()
-  const first = read(match[1], match[2])
-  const second = read(match[3], match[4])
-  if (first === undefined) return undefined
-  return second === undefined ? { schema: undefined, name: first } : { schema: first, name: second }
-}
 
 const quoted = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`
 

@@ -12,7 +12,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import { oneLine, redact } from "../camera/Redaction.ts"
+import { oneLine, redact } from "@restream/config"
 import type { CameraRow } from "./Roster.ts"
 import {
   CameraSource,

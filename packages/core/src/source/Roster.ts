@@ -6,14 +6,12 @@
  */
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type { CameraTypes } from "../camera-type/CameraTypes.ts"
 import type { Columns } from "../camera-type/CameraType.ts"
-import * as Column from "../camera-type/Column.ts"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
 import { type CameraOptions, parseOptions, withDefaults } from "../camera/CameraOptions.ts"
 import * as MediaPath from "../camera/MediaPath.ts"
-import { oneLine } from "../camera/Redaction.ts"
+import { oneLine, SettingType } from "@restream/config"
 
 /** One row as the source gave it: column names and values. */
 export type CameraRow = Readonly<Record<string, unknown>>
@@ -34,8 +32,6 @@ export interface RosterOptions {
 
 /** What a row alone says, before rows are compared with each other. */
 type Reading = { readonly _tag: "Disabled"; readonly id: CameraId } | Camera | InvalidCamera
-
-const decodeEnabled = Schema.decodeUnknownResult(Column.flag)
 
 /** The columns that hold something: NULL and empty texts count as missing. */
 const holding = (row: CameraRow): Columns => {
@@ -112,8 +108,10 @@ const readColumns = (
   const problems: Array<string> = []
 
   const enabled =
-    columns["enabled"] === undefined ? Result.succeed(true) : decodeEnabled(columns["enabled"])
-  if (Result.isFailure(enabled)) problems.push("column enabled expected true or false")
+    columns["enabled"] === undefined
+      ? Result.succeed(true)
+      : SettingType.boolean.parse(columns["enabled"])
+  if (Result.isFailure(enabled)) problems.push(`column enabled: ${enabled.failure}`)
   else if (!enabled.success) return { _tag: "Disabled", id: identity.id }
 
   if (id === undefined) {

@@ -15,7 +15,7 @@ export const dahua = CameraType.make({
     const subtype = streamNumber(columns.stream, 0)
     return subtype === undefined
       ? Result.fail(
-          new InvalidUrl({ detail: "column stream expected main, sub, third or a number" })
+          new InvalidUrl({ detail: "column stream: the value is not main, sub, third or a number" })
         )
       : vendorUrl(columns, `/cam/realmonitor?channel=${columns.channel ?? 1}&subtype=${subtype}`)
   }

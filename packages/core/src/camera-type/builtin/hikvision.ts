@@ -16,7 +16,7 @@ export const hikvision = CameraType.make({
     if (stream === undefined || stream === 0) {
       return Result.fail(
         new InvalidUrl({
-          detail: "column stream expected main, sub, third or a number from 1 to 99"
+          detail: "column stream: the value is not main, sub, third or a number from 1 to 99"
         })
       )
     }

@@ -3,10 +3,10 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as CommandLine from "effect/process/CommandLine"
 import { InvalidUrl, Unsupported } from "../../camera/Reason.ts"
-import { oneLine } from "../../camera/Redaction.ts"
+import { oneLine } from "@restream/config"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
 import type { StreamSource } from "../CameraStream.ts"
-import type { Trust } from "../../rtsp/client/Dialer.ts"
+import { type Trust, trustOf } from "../../rtsp/client/Dialer.ts"
 import { type FfmpegVersion, isAtLeast } from "./FfmpegVersion.ts"
 
 export type Arguments = ReadonlyArray<CommandLine.Word>
@@ -59,12 +59,6 @@ export const inputArguments = (
       ...address
     ]
   )
-}
-
-/** What a row says of the certificate of its camera. */
-const trustOf = ({ fingerprint, insecure }: StreamSource["options"]): Trust => {
-  if (fingerprint !== undefined) return { _tag: "Fingerprint", sha256: fingerprint }
-  return insecure ? { _tag: "Insecure" } : { _tag: "Verify" }
 }
 
 /**

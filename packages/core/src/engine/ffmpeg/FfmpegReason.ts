@@ -1,6 +1,6 @@
 /** Makes a typed reason of how ffmpeg or ffprobe ended and what it said. */
 import * as Reason from "../../camera/Reason.ts"
-import { oneLine, redact } from "../../camera/Redaction.ts"
+import { oneLine, redact } from "@restream/config"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
 import type { ExitStatus } from "../../process/Child.ts"
 import * as FfmpegWords from "./FfmpegWords.ts"

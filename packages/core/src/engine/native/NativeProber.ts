@@ -7,11 +7,11 @@ import { ProbeError, type StreamSource } from "../CameraStream.ts"
 import type { Prober } from "../Prober.ts"
 import type { StreamInfo } from "../StreamInfo.ts"
 import * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
-import type { DialOptions } from "../../rtsp/client/Dialer.ts"
+import { type DialOptions, trustOf } from "../../rtsp/client/Dialer.ts"
 import { cameraReason } from "./NativeReason.ts"
 import { publishableTracks } from "./publish/PublishableTracks.ts"
 import { probeResult } from "./publish/TrackSelection.ts"
-import { trustOf, unsupported } from "./Target.ts"
+import { unsupported } from "./Target.ts"
 
 export interface NativeProberOptions {
   /** For all of a probe, whatever the camera does. */

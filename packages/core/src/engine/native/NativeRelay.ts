@@ -17,7 +17,7 @@ import { type Relay, RelayError, type RelayJob, type RunningRelay } from "../Run
 import { announcement } from "./publish/Announcement.ts"
 import { trackByChannel } from "../../rtsp/interleaved/ChannelMap.ts"
 import * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
-import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
+import { type DialOptions, type Trust, trustOf } from "../../rtsp/client/Dialer.ts"
 import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
 import type { RtspError } from "../../rtsp/client/RtspError.ts"
 import { startsKeyframe } from "../../rtsp/codec/Keyframe.ts"
@@ -28,7 +28,7 @@ import { cameraReason, serverReason } from "./NativeReason.ts"
 import { Pump } from "./Pump.ts"
 import { sendReceiverReports } from "./ReceiverReports.ts"
 import { firstEnd } from "./RelayEnd.ts"
-import { trustOf, unsupported } from "./Target.ts"
+import { unsupported } from "./Target.ts"
 
 export interface NativeRelayOptions {
   /** How long the video may stand still, and how long the server may leave us without a sign. */

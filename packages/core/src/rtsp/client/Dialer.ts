@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { CertificateError, Closed, DnsError, ProtocolError, TimedOut } from "../../camera/Reason.ts"
-import { bracketed } from "../../camera/Host.ts"
+import { bracketed } from "@restream/config"
 import { nowMs } from "../../time/Monotonic.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import { fromConnectCode, RtspError, type RtspReason } from "./RtspError.ts"
@@ -24,6 +24,15 @@ export type Trust =
   | { readonly _tag: "Verify"; readonly ca?: string | undefined }
   | { readonly _tag: "Fingerprint"; readonly sha256: string }
   | { readonly _tag: "Insecure" }
+
+/** The trust that a camera's options or the media server's settings ask for. */
+export const trustOf = (options: {
+  readonly fingerprint: string | undefined
+  readonly insecure: boolean
+}): Trust => {
+  if (options.fingerprint !== undefined) return { _tag: "Fingerprint", sha256: options.fingerprint }
+  return options.insecure ? { _tag: "Insecure" } : { _tag: "Verify" }
+}
 
 /** Takes received bytes. With `reused` the chunk's memory is overwritten after the call. */
 export type Receive = (chunk: Buffer, reused: boolean) => void

@@ -22,7 +22,7 @@ import * as PubSub from "effect/PubSub"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { bracketed } from "../../camera/Host.ts"
+import { bracketed } from "@restream/config"
 import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import * as Sdp from "../../rtsp/sdp/Sdp.ts"
 import {

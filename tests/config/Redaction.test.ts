@@ -1,9 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Redaction, StreamUrl } from "@restream/core"
+import { oneLine, redact } from "@restream/config"
+import { StreamUrl } from "@restream/core"
 import { Result } from "effect"
 import * as fc from "fast-check"
-
-const { oneLine, redact } = Redaction
 
 describe("Redaction", () => {
   for (const text of [

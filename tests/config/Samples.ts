@@ -1,5 +1,11 @@
-/** What the tests of the settings give to them: values for every setting, and ways to look at a result. */
-import { defaultSettings, load, type Loaded, settings, type Sources } from "@restream/config"
+/** Sample values for every setting, and helpers to inspect loaded settings. */
+import {
+  defaultSettings,
+  load,
+  type LoadedSettings,
+  settings,
+  type Sources
+} from "@restream/config"
 import { assert } from "@effect/vitest"
 import { Result } from "effect"
 import * as fc from "fast-check"
@@ -7,7 +13,7 @@ import { inspect } from "node:util"
 
 export type Setting = (typeof settings)[number]
 
-/** Values of the settings whose form `values` does not tell. A new setting of that sort needs a line here. */
+/** Samples of the settings whose type has a syntax of its own. A new setting with such a type needs a line here. */
 const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "database.dsn": [
     "postgres://a@one/x",
@@ -37,37 +43,39 @@ const forms: ReadonlyArray<readonly [RegExp, (match: RegExpExecArray) => Readonl
     [/^\w+( \| \w+)+$/, ([all]) => all.split(" | ")]
   ]
 
-/** Different values that the setting takes, as texts wherever it has a form as one. */
+/** Different valid values of the setting, as texts where possible. */
 export const samples = (setting: Setting): ReadonlyArray<unknown> => {
   const own = special[setting.key]
   if (own !== undefined) return own
   for (const [pattern, make] of forms) {
-    const match = pattern.exec(setting.values)
+    const match = pattern.exec(setting.type.values)
     if (match !== null) return make(match)
   }
-  return assert.fail(`tests/config/Given.ts has no values for ${setting.key} (${setting.values})`)
+  return assert.fail(
+    `tests/config/Samples.ts has no samples of ${setting.key} (${setting.type.values})`
+  )
 }
 
-/** A file that sets one key. JSON in a line is YAML, too. */
+/** A file that sets one key. JSON is valid YAML. */
 export const fileWith = (setting: Setting, value: unknown): string =>
   setting.path.length === 1
     ? `${setting.path[0]}: ${JSON.stringify(value)}\n`
     : `${setting.path[0]}:\n  ${setting.path[1]}: ${JSON.stringify(value)}\n`
 
-/** What some settings demand of others. */
+/** The variables that some settings require. */
 export const companions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "mediaServer.password": { RESTREAM_MEDIA_SERVER_USERNAME: "someone" },
   "mediaServer.fingerprint": { RESTREAM_MEDIA_SERVER_SCHEME: "rtsps" }
 }
 
-export const loaded = (sources: Sources): Loaded =>
+export const loaded = (sources: Sources): LoadedSettings =>
   Result.getOrThrowWith(load(sources), (error) => new Error(error.message))
 
-/** The lines of the faults; none if all is well. */
-export const faults = (sources: Sources): ReadonlyArray<string> =>
+/** The lines of the problems. */
+export const problems = (sources: Sources): ReadonlyArray<string> =>
   Result.match(load(sources), { onSuccess: () => [], onFailure: (error) => error.lines })
 
-export const valueOf = ({ settings }: Loaded, { path }: Setting): unknown =>
+export const valueOf = ({ settings }: LoadedSettings, { path }: Setting): unknown =>
   path.reduce((value, name) => (value as Record<string, unknown>)[name], settings as unknown)
 
 export const defaultOf = (setting: Setting): unknown =>
@@ -76,7 +84,7 @@ export const defaultOf = (setting: Setting): unknown =>
 export const settingOf = (key: string): Setting =>
   settings.find((one) => one.key === key) ?? assert.fail(`no setting ${key}`)
 
-/** Everything that a value shows of itself, whichever way it is printed. */
+/** All ways to print a value. */
 export const renderings = (value: unknown): string => {
   const shown = [
     inspect(value, { depth: null, showHidden: true, getters: true }),
@@ -92,7 +100,7 @@ export const renderings = (value: unknown): string => {
 
 const marks = ["kXq7", "Wz0v"] as const
 
-/** Passwords that hold whatever breaks a URL or YAML, and pieces by which a leak is known. */
+/** Passwords with characters that are special in URLs or YAML, and with marks that reveal a leak. */
 export const markedPassword = fc
   .array(
     fc.tuple(
@@ -119,6 +127,6 @@ export const assertHidden = (text: string): void => {
   for (const mark of marks) {
     const at = text.toLowerCase().indexOf(mark.toLowerCase())
     if (at !== -1)
-      assert.fail(`shows a piece of the password: …${text.slice(Math.max(0, at - 80), at + 20)}…`)
+      assert.fail(`shows a part of the password: …${text.slice(Math.max(0, at - 80), at + 20)}…`)
   }
 }

@@ -1,25 +1,24 @@
 /**
- * Takes credentials out of text.
+ * Removes credentials from text.
  *
- * URLs of cameras carry them in the user-info, in the query (`?user=…&password=…`) or in the path
- * (`/user=admin_password=…_channel=1`). Anything that a program or a camera said goes through
- * {@link redact} before it reaches a log, an error or a status.
+ * Camera URLs carry credentials in the user-info, in the query (`?user=…&password=…`) or in the path
+ * (`/user=admin_password=…_channel=1`). Text from a program or a camera passes through {@link redact} before it
+ * reaches a log, an error or a status.
  */
 
 const mask = "***"
 
 /**
- * `scheme://user:password@` wherever it stands in a text; the user-info may hold anything but white space.
- * Without a bound on the scheme, each letter of a long word would be looked at as often as there are
- * letters before it.
+ * `scheme://user:password@` anywhere in a text; the user-info may contain anything but white space. The
+ * scheme is bounded because the search is quadratic in its length.
  */
 const userInfo = /\b([a-z][a-z0-9+.-]{0,15}:\/\/)[^\s/?#"'<>]*@/gi
 
-/** What may be one address. */
+/** A possible URL. */
 const word = /[^\s"'<>]+/g
 const knownScheme = /\b(?:rtsps?|rtmps?|https?|srt|postgres(?:ql)?):\/\//i
 
-/** Where a raw `/`, `?` or `#` stands in the password: from the scheme up to the last `@` before white space. */
+/** A password with an unescaped `/`, `?` or `#`: from the scheme to the last `@` before white space. */
 const withoutRawUserInfo = (address: string): string => {
   const at = address.lastIndexOf("@")
   const scheme = at === -1 ? null : knownScheme.exec(address)
@@ -32,13 +31,13 @@ const userNames = "user(?:name|id)?|usr|login(?:user?|name)?"
 const secretNames =
   "(?:login)?pass?(?:w(?:or)?d|wd?|phrase|code)?|pwd?|psw(?:or)?d?|pin|[a-z]*token|tkn|jwt|[a-z]*secret|auth|[a-z]{0,16}key|session(?:id)?|sid|sig(?:nature)?|credentials?"
 
-/** Those that stand before a colon, too: others do in every text. */
+/** The names that may be followed by a colon; the other names occur before colons in ordinary text. */
 const spoken =
   "user|username|usr|login|pass|password|passwd|passphrase|pwd|token|secret|auth|api_?key|access_?key|session"
 
 /**
- * `password=…` and its kin in a query, in a path or in a list of fields. The value ends at `&`, `/`,
- * `?`, white space or a quote, or where the next `_name=` begins.
+ * `password=…` and similar fields in a query, a path or a list. The value ends at `&`, `/`, `?`, white space,
+ * a quote, or the next `_name=`.
  */
 const named = (names: string) =>
   new RegExp(
@@ -48,12 +47,12 @@ const named = (names: string) =>
 const namedSecret = named(`${userNames}|${secretNames}`)
 const namedPassword = named(secretNames)
 
-/** `?name=value` and `&name=value` wherever they stand in a text. */
+/** `?name=value` and `&name=value` anywhere in a text. */
 const queryField = /([?&])([^=&?#/\s"'<>]{1,64})=([^&\s"'<>]*)/g
 
 /**
- * The names in a query that an operator wants to see. Vendors have so many names for a password that those
- * which are none are listed instead: all others hide their values.
+ * The query fields whose values are not secret. Vendors use so many names for a password that the harmless
+ * names are listed; the values of all others are masked.
  */
 const harmlessNames = new Set(
   (
@@ -70,12 +69,12 @@ const isHarmless = (name: string, value: string): boolean =>
   (harmlessNames.has(name.toLowerCase().replaceAll(/[-_]/g, "")) &&
     /^(?:[\w.:+-]|%20){0,32}$/.test(value))
 
-/** What stands before a value or behind its name: most paths have none, and are read no further. */
+/** A fast check: a path without these characters has no fields. */
 const mayName = /[?=:]|%3D/i
 
 /**
- * The values of a path with its query that may be secrets, for {@link redact} to find them where they
- * stand without their names.
+ * The values in a path and its query that may be secrets, so that {@link redact} finds them in other text
+ * without their names.
  */
 export const secretsIn = (target: string): ReadonlyArray<string> => {
   if (!mayName.test(target)) return []
@@ -87,26 +86,26 @@ export const secretsIn = (target: string): ReadonlyArray<string> => {
     const equals = field.indexOf("=")
     const name = field.slice(0, Math.max(0, equals))
     const value = field.slice(equals + 1)
-    // a short one is a word of everyday language, more likely than not
+    // a short value is probably an ordinary word
     if (value.length >= 4 && !isHarmless(name, value) && !isUserName.test(name)) found.push(value)
   }
   return found
 }
 
-/** `Authorization: …` and the fields of a Digest answer. */
+/** `Authorization: …` with the fields of a Digest response. */
 const authorization = /\b(authorization\s*:\s*)(basic|digest)\s+[^\r\n]*/gi
 
-/** The shortest secret that is searched for letter by letter; a shorter one would mangle all text. */
+/** Shorter secrets are not searched for, because they occur in ordinary text. */
 const shortestLiteral = 3
 
 /**
- * The text without credentials: known secrets letter by letter, and whatever looks like one.
+ * The text without credentials: the known secrets, and everything that looks like a credential.
  *
- * @param secrets secrets that are known, in every form in which they may appear.
+ * @param secrets the known secrets, in every encoding in which they may appear.
  */
 export const redact = (text: string, secrets: ReadonlyArray<string> = []): string => {
   let result = text
-  // the longest first, so that a secret which contains another is taken out whole
+  // the longest first, because a secret may contain another
   const longestFirst = [...new Set(secrets)].sort((a, b) => b.length - a.length)
   for (const secret of longestFirst) {
     if (secret.length >= shortestLiteral) result = result.replaceAll(secret, mask)
@@ -121,11 +120,11 @@ export const redact = (text: string, secrets: ReadonlyArray<string> = []): strin
     .replaceAll(authorization, `$1$2 ${mask}`)
 }
 
-/** Control characters, line breaks and terminal escapes, which could forge a line of the log. */
+/** Control characters, line breaks and direction marks, which could forge a log line. */
 // oxlint-disable-next-line no-control-regex
 const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 
-/** The text on one line: each control character becomes a visible escape such as `\x1b`. */
+/** The text on one line: control characters become visible escapes such as `\x1b`. */
 export const oneLine = (text: string): string =>
   text.replaceAll(control, (character) => {
     const code = character.codePointAt(0) ?? 0
