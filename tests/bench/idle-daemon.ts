@@ -34,10 +34,17 @@ const idle: Engine = {
       const at = performance.timeOrigin + performance.now()
       process.send?.({ event: "probe", path, at } satisfies ProbeEvent)
       const counters = { bytes: 1, packets: 1, lost: 0, dropped: 0, lastVideoAt: undefined }
+      const info = { video: { codec: "h264" }, audio: undefined }
       return {
-        info: { video: { codec: "h264" }, audio: undefined },
+        info,
         publish: () =>
-          Effect.succeed({ flowing: Effect.void, ended: Effect.never, counters: () => counters })
+          Effect.succeed({
+            flowing: Effect.void,
+            ended: Effect.never,
+            counters: () => counters,
+            published: info,
+            notices: []
+          })
       }
     })
 }

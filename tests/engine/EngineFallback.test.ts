@@ -3,7 +3,7 @@ import { load } from "@restream/config"
 import { type Engine, EngineFallback, Engines, Reason, Restream } from "@restream/core"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Result } from "effect"
-import { options as cameraOptions } from "./ffmpeg/Jobs.ts"
+import { options as cameraOptions } from "./Streams.ts"
 import * as FakeEngine from "../supervision/FakeEngine.ts"
 
 const native: Engine = FakeEngine.make("native").engine

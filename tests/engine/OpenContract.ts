@@ -1,38 +1,22 @@
 /**
- * What every prober does, against cameras on real sockets.
+ * How every engine opens a camera's stream, against cameras on real sockets.
  *
- * The camera is the embedded RTSP server. An adapter passes a function that makes its prober.
+ * The camera is the embedded RTSP server. An adapter passes a function that makes its engine.
  */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type CameraOptions,
-  ProbeError,
-  type Prober,
-  type StreamInfo,
-  StreamUrl
-} from "@restream/core"
+import type { Engine, ProbeError, StreamInfo } from "@restream/core"
 import { freePort, RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/testing"
-import { type Duration, Effect, Fiber, Redacted, Result, type Scope } from "effect"
+import { type Duration, Effect, Fiber, Redacted, type Scope } from "effect"
+import { camera as cameraAt, probe as probeWith } from "./Streams.ts"
 
-export interface ProberContractOptions {
-  /** Makes the prober. `probeTimeout` is the deadline of a probe. */
+export interface OpenContractOptions {
+  /** Makes the engine. `openTimeout` is its time for opening a camera. */
   readonly make: (options: {
-    readonly probeTimeout: Duration.Input
-  }) => Effect.Effect<Prober, never, Scope.Scope>
-  /** Why the prober can't look up host names, where it can't. */
+    readonly openTimeout: Duration.Input
+  }) => Effect.Effect<Engine, never, Scope.Scope>
+  /** Why the engine cannot look up host names, if it cannot. */
   readonly cannotResolve?: string | undefined
 }
-
-const options: CameraOptions = {
-  engine: "auto",
-  transport: "tcp",
-  audio: "auto",
-  wallclock: false,
-  insecure: false,
-  fingerprint: undefined
-}
-
-const urlOf = (text: string): StreamUrl => Result.getOrThrow(StreamUrl.parse(text))
 
 /** AAC in place of the pattern's tone, with or without its configuration. */
 const aacInstead = (config: string) => (sdp: string) =>
@@ -45,24 +29,24 @@ const aacInstead = (config: string) => (sdp: string) =>
 
 const withoutVideo = (sdp: string) => sdp.replace(/m=video[^]*?(?=m=|$)/, "")
 
-/** Runs the suite of the port {@link Prober} against an adapter. */
-export const proberContract = (name: string, contract: ProberContractOptions): void => {
-  /** A camera at the path `cam`, and its prober. */
+/** Runs the suite for `Engine.open` against an adapter. */
+export const openContract = (name: string, contract: OpenContractOptions): void => {
+  /** A camera at the path `cam`, and an engine that opens it. */
   const withCamera = <A, E>(
     camera: RtspServerOptions & TestPattern.TestPatternOptions,
     test: (peers: {
       readonly server: RtspServer["Service"]
       readonly probe: (url?: string) => Effect.Effect<StreamInfo, ProbeError>
     }) => Effect.Effect<A, E, Scope.Scope>,
-    probeTimeout: Duration.Input = "8 seconds"
+    openTimeout: Duration.Input = "8 seconds"
   ) =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make(camera)
       yield* TestPattern.publish(server, "cam", camera)
-      const prober = yield* contract.make({ probeTimeout })
+      const engine = yield* contract.make({ openTimeout })
       return yield* test({
         server,
-        probe: (url = server.url("cam")) => prober.probe({ url: urlOf(url), options })
+        probe: (url = server.url("cam")) => probeWith(engine, cameraAt(url))
       })
     })
 
@@ -72,8 +56,8 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
   const reasonOf = (probe: Effect.Effect<StreamInfo, ProbeError>) =>
     Effect.map(Effect.flip(probe), ({ reason }) => reason)
 
-  describe.concurrent(`${name}, as a prober,`, () => {
-    it.live("tells video and sound", () =>
+  describe.concurrent(`${name}, opening a stream,`, () => {
+    it.live("reports video and audio", () =>
       withCamera({ audio: true }, ({ probe }) =>
         Effect.gen(function* () {
           const { audio, video } = yield* probe()
@@ -90,7 +74,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("finds no sound where there is none", () =>
+    it.live("reports no audio if the camera sends none", () =>
       withCamera({}, ({ probe }) =>
         Effect.gen(function* () {
           assert.isUndefined((yield* probe()).audio)
@@ -101,7 +85,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
     it.live.each([
       ["with its configuration", "; config=1210", true],
       ["without its configuration", "", false]
-    ] as const)("tells whether AAC %s can be copied", ([, config, expected]) =>
+    ] as const)("reports whether AAC %s can be copied", ([, config, expected]) =>
       withCamera(
         { audio: true, settings: () => ({ quirks: { sdp: aacInstead(config) } }) },
         ({ probe }) =>
@@ -113,7 +97,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("finds no video where there is none", () =>
+    it.live("fails with NoVideo if the camera sends none", () =>
       withCamera(
         { audio: true, settings: () => ({ quirks: { sdp: withoutVideo } }) },
         ({ probe }) =>
@@ -123,7 +107,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("finds nobody at a closed port", () =>
+    it.live("fails with Refused at a closed port", () =>
       withCamera({}, ({ probe }) =>
         Effect.gen(function* () {
           const port = yield* freePort
@@ -135,18 +119,18 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
     )
 
     it.live.skipIf(contract.cannotResolve !== undefined)(
-      `finds no address for a name that has none${contract.cannotResolve === undefined ? "" : ` (skipped: ${contract.cannotResolve})`}`,
+      `fails with DnsError for a name without an address${contract.cannotResolve === undefined ? "" : ` (skipped: ${contract.cannotResolve})`}`,
       () =>
         withCamera({}, ({ probe }) =>
           Effect.gen(function* () {
-            // a label of 70 letters is none, so no name server is asked
+            // a label of 70 letters is invalid, so no name server is queried
             const reason = yield* reasonOf(probe(`rtsp://${"a".repeat(70)}.x/cam`))
             assert.strictEqual(reason._tag, "DnsError")
           })
         )
     )
 
-    it.live("gives up on a camera that never answers", () =>
+    it.live("times out on a camera that never responds", () =>
       withCamera(
         { settings: () => ({ quirks: { silentAt: "DESCRIBE" } }) },
         ({ probe }) =>
@@ -158,7 +142,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("opens with a password of any characters", () => {
+    it.live("authenticates with a password of any characters", () => {
       const password = "p@ss/w:rd?#%41 ä"
       return withCamera(
         { authentication: { username: "admin", password: Redacted.make(password) } },
@@ -170,7 +154,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     })
 
-    it.live("spends one wrong password, and no more", () =>
+    it.live("makes one attempt with a wrong password", () =>
       withCamera(
         { authentication: { username: "admin", password: Redacted.make("right") } },
         ({ probe, server }) =>
@@ -185,7 +169,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("says that a password is missing", () =>
+    it.live("reports a missing password", () =>
       withCamera(
         { authentication: { username: "admin", password: Redacted.make("right") } },
         ({ probe }) =>
@@ -197,7 +181,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("finds no stream at a path without one", () =>
+    it.live("fails with NotFound at a path without a stream", () =>
       withCamera({}, ({ probe, server }) =>
         Effect.gen(function* () {
           assert.strictEqual((yield* reasonOf(probe(server.url("other"))))._tag, "NotFound")
@@ -205,7 +189,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("tells the status that a camera refuses with", () =>
+    it.live("reports the status of a rejection", () =>
       withCamera({ settings: () => ({ quirks: { refuse: { DESCRIBE: 503 } } }) }, ({ probe }) =>
         Effect.gen(function* () {
           const reason = yield* reasonOf(probe())
@@ -214,7 +198,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("can't read what is no RTSP", () =>
+    it.live("fails on a response that is not RTSP", () =>
       withCamera(
         { settings: () => ({ quirks: { garbageAt: "DESCRIBE" } }) },
         ({ probe }) =>
@@ -226,7 +210,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("notices that the camera closed the connection", () =>
+    it.live("fails with Closed when the camera closes the connection", () =>
       withCamera({ settings: () => ({ quirks: { closeAt: "DESCRIBE" } }) }, ({ probe }) =>
         Effect.gen(function* () {
           const reason = yield* reasonOf(probe())
@@ -235,7 +219,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("leaves no connection behind, whatever it found", () =>
+    it.live("closes the connection with the scope, after success and after failure", () =>
       withCamera({ audio: true }, ({ probe, server }) =>
         Effect.gen(function* () {
           yield* probe()
@@ -246,7 +230,7 @@ export const proberContract = (name: string, contract: ProberContractOptions): v
       )
     )
 
-    it.live("is gone from the camera when it was interrupted", () =>
+    it.live("closes the connection when it is interrupted", () =>
       withCamera(
         { settings: () => ({ quirks: { silentAt: "DESCRIBE" } }) },
         ({ probe, server }) =>

@@ -1,66 +1,49 @@
 /**
- * What every relay does, between a camera and a media server on real sockets.
+ * How every engine publishes a camera's stream, between a camera and a media server on real sockets.
  *
- * Both are the embedded RTSP server. An adapter passes a function that makes its relay.
+ * Both are the embedded RTSP server. An adapter passes a function that makes its engine.
  */
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type Camera,
-  type CameraId,
-  type CameraOptions,
-  type MediaPath,
-  type StreamInfo,
-  type Relay,
-  type RunningRelay,
-  StreamUrl
-} from "@restream/core"
+import { type CameraOptions, type Engine, RelayError, type RunningRelay } from "@restream/core"
 import { freePort, RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/testing"
-import { Clock, type Duration, Effect, Exit, Redacted, Result, Scope } from "effect"
+import { Clock, type Duration, Effect, Exit, Fiber, Redacted, Scope } from "effect"
+import { job as jobOf, startRelay } from "./Streams.ts"
 
-export interface RelayContractOptions {
-  /** Makes the relay. */
+export interface PublishContractOptions {
+  /** Makes the engine. */
   readonly make: (options: {
-    /** How long the video may stand still, once it flows. */
+    /** How long the video may pause once it flows. */
     readonly stallTimeout: Duration.Input
-    /** Whether the media server answers. */
+    /** The time for opening a camera. */
+    readonly openTimeout: Duration.Input
+    /** Whether the media server responds. */
     readonly checkServer: Effect.Effect<boolean>
-  }) => Effect.Effect<Relay, never, Scope.Scope>
-}
-
-const urlOf = (text: string): StreamUrl => Result.getOrThrow(StreamUrl.parse(text))
-
-const videoOnly: StreamInfo = {
-  video: { codec: "h264", width: 320, height: 240 },
-  audio: undefined
-}
-const withTone: StreamInfo = {
-  ...videoOnly,
-  audio: { codec: "pcm_mulaw", sampleRate: 8000, channels: 1, copyable: true }
+  }) => Effect.Effect<Engine, never, Scope.Scope>
 }
 
 const withUserInfo = (url: string, userInfo: string) => url.replace("://", `://${userInfo}@`)
 
 interface Peers {
-  /** The camera's side; its path is `cam`. */
+  /** The camera; its path is `cam`. */
   readonly camera: RtspServer["Service"]
-  /** The media server's side; the camera goes to `out`. */
+  /** The media server; the camera is published at `out`. */
   readonly sink: RtspServer["Service"]
-  /** Starts a relay from one to the other. */
+  /** Opens the camera's stream and publishes it. A failure to start becomes the end of the relay. */
   readonly start: (job?: {
     readonly from?: string
     readonly to?: string
-    readonly offer?: StreamInfo
     readonly options?: Partial<CameraOptions>
   }) => Effect.Effect<RunningRelay, never, Scope.Scope>
 }
 
-/** Runs the suite of the port {@link Relay} against an adapter. */
-export const relayContract = (name: string, contract: RelayContractOptions): void => {
+/** Runs the suite for `CameraStream.publish` against an adapter. */
+export const publishContract = (name: string, contract: PublishContractOptions): void => {
   const withPeers = <A, E>(
     settings: {
       readonly camera?: RtspServerOptions & TestPattern.TestPatternOptions
       readonly sink?: RtspServerOptions
       readonly stallTimeout?: Duration.Input
+      readonly openTimeout?: Duration.Input
       readonly checkServer?: Effect.Effect<boolean>
     },
     test: (peers: Peers) => Effect.Effect<A, E, Scope.Scope>
@@ -69,61 +52,42 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       const camera = yield* RtspServer.make(settings.camera)
       const sink = yield* RtspServer.make(settings.sink)
       yield* TestPattern.publish(camera, "cam", settings.camera)
-      const relay = yield* contract.make({
+      const engine = yield* contract.make({
         stallTimeout: settings.stallTimeout ?? "10 seconds",
+        openTimeout: settings.openTimeout ?? "8 seconds",
         checkServer: settings.checkServer ?? Effect.succeed(true)
-      })
-      const cameraOf = (from: string, chosen: Partial<CameraOptions> = {}): Camera => ({
-        _tag: "Camera",
-        id: "1" as CameraId,
-        name: "Gate",
-        type: "url",
-        url: urlOf(from),
-        path: "out" as MediaPath.MediaPath,
-        options: {
-          engine: "auto",
-          transport: "tcp",
-          audio: "auto",
-          wallclock: false,
-          insecure: false,
-          fingerprint: undefined,
-          ...chosen
-        }
       })
       return yield* test({
         camera,
         sink,
         start: (job = {}) =>
-          relay
-            .start({
-              camera: cameraOf(job.from ?? camera.url("cam"), job.options),
-              offer: job.offer ?? videoOnly,
-              destination: urlOf(job.to ?? sink.url("out")),
-              hasFallback: false
-            })
-            .pipe(
-              // a start that fails at once has ended, too: an adapter may tell it either way
-              Effect.catch((error) =>
-                Effect.succeed<RunningRelay>({
-                  flowing: Effect.never,
-                  ended: Effect.fail(error),
-                  counters: () => ({
-                    bytes: 0,
-                    packets: 0,
-                    lost: 0,
-                    dropped: 0,
-                    lastVideoAt: undefined
-                  })
-                })
-              )
+          startRelay(
+            engine,
+            jobOf(job.from ?? camera.url("cam"), job.to ?? sink.url("out"), job.options)
+          ).pipe(
+            Effect.catch(({ reason }) =>
+              Effect.succeed<RunningRelay>({
+                flowing: Effect.never,
+                ended: Effect.fail(new RelayError({ reason })),
+                counters: () => ({
+                  bytes: 0,
+                  packets: 0,
+                  lost: 0,
+                  dropped: 0,
+                  lastVideoAt: undefined
+                }),
+                published: { video: { codec: "none" }, audio: undefined },
+                notices: []
+              })
             )
+          )
       })
     })
 
   const endOf = ({ ended }: RunningRelay) => Effect.map(Effect.flip(ended), ({ reason }) => reason)
 
-  describe.concurrent(`${name}, as a relay,`, () => {
-    it.live("brings a camera's video to the media server", () =>
+  describe.concurrent(`${name}, publishing a stream,`, () => {
+    it.live("publishes a camera's video at the media server", () =>
       withPeers({}, ({ sink, start }) =>
         Effect.gen(function* () {
           const relay = yield* start()
@@ -138,35 +102,40 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       )
     )
 
-    it.live("brings its sound, too", () =>
+    it.live("publishes its audio, too", () =>
       withPeers({ camera: { audio: true } }, ({ sink, start }) =>
         Effect.gen(function* () {
-          const relay = yield* start({ offer: withTone })
+          const relay = yield* start()
           yield* relay.flowing
           const status = yield* sink.path("out")
           assert.deepStrictEqual(
             status?.publisher?.tracks.map(({ codec }) => codec),
             ["h264", "pcm_mulaw"]
           )
+          assert.strictEqual(relay.published.audio?.codec, "pcm_mulaw")
+          assert.deepStrictEqual(relay.notices, [])
         })
       )
     )
 
-    it.live("leaves out sound that the row does not want", () =>
+    it.live("leaves out audio that the row drops", () =>
       withPeers({ camera: { audio: true } }, ({ sink, start }) =>
         Effect.gen(function* () {
-          const relay = yield* start({ offer: withTone, options: { audio: "drop" } })
+          const relay = yield* start({ options: { audio: "drop" } })
           yield* relay.flowing
           const status = yield* sink.path("out")
           assert.deepStrictEqual(
             status?.publisher?.tracks.map(({ codec }) => codec),
             ["h264"]
           )
+          assert.isUndefined(relay.published.audio)
+          // the row asks for it, so it is no news
+          assert.deepStrictEqual(relay.notices, [])
         })
       )
     )
 
-    it.live("opens both sides with passwords of any characters", () => {
+    it.live("authenticates at both sides with passwords of any characters", () => {
       const password = "p@ss/w:rd?#%41 ä"
       const userInfo = `admin:${encodeURIComponent(password)}`
       const authentication = { username: "admin", password: Redacted.make(password) }
@@ -185,7 +154,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       )
     })
 
-    it.live("counts what it brought, and never less than before", () =>
+    it.live("counts what it sent, and its counters never decrease", () =>
       withPeers({ camera: { frameRate: 25 } }, ({ sink, start }) =>
         Effect.gen(function* () {
           const relay = yield* start()
@@ -208,7 +177,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       )
     )
 
-    it.live("is gone from both sides when its scope is closed", () =>
+    it.live("closes the connections at both sides with the scope", () =>
       withPeers({}, ({ camera, sink, start }) =>
         Effect.gen(function* () {
           const scope = yield* Scope.make()
@@ -222,21 +191,20 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       )
     )
 
-    it.live("is gone when it is stopped in the middle of its start", () =>
+    it.live("closes its connections when it is interrupted in the middle of its start", () =>
       withPeers(
         { camera: { settings: () => ({ quirks: { silentAt: "DESCRIBE" } }) } },
         ({ camera, start }) =>
           Effect.gen(function* () {
-            const scope = yield* Scope.make()
-            yield* Effect.forkChild(Scope.provide(start(), scope))
+            const starting = yield* Effect.forkChild(Effect.scoped(start()))
             yield* camera.awaitConnections(1)
-            yield* Scope.close(scope, Exit.void)
+            yield* Fiber.interrupt(starting)
             yield* camera.awaitConnections(0)
           })
       )
     )
 
-    it.live("gives the path to the next one when it has stopped", () =>
+    it.live("releases the path to the next relay when it has ended", () =>
       withPeers({}, ({ sink, start }) =>
         Effect.gen(function* () {
           for (const publishers of [1, 2]) {
@@ -252,7 +220,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       )
     )
 
-    it.live("ends when the camera leaves", () =>
+    it.live("ends when the camera closes the connection", () =>
       withPeers({}, ({ camera, start }) =>
         Effect.gen(function* () {
           const relay = yield* start()
@@ -264,11 +232,11 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
     )
 
     it.live.each(["all", "video"] as const)(
-      "ends when the camera stays and holds back %s",
+      "ends with Stalled when the camera withholds %s",
       (tracks) =>
         withPeers({ camera: { audio: true }, stallTimeout: "3 seconds" }, ({ camera, start }) =>
           Effect.gen(function* () {
-            const relay = yield* start({ offer: withTone })
+            const relay = yield* start()
             yield* relay.flowing
             yield* camera.freeze("cam", tracks)
             assert.deepInclude({ ...(yield* endOf(relay)) }, { _tag: "Stalled", side: "input" })
@@ -276,10 +244,10 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
         )
     )
 
-    it.live("goes on when only the sound stands still", () =>
+    it.live("continues when only the audio stalls", () =>
       withPeers({ camera: { audio: true }, stallTimeout: "3 seconds" }, ({ camera, sink, start }) =>
         Effect.gen(function* () {
-          const relay = yield* start({ offer: withTone })
+          const relay = yield* start()
           yield* relay.flowing
           yield* camera.freeze("cam", "audio")
           const ended = yield* Effect.forkChild(endOf(relay))
@@ -308,16 +276,16 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
         { settings: () => ({ quirks: { closeAt: "DESCRIBE" } }) },
         "Closed"
       ],
-      ["never answers", { settings: () => ({ quirks: { silentAt: "DESCRIBE" } }) }, "TimedOut"]
-    ])("names a camera that %s", ([, camera, expected]) =>
-      withPeers({ camera, stallTimeout: "3 seconds" }, ({ start }) =>
+      ["never responds", { settings: () => ({ quirks: { silentAt: "DESCRIBE" } }) }, "TimedOut"]
+    ])("reports a camera that %s", ([, camera, expected]) =>
+      withPeers({ camera, openTimeout: "3 seconds" }, ({ start }) =>
         Effect.gen(function* () {
           assert.strictEqual((yield* endOf(yield* start()))._tag, expected)
         })
       )
     )
 
-    it.live("names a camera that is not there", () =>
+    it.live("reports a camera that is not running", () =>
       withPeers({}, ({ start }) =>
         Effect.gen(function* () {
           const from = `rtsp://127.0.0.1:${yield* freePort}/cam`
@@ -347,7 +315,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
         { settings: () => ({ quirks: { closeAt: "ANNOUNCE" } }) },
         { _tag: "ServerGone", pace: "backoff" }
       ]
-    ])("names a media server that %s", ([, sink, expected]) =>
+    ])("reports a media server that %s", ([, sink, expected]) =>
       withPeers({ sink }, ({ start }) =>
         Effect.gen(function* () {
           const reason = yield* endOf(yield* start())
@@ -356,7 +324,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       )
     )
 
-    it.live("names a media server that is not there", () =>
+    it.live("reports a media server that is not running", () =>
       withPeers({}, ({ start }) =>
         Effect.gen(function* () {
           const port = yield* freePort
@@ -371,7 +339,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
       [true, "PublisherReplaced"],
       [false, "ServerGone"]
     ] as const)(
-      "ends when the media server ends it; whether that answers is %s, so it is %s",
+      "ends when the media server ends it; with a server check of %s the reason is %s",
       ([checkNow, expected]) =>
         withPeers({ checkServer: Effect.succeed(checkNow) }, ({ sink, start }) =>
           Effect.gen(function* () {
@@ -383,7 +351,7 @@ export const relayContract = (name: string, contract: RelayContractOptions): voi
         )
     )
 
-    it.live("shows no password when it ends", () =>
+    it.live("shows no password in the reason of its end", () =>
       withPeers({}, ({ camera, start }) =>
         Effect.gen(function* () {
           const from = withUserInfo(camera.url("none?pwd=topsecret1"), "admin:topsecret2")

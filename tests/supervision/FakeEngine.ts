@@ -64,11 +64,11 @@ export const make = (name: Engine["name"] = "native"): FakeEngine => {
           fake.answer(camera),
           (reason) => new ProbeError({ reason })
         )
-        return { info, publish: () => publish(camera) }
+        return { info, publish: () => publish(camera, info) }
       })
     }
   }
-  const publish = Effect.fnUntraced(function* (camera: Camera) {
+  const publish = Effect.fnUntraced(function* (camera: Camera, info: StreamInfo) {
     const flowing = yield* Deferred.make<void>()
     const ended = yield* Deferred.make<never, RelayError>()
     const now = yield* Clock.currentTimeMillis
@@ -101,7 +101,9 @@ export const make = (name: Engine["name"] = "native"): FakeEngine => {
     return {
       flowing: Deferred.await(flowing),
       ended: Deferred.await(ended),
-      counters: () => counters
+      counters: () => counters,
+      published: info,
+      notices: []
     }
   })
   return fake

@@ -193,7 +193,7 @@ export const engines = (
           FfmpegEngine.make({
             ffmpegPath: settings.ffmpeg.path,
             ffprobePath: settings.ffmpeg.ffprobePath,
-            probeTimeout: settings.probe.timeout,
+            openTimeout: settings.probe.timeout,
             stallTimeout: settings.relay.stallTimeout,
             killGrace: settings.relay.killGrace,
             serverTrust: trustOf(settings.mediaServer),
@@ -203,7 +203,7 @@ export const engines = (
       )
       const native = whenChanged(now, (settings) =>
         NativeEngine.make({
-          probeTimeout: settings.probe.timeout,
+          openTimeout: settings.probe.timeout,
           stallTimeout: settings.relay.stallTimeout,
           serverTrust: trustOf(settings.mediaServer),
           checkServer

@@ -34,7 +34,6 @@ export * as PublishableTracks from "./engine/native/publish/PublishableTracks.ts
 export * as Pump from "./engine/native/Pump.ts"
 export * from "./engine/StreamInfo.ts"
 export * from "./engine/CameraStream.ts"
-export type { Prober } from "./engine/Prober.ts"
 export * as ProbeLimiter from "./probing/ProbeLimiter.ts"
 export * from "./engine/RunningRelay.ts"
 export * as StallWatch from "./engine/StallWatch.ts"

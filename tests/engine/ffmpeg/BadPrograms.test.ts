@@ -1,13 +1,13 @@
 /** Programs that do what ffmpeg should not, and what it does on no command. */
 import { assert, describe, it } from "@effect/vitest"
-import type { RelayError } from "@restream/core"
+import type { ProbeError, RelayError } from "@restream/core"
 import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { canTie, commandOf, heldBytes, isAlive, pidIn } from "../../process/Processes.ts"
 import { banners } from "./banners.ts"
 import { engine } from "./Engines.ts"
-import { camera, job } from "./Jobs.ts"
+import { camera, job, probe, startRelay } from "../Streams.ts"
 import * as StandIn from "./StandIn.ts"
 
 const from = "rtsp://admin:topsecret1@127.0.0.1:9/live?pwd=topsecret2"
@@ -21,19 +21,25 @@ const listening = "while :; do sleep 0.1; done"
 
 type Options = Parameters<typeof engine>[0]
 
+/** An engine whose ffprobe succeeds, and whose ffmpeg is the program. */
+const relayEngine = (program: string, options: Options = {}) =>
+  Effect.flatMap(StandIn.ffprobe, (ffprobePath) =>
+    engine({ ffmpegPath: program, ffprobePath, ...options })
+  )
+
 const relaying = (program: string, options: Options = {}) =>
   Effect.gen(function* () {
-    const { relay } = yield* engine({ ffmpegPath: program, ...options })
-    return yield* relay.start(job(from, to))
+    const ffmpeg = yield* relayEngine(program, options)
+    return yield* startRelay(ffmpeg, job(from, to))
   })
 
 const probing = (program: string, options: Options = {}) =>
   Effect.gen(function* () {
-    const { prober } = yield* engine({ ffprobePath: program, ...options })
-    return yield* prober.probe(camera(from))
+    const ffmpeg = yield* engine({ ffprobePath: program, ...options })
+    return yield* probe(ffmpeg, camera(from))
   })
 
-const reasonOf = <A, R>(failing: Effect.Effect<A, RelayError, R>) =>
+const reasonOf = <A, R>(failing: Effect.Effect<A, ProbeError | RelayError, R>) =>
   Effect.map(Effect.flip(failing), ({ reason }) => ({ ...reason, message: reason.message }))
 
 /** The reason for which a program's relay ends. */
@@ -245,7 +251,7 @@ describe("a probe with a bad program", () => {
   it.live("kills one that hangs at the deadline", () =>
     Effect.gen(function* () {
       const { folder, program } = yield* StandIn.make(`trap '' TERM INT HUP\n${forEver}`)
-      const { reason } = yield* Effect.flip(probing(program, { probeTimeout: "500 millis" }))
+      const { reason } = yield* Effect.flip(probing(program, { openTimeout: "500 millis" }))
       assert.deepInclude({ ...reason }, { _tag: "TimedOut", afterMs: 500 })
       assert.isFalse(isAlive(yield* pidIn(join(folder, "pid"))))
     })
@@ -345,9 +351,9 @@ describe("the version of a program", () => {
   it.live("is read once, with the first use, however many ask", () =>
     Effect.gen(function* () {
       const { folder, program } = yield* StandIn.make(`${block(1)}\n${forEver}`)
-      const { relay } = yield* engine({ ffmpegPath: program })
+      const ffmpeg = yield* relayEngine(program)
       assert.isFalse(existsSync(join(folder, "version-calls")))
-      const relays = yield* Effect.forEach([1, 2, 3, 4], () => relay.start(job(from, to)), {
+      const relays = yield* Effect.forEach([1, 2, 3, 4], () => startRelay(ffmpeg, job(from, to)), {
         concurrency: "unbounded"
       })
       yield* Effect.forEach(relays, ({ flowing }) => flowing)
@@ -359,12 +365,12 @@ describe("the version of a program", () => {
     Effect.gen(function* () {
       const says = 'echo "$*" > "$here/args"'
       const { folder, program } = yield* StandIn.make(`${says}\nexit 1`, banners.npmFfmpeg2018)
-      const { relay } = yield* engine({ ffmpegPath: program })
+      const ffmpeg = yield* relayEngine(program)
       const args = () => readFileSync(join(folder, "args"), "utf8")
-      yield* Effect.flip((yield* relay.start(job(from, to))).ended)
+      yield* Effect.flip((yield* startRelay(ffmpeg, job(from, to))).ended)
       assert.include(args(), "-stimeout ")
       StandIn.write(program, `${says}\n${block(1)}\n${forEver}`, banners.debian12)
-      const second = yield* relay.start(job(from, to))
+      const second = yield* startRelay(ffmpeg, job(from, to))
       yield* second.flowing
       assert.include(args(), " -timeout ")
       assert.strictEqual(callsIn(folder), 2)
@@ -374,11 +380,13 @@ describe("the version of a program", () => {
   it.live("does not hide that the program is gone since", () =>
     Effect.gen(function* () {
       const { program } = yield* StandIn.make(`${block(1)}\n${forEver}`)
-      const { relay } = yield* engine({ ffmpegPath: program })
-      yield* Effect.scoped(Effect.flatMap(relay.start(job(from, to)), ({ flowing }) => flowing))
+      const ffmpeg = yield* relayEngine(program)
+      yield* Effect.scoped(
+        Effect.flatMap(startRelay(ffmpeg, job(from, to)), ({ flowing }) => flowing)
+      )
       rmSync(program)
       const reason = yield* reasonOf(
-        Effect.flatMap(relay.start(job(from, to)), ({ ended }) => ended)
+        Effect.flatMap(startRelay(ffmpeg, job(from, to)), ({ ended }) => ended)
       )
       assert.strictEqual(
         reason.message,

@@ -9,7 +9,7 @@ export const engine = (options: Partial<Ffmpeg.FfmpegEngine.FfmpegEngineOptions>
   Ffmpeg.FfmpegEngine.make({
     ffmpegPath: anyFfmpeg,
     ffprobePath: ffprobes[0]!.path,
-    probeTimeout: Duration.seconds(8),
+    openTimeout: Duration.seconds(8),
     killGrace: Duration.seconds(1),
     checkServer: Effect.succeed(true),
     ...options

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type AudioTrack, type CameraOptions, Ffmpeg } from "@restream/core"
 import { Result } from "effect"
 import { inspect } from "node:util"
-import { camera, job, revealed } from "./Jobs.ts"
+import { camera, job, revealed } from "../Streams.ts"
 
 const { ffmpegArguments, planAudio } = Ffmpeg.FfmpegArgs
 const { ffprobeArguments } = Ffmpeg.FfprobeArgs
@@ -28,15 +28,26 @@ const aac: AudioTrack = { codec: "aac", sampleRate: 48_000, channels: 2, copyabl
 const at = (version: FfmpegVersion, serverTrust: Trust = { _tag: "Verify" }) => ({
   version,
   serverTrust,
-  stallTimeoutMs: 10_000
+  ioTimeoutMs: 12_000
 })
+
+const jobOf = (
+  url: string,
+  to: string,
+  chosen: Partial<CameraOptions> = {},
+  audio?: AudioTrack
+): Ffmpeg.FfmpegArgs.RelayJob => {
+  const { destination, source } = job(url, to, chosen)
+  const info = { video: { codec: "h264" }, audio }
+  return { source, info, destination, audio: planAudio(source, info) }
+}
 
 const relaying = (
   version: FfmpegVersion,
   chosen: Partial<CameraOptions> = {},
   audio: AudioTrack | undefined = aac,
   url = from
-) => ffmpegArguments(job(url, to, chosen, audio), at(version))
+) => ffmpegArguments(jobOf(url, to, chosen, audio), at(version))
 
 /** The value behind an option. */
 const valueOf = (args: ReadonlyArray<string>, option: string) => args[args.indexOf(option) + 1]
@@ -47,7 +58,7 @@ describe("the arguments of ffmpeg", () => {
       revealed(relaying(v5)).join(" "),
       "-nostdin -hide_banner -loglevel level+warning -nostats -stats_period 1 -progress pipe:3 " +
         "-fpsprobesize 0 -fflags +genpts " +
-        "-rtsp_transport tcp -timeout 4500000 -allowed_media_types video+audio -i rtsp://admin:p%40ss@10.0.0.5/live " +
+        "-rtsp_transport tcp -timeout 12000000 -allowed_media_types video+audio -i rtsp://admin:p%40ss@10.0.0.5/live " +
         "-map 0:v:0 -c:v copy -map 0:a:0? -c:a copy " +
         "-max_interleave_delta 500000 -f rtsp -rtsp_transport tcp rtsp://relay:s3cret@127.0.0.1:8554/cam7"
     )
@@ -55,12 +66,12 @@ describe("the arguments of ffmpeg", () => {
 
   it("name the time-out as the version does, and leave out what it lacks", () => {
     const old = revealed(relaying(v4))
-    assert.strictEqual(valueOf(old, "-stimeout"), "4500000")
+    assert.strictEqual(valueOf(old, "-stimeout"), "12000000")
     assert.notInclude(old, "-timeout")
     assert.notInclude(old, "-stats_period")
     for (const newer of [v5, v70, v8]) {
       assert.notInclude(revealed(relaying(newer)), "-stimeout")
-      assert.strictEqual(valueOf(revealed(relaying(newer)), "-timeout"), "4500000")
+      assert.strictEqual(valueOf(revealed(relaying(newer)), "-timeout"), "12000000")
     }
   })
 
@@ -73,7 +84,7 @@ describe("the arguments of ffmpeg", () => {
     const dropped = revealed(relaying(v5, { audio: "drop" }))
     assert.strictEqual(valueOf(dropped, "-allowed_media_types"), "video")
     assert.notInclude(dropped, "0:a:0?")
-    const silent = revealed(ffmpegArguments(job(from, to), at(v5)))
+    const silent = revealed(ffmpegArguments(jobOf(from, to), at(v5)))
     assert.strictEqual(valueOf(silent, "-allowed_media_types"), "video")
     assert.notInclude(silent, "0:a:0?")
   })
@@ -113,7 +124,7 @@ describe("the arguments of ffmpeg", () => {
       assert.notInclude(input, "-rtsp_transport")
       assert.notInclude(input, "-timeout")
       assert.notInclude(input, "-allowed_media_types")
-      assert.strictEqual(valueOf(input, "-rw_timeout"), "9000000")
+      assert.strictEqual(valueOf(input, "-rw_timeout"), "12000000")
     }
   })
 
@@ -148,7 +159,7 @@ describe("the arguments of ffmpeg", () => {
 
   it("take no certificate of the media server unseen unless the settings allow it", () => {
     const publishing = (version: FfmpegVersion, serverTrust: Trust) =>
-      ffmpegArguments(job(from, "rtsps://media.example/cam7"), at(version, serverTrust))
+      ffmpegArguments(jobOf(from, "rtsps://media.example/cam7"), at(version, serverTrust))
     const verified = revealed(publishing(v8, { _tag: "Verify" }))
     assert.isAbove(verified.indexOf("-tls_verify"), verified.indexOf("-i"))
     assert.isTrue(Result.isFailure(publishing(v5, { _tag: "Verify" })))
@@ -166,7 +177,7 @@ describe("the arguments of ffmpeg", () => {
 
 describe("the plan for the sound", () => {
   const plan = (policy: CameraOptions["audio"], audio: AudioTrack | undefined) =>
-    planAudio(job(from, to, { audio: policy }, audio))
+    planAudio(camera(from, { audio: policy }), { video: { codec: "h264" }, audio })
   const g726: AudioTrack = { codec: "adpcm_g726le", copyable: true }
   const bareAac: AudioTrack = { ...aac, copyable: false }
   const opus: AudioTrack = { codec: "opus", copyable: true }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Ffmpeg, StreamUrl } from "@restream/core"
 import * as fc from "fast-check"
-import { urlOf } from "./Jobs.ts"
+import { urlOf } from "../Streams.ts"
 
 const { FfmpegWords } = Ffmpeg
 const { phaseOf, probeReason, relayReason, shownWords } = Ffmpeg.FfmpegReason

@@ -1,22 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { CameraOptions, StreamInfo } from "@restream/core"
+import type { CameraOptions } from "@restream/core"
 import { RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
-import { relayContract } from "../PublishContract.ts"
+import { publishContract } from "../PublishContract.ts"
 import { ffmpegs } from "./Binaries.ts"
 import { engine } from "./Engines.ts"
-import { job } from "./Jobs.ts"
-
-const tone: StreamInfo["audio"] = {
-  codec: "pcm_mulaw",
-  sampleRate: 8000,
-  channels: 1,
-  copyable: true
-}
+import { job, startRelay } from "../Streams.ts"
 
 for (const { label, path } of ffmpegs) {
-  relayContract(label, {
-    make: (options) => Effect.map(engine({ ...options, ffmpegPath: path }), ({ relay }) => relay)
+  publishContract(label, {
+    make: (options) => engine({ ...options, ffmpegPath: path })
   })
 
   describe.concurrent(`${label}, beyond what every relay does,`, () => {
@@ -33,8 +26,8 @@ for (const { label, path } of ffmpegs) {
         const camera = yield* RtspServer.make(settings.camera)
         const sink = yield* RtspServer.make(settings.sink)
         yield* TestPattern.publish(camera, "cam", { audio: true })
-        const { relay } = yield* engine({ ffmpegPath: path, ...settings.engine })
-        const start = relay.start(job(camera.url("cam"), sink.url("out"), options, tone))
+        const ffmpeg = yield* engine({ ffmpegPath: path, ...settings.engine })
+        const start = startRelay(ffmpeg, job(camera.url("cam"), sink.url("out"), options))
         return { camera, sink, start }
       })
 
@@ -99,7 +92,7 @@ for (const { label, path } of ffmpegs) {
           {},
           { camera: { settings: () => ({ quirks: { udpOnly: true } }) } }
         )
-        const { reason } = yield* Effect.flip((yield* start).ended)
+        const { reason } = yield* Effect.flip(start)
         assert.deepInclude({ ...reason }, { _tag: "Rejected", status: 461 })
       })
     )

@@ -5,7 +5,7 @@ import { spawn } from "node:child_process"
 import { createServer, type RequestListener } from "node:http"
 import { anyFfmpeg, ffmpegs, ffprobes } from "./Binaries.ts"
 import { engine } from "./Engines.ts"
-import { camera, job } from "./Jobs.ts"
+import { camera, job, probe, startRelay } from "../Streams.ts"
 
 /** A web server; gives its address. */
 const serve = (listener: RequestListener) =>
@@ -43,7 +43,7 @@ const httpCamera = serve((request, response) => {
 
 describe.concurrent.each(ffprobes)("$label, with a camera that speaks HTTP,", ({ path }) => {
   const probing = (url: string) =>
-    Effect.flatMap(engine({ ffprobePath: path }), ({ prober }) => prober.probe(camera(url)))
+    Effect.flatMap(engine({ ffprobePath: path }), (ffmpeg) => probe(ffmpeg, camera(url)))
 
   it.live("tells what it offers", () =>
     Effect.gen(function* () {
@@ -81,9 +81,8 @@ describe.concurrent.each(ffmpegs)("$label, with a camera that speaks HTTP,", ({ 
     Effect.gen(function* () {
       const { url } = yield* httpCamera
       const sink = yield* RtspServer.make()
-      const { relay } = yield* engine({ ffmpegPath: path })
-      const audio = { codec: "aac", sampleRate: 44_100, channels: 1, copyable: true }
-      const running = yield* relay.start(job(`${url}/live.flv`, sink.url("out"), {}, audio))
+      const ffmpeg = yield* engine({ ffmpegPath: path })
+      const running = yield* startRelay(ffmpeg, job(`${url}/live.flv`, sink.url("out")))
       yield* running.flowing
       const status = yield* sink.path("out")
       assert.deepStrictEqual(

@@ -38,3 +38,9 @@ export const make = (script: string, banner?: string) =>
     write(program, script, banner)
     return { program, folder: path }
   })
+
+/** An ffprobe that reports a camera with video. */
+export const ffprobe = Effect.map(
+  make(`echo '{"streams": [{"codec_type": "video", "codec_name": "h264"}]}'`),
+  ({ program }) => program
+)

@@ -2,13 +2,13 @@
 import { NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { engine } from "./Engines.ts"
-import { job } from "./Jobs.ts"
+import { job, startRelay } from "../Streams.ts"
 
 const [, , from = "", to = ""] = process.argv
 
 const program = Effect.gen(function* () {
-  const { relay } = yield* engine()
-  const running = yield* relay.start(job(from, to))
+  const ffmpeg = yield* engine()
+  const running = yield* startRelay(ffmpeg, job(from, to))
   yield* running.flowing
   console.log("flowing")
   return yield* running.ended

@@ -10,7 +10,7 @@ import { networkInterfaces } from "node:os"
 import { connect, type Socket } from "node:net"
 import { skipped } from "../../rtsp/Peers.ts"
 import { certificate, key } from "../../rtsp/Certificate.ts"
-import { job, options, urlOf } from "../ffmpeg/Jobs.ts"
+import { camera as cameraOf, job, probe, startRelay } from "../Streams.ts"
 
 const engine = (more: Partial<NativeEngine.NativeEngineOptions> = {}) =>
   NativeEngine.make({ checkServer: Effect.succeed(true), ...more })
@@ -40,12 +40,11 @@ describe.concurrent("the native engine, with TLS,", () => {
     Effect.gen(function* () {
       const camera = yield* peer(secured)
       const sink = yield* RtspServer.make()
-      const { prober, relay } = engine()
+      const native = engine()
       assert.match(camera.url("cam"), /^rtsps:/)
-      const url = urlOf(camera.url("cam"))
-      const { video } = yield* prober.probe({ url, options: { ...options, ...trust } })
+      const { video } = yield* probe(native, cameraOf(camera.url("cam"), trust))
       assert.strictEqual(video.codec, "h264")
-      const running = yield* relay.start(job(camera.url("cam"), sink.url("out"), trust))
+      const running = yield* startRelay(native, job(camera.url("cam"), sink.url("out"), trust))
       yield* running.flowing
     })
   )
@@ -61,11 +60,11 @@ describe.concurrent("the native engine, with TLS,", () => {
       const camera = yield* peer(secured)
       const events = yield* camera.events
       const sink = yield* RtspServer.make()
-      const { prober, relay } = engine()
+      const native = engine()
       const address = camera.url("cam").replace("://", "://admin:secret@")
-      const probe = prober.probe({ url: urlOf(address), options: { ...options, ...trust } })
-      assert.include(yield* reasonOf(probe), { _tag: "CertificateError", pace: "rejected" })
-      const start = Effect.scoped(relay.start(job(address, sink.url("out"), trust)))
+      const probing = probe(native, cameraOf(address, trust))
+      assert.include(yield* reasonOf(probing), { _tag: "CertificateError", pace: "rejected" })
+      const start = Effect.scoped(startRelay(native, job(address, sink.url("out"), trust)))
       assert.include(yield* reasonOf(start), { _tag: "CertificateError", pace: "rejected" })
       yield* camera.awaitConnections(0)
       // neither came as far as a request
@@ -80,18 +79,18 @@ describe.concurrent("the native engine, with TLS,", () => {
       const camera = yield* peer()
       const sink = yield* RtspServer.make(secured)
       const to = (sha256: string | undefined) =>
-        engine(
-          sha256 === undefined ? {} : { serverTrust: { _tag: "Fingerprint", sha256 } }
-        ).relay.start(job(camera.url("cam"), sink.url("out")))
+        startRelay(
+          engine(sha256 === undefined ? {} : { serverTrust: { _tag: "Fingerprint", sha256 } }),
+          job(camera.url("cam"), sink.url("out"))
+        )
       yield* Effect.scoped(Effect.flatMap(to(fingerprint), ({ flowing }) => flowing))
       for (const wrong of [other, undefined]) {
         const reason = yield* reasonOf(Effect.scoped(to(wrong)))
         assert.include(reason, { _tag: "CertificateError" })
         assert.include(JSON.stringify(reason), "media server: ")
       }
-      yield* (yield* engine({ serverTrust: { _tag: "Insecure" } }).relay.start(
-        job(camera.url("cam"), sink.url("out"))
-      )).flowing
+      const careless = engine({ serverTrust: { _tag: "Insecure" } })
+      yield* (yield* startRelay(careless, job(camera.url("cam"), sink.url("out")))).flowing
     })
   )
 })
@@ -107,9 +106,9 @@ describe.skipIf(!hasIpv6)("the native engine, by IPv6,", () => {
       const camera = yield* peer({ host: "::1" })
       const sink = yield* RtspServer.make({ host: "::1" })
       assert.match(camera.url("cam"), /^rtsp:\/\/\[::1\]:/)
-      const { prober, relay } = engine()
-      yield* prober.probe({ url: urlOf(camera.url("cam")), options })
-      yield* (yield* relay.start(job(camera.url("cam"), sink.url("out")))).flowing
+      const native = engine()
+      yield* probe(native, cameraOf(camera.url("cam")))
+      yield* (yield* startRelay(native, job(camera.url("cam"), sink.url("out")))).flowing
     })
   )
 })
@@ -124,9 +123,9 @@ describe("the native engine, at a name with several addresses,", () => {
     Effect.gen(function* () {
       const camera = yield* peer()
       const sink = yield* RtspServer.make()
-      const { prober, relay } = at("127.0.0.2", "127.0.0.1", "127.0.0.3")
-      yield* prober.probe({ url: urlOf(named(camera, "cam")), options })
-      yield* (yield* relay.start(job(named(camera, "cam"), named(sink, "out")))).flowing
+      const native = at("127.0.0.2", "127.0.0.1", "127.0.0.3")
+      yield* probe(native, cameraOf(named(camera, "cam")))
+      yield* (yield* startRelay(native, job(named(camera, "cam"), named(sink, "out")))).flowing
       assert.strictEqual(yield* camera.connections, 1)
       assert.strictEqual(yield* sink.connections, 1)
     })
@@ -173,7 +172,7 @@ describe("the native engine, at a name with several addresses,", () => {
         const camera = yield* peer()
         const dead = yield* hanging(camera.port)
         const probing = yield* Effect.forkChild(
-          at(dead, "127.0.0.1").prober.probe({ url: urlOf(named(camera, "cam")), options })
+          probe(at(dead, "127.0.0.1"), cameraOf(named(camera, "cam")))
         )
         yield* TestClock.adjust("249 millis")
         assert.strictEqual(yield* camera.connections, 0)

@@ -4,16 +4,16 @@ import { NativeEngine, type ProbeError, type RelayError } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Schedule } from "effect"
 import { gstreamerPython, readFrames, serving, skipped } from "../../rtsp/Peers.ts"
-import { job, options, urlOf } from "../ffmpeg/Jobs.ts"
+import { camera, job, probe, startRelay } from "../Streams.ts"
 import * as Wire from "./Wire.ts"
 
 if (gstreamerPython === undefined) {
   skipped("the native engine with GStreamer", "no Python with gir1.2-gst-rtsp-server-1.0")
 }
 
-const { prober, relay } = NativeEngine.make({ checkServer: Effect.succeed(true) })
+const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
 
-const probe = (address: string) => prober.probe({ url: urlOf(address), options })
+const probing = (address: string) => probe(native, camera(address))
 
 /**
  * GStreamer answers 503 while it takes down the media of the client before, which a busy machine shows; a
@@ -46,11 +46,11 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
       const { port } = yield* serving("camera")
       const sink = yield* RtspServer.make()
       const address = `rtsp://127.0.0.1:${port}/cam`
-      assert.deepStrictEqual(yield* probe(address), {
+      assert.deepStrictEqual(yield* probing(address), {
         video: { codec: "h264", width: 320, height: 240 },
         audio: { codec: "pcm_mulaw", sampleRate: 8000, channels: 1, copyable: true }
       })
-      const running = yield* patiently(relay.start(job(address, sink.url("out"))))
+      const running = yield* patiently(startRelay(native, job(address, sink.url("out"))))
       yield* running.flowing
       const { code, stderr, stdout } = yield* readFrames(sink.url("out"), 15)
       assert.deepStrictEqual([code, stderr], [0, ""])
@@ -72,10 +72,10 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
             `rtsp://admin:${password}@127.0.0.1:${wire.port}/cam`
 
           const good = yield* Wire.lay("good", port)
-          yield* patiently(probe(through(good, "secret")))
+          yield* patiently(probing(through(good, "secret")))
           yield* Effect.scoped(
             Effect.flatMap(
-              patiently(relay.start(job(through(good, "secret"), sink.url("out")))),
+              patiently(startRelay(native, job(through(good, "secret"), sink.url("out")))),
               ({ flowing }) => flowing
             )
           )
@@ -84,7 +84,10 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
 
           const attempts: ReadonlyArray<
             (address: string) => Effect.Effect<unknown, ProbeError | RelayError>
-          > = [probe, (address) => Effect.scoped(relay.start(job(address, sink.url("out"))))]
+          > = [
+            probing,
+            (address) => Effect.scoped(startRelay(native, job(address, sink.url("out"))))
+          ]
           for (const attempt of attempts) {
             const wrong = yield* Wire.lay("wrong", port)
             const { reason } = yield* Effect.flip(attempt(through(wrong, "wrong")))
@@ -104,7 +107,8 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
       const camera = yield* RtspServer.make()
       yield* TestPattern.publish(camera, "cam", { frameRate: 25, keyframeEvery: 5, audio })
       const wire = yield* Wire.lay("sink", port)
-      const relayed = yield* relay.start(
+      const relayed = yield* startRelay(
+        native,
         job(camera.url("cam"), `rtsp://127.0.0.1:${wire.port}/out`)
       )
       yield* relayed.flowing
@@ -122,7 +126,7 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
       const wire = yield* Wire.lay("sink", port)
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* relay.start(job(camera.url("cam"), `rtsp://127.0.0.1:${wire.port}/out`))
+          yield* startRelay(native, job(camera.url("cam"), `rtsp://127.0.0.1:${wire.port}/out`))
           yield* running.awaitSaid(/pictures \d+/)
         })
       )

@@ -7,7 +7,7 @@ import * as fc from "fast-check"
 import { createServer } from "node:net"
 import { description, lines, orderly } from "../../rtsp/Cameras.ts"
 import { cutAt, fuzzRuns } from "../../rtsp/Fuzz.ts"
-import { options, urlOf } from "../ffmpeg/Jobs.ts"
+import { camera, probe, urlOf } from "../Streams.ts"
 
 /** A peer that answers each request with the next of its answers, in pieces, and then leaves. */
 const answering = Effect.gen(function* () {
@@ -144,10 +144,10 @@ const survives = Effect.fnUntraced(function* <
 describe.concurrent("the native engine, whatever a peer answers,", () => {
   it.live("ends a probe with an offer or a reason, and closes its connection", () =>
     survives((port) =>
-      NativeEngine.make({
-        probeTimeout: timeout,
-        checkServer: Effect.succeed(true)
-      }).prober.probe({ url: urlOf(`rtsp://a:b@127.0.0.1:${port}/cam`), options })
+      probe(
+        NativeEngine.make({ openTimeout: timeout, checkServer: Effect.succeed(true) }),
+        camera(`rtsp://a:b@127.0.0.1:${port}/cam`)
+      )
     )
   )
 

@@ -21,7 +21,7 @@ import { join } from "node:path"
 import { certificate, key } from "../../rtsp/Certificate.ts"
 import { configured } from "../../rtsp/MediaMtx.ts"
 import { mediaMtx, publishWithFfmpeg, readFrames, skipped } from "../../rtsp/Peers.ts"
-import { job, options, urlOf } from "../ffmpeg/Jobs.ts"
+import { job, options, probe, startRelay, urlOf } from "../Streams.ts"
 
 if (mediaMtx === undefined) skipped("the native engine with MediaMTX", "MEDIAMTX_BIN names none")
 
@@ -60,14 +60,14 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const server = yield* configured()
       yield* server.start
       const from = yield* camera
-      const { prober, relay } = engineFor(server.at(""))
-      const first = yield* relay.start(job(from, server.at("one")))
+      const native = engineFor(server.at(""))
+      const first = yield* startRelay(native, job(from, server.at("one")))
       yield* first.flowing
-      assert.deepStrictEqual(yield* prober.probe({ url: urlOf(server.at("one")), options }), {
+      assert.deepStrictEqual(yield* probe(native, { url: urlOf(server.at("one")), options }), {
         video: { codec: "h264", width: 64, height: 64 },
         audio: { codec: "pcm_mulaw", sampleRate: 8000, channels: 1, copyable: true }
       })
-      const second = yield* relay.start(job(server.at("one"), server.at("two")))
+      const second = yield* startRelay(native, job(server.at("one"), server.at("two")))
       yield* second.flowing
       yield* isRead(server.at("two"))
       assert.deepInclude(second.counters(), { lost: 0, dropped: 0 })
@@ -81,8 +81,8 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const source = yield* RtspServer.make()
       yield* publishWithFfmpeg(source.url("cam"))
       yield* source.awaitPackets("cam")
-      const { relay } = engineFor(server.at(""))
-      const running = yield* relay.start(job(source.url("cam"), server.at("out")))
+      const native = engineFor(server.at(""))
+      const running = yield* startRelay(native, job(source.url("cam"), server.at("out")))
       yield* running.flowing
       yield* isRead(server.at("out"))
     })
@@ -104,9 +104,9 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       ])
       const running = yield* server.start
       const from = yield* camera
-      const { prober, relay } = engineFor(server.at(""))
+      const native = engineFor(server.at(""))
       const start = (user: string, word: string, path = "guarded") =>
-        relay.start(job(from, withUser(server.at(path), user, word)))
+        startRelay(native, job(from, withUser(server.at(path), user, word)))
       const refused = ["wrong", ""]
       for (const word of refused) {
         const { reason } = yield* Effect.flip(Effect.scoped(start("relay", word)))
@@ -122,9 +122,9 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       }
       yield* (yield* start("relay", password)).flowing
       const viewed = withUser(server.at("guarded"), "viewer", password)
-      yield* prober.probe({ url: urlOf(viewed), options })
+      yield* probe(native, { url: urlOf(viewed), options })
       const wrong = withUser(server.at("guarded"), "viewer", "wrong")
-      const { reason } = yield* Effect.flip(prober.probe({ url: urlOf(wrong), options }))
+      const { reason } = yield* Effect.flip(probe(native, { url: urlOf(wrong), options }))
       assert.deepInclude({ ...reason }, { _tag: "Unauthorized", credentials: "wrong" })
       assert.notInclude(running.said(), password)
     })
@@ -145,15 +145,15 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const from = yield* camera
       const address = `rtsps://127.0.0.1:${port}/out`
       const { fingerprint256 } = new X509Certificate(certificate)
-      const unseen = engineFor(address).relay.start(job(from, address))
+      const unseen = startRelay(engineFor(address), job(from, address))
       const { reason } = yield* Effect.flip(Effect.scoped(unseen))
       assert.strictEqual(reason._tag, "CertificateError")
-      const { prober, relay } = engineFor(address, {
+      const native = engineFor(address, {
         serverTrust: { _tag: "Fingerprint", sha256: fingerprint256 }
       })
-      yield* (yield* relay.start(job(from, address))).flowing
+      yield* (yield* startRelay(native, job(from, address))).flowing
       const trusting = { ...options, fingerprint: fingerprint256 }
-      const probed = yield* Effect.result(prober.probe({ url: urlOf(address), options: trusting }))
+      const probed = yield* Effect.result(probe(native, { url: urlOf(address), options: trusting }))
       if (Result.isFailure(probed)) {
         // newer ones encrypt the media besides (SRTP, RFC 3711): that is another engine's
         const { reason } = probed.failure
@@ -162,7 +162,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
         return
       }
       const again = job(address, `${address}2`, { fingerprint: fingerprint256 })
-      yield* (yield* relay.start(again)).flowing
+      yield* (yield* startRelay(native, again)).flowing
     })
   )
 
@@ -172,11 +172,11 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const server = yield* configured(["api: yes", `apiAddress: 127.0.0.1:${port}`])
       yield* server.start
       const from = yield* camera
-      const { relay } = engineFor(server.at(""))
+      const native = engineFor(server.at(""))
       const api = (path: string, method = "GET") =>
         Effect.promise(() => fetch(`http://127.0.0.1:${port}/v3/rtspsessions/${path}`, { method }))
 
-      const kicked = yield* relay.start(job(from, server.at("out")))
+      const kicked = yield* startRelay(native, job(from, server.at("out")))
       yield* kicked.flowing
       const answer = yield* api("list")
       const listed = yield* Effect.promise(() => answer.json() as Promise<unknown>)
@@ -186,9 +186,9 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const { reason } = yield* Effect.flip(kicked.ended)
       assert.deepInclude({ ...reason }, { _tag: "PublisherReplaced", pace: "evicted" })
 
-      const old = yield* relay.start(job(from, server.at("out")))
+      const old = yield* startRelay(native, job(from, server.at("out")))
       yield* old.flowing
-      yield* (yield* relay.start(job(from, server.at("out")))).flowing
+      yield* (yield* startRelay(native, job(from, server.at("out")))).flowing
       assert.strictEqual((yield* Effect.flip(old.ended)).reason._tag, "PublisherReplaced")
     })
   )
@@ -202,8 +202,8 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
         const source = yield* RtspServer.make()
         yield* TestPattern.publish(source, "cam", { frameRate: 25, keyframeEvery: 5 })
         // more than twice what the server waits for packets
-        const { relay } = engineFor(server.at(""), { stallTimeout: "22 seconds" })
-        const running = yield* relay.start(job(source.url("cam"), server.at("out")))
+        const native = engineFor(server.at(""), { stallTimeout: "22 seconds" })
+        const running = yield* startRelay(native, job(source.url("cam"), server.at("out")))
         yield* running.flowing
         yield* source.freeze("cam", "all")
         const { reason } = yield* Effect.flip(running.ended)
@@ -217,10 +217,12 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const server = yield* configured([], ["all_others:", "  overridePublisher: no"])
       yield* server.start
       const from = yield* camera
-      const { relay } = engineFor(server.at(""))
-      const first = yield* relay.start(job(from, server.at("out")))
+      const native = engineFor(server.at(""))
+      const first = yield* startRelay(native, job(from, server.at("out")))
       yield* first.flowing
-      const { reason } = yield* Effect.flip(Effect.scoped(relay.start(job(from, server.at("out")))))
+      const { reason } = yield* Effect.flip(
+        Effect.scoped(startRelay(native, job(from, server.at("out"))))
+      )
       assert.deepInclude({ ...reason }, { _tag: "ServerRejected", status: 400 })
     })
   )

@@ -1,14 +1,13 @@
 import { NativeEngine } from "@restream/core"
 import { Effect } from "effect"
-import { proberContract } from "../OpenContract.ts"
-import { relayContract } from "../PublishContract.ts"
+import { openContract } from "../OpenContract.ts"
+import { publishContract } from "../PublishContract.ts"
 
-proberContract("NativeProber", {
-  make: ({ probeTimeout }) =>
-    Effect.succeed(NativeEngine.make({ probeTimeout, checkServer: Effect.succeed(true) }).prober)
+openContract("the native engine", {
+  make: (options) =>
+    Effect.succeed(NativeEngine.make({ ...options, checkServer: Effect.succeed(true) }))
 })
 
-relayContract("NativeRelay", {
-  make: ({ checkServer, stallTimeout }) =>
-    Effect.succeed(NativeEngine.make({ stallTimeout, checkServer }).relay)
+publishContract("the native engine", {
+  make: (options) => Effect.succeed(NativeEngine.make(options))
 })

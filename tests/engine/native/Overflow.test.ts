@@ -7,7 +7,7 @@ import { Deferred, Effect, Random } from "effect"
 import { TestClock } from "effect/testing"
 import type { Socket } from "node:net"
 import { listen } from "../../bench/Peer.ts"
-import { job } from "../ffmpeg/Jobs.ts"
+import { job, startRelay } from "../Streams.ts"
 import * as HandCamera from "./HandCamera.ts"
 
 const soon = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 5)))
@@ -28,10 +28,10 @@ const overflowing = Effect.gen(function* () {
     ),
     ({ server }) => Effect.sync(() => server.close())
   )
-  const { relay } = NativeEngine.make({ checkServer: Effect.succeed(true) })
+  const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
   // the server is asked shortly behind each time at which the slow watch looks: it is late before that
   const running = yield* Effect.provideService(
-    relay.start(job(camera.url("cam"), `rtsp://127.0.0.1:${port}/out`)),
+    startRelay(native, job(camera.url("cam"), `rtsp://127.0.0.1:${port}/out`)),
     Random.Random,
     { nextIntUnsafe: () => 1, nextDoubleUnsafe: () => 0.15 }
   )

@@ -11,7 +11,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ffmpeg, run, skipped, start } from "../../rtsp/Peers.ts"
-import { job } from "../ffmpeg/Jobs.ts"
+import { job, startRelay } from "../Streams.ts"
 
 const seconds = 7
 const rate = 15
@@ -120,9 +120,9 @@ describe.concurrent("a native relay, frame by frame,", () => {
           ])
           yield* camera.awaitPackets("cam")
           const scope = yield* Scope.make()
-          const { relay } = NativeEngine.make({ checkServer: Effect.succeed(true) })
+          const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
           const running = yield* Scope.provide(
-            relay.start(job(camera.url("cam"), sink.url("out"))),
+            startRelay(native, job(camera.url("cam"), sink.url("out"))),
             scope
           )
           yield* Effect.raceFirst(running.flowing, running.ended)

@@ -3,10 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { type CameraOptions, NativeEngine } from "@restream/core"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
-import { camera as cameraOf, job, urlOf } from "../ffmpeg/Jobs.ts"
+import { camera as cameraOf, job, probe, startRelay, urlOf } from "../Streams.ts"
 import * as Wire from "./Wire.ts"
 
-const { prober, relay } = NativeEngine.make({ checkServer: Effect.succeed(true) })
+const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
 
 const peers = Effect.fnUntraced(function* (quirks: Quirks = {}) {
   const camera = yield* RtspServer.make({ settings: () => ({ quirks }) })
@@ -24,8 +24,8 @@ describe("the native engine", () => {
       const { camera, sink } = yield* peers()
       const from = camera.url("cam")
       const target = cameraOf(from, chosen)
-      const probed = yield* Effect.flip(prober.probe(target))
-      const started = yield* Effect.flip(relay.start(job(from, sink.url("out"), chosen)))
+      const probed = yield* Effect.flip(probe(native, target))
+      const started = yield* Effect.flip(startRelay(native, job(from, sink.url("out"), chosen)))
       for (const { reason } of [probed, started]) {
         assert.deepInclude({ ...reason }, { _tag: "Unsupported", what })
       }
@@ -36,7 +36,7 @@ describe("the native engine", () => {
   it.live.each(["http", "https", "rtmp"])("speaks no %s", (scheme) =>
     Effect.gen(function* () {
       const target = cameraOf(`${scheme}://127.0.0.1:9/live`)
-      const probed = yield* Effect.flip(prober.probe(target))
+      const probed = yield* Effect.flip(probe(native, target))
       assert.deepInclude({ ...probed.reason }, { _tag: "Unsupported", what: `${scheme} cameras` })
     })
   )
@@ -45,7 +45,7 @@ describe("the native engine", () => {
     Effect.gen(function* () {
       const { camera, sink } = yield* peers({ udpOnly: true })
       const { reason } = yield* Effect.flip(
-        Effect.scoped(relay.start(job(camera.url("cam"), sink.url("out"))))
+        Effect.scoped(startRelay(native, job(camera.url("cam"), sink.url("out"))))
       )
       assert.strictEqual(reason._tag, "Unsupported")
       // the server was not troubled
@@ -72,7 +72,7 @@ describe("the native engine", () => {
     Effect.gen(function* () {
       const { camera } = yield* peers({ sdp })
       const { reason } = yield* Effect.flip(
-        prober.probe({
+        probe(native, {
           url: urlOf(camera.url("cam")),
           options: cameraOf(camera.url("cam")).options
         })
@@ -91,7 +91,7 @@ describe("the native engine", () => {
       })
       const wire = yield* Wire.lay("sink", sink.port)
       const to = `rtsp://127.0.0.1:${wire.port}/out`
-      const running = yield* relay.start(job(camera.url("cam"), to))
+      const running = yield* startRelay(native, job(camera.url("cam"), to))
       yield* running.flowing
       assert.deepStrictEqual(
         wire

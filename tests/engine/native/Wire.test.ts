@@ -1,6 +1,12 @@
 /** What a native relay says to a camera and to a media server, read off the wire. */
 import { assert, describe, it } from "@effect/vitest"
-import { NativeEngine, RelayError, type RelayJob, type RunningRelay } from "@restream/core"
+import {
+  type CameraOptions,
+  NativeEngine,
+  type ProbeError,
+  type RelayError,
+  type RunningRelay
+} from "@restream/core"
 import { Rtcp, Rtp } from "@restream/core/rtsp"
 import {
   type Quirks,
@@ -10,8 +16,7 @@ import {
 } from "@restream/core/testing"
 import { Cause, Clock, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { withLog } from "../../support/Log.ts"
-import { job } from "../ffmpeg/Jobs.ts"
+import { job, startRelay } from "../Streams.ts"
 import * as HandCamera from "./HandCamera.ts"
 import * as Wire from "./Wire.ts"
 
@@ -23,9 +28,9 @@ interface Peers {
   readonly toCamera: Wire.Wire
   readonly toSink: Wire.Wire
   readonly start: (
-    options?: Partial<RelayJob["camera"]["options"]>,
+    options?: Partial<CameraOptions>,
     hasFallback?: boolean
-  ) => Effect.Effect<RunningRelay, RelayError, Scope.Scope>
+  ) => Effect.Effect<RunningRelay, ProbeError | RelayError, Scope.Scope>
 }
 
 /** A camera and a media server, each at the end of a wire, and an engine between them. */
@@ -50,14 +55,15 @@ const peers = Effect.fnUntraced(function* (
     ...settings.engine
   })
   const start: Peers["start"] = (options, hasFallback = false) =>
-    engine.relay.start({
-      ...job(
+    startRelay(
+      engine,
+      job(
         `rtsp://127.0.0.1:${toCamera.port}/cam`,
         `rtsp://127.0.0.1:${toSink.port}/out`,
-        options
-      ),
-      hasFallback
-    })
+        options,
+        hasFallback
+      )
+    )
   return { camera, sink, record, toCamera, toSink, start } satisfies Peers
 })
 
@@ -72,7 +78,7 @@ const codecsAt = (sink: RtspServer["Service"]) =>
 
 const ssrcOf = (packet: Buffer) => Rtp.ssrc(packet, 0)
 
-describe.concurrent("NativeRelay, at the wire,", () => {
+describe.concurrent("the native engine, on the wire,", () => {
   it.live("asks the camera, announces to the server, and only then plays", () =>
     Effect.gen(function* () {
       const { camera, record, start } = yield* peers()
@@ -524,56 +530,64 @@ describe.concurrent("NativeRelay, at the wire,", () => {
     }
 
     it.live("leaves it out, says so, and does not lose the camera", () =>
-      withLog((lines) =>
-        Effect.gen(function* () {
-          const { camera, sink, start } = yield* peers({ quirks: aacWithoutConfiguration })
-          yield* TestPattern.publish(camera, "cam", living)
-          yield* (yield* start()).flowing
-          assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
-          assert.deepStrictEqual(lines, [
-            "Warn relaying without audio: aac audio: the description has no AAC config"
-          ])
-        })
-      )
+      Effect.gen(function* () {
+        const { camera, sink, start } = yield* peers({ quirks: aacWithoutConfiguration })
+        yield* TestPattern.publish(camera, "cam", living)
+        const relay = yield* start()
+        yield* relay.flowing
+        assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
+        assert.isUndefined(relay.published.audio)
+        assert.deepStrictEqual(relay.notices, [
+          "relaying without audio: aac audio: the description has no AAC config"
+        ])
+      })
     )
 
-    it.live("leaves out what the media server rejects, and says so", () =>
-      withLog((lines) =>
-        Effect.gen(function* () {
-          const { camera, sink, start } = yield* peers({ sinkQuirks: { refusesAudio: true } })
-          const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
-          const relay = yield* start()
-          yield* camera.awaitReaders("cam", 1)
-          hand.sound()
-          hand.picture("keyframe")
-          hand.sound()
-          hand.picture("other")
-          yield* relay.flowing
-          yield* sink.awaitPackets("out")
-          assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
-          assert.deepStrictEqual(lines, [
-            "Warn relaying without audio: the media server rejected the announcement with audio"
-          ])
-          // none of the announcements before is still connected
-          assert.strictEqual(yield* sink.connections, 1)
-          // the sound goes nowhere, and not among the pictures either
-          assert.strictEqual(relay.counters().packets, hand.sent[0])
+    /** The description with the audio in front of the video. */
+    const audioFirst = (sdp: string) => sdp.replace(/(m=video[^]*?)(m=audio[^]*)$/, "$2$1")
+
+    it.live.each<[string, Quirks]>([
+      ["after the video", {}],
+      ["before the video", { sdp: audioFirst }]
+    ])("leaves out audio, described %s, that the media server rejects", ([, quirks]) =>
+      Effect.gen(function* () {
+        const { camera, sink, start } = yield* peers({
+          quirks,
+          sinkQuirks: { refusesAudio: true }
         })
-      )
+        const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+        const relay = yield* start()
+        yield* camera.awaitReaders("cam", 1)
+        hand.sound()
+        hand.picture("keyframe")
+        hand.sound()
+        hand.picture("other")
+        yield* relay.flowing
+        yield* sink.awaitPackets("out")
+        assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
+        assert.isUndefined(relay.published.audio)
+        assert.deepStrictEqual(relay.notices, [
+          "relaying without audio: the media server rejected the announcement with audio"
+        ])
+        // none of the announcements before is still connected
+        assert.strictEqual(yield* sink.connections, 1)
+        // the sound goes nowhere, and not among the pictures either
+        assert.strictEqual(relay.counters().packets, hand.sent[0])
+      })
     )
 
     it.live("goes without what the camera offers and refuses, and says so", () =>
-      withLog((lines) =>
-        Effect.gen(function* () {
-          const { camera, sink, start } = yield* peers({ quirks: { refusesAudio: true } })
-          yield* TestPattern.publish(camera, "cam", living)
-          yield* (yield* start()).flowing
-          assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
-          assert.deepStrictEqual(lines, [
-            "Warn relaying without audio: the camera rejected SETUP of its audio track"
-          ])
-        })
-      )
+      Effect.gen(function* () {
+        const { camera, sink, start } = yield* peers({ quirks: { refusesAudio: true } })
+        yield* TestPattern.publish(camera, "cam", living)
+        const relay = yield* start()
+        yield* relay.flowing
+        assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
+        assert.isUndefined(relay.published.audio)
+        assert.deepStrictEqual(relay.notices, [
+          "relaying without audio: the camera rejected SETUP of its audio track"
+        ])
+      })
     )
 
     it.live("leaves the camera to an engine that stands by and can", () =>

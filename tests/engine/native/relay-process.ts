@@ -1,7 +1,7 @@
 /** Native relays in a process of their own, so that their memory can be told from all other. */
 import { NativeEngine, type RelayCounters } from "@restream/core"
 import { Effect } from "effect"
-import { job } from "../ffmpeg/Jobs.ts"
+import { job, startRelay } from "../Streams.ts"
 
 export interface RelayOrder {
   readonly cameraPort: number
@@ -28,7 +28,8 @@ const relay = (path: string) =>
       stallTimeout: order.stallTimeoutMs,
       checkServer: Effect.succeed(true)
     })
-    const running = yield* engine.relay.start(
+    const running = yield* startRelay(
+      engine,
       job(
         `rtsp://127.0.0.1:${order.cameraPort}/${path}`,
         `rtsp://127.0.0.1:${order.sinkPort}/${path}`

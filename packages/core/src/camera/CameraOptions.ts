@@ -23,7 +23,12 @@ export const CameraOptions = Schema.Struct({
    * The one certificate that is taken from an `rtsps` camera, instead of those that an authority signed:
    * its SHA-256 without colons, in upper case.
    */
-  fingerprint: Schema.UndefinedOr(Schema.String)
+  fingerprint: Schema.UndefinedOr(Schema.String),
+  /**
+   * The time for opening the camera, from connecting to the response to PLAY, for a slow camera. Default:
+   * the setting `probe.timeout`.
+   */
+  openTimeout: Schema.optional(Schema.UndefinedOr(Schema.Duration))
 })
 export type CameraOptions = typeof CameraOptions.Type
 
@@ -34,14 +39,17 @@ export type CameraOptionsColumn = {
 
 /** The same types as for the settings. */
 const types: {
-  readonly [Name in keyof CameraOptions]: SettingType.SettingType<NonNullable<CameraOptions[Name]>>
+  readonly [Name in keyof CameraOptions]-?: SettingType.SettingType<
+    NonNullable<CameraOptions[Name]>
+  >
 } = {
   engine: SettingType.choice(EngineChoice),
   transport: SettingType.choice(Transport),
   audio: SettingType.choice(AudioPolicy),
   wallclock: SettingType.boolean,
   insecure: SettingType.boolean,
-  fingerprint: SettingType.fingerprint
+  fingerprint: SettingType.fingerprint,
+  openTimeout: SettingType.duration({ least: "1 second", most: "10 minutes" })
 }
 
 /** The keys of the column. */
@@ -92,5 +100,6 @@ export const withDefaults = (
   audio: column.audio ?? defaults.audio,
   wallclock: column.wallclock ?? defaults.wallclock,
   insecure: column.insecure ?? defaults.insecure,
-  fingerprint: column.fingerprint ?? defaults.fingerprint
+  fingerprint: column.fingerprint ?? defaults.fingerprint,
+  openTimeout: column.openTimeout ?? defaults.openTimeout
 })

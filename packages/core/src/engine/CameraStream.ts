@@ -37,7 +37,11 @@ export interface CameraStream {
   readonly info: StreamInfo
   /**
    * Publishes the stream to the media server, on the connection that `open` made where the engine can.
-   * Call it at most once.
+   *
+   * Call it at most once, soon after `open`: nothing keeps the camera's connection alive in between. To
+   * publish again, or after a wait, close the scope of `open` and open the stream again.
+   *
+   * What remains of the time for opening the camera is the time for its SETUP and PLAY.
    *
    * The scope owns the relay: closing it ends the relay and waits until its process and its connections
    * are gone, so that nothing else touches the path before. A relay whose video stalls ends itself with

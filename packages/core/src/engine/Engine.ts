@@ -10,8 +10,6 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { CameraStream, ProbeError, StreamSource } from "./CameraStream.ts"
-import type { Prober } from "./Prober.ts"
-import type { Relay } from "./RunningRelay.ts"
 
 export interface Engine {
   /** By this name a camera's `engine` option chooses the engine. */
@@ -26,16 +24,10 @@ export interface Engine {
   /**
    * Connects to the camera and reads what it sends: this is the probe.
    *
-   * It ends within the engine's deadline, whatever the camera does. The scope owns the connection or the
-   * process. A wrong password costs the camera one wrong attempt.
+   * It ends within the camera's `openTimeout`, or else the engine's default, whatever the camera does. The
+   * scope owns the connection or the process. A wrong password costs the camera one wrong attempt.
    */
   readonly open: (source: StreamSource) => Effect.Effect<CameraStream, ProbeError, Scope.Scope>
-}
-
-/** The two halves that both built-in engines still consist of. */
-export interface EngineParts {
-  readonly prober: Prober
-  readonly relay: Relay
 }
 
 export class Engines extends Context.Service<

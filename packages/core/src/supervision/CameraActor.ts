@@ -147,10 +147,15 @@ export const run = Effect.fnUntraced(function* (
     yield* status.attachCounters(camera.id, running.counters)
     yield* Effect.raceFirst(running.flowing, running.ended)
     const since = yield* Clock.currentTimeMillis
+    for (const notice of running.notices) {
+      yield* Effect.logWarning(`camera ${camera.id}: ${notice}`).pipe(
+        Effect.annotateLogs({ module: "engine", camera: camera.id })
+      )
+    }
     yield* status.transition(camera, {
       _tag: "Live",
       engine: engine.name,
-      offer: stream.info,
+      offer: running.published,
       since
     })
     yield* Effect.forkScoped(

@@ -77,7 +77,7 @@ const changes = (before: Camera, wanted: Camera): ReadonlyArray<string> => {
   if (before.path !== wanted.path) changed.push("path")
   const options = new Set([...Object.keys(before.options), ...Object.keys(wanted.options)])
   for (const name of options as Set<keyof CameraOptions>) {
-    if (before.options[name] !== wanted.options[name]) changed.push(name)
+    if (!Equal.equals(before.options[name], wanted.options[name])) changed.push(name)
   }
   return changed
 }

@@ -1,28 +1,38 @@
-/** The arguments of ffmpeg, as a pure function of the job. */
+/** The arguments of ffmpeg, as pure functions of the job. */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { InvalidUrl, Unsupported } from "../../camera/Reason.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
-import type { AudioTrack } from "../StreamInfo.ts"
-import type { RelayJob } from "../RunningRelay.ts"
 import type { Trust } from "../../rtsp/client/Dialer.ts"
+import type { StreamSource } from "../CameraStream.ts"
+import type { AudioTrack, StreamInfo } from "../StreamInfo.ts"
 import { type Arguments, inputArguments, trust } from "./FfmpegInput.ts"
 import { type FfmpegVersion, isAtLeast, isSevenZero } from "./FfmpegVersion.ts"
 
+/** What one ffmpeg process relays. */
+export interface RelayJob {
+  readonly source: StreamSource
+  /** What the camera sends, by ffprobe. */
+  readonly info: StreamInfo
+  readonly audio: AudioPlan
+  /** The camera's path on the media server, with the server's credentials. */
+  readonly destination: StreamUrl
+}
+
 export interface FfmpegOptions {
   readonly version: FfmpegVersion
-  /** After how long a stall is noticed; ffmpeg gives up on a silent camera before that. */
-  readonly stallTimeoutMs: number
-  /** Whose certificate of an `rtsps` media server is good. */
+  /** How long ffmpeg waits for one response, or for the next media. */
+  readonly ioTimeoutMs: number
+  /** How to verify the certificate of an `rtsps` media server. */
   readonly serverTrust: Trust
 }
 
-/** What happens to the camera's sound. */
+/** What happens to the camera's audio. */
 export type AudioPlan = "none" | "copy" | "aac" | "opus"
 
 /**
- * What both ffmpeg's RTP muxer and a media server take as it is. AAC is in it, although only with its
- * configuration: that is what {@link AudioTrack.copyable} tells.
+ * The codecs that both ffmpeg's RTP muxer and a media server accept unchanged. AAC is one only with its
+ * configuration; {@link AudioTrack.copyable} tells whether it has one.
  */
 export const copyableAudio: ReadonlySet<string> = new Set([
   "aac",
@@ -36,10 +46,9 @@ export const copyableAudio: ReadonlySet<string> = new Set([
   "adpcm_g722"
 ])
 
-/** What the camera's policy means for the sound that it offers. */
-export const planAudio = ({ camera, offer }: Pick<RelayJob, "camera" | "offer">): AudioPlan => {
-  const { audio } = offer
-  const policy = camera.options.audio
+/** What the camera's policy means for the audio that it sends. */
+export const planAudio = ({ options }: StreamSource, { audio }: StreamInfo): AudioPlan => {
+  const policy = options.audio
   if (audio === undefined || policy === "drop") return "none"
   if (policy === "copy") return "copy"
   const isCopyable = audio.copyable && copyableAudio.has(audio.codec)
@@ -47,16 +56,28 @@ export const planAudio = ({ camera, offer }: Pick<RelayJob, "camera" | "offer">)
   return audio.codec === policy && isCopyable ? "copy" : policy
 }
 
-/** Low sample rates are telephone sound; ffmpeg's AAC has no use for more bits there. */
+/** What a relay sends by an audio plan. */
+export const publishedBy = (plan: AudioPlan, { audio, video }: StreamInfo): StreamInfo => {
+  if (plan === "none" || audio === undefined) return { video, audio: undefined }
+  if (plan === "copy") return { video, audio }
+  const channels = audio.channels === undefined ? undefined : Math.min(audio.channels, 2)
+  const sampleRate = plan === "opus" ? opusRate : audio.sampleRate
+  return { video, audio: { codec: plan, sampleRate, channels, copyable: true } }
+}
+
+/** RFC 7587 §4.1: RTP timestamps of Opus always count at this rate, in Hz. */
+const opusRate = 48_000
+
+/** Low sample rates are speech; ffmpeg's AAC encoder gains nothing from more bits there. */
 const aacBitrate = ({ sampleRate }: AudioTrack): string =>
   sampleRate !== undefined && sampleRate <= 16_000 ? "32k" : "96k"
 
 const audioArguments = (plan: AudioPlan, audio: AudioTrack | undefined): ReadonlyArray<string> => {
   if (plan === "none" || audio === undefined) return ["-an"]
-  // the ? forgives a camera that has switched its sound off since the probe
+  // the ? forgives a camera that has switched its audio off since the probe
   const map = ["-map", "0:a:0?"]
   if (plan === "copy") return [...map, "-c:a", "copy"]
-  // stretches the sound over lost packets, so that it stays with the picture
+  // stretches the audio over lost packets, so that it stays in sync with the video
   const steady = ["-af", "aresample=async=1"]
   const channels = (audio.channels ?? 1) > 2 ? ["-ac", "2"] : []
   return plan === "aac"
@@ -65,28 +86,31 @@ const audioArguments = (plan: AudioPlan, audio: AudioTrack | undefined): Readonl
 }
 
 /**
- * ffmpeg waits twice for media that don't come before it gives up, once for an answer. Half the
- * stall time each, less a tenth, makes it give up by itself, with a message.
+ * How long ffmpeg waits for one response, or for the next media: as long as opening the camera may take. It
+ * waits twice for media before it gives up, so that a stall is noticed by then; but it must not give up before
+ * a stall is one.
  */
-export const ioTimeoutMs = (url: StreamUrl, stallTimeoutMs: number): number =>
-  stallTimeoutMs * (url.scheme.startsWith("rtsp") ? 0.45 : 0.9)
+export const ioTimeoutMs = (
+  { scheme }: StreamUrl,
+  openTimeoutMs: number,
+  stallTimeoutMs: number
+): number => Math.max(openTimeoutMs, stallTimeoutMs * (scheme.startsWith("rtsp") ? 0.45 : 0.9))
 
 /** The arguments for relaying a camera. Progress goes to file descriptor 3. */
 export const ffmpegArguments = (
   job: RelayJob,
-  { serverTrust, stallTimeoutMs, version }: FfmpegOptions
+  { ioTimeoutMs, serverTrust, version }: FfmpegOptions
 ): Result.Result<Arguments, InvalidUrl | Unsupported> => {
-  const { camera, destination, offer } = job
-  const plan = planAudio(job)
-  const opening = inputArguments(camera, {
+  const { audio, destination, info, source } = job
+  const opening = inputArguments(source, {
     version,
-    ioTimeoutMs: ioTimeoutMs(camera.url, stallTimeoutMs),
-    wantsAudio: plan !== "none"
+    ioTimeoutMs,
+    wantsAudio: audio !== "none"
   })
   const trusting = trust(destination, serverTrust, version, "mediaServer.insecure")
   return Result.flatMap(opening, (input) =>
     Result.map(trusting, (trusting): Arguments => [
-      // with -nostdin ffmpeg 7.0 is deaf to TERM; its standard input is empty anyway
+      // with -nostdin ffmpeg 7.0 ignores TERM; its standard input is empty anyway
       ...(isSevenZero(version) ? [] : ["-nostdin"]),
       "-hide_banner",
       "-loglevel",
@@ -95,19 +119,19 @@ export const ffmpegArguments = (
       ...(isAtLeast(version, 59) ? ["-stats_period", "1"] : []),
       "-progress",
       "pipe:3",
-      // the frame rate is of no interest, and measuring it delays the start by 2 s
+      // the frame rate is not needed, and measuring it delays the start by 2 s
       "-fpsprobesize",
       "0",
       "-fflags",
       "+genpts",
-      ...(camera.options.wallclock ? ["-use_wallclock_as_timestamps", "1"] : []),
+      ...(source.options.wallclock ? ["-use_wallclock_as_timestamps", "1"] : []),
       ...input,
       "-map",
       "0:v:0",
       "-c:v",
       "copy",
-      ...audioArguments(plan, offer.audio),
-      // or a camera whose microphone sends nothing holds the picture back by 10 s, for ever
+      ...audioArguments(audio, info.audio),
+      // otherwise a microphone that sends nothing delays the video by 10 s
       "-max_interleave_delta",
       "500000",
       "-f",

@@ -1,55 +1,85 @@
 /**
- * The engine `ffmpeg`: probes with ffprobe, relays with one ffmpeg process per camera.
+ * The engine `ffmpeg`: opens a camera with ffprobe, and relays it with one ffmpeg process.
  *
- * It does what the native engine leaves out: transcoding sound, UDP, RTMP, HTTP and SRT cameras. It
- * needs both programs, of version 4 or later; their versions are read with the first use.
+ * It does what the native engine does not: transcoding audio, and UDP, RTMP, HTTP and SRT cameras. It needs
+ * both programs, version 4 or later; their versions are read with the first use. A camera sees two
+ * connections: ffprobe's, and then ffmpeg's.
  */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Launcher from "../../process/Launcher.ts"
 import type { Trust } from "../../rtsp/client/Dialer.ts"
-import type { Engine, EngineParts } from "../Engine.ts"
-import { engineOf } from "../Prober.ts"
+import { type CameraStream, ProbeError, type StreamSource } from "../CameraStream.ts"
+import type { Engine } from "../Engine.ts"
+import { RelayError } from "../RunningRelay.ts"
 import * as FfmpegRelay from "./FfmpegRelay.ts"
-import * as FfprobeProber from "./FfprobeProber.ts"
+import * as Ffprobe from "./Ffprobe.ts"
 
 export interface FfmpegEngineOptions {
-  /** A path, or a name to look for in PATH. Default `ffmpeg`. */
+  /** A path, or a name to look up in PATH. Default `ffmpeg`. */
   readonly ffmpegPath?: string | undefined
-  /** A path, or a name to look for in PATH. Default `ffprobe`. */
+  /** A path, or a name to look up in PATH. Default `ffprobe`. */
   readonly ffprobePath?: string | undefined
-  /** The deadline of a probe. Default 10 s. */
-  readonly probeTimeout?: Duration.Input | undefined
-  /** How long the video may stand still before a relay ends itself. Default 10 s. */
+  /**
+   * The time for opening a camera, unless the camera has its own `openTimeout`: for ffprobe, and once more for
+   * ffmpeg. Default 10 s.
+   */
+  readonly openTimeout?: Duration.Input | undefined
+  /** How long the video may pause before the relay ends. Default 10 s. */
   readonly stallTimeout?: Duration.Input | undefined
-  /** How long the first picture may take. Default 30 s, and never less than `stallTimeout`. */
+  /** How long after the start of ffmpeg the first video may take. Default: 20 s more than for opening. */
   readonly startTimeout?: Duration.Input | undefined
-  /** How long a process may take to end by TERM before it gets KILL. Default 3 s. */
+  /** How long a process may take to end after TERM, before KILL. Default 3 s. */
   readonly killGrace?: Duration.Input | undefined
-  /** Whose certificate of an `rtsps` media server is good. Default: verified. */
+  /** How to verify the certificate of an `rtsps` media server. Default: by an authority and the name. */
   readonly serverTrust?: Trust | undefined
-  /** Whether the media server answers now. Asked when a relay stalls, or when the server ended it. */
+  /** Whether the media server responds now. Runs when a relay stalls, or when the server ended it. */
   readonly checkServer: Effect.Effect<boolean>
 }
+
+const defaultTimeout = Duration.seconds(10)
 
 /** Makes the engine. It starts no process before it is used. */
 export const make = Effect.fnUntraced(function* (
   options: FfmpegEngineOptions
-): Effect.fn.Return<Engine & EngineParts, never, ChildProcessSpawner> {
+): Effect.fn.Return<Engine, never, ChildProcessSpawner> {
   const launcher = yield* Launcher.make
-  return engineOf("ffmpeg", {
-    prober: FfprobeProber.make(launcher, {
-      ffprobePath: options.ffprobePath ?? "ffprobe",
-      probeTimeout: options.probeTimeout ?? "10 seconds"
-    }),
-    relay: FfmpegRelay.make(launcher, {
-      ffmpegPath: options.ffmpegPath ?? "ffmpeg",
-      stallTimeout: options.stallTimeout ?? "10 seconds",
-      startTimeout: options.startTimeout,
-      killGrace: options.killGrace ?? "3 seconds",
-      serverTrust: options.serverTrust ?? { _tag: "Verify" },
-      checkServer: options.checkServer
-    })
+  const ffprobe = Ffprobe.make(launcher, options.ffprobePath ?? "ffprobe")
+  const relay = FfmpegRelay.make(launcher, {
+    ffmpegPath: options.ffmpegPath ?? "ffmpeg",
+    stallTimeout: options.stallTimeout ?? defaultTimeout,
+    startTimeout: options.startTimeout,
+    killGrace: options.killGrace ?? "3 seconds",
+    serverTrust: options.serverTrust ?? { _tag: "Verify" },
+    checkServer: options.checkServer
   })
+  const open = Effect.fnUntraced(function* (
+    source: StreamSource
+  ): Effect.fn.Return<CameraStream, ProbeError, Scope.Scope> {
+    const openTimeout = Duration.fromInputUnsafe(
+      source.options.openTimeout ?? options.openTimeout ?? defaultTimeout
+    )
+    const info = yield* Effect.mapError(
+      ffprobe(source, openTimeout),
+      (reason) => new ProbeError({ reason })
+    )
+    return {
+      info,
+      // whether another engine could take over makes no difference: this engine transcodes
+      publish: ({ destination }) =>
+        Effect.mapError(
+          relay({ source, info, destination, openTimeout }),
+          (reason) => new RelayError({ reason })
+        )
+    }
+  })
+  return {
+    name: "ffmpeg",
+    // a process, which is busy with the media of a good camera for a second or two
+    slowAfter: Duration.seconds(3),
+    concurrency: 32,
+    open
+  }
 })

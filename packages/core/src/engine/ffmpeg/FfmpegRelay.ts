@@ -9,62 +9,78 @@ import { type RelayReason, PublisherReplaced, Stalled } from "../../camera/Reaso
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { Launcher } from "../../process/Launcher.ts"
-import {
-  type Relay,
-  RelayError,
-  type RelayCounters,
-  type RelayJob,
-  type RunningRelay
-} from "../RunningRelay.ts"
+import type { StreamSource } from "../CameraStream.ts"
+import { RelayError, type RelayCounters, type RunningRelay } from "../RunningRelay.ts"
 import * as StallWatch from "../StallWatch.ts"
+import type { StreamInfo } from "../StreamInfo.ts"
+import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import type { Trust } from "../../rtsp/client/Dialer.ts"
-import { ffmpegArguments, ioTimeoutMs } from "./FfmpegArgs.ts"
+import { ffmpegArguments, ioTimeoutMs, planAudio, publishedBy } from "./FfmpegArgs.ts"
 import * as FfmpegProgress from "./FfmpegProgress.ts"
 import * as FfmpegReason from "./FfmpegReason.ts"
 import * as FfmpegVersion from "./FfmpegVersion.ts"
 
 export interface FfmpegRelayOptions {
-  /** A path, or a name to look for in PATH. */
+  /** A path, or a name to look up in PATH. */
   readonly ffmpegPath: string
-  /** How long the video may stand still. */
+  /** How long the video may pause. */
   readonly stallTimeout: Duration.Input
   /**
-   * How long the first picture may take from the start of the process on: ffmpeg connects, looks at the
-   * media, publishes, and waits for a key frame, which some cameras send every 15 s only. Default 30 s,
-   * and never less than `stallTimeout`.
+   * How long the first video may take after the start of the process: ffmpeg connects, analyses the media,
+   * publishes, and waits for a keyframe, which some cameras send every 15 s only. Default: 20 s more than for
+   * opening the camera. Never less than `stallTimeout`.
    */
   readonly startTimeout?: Duration.Input | undefined
   /** Between TERM and KILL. */
   readonly killGrace: Duration.Input
-  /** Whose certificate of an `rtsps` media server is good. */
+  /** How to verify the certificate of an `rtsps` media server. */
   readonly serverTrust: Trust
-  /** Whether the media server answers now. Asked when a relay stalls, or when the server ended it. */
+  /** Whether the media server responds now. Runs when a relay stalls, or when the server ended it. */
   readonly checkServer: Effect.Effect<boolean>
 }
 
-/** A check of the media server that takes longer is an answer, too. */
+/** What to relay. */
+export interface RelayTarget {
+  readonly source: StreamSource
+  /** What the camera sends, by ffprobe. */
+  readonly info: StreamInfo
+  /** The camera's path on the media server, with the server's credentials. */
+  readonly destination: StreamUrl
+  readonly openTimeout: Duration.Duration
+}
+
+/** A check of the media server that takes longer counts as failed. */
 const checkTimeout = Duration.seconds(5)
 
-/** An advance that comes this shortly before the end may be what was held back. */
+/** Progress that comes this shortly before the end may be the one picture that ffmpeg held back. */
 const flushMs = 1000
 
-/** A relay that runs one ffmpeg process for each camera. */
-export const make = (launcher: Launcher, options: FfmpegRelayOptions): Relay => {
+/** What a relay waits for beyond the opening of the camera: keyframes and the analysis of the media. */
+const keyframeTime = Duration.seconds(20)
+
+/** A function that starts one ffmpeg process for a camera. The scope owns the process. */
+export const make = (launcher: Launcher, options: FfmpegRelayOptions) => {
   const program = { name: "ffmpeg", path: options.ffmpegPath } as const
   const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout)
   const stallTimeoutMs = Duration.toMillis(stallTimeout)
-  const startTimeout = Duration.max(
-    Duration.fromInputUnsafe(options.startTimeout ?? "30 seconds"),
-    stallTimeout
-  )
   const versions = FfmpegVersion.reader(program, launcher)
 
-  const start = Effect.fnUntraced(function* (
-    job: RelayJob
+  return Effect.fnUntraced(function* (
+    target: RelayTarget
   ): Effect.fn.Return<RunningRelay, RelayReason, Scope.Scope> {
+    const { destination, info, openTimeout, source } = target
+    const startTimeout = Duration.max(
+      Duration.fromInputUnsafe(options.startTimeout ?? Duration.sum(openTimeout, keyframeTime)),
+      stallTimeout
+    )
+    const ioMs = ioTimeoutMs(source.url, Duration.toMillis(openTimeout), stallTimeoutMs)
+    const audio = planAudio(source, info)
     const version = yield* versions.get
     const args = yield* Effect.fromResult(
-      ffmpegArguments(job, { version, stallTimeoutMs, serverTrust: options.serverTrust })
+      ffmpegArguments(
+        { source, info, audio, destination },
+        { version, ioTimeoutMs: ioMs, serverTrust: options.serverTrust }
+      )
     )
     const clock = yield* Clock.Clock
     const flowing = yield* Deferred.make<void>()
@@ -107,9 +123,9 @@ export const make = (launcher: Launcher, options: FfmpegRelayOptions): Relay => 
         lifeMs: Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1e6,
         silentMs: silentMs(),
         hadFlowed: watch.hasAdvanced() || progress.counters().packets > 0,
-        camera: job.camera.url,
-        destination: job.destination,
-        ioTimeoutMs: ioTimeoutMs(job.camera.url, stallTimeoutMs)
+        camera: source.url,
+        destination,
+        ioTimeoutMs: ioMs
       })
 
     const checkServer = Deadline.within(checkTimeout, () => Effect.succeed(false))(
@@ -142,13 +158,11 @@ export const make = (launcher: Launcher, options: FfmpegRelayOptions): Relay => 
     return {
       flowing: Deferred.await(flowing),
       ended: Deferred.await(ended),
-      counters: () => ({ ...progress.counters(), lastVideoAt })
+      counters: () => ({ ...progress.counters(), lastVideoAt }),
+      published: publishedBy(audio, info),
+      notices: []
     }
   })
-
-  return {
-    start: (job) => Effect.mapError(start(job), (reason) => new RelayError({ reason }))
-  }
 }
 
 /**

@@ -1,42 +1,75 @@
 /**
- * The engine `native`: speaks RTSP itself, within this process. No child, no password in `ps`, and a small
- * part of what a process for each camera costs.
+ * The engine `native`: speaks RTSP in this process. It needs no child process, puts no password on a command
+ * line, and costs a small part of what one process per camera costs.
  *
- * It relays what it finds and transcodes nothing; UDP, other protocols than RTSP, and sound in another form
- * are the ffmpeg engine's.
+ * It forwards RTP packets as they are and transcodes nothing. UDP, protocols other than RTSP, and transcoding
+ * are left to the engine `ffmpeg`.
  */
-import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
-import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
-import type { Engine, EngineParts } from "../Engine.ts"
-import { engineOf } from "../Prober.ts"
-import * as NativeProber from "./NativeProber.ts"
-import * as NativeRelay from "./NativeRelay.ts"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Unsupported } from "../../camera/Reason.ts"
+import { type DialOptions, type Trust, trustOf } from "../../rtsp/client/Dialer.ts"
+import * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
+import { type CameraStream, ProbeError, type StreamSource } from "../CameraStream.ts"
+import type { Engine } from "../Engine.ts"
+import { cameraReason } from "./NativeReason.ts"
+import * as NativeStream from "./NativeStream.ts"
+import { publishableTracks } from "./publish/PublishableTracks.ts"
+import { probeResult } from "./publish/TrackSelection.ts"
+import { unsupported } from "./Target.ts"
 
 export interface NativeEngineOptions {
-  /** The deadline of a probe, and of each side's set-up. Default 10 s. */
-  readonly probeTimeout?: Duration.Input | undefined
-  /** How long the video may stand still before a relay ends itself. Default 10 s. */
+  /**
+   * The time for opening a camera, from connecting to the response to PLAY, unless the camera has its own
+   * `openTimeout`. Also the time for publishing at the media server. Default 10 s.
+   */
+  readonly openTimeout?: Duration.Input | undefined
+  /** How long the video may pause before the relay ends. Default 10 s. */
   readonly stallTimeout?: Duration.Input | undefined
-  /** Whose certificate of an `rtsps` media server is good. Default: verified by name. */
+  /** How to verify the certificate of an `rtsps` media server. Default: by an authority and the name. */
   readonly serverTrust?: Trust | undefined
-  /** Whether the media server answers now. Asked when it ended a stream. */
+  /** Whether the media server responds now. Runs when the server ended a stream. */
   readonly checkServer: Effect.Effect<boolean>
-  /** Finds the addresses of a name, the camera's or the server's. Default: the system's way. */
+  /** Resolves the host names of cameras and of the media server. Default: the system's resolver. */
   readonly resolve?: DialOptions["resolve"]
 }
 
-export const make = (options: NativeEngineOptions): Engine & EngineParts =>
-  engineOf("native", {
-    prober: NativeProber.make({
-      probeTimeout: options.probeTimeout ?? "10 seconds",
+const defaultTimeout = Duration.seconds(10)
+
+/** Makes the engine. It opens no connection before it is used. */
+export const make = (options: NativeEngineOptions): Engine => {
+  const defaultOpenTimeout = options.openTimeout ?? defaultTimeout
+  const open = Effect.fnUntraced(function* (
+    source: StreamSource
+  ): Effect.fn.Return<CameraStream, ProbeError, Scope.Scope> {
+    const what = unsupported(source)
+    if (what !== undefined) return yield* new ProbeError({ reason: new Unsupported({ what }) })
+    const openTimeout = source.options.openTimeout ?? defaultOpenTimeout
+    const session = yield* ReaderSession.open({
+      url: source.url,
+      trust: trustOf(source.options),
+      openTimeout,
+      // only the time for opening the camera limits a single step
+      connectTimeout: Duration.infinity,
+      requestTimeout: Duration.infinity,
+      sharedBuffer: true,
       resolve: options.resolve
-    }),
-    relay: NativeRelay.make({
-      stallTimeout: options.stallTimeout ?? "10 seconds",
-      openTimeout: options.probeTimeout ?? "10 seconds",
+    }).pipe(Effect.mapError(({ reason }) => new ProbeError({ reason: cameraReason(reason) })))
+    const camera = publishableTracks(session.description)
+    const info = yield* Effect.mapError(
+      Effect.fromResult(probeResult(camera)),
+      (reason) => new ProbeError({ reason })
+    )
+    return NativeStream.make(session, camera, info, source, {
+      stallTimeout: options.stallTimeout ?? defaultTimeout,
+      firstVideoTimeout: openTimeout,
+      serverTimeout: defaultOpenTimeout,
       serverTrust: options.serverTrust ?? { _tag: "Verify" },
       checkServer: options.checkServer,
       resolve: options.resolve
     })
   })
+  // an open connection, and nothing else
+  return { name: "native", slowAfter: Duration.millis(250), concurrency: 128, open }
+}

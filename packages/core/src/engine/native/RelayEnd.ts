@@ -14,8 +14,10 @@ export interface Watched {
   readonly camera: ReaderSession
   readonly publisher: PublisherSession
   readonly pump: Pump
-  /** How long the video may stand still, and how long the server may leave us without a sign. */
+  /** How long the video may pause, and how long the server may send no sign of life. */
   readonly stallTimeout: Duration.Input
+  /** How long the first video may take, if that is longer than `stallTimeout`. */
+  readonly firstVideoTimeout: Duration.Input
   /** Whether the media server answers now. Asked when it ended our stream. */
   readonly checkServer: Effect.Effect<boolean>
 }
@@ -34,7 +36,7 @@ export const firstEnd = (watched: Watched): Effect.Effect<RelayReason> =>
   Effect.raceAllFirst([
     cameraEnds(watched),
     serverEnds(watched),
-    cameraStandsStill(watched),
+    cameraStalls(watched),
     serverIsSilent(watched),
     serverIsTooSlow(watched)
   ])
@@ -50,17 +52,28 @@ const serverEnds = ({ checkServer, publisher }: Watched): Effect.Effect<RelayRea
     )
   )
 
-const cameraStandsStill = ({ pump, stallTimeout }: Watched): Effect.Effect<RelayReason> => {
-  const timeoutMs = Duration.toMillis(Duration.fromInputUnsafe(stallTimeout))
-  return Effect.map(
-    awaitStall({
-      silentMs: () => pump.silentMs,
-      timeoutMs: () => timeoutMs,
-      longestSleepMs: timeoutMs
-    }),
-    () => new Stalled({ side: "input", afterMs: Math.round(pump.silentMs) })
-  )
-}
+/** Notices video that pauses. The stall time counts from the first packet. */
+const cameraStalls = (watched: Watched): Effect.Effect<RelayReason> =>
+  Effect.suspend(() => {
+    const { pump } = watched
+    const playedAt = performance.now()
+    const timeoutMs = Duration.toMillis(Duration.fromInputUnsafe(watched.stallTimeout))
+    const firstTimeoutMs = Math.max(
+      timeoutMs,
+      Duration.toMillis(Duration.fromInputUnsafe(watched.firstVideoTimeout))
+    )
+    // a camera may take its time for the response to PLAY
+    const silentMs = () => Math.min(pump.silentMs, performance.now() - playedAt)
+    return Effect.map(
+      awaitStall({
+        silentMs,
+        timeoutMs: () => (pump.lastVideoAt === undefined ? firstTimeoutMs : timeoutMs),
+        // the first packet shortens what remains
+        longestSleepMs: timeoutMs
+      }),
+      () => new Stalled({ side: "input", afterMs: Math.round(silentMs()) })
+    )
+  })
 
 const outputStalled = (afterMs: number): RelayReason => new Stalled({ side: "output", afterMs })
 
@@ -93,6 +106,13 @@ const serverIsSilent = Effect.fnUntraced(function* ({
     }
   }
 })
+
+/** Keeps the session at the server alive while no packets flow: the camera may take long to play. */
+export const keepServerSession = ({ connection, uri }: PublisherSession): Effect.Effect<never> =>
+  Effect.sleep(longestQuiet).pipe(
+    Effect.andThen(Effect.ignore(connection.exchange({ method: "OPTIONS", uri }))),
+    Effect.forever
+  )
 
 /** Notices a server that gives signs of life, and yet takes less than the camera sends. */
 const serverIsTooSlow = Effect.fnUntraced(function* ({

@@ -84,6 +84,8 @@ export class ReaderSession {
   readonly description: Sdp.SessionDescription
   readonly #baseUrlInput: BaseUrlInput
   readonly #teardownTimeout: Duration.Input
+  /** For DESCRIBE, SETUP and PLAY together. Time between the requests does not count. */
+  readonly #deadline: Deadline.Deadline
   readonly #scope: Scope.Scope
   /** The methods of the camera; `undefined` before they are known. */
   #publicMethods: ReadonlySet<string> | undefined
@@ -99,6 +101,7 @@ export class ReaderSession {
     readonly description: Sdp.SessionDescription
     readonly baseUrlInput: BaseUrlInput
     readonly teardownTimeout: Duration.Input | undefined
+    readonly deadline: Deadline.Deadline
     readonly scope: Scope.Scope
   }) {
     this.connection = fields.connection
@@ -106,6 +109,7 @@ export class ReaderSession {
     this.description = fields.description
     this.#baseUrlInput = fields.baseUrlInput
     this.#teardownTimeout = fields.teardownTimeout ?? defaultTeardownTimeout
+    this.#deadline = fields.deadline
     this.#scope = fields.scope
   }
 
@@ -154,7 +158,11 @@ export class ReaderSession {
         const response = yield* this.#exchange({
           method: "SETUP",
           uri,
-          headers: [...this.#headers, ["Transport", Transport.render(Transport.interleaved(asked))]]
+          headers: [
+            ...this.#headers,
+            ["Transport", Transport.render(Transport.interleaved(asked))]
+          ],
+          deadline: this.#deadline
         })
         if (response.status === 461) {
           return yield* fail(new Unsupported({ what: "camera offers UDP only" }))
@@ -188,7 +196,8 @@ export class ReaderSession {
         this.#exchange({
           method: "PLAY",
           uri: this.#baseUrl,
-          headers: [...this.#headers, ...range]
+          headers: [...this.#headers, ...range],
+          deadline: this.#deadline
         })
       // some cameras require a range, others reject it
       let response = yield* ask([["Range", "npt=0.000-"]])
@@ -300,9 +309,10 @@ const describeSomewhere = (
   })
 
 /** Parses the response to DESCRIBE. */
-const readOffer = (
+const readDescription = (
   { connection, response, uri, url }: Described,
   { teardownTimeout }: ReaderSessionOptions,
+  deadline: Deadline.Deadline,
   scope: Scope.Scope
 ): Effect.Effect<ReaderSession, RtspError> => {
   if (!isSuccess(response)) return Effect.fail(refusal("DESCRIBE", response))
@@ -324,6 +334,7 @@ const readOffer = (
         sessionControl: description.success.control
       },
       teardownTimeout,
+      deadline,
       scope
     })
   )
@@ -342,7 +353,7 @@ export const open = (
   Effect.flatMap(Effect.scope, (scope) =>
     Deadline.use(options.openTimeout ?? defaultOpenTimeout, (deadline) =>
       Effect.flatMap(describeSomewhere(options, options.url, deadline), (described) =>
-        readOffer(described, options, scope)
+        readDescription(described, options, deadline, scope)
       )
     )
   )

@@ -9,7 +9,7 @@ export interface SessionOptions extends Omit<ConnectionOptions, "answersRequests
   readonly url: StreamUrl
   /** For `rtsps`. Default: verify the certificate by host name. */
   readonly trust?: Trust | undefined
-  /** Until the session is open: connecting, redirects, and requests. Default 10 s. */
+  /** From connecting, over redirects, to the response to PLAY or RECORD. Default 10 s. */
   readonly openTimeout?: Duration.Input | undefined
   /** The longest wait for the response to TEARDOWN. Default 1 s. */
   readonly teardownTimeout?: Duration.Input | undefined

@@ -1,15 +1,20 @@
-/** Jobs and targets as the supervisor would give them. */
+/** Cameras and destinations as the supervisor passes them to an engine. */
 import {
   type Camera,
   type CameraId,
   type CameraOptions,
+  type Engine,
   type Ffmpeg,
   type MediaPath,
+  type ProbeError,
+  type PublishOptions,
+  type RelayError,
+  type RunningRelay,
   type StreamInfo,
-  type RelayJob,
+  type StreamSource,
   StreamUrl
 } from "@restream/core"
-import { Redacted, Result } from "effect"
+import { Effect, Redacted, Result, type Scope } from "effect"
 
 export const options: CameraOptions = {
   engine: "ffmpeg",
@@ -32,22 +37,30 @@ export const camera = (url: string, chosen: Partial<CameraOptions> = {}): Camera
   options: { ...options, ...chosen }
 })
 
-export const silentOffer: StreamInfo = {
-  video: { codec: "h264", width: 320, height: 240 },
-  audio: undefined
+export interface Job extends PublishOptions {
+  readonly source: StreamSource
 }
 
 export const job = (
   from: string,
   to: string,
   chosen: Partial<CameraOptions> = {},
-  audio: StreamInfo["audio"] = undefined
-): RelayJob => ({
-  camera: camera(from, chosen),
-  offer: { ...silentOffer, audio },
-  destination: urlOf(to),
-  hasFallback: false
-})
+  hasFallback = false
+): Job => ({ source: camera(from, chosen), destination: urlOf(to), hasFallback })
+
+/** What a camera sends. */
+export const probe = (
+  engine: Engine,
+  source: StreamSource
+): Effect.Effect<StreamInfo, ProbeError> =>
+  Effect.scoped(Effect.map(engine.open(source), ({ info }) => info))
+
+/** Opens a camera's stream and publishes it. */
+export const startRelay = (
+  engine: Engine,
+  { source, ...destination }: Job
+): Effect.Effect<RunningRelay, ProbeError | RelayError, Scope.Scope> =>
+  Effect.flatMap(engine.open(source), ({ publish }) => publish(destination))
 
 /** The arguments as the process gets them. */
 export const revealed = <E>(

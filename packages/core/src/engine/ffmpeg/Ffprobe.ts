@@ -1,12 +1,11 @@
-/** Probes a camera with ffprobe. */
+/** Reads what a camera sends, with ffprobe. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ProtocolError, type ProbeReason, LaunchFailed, TimedOut } from "../../camera/Reason.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
-import { ProbeError, type StreamSource } from "../CameraStream.ts"
-import type { Prober } from "../Prober.ts"
+import type { StreamSource } from "../CameraStream.ts"
 import type { StreamInfo } from "../StreamInfo.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
@@ -17,28 +16,25 @@ import * as FfmpegWords from "./FfmpegWords.ts"
 import { ffprobeArguments, ioTimeoutMs } from "./FfprobeArgs.ts"
 import * as FfprobeReport from "./FfprobeReport.ts"
 
-export interface FfprobeProberOptions {
-  /** A path, or a name to look for in PATH. */
-  readonly ffprobePath: string
-  /** The deadline of a probe, from the start of its process to its end. */
-  readonly probeTimeout: Duration.Input
-}
-
-/** A report is some kilobytes; more than this is no report. */
+/** A report has some kilobytes; more than this is not a report. */
 const longestReport = 1024 * 1024
 
-/** A prober that runs ffprobe once for each probe. */
-export const make = (launcher: Launcher, options: FfprobeProberOptions): Prober => {
-  const program = { name: "ffprobe", path: options.ffprobePath } as const
-  const timeout = Duration.fromInputUnsafe(options.probeTimeout)
-  const timeoutMs = Duration.toMillis(timeout)
+/**
+ * A function that runs ffprobe once for a camera.
+ *
+ * @param path of ffprobe, or a name to look up in PATH.
+ */
+export const make = (launcher: Launcher, path: string) => {
+  const program = { name: "ffprobe", path } as const
   const versions = FfmpegVersion.reader(program, launcher)
 
-  const run = Effect.fnUntraced(function* (
-    target: StreamSource
+  return Effect.fnUntraced(function* (
+    source: StreamSource,
+    timeout: Duration.Duration
   ): Effect.fn.Return<StreamInfo, ProbeReason> {
+    const timeoutMs = Duration.toMillis(timeout)
     const version = yield* versions.get
-    const args = yield* Effect.fromResult(ffprobeArguments(target, { timeoutMs, version }))
+    const args = yield* Effect.fromResult(ffprobeArguments(source, { timeoutMs, version }))
     const clock = yield* Clock.Clock
     let report = ""
     const decoder = new TextDecoder()
@@ -62,7 +58,7 @@ export const make = (launcher: Launcher, options: FfprobeProberOptions): Prober 
       })
     )
 
-    const words = FfmpegWords.read(ended.said, { camera: StreamUrl.reveal(target.url) })
+    const words = FfmpegWords.read(ended.said, { camera: StreamUrl.reveal(source.url) })
     if (Option.isNone(ended.status)) {
       return yield* Effect.fail(
         new TimedOut({ phase: FfmpegReason.phaseOf(words), afterMs: timeoutMs })
@@ -78,23 +74,16 @@ export const make = (launcher: Launcher, options: FfprobeProberOptions): Prober 
           status,
           said: ended.said,
           lifeMs: ended.lifeMs,
-          camera: target.url,
+          camera: source.url,
           ioTimeoutMs: ioTimeoutMs(timeoutMs)
         },
         words
       ) ??
-      unexplained(status, FfmpegReason.shownWords(ended.said, [target.url]), target.url)
+      unexplained(status, FfmpegReason.shownWords(ended.said, [source.url]), source.url)
     // the program may have been replaced by another
     if (reason._tag === "LaunchFailed") versions.forget()
     return yield* Effect.fail(reason)
   })
-
-  return {
-    // a process, which is busy with the media of a good camera for a second or two
-    slowAfter: Duration.seconds(3),
-    concurrency: 32,
-    probe: (target) => Effect.mapError(run(target), (reason) => new ProbeError({ reason }))
-  }
 }
 
 const unexplained = (

@@ -1,0 +1,252 @@
+/**
+ * A camera's stream in the native engine: the RTSP session that DESCRIBE opened, and the relay on the same
+ * connection.
+ *
+ * `publish` follows the order that both sides require: SETUP at the camera, then ANNOUNCE, SETUP and RECORD
+ * at the media server, and only then PLAY at the camera. No packet has to be held back, and the tracks keep
+ * their distance in time (MediaMTX derives a track's time from the arrival of its first packet).
+ */
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { CameraOptions } from "../../camera/CameraOptions.ts"
+import { NoVideo, type RelayReason, Unsupported } from "../../camera/Reason.ts"
+import type { StreamUrl } from "../../camera/StreamUrl.ts"
+import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
+import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
+import type * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
+import type { RtspError } from "../../rtsp/client/RtspError.ts"
+import { startsKeyframe } from "../../rtsp/codec/Keyframe.ts"
+import { trackByChannel } from "../../rtsp/interleaved/ChannelMap.ts"
+import type { CameraStream, PublishOptions, StreamSource } from "../CameraStream.ts"
+import { RelayError, type RunningRelay } from "../RunningRelay.ts"
+import type { StreamInfo } from "../StreamInfo.ts"
+import { beginFlow, beginStart } from "./Activity.ts"
+import { cameraReason, serverReason } from "./NativeReason.ts"
+import { announcement } from "./publish/Announcement.ts"
+import type { PublishableTrack, PublishableTracks } from "./publish/PublishableTracks.ts"
+import { isAudio, isVideo, selectTracks, unsupportedAudio } from "./publish/TrackSelection.ts"
+import { Pump } from "./Pump.ts"
+import { sendReceiverReports } from "./ReceiverReports.ts"
+import { firstEnd, keepServerSession } from "./RelayEnd.ts"
+
+export interface NativeStreamOptions {
+  /** How long the video may pause, and how long the server may send no sign of life. */
+  readonly stallTimeout: Duration.Input
+  /** How long the first video may take after PLAY, if that is longer than `stallTimeout`. */
+  readonly firstVideoTimeout: Duration.Input
+  /** The time for publishing at the media server, from connecting to the response to RECORD. */
+  readonly serverTimeout: Duration.Input
+  /** How to verify the certificate of an `rtsps` media server. */
+  readonly serverTrust: Trust
+  /** Whether the media server responds now. Runs when the server ended the stream. */
+  readonly checkServer: Effect.Effect<boolean>
+  /** Resolves the host name of the media server. Default: the system's resolver. */
+  readonly resolve?: DialOptions["resolve"]
+}
+
+/** The interval of receiver reports (RFC 3550 §6.2: at least five seconds). */
+const reportInterval = Duration.seconds(5)
+
+/** The stream of an open session. */
+export const make = (
+  session: ReaderSession.ReaderSession,
+  camera: PublishableTracks,
+  info: StreamInfo,
+  source: StreamSource,
+  options: NativeStreamOptions
+): CameraStream => {
+  const publish = Effect.fnUntraced(function* ({
+    destination,
+    hasFallback
+  }: PublishOptions): Effect.fn.Return<RunningRelay, RelayReason, Scope.Scope> {
+    const notices: Array<string> = []
+    const chosen = yield* chooseTracks(camera, source.options.audio, hasFallback, notices)
+    // the end of the relay is the end of the session: nothing publishes it again
+    yield* Effect.addFinalizer(() => session.teardown)
+    const set = yield* Effect.mapError(session.setup(chosen), fromCamera)
+    if (set.length < chosen.length) {
+      notices.push(withoutAudio("the camera rejected SETUP of its audio track"))
+    }
+    // from here on: a session may expire after five seconds, and a server take as long to check credentials
+    yield* keepAlive(session)
+    const { announced, publisher } = yield* publishTracks(
+      set.map(({ track }) => track),
+      destination,
+      options,
+      notices
+    )
+    const sent = set.filter(({ track }) => announced.includes(track))
+    const flow = yield* makeFlow(session, sent, publisher)
+    yield* Effect.raceFirst(
+      Effect.mapError(session.play({ frames: flow.pump.frames }), fromCamera),
+      keepServerSession(publisher)
+    )
+    // asks for the methods that the camera supports, now that no other request can collide with it
+    yield* Effect.forkScoped(session.keepAlive)
+    yield* sendReceiverReports(session.connection, sent, flow.pump.receptions, reportInterval)
+
+    const ended = yield* Deferred.make<never, RelayError>()
+    yield* firstEnd({ ...options, camera: session, publisher, pump: flow.pump }).pipe(
+      Effect.flatMap((reason) => Deferred.fail(ended, new RelayError({ reason }))),
+      // a defect must not look like a running relay
+      Effect.catchCause((cause) => Deferred.failCause(ended, cause)),
+      Effect.forkScoped
+    )
+    return {
+      flowing: flow.flowing,
+      ended: Deferred.await(ended),
+      counters: () => ({
+        bytes: flow.pump.bytes,
+        packets: flow.pump.packets,
+        lost: flow.pump.lost,
+        dropped: flow.pump.dropped,
+        lastVideoAt: flow.pump.lastVideoAt
+      }),
+      published: announced.some(isAudio) ? info : { ...info, audio: undefined },
+      notices
+    }
+  })
+
+  return {
+    info,
+    publish: (publishOptions) =>
+      Effect.acquireUseRelease(
+        Effect.sync(beginStart),
+        () => Effect.mapError(publish(publishOptions), (reason) => new RelayError({ reason })),
+        (done) => Effect.sync(done)
+      )
+  }
+}
+
+const fromCamera = ({ reason }: RtspError): RelayReason => cameraReason(reason)
+const fromServer = ({ reason }: RtspError): RelayReason => serverReason(reason)
+
+const withoutAudio = (why: string): string => `relaying without audio: ${why}`
+
+/** Why the camera's audio cannot be published as the policy wants; `undefined` if it can. */
+const audioProblem = (
+  camera: PublishableTracks,
+  policy: CameraOptions["audio"]
+): string | undefined => {
+  if (policy === "drop") return undefined
+  const unsupported = unsupportedAudio(camera)
+  if (unsupported !== undefined) return `${unsupported.codec} audio: ${unsupported.reason}`
+  const codec = camera.tracks.find(isAudio)?.codec
+  const needsTranscoding =
+    (policy === "aac" || policy === "opus") && codec !== undefined && codec !== policy
+  return needsTranscoding ? `transcoding ${codec} audio to ${policy}` : undefined
+}
+
+/** Chooses the tracks to relay. Audio that needs transcoding is left to the fallback engine, or left out. */
+const chooseTracks = Effect.fnUntraced(function* (
+  camera: PublishableTracks,
+  policy: CameraOptions["audio"],
+  hasFallback: boolean,
+  notices: Array<string>
+): Effect.fn.Return<ReadonlyArray<PublishableTrack>, RelayReason> {
+  const problem = audioProblem(camera, policy)
+  if (problem !== undefined) {
+    if (hasFallback && policy !== "copy") {
+      return yield* Effect.fail(new Unsupported({ what: problem }))
+    }
+    notices.push(withoutAudio(problem))
+  }
+  const tracks = selectTracks(camera, policy !== "drop" && problem === undefined)
+  return tracks.some(isVideo) ? tracks : yield* Effect.fail(new NoVideo())
+})
+
+const isRejectedAnnouncement = ({ reason }: RtspError): boolean =>
+  reason._tag === "Rejected" && reason.request === "ANNOUNCE" && reason.status === 400
+
+/**
+ * Announces and records. If the server rejects the camera's parameter sets, it reads them from the stream
+ * instead; if it rejects that as well, the audio may be the cause and is left out.
+ */
+const publishTracks = (
+  tracks: ReadonlyArray<PublishableTrack>,
+  destination: StreamUrl,
+  options: NativeStreamOptions,
+  notices: Array<string>
+) => {
+  const attempt = Effect.fnUntraced(function* (
+    announced: ReadonlyArray<PublishableTrack>,
+    parameterSets: boolean
+  ) {
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const publisher = yield* PublisherSession.open({
+      url: destination,
+      trust: options.serverTrust,
+      announcement: announcement(announced, { parameterSets }),
+      openTimeout: options.serverTimeout,
+      // a server that checks credentials may take seconds for it
+      requestTimeout: options.serverTimeout,
+      resolve: options.resolve,
+      sharedBuffer: true
+    }).pipe(
+      Scope.provide(scope),
+      // the next attempt makes its own connection
+      Effect.onError(() => Scope.close(scope, Exit.void))
+    )
+    return { publisher, announced }
+  })
+  const videoOnly = Effect.tap(attempt(tracks.filter(isVideo), false), () =>
+    Effect.sync(() =>
+      notices.push(withoutAudio("the media server rejected the announcement with audio"))
+    )
+  )
+  return attempt(tracks, true).pipe(
+    Effect.catchIf(isRejectedAnnouncement, () => attempt(tracks, false)),
+    tracks.length > 1 ? Effect.catchIf(isRejectedAnnouncement, () => videoOnly) : (self) => self,
+    Effect.mapError(fromServer)
+  )
+}
+
+/** The forwarding between the two sessions. */
+interface Flow {
+  readonly pump: Pump
+  /** Done when the first video was sent to the server. */
+  readonly flowing: Effect.Effect<void>
+}
+
+const makeFlow = Effect.fnUntraced(function* (
+  camera: ReaderSession.ReaderSession,
+  sent: ReadonlyArray<ReaderSession.SetupTrack<PublishableTrack>>,
+  { channels, connection }: PublisherSession.PublisherSession
+): Effect.fn.Return<Flow, never, Scope.Scope> {
+  const flowing = yield* Deferred.make<void>()
+  const pump = new Pump({
+    trackByChannel: trackByChannel(sent.map((track) => track.channels)),
+    tracks: channels.flatMap((channels, index) => {
+      const track = sent[index]?.track
+      return track === undefined
+        ? []
+        : [{ kind: track.kind, startsKeyframe: startsKeyframe(track.codec), channels }]
+    }),
+    outlet: {
+      send: (piece, length) => void connection.writePiece(piece, length),
+      unsent: () => connection.unsent
+    },
+    onFirstVideo: () => Deferred.doneUnsafe(flowing, Exit.void)
+  })
+  const endFlow = beginFlow()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      // the camera sends until its own TEARDOWN, and the server accepts nothing after its own
+      camera.connection.setFrameHandler(undefined)
+      pump.flush()
+      endFlow()
+    })
+  )
+  return { pump, flowing: Deferred.await(flowing) }
+})
+
+/** Keeps the camera's session alive for as long as the scope lives: at a fixed rate, answered or not. */
+const keepAlive = (camera: ReaderSession.ReaderSession) =>
+  Effect.forkChild(camera.keepAlive).pipe(
+    Effect.delay(camera.keepAliveInterval),
+    Effect.forever,
+    Effect.forkScoped
+  )
