@@ -40,6 +40,7 @@ import { trustOf } from "./rtsp/client/Dialer.ts"
 import type { CameraSource } from "./source/CameraSource.ts"
 import * as CameraTable from "./source/CameraTable.ts"
 import * as PgCameraSource from "./source/PgCameraSource.ts"
+import * as Metrics from "./status/Metrics.ts"
 import * as StatusLog from "./status/StatusLog.ts"
 import { StatusStore } from "./status/StatusStore.ts"
 import { Supervisor } from "./supervision/Supervisor.ts"
@@ -65,7 +66,9 @@ export const layer = (
   types: Iterable<CameraType> = []
 ): Layer.Layer<Supervisor | StatusStore | MediaServer, never, CameraSource | ChildProcessSpawner> =>
   supervisor(settings).pipe(
-    Layer.provideMerge(Layer.provideMerge(StatusLog.layer, StatusStore.layer)),
+    Layer.provideMerge(
+      Layer.merge(StatusLog.layer, Metrics.layer).pipe(Layer.provideMerge(StatusStore.layer))
+    ),
     Layer.provide(
       Layer.unwrap(Effect.map(MediaServer, ({ checkNow }) => engines(settings, checkNow)))
     ),

@@ -99,6 +99,7 @@ export class StatusStore extends Context.Service<
       const tombstones = new Tombstones<CameraId>(4096)
       const published = yield* PubSub.sliding<StatusEvent>(16_384)
       let revision = 0
+      const counts = new Map<CameraState.Tag, number>()
       /** The counters of relays that are no longer attached. */
       let before: Traffic = noCounters
 
@@ -108,6 +109,12 @@ export class StatusStore extends Context.Service<
         lost: sum.lost + counters.lost,
         dropped: sum.dropped + counters.dropped
       })
+
+      const count = (tag: CameraState.Tag, change: 1 | -1) => {
+        const sum = (counts.get(tag) ?? 0) + change
+        if (sum === 0) counts.delete(tag)
+        else counts.set(tag, sum)
+      }
 
       /** The fields that all events share; the event gets the next revision. */
       const subject = ({ camera }: Entry, now: Clocks) => ({
@@ -133,6 +140,8 @@ export class StatusStore extends Context.Service<
           tombstones.delete(camera.id)
         }
         entry.camera = withNamesOf(camera, entry.camera)
+        if (from !== undefined) count(from._tag, -1)
+        count(state._tag, 1)
         entry.state = state
         entry.enteredAt = now.wallMs
         entry.enteredMonotonicMs = now.monotonicMs
@@ -216,6 +225,7 @@ export class StatusStore extends Context.Service<
           const fields = subject(entry, yield* readClocks)
           before = addTraffic(before, entry.counters())
           entries.delete(id)
+          count(entry.state._tag, -1)
           tombstones.set(id, fields.revision)
           yield* PubSub.publish(published, {
             _tag: "Removed",
@@ -232,12 +242,7 @@ export class StatusStore extends Context.Service<
             const entry = entries.get(id)
             return entry === undefined ? undefined : statusOf(entry, now)
           }),
-        countByState: Effect.sync(() => {
-          const counts: Partial<Record<CameraState.Tag, number>> = {}
-          for (const { state } of entries.values())
-            counts[state._tag] = (counts[state._tag] ?? 0) + 1
-          return counts
-        }),
+        countByState: Effect.sync(() => Object.fromEntries(counts)),
         traffic: Effect.sync(() => {
           let sum = before
           for (const entry of entries.values()) sum = addTraffic(sum, entry.counters())

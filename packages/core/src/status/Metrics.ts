@@ -1,0 +1,125 @@
+/**
+ * The metrics, and what updates them: the events of the status store, and a sampler.
+ *
+ * Nothing here runs per packet. Prometheus and OTLP exporters of Effect read these metrics as they are.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as PubSub from "effect/PubSub"
+import { CameraSource } from "../source/CameraSource.ts"
+import { tags } from "./CameraState.ts"
+import type { StatusEvent } from "./CameraStatus.ts"
+import { StatusStore } from "./StatusStore.ts"
+
+/** The attribute `state` is the state in lower case; each state has a value, 0 included. */
+export const cameras = Metric.gauge("restream_cameras", {
+  description: "Cameras by state"
+})
+
+export const restarts = Metric.counter("restream_restarts_total", {
+  description: "Relays that ended and were restarted",
+  incremental: true
+})
+
+export const stalls = Metric.counter("restream_stalls_total", {
+  description: "Relays that ended because nothing advanced for the stall timeout",
+  incremental: true
+})
+
+export const relayedBytes = Metric.counter("restream_relayed_bytes_total", {
+  description: "Media sent to the media server, in bytes",
+  incremental: true
+})
+
+export const relayedPackets = Metric.counter("restream_relayed_packets_total", {
+  description: "RTP packets sent to the media server",
+  incremental: true
+})
+
+export const lostPackets = Metric.counter("restream_lost_packets_total", {
+  description: "RTP packets that cameras sent and that never arrived",
+  incremental: true
+})
+
+export const droppedPackets = Metric.counter("restream_dropped_packets_total", {
+  description: "RTP packets that the media server was too slow for",
+  incremental: true
+})
+
+/** In seconds; one shape for all durations. */
+const boundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+/** In seconds. The attribute `outcome` is `answered` or `failed`. */
+export const probeDuration = Metric.histogram("restream_probe_duration_seconds", {
+  description: "Time from the start of a probe to its result",
+  boundaries
+})
+
+/** In seconds. */
+export const reconcileDuration = Metric.histogram("restream_reconcile_duration_seconds", {
+  description: "Time to apply a set of desired cameras",
+  boundaries
+})
+
+export const snapshotAge = Metric.gauge("restream_snapshot_age_seconds", {
+  description: "Time since the last successful read of the camera list"
+})
+
+/** The interval at which counters and ages are read. */
+const sampleInterval = "5 seconds"
+
+/** Updates the metrics for as long as the layer lives. */
+export const layer: Layer.Layer<never, never, CameraSource | StatusStore> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const store = yield* StatusStore
+    const source = yield* CameraSource
+    const subscription = yield* store.subscribe
+    let sampled = yield* store.traffic
+
+    const countStates = Effect.flatMap(store.countByState, (counts) =>
+      Effect.forEach(
+        tags,
+        (tag) =>
+          Metric.update(
+            Metric.withAttributes(cameras, { state: tag.toLowerCase() }),
+            counts[tag] ?? 0
+          ),
+        { discard: true }
+      )
+    )
+    const sample = Effect.gen(function* () {
+      const traffic = yield* store.traffic
+      yield* Metric.update(relayedBytes, traffic.bytes - sampled.bytes)
+      yield* Metric.update(relayedPackets, traffic.packets - sampled.packets)
+      yield* Metric.update(lostPackets, traffic.lost - sampled.lost)
+      yield* Metric.update(droppedPackets, traffic.dropped - sampled.dropped)
+      sampled = traffic
+      const health = yield* source.health
+      const lastSnapshotAt = health._tag === "Connecting" ? undefined : health.lastSnapshotAt
+      if (lastSnapshotAt === undefined) return
+      const now = yield* Clock.currentTimeMillis
+      yield* Metric.update(snapshotAge, (now - lastSnapshotAt) / 1000)
+    })
+    const onEvents = (events: ReadonlyArray<StatusEvent>) =>
+      Effect.andThen(Effect.forEach(events, onEvent, { discard: true }), countStates)
+
+    yield* countStates
+    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(PubSub.takeAll(subscription), onEvents)))
+    yield* Effect.forkScoped(Effect.forever(Effect.delay(sample, sampleInterval)))
+  })
+)
+
+const onEvent = Effect.fnUntraced(function* (event: StatusEvent) {
+  if (event._tag !== "StateChanged") return
+  const { elapsedMs, from, to } = event
+  if (to._tag === "Restarting") {
+    yield* Metric.update(restarts, 1)
+    if (to.reason._tag === "Stalled") yield* Metric.update(stalls, 1)
+  }
+  if (from?._tag === "Probing" && (to._tag === "Starting" || to._tag === "Unreachable")) {
+    const outcome = to._tag === "Starting" ? "answered" : "failed"
+    yield* Metric.update(Metric.withAttributes(probeDuration, { outcome }), elapsedMs / 1000)
+  }
+})
