@@ -1,5 +1,6 @@
-/** What `restream demo` prints: a table that lives, lines of JSON, and a summary. */
-import { CameraState, type CameraStatus, type StatusChange } from "@restream/core"
+/** What `restream demo` prints: a live table, lines of JSON, and a summary. */
+import { CameraState, type CameraStatus, type StatusChange, StatusEvent } from "@restream/core"
+import * as Schema from "effect/Schema"
 import { table } from "../text/Table.ts"
 
 /** One camera of the summary. */
@@ -44,15 +45,14 @@ export const summarize = (
   }
 }
 
-/** A change of state as one object. */
-export const changeJson = ({ from, id, name, to }: StatusChange, now: number): string =>
+const encodeEvent = Schema.encodeSync(Schema.toCodecJson(StatusEvent))
+
+/** A change of state as one object: the event, and the new state in words. */
+export const changeJson = (change: StatusChange): string =>
   JSON.stringify({
     event: "state",
-    id,
-    name,
-    from: from === undefined ? null : word(from),
-    to: to === undefined ? null : word(to),
-    detail: to === undefined ? "gone" : CameraState.describe(to, now)
+    ...(encodeEvent(change) as object),
+    detail: change.to === undefined ? "removed" : CameraState.describe(change.to, change.at)
   })
 
 export const stepJson = (what: string): string => JSON.stringify({ event: "step", what })

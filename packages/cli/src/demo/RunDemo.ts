@@ -43,9 +43,7 @@ export const runDemo = Effect.fnUntraced(
 
     if (isJson) {
       yield* demo.status.changes.pipe(
-        Stream.runForEach((change) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) => print(Report.changeJson(change, now)))
-        ),
+        Stream.runForEach((change) => print(Report.changeJson(change))),
         Effect.forkScoped
       )
     }

@@ -1,9 +1,10 @@
 /**
- * A log file that rotates by size and by age, and keeps so many old ones.
+ * A log file that rotates by size and by age, and keeps a number of old files.
  *
- * A file that can't be written never stops the daemon. It is told once, tried again, and told when it
- * works again with the number of lines that were lost.
+ * A file that can't be written never stops the daemon. The problem is reported once, and once more with
+ * the number of lost lines when the file is writable again.
  */
+import { Incidents } from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -25,20 +26,20 @@ export interface LogFile {
   readonly write: (line: string) => void
 }
 
-/** After an error the file is opened again so often. */
+/** The interval at which a file that failed is opened again. */
 const reopenAfterMs = 10_000
 
-/** What may wait for a slow disk, in bytes: room for a start of ten thousand cameras, and no more. */
+/** The buffer for a slow disk, in bytes: room for the lines of ten thousand cameras that start at once. */
 const maxWaiting = 32_000_000
 
 /**
  * Opens the file in the scope, which ends with the last line written.
  *
- * @param complain tells an operator, elsewhere, that lines are lost or written again.
+ * @param report tells an operator, elsewhere, that lines are lost or the file is writable again.
  */
 export const make = (
   options: LogFileOptions,
-  complain: (message: string) => void
+  report: (message: string) => void
 ): Effect.Effect<LogFile, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -47,7 +48,9 @@ export const make = (
       let reopening: NodeJS.Timeout | undefined
       let isClosed = false
       let lost = 0
-      let told: string | undefined
+      /** Whether the last write failed: half a line may be in the file. */
+      let isBroken = false
+      const incidents = new Incidents.Incidents<LogFileOptions>()
 
       const open = () => {
         reopening = undefined
@@ -67,32 +70,37 @@ export const make = (
         opened.on("error", (error) => {
           if (stream === opened) fail(error)
         })
-        opened.on("warning", (error) => complain(`${label}: ${error.message}`))
+        opened.on("warning", (error) => report(`${label}: ${error.message}`))
       }
 
-      const tell = (problem: string) => {
-        if (told !== problem) complain(`${label}: ${problem}; the relays go on without it`)
-        told = problem
+      const reportProblem = (problem: string) => {
+        isBroken = true
+        const notice = incidents.failed(options, problem, performance.now())
+        if (notice === undefined) return
+        const suffix = notice === "flapping" ? `; ${Incidents.flappingSuffix}` : ""
+        report(`${label}: ${problem}; log lines are lost, relays are unaffected${suffix}`)
       }
 
       const fail = (error: Error) => {
         stream = undefined
-        tell(error.message)
+        reportProblem(error.message)
         if (!isClosed && reopening === undefined) {
           reopening = setTimeout(open, reopenAfterMs)
           reopening.unref()
         }
       }
 
-      /** A file that opens may still be on a full disk: only what was written shows that all is well. */
+      /** A file that opens may still be on a full disk: only a completed write shows that it works. */
       const onWritten = (error: Error | null | undefined) => {
         if (error) {
           lost++
-        } else if (told !== undefined) {
-          complain(`${label}: written again, ${lost} lines lost`)
-          told = undefined
-          lost = 0
+          return
         }
+        isBroken = false
+        const notice = incidents.succeeded(options, performance.now())
+        if (notice === undefined) return
+        report(`${label}: ${notice === "stable" ? "stable" : "writable again"}, ${lost} lines lost`)
+        lost = 0
       }
 
       const write = (line: string) => {
@@ -100,10 +108,9 @@ export const make = (
           lost++
         } else if (stream.writableLength > maxWaiting) {
           lost++
-          tell("the disk is too slow")
+          reportProblem("the disk is too slow")
         } else {
-          // after a failure half a line may stand there
-          stream.write(told === undefined ? `${line}\n` : `\n${line}\n`, onWritten)
+          stream.write(isBroken ? `\n${line}\n` : `${line}\n`, onWritten)
         }
       }
 

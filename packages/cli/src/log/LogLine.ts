@@ -1,8 +1,7 @@
 /**
- * How a message of the log looks: one line, whatever it holds.
+ * The formats of a log message: one line, whatever the message holds.
  *
- * Control characters become visible escapes and credentials are taken out here, once more and for all,
- * whoever wrote the message.
+ * Control characters become visible escapes and credentials are redacted here, once more for every message.
  */
 import { oneLine, redact } from "@restream/config"
 import * as Cause from "effect/Cause"
@@ -15,25 +14,28 @@ export interface LogLine {
   readonly time: Date
   readonly level: LogLevel.LogLevel
   readonly message: string
-  /** The room that speaks, `camera` for instance. */
+  /** The part of the program that logs, for example `camera`. */
   readonly module: string | undefined
-  /** What else is known: the camera's id, its path. */
-  readonly fields: Readonly<Record<string, string>>
+  /** The other annotations: `camera`, `name`, `state`, `reason`, … */
+  readonly fields: Readonly<Record<string, string | number | boolean>>
 }
 
 const shown = (value: unknown): string =>
   oneLine(redact(typeof value === "string" ? value : (JSON.stringify(value) ?? String(value))))
 
-/** Takes what Effect's loggers are given. */
+const isPlain = (value: unknown): value is number | boolean =>
+  typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value))
+
+/** Makes a line of the options that Effect gives to a logger. */
 export const fromOptions = (options: Logger.Options<unknown>): LogLine => {
   const parts = Array.isArray(options.message) ? options.message : [options.message]
   const words = parts.map(shown)
   if (options.cause.reasons.length > 0) words.push(shown(Cause.pretty(options.cause)))
-  const fields: Record<string, string> = {}
+  const fields: Record<string, string | number | boolean> = {}
   let module: string | undefined
   for (const [key, value] of Object.entries(options.fiber.getRef(CurrentLogAnnotations))) {
     if (key === "module") module = shown(value)
-    else fields[key] = shown(value)
+    else fields[key] = isPlain(value) ? value : shown(value)
   }
   return { time: options.date, level: options.logLevel, message: words.join(" "), module, fields }
 }
@@ -72,7 +74,7 @@ const logfmt = (line: LogLine): string =>
     ...line.fields,
     msg: line.message
   })
-    .map(([key, value]) => `${key}=${logfmtValue(value)}`)
+    .map(([key, value]) => `${key}=${logfmtValue(String(value))}`)
     .join(" ")
 
 const colors: Partial<Record<LogLevel.LogLevel, number>> = {

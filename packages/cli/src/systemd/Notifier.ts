@@ -5,6 +5,7 @@
  * has it. A shell, started once, runs it for each message, so that a watchdog ping costs this process a write to
  * a pipe and no fork. See docs/decisions/0010-how-systemd-is-notified.md.
  */
+import { Incidents } from "@restream/core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -47,11 +48,10 @@ export const make = (
     Effect.acquireRelease(
       Effect.sync(() => {
         let shell: ChildProcess | undefined
-        let reported: string | undefined
+        const incidents = new Incidents.Incidents<string>()
 
         const report = (problem: string) => {
-          if (reported !== problem) onProblem(problem)
-          reported = problem
+          if (incidents.failed(socket, problem, performance.now()) !== undefined) onProblem(problem)
         }
 
         const open = (): ChildProcess => {

@@ -3,7 +3,7 @@
  *
  * Does nothing without a notify socket in the environment.
  */
-import { type CameraState, CameraSource, StatusStore, Supervisor } from "@restream/core"
+import { CameraState, CameraSource, StatusStore, Supervisor } from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -120,24 +120,13 @@ export const fromEnvironment = Effect.fnUntraced(function* (
 
 const annotated = Effect.annotateLogs("module", "daemon")
 
-const order: ReadonlyArray<CameraState.Tag> = [
-  "Live",
-  "Starting",
-  "Probing",
-  "Waiting",
-  "Restarting",
-  "Unreachable",
-  "Invalid",
-  "Stopping"
-]
-
 /** The status line of `systemctl status`: `50 cameras: 48 live, 2 unreachable`. */
 export const statusLine = (
   tally: Readonly<Partial<Record<CameraState.Tag, number>>>,
   isReady: boolean,
   sourceProblem: string | undefined
 ): string => {
-  const counts = order.flatMap((tag) =>
+  const counts = CameraState.tags.flatMap((tag) =>
     tally[tag] === undefined ? [] : [[tag, tally[tag]] as const]
   )
   const total = counts.reduce((sum, [, count]) => sum + count, 0)
