@@ -73,17 +73,11 @@ export const group = <const Fields extends Readonly<Record<string, Definition<an
 ): Group<Fields> => ({ _tag: "Group", description, fields, rules })
 
 /** A setting with its key and its names. */
-export interface Setting {
+export interface Setting extends Omit<Definition<any>, "env" | "fileOnly" | "flags"> {
   /** The keys from the root: `["database", "pollInterval"]`. */
   readonly path: ReadonlyArray<string>
   /** The path as one text: `database.pollInterval`. */
   readonly key: string
-  readonly type: SettingType<any>
-  readonly description: string
-  readonly appliedBy: AppliedBy
-  readonly unit: string | undefined
-  readonly default: ConfigValue | undefined
-  readonly example: ConfigValue | undefined
   /** The environment variable; `undefined` where only the file can hold the setting. */
   readonly env: string | undefined
   /** The flags without dashes, the documented one first. */
@@ -105,18 +99,13 @@ const constantCase = (path: ReadonlyArray<string>): string =>
   path.map((name) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join("_")
 
 const toSetting = (path: ReadonlyArray<string>, definition: Definition<any>): Setting => {
-  const { appliedBy, description, env, example, fileOnly, flags, type, unit } = definition
+  const { env, fileOnly, flags, ...rest } = definition
   const derivedEnv = `RESTREAM_${constantCase(path)}`
   const derivedFlag = constantCase(path).toLowerCase().replaceAll("_", "-")
   return {
+    ...rest,
     path,
     key: path.join("."),
-    type,
-    description,
-    appliedBy,
-    unit,
-    default: definition.default,
-    example,
     env: fileOnly === true ? undefined : (env ?? derivedEnv),
     flags: fileOnly === true ? [] : (flags ?? [derivedFlag]),
     derivedEnv,

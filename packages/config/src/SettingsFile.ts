@@ -42,17 +42,17 @@ export const readFile = (file: SettingsFile): Result.Result<FileContent, Setting
   if (file.text.length > maxLength) return fail("the file is larger than 1 MB")
 
   const lines = new LineCounter()
-  // the parser does not know the line break of old Macs
+  // the parser does not accept \r alone as a line break
   const document = parseDocument(file.text.replaceAll(/\r\n?/g, "\n"), {
     lineCounter: lines,
     logLevel: "error",
     prettyErrors: false,
     stringKeys: true
   })
-  const fault = syntaxFault(document)
-  if (fault !== undefined) {
-    const { col, line } = lines.linePos(fault.offset)
-    return fail(fault.message, `${file.name}:${line}:${col}`)
+  const problem = syntaxProblem(document)
+  if (problem !== undefined) {
+    const { col, line } = lines.linePos(problem.offset)
+    return fail(problem.message, `${file.name}:${line}:${col}`)
   }
   const root = toValue(document)
   if (Result.isFailure(root)) return fail(root.failure)
@@ -76,7 +76,7 @@ const toValue = (document: Document): Result.Result<unknown, string> => {
   }
 }
 
-/** Where the last key of the path stands that the file holds. */
+/** The offset of the deepest key of the path that the file contains. */
 const keyOffset = (contents: unknown, path: ReadonlyArray<string>): number | undefined => {
   let node = contents
   let offset: number | undefined
@@ -91,7 +91,7 @@ const keyOffset = (contents: unknown, path: ReadonlyArray<string>): number | und
   return offset
 }
 
-interface SyntaxFault {
+interface SyntaxProblem {
   readonly message: string
   readonly offset: number
 }
@@ -99,34 +99,24 @@ interface SyntaxFault {
 const needsQuotes = "a value that begins with * & ! @ ` | > % or , must be quoted"
 const extraColon = 'a value that contains ": " must be quoted, or the next line is indented too far'
 
-/** What each code of the parser means to somebody who writes settings. */
-const messages: Readonly<Record<ErrorCode, string>> = {
-  ALIAS_PROPS: needsQuotes,
-  BAD_ALIAS: needsQuotes,
-  BAD_COLLECTION_TYPE: needsQuotes,
-  BAD_DIRECTIVE: needsQuotes,
+/** The messages for the codes of the parser. Other codes mean that a value with special characters is not quoted. */
+const messages: Readonly<Partial<Record<ErrorCode, string>>> = {
   BAD_DQ_ESCAPE: "invalid escape after \\ in double quotes; single quotes keep a \\ as it is",
   BAD_INDENT: "the indentation does not match the lines above",
-  BAD_PROP_ORDER: needsQuotes,
-  BAD_SCALAR_START: needsQuotes,
   BLOCK_AS_IMPLICIT_KEY: extraColon,
   BLOCK_IN_FLOW: "expected a comma, or the closing bracket or brace",
   DUPLICATE_KEY: "duplicate key",
-  IMPOSSIBLE: "invalid YAML",
   KEY_OVER_1024_CHARS: "the key is too long",
   MISSING_CHAR: "expected a key, a colon and a value",
   MULTILINE_IMPLICIT_KEY: extraColon,
-  MULTIPLE_ANCHORS: needsQuotes,
   MULTIPLE_DOCS: "the file holds a second YAML document; only one is allowed",
-  MULTIPLE_TAGS: needsQuotes,
   NON_STRING_KEY: "a key must be a plain text",
   RESOURCE_EXHAUSTION: "the file is nested too deeply",
   TAB_AS_INDENT: "tabs are not allowed as indentation; use spaces",
-  TAG_RESOLVE_FAILED: needsQuotes,
   UNEXPECTED_TOKEN: "unexpected text; a value with special characters must be quoted"
 }
 
-const syntaxFault = (document: Document.Parsed): SyntaxFault | undefined => {
+const syntaxProblem = (document: Document.Parsed): SyntaxProblem | undefined => {
   const [error] = [...document.errors, ...document.warnings]
   if (error === undefined) return unquotedValue(document)
   const [offset] = error.pos
@@ -134,12 +124,12 @@ const syntaxFault = (document: Document.Parsed): SyntaxFault | undefined => {
     const open = openNode(document, offset)
     if (open !== undefined) return open
   }
-  return { message: messages[error.code], offset }
+  return { message: messages[error.code] ?? needsQuotes, offset }
 }
 
-/** The quoted text or the flow collection around an offset. The parser reports where it gave up. */
-const openNode = (document: Document, offset: number): SyntaxFault | undefined => {
-  let found: SyntaxFault | undefined
+/** The unclosed quote or bracket before an offset. The parser reports only where it gave up. */
+const openNode = (document: Document, offset: number): SyntaxProblem | undefined => {
+  let found: SyntaxProblem | undefined
   const check = (node: Node, message: string) => {
     const [start, , end] = node.range ?? [0, 0, -1]
     if (start < offset && offset <= end) found = { message, offset: start }
@@ -155,8 +145,8 @@ const openNode = (document: Document, offset: number): SyntaxFault | undefined =
   return found
 }
 
-/** A value that YAML takes for the name of an anchor, for a tag or for an alias. */
-const unquotedValue = (document: Document): SyntaxFault | undefined => {
+/** A value that YAML reads as an empty anchor or as an unknown alias. */
+const unquotedValue = (document: Document): SyntaxProblem | undefined => {
   let offset: number | undefined
   visit(document, {
     Alias: (_, node) => {
