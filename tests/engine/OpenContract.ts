@@ -190,7 +190,7 @@ export const openContract = (name: string, contract: OpenContractOptions): void 
     )
 
     it.live("reports the status of a rejection", () =>
-      withCamera({ settings: () => ({ quirks: { refuse: { DESCRIBE: 503 } } }) }, ({ probe }) =>
+      withCamera({ settings: () => ({ quirks: { rejectWith: { DESCRIBE: 503 } } }) }, ({ probe }) =>
         Effect.gen(function* () {
           const reason = yield* reasonOf(probe())
           assert.strictEqual(reason._tag === "Rejected" && reason.status, 503)

@@ -267,10 +267,14 @@ export const publishContract = (name: string, contract: PublishContractOptions):
       ],
       [
         "has no such stream",
-        { settings: () => ({ quirks: { refuse: { DESCRIBE: 404 } } }) },
+        { settings: () => ({ quirks: { rejectWith: { DESCRIBE: 404 } } }) },
         "NotFound"
       ],
-      ["serves too many", { settings: () => ({ quirks: { refuse: { PLAY: 503 } } }) }, "Rejected"],
+      [
+        "serves too many",
+        { settings: () => ({ quirks: { rejectWith: { PLAY: 503 } } }) },
+        "Rejected"
+      ],
       [
         "closes the connection",
         { settings: () => ({ quirks: { closeAt: "DESCRIBE" } }) },
@@ -302,12 +306,12 @@ export const publishContract = (name: string, contract: PublishContractOptions):
       ],
       [
         "rejects the stream",
-        { settings: () => ({ quirks: { refuse: { ANNOUNCE: 400 } } }) },
+        { settings: () => ({ quirks: { rejectWith: { ANNOUNCE: 400 } } }) },
         { _tag: "ServerRejected", status: 400, pace: "rejected" }
       ],
       [
         "forbids the path",
-        { settings: () => ({ quirks: { refuse: { ANNOUNCE: 403 } } }) },
+        { settings: () => ({ quirks: { rejectWith: { ANNOUNCE: 403 } } }) },
         { _tag: "ServerRejected", status: 403, pace: "rejected" }
       ],
       [

@@ -63,7 +63,7 @@ const faults: ReadonlyArray<Fault> = [
   { what: "never accepts", url: BlackHole.make, ...unreachable("TimedOut") },
   {
     what: "answers 404",
-    url: cameraWith({ refuse: { DESCRIBE: 404 } }),
+    url: cameraWith({ rejectWith: { DESCRIBE: 404 } }),
     ...unreachable("NotFound")
   },
   {

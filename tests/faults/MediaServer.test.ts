@@ -164,7 +164,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
             const sink = yield* RtspServer.make({
               settings: (path) =>
                 path === "cam1"
-                  ? { quirks: { refuse: { ANNOUNCE: 400 } } }
+                  ? { quirks: { rejectWith: { ANNOUNCE: 400 } } }
                   : path === "cam2"
                     ? { authentication }
                     : undefined

@@ -40,8 +40,8 @@ interface Fault {
 const faults: ReadonlyArray<Fault> = [
   { what: "nothing" },
   { what: "401", password: "another" },
-  { what: "404", quirks: { refuse: { DESCRIBE: 404 } } },
-  { what: "503", quirks: { refuse: { PLAY: 503 } } },
+  { what: "404", quirks: { rejectWith: { DESCRIBE: 404 } } },
+  { what: "503", quirks: { rejectWith: { PLAY: 503 } } },
   { what: "silence", quirks: { silentAt: "DESCRIBE" } },
   { what: "garbage", quirks: { garbageAt: "DESCRIBE" } },
   { what: "close", quirks: { closeAt: "DESCRIBE" } },
@@ -49,7 +49,7 @@ const faults: ReadonlyArray<Fault> = [
   { what: "close in a frame", quirks: { closeMidFrame: 60 } },
   { what: "freeze", quirks: { freeze: { tracks: "all", after: "1 second" } } },
   { what: "redirect", quirks: { redirect: "rtsp://u:plantedElsewhere@127.0.0.1:9/x" } },
-  { what: "media server rejects", sink: { refuse: { ANNOUNCE: 400 } } },
+  { what: "media server rejects", sink: { rejectWith: { ANNOUNCE: 400 } } },
   { what: "media server forbids", sink: { alwaysUnauthorized: true } },
   { what: "media server closes", sink: { closeAt: "RECORD" } }
 ]

@@ -505,16 +505,16 @@ describe("Connection, authenticating", () => {
 
   it.live("responds to a challenge to OPTIONS", () =>
     Effect.gen(function* () {
-      const server = yield* guarded({}, { guardsOptions: true })
+      const server = yield* guarded({}, { authenticatesOptions: true })
       const { watched } = yield* play({ url: camera(server, right) })
       yield* watched.first(0)
     })
   )
 
-  for (const tellsStale of [false, true]) {
-    it.live(`responds to each new nonce once, with stale=true sent: ${tellsStale}`, () =>
+  for (const sendsStale of [false, true]) {
+    it.live(`responds to each new nonce once, with stale=true sent: ${sendsStale}`, () =>
       Effect.gen(function* () {
-        const server = yield* guarded({ qop: "auth" }, { freshNonces: true, tellsStale })
+        const server = yield* guarded({ qop: "auth" }, { freshNonces: true, sendsStale })
         const events = yield* server.events
         const { watched } = yield* play({ url: camera(server, right) })
         yield* watched.first(0)

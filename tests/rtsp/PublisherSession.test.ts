@@ -182,7 +182,7 @@ describe("PublisherSession", () => {
   for (const method of ["ANNOUNCE", "SETUP", "RECORD"] as const) {
     it.live(`fails if the server rejects ${method}, or closes the connection`, () =>
       Effect.gen(function* () {
-        assert.deepInclude(yield* failsWith({ refuse: { [method]: 503 } }), {
+        assert.deepInclude(yield* failsWith({ rejectWith: { [method]: 503 } }), {
           _tag: "Rejected",
           status: 503,
           request: method
@@ -245,7 +245,9 @@ describe("PublisherSession", () => {
 
   it.live("does not respond to requests of the server", () =>
     Effect.gen(function* () {
-      const server = yield* RtspServer.make({ settings: () => ({ quirks: { asksOptions: true } }) })
+      const server = yield* RtspServer.make({
+        settings: () => ({ quirks: { sendsOptions: true } })
+      })
       const events = yield* server.events
       yield* Effect.scoped(
         Effect.gen(function* () {
@@ -262,7 +264,7 @@ describe("PublisherSession", () => {
   it.live("sends TEARDOWN if the server rejects RECORD", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
-        settings: () => ({ quirks: { refuse: { RECORD: 503 } } })
+        settings: () => ({ quirks: { rejectWith: { RECORD: 503 } } })
       })
       const events = yield* server.events
       yield* Effect.flip(Effect.scoped(publish(server.url("a"))))

@@ -95,17 +95,17 @@ describe("ReaderSession", () => {
   )
 
   const livingQuirks: ReadonlyArray<readonly [what: string, quirks: Quirks]> = [
-    ["requires OPTIONS first", { wantsOptions: true }],
-    ["requires User-Agent", { wantsUserAgent: true }],
-    ["requires Range", { wantsRange: true }],
-    ["rejects a mode", { refusesMode: true }],
+    ["requires OPTIONS first", { requiresOptions: true }],
+    ["requires User-Agent", { requiresUserAgent: true }],
+    ["requires Range", { requiresRange: true }],
+    ["rejects a mode", { rejectsMode: true }],
     ["chooses other channels", { channelOffset: 10 }],
     ["names only the first channel", { interleaved: "first" }],
     ["names no channels", { interleaved: "missing" }],
-    ["sends RTP/AVP although the transport is TCP", { saysUdp: true }],
+    ["sends RTP/AVP although the transport is TCP", { claimsUdp: true }],
     [
       "sends RTP/AVP, other channels, and only the first channel",
-      { saysUdp: true, channelOffset: 4, interleaved: "first" }
+      { claimsUdp: true, channelOffset: 4, interleaved: "first" }
     ],
     ["sends cseq in lower case", { cseq: "lowerCase" }],
     ["sends no CSeq", { cseq: "missing" }],
@@ -117,7 +117,7 @@ describe("ReaderSession", () => {
     ["sends no Content-Type", { contentType: "missing" }],
     ["sends a Content-Type with a charset", { contentType: "withCharset" }],
     ["sends packets of an ended session before every response", { strayFrames: true }],
-    ["sends OPTIONS to the client", { asksOptions: true }],
+    ["sends OPTIONS to the client", { sendsOptions: true }],
     ["sends garbage between frames", { garbageEvery: 3 }],
     [
       "sends absolute controls with an unreachable host",
@@ -153,22 +153,22 @@ describe("ReaderSession", () => {
   const refusals: ReadonlyArray<readonly [what: string, quirks: Quirks, reason: object]> = [
     [
       "DESCRIBE with 404",
-      { refuse: { DESCRIBE: 404 } },
+      { rejectWith: { DESCRIBE: 404 } },
       { _tag: "Rejected", status: 404, request: "DESCRIBE", detail: "Not Found" }
     ],
     [
       "DESCRIBE with 503",
-      { refuse: { DESCRIBE: 503 } },
+      { rejectWith: { DESCRIBE: 503 } },
       { _tag: "Rejected", status: 503, request: "DESCRIBE" }
     ],
     [
       "SETUP with 453",
-      { refuse: { SETUP: 453 } },
+      { rejectWith: { SETUP: 453 } },
       { _tag: "Rejected", status: 453, request: "SETUP" }
     ],
     [
       "PLAY with 503",
-      { refuse: { PLAY: 503 } },
+      { rejectWith: { PLAY: 503 } },
       { _tag: "Rejected", status: 503, request: "PLAY" }
     ],
     ["TCP", { udpOnly: true }, { _tag: "Unsupported" }]
@@ -183,7 +183,7 @@ describe("ReaderSession", () => {
 
   it.live("leaves out audio if the camera rejects its SETUP", () =>
     Effect.gen(function* () {
-      const server = yield* cameraWith({ refusesAudio: true })
+      const server = yield* cameraWith({ rejectsAudio: true })
       const { session, watched } = yield* play({ url: url(server.url("cam")) })
       yield* watched.first(0)
       assert.deepStrictEqual(
@@ -213,7 +213,7 @@ describe("ReaderSession", () => {
       const authentication = { username: "admin", password: Redacted.make("right") }
       const server = yield* RtspServer.make({
         authentication,
-        settings: () => ({ quirks: { freshNonces: true, guardsOptions: true } })
+        settings: () => ({ quirks: { freshNonces: true, authenticatesOptions: true } })
       })
       yield* TestPattern.publish(server, "cam", { audio: true })
       const camera = server.url("cam").replace("rtsp://", "rtsp://admin:right@")
@@ -233,7 +233,7 @@ describe("ReaderSession", () => {
 
   it.live("repeats PLAY without Range if the camera rejects Range", () =>
     Effect.gen(function* () {
-      const server = yield* cameraWith({ refuse: { PLAY: 457 } })
+      const server = yield* cameraWith({ rejectWith: { PLAY: 457 } })
       const events = yield* server.events
       yield* Effect.flip(play({ url: url(server.url("cam")) }))
       assert.isDefined(headerOf(yield* nextRequest(events, "PLAY"), "range"))
@@ -360,8 +360,8 @@ describe("ReaderSession", () => {
 
   it.live("responds to OPTIONS from the camera", () =>
     Effect.gen(function* () {
-      const { events } = yield* plays({ asksOptions: true })
-      assert.deepInclude(yield* next(events, "Answered"), { status: 200 })
+      const { events } = yield* plays({ sendsOptions: true })
+      assert.deepInclude(yield* next(events, "ResponseReceived"), { status: 200 })
     })
   )
 
@@ -578,7 +578,7 @@ describe("ReaderSession", () => {
     "sends keep-alives with OPTIONS even if the response is %i",
     (status) =>
       Effect.gen(function* () {
-        const { events, session, watched } = yield* plays({ refuse: { OPTIONS: status } })
+        const { events, session, watched } = yield* plays({ rejectWith: { OPTIONS: status } })
         for (let i = 0; i < 2; i++) {
           yield* session.keepAlive
           assert.strictEqual((yield* nextRequest(events, "OPTIONS")).status, status)
@@ -589,7 +589,7 @@ describe("ReaderSession", () => {
 
   it.live("sends keep-alives with OPTIONS after GET_PARAMETER is rejected", () =>
     Effect.gen(function* () {
-      const { events, session } = yield* plays({ refuse: { GET_PARAMETER: 501 } })
+      const { events, session } = yield* plays({ rejectWith: { GET_PARAMETER: 501 } })
       for (const method of ["OPTIONS", "GET_PARAMETER", "OPTIONS", "OPTIONS"] as const) {
         yield* session.keepAlive
         const sent = yield* next(events, "Request", isKeepAlive)

@@ -23,7 +23,7 @@ interface Undo {
 
 const quirksOf: Partial<Record<FaultName, Quirks>> = {
   silent: { silentAt: "DESCRIBE" },
-  notFound: { refuse: { DESCRIBE: 404 } },
+  notFound: { rejectWith: { DESCRIBE: 404 } },
   garbage: { garbageAt: "DESCRIBE" },
   closeMidFrame: { closeMidFrame: 20 },
   closeAfterSetup: { closeAfterSetup: true },

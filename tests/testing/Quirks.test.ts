@@ -56,12 +56,17 @@ describe("Quirks", () => {
       "DESCRIBE",
       /200 OK\r\nCSeq: 1\r\n[^]*Content-Type: application\/sdp\r\nContent-Base: rtsp:\/\/127\.0\.0\.1:\d+\/cam\/\r\n/
     ],
-    ["a refusal", { refuse: { DESCRIBE: 503 } }, "DESCRIBE", /^RTSP\/1\.0 503 Service Unavailable/],
-    ["OPTIONS that are not known", { refuse: { OPTIONS: 404 } }, "OPTIONS", /^RTSP\/1\.0 404/],
+    [
+      "a refusal",
+      { rejectWith: { DESCRIBE: 503 } },
+      "DESCRIBE",
+      /^RTSP\/1\.0 503 Service Unavailable/
+    ],
+    ["OPTIONS that are not known", { rejectWith: { OPTIONS: 404 } }, "OPTIONS", /^RTSP\/1\.0 404/],
     ["few methods", { publicMethods: ["OPTIONS", "PLAY"] }, "OPTIONS", /Public: OPTIONS, PLAY\r\n/],
     ["a small cseq", { cseq: "lowerCase" }, "OPTIONS", /\r\ncseq: 1\r\n/],
     ["no CSeq", { cseq: "missing" }, "OPTIONS", /^RTSP\/1\.0 200 OK\r\nServer/],
-    ["a wish for a User-Agent", { wantsUserAgent: true }, "DESCRIBE", /^RTSP\/1\.0 400/],
+    ["a wish for a User-Agent", { requiresUserAgent: true }, "DESCRIBE", /^RTSP\/1\.0 400/],
     ["no Content-Type", { contentType: "missing" }, "DESCRIBE", /^(?![^]*Content-Type)[^]*m=video/],
     [
       "a charset",
@@ -118,7 +123,7 @@ describe("Quirks", () => {
     ["other channels", { channelOffset: 7 }, /interleaved=7-8\r\n/],
     ["the first channel alone", { interleaved: "first" }, /interleaved=0\r\n/],
     ["no channels", { interleaved: "missing" }, /Transport: RTP\/AVP\/TCP;unicast\r\n/],
-    ["RTP/AVP", { saysUdp: true }, /Transport: RTP\/AVP;unicast;interleaved=0-1/],
+    ["RTP/AVP", { claimsUdp: true }, /Transport: RTP\/AVP;unicast;interleaved=0-1/],
     ["UDP alone", { udpOnly: true }, /^RTSP\/1\.0 461 Unsupported Transport/],
     ["a short life", { sessionTimeoutSeconds: 5 }, /Session: \w+;timeout=5\r\n/]
   ]
@@ -133,7 +138,7 @@ describe("Quirks", () => {
 
   it.live("rejects a mode", () =>
     Effect.gen(function* () {
-      const { ask } = yield* withQuirks({ refusesMode: true })
+      const { ask } = yield* withQuirks({ rejectsMode: true })
       assert.match(
         yield* ask("SETUP", "Transport: RTP/AVP/TCP;interleaved=0-1;mode=play"),
         /^RTSP\/1\.0 400/
@@ -143,7 +148,7 @@ describe("Quirks", () => {
 
   it.live("rejects PLAY without Range", () =>
     Effect.gen(function* () {
-      const { ask, setup } = yield* withQuirks({ wantsRange: true })
+      const { ask, setup } = yield* withQuirks({ requiresRange: true })
       const { session } = yield* setup
       assert.match(yield* ask("PLAY", session), /^RTSP\/1\.0 457/)
       assert.match(yield* ask("PLAY", session, "Range: npt=0.000-"), /^RTSP\/1\.0 200/)
@@ -152,7 +157,7 @@ describe("Quirks", () => {
 
   it.live("sends OPTIONS to the client once it plays", () =>
     Effect.gen(function* () {
-      const { ask, client, setup } = yield* withQuirks({ asksOptions: true })
+      const { ask, client, setup } = yield* withQuirks({ sendsOptions: true })
       const { session } = yield* setup
       yield* ask("PLAY", session)
       yield* client.received(/OPTIONS \* RTSP\/1\.0\r\nCSeq: 1\r\n\r\n/)
@@ -177,7 +182,7 @@ describe("Quirks", () => {
     Effect.gen(function* () {
       const options = { authentication: { username: "a", password: Redacted.make("b") } }
       const changing = yield* dialogue(
-        yield* cameraWith({ guardsOptions: true, freshNonces: true }, options)
+        yield* cameraWith({ authenticatesOptions: true, freshNonces: true }, options)
       )
       const nonces = [
         nonceOf(yield* changing.ask("OPTIONS")),
@@ -194,12 +199,12 @@ describe("Quirks", () => {
     })
   )
 
-  for (const tellsStale of [false, true]) {
-    it.live(`${tellsStale ? "sends" : "does not send"} stale=true`, () =>
+  for (const sendsStale of [false, true]) {
+    it.live(`${sendsStale ? "sends" : "does not send"} stale=true`, () =>
       Effect.gen(function* () {
         const credentials = { username: "a", password: Redacted.make("b") }
         const server = yield* cameraWith(
-          { freshNonces: true, tellsStale },
+          { freshNonces: true, sendsStale },
           { authentication: credentials }
         )
         const { ask } = yield* dialogue(server)
@@ -219,7 +224,7 @@ describe("Quirks", () => {
         })
         const answer = yield* ask("DESCRIBE", `Authorization: ${late}`)
         assert.match(answer, /^RTSP\/1\.0 401/)
-        assert.strictEqual(answer.includes("stale=true"), tellsStale)
+        assert.strictEqual(answer.includes("stale=true"), sendsStale)
         assert.strictEqual(yield* server.authenticationFailures, 0)
       })
     )
@@ -309,7 +314,7 @@ describe("Quirks", () => {
     Effect.gen(function* () {
       const { ask, server } = yield* withQuirks({})
       assert.match(yield* ask("DESCRIBE"), /200 OK/)
-      yield* server.configure("cam", { quirks: { refuse: { DESCRIBE: 404 } } })
+      yield* server.configure("cam", { quirks: { rejectWith: { DESCRIBE: 404 } } })
       assert.match(yield* ask("DESCRIBE"), /404/)
       yield* server.configure("cam", {})
       assert.match(yield* ask("DESCRIBE"), /200 OK/)
@@ -320,8 +325,8 @@ describe("Quirks", () => {
     Effect.gen(function* () {
       const server = yield* cameraWith({})
       yield* TestPattern.publish(server, "other")
-      yield* server.configure("cam?a=1", { quirks: { refuse: { OPTIONS: 500 } } })
-      yield* server.configure("cam", { quirks: { refuse: { OPTIONS: 501 } } })
+      yield* server.configure("cam?a=1", { quirks: { rejectWith: { OPTIONS: 500 } } })
+      yield* server.configure("cam", { quirks: { rejectWith: { OPTIONS: 501 } } })
       const status = (path: string) =>
         Effect.gen(function* () {
           const client = yield* connectRaw(server.port)

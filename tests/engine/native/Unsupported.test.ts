@@ -87,7 +87,7 @@ describe("the native engine", () => {
       let announced = 0
       const sink = yield* RtspServer.make({
         // the first announcement is refused, whatever it says
-        settings: () => ({ quirks: announced++ === 0 ? { refuse: { ANNOUNCE: 400 } } : {} })
+        settings: () => ({ quirks: announced++ === 0 ? { rejectWith: { ANNOUNCE: 400 } } : {} })
       })
       const wire = yield* Wire.lay("sink", sink.port)
       const to = `rtsp://127.0.0.1:${wire.port}/out`

@@ -455,7 +455,7 @@ describe.concurrent("the native engine, on the wire,", () => {
 
     it.live("when the server refuses", () =>
       Effect.gen(function* () {
-        const all = yield* peers({ sinkQuirks: { refuse: { RECORD: 400 } } })
+        const all = yield* peers({ sinkQuirks: { rejectWith: { RECORD: 400 } } })
         yield* TestPattern.publish(all.camera, "cam", living)
         const { reason } = yield* Effect.flip(Effect.scoped(all.start()))
         assert.strictEqual(reason._tag, "ServerRejected")
@@ -466,7 +466,7 @@ describe.concurrent("the native engine, on the wire,", () => {
 
     it.live("when the camera refuses to play", () =>
       Effect.gen(function* () {
-        const all = yield* peers({ quirks: { refuse: { PLAY: 503 } } })
+        const all = yield* peers({ quirks: { rejectWith: { PLAY: 503 } } })
         yield* TestPattern.publish(all.camera, "cam", living)
         yield* Effect.flip(Effect.scoped(all.start()))
         yield* settle
@@ -553,7 +553,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       Effect.gen(function* () {
         const { camera, sink, start } = yield* peers({
           quirks,
-          sinkQuirks: { refusesAudio: true }
+          sinkQuirks: { rejectsAudio: true }
         })
         const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
         const relay = yield* start()
@@ -578,7 +578,7 @@ describe.concurrent("the native engine, on the wire,", () => {
 
     it.live("goes without what the camera offers and refuses, and says so", () =>
       Effect.gen(function* () {
-        const { camera, sink, start } = yield* peers({ quirks: { refusesAudio: true } })
+        const { camera, sink, start } = yield* peers({ quirks: { rejectsAudio: true } })
         yield* TestPattern.publish(camera, "cam", living)
         const relay = yield* start()
         yield* relay.flowing

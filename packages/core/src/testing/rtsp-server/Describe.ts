@@ -1,7 +1,7 @@
 /** The response to `DESCRIBE`. */
 import { header, type Request } from "../../rtsp/message/Message.ts"
 import * as Sdp from "../../rtsp/sdp/Sdp.ts"
-import type { Answer } from "./Answer.ts"
+import type { ServerResponse } from "./ServerResponse.ts"
 import type { ServerStream } from "./ServerStream.ts"
 import type { ContentBaseQuirk, Quirks } from "./Quirks.ts"
 
@@ -44,11 +44,11 @@ export const describe = (
   request: Request,
   stream: ServerStream | undefined,
   quirks: Quirks
-): Answer => {
+): ServerResponse => {
   if (quirks.redirect !== undefined) {
     return { status: 302, headers: [["Location", quirks.redirect]] }
   }
-  if (quirks.wantsUserAgent === true && header(request, "user-agent") === undefined) {
+  if (quirks.requiresUserAgent === true && header(request, "user-agent") === undefined) {
     return { status: 400 }
   }
   if (stream === undefined) return { status: 404 }

@@ -23,7 +23,7 @@ export type ContentBaseQuirk =
 
 export interface Quirks {
   /** Responds to these methods with a status: `{ DESCRIBE: 404 }`, `{ PLAY: 503 }`, `{ OPTIONS: 404 }`. */
-  readonly refuse?: Readonly<Partial<Record<Method, number>>> | undefined
+  readonly rejectWith?: Readonly<Partial<Record<Method, number>>> | undefined
   /** Accepts the connection and the request, and never responds to this method. */
   readonly silentAt?: Method | undefined
   /** Closes the connection instead of responding to this method. */
@@ -35,9 +35,9 @@ export interface Quirks {
   /** Issues a new nonce after each request, which invalidates the previous nonce. */
   readonly freshNonces?: boolean | undefined
   /** Sends `stale=true` if only the nonce is out of date. Default false: many cameras never send it. */
-  readonly tellsStale?: boolean | undefined
+  readonly sendsStale?: boolean | undefined
   /** Requires authentication for `OPTIONS` too. */
-  readonly guardsOptions?: boolean | undefined
+  readonly authenticatesOptions?: boolean | undefined
   /** Withholds packets some time after `PLAY`, and keeps the connection open. */
   readonly freeze?: { readonly tracks: FrozenTracks; readonly after: Duration.Input } | undefined
   /** Closes the connection in the middle of a frame, after this many frames. */
@@ -51,21 +51,21 @@ export interface Quirks {
   /** How the response to SETUP names the channels: `interleaved=0` only, the first track's for every track, or none. */
   readonly interleaved?: "first" | "repeated" | "missing" | undefined
   /** Writes `RTP/AVP` in the response to `SETUP`, although the transport is TCP. */
-  readonly saysUdp?: boolean | undefined
+  readonly claimsUdp?: boolean | undefined
   /** Rejects audio: 404 to `SETUP` of an audio track, 400 to an `ANNOUNCE` with audio. */
-  readonly refusesAudio?: boolean | undefined
+  readonly rejectsAudio?: boolean | undefined
   /** Supports UDP only: 461 to every `SETUP` by TCP. */
   readonly udpOnly?: boolean | undefined
   /** How responses write the sequence number: `cseq`, or not at all. */
   readonly cseq?: "lowerCase" | "missing" | undefined
   /** Rejects a `DESCRIBE` without `User-Agent`. */
-  readonly wantsUserAgent?: boolean | undefined
+  readonly requiresUserAgent?: boolean | undefined
   /** Rejects a `DESCRIBE` before the first `OPTIONS`, with 455. */
-  readonly wantsOptions?: boolean | undefined
+  readonly requiresOptions?: boolean | undefined
   /** Rejects a `PLAY` without `Range`. */
-  readonly wantsRange?: boolean | undefined
+  readonly requiresRange?: boolean | undefined
   /** Rejects a `SETUP` for playing with a mode. */
-  readonly refusesMode?: boolean | undefined
+  readonly rejectsMode?: boolean | undefined
   readonly contentBase?: ContentBaseQuirk | undefined
   /** The content type of the description: missing, or with a charset. */
   readonly contentType?: "missing" | "withCharset" | undefined
@@ -78,7 +78,7 @@ export interface Quirks {
   /** The methods in `Public`. Default: all methods. */
   readonly publicMethods?: ReadonlyArray<Method> | undefined
   /** Sends an `OPTIONS` to the client once it plays or records. */
-  readonly asksOptions?: boolean | undefined
+  readonly sendsOptions?: boolean | undefined
   /** Sends packets of an ended session before every response, on channel 0 and on an unassigned channel. */
   readonly strayFrames?: boolean | undefined
   /** Continues to send after `TEARDOWN`, on unassigned channels (old live555). */

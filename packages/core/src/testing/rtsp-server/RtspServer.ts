@@ -7,7 +7,7 @@
  *
  * ```ts
  * const server = yield* RtspServer.make({
- *   settings: (path) => (path === "cam7" ? { quirks: { refuse: { PLAY: 503 } } } : undefined)
+ *   settings: (path) => (path === "cam7" ? { quirks: { rejectWith: { PLAY: 503 } } } : undefined)
  * })
  * yield* TestPattern.publish(server, "cam7")
  * const url = server.url("cam7") // rtsp://127.0.0.1:43211/cam7

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto"
 import { challenges, verify } from "../../rtsp/auth/Authentication.ts"
 import { header, type Request } from "../../rtsp/message/Message.ts"
-import type { Answer } from "./Answer.ts"
+import type { ServerResponse } from "./ServerResponse.ts"
 import type { Action, PathManager } from "./PathManager.ts"
 import type { Quirks } from "./Quirks.ts"
 
@@ -18,9 +18,17 @@ export class ServerAuth {
   }
 
   /** The rejection of a request; `undefined` if the request is authorized. */
-  judge(request: Request, path: string, action: Action, quirks: Quirks): Answer | undefined {
+  judge(
+    request: Request,
+    path: string,
+    action: Action,
+    quirks: Quirks
+  ): ServerResponse | undefined {
     const wanted = this.#paths.authentication(path, action)
-    if (wanted === undefined || (request.method === "OPTIONS" && quirks.guardsOptions !== true)) {
+    if (
+      wanted === undefined ||
+      (request.method === "OPTIONS" && quirks.authenticatesOptions !== true)
+    ) {
       return undefined
     }
     const realm = wanted.realm ?? "restream"
@@ -45,7 +53,7 @@ export class ServerAuth {
       nonce: this.#nonce,
       qop: wanted.qop,
       opaque: wanted.opaque,
-      stale: verdict === "stale" && quirks.tellsStale === true
+      stale: verdict === "stale" && quirks.sendsStale === true
     })
     return {
       status: 401,

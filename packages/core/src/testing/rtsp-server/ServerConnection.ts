@@ -16,7 +16,7 @@ import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
 import * as SessionHeader from "../../rtsp/message/SessionHeader.ts"
 import * as Transport from "../../rtsp/message/Transport.ts"
 import { readAnnouncement } from "./AnnounceRules.ts"
-import type { Answer } from "./Answer.ts"
+import type { ServerResponse } from "./ServerResponse.ts"
 import { type PathManager, withoutQuery } from "./PathManager.ts"
 import { describe } from "./Describe.ts"
 import { ServerAuth } from "./ServerAuth.ts"
@@ -40,7 +40,7 @@ export interface ServerConnectionOptions {
 }
 
 /** The most unsent bytes per client besides frames. */
-const maxUnreadAnswers = 8_388_608
+const maxUnreadResponses = 8_388_608
 
 export class ServerConnection {
   readonly #options: ServerConnectionOptions
@@ -65,9 +65,9 @@ export class ServerConnection {
       message: (message) => this.#onMessage(message),
       skipped: () => {
         // a client that does not speak RTSP gets no second request
-        if (this.#session === undefined) this.#refuse("not RTSP")
+        if (this.#session === undefined) this.#reject("not RTSP")
       },
-      failed: () => this.#refuse("not RTSP")
+      failed: () => this.#reject("not RTSP")
     })
     socket.setNoDelay(true)
     socket.on("data", (chunk: Buffer) => this.#framer.push(chunk))
@@ -110,7 +110,7 @@ export class ServerConnection {
     }
   }
 
-  #refuse(why: string): void {
+  #reject(why: string): void {
     this.#write({ status: 400 }, undefined, {})
     this.#endSoon(why)
   }
@@ -147,32 +147,32 @@ export class ServerConnection {
       // gortsplib, `server_conn_reader.go`: no responses from clients
       if (this.#session?.role === "publisher") return this.end("response from a publisher")
       const { id, paths } = this.#options
-      return paths.emit({ _tag: "Answered", connection: id, status: message.status })
+      return paths.emit({ _tag: "ResponseReceived", connection: id, status: message.status })
     }
     const agent = header(message, "user-agent")
     this.#userAgent = agent ?? this.#userAgent
     const path = this.#pathFor(message)
     this.#lastPath = path
     const quirks = this.#options.paths.settings(path).quirks ?? {}
-    const answer = this.#answer(message, path, quirks)
+    const response = this.#respond(message, path, quirks)
     this.#options.paths.emit({
       _tag: "Request",
       connection: this.#options.id,
       method: message.method,
       path,
-      status: typeof answer === "string" ? undefined : answer.status,
+      status: typeof response === "string" ? undefined : response.status,
       userAgent: agent,
       headers: message.headers.filter(([name]) => name.toLowerCase() !== "authorization")
     })
-    if (answer === "silence") return
-    if (answer === "close") return this.end("closed on purpose")
-    if (answer === "garbage") {
+    if (response === "silence") return
+    if (response === "close") return this.end("closed on purpose")
+    if (response === "garbage") {
       this.#options.socket.write(garbage)
       return
     }
     if (quirks.strayFrames === true) this.#options.socket.write(strayFrames())
-    this.#write(answer, message, quirks)
-    this.#behind(message, answer, quirks)
+    this.#write(response, message, quirks)
+    this.#afterResponse(message, response, quirks)
     this.#restartTimeout()
   }
 
@@ -191,11 +191,11 @@ export class ServerConnection {
     return request.method === "SETUP" ? path.replace(trackSuffix, "") : path
   }
 
-  #answer(
+  #respond(
     request: Request,
     path: string,
     quirks: Quirks
-  ): Answer | "silence" | "close" | "garbage" {
+  ): ServerResponse | "silence" | "close" | "garbage" {
     const method = request.method
     if (quirks.silentAt === method) return "silence"
     if (quirks.closeAt === method) return "close"
@@ -204,10 +204,10 @@ export class ServerConnection {
     if (!methods.some((known) => known === method)) return { status: 501 }
     const publishes =
       method === "ANNOUNCE" || method === "RECORD" || this.#session?.role === "publisher"
-    const refusal = this.#auth.judge(request, path, publishes ? "publish" : "read", quirks)
-    if (refusal !== undefined) return refusal
-    const refused = quirks.refuse?.[method as keyof typeof quirks.refuse]
-    if (refused !== undefined) return { status: refused }
+    const rejection = this.#auth.judge(request, path, publishes ? "publish" : "read", quirks)
+    if (rejection !== undefined) return rejection
+    const status = quirks.rejectWith?.[method as keyof typeof quirks.rejectWith]
+    if (status !== undefined) return { status }
     switch (method) {
       case "OPTIONS":
         this.#hasReceivedOptions = true
@@ -216,7 +216,7 @@ export class ServerConnection {
           headers: [["Public", (quirks.publicMethods ?? methods).join(", ")]]
         }
       case "DESCRIBE":
-        if (quirks.wantsOptions === true && !this.#hasReceivedOptions) return { status: 455 }
+        if (quirks.requiresOptions === true && !this.#hasReceivedOptions) return { status: 455 }
         return describe(request, this.#options.paths.streamFor(path), quirks)
       case "ANNOUNCE":
         return this.#announce(request, path, quirks)
@@ -235,23 +235,23 @@ export class ServerConnection {
     }
   }
 
-  #setup(request: Request, path: string, quirks: Quirks): Answer {
+  #setup(request: Request, path: string, quirks: Quirks): ServerResponse {
     const offered = Transport.parse(header(request, "transport") ?? "")
     if (offered.length === 0) return { status: 400, close: "SETUP without a transport" }
     const transport = offered.find(({ lower }) => lower === "TCP")
     if (transport === undefined || quirks.udpOnly === true) return { status: 461 }
     const session = this.#session ?? this.#beginReading(path, quirks)
     if (session === undefined) return { status: 404 }
-    const answer = setup(session, request, transport, quirks)
-    if (answer.status === 200) this.#session = session
-    return answer
+    const response = setup(session, request, transport, quirks)
+    if (response.status === 200) this.#session = session
+    return response
   }
 
-  #announce(request: Request, path: string, quirks: Quirks): Answer {
+  #announce(request: Request, path: string, quirks: Quirks): ServerResponse {
     if (this.#session !== undefined) return { status: 400, close: "ANNOUNCE within a session" }
     const read = readAnnouncement(request)
     if (Result.isFailure(read)) return { status: 400, close: read.failure }
-    if (quirks.refusesAudio === true && read.success.medias.some(({ kind }) => kind === "audio")) {
+    if (quirks.rejectsAudio === true && read.success.medias.some(({ kind }) => kind === "audio")) {
       return { status: 400, close: "audio is rejected" }
     }
     this.#session = makeSession({
@@ -272,20 +272,20 @@ export class ServerConnection {
     return makeSession({ role: "reader", path, quirks, description, url: "", stream })
   }
 
-  #play(request: Request, quirks: Quirks): Answer {
+  #play(request: Request, quirks: Quirks): ServerResponse {
     const session = this.#session
     if (session === undefined || session.role !== "reader" || session.channels.size === 0) {
       return { status: 455 }
     }
     if (!names(session, request)) return { status: 454 }
-    if (quirks.wantsRange === true && header(request, "range") === undefined) {
+    if (quirks.requiresRange === true && header(request, "range") === undefined) {
       return { status: 457 }
     }
     if (session.stream !== this.#options.paths.streamFor(session.path)) return { status: 404 }
     return { status: 200, headers: [["Session", session.id]] }
   }
 
-  #record(path: string): Answer {
+  #record(path: string): ServerResponse {
     const session = this.#session
     if (session?.role !== "publisher" || session.stream !== undefined) {
       return { status: 400, close: "RECORD out of order" }
@@ -310,7 +310,7 @@ export class ServerConnection {
     return { status: 200, headers: [["Session", session.id]] }
   }
 
-  #pause(): Answer {
+  #pause(): ServerResponse {
     const session = this.#session
     if (session?.reader === undefined) return { status: 455 }
     this.#stopReader(session)
@@ -325,7 +325,7 @@ export class ServerConnection {
     session.reader = undefined
   }
 
-  #teardown(quirks: Quirks): Answer {
+  #teardown(quirks: Quirks): ServerResponse {
     const session = this.#session
     if (session === undefined) return { status: 454 }
     this.#tornDown = true
@@ -346,9 +346,9 @@ export class ServerConnection {
   }
 
   /** What follows the response, such as the first frames. */
-  #behind(request: Request, answer: Answer, quirks: Quirks): void {
-    if (answer.close !== undefined) return this.#endSoon(answer.close)
-    if (answer.status !== 200) return
+  #afterResponse(request: Request, response: ServerResponse, quirks: Quirks): void {
+    if (response.close !== undefined) return this.#endSoon(response.close)
+    if (response.status !== 200) return
     if (request.method === "SETUP" && quirks.closeAfterSetup === true) {
       return this.#endSoon("closed on purpose")
     }
@@ -357,7 +357,7 @@ export class ServerConnection {
       this.#startReader(session, quirks)
     }
     const begins = request.method === "PLAY" || request.method === "RECORD"
-    if (begins && quirks.asksOptions === true) this.#options.socket.write(optionsRequest())
+    if (begins && quirks.sendsOptions === true) this.#options.socket.write(optionsRequest())
   }
 
   #startReader(session: Session, quirks: Quirks): void {
@@ -395,22 +395,22 @@ export class ServerConnection {
     )
   }
 
-  #write(answer: Answer, request: Request | undefined, quirks: Quirks): void {
+  #write(response: ServerResponse, request: Request | undefined, quirks: Quirks): void {
     const headers: Array<readonly [string, string]> = []
     const exchange = request === undefined ? undefined : cseq(request)
     if (exchange !== undefined && quirks.cseq !== "missing") {
       headers.push([quirks.cseq === "lowerCase" ? "cseq" : "CSeq", String(exchange)])
     }
-    headers.push(["Server", "restream"], ...(answer.headers ?? []))
-    const body = Buffer.from(answer.body ?? "", "utf8")
-    if (this.#options.socket.writableLength > maxUnreadAnswers) {
+    headers.push(["Server", "restream"], ...(response.headers ?? []))
+    const body = Buffer.from(response.body ?? "", "utf8")
+    if (this.#options.socket.writableLength > maxUnreadResponses) {
       return this.end("the client does not read responses")
     }
     this.#options.socket.write(
       render({
         _tag: "Response",
-        status: answer.status,
-        reason: phrase(answer.status),
+        status: response.status,
+        reason: phrase(response.status),
         headers,
         body
       })

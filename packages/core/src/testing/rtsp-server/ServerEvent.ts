@@ -15,7 +15,7 @@ export type ServerEvent =
       readonly headers: Headers
     }
   /** A client responded to a request of the server. */
-  | { readonly _tag: "Answered"; readonly connection: number; readonly status: number }
+  | { readonly _tag: "ResponseReceived"; readonly connection: number; readonly status: number }
   | { readonly _tag: "Publishing"; readonly connection: number; readonly path: string }
   | { readonly _tag: "Reading"; readonly connection: number; readonly path: string }
   | {

@@ -5,7 +5,7 @@ import { header, type Request } from "../../rtsp/message/Message.ts"
 import type { SessionDescription } from "../../rtsp/sdp/Sdp.ts"
 import * as SessionHeader from "../../rtsp/message/SessionHeader.ts"
 import * as Transport from "../../rtsp/message/Transport.ts"
-import type { Answer } from "./Answer.ts"
+import type { ServerResponse } from "./ServerResponse.ts"
 import type { ServerStream } from "./ServerStream.ts"
 import type { Quirks } from "./Quirks.ts"
 import type { Reader } from "./Reader.ts"
@@ -62,17 +62,17 @@ const renderTransport = (
   quirks: Quirks
 ): string => {
   const [first = channels] = all.values()
-  const told = quirks.interleaved === "repeated" ? first : channels
+  const announced = quirks.interleaved === "repeated" ? first : channels
   const whole = Transport.render(
-    Transport.interleaved(told, role === "publisher" ? "record" : undefined)
+    Transport.interleaved(announced, role === "publisher" ? "record" : undefined)
   )
   const named =
     quirks.interleaved === "first"
-      ? whole.replace(/;interleaved=[\d-]+/, `;interleaved=${told[0]}`)
+      ? whole.replace(/;interleaved=[\d-]+/, `;interleaved=${announced[0]}`)
       : quirks.interleaved === "missing"
         ? whole.replace(/;interleaved=[\d-]+/, "")
         : whole
-  return quirks.saysUdp === true ? named.replace("RTP/AVP/TCP", "RTP/AVP") : named
+  return quirks.claimsUdp === true ? named.replace("RTP/AVP/TCP", "RTP/AVP") : named
 }
 
 /** The first of two channels for a track: the requested channel, or the next free one. */
@@ -93,7 +93,7 @@ export const setup = (
   request: Request,
   transport: Transport.Transport,
   quirks: Quirks
-): Answer => {
+): ServerResponse => {
   const publishes = session.role === "publisher"
   if (session.reader !== undefined || (publishes && session.stream !== undefined)) {
     return { status: 455 }
@@ -101,14 +101,14 @@ export const setup = (
   if (publishes ? transport.mode !== "record" : transport.mode === "record") {
     return { status: 400, close: "SETUP with the wrong mode" }
   }
-  if (!publishes && quirks.refusesMode === true && transport.mode !== undefined) {
+  if (!publishes && quirks.rejectsMode === true && transport.mode !== undefined) {
     return { status: 400 }
   }
   const track = publishes ? announcedTrack(session, request.uri) : playedTrack(session, request.uri)
   if (track === undefined) {
     return publishes ? { status: 400, close: "SETUP of an unknown track" } : { status: 404 }
   }
-  if (quirks.refusesAudio === true && session.description.medias[track]?.kind === "audio") {
+  if (quirks.rejectsAudio === true && session.description.medias[track]?.kind === "audio") {
     return { status: 404 }
   }
   const asked = channelsFor(session, transport.interleaved)

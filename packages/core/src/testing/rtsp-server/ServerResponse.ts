@@ -1,7 +1,7 @@
 /** A response of the server. */
 import type { Headers } from "../../rtsp/message/Message.ts"
 
-export interface Answer {
+export interface ServerResponse {
   readonly status: number
   readonly headers?: Headers
   readonly body?: string
