@@ -69,7 +69,7 @@ program.pipe(
   Effect.provide(
     Restream.supervisor(settings).pipe(
       Layer.provideMerge(StatusStore.layer),
-      Layer.provide(Layer.succeed(Engines, { select: () => [idle] })),
+      Layer.provide(Engines.layer([idle])),
       Layer.provide(Restream.mediaServer(settings)),
       Layer.provide(Restream.cameraTypes(settings)),
       Layer.provide(Restream.cameraTable(settings)),

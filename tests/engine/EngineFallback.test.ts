@@ -1,9 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { load } from "@restream/config"
-import { type Engine, EngineFallback, Engines, Reason, Restream } from "@restream/core"
+import {
+  type CameraOptions,
+  type Engine,
+  EngineFallback,
+  Engines,
+  Reason,
+  Restream
+} from "@restream/core"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Result } from "effect"
-import { options as cameraOptions } from "./Streams.ts"
+import { camera } from "./Streams.ts"
 import * as FakeEngine from "../supervision/FakeEngine.ts"
 
 const native: Engine = FakeEngine.make("native").engine
@@ -13,36 +20,36 @@ const unsupported = new Reason.Unsupported({ what: "UDP" })
 const missing = new Reason.LaunchFailed({ detail: "ffmpeg is not there" })
 const refused = new Reason.Refused({ authority: "10.0.0.5:554" })
 
-const auto = () => EngineFallback.make([native, ffmpeg])
+const auto = () => new EngineFallback([native, ffmpeg])
 
 describe("EngineFallback", () => {
-  it("begins with the first engine, which another can take over from", () => {
+  it("starts with the first engine, which has a fallback", () => {
     const inUse = auto()
     assert.strictEqual(inUse.engine.name, "native")
     assert.isTrue(inUse.hasFallback)
   })
 
-  it("takes the next where the first meets what it does not support, and says so", () => {
+  it("uses the next engine for what the first does not support", () => {
     const inUse = auto()
     assert.deepStrictEqual(inUse.onFailure(unsupported), {
       _tag: "TryNext",
-      told: "UDP: not supported by native, taking ffmpeg"
+      notice: "native does not support UDP; using ffmpeg"
     })
     assert.strictEqual(inUse.engine.name, "ffmpeg")
     assert.isFalse(inUse.hasFallback)
   })
 
-  it("stays with it, attempt after attempt", () => {
+  it("stays with the next engine in later attempts", () => {
     const inUse = auto()
     inUse.onFailure(unsupported)
     for (let attempt = 0; attempt < 3; attempt++) {
-      inUse.begin()
+      inUse.reset()
       assert.strictEqual(inUse.engine.name, "ffmpeg")
       assert.deepStrictEqual(inUse.onFailure(refused), { _tag: "GiveUp", reason: refused })
     }
   })
 
-  it("changes nothing for what another engine would meet as well", () => {
+  it("gives up on failures that every engine would have", () => {
     const inUse = auto()
     for (const reason of [
       refused,
@@ -58,20 +65,20 @@ describe("EngineFallback", () => {
     }
   })
 
-  describe("where the one that stands by can't start", () => {
-    it("lets the first do what it can, and says so once", () => {
+  describe("if the next engine cannot be launched", () => {
+    it("returns to the first engine", () => {
       const inUse = auto()
       inUse.onFailure(unsupported)
       assert.deepStrictEqual(inUse.onFailure(missing), {
         _tag: "TryNext",
-        told: "cannot start: ffmpeg is not there; native does what it can"
+        notice: "cannot start: ffmpeg is not there; native relays what it supports"
       })
       assert.strictEqual(inUse.engine.name, "native")
-      // so that it leaves the sound out, and not the camera
+      // so that it leaves out the audio instead of failing
       assert.isFalse(inUse.hasFallback)
     })
 
-    it("blames it where the first can do nothing", () => {
+    it("reports the launch failure if the first engine can do nothing", () => {
       const inUse = auto()
       inUse.onFailure(unsupported)
       inUse.onFailure(missing)
@@ -81,26 +88,26 @@ describe("EngineFallback", () => {
       })
     })
 
-    it("tells what else went wrong with the first as it is", () => {
+    it("reports other failures of the first engine", () => {
       const inUse = auto()
       inUse.onFailure(unsupported)
       inUse.onFailure(missing)
       assert.deepStrictEqual(inUse.onFailure(refused), { _tag: "GiveUp", reason: refused })
     })
 
-    it("gives it another chance in the next attempt, without saying the same again", () => {
+    it("tries the next engine again in the next attempt, without repeating the notice", () => {
       const inUse = auto()
       inUse.onFailure(unsupported)
       inUse.onFailure(missing)
-      inUse.begin()
+      inUse.reset()
       assert.strictEqual(inUse.engine.name, "ffmpeg")
-      assert.deepStrictEqual(inUse.onFailure(missing), { _tag: "TryNext", told: undefined })
+      assert.deepStrictEqual(inUse.onFailure(missing), { _tag: "TryNext", notice: undefined })
       assert.strictEqual(inUse.engine.name, "native")
     })
   })
 
-  it.each([native, ffmpeg])("takes no other where one is chosen", (engine) => {
-    const inUse = EngineFallback.make([engine])
+  it.each([native, ffmpeg])("has no fallback if one engine is chosen", (engine) => {
+    const inUse = new EngineFallback([engine])
     assert.isFalse(inUse.hasFallback)
     for (const reason of [unsupported, missing]) {
       assert.deepStrictEqual(inUse.onFailure(reason), { _tag: "GiveUp", reason })
@@ -109,16 +116,52 @@ describe("EngineFallback", () => {
   })
 })
 
+describe("Engines", () => {
+  const selecting = (engines: Engines["Service"], engine: string, url = "rtsp://10.0.0.5/live") =>
+    Result.map(engines.select(camera(url, { engine })), (selected) =>
+      selected.map(({ name }) => name)
+    )
+
+  it("selects by name, and all in order for auto", () => {
+    const mine = { ...FakeEngine.make("mine").engine }
+    const engines = Engines.make([native, mine, ffmpeg])
+    assert.deepStrictEqual(engines.choices, ["auto", "native", "mine", "ffmpeg"])
+    assert.deepStrictEqual(selecting(engines, "auto"), Result.succeed(["native", "mine", "ffmpeg"]))
+    assert.deepStrictEqual(selecting(engines, "mine"), Result.succeed(["mine"]))
+  })
+
+  it("fails for an unknown choice", () => {
+    const failed = Result.flip(selecting(Engines.make([native]), "gstreamer"))
+    assert.deepInclude(Result.getOrThrow(failed), {
+      _tag: "UnknownEngine",
+      choice: "gstreamer",
+      known: ["auto", "native"]
+    })
+  })
+
+  it("skips engines that do not support the camera, for auto only", () => {
+    const never = { ...native, supports: () => false }
+    const both = Engines.make([never, ffmpeg])
+    assert.deepStrictEqual(selecting(both, "auto"), Result.succeed(["ffmpeg"]))
+    assert.deepStrictEqual(selecting(both, "native"), Result.succeed(["native"]))
+    // the failure to open explains best what is missing
+    assert.deepStrictEqual(selecting(Engines.make([never]), "auto"), Result.succeed(["native"]))
+  })
+})
+
 describe("the engines of a daemon", () => {
   const { settings } = Result.getOrThrow(load({ env: { PG_DSN: "postgres://localhost/x" } }))
 
-  it.effect("are those that a camera may have by its choice, native first", () =>
+  it.effect("are native and ffmpeg, and ffmpeg alone for what native does not support", () =>
     Effect.gen(function* () {
-      const { select } = yield* Engines
-      const names = (choice: typeof cameraOptions.engine) => select(choice).map(({ name }) => name)
-      assert.deepStrictEqual(names("auto"), ["native", "ffmpeg"])
-      assert.deepStrictEqual(names("native"), ["native"])
-      assert.deepStrictEqual(names("ffmpeg"), ["ffmpeg"])
+      const engines = yield* Engines
+      const names = (url: string, chosen: Partial<CameraOptions> = {}) =>
+        Result.getOrThrow(engines.select(camera(url, { engine: "auto", ...chosen }))).map(
+          ({ name }) => name
+        )
+      assert.deepStrictEqual(names("rtsp://10.0.0.5/live"), ["native", "ffmpeg"])
+      assert.deepStrictEqual(names("http://10.0.0.5/live"), ["ffmpeg"])
+      assert.deepStrictEqual(names("rtsp://10.0.0.5/live", { transport: "udp" }), ["ffmpeg"])
     }).pipe(
       Effect.provide(
         Restream.engines(settings, Effect.succeed(true)).pipe(Layer.provide(NodeServices.layer))

@@ -77,7 +77,7 @@ const quickTree = Effect.fnUntraced(function* (settings: Settings): Effect.fn.Re
   const tree = Supervisor.layer(Tree.options).pipe(
     Layer.provideMerge(Layer.provideMerge(StatusLog.layer, StatusStore.layer)),
     Layer.provide(CameraTypes.layer()),
-    Layer.provide(Layer.succeed(Engines, { select: () => [fake.engine] })),
+    Layer.provide(Engines.layer([fake.engine])),
     Layer.provide(
       Layer.effect(
         MediaServer,

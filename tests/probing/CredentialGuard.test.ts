@@ -232,6 +232,6 @@ describe("CredentialGuard", () => {
       )
       assert.strictEqual(reasons.get("17"), "Answered")
       assert.strictEqual(reasons.size, 17)
-    }).pipe(Effect.provideService(Engines, { select: () => [fake.engine] }))
+    }).pipe(Effect.provideService(Engines, Engines.make([fake.engine])))
   })
 })

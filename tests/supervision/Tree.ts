@@ -77,7 +77,7 @@ export const layer = (
     Layer.provideMerge(MemoryCameraSource.layer(rows)),
     Layer.provideMerge(Layer.provideMerge(StatusLog.layer, StatusStore.layer)),
     Layer.provide(CameraTypes.layer()),
-    Layer.provide(Layer.succeed(Engines, { select: () => [first, ...rest] })),
+    Layer.provide(Engines.layer([first, ...rest])),
     Layer.provideMerge(
       Layer.effect(
         MediaServer,

@@ -19,7 +19,6 @@
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import { parseTableName, type Settings } from "@restream/config"
-import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
@@ -28,7 +27,7 @@ import { CameraTypes } from "./camera-type/CameraTypes.ts"
 import * as UrlTemplate from "./camera-type/UrlTemplate.ts"
 import * as Roster from "./source/Roster.ts"
 import { StreamUrl } from "./camera/StreamUrl.ts"
-import { type Engine, Engines } from "./engine/Engine.ts"
+import { Engines } from "./engine/Engines.ts"
 import * as FollowingEngine from "./engine/FollowingEngine.ts"
 import * as FfmpegEngine from "./engine/ffmpeg/FfmpegEngine.ts"
 import * as NativeEngine from "./engine/native/NativeEngine.ts"
@@ -212,16 +211,10 @@ export const engines = (
           checkServer
         })
       )
-      const engines = {
-        native: FollowingEngine.make("native", native),
-        ffmpeg: FollowingEngine.make("ffmpeg", ffmpeg)
-      }
-      const choices: Record<string, NonEmptyReadonlyArray<Engine>> = {
-        auto: [engines.native, engines.ffmpeg],
-        native: [engines.native],
-        ffmpeg: [engines.ffmpeg]
-      }
-      return Engines.of({ select: (choice) => choices[choice] ?? [engines.native, engines.ffmpeg] })
+      return Engines.make([
+        FollowingEngine.make("native", native),
+        FollowingEngine.make("ffmpeg", ffmpeg)
+      ])
     })
   )
 

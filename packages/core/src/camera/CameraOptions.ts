@@ -6,8 +6,8 @@ import * as Schema from "effect/Schema"
 
 /** A camera's options, with every choice made. */
 export const CameraOptions = Schema.Struct({
-  /** Which engine relays the camera. Default `auto`. */
-  engine: EngineChoice,
+  /** The name of the engine that relays the camera, or `auto`. Default `auto`. */
+  engine: Schema.String,
   /** How the camera is asked to send its packets. Default `tcp`. */
   transport: Transport,
   /** What happens to the camera's sound. Default `auto`. */
@@ -43,7 +43,7 @@ const types: {
     NonNullable<CameraOptions[Name]>
   >
 } = {
-  engine: SettingType.choice(EngineChoice),
+  engine: SettingType.choice<string>(EngineChoice),
   transport: SettingType.choice(Transport),
   audio: SettingType.choice(AudioPolicy),
   wallclock: SettingType.boolean,
@@ -67,9 +67,14 @@ const fromJson = (given: unknown): unknown => {
   }
 }
 
-/** Reads the column, or says all that is wrong with it. */
+/**
+ * Parses the column, or reports all its problems.
+ *
+ * @param engines the choices of the `engine` option, see `Engines.choices`. Default: the built-in ones.
+ */
 export const parseOptions = (
-  given: unknown
+  given: unknown,
+  engines: ReadonlyArray<string> = EngineChoice.literals
 ): Result.Result<CameraOptionsColumn, ReadonlyArray<string>> => {
   const options = fromJson(given)
   if (options === undefined || options === null) return Result.succeed({})
@@ -82,7 +87,8 @@ export const parseOptions = (
     if (!isName(name)) {
       faults.push(`column options: unknown key ${name}${didYouMean(name, optionNames)}`)
     } else if (value !== null && value !== undefined) {
-      const parsed: Result.Result<unknown, string> = types[name].parse(value)
+      const type = name === "engine" ? SettingType.choice(Schema.Literals(engines)) : types[name]
+      const parsed: Result.Result<unknown, string> = type.parse(value)
       if (Result.isFailure(parsed)) faults.push(`column options.${name}: ${parsed.failure}`)
       else column[name] = parsed.success
     }
@@ -94,12 +100,15 @@ export const parseOptions = (
 export const withDefaults = (
   column: CameraOptionsColumn,
   defaults: CameraOptions
-): CameraOptions => ({
-  engine: column.engine ?? defaults.engine,
-  transport: column.transport ?? defaults.transport,
-  audio: column.audio ?? defaults.audio,
-  wallclock: column.wallclock ?? defaults.wallclock,
-  insecure: column.insecure ?? defaults.insecure,
-  fingerprint: column.fingerprint ?? defaults.fingerprint,
-  openTimeout: column.openTimeout ?? defaults.openTimeout
-})
+): CameraOptions => {
+  const openTimeout = column.openTimeout ?? defaults.openTimeout
+  return {
+    engine: column.engine ?? defaults.engine,
+    transport: column.transport ?? defaults.transport,
+    audio: column.audio ?? defaults.audio,
+    wallclock: column.wallclock ?? defaults.wallclock,
+    insecure: column.insecure ?? defaults.insecure,
+    fingerprint: column.fingerprint ?? defaults.fingerprint,
+    ...(openTimeout !== undefined && { openTimeout })
+  }
+}

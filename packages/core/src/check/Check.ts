@@ -8,11 +8,13 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Camera, InvalidCamera } from "../camera/Camera.ts"
 import type { ProbeReason } from "../camera/Reason.ts"
-import { type Engine, Engines } from "../engine/Engine.ts"
-import * as EngineFallback from "../engine/EngineFallback.ts"
+import type { Engine } from "../engine/Engine.ts"
+import { Engines } from "../engine/Engines.ts"
+import { EngineFallback } from "../engine/EngineFallback.ts"
 import * as ProbeLimiter from "../probing/ProbeLimiter.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
 import type { Health } from "../status/History.ts"
@@ -80,7 +82,7 @@ export const run = (
             camera._tag === "InvalidCamera"
               ? Effect.succeed(invalid(camera))
               : Effect.flatMap(credentialGuard.acquire(camera), (lease) =>
-                  check(camera, select(camera.options.engine), lease)
+                  check(camera, Result.getOrThrow(select(camera)), lease)
                 ),
             (result) => Queue.offerUnsafe(results, result)
           ),
@@ -119,7 +121,7 @@ const checkOne = (
   lease: CredentialGuard.Lease
 ): Effect.Effect<CheckResult, Failed> =>
   Clock.clockWith((clock) => {
-    const inUse = EngineFallback.make(engines)
+    const inUse = new EngineFallback(engines)
     const startedAt = nowMs(clock)
     const took = () => Duration.millis(nowMs(clock) - startedAt)
     const probe: Effect.Effect<CheckResult, Failed> = Effect.suspend(() => {

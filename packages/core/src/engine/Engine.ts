@@ -1,12 +1,10 @@
 /**
  * The port for engines: a way to open a camera's stream and to publish it.
  *
- * Adapters: `NativeEngine`, `FfmpegEngine`, and whatever an embedding program registers. Every adapter
+ * Adapters: `NativeEngine`, `FfmpegEngine`, and those that an embedding program registers. Every adapter
  * passes the suites `tests/engine/OpenContract.ts` and `tests/engine/PublishContract.ts`.
  */
 import type * as Duration from "effect/Duration"
-import type { NonEmptyReadonlyArray } from "effect/Array"
-import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { CameraStream, ProbeError, StreamSource } from "./CameraStream.ts"
@@ -14,6 +12,11 @@ import type { CameraStream, ProbeError, StreamSource } from "./CameraStream.ts"
 export interface Engine {
   /** By this name a camera's `engine` option chooses the engine. */
   readonly name: string
+  /**
+   * Whether the engine can open such a camera at all, by its URL and options. `auto` skips an engine that
+   * cannot. Default: it can.
+   */
+  readonly supports?: (source: StreamSource) => boolean
   /**
    * After this time an opening most likely does nothing but wait for an answer, and another one may run
    * beside it.
@@ -29,11 +32,3 @@ export interface Engine {
    */
   readonly open: (source: StreamSource) => Effect.Effect<CameraStream, ProbeError, Scope.Scope>
 }
-
-export class Engines extends Context.Service<
-  Engines,
-  {
-    /** The engines for a choice, the one to try first in front. */
-    readonly select: (choice: string) => NonEmptyReadonlyArray<Engine>
-  }
->()("@restream/core/engine/Engines") {}

@@ -1,8 +1,8 @@
 /**
- * Which engine a camera gets, of those that its choice allows.
+ * Which of a camera's engines is in use.
  *
- * The first one, until it meets something that it does not support; then the next. One that stands by and
- * can't start (no ffmpeg on this machine) is no reason to lose a camera: the first then does what it can.
+ * The first one, until it meets something that it does not support; then the next one. If that one cannot be
+ * launched (no ffmpeg on this machine), the first one relays what it can.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { Reason } from "../camera/Reason.ts"
@@ -10,67 +10,64 @@ import type { Engine } from "./Engine.ts"
 
 export type NextStep<R extends Reason> =
   | {
+      /** Another engine is in use now: try it at once. */
       readonly _tag: "TryNext"
-      /** For the log; `undefined` where it was told before. */
-      readonly told: string | undefined
+      /** For the log; `undefined` if it repeats the previous notice. */
+      readonly notice: string | undefined
     }
-  | { readonly _tag: "GiveUp"; readonly reason: R }
+  | {
+      /** No engine is left; `reason` is the best explanation. */
+      readonly _tag: "GiveUp"
+      readonly reason: R
+    }
 
 export class EngineFallback {
   readonly #engines: NonEmptyReadonlyArray<Engine>
-  #rank = 0
-  /** Why the engine that stands by could not start, in this attempt. */
-  #standby: { readonly rank: number; readonly reason: Reason } | undefined
-  /** What was said of it before; `undefined` for nothing. */
-  #told: Set<string> | undefined
+  #index = 0
+  /** The engine that could not be launched in this attempt. */
+  #unlaunched: { readonly index: number; readonly reason: Reason } | undefined
+  #lastNotice: string | undefined
 
+  /** @param engines those of a camera, the first to try in front. */
   constructor(engines: NonEmptyReadonlyArray<Engine>) {
     this.#engines = engines
   }
 
   get engine(): Engine {
-    return this.#engines[this.#rank] ?? this.#engines[0]
+    return this.#engines[this.#index] ?? this.#engines[0]
   }
 
-  /** Whether another engine takes over where this one meets something that it does not support. */
+  /** Whether another engine takes over if this one fails with `Unsupported`. */
   get hasFallback(): boolean {
-    return this.#standby === undefined && this.#rank + 1 < this.#engines.length
+    return this.#unlaunched === undefined && this.#index + 1 < this.#engines.length
   }
 
-  /** Begins a new attempt: an engine that could not start gets another chance. */
-  begin(): void {
-    if (this.#standby !== undefined) this.#rank = this.#standby.rank
-    this.#standby = undefined
+  /** Begins a new attempt: an engine that could not be launched is tried again. */
+  reset(): void {
+    this.#index = this.#unlaunched?.index ?? this.#index
+    this.#unlaunched = undefined
   }
 
-  /**
-   * Takes a failure of the engine in use. `TryNext`: another engine is in use now; try it at once.
-   * `GiveUp`: none is left, and `reason` tells best what is wrong.
-   */
+  /** Decides what follows a failure of the engine in use. */
   onFailure<R extends Reason>(reason: R): NextStep<R> {
-    const { name } = this.engine
     if (reason._tag === "Unsupported" && this.hasFallback) {
-      this.#rank++
-      return this.#tryNext(`${reason.what}: not supported by ${name}, taking ${this.engine.name}`)
+      const { name } = this.engine
+      this.#index++
+      return this.#tryNext(`${name} does not support ${reason.what}; using ${this.engine.name}`)
     }
-    if (reason._tag === "LaunchFailed" && this.#rank > 0) {
-      this.#standby = { rank: this.#rank, reason }
-      this.#rank = 0
-      return this.#tryNext(`${reason.message}; ${this.engine.name} does what it can`)
+    if (reason._tag === "LaunchFailed" && this.#index > 0) {
+      this.#unlaunched = { index: this.#index, reason }
+      this.#index = 0
+      return this.#tryNext(`${reason.message}; ${this.engine.name} relays what it supports`)
     }
-    // that the first can't do it was known; why the other one can't is the news
-    const best = reason._tag === "Unsupported" ? (this.#standby?.reason ?? reason) : reason
+    // that the first engine does not support the camera was known; why the other one cannot start is new
+    const best = reason._tag === "Unsupported" ? (this.#unlaunched?.reason ?? reason) : reason
     return { _tag: "GiveUp", reason: best as R }
   }
 
-  #tryNext(line: string) {
-    const isNews = this.#told?.has(line) !== true
-    this.#told ??= new Set()
-    this.#told.add(line)
-    return { _tag: "TryNext", told: isNews ? line : undefined } as const
+  #tryNext(notice: string) {
+    const isNew = notice !== this.#lastNotice
+    this.#lastNotice = notice
+    return { _tag: "TryNext", notice: isNew ? notice : undefined } as const
   }
 }
-
-/** The one for a camera, the engine to try first in front. */
-export const make = (engines: NonEmptyReadonlyArray<Engine>): EngineFallback =>
-  new EngineFallback(engines)

@@ -14,5 +14,6 @@ export const make = (name: Engine["name"], current: () => Engine): Engine => ({
   get concurrency() {
     return current().concurrency
   },
+  supports: (source) => current().supports?.(source) ?? true,
   open: (source) => Effect.suspend(() => current().open(source))
 })

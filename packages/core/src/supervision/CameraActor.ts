@@ -8,12 +8,13 @@ import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Camera } from "../camera/Camera.ts"
 import { InternalError, type ProbeReason, type Reason } from "../camera/Reason.ts"
-import { Engines } from "../engine/Engine.ts"
-import * as EngineFallback from "../engine/EngineFallback.ts"
+import { Engines } from "../engine/Engines.ts"
+import { EngineFallback } from "../engine/EngineFallback.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
 import type { ProbeLimiter } from "../probing/ProbeLimiter.ts"
 import type { CameraStream, ProbeError } from "../engine/CameraStream.ts"
@@ -43,15 +44,15 @@ export const run = Effect.fnUntraced(function* (
   const status = yield* StatusStore
   const destination = mediaServer.destination(camera.path)
   // What `auto` learns about a camera is remembered as long as this fiber runs: until its row changes.
-  const inUse = EngineFallback.make((yield* Engines).select(camera.options.engine))
+  const inUse = new EngineFallback(Result.getOrThrow((yield* Engines).select(camera)))
   const lease = yield* credentialGuard.acquire(camera)
   let sawOutage = false
 
   /** What to do about a failure: the next engine at once where that helps, else its reason is the end. */
   const onFailure = Effect.fnUntraced(function* <R extends Reason>(reason: R) {
     const verdict = inUse.onFailure(reason)
-    if (verdict._tag === "TryNext" && verdict.told !== undefined) {
-      yield* Effect.logInfo(`camera ${camera.id}: ${verdict.told}`).pipe(
+    if (verdict._tag === "TryNext" && verdict.notice !== undefined) {
+      yield* Effect.logInfo(`camera ${camera.id}: ${verdict.notice}`).pipe(
         Effect.annotateLogs({ module: "engine", camera: camera.id })
       )
     }
@@ -106,7 +107,7 @@ export const run = Effect.fnUntraced(function* (
     const beginAgain = Effect.sync(() => {
       // counted by rounds: whichever engines it takes, they are one attempt
       attempt++
-      inUse.begin()
+      inUse.reset()
     })
     const withAnyEngine: Effect.Effect<
       CameraStream,
@@ -183,7 +184,7 @@ export const run = Effect.fnUntraced(function* (
   }).pipe(Effect.scoped)
 
   const life = Effect.suspend(() => {
-    inUse.begin()
+    inUse.reset()
     sawOutage = false
     return attempt
   }).pipe(

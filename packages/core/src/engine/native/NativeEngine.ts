@@ -71,5 +71,11 @@ export const make = (options: NativeEngineOptions): Engine => {
     })
   })
   // an open connection, and nothing else
-  return { name: "native", slowAfter: Duration.millis(250), concurrency: 128, open }
+  return {
+    name: "native",
+    supports: (source) => unsupported(source) === undefined,
+    slowAfter: Duration.millis(250),
+    concurrency: 128,
+    open
+  }
 }
