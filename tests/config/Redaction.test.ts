@@ -23,14 +23,14 @@ describe("Redaction", () => {
     "rtsp://10.0.0.5/user=admin_psw=TopSecret1_channel=1",
     "rtsp://10.0.0.5/11?x7=TopSecret1?key=TopSecret1"
   ]) {
-    it(`takes the secret out of ${text.replaceAll(/TopSecret1|Top\/Secret1/g, "…")}`, () => {
+    it(`removes the secret from ${text.replaceAll(/TopSecret1|Top\/Secret1/g, "…")}`, () => {
       const shown = redact(text)
       assert.notInclude(shown, "Secret1")
       assert.include(shown, "***")
     })
   }
 
-  it("leaves text without secrets alone", () => {
+  it("does not change text without secrets", () => {
     for (const text of [
       "Connection refused",
       "rtsp://10.0.0.5/Streaming/Channels/101: Connection timed out",
@@ -46,7 +46,7 @@ describe("Redaction", () => {
     }
   })
 
-  it("takes a known secret out wherever it stands", () => {
+  it("removes a known secret anywhere in a text", () => {
     fc.assert(
       fc.property(
         fc.string({ minLength: 4, unit: "grapheme" }),
@@ -81,13 +81,13 @@ describe("Redaction", () => {
     "authorization: basic "
   ]) {
     // a million characters take a fraction of a second, or minutes if their square has to be looked at
-    it(`takes any length of ${JSON.stringify(piece)}`, () => {
+    it(`accepts any length of ${JSON.stringify(piece)}`, () => {
       const text = piece.repeat(1_000_000 / piece.length)
       assert.isAtMost(redact(text).length, text.length + 1_000_000)
     })
   }
 
-  it("takes the credentials out of an address, in whichever words it stands", () => {
+  it("removes the credentials of a URL from any text", () => {
     const url = Result.getOrThrow(StreamUrl.parse("rtsp://admin:p%20w%22d@10.0.0.5/live"))
     const said = `Opening '${StreamUrl.reveal(url)}' with p w"d for reading`
     assert.notInclude(redact(said, url.secrets), 'p w"d')

@@ -369,7 +369,7 @@ const definitions = {
     }),
     fileMaxAge: setting(SettingType.duration({ least: "1 minute", most: "366 days" }), {
       appliedBy: "reload",
-      description: "Age at which the log file is rotated, whatever its size.",
+      description: "Age at which the log file is rotated, regardless of its size.",
       default: "1 day"
     }),
     fileKeep: setting(SettingType.integer(1, 10_000), {
