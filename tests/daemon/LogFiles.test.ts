@@ -228,7 +228,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             env: { ...site.env, RESTREAM_LOG_FILE: "/proc/nope/restream.log" }
           })
           yield* daemon.awaitLine(/log file .*ENOENT.*log lines are lost, relays are unaffected/)
-          yield* daemon.awaitLine(/media server .*: there/)
+          yield* daemon.awaitLine(/media server .* is reachable/)
           // in ticks of 10 ms: user and system time of all its threads
           const ticks = () => {
             const stat = readFileSync(`/proc/${daemon.pid}/stat`, "utf8").split(") ")[1]!.split(" ")

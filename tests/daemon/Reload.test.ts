@@ -202,7 +202,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
 
         const site = yield* Site.make
         const other = yield* Daemon.start({ env: site.env, cwd: tmpdir() })
-        yield* other.awaitLine(/media server .*: there/)
+        yield* other.awaitLine(/media server .* is reachable/)
         yield* other.signal("SIGHUP")
         yield* other.awaitLine(/reload: nothing changed/)
       })

@@ -78,7 +78,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
             tree.log.matching(/media server .*; cameras that are not live wait for it/),
             1
           )
-          assert.lengthOf(tree.log.matching(/media server .*: back after/), 1)
+          assert.lengthOf(tree.log.matching(/media server .* is reachable again after/), 1)
         }),
       60_000
     )
@@ -150,8 +150,8 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
                 tree.log.matching(/camera 1 .*the media server accepted no data for/),
                 1
               )
-              assert.lengthOf(tree.log.matching(/media server .*no answer within 1s/), 1)
-              assert.lengthOf(tree.log.matching(/media server .*back after/), 1)
+              assert.lengthOf(tree.log.matching(/media server .*no response within 1 s/), 1)
+              assert.lengthOf(tree.log.matching(/media server .*reachable again after/), 1)
             })
         )
       }

@@ -51,7 +51,7 @@ describe("MediaServer", () => {
       fake.answer = Effect.never
       yield* TestClock.adjust("2 seconds")
       const status = yield* server.status
-      assert.strictEqual(status._tag === "Down" && status.detail, "no answer within 2s")
+      assert.strictEqual(status._tag === "Down" && status.detail, "no response within 2 s")
     }).pipe(Effect.scoped)
   )
 
@@ -64,7 +64,7 @@ describe("MediaServer", () => {
         )
         const server = yield* MediaServer.make({ address, check, checkTimeout: "400 millis" })
         yield* server.awaitUp
-        assert.deepStrictEqual(lines, ["Info media server 127.0.0.1:8554: there"])
+        assert.deepStrictEqual(lines, ["Info media server 127.0.0.1:8554 is reachable"])
       }).pipe(Effect.scoped)
     )
   )
@@ -79,10 +79,13 @@ describe("MediaServer", () => {
         fake.answer = Effect.void
         yield* TestClock.adjust("10 minutes")
         assert.deepStrictEqual(lines.slice(0, 2), [
-          "Info media server 127.0.0.1:8554: there",
-          "Error media server 127.0.0.1:8554: connection refused; cameras that are not live wait for it"
+          "Info media server 127.0.0.1:8554 is reachable",
+          "Error media server 127.0.0.1:8554 is unreachable: connection refused; cameras that are not live wait for it"
         ])
-        assert.match(lines[2]!, /^Info media server 127\.0\.0\.1:8554: back after (10m|9m 5\ds)/)
+        assert.match(
+          lines[2]!,
+          /^Info media server 127\.0\.0\.1:8554 is reachable again after (10 min|9 min 5\d s)/
+        )
         assert.strictEqual(lines.length, 3)
       }).pipe(Effect.scoped)
     )

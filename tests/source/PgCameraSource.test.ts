@@ -294,7 +294,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       assert.strictEqual(error.reason._tag, "InvalidQuery")
       assert.strictEqual(
         error.message,
-        'relation "video.cameras" does not exist: `restream db init` makes it, or set database.table or database.query'
+        'relation "video.cameras" does not exist: `restream db init` creates it; or set database.table or database.query'
       )
       yield* sql`alter table video.away rename to cameras`
       assert.deepStrictEqual(ids((yield* cameras.refresh).rows), ["1"])

@@ -118,13 +118,13 @@ describe("Polling", () => {
           assert.strictEqual(lines.length, 3)
           assert.match(
             lines[0]!,
-            /^Error database: connection refused; what runs goes on; the last good look was 10s ago$/
+            /^Error database: connection refused; running relays are unaffected; last successful read 10 s ago$/
           )
           assert.match(
             lines[1]!,
-            /^Error database: password authentication failed; what runs goes on/
+            /^Error database: password authentication failed; running relays are unaffected/
           )
-          assert.match(lines[2]!, /^Info database: back after 20m.*, 1 rows$/)
+          assert.match(lines[2]!, /^Info database: reachable again after 20 min.*, 1 rows$/)
         }).pipe(Effect.scoped)
       )
   )
@@ -135,7 +135,7 @@ describe("Polling", () => {
         yield* Polling.make({ label: "database", take: Effect.fail(away("connection refused")) })
         yield* TestClock.adjust("5 minutes")
         assert.deepStrictEqual(lines, [
-          "Error database: connection refused; no camera is known yet; waiting for it"
+          "Error database: connection refused; the camera list is not known yet; retrying"
         ])
       }).pipe(Effect.scoped)
     )
@@ -229,7 +229,7 @@ describe("Polling", () => {
       yield* TestClock.adjust("3 seconds")
       yield* Deferred.await(interrupted)
       const health = yield* source.health
-      assert.strictEqual(health._tag === "Down" && health.error.message, "no answer within 3s")
+      assert.strictEqual(health._tag === "Down" && health.error.message, "no response within 3 s")
     }).pipe(Effect.scoped)
   )
 

@@ -1,7 +1,8 @@
 /**
- * The media server that all cameras go to: where it is, and whether it is there.
+ * The media server to which all cameras are published: its address, and whether it is reachable.
  *
- * One watch checks it for all. While it is away cameras wait, and nobody touches them.
+ * One health check serves all cameras. While the media server is unreachable the cameras wait, and are not
+ * probed.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -13,14 +14,17 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
+import { flappingSuffix, Incidents } from "../status/Incidents.ts"
 import * as Deadline from "../time/Deadline.ts"
+import { format, formatElapsed } from "../time/DurationText.ts"
+import * as Monotonic from "../time/Monotonic.ts"
 import * as Poller from "../time/Poller.ts"
 
-/** The media server does not answer. */
+/** The media server does not respond. */
 export class MediaServerError extends Schema.TaggedError<MediaServerError>()("MediaServerError", {
   /** What happened, in one line without secrets. */
   detail: Schema.String,
-  /** What is told once in an outage, whatever its words are. Default: the detail. */
+  /** Two errors of one kind are the same problem, whatever their details. Default: the detail. */
   kind: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
@@ -53,16 +57,16 @@ export class MediaServer extends Context.Service<
   {
     /** The address of a path on the server, with its credentials. */
     readonly destination: (path: MediaPath) => StreamUrl
-    /** Done at once while the server is there, else when it is back. */
+    /** Done at once while the media server is reachable, otherwise when it is reachable again. */
     readonly awaitUp: Effect.Effect<void>
-    /** Checks now. Many askers at once cost one check. */
+    /** Checks now. Many callers at once share one check. */
     readonly checkNow: Effect.Effect<boolean>
-    /** Says that the server may be away, so that it is checked now; does not wait for that. */
+    /** Reports that the media server may be unreachable, so that it is checked now; does not wait. */
     readonly reportFailure: Effect.Effect<void>
     readonly status: Effect.Effect<MediaServerStatus>
   }
 >()("@restream/core/media-server/MediaServer") {
-  /** Starts the watch in the scope. It says once in which ways the server is away, and once that it is back. */
+  /** Starts the health check in the scope. Logs when the media server is unreachable, and reachable again. */
   static readonly make = Effect.fnUntraced(function* (
     options: MediaServerOptions
   ): Effect.fn.Return<MediaServer["Service"], never, Scope.Scope> {
@@ -71,25 +75,27 @@ export class MediaServer extends Context.Service<
     const label = `media server ${options.address.authority}`
     const up = yield* Latch.make(false)
     let status: MediaServerStatus = { _tag: "Unknown" }
-    /** The kinds of failures that were told since the server was last there. */
-    const told = new Set<string>()
+    const incidents = new Incidents<string>()
 
     const look = Effect.suspend(() => {
       const time = checkTimeout()
       return Deadline.within(time, () =>
-        Effect.fail(new MediaServerError({ detail: `no answer within ${Duration.format(time)}` }))
+        Effect.fail(new MediaServerError({ detail: `no response within ${format(time)}` }))
       )(options.check)
     })
 
     const onUp = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const before = status
+      const notice = incidents.succeeded(label, yield* Monotonic.now)
+      if (notice === "stable") yield* Effect.logInfo(`${label} is stable`)
       if (before._tag === "Up") return
       status = { _tag: "Up", since: now }
-      told.clear()
-      yield* before._tag === "Unknown"
-        ? Effect.logInfo(`${label}: there`)
-        : Effect.logInfo(`${label}: back after ${wholeSeconds(now - before.since)}`)
+      if (before._tag === "Unknown") yield* Effect.logInfo(`${label} is reachable`)
+      else if (notice === "resolved") {
+        const outage = formatElapsed(now - before.since)
+        yield* Effect.logInfo(`${label} is reachable again after ${outage}`)
+      }
       yield* Latch.open(up)
     })
 
@@ -98,10 +104,12 @@ export class MediaServer extends Context.Service<
       const before = status
       yield* Latch.close(up)
       status = { _tag: "Down", since: before._tag === "Down" ? before.since : now, detail }
-      if (!told.has(kind)) {
-        told.add(kind)
-        yield* Effect.logError(`${label}: ${detail}; cameras that are not live wait for it`)
-      }
+      const notice = incidents.failed(label, kind, yield* Monotonic.now)
+      if (notice === undefined) return
+      const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
+      yield* Effect.logError(
+        `${label} is unreachable: ${detail}; cameras that are not live wait for it${suffix}`
+      )
     })
 
     const poller = yield* Poller.make({
@@ -126,8 +134,4 @@ export class MediaServer extends Context.Service<
   })
 }
 
-const brokeDown = new MediaServerError({ detail: "the check itself broke down" })
-
-/** Never "0", which would read as if nothing had been. */
-const wholeSeconds = (millis: number): string =>
-  Duration.format(Duration.seconds(Math.max(1, Math.round(millis / 1000))))
+const brokeDown = new MediaServerError({ detail: "internal error in the health check" })

@@ -21,8 +21,11 @@ import {
   InvalidQuery,
   Unavailable
 } from "./CameraSource.ts"
+import { flappingSuffix, Incidents } from "../status/Incidents.ts"
+import * as Monotonic from "../time/Monotonic.ts"
 import * as Polling from "./Polling.ts"
 import * as RowQuery from "./RowQuery.ts"
+import { describeSystemError } from "./SystemError.ts"
 
 /** The two times are read anew for each look, so they may change meanwhile. */
 export interface PgCameraSourceOptions {
@@ -95,25 +98,33 @@ const noSelect = new CameraSourceError({
 export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions) {
   const sql = yield* PgClient.PgClient
 
-  let listening: "first" | "up" | "down" = "first"
+  const incidents = new Incidents<"listen">()
+  let isListening = false
 
-  const onListening = Effect.suspend(() => {
-    const before = listening
-    listening = "up"
-    return before === "down"
-      ? annotated(Effect.logInfo("database: notifications are back"))
+  const onStable = Effect.suspend(() =>
+    incidents.markStable("listen") === "stable"
+      ? Effect.logInfo("database: notifications are stable")
       : Effect.void
-  })
+  )
 
-  /** Whoever does not hear of changes must see them by looking: at once, and then at every poll. */
-  const onDeaf = Effect.fnUntraced(function* (error: SqlError) {
-    const detail = toSourceError(error).message
-    const before = listening
-    listening = "down"
-    yield* before === "down"
-      ? Effect.logDebug(`database: no notifications: ${detail}`)
-      : Effect.logWarning(`database: no notifications: ${detail}; polling until they are back`)
-    return before === "up" ? Stream.make<[Polling.Hint]>("changed") : Stream.empty
+  const onListening = Effect.gen(function* () {
+    isListening = true
+    const notice = incidents.succeeded("listen", yield* Monotonic.now)
+    if (notice === "resolved") yield* Effect.logInfo("database: notifications resumed")
+    if (incidents.has("listen")) yield* Effect.forkScoped(Effect.delay(onStable, "1 minute"))
+  }).pipe(annotated)
+
+  /** Without notifications changes are found by polling: at once, and then at each interval. */
+  const onListenFailed = Effect.fnUntraced(function* (error: SqlError) {
+    const line = `database: notifications unavailable: ${toSourceError(error).message}`
+    const notice = incidents.failed("listen", "listen", yield* Monotonic.now)
+    const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
+    yield* notice === undefined
+      ? Effect.logDebug(line)
+      : Effect.logWarning(`${line}; changes are found by polling until they resume${suffix}`)
+    const wasListening = isListening
+    isListening = false
+    return wasListening ? Stream.make<[Polling.Hint]>("changed") : Stream.empty
   }, annotated)
 
   // What was sent while nobody listened is lost, so each LISTEN begins with a hint; and it shows that the
@@ -127,7 +138,9 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
         )
       )
     ).pipe(
-      Stream.catch((error) => Stream.concat(Stream.unwrap(onDeaf(error)), Stream.fail(error))),
+      Stream.catch((error) =>
+        Stream.concat(Stream.unwrap(onListenFailed(error)), Stream.fail(error))
+      ),
       Stream.retry(listenAgain),
       Stream.ignore
     )
@@ -170,11 +183,13 @@ const toSourceError = (error: SqlError): CameraSourceError => {
   }
 }
 
-const noTable = "`restream db init` makes it, or set database.table or database.query"
+const noTable = "`restream db init` creates it; or set database.table or database.query"
 
-/** The server's own words where it had some, else the socket's; on one line, without secrets. */
+/** The server's message, or what the socket's error means; on one line, without secrets. */
 const describe = (error: SqlError): string => {
   const cause = error.reason.cause
+  const system = describeSystemError(cause)
+  if (system !== undefined) return system
   const own = cause instanceof Error && cause.message !== "" ? cause.message : error.reason.message
   return oneLine(redact(own ?? error.message)).slice(0, 300)
 }

@@ -8,7 +8,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CameraRow } from "./Roster.ts"
 import * as Deadline from "../time/Deadline.ts"
+import { format, formatElapsed } from "../time/DurationText.ts"
+import * as Monotonic from "../time/Monotonic.ts"
 import * as Poller from "../time/Poller.ts"
+import { flappingSuffix, Incidents } from "../status/Incidents.ts"
 import {
   CameraSource,
   CameraSourceError,
@@ -47,8 +50,8 @@ const retryDelay = (failures: number): Duration.Duration =>
   Duration.seconds(Math.min(2 ** (failures - 1), 30))
 
 /**
- * Starts polling in the scope, and says once when the source fails, once when it fails in another way,
- * and once when it is back.
+ * Starts polling in the scope. Logs once when the source fails, once when it fails in another way, and once
+ * when it is reachable again.
  */
 export const make = Effect.fnUntraced(function* (
   options: PollingOptions
@@ -58,13 +61,12 @@ export const make = Effect.fnUntraced(function* (
   const published = yield* PubSub.sliding<Snapshot>({ capacity: 1, replay: 1 })
   let health: SourceHealth = { _tag: "Connecting" }
   let failures = 0
-  /** The kinds of failures that were told since the source was last up. */
-  const told = new Set<string>()
+  const incidents = new Incidents<string>()
 
   const takeInTime = Effect.suspend(() => {
     const time = takeTimeout()
     return Deadline.within(time, () =>
-      Effect.fail(unavailable(`no answer within ${Duration.format(time)}`))
+      Effect.fail(unavailable(`no response within ${format(time)}`))
     )(options.take)
   })
 
@@ -76,8 +78,8 @@ export const make = Effect.fnUntraced(function* (
     // a defect of an adapter must not end the polling
     Effect.catchDefect((defect) =>
       Effect.andThen(
-        annotated(Effect.logError(`${options.label}: taking a snapshot broke down`, defect)),
-        Effect.fail(unavailable("a fault in restream itself, see the log"))
+        annotated(Effect.logError(`${options.label}: internal error`, defect)),
+        Effect.fail(unavailable("internal error; see the log"))
       )
     )
   )
@@ -86,11 +88,14 @@ export const make = Effect.fnUntraced(function* (
     const before = health
     health = { _tag: "Up", lastSnapshotAt: snapshot.takenAt }
     failures = 0
-    told.clear()
-    if (before._tag === "Down") {
-      const away = wholeSeconds(snapshot.takenAt - before.since)
-      yield* Effect.logInfo(`${options.label}: back after ${away}, ${snapshot.rows.length} rows`)
+    const notice = incidents.succeeded(options.label, yield* Monotonic.now)
+    if (notice === "resolved" && before._tag === "Down") {
+      const outage = formatElapsed(snapshot.takenAt - before.since)
+      yield* Effect.logInfo(
+        `${options.label}: reachable again after ${outage}, ${snapshot.rows.length} rows`
+      )
     }
+    if (notice === "stable") yield* Effect.logInfo(`${options.label}: stable`)
     yield* PubSub.publish(published, snapshot)
   }, annotated)
 
@@ -101,14 +106,18 @@ export const make = Effect.fnUntraced(function* (
     const since = before._tag === "Down" ? before.since : now
     health = { _tag: "Down", since, lastSnapshotAt: last, error }
     failures++
-    if (!told.has(kindOf(error))) {
-      told.add(kindOf(error))
-      const consequence =
-        last === undefined
-          ? "no camera is known yet; waiting for it"
-          : `what runs goes on; the last good look was ${wholeSeconds(now - last)} ago`
-      yield* Effect.logError(`${options.label}: ${error.message}; ${consequence}`)
-    }
+    const notice = incidents.failed(options.label, dedupeKey(error), yield* Monotonic.now)
+    if (notice === undefined) return
+    const consequence =
+      last === undefined
+        ? "the camera list is not known yet; retrying"
+        : `running relays are unaffected; last successful read ${formatElapsed(now - last)} ago`
+    const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
+    yield* Effect.annotateLogs(
+      Effect.logError(`${options.label}: ${error.message}; ${consequence}${suffix}`),
+      "reason",
+      error.reason._tag
+    )
   }, annotated)
 
   const poller = yield* Poller.make({
@@ -141,15 +150,12 @@ export const make = Effect.fnUntraced(function* (
 const annotated = Effect.annotateLogs("module", "source")
 
 /**
- * What is told once: that the source is away, in whatever words, and each fault that somebody has to mend.
- * A server that is restarted refuses, then says that it is starting up, then is silent.
+ * The kind of a failure, which is logged once: that the source is unavailable, in whatever words, and each
+ * problem that an operator must solve. A server that restarts refuses, then reports that it is starting up,
+ * then does not respond.
  */
-const kindOf = ({ reason }: CameraSourceError): string =>
+const dedupeKey = ({ reason }: CameraSourceError): string =>
   reason._tag === "Unavailable" ? reason._tag : `${reason._tag} ${reason.message}`
 
 const unavailable = (detail: string): CameraSourceError =>
   new CameraSourceError({ reason: new Unavailable({ detail }) })
-
-/** Never "0", which would read as if nothing had been. */
-const wholeSeconds = (millis: number): string =>
-  Duration.format(Duration.seconds(Math.max(1, Math.round(millis / 1000))))

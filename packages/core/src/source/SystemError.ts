@@ -1,0 +1,36 @@
+/** What a system error of a socket to the database means. */
+import * as Predicate from "effect/Predicate"
+
+const text = (error: object, name: string): string | undefined => {
+  const value: unknown = Predicate.hasProperty(error, name) ? error[name] : undefined
+  return typeof value === "string" || typeof value === "number" ? String(value) : undefined
+}
+
+/** One line that names the cause and the address; `undefined` for any other error. */
+export const describeSystemError = (error: unknown): string | undefined => {
+  if (typeof error !== "object" || error === null) return undefined
+  // a host name with several addresses: each of them failed, the first one speaks for all
+  const [first] = error instanceof AggregateError ? (error.errors as ReadonlyArray<unknown>) : []
+  if (first !== undefined) return describeSystemError(first)
+  const host = text(error, "hostname")
+  const address = text(error, "address")
+  const port = text(error, "port")
+  const peer = address === undefined ? "the database server" : `${address}:${port ?? ""}`
+  switch (text(error, "code")) {
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `cannot resolve database host "${host ?? ""}" (PG_DSN)`
+    case "ECONNREFUSED":
+      return `connection refused by ${peer}`
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return `no route to ${peer}`
+    case "ETIMEDOUT":
+      return `connection to ${peer} timed out`
+    case "ECONNRESET":
+    case "EPIPE":
+      return `connection closed by the database server`
+    default:
+      return undefined
+  }
+}
