@@ -26,6 +26,9 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
   "mediaServer.pathTemplate": ["a{id}", "{name}/{id}", "site-4/{id}"],
   "mediaServer.fingerprint": ["a1".repeat(32), "b2".repeat(32), Array(32).fill("C3").join(":")],
+  "mediaServer.webrtcUrl": ["http://mtx:8889", "https://video.example/webrtc"],
+  "mediaServer.hlsUrl": ["http://mtx:8888", "https://[::1]:8888"],
+  "mediaServer.rtspUrl": ["rtsp://mtx:8554", "rtsps://10.0.0.1"],
   "relay.coalescing": ["0 ms", "5ms", "0.02 s"],
   cameraTypes: [{ a: "rtsp://{host}" }, { b: "rtsp://{host}/1", c: "http://{host}" }],
   "log.modules": [{ camera: "debug" }, { source: "warn", engine: "error" }]

@@ -255,6 +255,28 @@ describe("load", () => {
     ])
   })
 
+  it("rejects a URL for viewers that contains credentials, without repeating it", () => {
+    const line = (text: string) =>
+      problems({ file: { name: "f", text: `mediaServer: { ${text} }` } })
+    for (const url of [
+      "http://admin:Wz0v@mtx:8889",
+      "rtsp://mtx:8889",
+      "mtx:8889",
+      "http://",
+      "http://mtx:8889/?jwt=Wz0v",
+      "http://mtx:8889/#cam1"
+    ]) {
+      const lines = line(`webrtcUrl: "${url}"`)
+      assert.strictEqual(lines.length, 1, url)
+      assert.match(lines[0] ?? "", /^mediaServer\.webrtcUrl .*is not a URL with http or https/)
+      assert.notInclude(lines[0], "Wz0v")
+    }
+    assert.deepStrictEqual(
+      line("webrtcUrl: https://mtx:8889/, hlsUrl: http://mtx/hls, rtspUrl: rtsps://mtx:8322"),
+      []
+    )
+  })
+
   it("accepts table and query together", () => {
     assert.deepStrictEqual(
       problems({ flags: { "database-table": "a", "database-query": "SELECT 1" } }),

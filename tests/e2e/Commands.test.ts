@@ -83,6 +83,26 @@ describe("restream config", () => {
     })
   )
 
+  it.live(
+    "shows where viewers reach the media server, derived from its host unless it is set",
+    () =>
+      Effect.gen(function* () {
+        const { stdout } = yield* restream(["config", "--json"], {
+          MEDIA_SERVER_HOST: "2001:db8::9",
+          RESTREAM_MEDIA_SERVER_HLS_URL: "https://video.example/hls/"
+        })
+        const shown = JSON.parse(stdout).settings.flatMap(
+          ({ key, origin, value }: Readonly<Record<string, string>>) =>
+            /^mediaServer\..*Url$/.test(key ?? "") ? [[key, value, origin]] : []
+        )
+        assert.deepStrictEqual(shown, [
+          ["mediaServer.webrtcUrl", "http://[2001:db8::9]:8889", "default"],
+          ["mediaServer.hlsUrl", "https://video.example/hls", "RESTREAM_MEDIA_SERVER_HLS_URL"],
+          ["mediaServer.rtspUrl", "rtsp://[2001:db8::9]:8554", "default"]
+        ])
+      })
+  )
+
   it.live("names the file that it read, and does not cut values outside of a terminal", () =>
     Effect.acquireUseRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-config-"))),

@@ -59,6 +59,26 @@ const pathTemplate = SettingType.text({
 
 const path = SettingType.text({ problem: "is not a path" })
 
+/**
+ * An address that viewers open. Without a trailing slash, because a camera's path follows.
+ *
+ * A user name or password is rejected: the address is shown to everybody who may watch.
+ */
+const viewerUrl = (...schemes: ReadonlyArray<string>) =>
+  SettingType.text({
+    problem: `is not a URL with ${schemes.join(" or ")} and without user name, password, query and fragment`,
+    parse: (text) => {
+      const url = text.trim()
+      const isBase =
+        /^[a-z]+:\/\/[^\s@?#\\]+$/i.test(url) &&
+        URL.canParse(url) &&
+        schemes.includes(new URL(url).protocol.slice(0, -1))
+      return isBase ? url.replace(/\/+$/, "") : undefined
+    },
+    // a rejected value may contain a password
+    display: (url) => url
+  })
+
 const logLevel = SettingType.choice(Schema.Literals(["trace", "debug", "info", "warn", "error"]))
 
 // a template may contain a password that all cameras share
@@ -161,6 +181,24 @@ const definitions = {
         description:
           "SHA-256 fingerprint of the TLS certificate that is accepted from the media server, as printed by openssl x509 -fingerprint -sha256.",
         example: "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"
+      }),
+      webrtcUrl: optionalSetting(viewerUrl("http", "https"), {
+        appliedBy: "reload",
+        description:
+          "URL at which viewers reach the WebRTC server; it is shown, and nothing connects to it. Default: http, mediaServer.host and port 8889.",
+        example: "https://video.example:8889"
+      }),
+      hlsUrl: optionalSetting(viewerUrl("http", "https"), {
+        appliedBy: "reload",
+        description:
+          "URL at which viewers reach the HLS server; it is shown, and nothing connects to it. Default: http, mediaServer.host and port 8888.",
+        example: "https://video.example:8888"
+      }),
+      rtspUrl: optionalSetting(viewerUrl("rtsp", "rtsps"), {
+        appliedBy: "reload",
+        description:
+          "URL at which viewers reach the RTSP server; it is shown, and nothing connects to it. Default: mediaServer.scheme, mediaServer.host and mediaServer.port.",
+        example: "rtsp://video.example:8554"
       }),
       checkInterval: setting(interval, {
         appliedBy: "reload",

@@ -43,6 +43,7 @@ export * as Process from "./process/index.ts"
 // where they go
 export * from "./media-server/MediaServer.ts"
 export { rtspCheck } from "./media-server/RtspCheck.ts"
+export * from "./player/PlayerUrls.ts"
 // who minds them
 export * as Diff from "./supervision/Diff.ts"
 export * as ReconcileLog from "./supervision/ReconcileLog.ts"

@@ -5,7 +5,9 @@ import {
   type CameraRow,
   CameraState,
   type Check,
-  type InvalidCamera
+  type InvalidCamera,
+  playerUrls,
+  type ViewerAddresses
 } from "@restream/core"
 import * as Duration from "effect/Duration"
 import { table, widthsOf } from "../text/Table.ts"
@@ -197,6 +199,7 @@ export const checkJson = (
     readonly took: Duration.Duration
     readonly disabled: number
     readonly names: ReadonlyMap<string, string>
+    readonly mediaServer: ViewerAddresses
     /** Selects the listed cameras. All cameras are counted. */
     readonly isListed: (result: Check.CheckResult) => boolean
   }
@@ -214,6 +217,8 @@ export const checkJson = (
       type: result.camera.type,
       address: result.camera._tag === "Camera" ? String(result.camera.url) : null,
       path: result.camera._tag === "Camera" ? result.camera.path : null,
+      playerUrls:
+        result.camera._tag === "Camera" ? playerUrls(result.camera, options.mediaServer) : null,
       state: stateOf(result),
       health: result.health,
       engine: result._tag === "Answered" ? result.engine : null,

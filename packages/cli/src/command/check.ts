@@ -106,7 +106,13 @@ export const check = Command.make(
     const disabled = only.length === 0 ? roster.disabled.size : 0
     if (json) {
       const names = namesInRows(rows)
-      const document = checkJson(report, { took, disabled: roster.disabled.size, names, isListed })
+      const document = checkJson(report, {
+        took,
+        disabled: roster.disabled.size,
+        names,
+        mediaServer: settings.mediaServer,
+        isListed
+      })
       yield* print(jsonText(document))
     } else {
       const listed = report.filter(isListed)

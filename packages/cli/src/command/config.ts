@@ -1,5 +1,6 @@
 /** `restream config`: shows the settings and their origins. */
 import { settingRows } from "@restream/config"
+import { viewerUrls } from "@restream/core"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -23,7 +24,16 @@ export const config = Command.make(
     const loaded = yield* failOnSettings(
       loadSettings(settingFlagsOf(yield* restream), { templates: true, plugins: true })
     )
-    const rows = settingRows(loaded)
+    const { hls, rtsp, webrtc } = viewerUrls(loaded.settings.mediaServer)
+    const derived = new Map([
+      ["mediaServer.webrtcUrl", webrtc],
+      ["mediaServer.hlsUrl", hls],
+      ["mediaServer.rtspUrl", rtsp]
+    ])
+    const rows = settingRows(loaded).map((row) => ({
+      ...row,
+      value: row.value === "" ? (derived.get(row.key) ?? "") : row.value
+    }))
     const file = loaded.file === undefined ? undefined : resolve(loaded.file)
     if (json) {
       const settings = rows.map(({ key, origin, value }) => ({ key, value, origin }))
