@@ -7,7 +7,7 @@ import { once } from "node:events"
  * so a daemon of ours is started with it.
  */
 export const { flags: asTheDaemon } = (await import(
-  new URL("../../packages/cli/dist/process/YoungGeneration.js", import.meta.url).href
+  new URL("../../packages/cli/dist/process/HeapLimits.js", import.meta.url).href
 )) as { readonly flags: ReadonlyArray<string> }
 
 export interface ChildOptions {

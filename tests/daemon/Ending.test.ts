@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { canTie } from "../process/Processes.ts"
+import { hasParentDeathSignal } from "../process/Processes.ts"
 import { Postgres } from "../support/Postgres.ts"
 import * as Daemon from "./Daemon.ts"
 import * as Site from "./Site.ts"
@@ -97,8 +97,8 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect.skipIf(!canTie)(
-    `SIGKILL leaves no process, and the next daemon has all cameras live (${perEngine} of each engine${canTie ? "" : "; skipped: no setpriv that can"})`,
+  it.effect.skipIf(!hasParentDeathSignal)(
+    `SIGKILL leaves no process, and the next daemon has all cameras live (${perEngine} of each engine${hasParentDeathSignal ? "" : "; skipped: no setpriv that can"})`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {

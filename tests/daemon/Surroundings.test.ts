@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ffprobes } from "../engine/ffmpeg/Binaries.ts"
-import { canTie } from "../process/Processes.ts"
+import { hasParentDeathSignal } from "../process/Processes.ts"
 import { Postgres } from "../support/Postgres.ts"
 import * as Daemon from "./Daemon.ts"
 import * as Site from "./Site.ts"
@@ -193,7 +193,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       )
   )
 
-  it.effect.skipIf(!hasLimits || !canTie)(
+  it.effect.skipIf(!hasLimits || !hasParentDeathSignal)(
     `a spawn that the kernel refuses harms one camera, until it is granted${skipped}`,
     () =>
       Effect.scoped(

@@ -8,7 +8,7 @@ import { Effect } from "effect"
 import { chmodSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { anyFfmpeg } from "../engine/ffmpeg/Binaries.ts"
-import * as StandIn from "../engine/ffmpeg/StandIn.ts"
+import * as FakeBinary from "../engine/ffmpeg/FakeBinary.ts"
 import { Postgres } from "../support/Postgres.ts"
 import { addRows, database, row, settingsOf, start } from "./Installation.ts"
 
@@ -18,14 +18,14 @@ const programs: ReadonlyArray<readonly [string, (path: string) => void, RegExp]>
   [
     "not executable",
     (path) => {
-      StandIn.write(path, "exit 0")
+      FakeBinary.write(path, "exit 0")
       chmodSync(path, 0o644)
     },
     /cannot start: \S+\/ffmpeg is not executable for us; see ffmpeg.path/
   ],
   [
     "crashing at once",
-    (path) => StandIn.write(path, "echo '[error] no luck' >&2; exit 9"),
+    (path) => FakeBinary.write(path, "echo '[error] no luck' >&2; exit 9"),
     /process exited with code 9: no luck/
   ]
 ]
@@ -39,7 +39,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("ffm
           const sink = yield* RtspServer.make()
           const camera = yield* RtspServer.make()
           yield* TestPattern.publish(camera, "cam")
-          const path = join(yield* StandIn.folder, "ffmpeg")
+          const path = join(yield* FakeBinary.folder, "ffmpeg")
           spoil(path)
           yield* addRows(sql, [
             row(1, camera.url("cam"), { options: { engine: "ffmpeg" } }),

@@ -4,7 +4,7 @@ import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { join } from "node:path"
 import { isAlive, pidIn } from "../process/Processes.ts"
-import * as StandIn from "../engine/ffmpeg/StandIn.ts"
+import * as FakeBinary from "../engine/ffmpeg/FakeBinary.ts"
 import { Postgres } from "../support/Postgres.ts"
 import {
   addRows,
@@ -121,7 +121,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
           const server = yield* RtspServer.make()
           yield* TestPattern.publish(server, "cam")
           // it shows progress, falls silent, and is deaf to TERM; the next one is not asked to be better
-          const { folder, program } = yield* StandIn.make(
+          const { folder, program } = yield* FakeBinary.make(
             `trap '' TERM\nprintf 'frame=1\\nprogress=continue\\n' >&3\nexec sleep 300`
           )
           yield* addRows(sql, [row(1, server.url("cam"), { options: { engine: "ffmpeg" } })])

@@ -33,7 +33,8 @@ export const commandOf = (pid: number): ReadonlyArray<string> =>
   readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1)
 
 /** Whether children can be tied to the life of their parent here. */
-export const canTie = spawnSync("setpriv", ["--pdeathsig", "KILL", "--", "true"]).status === 0
+export const hasParentDeathSignal =
+  spawnSync("setpriv", ["--pdeathsig", "KILL", "--", "true"]).status === 0
 
 setFlagsFromString("--expose-gc")
 const collectGarbage = runInNewContext("gc") as () => void

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import * as YoungGeneration from "./process/YoungGeneration.ts"
+import * as HeapLimits from "./process/HeapLimits.ts"
 
 // before other modules are loaded, because it may restart the process
-if (process.argv.includes("run")) YoungGeneration.limit()
+if (process.argv.includes("run")) HeapLimits.limit()
 await import("./main.ts")

@@ -4,11 +4,17 @@ import type { ProbeError, RelayError } from "@restream/core"
 import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { canTie, commandOf, heldBytes, isAlive, pidIn } from "../../process/Processes.ts"
+import {
+  hasParentDeathSignal,
+  commandOf,
+  heldBytes,
+  isAlive,
+  pidIn
+} from "../../process/Processes.ts"
 import { banners } from "./banners.ts"
 import { engine } from "./Engines.ts"
 import { camera, job, probe, startRelay } from "../Streams.ts"
-import * as StandIn from "./StandIn.ts"
+import * as FakeBinary from "./FakeBinary.ts"
 
 const from = "rtsp://admin:topsecret1@127.0.0.1:9/live?pwd=topsecret2"
 const to = "rtsp://relay:topsecret3@127.0.0.1:9/cam7"
@@ -23,7 +29,7 @@ type Options = Parameters<typeof engine>[0]
 
 /** An engine whose ffprobe succeeds, and whose ffmpeg is the program. */
 const relayEngine = (program: string, options: Options = {}) =>
-  Effect.flatMap(StandIn.ffprobe, (ffprobePath) =>
+  Effect.flatMap(FakeBinary.ffprobe, (ffprobePath) =>
     engine({ ffmpegPath: program, ffprobePath, ...options })
   )
 
@@ -45,7 +51,7 @@ const reasonOf = <A, R>(failing: Effect.Effect<A, ProbeError | RelayError, R>) =
 /** The reason for which a program's relay ends. */
 const endOf = (script: string, options: Options = {}) =>
   Effect.gen(function* () {
-    const { program } = yield* StandIn.make(script)
+    const { program } = yield* FakeBinary.make(script)
     const { ended } = yield* relaying(program, options)
     return yield* reasonOf(ended)
   })
@@ -53,7 +59,7 @@ const endOf = (script: string, options: Options = {}) =>
 /** The reason for which a program's probe fails. */
 const failureOf = (script: string, options: Options = {}) =>
   Effect.gen(function* () {
-    const { program } = yield* StandIn.make(script)
+    const { program } = yield* FakeBinary.make(script)
     const { reason } = yield* Effect.flip(probing(program, options))
     return { ...reason, message: reason.message }
   })
@@ -61,7 +67,7 @@ const failureOf = (script: string, options: Options = {}) =>
 describe("a relay with a bad program", () => {
   it.live("kills one that is deaf to TERM", () =>
     Effect.gen(function* () {
-      const { folder, program } = yield* StandIn.make(`trap '' TERM\n${block(1)}\n${forEver}`)
+      const { folder, program } = yield* FakeBinary.make(`trap '' TERM\n${block(1)}\n${forEver}`)
       const scope = yield* Scope.make()
       const relay = yield* Scope.provide(relaying(program, { killGrace: "300 millis" }), scope)
       yield* relay.flowing
@@ -74,7 +80,7 @@ describe("a relay with a bad program", () => {
 
   it.live("lets one that hears TERM put its things in order", () =>
     Effect.gen(function* () {
-      const { folder, program } = yield* StandIn.make(
+      const { folder, program } = yield* FakeBinary.make(
         `trap 'yes | head -c 1000000 >&2; echo done > "$here/order"; exit 255' TERM\n${block(1)}\n${listening}`
       )
       const scope = yield* Scope.make()
@@ -87,7 +93,7 @@ describe("a relay with a bad program", () => {
 
   it.live("reads away 100 MB of errors without keeping them", () =>
     Effect.gen(function* () {
-      const { program } = yield* StandIn.make(
+      const { program } = yield* FakeBinary.make(
         `yes '[error] something is wrong' | head -n 4000000 >&2\n${block(1)}\necho '[error] the end' >&2\nexit 7`
       )
       const before = heldBytes()
@@ -106,7 +112,7 @@ describe("a relay with a bad program", () => {
 
   it.live("does not wait for a grandchild that holds the pipes", () =>
     Effect.gen(function* () {
-      const { folder, program } = yield* StandIn.make(
+      const { folder, program } = yield* FakeBinary.make(
         `setsid sh -c 'echo $$ > "'"$here"'/grandchild"; exec sleep 300' &
 while [ ! -s "$here/grandchild" ]; do sleep 0.05; done
 echo '[error] gone' >&2
@@ -134,7 +140,7 @@ exit 3`
 
   it.live("takes the children of one that died along", () =>
     Effect.gen(function* () {
-      const { folder, program } = yield* StandIn.make(
+      const { folder, program } = yield* FakeBinary.make(
         `sleep 300 &\necho $! > "$here/child"\n${block(1)}\nwait`
       )
       const scope = yield* Scope.make()
@@ -161,7 +167,7 @@ exit 3`
 
   it.live("tells when somebody else kills it", () =>
     Effect.gen(function* () {
-      const { folder, program } = yield* StandIn.make(`${block(1)}\n${forEver}`)
+      const { folder, program } = yield* FakeBinary.make(`${block(1)}\n${forEver}`)
       const relay = yield* relaying(program)
       yield* relay.flowing
       process.kill(yield* pidIn(join(folder, "pid")), "SIGKILL")
@@ -200,7 +206,7 @@ exit 3`
 
   it.live("ends with the fault of a check that dies", () =>
     Effect.gen(function* () {
-      const { program } = yield* StandIn.make(`${block(5)}\n${forEver}`)
+      const { program } = yield* FakeBinary.make(`${block(5)}\n${forEver}`)
       const relay = yield* relaying(program, {
         stallTimeout: "300 millis",
         checkServer: Effect.die("a fault")
@@ -212,7 +218,7 @@ exit 3`
 
   it.live("ends one that stalled, also when nobody closes its scope", () =>
     Effect.gen(function* () {
-      const { folder, program } = yield* StandIn.make(`trap '' TERM\n${block(1)}\n${forEver}`)
+      const { folder, program } = yield* FakeBinary.make(`trap '' TERM\n${block(1)}\n${forEver}`)
       const relay = yield* relaying(program, {
         stallTimeout: "300 millis",
         killGrace: "300 millis"
@@ -235,7 +241,7 @@ exit 3`
 
   it.live("flows only when media came", () =>
     Effect.gen(function* () {
-      const { program } = yield* StandIn.make(
+      const { program } = yield* FakeBinary.make(
         `printf 'frame=0\\nout_time_us=23220\\nprogress=continue\\n' >&3\necho ready > "$here/ready"\n${forEver}`
       )
       const relay = yield* relaying(program)
@@ -250,7 +256,7 @@ exit 3`
 describe("a probe with a bad program", () => {
   it.live("kills one that hangs at the deadline", () =>
     Effect.gen(function* () {
-      const { folder, program } = yield* StandIn.make(`trap '' TERM INT HUP\n${forEver}`)
+      const { folder, program } = yield* FakeBinary.make(`trap '' TERM INT HUP\n${forEver}`)
       const { reason } = yield* Effect.flip(probing(program, { openTimeout: "500 millis" }))
       assert.deepInclude({ ...reason }, { _tag: "TimedOut", afterMs: 500 })
       assert.isFalse(isAlive(yield* pidIn(join(folder, "pid"))))
@@ -259,7 +265,7 @@ describe("a probe with a bad program", () => {
 
   it.live("has killed it when the interruption is done", () =>
     Effect.gen(function* () {
-      const { folder, program } = yield* StandIn.make(`trap '' TERM INT HUP\n${forEver}`)
+      const { folder, program } = yield* FakeBinary.make(`trap '' TERM INT HUP\n${forEver}`)
       const probe = yield* Effect.forkChild(probing(program))
       const pid = yield* pidIn(join(folder, "pid"))
       yield* Fiber.interrupt(probe)
@@ -315,7 +321,7 @@ describe("a program that can't be started", () => {
 
   it.live("is missing", () =>
     Effect.gen(function* () {
-      const program = join(yield* StandIn.folder, "missing")
+      const program = join(yield* FakeBinary.folder, "missing")
       assert.deepStrictEqual(yield* startOf(program), [
         `cannot start: there is no program ${program}; ffmpeg.path says where it is`,
         `cannot start: there is no program ${program}; ffmpeg.ffprobePath says where it is`
@@ -325,7 +331,7 @@ describe("a program that can't be started", () => {
 
   it.live("is not executable", () =>
     Effect.gen(function* () {
-      const { program } = yield* StandIn.make("exit 0")
+      const { program } = yield* FakeBinary.make("exit 0")
       chmodSync(program, 0o644)
       assert.deepStrictEqual(yield* startOf(program), [
         `cannot start: ${program} is not executable for us; see ffmpeg.path`,
@@ -350,7 +356,7 @@ describe("the version of a program", () => {
 
   it.live("is read once, with the first use, however many ask", () =>
     Effect.gen(function* () {
-      const { folder, program } = yield* StandIn.make(`${block(1)}\n${forEver}`)
+      const { folder, program } = yield* FakeBinary.make(`${block(1)}\n${forEver}`)
       const ffmpeg = yield* relayEngine(program)
       assert.isFalse(existsSync(join(folder, "version-calls")))
       const relays = yield* Effect.forEach([1, 2, 3, 4], () => startRelay(ffmpeg, job(from, to)), {
@@ -364,12 +370,12 @@ describe("the version of a program", () => {
   it.live("is read again when the program failed, because it may be another one now", () =>
     Effect.gen(function* () {
       const says = 'echo "$*" > "$here/args"'
-      const { folder, program } = yield* StandIn.make(`${says}\nexit 1`, banners.npmFfmpeg2018)
+      const { folder, program } = yield* FakeBinary.make(`${says}\nexit 1`, banners.npmFfmpeg2018)
       const ffmpeg = yield* relayEngine(program)
       const args = () => readFileSync(join(folder, "args"), "utf8")
       yield* Effect.flip((yield* startRelay(ffmpeg, job(from, to))).ended)
       assert.include(args(), "-stimeout ")
-      StandIn.write(program, `${says}\n${block(1)}\n${forEver}`, banners.debian12)
+      FakeBinary.write(program, `${says}\n${block(1)}\n${forEver}`, banners.debian12)
       const second = yield* startRelay(ffmpeg, job(from, to))
       yield* second.flowing
       assert.include(args(), " -timeout ")
@@ -379,7 +385,7 @@ describe("the version of a program", () => {
 
   it.live("does not hide that the program is gone since", () =>
     Effect.gen(function* () {
-      const { program } = yield* StandIn.make(`${block(1)}\n${forEver}`)
+      const { program } = yield* FakeBinary.make(`${block(1)}\n${forEver}`)
       const ffmpeg = yield* relayEngine(program)
       yield* Effect.scoped(
         Effect.flatMap(startRelay(ffmpeg, job(from, to)), ({ flowing }) => flowing)
@@ -397,11 +403,11 @@ describe("the version of a program", () => {
 })
 
 describe("the process of a relay", () => {
-  it.live.skipIf(!canTie)(
-    `is the program itself, tied to our life${canTie ? "" : " (skipped: no setpriv that can)"}`,
+  it.live.skipIf(!hasParentDeathSignal)(
+    `is the program itself, tied to our life${hasParentDeathSignal ? "" : " (skipped: no setpriv that can)"}`,
     () =>
       Effect.gen(function* () {
-        const { folder, program } = yield* StandIn.make(`${block(1)}\n${listening}`)
+        const { folder, program } = yield* FakeBinary.make(`${block(1)}\n${listening}`)
         const relay = yield* relaying(program)
         yield* relay.flowing
         // the shell's own id is the one that was started: setpriv has become the shell

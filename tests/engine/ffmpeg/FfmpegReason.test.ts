@@ -3,9 +3,9 @@ import { Ffmpeg, StreamUrl } from "@restream/core"
 import * as fc from "fast-check"
 import { urlOf } from "../Streams.ts"
 
-const { FfmpegWords } = Ffmpeg
-const { phaseOf, probeReason, relayReason, shownWords } = Ffmpeg.FfmpegReason
-type Ending = Ffmpeg.FfmpegReason.Ending
+const { FfmpegStderr } = Ffmpeg
+const { phaseOf, probeReason, relayReason, lastMessages } = Ffmpeg.FfmpegReason
+type Ending = Ffmpeg.FfmpegReason.ProcessEnd
 
 /** The texts were seen with ffmpeg and ffprobe 4, 5, 2023, 7 and 8; only addresses and ports differ. */
 const from = "rtsp://u:p%40sswd@10.0.0.5:554/live"
@@ -14,18 +14,18 @@ const to = "rtsp://u:p%40sswd@127.0.0.1:8554/cam7"
 const text = (block: string) => block.trim().split("\n")
 
 const probed = (block: string, ending: Partial<Ending> = {}) => {
-  const said = text(block)
+  const lines = text(block)
   const camera = ending.camera ?? urlOf(from)
   return probeReason(
-    { status: 1, said, lifeMs: 100, camera, ioTimeoutMs: 9000, ...ending },
-    FfmpegWords.read(said, { camera: StreamUrl.reveal(camera) })
+    { status: 1, lines, lifeMs: 100, camera, ioTimeoutMs: 9000, ...ending },
+    FfmpegStderr.parse(lines, { camera: StreamUrl.reveal(camera) })
   )
 }
 
 const relayed = (block: string, ending: Partial<Parameters<typeof relayReason>[0]> = {}) =>
   relayReason({
     status: 1,
-    said: text(block),
+    lines: text(block),
     lifeMs: 100,
     camera: urlOf(from),
     destination: urlOf(to),
@@ -140,7 +140,7 @@ describe("the reason of a failed probe", () => {
       `${connected}
 [rtsp @ 0x562b199b7bc0] [warning] CSeq 1 expected, 0 received.
 [error] ${from}: Invalid data found when processing input`,
-      { _tag: "ProtocolError", detail: "it does not answer in RTSP" }
+      { _tag: "ProtocolError", detail: "the responses are not RTSP" }
     ],
     [
       "a connection that was closed",
@@ -186,7 +186,7 @@ v=0
       "an option of another version",
       `[error] Unrecognized option 'stimeout'.
 [fatal] Error splitting the argument list: Option not found`,
-      { _tag: "LaunchFailed", detail: "this ffmpeg does not know stimeout" }
+      { _tag: "LaunchFailed", detail: "this ffmpeg does not support stimeout" }
     ]
   ])("names %s", (_, block, expected) => {
     assert.deepStrictEqual(plain(probed(block)), expected)
@@ -219,7 +219,7 @@ v=0
     )
     assert.deepStrictEqual(reason(`[error] ${http}: Invalid data found when processing input`), {
       _tag: "ProtocolError",
-      detail: "it holds no media that ffmpeg knows"
+      detail: "ffmpeg does not recognize the media"
     })
     assert.deepStrictEqual(reason(`[error] ${http}: End of file`), {
       _tag: "Closed",
@@ -233,7 +233,7 @@ v=0
   })
 
   it("knows how far a probe came", () => {
-    const phase = (block: string) => phaseOf(FfmpegWords.read(text(block), { camera: from }))
+    const phase = (block: string) => phaseOf(FfmpegStderr.parse(text(block), { camera: from }))
     assert.strictEqual(
       phase("[tcp @ 0x55b5] [verbose] Starting connection attempt to 10.0.0.5 port 554"),
       "connecting"
@@ -334,7 +334,7 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
       "a server that closes at ANNOUNCE",
       `[rtsp @ 0x56415bc7e340] [warning] Failed reading RTSP data: End of file
 [out#0/rtsp @ 0x56415bc33580] [error] Could not write header (incorrect codec parameters ?): Invalid data found when processing input`,
-      { _tag: "ServerGone", detail: "127.0.0.1:8554 broke off while we published" }
+      { _tag: "ServerGone", detail: "127.0.0.1:8554 closed the connection while publishing" }
     ],
     [
       "a server that goes away, in the words of ffmpeg 4 and 5",
@@ -355,7 +355,7 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
       "an encoder that this build lacks",
       `[aost#0:1 @ 0x1c4b] [error] Unknown encoder 'libopus'
 [error] Error opening output files: Encoder not found`,
-      { _tag: "LaunchFailed", detail: "this ffmpeg does not know libopus" }
+      { _tag: "LaunchFailed", detail: "this ffmpeg does not support libopus" }
     ]
   ])("names %s", (_, block, expected) => {
     assert.deepStrictEqual(plain(relayed(block)), expected)
@@ -444,11 +444,11 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
       )
     )
     fc.assert(
-      fc.property(lines, fc.boolean(), fc.nat(), (said, hadFlowed, silentMs) => {
-        const reason = relayed(said.join("\n"), { hadFlowed, silentMs })
+      fc.property(lines, fc.boolean(), fc.nat(), (lines, hadFlowed, silentMs) => {
+        const reason = relayed(lines.join("\n"), { hadFlowed, silentMs })
         assert.notInclude(reason.message, "p%40sswd")
         assert.notInclude(reason.message, "p@sswd")
-        assert.isAtMost(shownWords(said, urls).length, 301)
+        assert.isAtMost(lastMessages(lines, urls).length, 301)
       })
     )
   })

@@ -2,38 +2,40 @@ import { assert, describe, it } from "@effect/vitest"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { canTie, childrenOf, commandOf, isAlive } from "../../process/Processes.ts"
+import { hasParentDeathSignal, childrenOf, commandOf, isAlive } from "../../process/Processes.ts"
 import { anyFfmpeg } from "./Binaries.ts"
 
 const parent = new URL("orphan-parent.ts", import.meta.url).pathname
 
 describe("ffmpeg, when its parent is killed,", () => {
-  it.live.skipIf(!canTie)(`dies with it${canTie ? "" : " (skipped: no setpriv that can)"}`, () =>
-    Effect.gen(function* () {
-      const camera = yield* RtspServer.make()
-      const sink = yield* RtspServer.make()
-      yield* TestPattern.publish(camera, "cam")
-      const process = yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          spawn("node", [parent, camera.url("cam"), sink.url("cam7")], {
-            stdio: ["ignore", "pipe", "inherit"]
-          })
-        ),
-        (child) => Effect.sync(() => child.kill("SIGKILL"))
-      )
-      yield* Effect.callback<void>((resume) => {
-        process.stdout.once("data", () => resume(Effect.void))
-        process.once("exit", (code) => resume(Effect.die(`the parent ended with ${code}`)))
-      })
-      const [ffmpeg, ...others] = childrenOf(process.pid!)
-      assert.isDefined(ffmpeg)
-      assert.isEmpty(others)
-      assert.strictEqual(commandOf(ffmpeg!)[0], anyFfmpeg)
+  it.live.skipIf(!hasParentDeathSignal)(
+    `dies with it${hasParentDeathSignal ? "" : " (skipped: no setpriv that can)"}`,
+    () =>
+      Effect.gen(function* () {
+        const camera = yield* RtspServer.make()
+        const sink = yield* RtspServer.make()
+        yield* TestPattern.publish(camera, "cam")
+        const process = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            spawn("node", [parent, camera.url("cam"), sink.url("cam7")], {
+              stdio: ["ignore", "pipe", "inherit"]
+            })
+          ),
+          (child) => Effect.sync(() => child.kill("SIGKILL"))
+        )
+        yield* Effect.callback<void>((resume) => {
+          process.stdout.once("data", () => resume(Effect.void))
+          process.once("exit", (code) => resume(Effect.die(`the parent ended with ${code}`)))
+        })
+        const [ffmpeg, ...others] = childrenOf(process.pid!)
+        assert.isDefined(ffmpeg)
+        assert.isEmpty(others)
+        assert.strictEqual(commandOf(ffmpeg!)[0], anyFfmpeg)
 
-      process.kill("SIGKILL")
-      yield* sink.awaitNoPublisher("cam7")
-      yield* camera.awaitConnections(0)
-      while (isAlive(ffmpeg!)) yield* Effect.sleep("20 millis")
-    })
+        process.kill("SIGKILL")
+        yield* sink.awaitNoPublisher("cam7")
+        yield* camera.awaitConnections(0)
+        while (isAlive(ffmpeg!)) yield* Effect.sleep("20 millis")
+      })
   )
 })

@@ -7,7 +7,7 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import { RtspServer } from "@restream/core/testing"
 import { Effect } from "effect"
 import { Child } from "../../bench/Child.ts"
-import * as HandCamera from "./HandCamera.ts"
+import * as ScriptedCamera from "./ScriptedCamera.ts"
 import type { RelayOrder, RelayReport } from "./relay-process.ts"
 import type { SinkReport } from "./sink-process.ts"
 
@@ -41,7 +41,7 @@ const child = <First>(name: string, args: ReadonlyArray<string> = []) =>
 const setUp = Effect.fnUntraced(function* () {
   const cameras = yield* RtspServer.make()
   const hands = yield* Effect.forEach(paths, (path) =>
-    HandCamera.publish(cameras, path, {
+    ScriptedCamera.publish(cameras, path, {
       codec: path.startsWith("h264") ? "h264" : "h265",
       audio: path.endsWith("sound"),
       maxPayload: 30_000

@@ -5,7 +5,7 @@ import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Schedule } from "effect"
 import { gstreamerPython, readFrames, serving, skipped } from "../../rtsp/Peers.ts"
 import { camera, job, probe, startRelay } from "../Streams.ts"
-import * as Wire from "./Wire.ts"
+import * as RecordingProxy from "./RecordingProxy.ts"
 
 if (gstreamerPython === undefined) {
   skipped("the native engine with GStreamer", "no Python with gir1.2-gst-rtsp-server-1.0")
@@ -27,8 +27,8 @@ const patiently = <A, E extends ProbeError | RelayError, R>(effect: Effect.Effec
   })
 
 /** Requests of ours that carried a password, by their answers: those that were taken, and the others. */
-const passwords = (wire: Wire.Wire) => {
-  const said = wire.all(({ _tag }) => _tag !== "Frame")
+const passwords = (proxy: RecordingProxy.RecordingProxy) => {
+  const said = proxy.all(({ _tag }) => _tag !== "Frame")
   const counts = { taken: 0, refused: 0 }
   for (const [at, one] of said.entries()) {
     if (one._tag !== "Request" || one.from !== "us") continue
@@ -68,10 +68,10 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
         Effect.gen(function* () {
           const { port } = yield* serving("camera", method)
           const sink = yield* RtspServer.make()
-          const through = (wire: Wire.Wire, password: string) =>
-            `rtsp://admin:${password}@127.0.0.1:${wire.port}/cam`
+          const through = (proxy: RecordingProxy.RecordingProxy, password: string) =>
+            `rtsp://admin:${password}@127.0.0.1:${proxy.port}/cam`
 
-          const good = yield* Wire.lay("good", port)
+          const good = yield* RecordingProxy.make("good", port)
           yield* patiently(probing(through(good, "secret")))
           yield* Effect.scoped(
             Effect.flatMap(
@@ -89,7 +89,7 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
             (address) => Effect.scoped(startRelay(native, job(address, sink.url("out"))))
           ]
           for (const attempt of attempts) {
-            const wrong = yield* Wire.lay("wrong", port)
+            const wrong = yield* RecordingProxy.make("wrong", port)
             const { reason } = yield* Effect.flip(attempt(through(wrong, "wrong")))
             assert.deepInclude({ ...reason }, { _tag: "Unauthorized", credentials: "wrong" })
             assert.deepStrictEqual(passwords(wrong), { taken: 0, refused: 1 })
@@ -106,10 +106,10 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
       const { port, running } = yield* audio ? serving("sink", "sound") : serving("sink")
       const camera = yield* RtspServer.make()
       yield* TestPattern.publish(camera, "cam", { frameRate: 25, keyframeEvery: 5, audio })
-      const wire = yield* Wire.lay("sink", port)
+      const proxy = yield* RecordingProxy.make("sink", port)
       const relayed = yield* startRelay(
         native,
-        job(camera.url("cam"), `rtsp://127.0.0.1:${wire.port}/out`)
+        job(camera.url("cam"), `rtsp://127.0.0.1:${proxy.port}/out`)
       )
       yield* relayed.flowing
       yield* running.awaitSaid(/pictures \d+/)
@@ -123,15 +123,15 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
       const { port, running } = yield* serving("sink")
       const camera = yield* RtspServer.make()
       yield* TestPattern.publish(camera, "cam", { frameRate: 25, keyframeEvery: 5 })
-      const wire = yield* Wire.lay("sink", port)
+      const proxy = yield* RecordingProxy.make("sink", port)
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* startRelay(native, job(camera.url("cam"), `rtsp://127.0.0.1:${wire.port}/out`))
+          yield* startRelay(native, job(camera.url("cam"), `rtsp://127.0.0.1:${proxy.port}/out`))
           yield* running.awaitSaid(/pictures \d+/)
         })
       )
-      yield* wire.heard(Wire.request("TEARDOWN"))
-      const last = wire.all(({ _tag, from }) => _tag === "Response" && from === "peer").at(-1)
+      yield* proxy.heard(RecordingProxy.request("TEARDOWN"))
+      const last = proxy.all(({ _tag, from }) => _tag === "Response" && from === "peer").at(-1)
       assert.strictEqual(last?._tag === "Response" && last.status, 200)
     })
   )

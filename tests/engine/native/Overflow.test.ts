@@ -8,14 +8,14 @@ import { TestClock } from "effect/testing"
 import type { Socket } from "node:net"
 import { listen } from "../../bench/Peer.ts"
 import { job, startRelay } from "../Streams.ts"
-import * as HandCamera from "./HandCamera.ts"
+import * as ScriptedCamera from "./ScriptedCamera.ts"
 
 const soon = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 5)))
 
 /** A relay whose server has stopped reading, and which has begun to drop. */
 const overflowing = Effect.gen(function* () {
   const camera = yield* RtspServer.make({ readerBufferBytes: 1_000_000_000 })
-  const hand = yield* HandCamera.publish(camera, "cam", { maxPayload: 30_000 })
+  const hand = yield* ScriptedCamera.publish(camera, "cam", { maxPayload: 30_000 })
   const recording = yield* Deferred.make<Socket>()
   const { port } = yield* Effect.acquireRelease(
     Effect.promise(() =>

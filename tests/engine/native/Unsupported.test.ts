@@ -4,7 +4,7 @@ import { type CameraOptions, NativeEngine } from "@restream/core"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { camera as cameraOf, job, probe, startRelay, urlOf } from "../Streams.ts"
-import * as Wire from "./Wire.ts"
+import * as RecordingProxy from "./RecordingProxy.ts"
 
 const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
 
@@ -89,13 +89,13 @@ describe("the native engine", () => {
         // the first announcement is refused, whatever it says
         settings: () => ({ quirks: announced++ === 0 ? { rejectWith: { ANNOUNCE: 400 } } : {} })
       })
-      const wire = yield* Wire.lay("sink", sink.port)
-      const to = `rtsp://127.0.0.1:${wire.port}/out`
+      const proxy = yield* RecordingProxy.make("sink", sink.port)
+      const to = `rtsp://127.0.0.1:${proxy.port}/out`
       const running = yield* startRelay(native, job(camera.url("cam"), to))
       yield* running.flowing
       assert.deepStrictEqual(
-        wire
-          .all(Wire.request("ANNOUNCE"))
+        proxy
+          .all(RecordingProxy.request("ANNOUNCE"))
           .map((one) => one._tag === "Request" && one.body.includes("sprop-parameter-sets")),
         [true, false]
       )

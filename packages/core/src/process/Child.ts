@@ -11,9 +11,9 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as ChildProcess from "effect/process/ChildProcess"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import { SpawnGate } from "./SpawnGate.ts"
-import type { Argv } from "./Tether.ts"
-import * as Transcript from "./Transcript.ts"
+import { SpawnLimiter } from "./SpawnLimiter.ts"
+import type { Argv } from "./ParentDeathSignal.ts"
+import * as OutputTail from "./OutputTail.ts"
 
 /** How a process ended: its exit code, or the name of the signal that ended it. */
 export type ExitStatus = number | string
@@ -31,7 +31,7 @@ export interface ChildOptions {
 export interface Child {
   readonly pid: number
   /** What it said on its standard error. */
-  readonly said: Transcript.Transcript
+  readonly stderr: OutputTail.OutputTail
   /** Done when it has ended and its pipes are read. It waits in vain for no pipe. */
   readonly exited: Effect.Effect<ExitStatus>
   /** Ends it: TERM, grace, KILL. Done when it is gone. */
@@ -50,8 +50,8 @@ const drainTimeout = Duration.millis(500)
 export const spawn = Effect.fnUntraced(function* (
   options: ChildOptions
 ): Effect.fn.Return<Child, PlatformError.PlatformError, ChildProcessSpawner | Scope.Scope> {
-  const gate = yield* SpawnGate
-  const said = Transcript.make()
+  const limiter = yield* SpawnLimiter
+  const stderr = OutputTail.make()
   const [program, ...args] = options.argv
   const killOptions: ChildProcess.KillOptions =
     options.killGrace === undefined
@@ -60,7 +60,7 @@ export const spawn = Effect.fnUntraced(function* (
 
   // finalizers run from the last to the first: the process is ended while its pipes are still read
   const reading = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-  const handle = yield* gate.pass(
+  const handle = yield* limiter.withPermit(
     ChildProcess.make(program, args, {
       ...killOptions,
       stdin: "ignore",
@@ -89,7 +89,7 @@ export const spawn = Effect.fnUntraced(function* (
       })
     ).pipe(Effect.ignore, Effect.forkIn(reading))
 
-  const readers = [yield* read(handle.stderr, said.push)]
+  const readers = [yield* read(handle.stderr, stderr.push)]
   if (options.onStdout !== undefined) readers.push(yield* read(handle.stdout, options.onStdout))
   if (options.onFd3 !== undefined) readers.push(yield* read(handle.getOutputFd(3), options.onFd3))
 
@@ -104,7 +104,7 @@ export const spawn = Effect.fnUntraced(function* (
 
   return {
     pid: handle.pid,
-    said,
+    stderr,
     exited: Deferred.await(exited),
     kill: Effect.ignore(handle.kill(killOptions))
   }

@@ -9,7 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
-import * as Launcher from "../../process/Launcher.ts"
+import * as ProcessLauncher from "../../process/ProcessLauncher.ts"
 import type { Trust } from "../../rtsp/client/Dialer.ts"
 import { type CameraStream, ProbeError, type StreamSource } from "../CameraStream.ts"
 import type { Engine } from "../Engine.ts"
@@ -45,7 +45,7 @@ const defaultTimeout = Duration.seconds(10)
 export const make = Effect.fnUntraced(function* (
   options: FfmpegEngineOptions
 ): Effect.fn.Return<Engine, never, ChildProcessSpawner> {
-  const launcher = yield* Launcher.make
+  const launcher = yield* ProcessLauncher.make
   const ffprobe = Ffprobe.make(launcher, options.ffprobePath ?? "ffprobe")
   const relay = FfmpegRelay.make(launcher, {
     ffmpegPath: options.ffmpegPath ?? "ffmpeg",

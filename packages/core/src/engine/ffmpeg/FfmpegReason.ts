@@ -1,32 +1,32 @@
-/** Makes a typed reason of how ffmpeg or ffprobe ended and what it said. */
+/** The typed reason for the end of ffmpeg or ffprobe, from its exit status and standard error. */
 import * as Reason from "../../camera/Reason.ts"
 import { oneLine, redact } from "@restream/config"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
 import type { ExitStatus } from "../../process/Child.ts"
-import * as FfmpegWords from "./FfmpegWords.ts"
+import * as FfmpegStderr from "./FfmpegStderr.ts"
 
 /** How a program ended. */
-export interface Ending {
+export interface ProcessEnd {
   readonly status: ExitStatus
-  /** What it said, line by line. It may hold secrets; the reasons don't. */
-  readonly said: ReadonlyArray<string>
+  /** Its standard error, line by line. It may contain secrets; the reasons do not. */
+  readonly lines: ReadonlyArray<string>
   /** From its start to its end, in milliseconds. */
   readonly lifeMs: number
   readonly camera: StreamUrl
-  /** How long it had been told to wait for an answer, in milliseconds. */
+  /** The I/O timeout among its arguments, in milliseconds. */
   readonly ioTimeoutMs: number
 }
 
 /** How a relay ended. */
-export interface RelayEnding extends Ending {
+export interface RelayProcessEnd extends ProcessEnd {
   readonly destination: StreamUrl
-  /** Whether media ever went to the server. */
+  /** Whether media reached the server. */
   readonly hadFlowed: boolean
-  /** How long the media stood still before the end, in milliseconds. */
+  /** How long no media advanced before the end, in milliseconds. */
   readonly silentMs: number
 }
 
-/** The longest text from a program that goes into a reason. */
+/** The longest text from a program in a reason. */
 const longestDetail = 300
 
 const shown = (text: string, urls: ReadonlyArray<StreamUrl>): string => {
@@ -39,9 +39,11 @@ const shown = (text: string, urls: ReadonlyArray<StreamUrl>): string => {
   return clean.length <= longestDetail ? clean : `${clean.slice(0, longestDetail)}…`
 }
 
-/** The last words of a program in one line, without the secrets of the addresses that it had. */
-export const shownWords = (said: ReadonlyArray<string>, urls: ReadonlyArray<StreamUrl>): string =>
-  shown(FfmpegWords.lastWords(said), urls)
+/** The last messages of a program in one line, without the secrets of its addresses. */
+export const lastMessages = (
+  lines: ReadonlyArray<string>,
+  urls: ReadonlyArray<StreamUrl>
+): string => shown(FfmpegStderr.lastWords(lines), urls)
 
 const isTimeOut = (text: string) => /timed out/i.test(text)
 const isUnreachable = (text: string) =>
@@ -49,52 +51,58 @@ const isUnreachable = (text: string) =>
 const isBroken = (text: string) =>
   /End of file|Connection reset|Broken pipe|Input\/output error|Connection aborted/i.test(text)
 
-/** Where in the exchange with the camera the program was, as far as its words tell. */
-export const phaseOf = (words: FfmpegWords.Words): Reason.Phase => {
-  if (words.isDescribed || words.hasNoMedia) return "waiting for media"
-  if (words.isConnected) return "requesting the stream"
-  return words.isConnecting || words.isUnconnected ? "connecting" : "requesting the stream"
+/** The phase of the exchange with the camera, as far as the standard error tells. */
+export const phaseOf = (stderr: FfmpegStderr.Parsed): Reason.Phase => {
+  if (stderr.isDescribed || stderr.hasNoMedia) return "waiting for media"
+  if (stderr.isConnected) return "requesting the stream"
+  return stderr.isConnecting || stderr.isUnconnected ? "connecting" : "requesting the stream"
 }
 
-const timedOut = (ending: Ending, phase: Reason.Phase) =>
-  new Reason.TimedOut({ phase, afterMs: Math.round(ending.ioTimeoutMs) })
+const timedOut = (end: ProcessEnd, phase: Reason.Phase) =>
+  new Reason.TimedOut({ phase, afterMs: Math.round(end.ioTimeoutMs) })
 
-/** Who gave up after the time that is allowed for an answer was waiting for one. */
-const hasWaited = (ending: Ending) => ending.lifeMs >= ending.ioTimeoutMs * 0.95
+/** Whether the program ran as long as its I/O timeout: then it waited for a response. */
+const hasWaited = (end: ProcessEnd) => end.lifeMs >= end.ioTimeoutMs * 0.95
 
-/** What kept ffmpeg from starting in earnest; it words some of it as a fault of its output. */
-const setupReason = (ending: Ending, words: FfmpegWords.Words): Reason.ProbeReason | undefined => {
-  const urls = [ending.camera]
-  if (words.lacks !== undefined) {
+/** What prevented ffmpeg from starting; it reports some of it as a failure of its output. */
+const setupReason = (
+  end: ProcessEnd,
+  stderr: FfmpegStderr.Parsed
+): Reason.ProbeReason | undefined => {
+  const urls = [end.camera]
+  if (stderr.missingFeature !== undefined) {
     return new Reason.LaunchFailed({
-      detail: `this ffmpeg does not know ${shown(words.lacks, urls)}`
+      detail: `this ffmpeg does not support ${shown(stderr.missingFeature, urls)}`
     })
   }
-  if (words.certificate !== undefined && /certificate|verif/i.test(words.certificate)) {
-    return new Reason.CertificateError({ detail: shown(words.certificate, urls) })
+  if (stderr.certificate !== undefined && /certificate|verif/i.test(stderr.certificate)) {
+    return new Reason.CertificateError({ detail: shown(stderr.certificate, urls) })
   }
-  if (words.hasNoVideo) return new Reason.NoVideo({})
-  if (words.hasNoMedia) {
-    return hasWaited(ending)
-      ? timedOut(ending, "waiting for media")
+  if (stderr.hasNoVideo) return new Reason.NoVideo({})
+  if (stderr.hasNoMedia) {
+    return hasWaited(end)
+      ? timedOut(end, "waiting for media")
       : new Reason.Closed({ phase: "waiting for media" })
   }
   return undefined
 }
 
-/** What was wrong between ffmpeg and the camera; `undefined` where the words don't tell. */
-const cameraReason = (ending: Ending, words: FfmpegWords.Words): Reason.ProbeReason | undefined => {
-  if (words.fault === undefined) return undefined
-  const { camera } = ending
-  const { text } = words.fault
-  const phase = phaseOf(words)
-  if (words.unknownHost !== undefined) return new Reason.DnsError({ host: camera.host })
-  if (words.status !== undefined) return statusReason(camera, words.status)
+/** What failed between ffmpeg and the camera; `undefined` if the standard error does not tell. */
+const cameraReason = (
+  end: ProcessEnd,
+  stderr: FfmpegStderr.Parsed
+): Reason.ProbeReason | undefined => {
+  if (stderr.failure === undefined) return undefined
+  const { camera } = end
+  const { text } = stderr.failure
+  const phase = phaseOf(stderr)
+  if (stderr.unknownHost !== undefined) return new Reason.DnsError({ host: camera.host })
+  if (stderr.status !== undefined) return statusReason(camera, stderr.status)
   if (/Connection refused/i.test(text)) {
     return new Reason.Refused({ authority: camera.authority })
   }
   if (isUnreachable(text)) return new Reason.HostUnreachable({ authority: camera.authority })
-  if (isTimeOut(text)) return timedOut(ending, words.isUnconnected ? "connecting" : phase)
+  if (isTimeOut(text)) return timedOut(end, stderr.isUnconnected ? "connecting" : phase)
   if (/Protocol not found/i.test(text)) {
     return new Reason.Unsupported({ what: `${camera.scheme}:// by this ffmpeg` })
   }
@@ -105,14 +113,14 @@ const cameraReason = (ending: Ending, words: FfmpegWords.Words): Reason.ProbeRea
     })
   }
   if (/Invalid data found/.test(text)) {
-    if (words.isGarbled) return new Reason.ProtocolError({ detail: "it does not answer in RTSP" })
+    if (stderr.isGarbled) return new Reason.ProtocolError({ detail: "the responses are not RTSP" })
     if (!camera.scheme.startsWith("rtsp")) {
-      return new Reason.ProtocolError({ detail: "it holds no media that ffmpeg knows" })
+      return new Reason.ProtocolError({ detail: "ffmpeg does not recognize the media" })
     }
-    // ffmpeg calls it so whatever cuts an RTSP exchange short; before 8 only the time tells them apart
-    const waitedInVain =
-      words.readFailure === undefined ? hasWaited(ending) : isTimeOut(words.readFailure)
-    return waitedInVain ? timedOut(ending, phase) : new Reason.Closed({ phase })
+    // ffmpeg uses this text for every interrupted RTSP exchange; before 8 only the time tells them apart
+    const hasTimedOut =
+      stderr.readFailure === undefined ? hasWaited(end) : isTimeOut(stderr.readFailure)
+    return hasTimedOut ? timedOut(end, phase) : new Reason.Closed({ phase })
   }
   if (isBroken(text)) return new Reason.Closed({ phase })
   return undefined
@@ -120,7 +128,7 @@ const cameraReason = (ending: Ending, words: FfmpegWords.Words): Reason.ProbeRea
 
 const statusReason = (
   camera: StreamUrl,
-  { code, text }: NonNullable<FfmpegWords.Words["status"]>
+  { code, text }: NonNullable<FfmpegStderr.Parsed["status"]>
 ): Reason.ProbeReason => {
   switch (code) {
     case 401:
@@ -137,42 +145,43 @@ const statusReason = (
   }
 }
 
-/** What was wrong between ffmpeg and the media server; `undefined` where the words don't tell. */
+/** What failed between ffmpeg and the media server; `undefined` if the standard error does not tell. */
 const serverReason = (
-  ending: RelayEnding,
-  words: FfmpegWords.Words
+  end: RelayProcessEnd,
+  stderr: FfmpegStderr.Parsed
 ): Reason.RelayReason | undefined => {
-  if (words.fault === undefined) return undefined
-  const { text } = words.fault
+  if (stderr.failure === undefined) return undefined
+  const { text } = stderr.failure
   const gone = (detail: string) => new Reason.ServerGone({ detail })
-  const { authority, host } = ending.destination
-  if (words.unknownHost !== undefined) return gone(`cannot resolve host "${host}"`)
-  if (words.status !== undefined) {
-    return words.status.code === 401
+  const { authority, host } = end.destination
+  if (stderr.unknownHost !== undefined) return gone(`cannot resolve host "${host}"`)
+  if (stderr.status !== undefined) {
+    return stderr.status.code === 401
       ? new Reason.ServerUnauthorized({})
       : new Reason.ServerRejected({
-          status: words.status.code,
-          detail: shown(words.status.text, [ending.camera, ending.destination])
+          status: stderr.status.code,
+          detail: shown(stderr.status.text, [end.camera, end.destination])
         })
   }
   if (/Connection refused/i.test(text)) return gone(`connection refused by ${authority}`)
   if (isUnreachable(text)) return gone(`no route to ${authority}`)
-  if (isTimeOut(text)) return gone(`${authority} did not answer`)
-  if (/Invalid data found/.test(text)) return gone(`${authority} broke off while we published`)
+  if (isTimeOut(text)) return gone(`${authority} did not respond`)
+  if (/Invalid data found/.test(text))
+    return gone(`${authority} closed the connection while publishing`)
   if (isBroken(text)) return gone(`${authority} closed the connection`)
   return undefined
 }
 
-/** Why a probe failed. `undefined`: the words don't tell. */
+/** Why a probe failed; `undefined` if the standard error does not tell. */
 export const probeReason = (
-  ending: Ending,
-  words: FfmpegWords.Words
-): Reason.ProbeReason | undefined => setupReason(ending, words) ?? cameraReason(ending, words)
+  end: ProcessEnd,
+  stderr: FfmpegStderr.Parsed
+): Reason.ProbeReason | undefined => setupReason(end, stderr) ?? cameraReason(end, stderr)
 
-/** Why a relay ended that nobody had asked to. */
-export const relayReason = (ending: RelayEnding): Reason.RelayReason => {
-  const { camera, destination, hadFlowed, ioTimeoutMs, said, silentMs, status } = ending
-  const words = FfmpegWords.read(said, {
+/** Why a relay ended without being asked to. */
+export const relayReason = (end: RelayProcessEnd): Reason.RelayReason => {
+  const { camera, destination, hadFlowed, ioTimeoutMs, lines, silentMs, status } = end
+  const stderr = FfmpegStderr.parse(lines, {
     camera: StreamUrl.reveal(camera),
     destination: StreamUrl.reveal(destination)
   })
@@ -184,18 +193,18 @@ export const relayReason = (ending: RelayEnding): Reason.RelayReason => {
   const closed = () => new Reason.Closed({ phase: hadFlowed ? "streaming" : "waiting for media" })
 
   const reason =
-    setupReason(ending, words) ??
-    (words.fault?.side === "output" ? serverReason(ending, words) : cameraReason(ending, words))
-  // a camera that sent and then fell silent or left is not one that did not answer
+    setupReason(end, stderr) ??
+    (stderr.failure?.side === "output" ? serverReason(end, stderr) : cameraReason(end, stderr))
+  // the camera did respond: it stopped sending, or closed the connection
   if (hadFlowed && reason?._tag === "TimedOut") return stalled()
   if (hadFlowed && reason?._tag === "Closed") return closed()
   if (reason !== undefined) return reason
-  // ffmpeg takes the end of the camera's stream for a good end, before 5 its silence, too
-  if (status === 0 && words.fault === undefined) {
+  // ffmpeg treats the end of the camera's stream as success, and before 5 its silence, too
+  if (status === 0 && stderr.failure === undefined) {
     return hadFlowed && silentMs >= ioTimeoutMs ? stalled() : closed()
   }
   return new Reason.Exited({
     status,
-    lastWords: shownWords(said, [camera, destination])
+    lastWords: lastMessages(lines, [camera, destination])
   })
 }

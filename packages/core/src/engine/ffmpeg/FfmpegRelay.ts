@@ -8,7 +8,7 @@ import * as Scope from "effect/Scope"
 import { type RelayReason, PublisherReplaced, Stalled } from "../../camera/Reason.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
-import type { Launcher } from "../../process/Launcher.ts"
+import type { ProcessLauncher } from "../../process/ProcessLauncher.ts"
 import type { StreamSource } from "../CameraStream.ts"
 import { RelayError, type RelayCounters, type RunningRelay } from "../RunningRelay.ts"
 import * as StallWatch from "../StallWatch.ts"
@@ -59,7 +59,7 @@ const flushMs = 1000
 const keyframeTime = Duration.seconds(20)
 
 /** A function that starts one ffmpeg process for a camera. The scope owns the process. */
-export const make = (launcher: Launcher, options: FfmpegRelayOptions) => {
+export const make = (launcher: ProcessLauncher, options: FfmpegRelayOptions) => {
   const program = { name: "ffmpeg", path: options.ffmpegPath } as const
   const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout)
   const stallTimeoutMs = Duration.toMillis(stallTimeout)
@@ -116,10 +116,10 @@ export const make = (launcher: Launcher, options: FfmpegRelayOptions) => {
     }
 
     const reasonOfEnd = (status: Child.ExitStatus): RelayReason =>
-      FfmpegVersion.execFailure(program, status, child.said.lines()) ??
+      FfmpegVersion.execFailure(program, status, child.stderr.lines()) ??
       FfmpegReason.relayReason({
         status,
-        said: child.said.lines(),
+        lines: child.stderr.lines(),
         lifeMs: Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1e6,
         silentMs: silentMs(),
         hadFlowed: watch.hasAdvanced() || progress.counters().packets > 0,

@@ -12,7 +12,7 @@ import { LaunchFailed } from "../../camera/Reason.ts"
 import { oneLine } from "@restream/config"
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
-import type { Launcher } from "../../process/Launcher.ts"
+import type { ProcessLauncher } from "../../process/ProcessLauncher.ts"
 
 export interface FfmpegVersion {
   /** As the program calls itself: `5.1.9-0+deb12u1`, `n8.0-23-gd1f31a829d`, … For people. */
@@ -92,9 +92,9 @@ export const startFailure = (
 export const execFailure = (
   program: FfmpegProgram,
   status: Child.ExitStatus,
-  said: ReadonlyArray<string>
+  lines: ReadonlyArray<string>
 ): LaunchFailed | undefined => {
-  if (!said.some((line) => line.startsWith("setpriv: failed to execute"))) return undefined
+  if (!lines.some((line) => line.startsWith("setpriv: failed to execute"))) return undefined
   return status === 127 ? missing(program) : status === 126 ? notExecutable(program) : undefined
 }
 
@@ -109,7 +109,7 @@ const readTimeout = Duration.seconds(10)
 const longestBanner = 64 * 1024
 
 /** A reader that runs the program once for its version, and keeps it. */
-export const reader = (program: FfmpegProgram, launcher: Launcher): VersionReader => {
+export const reader = (program: FfmpegProgram, launcher: ProcessLauncher): VersionReader => {
   const oneAtATime = Semaphore.makeUnsafe(1)
   let known: FfmpegVersion | undefined
 
@@ -128,7 +128,7 @@ export const reader = (program: FfmpegProgram, launcher: Launcher): VersionReade
     const status = yield* child.exited.pipe(
       Deadline.within(readTimeout, () => Effect.fail(new LaunchFailed({ detail })))
     )
-    const failure = execFailure(program, status, child.said.lines())
+    const failure = execFailure(program, status, child.stderr.lines())
     if (failure !== undefined) return yield* Effect.fail(failure)
     const version = parse(banner)
     if (version !== undefined) return version

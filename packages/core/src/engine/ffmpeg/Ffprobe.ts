@@ -9,10 +9,10 @@ import type { StreamSource } from "../CameraStream.ts"
 import type { StreamInfo } from "../StreamInfo.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
-import type { Launcher } from "../../process/Launcher.ts"
+import type { ProcessLauncher } from "../../process/ProcessLauncher.ts"
 import * as FfmpegReason from "./FfmpegReason.ts"
 import * as FfmpegVersion from "./FfmpegVersion.ts"
-import * as FfmpegWords from "./FfmpegWords.ts"
+import * as FfmpegStderr from "./FfmpegStderr.ts"
 import { ffprobeArguments, ioTimeoutMs } from "./FfprobeArgs.ts"
 import * as FfprobeReport from "./FfprobeReport.ts"
 
@@ -24,7 +24,7 @@ const longestReport = 1024 * 1024
  *
  * @param path of ffprobe, or a name to look up in PATH.
  */
-export const make = (launcher: Launcher, path: string) => {
+export const make = (launcher: ProcessLauncher, path: string) => {
   const program = { name: "ffprobe", path } as const
   const versions = FfmpegVersion.reader(program, launcher)
 
@@ -54,32 +54,32 @@ export const make = (launcher: Launcher, path: string) => {
           Deadline.within(timeout, () => Effect.succeedNone)
         )
         const lifeMs = Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1e6
-        return { status, lifeMs, said: child.said.lines() }
+        return { status, lifeMs, lines: child.stderr.lines() }
       })
     )
 
-    const words = FfmpegWords.read(ended.said, { camera: StreamUrl.reveal(source.url) })
+    const stderr = FfmpegStderr.parse(ended.lines, { camera: StreamUrl.reveal(source.url) })
     if (Option.isNone(ended.status)) {
       return yield* Effect.fail(
-        new TimedOut({ phase: FfmpegReason.phaseOf(words), afterMs: timeoutMs })
+        new TimedOut({ phase: FfmpegReason.phaseOf(stderr), afterMs: timeoutMs })
       )
     }
     const status = ended.status.value
     if (status === 0) return yield* Effect.fromResult(FfprobeReport.read(report))
 
     const reason =
-      FfmpegVersion.execFailure(program, status, ended.said) ??
+      FfmpegVersion.execFailure(program, status, ended.lines) ??
       FfmpegReason.probeReason(
         {
           status,
-          said: ended.said,
+          lines: ended.lines,
           lifeMs: ended.lifeMs,
           camera: source.url,
           ioTimeoutMs: ioTimeoutMs(timeoutMs)
         },
-        words
+        stderr
       ) ??
-      unexplained(status, FfmpegReason.shownWords(ended.said, [source.url]), source.url)
+      unexplained(status, FfmpegReason.lastMessages(ended.lines, [source.url]), source.url)
     // the program may have been replaced by another
     if (reason._tag === "LaunchFailed") versions.forget()
     return yield* Effect.fail(reason)

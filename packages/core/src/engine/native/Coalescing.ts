@@ -13,7 +13,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { flowingRelays, startingRelays } from "./Activity.ts"
+import { flowingRelays, startingRelays } from "./RelayLoad.ts"
 
 /** Fewer relays wake the thread too seldom for a rest to gain anything. */
 const leastRelays = 8

@@ -17,7 +17,7 @@ import { cameraReason } from "./NativeReason.ts"
 import * as NativeStream from "./NativeStream.ts"
 import { publishableTracks } from "./publish/PublishableTracks.ts"
 import { probeResult } from "./publish/TrackSelection.ts"
-import { unsupported } from "./Target.ts"
+import { unsupported } from "./NativeSupport.ts"
 
 export interface NativeEngineOptions {
   /**

@@ -23,12 +23,12 @@ import { trackByChannel } from "../../rtsp/interleaved/ChannelMap.ts"
 import type { CameraStream, PublishOptions, StreamSource } from "../CameraStream.ts"
 import { RelayError, type RunningRelay } from "../RunningRelay.ts"
 import type { StreamInfo } from "../StreamInfo.ts"
-import { beginFlow, beginStart } from "./Activity.ts"
+import { beginFlow, beginStart } from "./RelayLoad.ts"
 import { cameraReason, serverReason } from "./NativeReason.ts"
 import { announcement } from "./publish/Announcement.ts"
 import type { PublishableTrack, PublishableTracks } from "./publish/PublishableTracks.ts"
 import { isAudio, isVideo, selectTracks, unsupportedAudio } from "./publish/TrackSelection.ts"
-import { Pump } from "./Pump.ts"
+import { PacketForwarder } from "./PacketForwarder.ts"
 import { sendReceiverReports } from "./ReceiverReports.ts"
 import { firstEnd, keepServerSession } from "./RelayEnd.ts"
 
@@ -81,15 +81,15 @@ export const make = (
     const sent = set.filter(({ track }) => announced.includes(track))
     const flow = yield* makeFlow(session, sent, publisher)
     yield* Effect.raceFirst(
-      Effect.mapError(session.play({ frames: flow.pump.frames }), fromCamera),
+      Effect.mapError(session.play({ frames: flow.forwarder.frames }), fromCamera),
       keepServerSession(publisher)
     )
     // asks for the methods that the camera supports, now that no other request can collide with it
     yield* Effect.forkScoped(session.keepAlive)
-    yield* sendReceiverReports(session.connection, sent, flow.pump.receptions, reportInterval)
+    yield* sendReceiverReports(session.connection, sent, flow.forwarder.receptions, reportInterval)
 
     const ended = yield* Deferred.make<never, RelayError>()
-    yield* firstEnd({ ...options, camera: session, publisher, pump: flow.pump }).pipe(
+    yield* firstEnd({ ...options, camera: session, publisher, forwarder: flow.forwarder }).pipe(
       Effect.flatMap((reason) => Deferred.fail(ended, new RelayError({ reason }))),
       // a defect must not look like a running relay
       Effect.catchCause((cause) => Deferred.failCause(ended, cause)),
@@ -99,11 +99,11 @@ export const make = (
       flowing: flow.flowing,
       ended: Deferred.await(ended),
       counters: () => ({
-        bytes: flow.pump.bytes,
-        packets: flow.pump.packets,
-        lost: flow.pump.lost,
-        dropped: flow.pump.dropped,
-        lastVideoAt: flow.pump.lastVideoAt
+        bytes: flow.forwarder.bytes,
+        packets: flow.forwarder.packets,
+        lost: flow.forwarder.lost,
+        dropped: flow.forwarder.dropped,
+        lastVideoAt: flow.forwarder.lastVideoAt
       }),
       published: announced.some(isAudio) ? info : { ...info, audio: undefined },
       notices
@@ -206,7 +206,7 @@ const publishTracks = (
 
 /** The forwarding between the two sessions. */
 interface Flow {
-  readonly pump: Pump
+  readonly forwarder: PacketForwarder
   /** Done when the first video was sent to the server. */
   readonly flowing: Effect.Effect<void>
 }
@@ -217,7 +217,7 @@ const makeFlow = Effect.fnUntraced(function* (
   { channels, connection }: PublisherSession.PublisherSession
 ): Effect.fn.Return<Flow, never, Scope.Scope> {
   const flowing = yield* Deferred.make<void>()
-  const pump = new Pump({
+  const forwarder = new PacketForwarder({
     trackByChannel: trackByChannel(sent.map((track) => track.channels)),
     tracks: channels.flatMap((channels, index) => {
       const track = sent[index]?.track
@@ -225,7 +225,7 @@ const makeFlow = Effect.fnUntraced(function* (
         ? []
         : [{ kind: track.kind, startsKeyframe: startsKeyframe(track.codec), channels }]
     }),
-    outlet: {
+    writer: {
       send: (piece, length) => void connection.writePiece(piece, length),
       unsent: () => connection.unsent
     },
@@ -236,11 +236,11 @@ const makeFlow = Effect.fnUntraced(function* (
     Effect.sync(() => {
       // the camera sends until its own TEARDOWN, and the server accepts nothing after its own
       camera.connection.setFrameHandler(undefined)
-      pump.flush()
+      forwarder.flush()
       endFlow()
     })
   )
-  return { pump, flowing: Deferred.await(flowing) }
+  return { forwarder, flowing: Deferred.await(flowing) }
 })
 
 /** Keeps the camera's session alive for as long as the scope lives: at a fixed rate, answered or not. */

@@ -8,12 +8,12 @@ import { awaitStall } from "../StallWatch.ts"
 import type { ReaderSession } from "../../rtsp/client/ReaderSession.ts"
 import type { PublisherSession } from "../../rtsp/client/PublisherSession.ts"
 import { cameraReason, serverReason } from "./NativeReason.ts"
-import { lowWater, type Pump } from "./Pump.ts"
+import { lowWater, type PacketForwarder } from "./PacketForwarder.ts"
 
 export interface Watched {
   readonly camera: ReaderSession
   readonly publisher: PublisherSession
-  readonly pump: Pump
+  readonly forwarder: PacketForwarder
   /** How long the video may pause, and how long the server may send no sign of life. */
   readonly stallTimeout: Duration.Input
   /** How long the first video may take, if that is longer than `stallTimeout`. */
@@ -55,7 +55,7 @@ const serverEnds = ({ checkServer, publisher }: Watched): Effect.Effect<RelayRea
 /** Notices video that pauses. The stall time counts from the first packet. */
 const cameraStalls = (watched: Watched): Effect.Effect<RelayReason> =>
   Effect.suspend(() => {
-    const { pump } = watched
+    const { forwarder } = watched
     const playedAt = performance.now()
     const timeoutMs = Duration.toMillis(Duration.fromInputUnsafe(watched.stallTimeout))
     const firstTimeoutMs = Math.max(
@@ -63,11 +63,11 @@ const cameraStalls = (watched: Watched): Effect.Effect<RelayReason> =>
       Duration.toMillis(Duration.fromInputUnsafe(watched.firstVideoTimeout))
     )
     // a camera may take its time for the response to PLAY
-    const silentMs = () => Math.min(pump.silentMs, performance.now() - playedAt)
+    const silentMs = () => Math.min(forwarder.silentMs, performance.now() - playedAt)
     return Effect.map(
       awaitStall({
         silentMs,
-        timeoutMs: () => (pump.lastVideoAt === undefined ? firstTimeoutMs : timeoutMs),
+        timeoutMs: () => (forwarder.lastVideoAt === undefined ? firstTimeoutMs : timeoutMs),
         // the first packet shortens what remains
         longestSleepMs: timeoutMs
       }),
@@ -117,7 +117,7 @@ export const keepServerSession = ({ connection, uri }: PublisherSession): Effect
 /** Notices a server that gives signs of life, and yet takes less than the camera sends. */
 const serverIsTooSlow = Effect.fnUntraced(function* ({
   publisher: { connection },
-  pump,
+  forwarder,
   ...watched
 }: Watched): Effect.fn.Return<RelayReason> {
   const stallTimeout = Duration.fromInputUnsafe(watched.stallTimeout)
@@ -127,7 +127,7 @@ const serverIsTooSlow = Effect.fnUntraced(function* ({
   while (slowMs < longestMs) {
     yield* Effect.sleep(interval)
     // once it has taken what waited, only a keyframe is waited for: some cameras send one in 20 s
-    const isTooSlow = pump.isDropping && connection.unsent > lowWater
+    const isTooSlow = forwarder.isDropping && connection.unsent > lowWater
     slowMs = isTooSlow ? slowMs + Duration.toMillis(interval) : 0
   }
   return outputStalled(slowMs)

@@ -13,7 +13,7 @@ import type { StartsKeyframe } from "../../rtsp/codec/Keyframe.ts"
 import { ReceptionStats } from "../../rtsp/rtp/ReceptionStats.ts"
 import * as Rtp from "../../rtsp/rtp/Rtp.ts"
 import { unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
-import { Outbox, type Send } from "./Outbox.ts"
+import { WriteBatcher, type Send } from "./WriteBatcher.ts"
 
 /** Bytes that may wait for the server. At 2 Mbit/s this is 8 s of video. */
 export const highWater = 2_097_152
@@ -28,29 +28,29 @@ export const lowWater = highWater / 4
 export const longestKeyframeWaitMs = 60_000
 
 /** Where the packets go. */
-export interface Outlet {
+export interface ServerWriter {
   readonly send: Send
   /** Bytes that wait to be sent. */
   readonly unsent: () => number
 }
 
-export interface PumpTrack {
+export interface PacketForwarderTrack {
   readonly kind: "video" | "audio"
   readonly startsKeyframe: StartsKeyframe
   /** The server's channels for RTP and RTCP. */
   readonly channels: readonly [rtp: number, rtcp: number]
 }
 
-export interface PumpOptions {
-  readonly outlet: Outlet
-  readonly tracks: ReadonlyArray<PumpTrack>
+export interface PacketForwarderOptions {
+  readonly writer: ServerWriter
+  readonly tracks: ReadonlyArray<PacketForwarderTrack>
   /** Slots by the camera's channels, see `ChannelMap`. */
   readonly trackByChannel: Uint8Array
   /** Called when the first video came. */
   readonly onFirstVideo: () => void
 }
 
-export class Pump {
+export class PacketForwarder {
   /** What went to the server. */
   bytes = 0
   packets = 0
@@ -59,8 +59,8 @@ export class Pump {
   /** When the last video came, in milliseconds since 1970; `undefined` before the first. */
   lastVideoAt: number | undefined
   readonly receptions: ReadonlyArray<ReceptionStats>
-  readonly #outlet: Outlet
-  readonly #outbox: Outbox
+  readonly #writer: ServerWriter
+  readonly #batcher: WriteBatcher
   readonly #trackByChannel: Uint8Array
   readonly #onFirstVideo: () => void
   /** By trackSlot: the server's channel. */
@@ -69,17 +69,17 @@ export class Pump {
   readonly #isVideo: ReadonlyArray<boolean>
   readonly #startsKeyframe: ReadonlyArray<StartsKeyframe>
   readonly #hasVideo: boolean
-  /** When the last video came, or the pump was made, by `performance.now`, which nobody can set. */
+  /** When the last video came, or the forwarder was made, by `performance.now`, which nobody can set. */
   #advancedAt = performance.now()
   #isDropping = false
   /** Since when, by `performance.now`, there has been room again and only a keyframe is missing. */
   #roomSince: number | undefined
 
-  constructor(options: PumpOptions) {
-    this.#outlet = options.outlet
-    this.#outbox = new Outbox((piece, length) => {
-      options.outlet.send(piece, length)
-      if (options.outlet.unsent() > highWater) this.#isDropping = true
+  constructor(options: PacketForwarderOptions) {
+    this.#writer = options.writer
+    this.#batcher = new WriteBatcher((piece, length) => {
+      options.writer.send(piece, length)
+      if (options.writer.unsent() > highWater) this.#isDropping = true
     })
     this.#trackByChannel = options.trackByChannel
     this.#onFirstVideo = options.onFirstVideo
@@ -151,12 +151,12 @@ export class Pump {
 
   /** Sends what waits to go out with others. */
   flush(): void {
-    this.#outbox.flush()
+    this.#batcher.flush()
   }
 
   #send(bytes: Buffer, start: number, end: number, isUrgent: boolean): void {
     this.bytes += end - start
-    this.#outbox.add(bytes, start, end, isUrgent)
+    this.#batcher.add(bytes, start, end, isUrgent)
   }
 
   /** While packets are dropped: whether this one is where the stream goes on. */
@@ -175,7 +175,7 @@ export class Pump {
   }
 
   #hasRoom(): boolean {
-    const hasRoom = this.#outlet.unsent() <= lowWater
+    const hasRoom = this.#writer.unsent() <= lowWater
     if (!hasRoom) this.#roomSince = undefined
     else this.#roomSince ??= performance.now()
     return hasRoom

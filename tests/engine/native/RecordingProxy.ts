@@ -1,15 +1,17 @@
 /**
- * A wire between the engine and a peer that tells what goes over it, both ways, as the bytes have it: what
- * one side believes to have said is no proof of it.
+ * A TCP proxy between the engine and a peer that records requests, responses and frames in both directions, as
+ * they are on the wire.
  */
 import { connect, createServer, type Socket } from "node:net"
 import { Effect, type Scope } from "effect"
 import { InterleavedFrame, Framer, Message } from "@restream/core/rtsp"
 
-/** What was said, in the order in which it passed. */
-export type Said = {
-  /** The wire's name. */
-  readonly wire: string
+/** A message or a frame that passed. */
+export type Entry = {
+  /** The name of the proxy. */
+  readonly proxy: string
+  /** The number of the connection through the proxy, from 1. */
+  readonly connection: number
   readonly from: "us" | "peer"
 } & (
   | {
@@ -23,24 +25,24 @@ export type Said = {
   | { readonly _tag: "Frame"; readonly channel: number; readonly packet: Buffer }
 )
 
-export interface Wire {
-  /** Where to dial in place of the peer. */
+export interface RecordingProxy {
+  /** The port to connect to in place of the peer. */
   readonly port: number
-  /** Done when something that was said fits; gives the first such thing. */
-  readonly heard: (fits: (said: Said) => boolean) => Effect.Effect<Said>
-  /** All that was said so far, and fits. */
-  readonly all: (fits: (said: Said) => boolean) => ReadonlyArray<Said>
-  /** Carries nothing more to the peer, as if that were frozen. */
+  /** The first entry that matches, as soon as there is one. */
+  readonly heard: (fits: (said: Entry) => boolean) => Effect.Effect<Entry>
+  /** All entries so far that match. */
+  readonly all: (fits: (said: Entry) => boolean) => ReadonlyArray<Entry>
+  /** Forwards nothing more to the peer, as if the peer were suspended. */
   readonly hold: Effect.Effect<void>
   readonly release: Effect.Effect<void>
 }
 
-/** What several wires carry, in one order. */
-export class Record {
-  readonly said: Array<Said> = []
+/** The entries of several proxies, in one order. */
+export class Recording {
+  readonly said: Array<Entry> = []
   readonly #watchers = new Set<() => void>()
 
-  add(said: Said): void {
+  add(said: Entry): void {
     this.said.push(said)
     for (const watcher of this.#watchers) watcher()
   }
@@ -60,8 +62,8 @@ export class Record {
   }
 }
 
-/** Reads one direction without touching it. */
-const listener = (wire: string, from: Said["from"], record: Record) =>
+/** Parses one direction. */
+const recorder = (proxy: string, connection: number, from: Entry["from"], record: Recording) =>
   new Framer.Framer({
     frames: (bytes, start, end) => {
       for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
@@ -70,7 +72,8 @@ const listener = (wire: string, from: Said["from"], record: Record) =>
         )
         record.add({
           _tag: "Frame",
-          wire,
+          proxy,
+          connection,
           from,
           channel: InterleavedFrame.channel(bytes, at),
           packet
@@ -82,37 +85,47 @@ const listener = (wire: string, from: Said["from"], record: Record) =>
         message._tag === "Request"
           ? {
               _tag: "Request",
-              wire,
+              proxy,
+              connection,
               from,
               method: message.method,
               uri: message.uri,
               headers: message.headers,
               body: Buffer.from(message.body).toString("utf8")
             }
-          : { _tag: "Response", wire, from, status: message.status, headers: message.headers }
+          : {
+              _tag: "Response",
+              proxy,
+              connection,
+              from,
+              status: message.status,
+              headers: message.headers
+            }
       ),
     skipped: () => {},
     failed: () => {}
   })
 
-/** Lays a wire to a peer at a port of this machine. The scope cuts it. */
-export const lay = (
-  wire: string,
+/** A proxy to a peer at a port of this machine. The scope owns its connections. */
+export const make = (
+  proxy: string,
   peer: number,
-  record: Record = new Record()
-): Effect.Effect<Wire, never, Scope.Scope> =>
+  record: Recording = new Recording()
+): Effect.Effect<RecordingProxy, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.callback<{ readonly wire: Wire; readonly cut: () => void }>((resume) => {
+    Effect.callback<{ readonly made: RecordingProxy; readonly close: () => void }>((resume) => {
       const sockets = new Set<Socket>()
       const ours = new Set<Socket>()
       let isHeld = false
+      let connections = 0
       const server = createServer({ noDelay: true, allowHalfOpen: true }, (us) => {
+        const connection = ++connections
         const them = connect({ port: peer, host: "127.0.0.1", noDelay: true, allowHalfOpen: true })
         ours.add(us)
         if (isHeld) us.pause()
-        const couple = (source: Socket, target: Socket, from: Said["from"]) => {
+        const couple = (source: Socket, target: Socket, from: Entry["from"]) => {
           sockets.add(source)
-          const framer = listener(wire, from, record)
+          const framer = recorder(proxy, connection, from, record)
           source.on("data", (chunk: Buffer) => {
             if (!target.write(chunk)) {
               source.pause()
@@ -135,15 +148,15 @@ export const lay = (
       })
       server.listen(0, "127.0.0.1", () => {
         const address = server.address()
-        const all: Wire["all"] = (fits) =>
-          record.said.filter((one) => one.wire === wire && fits(one))
+        const all: RecordingProxy["all"] = (fits) =>
+          record.said.filter((one) => one.proxy === proxy && fits(one))
         resume(
           Effect.succeed({
-            wire: {
+            made: {
               port: typeof address === "object" && address !== null ? address.port : 0,
               all,
               heard: (fits) =>
-                record.until(() => record.said.find((one) => one.wire === wire && fits(one))),
+                record.until(() => record.said.find((one) => one.proxy === proxy && fits(one))),
               hold: Effect.sync(() => {
                 isHeld = true
                 ours.forEach((socket) => socket.pause())
@@ -153,7 +166,7 @@ export const lay = (
                 ours.forEach((socket) => socket.resume())
               })
             },
-            cut: () => {
+            close: () => {
               server.close()
               sockets.forEach((socket) => socket.destroy())
             }
@@ -161,17 +174,17 @@ export const lay = (
         )
       })
     }),
-    ({ cut }) => Effect.sync(cut)
-  ).pipe(Effect.map(({ wire }) => wire))
+    ({ close }) => Effect.sync(close)
+  ).pipe(Effect.map(({ made }) => made))
 
-/** A request of ours with a method. */
+/** A request of the engine with a method. */
 export const request =
   (method: string) =>
-  (said: Said): boolean =>
+  (said: Entry): boolean =>
     said._tag === "Request" && said.from === "us" && said.method === method
 
 /** A frame from a side, of RTP or of RTCP. */
 export const frame =
-  (from: Said["from"], kind: "rtp" | "rtcp") =>
-  (said: Said): boolean =>
+  (from: Entry["from"], kind: "rtp" | "rtcp") =>
+  (said: Entry): boolean =>
     said._tag === "Frame" && said.from === from && (said.channel & 1) === (kind === "rtp" ? 0 : 1)

@@ -1,5 +1,5 @@
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Pump } from "@restream/core"
+import { PacketForwarder } from "@restream/core"
 import { ChannelMap, InterleavedFrame, Framer, Keyframe, Rtcp, Rtp } from "@restream/core/rtsp"
 import { Effect } from "effect"
 import * as fc from "fast-check"
@@ -15,17 +15,17 @@ const server = [
   [2, 3]
 ] as const
 
-/** A pump whose server takes as much as the test lets it. */
+/** A forwarder whose server takes as much as the test lets it. */
 const setUp = () => {
   const sent: Array<Buffer> = []
   const peers = { unsent: 0, firstVideos: 0 }
-  const pump = new Pump.Pump({
+  const forwarder = new PacketForwarder.PacketForwarder({
     trackByChannel: ChannelMap.trackByChannel(camera),
     tracks: [
       { kind: "video", startsKeyframe: Keyframe.startsKeyframe("h264"), channels: server[0] },
       { kind: "audio", startsKeyframe: Keyframe.startsKeyframe("aac"), channels: server[1] }
     ],
-    outlet: {
+    writer: {
       send: (piece, length) => {
         sent.push(Buffer.from(piece.buffer.subarray(0, length)))
         piece.release()
@@ -36,9 +36,9 @@ const setUp = () => {
   })
   const push = (...frames: ReadonlyArray<Buffer>) => {
     const bytes = Buffer.concat(frames)
-    pump.frames(bytes, 0, bytes.length)
+    forwarder.frames(bytes, 0, bytes.length)
   }
-  return { pump, sent, peers, push }
+  return { forwarder, sent, peers, push }
 }
 
 const packet = (sequence: number, marker: boolean, ...payload: ReadonlyArray<number>) =>
@@ -80,16 +80,16 @@ const anyFrame = fc
   .tuple(fc.constantFrom(0, 1, 4, 5, 9, 200), anyPacket)
   .map(([channel, bytes]) => InterleavedFrame.make(channel, bytes))
 
-describe("Pump", () => {
+describe("PacketForwarder", () => {
   it("brings what belongs to a track, and nothing else, however the bytes are cut", () => {
     holds(
       fc.property(
         fc.array(anyFrame, { minLength: 1, maxLength: 20 }),
         fc.array(fc.nat(), { maxLength: 6 }),
         (frames, cuts) => {
-          const { pump, sent } = setUp()
+          const { forwarder, sent } = setUp()
           const framer = new Framer.Framer({
-            frames: pump.frames,
+            frames: forwarder.frames,
             message: () => assert.fail("a message"),
             skipped: () => assert.fail("garbage"),
             failed: () => assert.fail("failed")
@@ -111,7 +111,7 @@ describe("Pump", () => {
           // a question to the server may go out between any two of them
           assert.isTrue(sent.every(areWholeFrames))
           assert.deepStrictEqual(
-            { bytes: pump.bytes, packets: pump.packets, dropped: pump.dropped },
+            { bytes: forwarder.bytes, packets: forwarder.packets, dropped: forwarder.dropped },
             { bytes: all.length, packets: expected.length, dropped: 0 }
           )
         }
@@ -154,80 +154,80 @@ describe("Pump", () => {
   )
 
   it("keeps nothing back at its end", () => {
-    const { pump, push, sent } = setUp()
+    const { forwarder, push, sent } = setUp()
     push(sound(1))
-    pump.flush()
+    forwarder.flush()
     assert.strictEqual(sent.length, 1)
-    pump.flush()
+    forwarder.flush()
     assert.strictEqual(sent.length, 1)
   })
 
   it("tells of the first video once, and of no sound", () => {
-    const { peers, pump, push } = setUp()
+    const { peers, forwarder, push } = setUp()
     push(sound(1))
-    assert.deepStrictEqual([peers.firstVideos, pump.lastVideoAt], [0, undefined])
+    assert.deepStrictEqual([peers.firstVideos, forwarder.lastVideoAt], [0, undefined])
     push(video(1))
     push(video(2))
     assert.strictEqual(peers.firstVideos, 1)
-    assert.isDefined(pump.lastVideoAt)
+    assert.isDefined(forwarder.lastVideoAt)
   })
 
   it("tells the time of the last video by the clock on the wall, also when that was set", () => {
-    const { pump, push } = setUp()
+    const { forwarder, push } = setUp()
     const newYear = Date.UTC(2030, 0)
     vi.useFakeTimers({ now: newYear, toFake: ["Date"] })
     push(video(1))
     vi.useRealTimers()
-    assert.strictEqual(pump.lastVideoAt, newYear)
+    assert.strictEqual(forwarder.lastVideoAt, newYear)
   })
 
   it("counts the gaps of each track by itself", () => {
-    const { pump, push } = setUp()
+    const { forwarder, push } = setUp()
     push(video(65_534), sound(10), video(65_535), sound(11), video(2), sound(13))
     assert.deepStrictEqual(
-      pump.receptions.map(({ lost }) => lost),
+      forwarder.receptions.map(({ lost }) => lost),
       [2, 1]
     )
-    assert.strictEqual(pump.lost, 3)
+    assert.strictEqual(forwarder.lost, 3)
   })
 
   describe("with a server that takes nothing", () => {
     const keyframe = [0x65, 0x88] as const
-    const full = Pump.highWater + 1
+    const full = PacketForwarder.highWater + 1
 
-    /** A pump that has just begun to drop. */
+    /** A forwarder that has just begun to drop. */
     const dropping = () => {
       const all = setUp()
       all.peers.unsent = full
       // this one still goes; that too much waits is seen behind it
       all.push(video(1))
-      assert.isTrue(all.pump.isDropping)
+      assert.isTrue(all.forwarder.isDropping)
       all.sent.length = 0
       return all
     }
 
     it("drops whole packets of every track, and counts them", () => {
-      const { pump, push, sent } = dropping()
+      const { forwarder, push, sent } = dropping()
       push(video(2, false), sound(1), report(), video(3))
       push(video(4, true, ...keyframe))
       assert.strictEqual(sent.length, 0)
-      assert.deepStrictEqual([pump.dropped, pump.packets], [5, 1])
+      assert.deepStrictEqual([forwarder.dropped, forwarder.packets], [5, 1])
     })
 
     it("goes on at a keyframe, and only when most of what waited is gone", () => {
-      const { peers, pump, push, sent } = dropping()
-      peers.unsent = Pump.lowWater + 1
+      const { peers, forwarder, push, sent } = dropping()
+      peers.unsent = PacketForwarder.lowWater + 1
       push(video(2, true, ...keyframe))
-      peers.unsent = Pump.lowWater
+      peers.unsent = PacketForwarder.lowWater
       push(video(3), sound(1), report())
       // a later slice of a picture is no place to begin
       push(video(4, false, 0x65, 0x42))
       assert.strictEqual(sent.length, 0)
-      assert.strictEqual(pump.dropped, 5)
+      assert.strictEqual(forwarder.dropped, 5)
       push(video(5, false, 0x67, 0x42), video(6, true, ...keyframe), sound(2))
       push(video(7))
-      assert.isFalse(pump.isDropping)
-      assert.strictEqual(pump.dropped, 5)
+      assert.isFalse(forwarder.isDropping)
+      assert.strictEqual(forwarder.dropped, 5)
       assert.isTrue(
         Buffer.concat(sent).equals(
           Buffer.concat([
@@ -241,7 +241,7 @@ describe("Pump", () => {
     })
 
     it("goes on with any picture when no keyframe comes for a minute", () => {
-      const { peers, pump, push } = dropping()
+      const { peers, forwarder, push } = dropping()
       const startedAt = performance.now()
       const clock = vi.spyOn(performance, "now")
       const pushAt = (ms: number) => {
@@ -252,16 +252,16 @@ describe("Pump", () => {
       peers.unsent = 0
       pushAt(120_001)
       pushAt(180_000)
-      assert.isTrue(pump.isDropping)
+      assert.isTrue(forwarder.isDropping)
       // too much waits again, so the minute begins anew
       peers.unsent = full
       pushAt(180_001)
       peers.unsent = 0
       pushAt(180_002)
       pushAt(240_001)
-      assert.isTrue(pump.isDropping)
+      assert.isTrue(forwarder.isDropping)
       pushAt(240_002)
-      assert.isFalse(pump.isDropping)
+      assert.isFalse(forwarder.isDropping)
       clock.mockRestore()
     })
 
@@ -280,11 +280,11 @@ describe("Pump", () => {
     })
 
     it("still hears the camera: its gaps and its pictures count", () => {
-      const { pump, push } = dropping()
-      const before = pump.lastVideoAt
+      const { forwarder, push } = dropping()
+      const before = forwarder.lastVideoAt
       push(video(5))
-      assert.strictEqual(pump.lost, 3)
-      assert.isAtLeast(pump.lastVideoAt ?? 0, before ?? 0)
+      assert.strictEqual(forwarder.lost, 3)
+      assert.isAtLeast(forwarder.lastVideoAt ?? 0, before ?? 0)
     })
   })
 })

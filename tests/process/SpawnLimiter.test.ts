@@ -2,15 +2,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { Process } from "@restream/core"
 import { Deferred, Effect, Fiber } from "effect"
 
-const { SpawnGate } = Process.SpawnGate
+const { SpawnLimiter } = Process.SpawnLimiter
 
-describe("SpawnGate", () => {
+describe("SpawnLimiter", () => {
   it.effect("lets one start at a time, in the order of their coming", () =>
     Effect.gen(function* () {
-      const gate = Process.SpawnGate.make()
+      const limiter = Process.SpawnLimiter.make()
       const log: Array<string> = []
       const start = (name: string) =>
-        gate.pass(
+        limiter.withPermit(
           Effect.gen(function* () {
             log.push(`${name} in`)
             yield* Effect.yieldNow
@@ -24,7 +24,7 @@ describe("SpawnGate", () => {
 
   it.live("lets the event loop turn between two", () =>
     Effect.gen(function* () {
-      const gate = Process.SpawnGate.make()
+      const limiter = Process.SpawnLimiter.make()
       let turns = 0
       const seen: Array<number> = []
       const turn = () => {
@@ -33,7 +33,7 @@ describe("SpawnGate", () => {
       }
       let timer = setImmediate(turn)
       yield* Effect.addFinalizer(() => Effect.sync(() => clearImmediate(timer)))
-      const start = gate.pass(Effect.sync(() => void seen.push(turns)))
+      const start = limiter.withPermit(Effect.sync(() => void seen.push(turns)))
       yield* Effect.all([start, start, start, start], { concurrency: "unbounded" })
       assert.lengthOf(new Set(seen), 4)
     })
@@ -41,31 +41,31 @@ describe("SpawnGate", () => {
 
   it.effect("lets the next one in when a start fails or dies", () =>
     Effect.gen(function* () {
-      const gate = Process.SpawnGate.make()
-      yield* Effect.exit(gate.pass(Effect.fail("no")))
-      yield* Effect.exit(gate.pass(Effect.die("no")))
-      assert.strictEqual(yield* gate.pass(Effect.succeed("in")), "in")
+      const limiter = Process.SpawnLimiter.make()
+      yield* Effect.exit(limiter.withPermit(Effect.fail("no")))
+      yield* Effect.exit(limiter.withPermit(Effect.die("no")))
+      assert.strictEqual(yield* limiter.withPermit(Effect.succeed("in")), "in")
     })
   )
 
   it.effect("can be left by who waits", () =>
     Effect.gen(function* () {
-      const gate = Process.SpawnGate.make()
+      const limiter = Process.SpawnLimiter.make()
       const entered = yield* Deferred.make<void>()
       const first = yield* Effect.forkChild(
-        gate.pass(Effect.andThen(Deferred.succeed(entered, undefined), Effect.never))
+        limiter.withPermit(Effect.andThen(Deferred.succeed(entered, undefined), Effect.never))
       )
       yield* Deferred.await(entered)
-      const second = yield* Effect.forkChild(gate.pass(Effect.void))
+      const second = yield* Effect.forkChild(limiter.withPermit(Effect.void))
       yield* Fiber.interrupt(second)
       yield* Fiber.interrupt(first)
-      yield* gate.pass(Effect.void)
+      yield* limiter.withPermit(Effect.void)
     })
   )
 
   it.effect("is one for the whole process", () =>
     Effect.gen(function* () {
-      assert.strictEqual(yield* SpawnGate, yield* SpawnGate)
+      assert.strictEqual(yield* SpawnLimiter, yield* SpawnLimiter)
     })
   )
 })

@@ -5,14 +5,14 @@
  * that were cut at an end are left out whole, so that no half of a password escapes the redaction.
  */
 
-export interface Transcript {
+export interface OutputTail {
   /** Takes what the child wrote; the chunk may be cut anywhere. */
   readonly push: (chunk: Uint8Array) => void
   /** The lines that were kept, the oldest first, without empty ones. They may hold secrets. */
   readonly lines: () => ReadonlyArray<string>
 }
 
-export interface TranscriptOptions {
+export interface OutputTailOptions {
   /** How much of the beginning is kept, in bytes. Default 8 KiB. */
   readonly headBytes?: number | undefined
   /** How much of the end is kept, in bytes. Default 16 KiB. */
@@ -22,7 +22,7 @@ export interface TranscriptOptions {
 const nothing = new Uint8Array(0)
 
 /** An empty transcript. */
-export const make = (options: TranscriptOptions = {}): Transcript => {
+export const make = (options: OutputTailOptions = {}): OutputTail => {
   const headBytes = options.headBytes ?? 8 * 1024
   const tailBytes = options.tailBytes ?? 16 * 1024
   let head = nothing

@@ -3,13 +3,13 @@ import { Process } from "@restream/core"
 import * as fc from "fast-check"
 import { heldBytes } from "./Processes.ts"
 
-const { Transcript } = Process
+const { OutputTail } = Process
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 /** What is kept of texts that are written one after the other. */
-const kept = (pieces: Iterable<string>, limits?: Process.Transcript.TranscriptOptions) => {
-  const transcript = Transcript.make(limits)
+const kept = (pieces: Iterable<string>, limits?: Process.OutputTail.OutputTailOptions) => {
+  const transcript = OutputTail.make(limits)
   for (const piece of pieces) transcript.push(bytes(piece))
   return transcript.lines()
 }
@@ -18,7 +18,7 @@ const kept = (pieces: Iterable<string>, limits?: Process.Transcript.TranscriptOp
 const numbered = (count: number) =>
   Array.from({ length: count }, (_, index) => `<line ${index} ${"x".repeat(index % 40)}>`)
 
-describe("Transcript", () => {
+describe("OutputTail", () => {
   it("keeps all of what is short", () => {
     assert.deepStrictEqual(kept(["one\ntw", "o\r\n\n", "three\rfo", "ur"]), [
       "one",
@@ -82,7 +82,7 @@ describe("Transcript", () => {
   })
 
   it("does not hold on to the memory of what it drops", () => {
-    const transcript = Transcript.make()
+    const transcript = OutputTail.make()
     const before = heldBytes()
     // a view of the last chunk would keep all of it
     for (let i = 0; i < 10; i++) transcript.push(new Uint8Array(16_000_000).fill(65))

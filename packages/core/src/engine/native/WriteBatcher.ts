@@ -19,14 +19,14 @@ const worthSending = 16_384
 /** How often it is looked at who has waited long enough. */
 const tickMs = 5
 
-/** Outboxes in which something waits; one timer serves them all, while there are any. */
-const waiting = new Set<Outbox>()
+/** Batchers in which something waits; one timer serves them all, while there are any. */
+const waiting = new Set<WriteBatcher>()
 let timer: NodeJS.Timeout | undefined
 
 const tick = (): void => {
   const now = performance.now()
-  for (const outbox of waiting) {
-    if (now - outbox.since >= maxHoldMs) outbox.flush()
+  for (const batcher of waiting) {
+    if (now - batcher.since >= maxHoldMs) batcher.flush()
   }
   if (waiting.size === 0) {
     clearInterval(timer)
@@ -34,7 +34,7 @@ const tick = (): void => {
   }
 }
 
-export class Outbox {
+export class WriteBatcher {
   /** When the first of what waits came, by `performance.now`. */
   since = 0
   readonly #send: Send

@@ -8,21 +8,21 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 
-export interface SpawnGate {
+export interface SpawnLimiter {
   /** Runs what starts a process when it is its turn. Interruptible while it waits. */
-  readonly pass: <A, E, R>(spawn: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly withPermit: <A, E, R>(spawn: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
-/** A gate with a queue of its own. */
-export const make = (): SpawnGate => {
-  const turn = Semaphore.makeUnsafe(1)
+/** A limiter with a queue of its own. */
+export const make = (): SpawnLimiter => {
+  const permit = Semaphore.makeUnsafe(1)
   return {
     // yieldNow lets the event loop turn once, so that sockets and timers come in between
-    pass: (spawn) => turn.withPermit(Effect.ensuring(spawn, Effect.yieldNow))
+    withPermit: (spawn) => permit.withPermit(Effect.ensuring(spawn, Effect.yieldNow))
   }
 }
 
-/** The gate of this process. All that starts processes shares it, because the main thread is one. */
-export const SpawnGate = Context.Reference<SpawnGate>("@restream/core/process/SpawnGate", {
+/** The limiter of this process. All that starts processes shares it, because the main thread is one. */
+export const SpawnLimiter = Context.Reference<SpawnLimiter>("@restream/core/process/SpawnLimiter", {
   defaultValue: make
 })

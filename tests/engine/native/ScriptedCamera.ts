@@ -3,14 +3,14 @@ import type { RtspServer } from "@restream/core/testing"
 import { Rtcp, Rtp } from "@restream/core/rtsp"
 import { Effect } from "effect"
 
-export interface HandCameraOptions {
+export interface ScriptedCameraOptions {
   readonly codec?: "h264" | "h265"
   readonly audio?: boolean
   /** The longest payload of a packet. Default 1,400 bytes. */
   readonly maxPayload?: number
 }
 
-export interface HandCamera {
+export interface ScriptedCamera {
   /** Sends a picture of so many bytes, in packets for a network. A keyframe has its parameter sets in front. */
   readonly picture: (kind: "keyframe" | "other", bytes?: number) => void
   /** Sends 20 ms of sound. */
@@ -58,7 +58,7 @@ const h265: Units = {
 export const publish = Effect.fnUntraced(function* (
   server: RtspServer["Service"],
   path: string,
-  options: HandCameraOptions = {}
+  options: ScriptedCameraOptions = {}
 ) {
   const maxPayload = options.maxPayload ?? 1_400
   const units = options.codec === "h265" ? h265 : h264
@@ -95,7 +95,7 @@ export const publish = Effect.fnUntraced(function* (
     )
     sent[track]++
   }
-  const camera: HandCamera = {
+  const camera: ScriptedCamera = {
     sent,
     picture: (kind, bytes = 1_000) => {
       time += 3_600

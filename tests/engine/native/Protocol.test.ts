@@ -1,4 +1,4 @@
-/** What a native relay says to a camera and to a media server, read off the wire. */
+/** What a native relay says to a camera and to a media server, as a recording proxy sees it. */
 import { assert, describe, it } from "@effect/vitest"
 import {
   type CameraOptions,
@@ -17,23 +17,23 @@ import {
 import { Cause, Clock, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { job, startRelay } from "../Streams.ts"
-import * as HandCamera from "./HandCamera.ts"
-import * as Wire from "./Wire.ts"
+import * as ScriptedCamera from "./ScriptedCamera.ts"
+import * as RecordingProxy from "./RecordingProxy.ts"
 
 interface Peers {
   readonly camera: RtspServer["Service"]
   readonly sink: RtspServer["Service"]
-  readonly record: Wire.Record
+  readonly record: RecordingProxy.Recording
   /** The wire to the camera, and that to the media server. */
-  readonly toCamera: Wire.Wire
-  readonly toSink: Wire.Wire
+  readonly toCamera: RecordingProxy.RecordingProxy
+  readonly toSink: RecordingProxy.RecordingProxy
   readonly start: (
     options?: Partial<CameraOptions>,
     hasFallback?: boolean
   ) => Effect.Effect<RunningRelay, ProbeError | RelayError, Scope.Scope>
 }
 
-/** A camera and a media server, each at the end of a wire, and an engine between them. */
+/** A camera and a media server, each at the end of a proxy, and an engine between them. */
 const peers = Effect.fnUntraced(function* (
   settings: {
     readonly camera?: RtspServerOptions
@@ -47,9 +47,9 @@ const peers = Effect.fnUntraced(function* (
     ...settings.camera
   })
   const sink = yield* RtspServer.make({ settings: () => ({ quirks: settings.sinkQuirks }) })
-  const record = new Wire.Record()
-  const toCamera = yield* Wire.lay("camera", camera.port, record)
-  const toSink = yield* Wire.lay("sink", sink.port, record)
+  const record = new RecordingProxy.Recording()
+  const toCamera = yield* RecordingProxy.make("camera", camera.port, record)
+  const toSink = yield* RecordingProxy.make("sink", sink.port, record)
   const engine = NativeEngine.make({
     checkServer: Effect.succeed(true),
     ...settings.engine
@@ -85,11 +85,12 @@ describe.concurrent("the native engine, on the wire,", () => {
       yield* TestPattern.publish(camera, "cam", living)
       yield* (yield* start()).flowing
       // the server is asked for signs of life at any time behind that
-      const isPlay = (one: Wire.Said) => one.wire === "camera" && Wire.request("PLAY")(one)
+      const isPlay = (one: RecordingProxy.Entry) =>
+        one.proxy === "camera" && RecordingProxy.request("PLAY")(one)
       const before = record.said.slice(0, record.said.findIndex(isPlay) + 1)
       assert.isFalse(before.some(({ _tag }) => _tag === "Frame"))
       assert.deepStrictEqual(
-        before.flatMap((one) => (one._tag === "Request" ? [`${one.wire} ${one.method}`] : [])),
+        before.flatMap((one) => (one._tag === "Request" ? [`${one.proxy} ${one.method}`] : [])),
         [
           "camera DESCRIBE",
           "camera SETUP",
@@ -102,7 +103,7 @@ describe.concurrent("the native engine, on the wire,", () => {
         ]
       )
       // the server has to have said yes before the camera is let loose
-      const said = before.map((one) => `${one.wire} ${one._tag}`)
+      const said = before.map((one) => `${one.proxy} ${one._tag}`)
       assert.isBelow(said.lastIndexOf("sink Response"), said.lastIndexOf("camera Request"))
     })
   )
@@ -114,7 +115,7 @@ describe.concurrent("the native engine, on the wire,", () => {
   ])("brings each packet of a camera that %s, unchanged and in its order", ([, quirks]) =>
     Effect.gen(function* () {
       const { camera, sink, start, toCamera, toSink } = yield* peers({ quirks })
-      const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+      const hand = yield* ScriptedCamera.publish(camera, "cam", { audio: true })
       const relay = yield* start()
       yield* camera.awaitReaders("cam", 1)
       for (let i = 0; i < 40; i++) {
@@ -124,14 +125,19 @@ describe.concurrent("the native engine, on the wire,", () => {
         if (i % 4 === 0) yield* settle
       }
       const total = hand.sent[0] + hand.sent[1]
-      const isArrived = () => toSink.all(Wire.frame("us", "rtp")).length >= total || undefined
+      const isArrived = () =>
+        toSink.all(RecordingProxy.frame("us", "rtp")).length >= total || undefined
       // a picture that is complete takes all before it along; sound behind it waits 20 ms
       while (isArrived() === undefined) yield* settle
       const offset = quirks.channelOffset ?? 0
-      for (const [track, ssrc] of HandCamera.sources.entries()) {
-        const packets = (wire: Wire.Wire, from: "us" | "peer", channel: number) =>
-          wire
-            .all(Wire.frame(from, "rtp"))
+      for (const [track, ssrc] of ScriptedCamera.sources.entries()) {
+        const packets = (
+          proxy: RecordingProxy.RecordingProxy,
+          from: "us" | "peer",
+          channel: number
+        ) =>
+          proxy
+            .all(RecordingProxy.frame(from, "rtp"))
             .flatMap((one) =>
               one._tag === "Frame" && one.channel === channel && ssrcOf(one.packet) === ssrc
                 ? [one.packet.toString("base64")]
@@ -153,14 +159,14 @@ describe.concurrent("the native engine, on the wire,", () => {
   it.live("passes the camera's reports on, and keeps the server's from the camera", () =>
     Effect.gen(function* () {
       const { camera, start, toCamera, toSink } = yield* peers()
-      const hand = yield* HandCamera.publish(camera, "cam")
+      const hand = yield* ScriptedCamera.publish(camera, "cam")
       yield* start()
       yield* camera.awaitReaders("cam", 1)
       hand.picture("keyframe")
       hand.report()
       hand.picture("other")
-      const passed = yield* toSink.heard(Wire.frame("us", "rtcp"))
-      const answer = yield* toSink.heard(Wire.frame("peer", "rtcp"))
+      const passed = yield* toSink.heard(RecordingProxy.frame("us", "rtcp"))
+      const answer = yield* toSink.heard(RecordingProxy.frame("peer", "rtcp"))
       assert.isTrue(passed._tag === "Frame" && answer._tag === "Frame")
       if (passed._tag !== "Frame" || answer._tag !== "Frame") return
       assert.isDefined(Rtcp.readSenderReport(passed.packet, 0, passed.packet.length))
@@ -175,7 +181,7 @@ describe.concurrent("the native engine, on the wire,", () => {
   it.effect("tells the camera every five seconds how its packets arrive, and counts the gaps", () =>
     Effect.gen(function* () {
       const { camera, start, toCamera, toSink } = yield* peers()
-      const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+      const hand = yield* ScriptedCamera.publish(camera, "cam", { audio: true })
       const relay = yield* start()
       yield* camera.awaitReaders("cam", 1)
       // sets and picture, 7 numbers missing, one more: 4 of 11 came
@@ -186,9 +192,9 @@ describe.concurrent("the native engine, on the wire,", () => {
       hand.picture("other")
       yield* relay.flowing
       yield* toSink.heard(
-        () => toSink.all(Wire.frame("us", "rtp")).length === hand.sent[0] + hand.sent[1]
+        () => toSink.all(RecordingProxy.frame("us", "rtp")).length === hand.sent[0] + hand.sent[1]
       )
-      const reports = () => toCamera.all(Wire.frame("us", "rtcp"))
+      const reports = () => toCamera.all(RecordingProxy.frame("us", "rtcp"))
       yield* TestClock.adjust("4999 millis")
       yield* settle
       assert.strictEqual(reports().length, 0)
@@ -210,12 +216,12 @@ describe.concurrent("the native engine, on the wire,", () => {
         {
           channel: 1,
           type: 201,
-          ssrc: HandCamera.sources[0],
+          ssrc: ScriptedCamera.sources[0],
           fraction: Math.floor((7 * 256) / 12),
           lost: 7,
           highest: 65_500 + 11
         },
-        { channel: 3, type: 201, ssrc: HandCamera.sources[1], fraction: 0, lost: 0, highest: 0 }
+        { channel: 3, type: 201, ssrc: ScriptedCamera.sources[1], fraction: 0, lost: 0, highest: 0 }
       ])
       assert.strictEqual(relay.counters().lost, 7)
       yield* TestClock.adjust("5 seconds")
@@ -226,7 +232,7 @@ describe.concurrent("the native engine, on the wire,", () => {
   it.live("tells when the last video came, and takes no sound for it", () =>
     Effect.gen(function* () {
       const { camera, start, toSink } = yield* peers()
-      const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+      const hand = yield* ScriptedCamera.publish(camera, "cam", { audio: true })
       const relay = yield* start()
       yield* camera.awaitReaders("cam", 1)
       const startedAt = yield* Clock.currentTimeMillis
@@ -237,7 +243,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       yield* settle
       hand.sound()
       yield* toSink.heard(
-        (one) => Wire.frame("us", "rtp")(one) && one._tag === "Frame" && one.channel === 2
+        (one) => RecordingProxy.frame("us", "rtp")(one) && one._tag === "Frame" && one.channel === 2
       )
       assert.strictEqual(relay.counters().lastVideoAt, lastVideoAt)
       hand.picture("other")
@@ -248,12 +254,12 @@ describe.concurrent("the native engine, on the wire,", () => {
   it.effect("asks the server for a sign of life before that misses one of us", () =>
     Effect.gen(function* () {
       const { camera, start, toSink } = yield* peers({ engine: { stallTimeout: "1 hour" } })
-      yield* HandCamera.publish(camera, "cam")
+      yield* ScriptedCamera.publish(camera, "cam")
       yield* start()
       // a camera that sends nothing: MediaMTX would put us out after 10 s
       for (let times = 1; times <= 4; times++) {
         yield* TestClock.adjust("5 seconds")
-        yield* toSink.heard(() => toSink.all(Wire.request("OPTIONS")).length >= times)
+        yield* toSink.heard(() => toSink.all(RecordingProxy.request("OPTIONS")).length >= times)
         yield* settle
       }
     })
@@ -261,8 +267,8 @@ describe.concurrent("the native engine, on the wire,", () => {
 
   describe("keeps the camera's session alive", () => {
     /** As soon as it plays it is asked what it can do; waits for its answer. */
-    const askedWhatItCan = Effect.fnUntraced(function* (toCamera: Wire.Wire) {
-      yield* toCamera.heard(Wire.request("OPTIONS"))
+    const askedWhatItCan = Effect.fnUntraced(function* (toCamera: RecordingProxy.RecordingProxy) {
+      yield* toCamera.heard(RecordingProxy.request("OPTIONS"))
       yield* settle
     })
 
@@ -272,17 +278,19 @@ describe.concurrent("the native engine, on the wire,", () => {
           quirks: { sessionTimeoutSeconds: 5, enforcesTimeout: true },
           engine: { stallTimeout: "1 hour" }
         })
-        yield* HandCamera.publish(camera, "cam")
+        yield* ScriptedCamera.publish(camera, "cam")
         const relay = yield* start()
         const ended = yield* Effect.forkChild(relay.ended)
         yield* askedWhatItCan(toCamera)
         for (let i = 1; i <= 6; i++) {
           yield* TestClock.adjust("2500 millis")
-          yield* toCamera.heard(() => toCamera.all(Wire.request("GET_PARAMETER")).length === i)
+          yield* toCamera.heard(
+            () => toCamera.all(RecordingProxy.request("GET_PARAMETER")).length === i
+          )
           yield* settle
         }
         assert.isUndefined(ended.pollUnsafe())
-        const [first] = toCamera.all(Wire.request("GET_PARAMETER"))
+        const [first] = toCamera.all(RecordingProxy.request("GET_PARAMETER"))
         assert.strictEqual(
           first?._tag === "Request" && first.uri,
           `rtsp://127.0.0.1:${toCamera.port}/cam/`
@@ -296,9 +304,9 @@ describe.concurrent("the native engine, on the wire,", () => {
           quirks: { publicMethods: ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN"] },
           engine: { stallTimeout: "1 hour" }
         })
-        yield* HandCamera.publish(camera, "cam")
+        yield* ScriptedCamera.publish(camera, "cam")
         yield* start()
-        const asked = () => toCamera.all(Wire.request("OPTIONS")).length
+        const asked = () => toCamera.all(RecordingProxy.request("OPTIONS")).length
         yield* askedWhatItCan(toCamera)
         assert.strictEqual(asked(), 1)
         yield* TestClock.adjust("24999 millis")
@@ -306,7 +314,7 @@ describe.concurrent("the native engine, on the wire,", () => {
         assert.strictEqual(asked(), 1)
         yield* TestClock.adjust("1 millis")
         yield* toCamera.heard(() => asked() === 2)
-        assert.strictEqual(toCamera.all(Wire.request("GET_PARAMETER")).length, 0)
+        assert.strictEqual(toCamera.all(RecordingProxy.request("GET_PARAMETER")).length, 0)
       })
     )
 
@@ -316,11 +324,11 @@ describe.concurrent("the native engine, on the wire,", () => {
           quirks: { sessionTimeoutSeconds: 5, enforcesTimeout: true },
           sinkQuirks: { silentAt: "RECORD" }
         })
-        yield* HandCamera.publish(camera, "cam")
+        yield* ScriptedCamera.publish(camera, "cam")
         yield* Effect.forkChild(start())
-        yield* toSink.heard(Wire.request("RECORD"))
+        yield* toSink.heard(RecordingProxy.request("RECORD"))
         yield* TestClock.adjust("2500 millis")
-        yield* toCamera.heard(Wire.request("OPTIONS"))
+        yield* toCamera.heard(RecordingProxy.request("OPTIONS"))
       })
     )
 
@@ -330,13 +338,13 @@ describe.concurrent("the native engine, on the wire,", () => {
           quirks: { silentAt: "OPTIONS", sessionTimeoutSeconds: 5 },
           engine: { stallTimeout: "1 hour" }
         })
-        yield* HandCamera.publish(camera, "cam")
+        yield* ScriptedCamera.publish(camera, "cam")
         const relay = yield* start()
         const ended = yield* Effect.forkChild(relay.ended)
         yield* askedWhatItCan(toCamera)
         for (let i = 1; i <= 4; i++) {
           yield* TestClock.adjust("2500 millis")
-          yield* toCamera.heard(() => toCamera.all(Wire.request("OPTIONS")).length > i)
+          yield* toCamera.heard(() => toCamera.all(RecordingProxy.request("OPTIONS")).length > i)
         }
         assert.isUndefined(ended.pollUnsafe())
       })
@@ -348,13 +356,15 @@ describe.concurrent("the native engine, on the wire,", () => {
           quirks: { silentAt: "GET_PARAMETER" },
           engine: { stallTimeout: "1 hour" }
         })
-        yield* HandCamera.publish(camera, "cam")
+        yield* ScriptedCamera.publish(camera, "cam")
         const relay = yield* start()
         const ended = yield* Effect.forkChild(relay.ended)
         yield* askedWhatItCan(toCamera)
         for (let i = 1; i <= 3; i++) {
           yield* TestClock.adjust("25 seconds")
-          yield* toCamera.heard(() => toCamera.all(Wire.request("GET_PARAMETER")).length === i)
+          yield* toCamera.heard(
+            () => toCamera.all(RecordingProxy.request("GET_PARAMETER")).length === i
+          )
         }
         assert.isUndefined(ended.pollUnsafe())
       })
@@ -377,8 +387,8 @@ describe.concurrent("the native engine, on the wire,", () => {
 
   describe("says TEARDOWN to both sides", () => {
     const tearsDown = ({ toCamera, toSink }: Peers) => ({
-      camera: toCamera.all(Wire.request("TEARDOWN")).length,
-      sink: toSink.all(Wire.request("TEARDOWN")).length
+      camera: toCamera.all(RecordingProxy.request("TEARDOWN")).length,
+      sink: toSink.all(RecordingProxy.request("TEARDOWN")).length
     })
 
     /** Starts a relay of a living camera, runs it until `end` is done, and closes its scope. */
@@ -404,7 +414,7 @@ describe.concurrent("the native engine, on the wire,", () => {
         const all = yield* until({}, () => Effect.void)
         assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 1 })
         const said = all.toSink.all(({ from }) => from === "us")
-        assert.strictEqual(said.findIndex(Wire.request("TEARDOWN")), said.length - 1)
+        assert.strictEqual(said.findIndex(RecordingProxy.request("TEARDOWN")), said.length - 1)
         yield* all.camera.awaitConnections(0)
         yield* all.sink.awaitConnections(0)
       })
@@ -413,7 +423,7 @@ describe.concurrent("the native engine, on the wire,", () => {
     it.live("behind what waited to go out with other packets", () =>
       Effect.gen(function* () {
         const { camera, start, toCamera, toSink } = yield* peers()
-        const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+        const hand = yield* ScriptedCamera.publish(camera, "cam", { audio: true })
         const scope = yield* Scope.make()
         const relay = yield* Scope.provide(start(), scope)
         yield* camera.awaitReaders("cam", 1)
@@ -424,11 +434,11 @@ describe.concurrent("the native engine, on the wire,", () => {
         // taken by the relay, and not yet twenty milliseconds old
         while (relay.counters().packets === packets) yield* Effect.yieldNow
         yield* Scope.close(scope, Exit.void)
-        yield* toCamera.heard(Wire.request("TEARDOWN"))
+        yield* toCamera.heard(RecordingProxy.request("TEARDOWN"))
         const said = toSink.all(({ from }) => from === "us")
         const sound = said.findIndex((one) => one._tag === "Frame" && one.channel === 2)
         assert.notStrictEqual(sound, -1)
-        assert.isBelow(sound, said.findIndex(Wire.request("TEARDOWN")))
+        assert.isBelow(sound, said.findIndex(RecordingProxy.request("TEARDOWN")))
       })
     )
 
@@ -436,7 +446,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       Effect.gen(function* () {
         const all = yield* until({ sinkQuirks: { silentAt: "TEARDOWN" } }, () => Effect.void)
         const said = all.toSink.all(({ from }) => from === "us")
-        assert.strictEqual(said.findIndex(Wire.request("TEARDOWN")), said.length - 1)
+        assert.strictEqual(said.findIndex(RecordingProxy.request("TEARDOWN")), said.length - 1)
         assert.strictEqual(tearsDown(all).camera, 1)
       })
     )
@@ -446,7 +456,7 @@ describe.concurrent("the native engine, on the wire,", () => {
         const all = yield* peers({ sinkQuirks: { silentAt: "RECORD" } })
         yield* TestPattern.publish(all.camera, "cam", living)
         const starting = yield* Effect.forkChild(Effect.scoped(all.start()))
-        yield* all.toSink.heard(Wire.request("RECORD"))
+        yield* all.toSink.heard(RecordingProxy.request("RECORD"))
         yield* Fiber.interrupt(starting)
         yield* settle
         assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 1 })
@@ -506,7 +516,7 @@ describe.concurrent("the native engine, on the wire,", () => {
         const all = yield* until({ engine: { stallTimeout: "1 second" } }, ({ relay, toSink }) =>
           Effect.gen(function* () {
             // a server that has never given a sign of life is not held to one
-            yield* toSink.heard(Wire.request("OPTIONS"))
+            yield* toSink.heard(RecordingProxy.request("OPTIONS"))
             yield* settle
             yield* toSink.hold
             const { reason } = yield* Effect.flip(relay.ended)
@@ -555,7 +565,7 @@ describe.concurrent("the native engine, on the wire,", () => {
           quirks,
           sinkQuirks: { rejectsAudio: true }
         })
-        const hand = yield* HandCamera.publish(camera, "cam", { audio: true })
+        const hand = yield* ScriptedCamera.publish(camera, "cam", { audio: true })
         const relay = yield* start()
         yield* camera.awaitReaders("cam", 1)
         hand.sound()

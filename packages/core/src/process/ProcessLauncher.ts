@@ -4,9 +4,9 @@ import type * as PlatformError from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Child from "./Child.ts"
-import * as Tether from "./Tether.ts"
+import * as ParentDeathSignal from "./ParentDeathSignal.ts"
 
-export interface Launcher {
+export interface ProcessLauncher {
   /** Starts a process that the scope owns; see {@link Child.spawn}. */
   readonly launch: (
     options: Child.ChildOptions
@@ -14,14 +14,16 @@ export interface Launcher {
 }
 
 /** A launcher on the spawner of the embedding program. */
-export const make: Effect.Effect<Launcher, never, ChildProcessSpawner> = Effect.gen(function* () {
-  const spawner = yield* ChildProcessSpawner
-  const tether = yield* Tether.make
-  return {
-    launch: (options) =>
-      tether.tie(options.argv).pipe(
-        Effect.flatMap((argv) => Child.spawn({ ...options, argv })),
-        Effect.provideService(ChildProcessSpawner, spawner)
-      )
+export const make: Effect.Effect<ProcessLauncher, never, ChildProcessSpawner> = Effect.gen(
+  function* () {
+    const spawner = yield* ChildProcessSpawner
+    const parentDeathSignal = yield* ParentDeathSignal.make
+    return {
+      launch: (options) =>
+        parentDeathSignal.wrap(options.argv).pipe(
+          Effect.flatMap((argv) => Child.spawn({ ...options, argv })),
+          Effect.provideService(ChildProcessSpawner, spawner)
+        )
+    }
   }
-})
+)

@@ -1,0 +1,69 @@
+/**
+ * Ties the life of a child process to ours.
+ *
+ * A daemon that is killed by SIGKILL can't end its children, and ffmpeg does not notice a broken
+ * progress pipe. On Linux the kernel can: a process started as `setpriv --pdeathsig KILL -- …`
+ * (util-linux 2.33 and later) dies with the thread that started it. `setpriv` then *becomes* the
+ * program, so the process id is the program's and signals reach it.
+ */
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import * as ChildProcess from "effect/process/ChildProcess"
+import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import type * as CommandLine from "effect/process/CommandLine"
+import { SpawnLimiter } from "./SpawnLimiter.ts"
+
+/** A program with its arguments. */
+export type Argv = readonly [program: string, ...args: ReadonlyArray<CommandLine.Word>]
+
+export interface ParentDeathSignal {
+  /** The same program, dying with us where the system can do that. */
+  readonly wrap: (argv: Argv) => Effect.Effect<Argv>
+}
+
+const prefix = ["setpriv", "--pdeathsig", "KILL", "--"] as const
+
+/**
+ * A parentDeathSignal that finds out with its first use whether `setpriv` is there and knows the option. Where
+ * it is not (macOS, busybox), children are started as they are.
+ */
+export const make: Effect.Effect<ParentDeathSignal, never, ChildProcessSpawner> = Effect.gen(
+  function* () {
+    const spawner = yield* ChildProcessSpawner
+    const oneAtATime = Semaphore.makeUnsafe(1)
+    let works: boolean | undefined
+
+    const check = Effect.gen(function* () {
+      const limiter = yield* SpawnLimiter
+      return yield* limiter.withPermit(
+        spawner.exitCode(
+          ChildProcess.make("setpriv", ["--pdeathsig", "KILL", "--", "true"], {
+            stdin: "ignore",
+            stdout: "ignore",
+            stderr: "ignore"
+          })
+        )
+      )
+    }).pipe(
+      Effect.map((code) => code === 0),
+      Effect.catch((error) =>
+        error.reason._tag === "NotFound" ? Effect.succeed(false) : Effect.undefined
+      )
+    )
+
+    const isAvailable = oneAtATime.withPermit(
+      Effect.gen(function* () {
+        // an answer that we could not get, for want of file descriptors say, is asked for again
+        works ??= yield* check
+        return works === true
+      })
+    )
+
+    return {
+      wrap: ([program, ...args]) =>
+        Effect.map(isAvailable, (available) =>
+          available ? [...prefix, program, ...args] : [program, ...args]
+        )
+    }
+  }
+)
