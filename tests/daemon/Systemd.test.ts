@@ -221,25 +221,28 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   const canVerify = spawnSync("systemd-analyze", ["--version"]).status === 0
-  it.effect.skipIf(!canVerify)(
-    `the unit in docs/systemd.md is one that systemd takes${canVerify ? "" : " (skipped: no systemd-analyze here)"}`,
-    () =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const text = readFileSync(new URL("../../docs/systemd.md", import.meta.url), "utf8")
-          const unit = /^```ini\n([\s\S]*?)^```/m.exec(text)?.[1] ?? ""
-          const file = join(yield* folder, "restream.service")
-          // it looks for the program, which stands elsewhere here
-          writeFileSync(
-            file,
-            unit.replace("/opt/restream/node_modules/.bin/node", process.execPath)
-          )
-          const { status, stderr } = spawnSync("systemd-analyze", ["verify", file])
-          assert.strictEqual(String(stderr), "")
-          assert.strictEqual(status, 0)
-        })
-      )
-  )
+  for (const [name, program] of [
+    ["restream.service", "/opt/restream/node_modules/.bin/node"],
+    ["mediamtx.service", "/usr/local/bin/mediamtx"]
+  ] as const) {
+    it.effect.skipIf(!canVerify)(
+      `systemd-analyze accepts deploy/systemd/${name}${canVerify ? "" : " (skipped: no systemd-analyze here)"}`,
+      () =>
+        Effect.scoped(
+          Effect.gen(function* () {
+            const url = new URL(`../../deploy/systemd/${name}`, import.meta.url)
+            const unit = readFileSync(url, "utf8")
+            assert.include(unit, program)
+            const file = join(yield* folder, name)
+            // the program must exist where the unit is verified
+            writeFileSync(file, unit.replace(program, process.execPath))
+            const { status, stderr } = spawnSync("systemd-analyze", ["verify", file])
+            assert.strictEqual(String(stderr), "")
+            assert.strictEqual(status, 0)
+          })
+        )
+    )
+  }
 
   it.effect("a notify socket that nobody reads is told once, and stops nothing", () =>
     Effect.scoped(
