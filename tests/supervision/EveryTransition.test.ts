@@ -15,17 +15,25 @@ const channel = (id: number, more: CameraRow = {}): CameraRow =>
 
 /** What surrounds the cameras, and what may be done to it. */
 class Fixture {
-  readonly engine = FakeEngine.make()
+  readonly engines = [FakeEngine.make("native"), FakeEngine.make("ffmpeg")]
   readonly server: FakeServer = { isThere: true }
   rows = new Map<number, CameraRow>([
     [1, channel(1)],
     [2, channel(2)]
   ])
 
-  answer(answer: FakeEngine.FakeEngine["answer"]) {
+  get relays() {
+    return this.engines.flatMap(({ relays }) => relays)
+  }
+
+  set(behaviour: Partial<FakeEngine.FakeEngine>) {
     return Effect.sync(() => {
-      this.engine.answer = answer
+      for (const engine of this.engines) Object.assign(engine, behaviour)
     })
+  }
+
+  answer(answer: FakeEngine.FakeEngine["answer"]) {
+    return this.set({ answer })
   }
 
   setRow(id: number, value: CameraRow) {
@@ -46,7 +54,7 @@ class Fixture {
 
   endRelays(reason: Reason.RelayReason) {
     return Effect.forEach(
-      this.engine.relays.filter(({ endedAt }) => endedAt === undefined),
+      this.relays.filter(({ endedAt }) => endedAt === undefined),
       (relay) => relay.end(reason),
       { discard: true }
     )
@@ -64,6 +72,8 @@ const closed = new Reason.Closed({ phase: "streaming" })
 /** From two live cameras to a state of the first one. */
 const ways: Readonly<Record<string, Step>> = {
   Live: () => Effect.void,
+  "Live, its account refused": (here) =>
+    Effect.andThen(here.answer(fails(unauthorized)), here.setRow(2, channel(2, { path: "b" }))),
   Invalid: (here) => here.changeRow({ url: null }),
   "Waiting for the media server": (here) =>
     Effect.andThen(here.setServer(false), here.endRelays(closed)).pipe(
@@ -88,17 +98,24 @@ const ways: Readonly<Record<string, Step>> = {
       .answer(fails(unauthorized))
       .pipe(Effect.andThen(here.endRelays(closed)), Effect.andThen(TestClock.adjust("10 seconds"))),
   Starting: (here) => {
-    here.engine.flowsAtOnce = false
-    return here.changeRow({ path: "other" })
+    return Effect.andThen(here.set({ flowsAtOnce: false }), here.changeRow({ path: "other" }))
   },
+  "Starting, its account refused": (here) =>
+    here
+      .set({ flowsAtOnce: false })
+      .pipe(
+        Effect.andThen(here.changeRow({ path: "other" })),
+        Effect.andThen(settle),
+        Effect.andThen(here.answer(fails(unauthorized))),
+        Effect.andThen(here.setRow(2, channel(2, { path: "b" })))
+      ),
   Restarting: (here) => here.endRelays(closed),
   "Restarting after a defect": (here) =>
     here
       .answer(() => Effect.die("by a test"))
       .pipe(Effect.andThen(here.changeRow({ path: "other" }))),
   Stopping: (here) => {
-    here.engine.endingTakes = 30_000
-    return here.changeRow({ path: "other" })
+    return Effect.andThen(here.set({ endingTakes: 30_000 }), here.changeRow({ path: "other" }))
   },
   removed: (here) => here.changeRow({ enabled: false })
 }
@@ -125,8 +142,7 @@ const events: Readonly<Record<string, Step>> = {
   "relays find wrong credentials": (here) => here.endRelays(unauthorized),
   "relays find something unsupported": (here) => here.endRelays(unsupported),
   "relays are replaced": (here) => here.endRelays(new Reason.PublisherReplaced()),
-  "media flow": (here) =>
-    Effect.suspend(() => Effect.forEach(here.engine.relays, ({ flow }) => flow)),
+  "media flow": (here) => Effect.suspend(() => Effect.forEach(here.relays, ({ flow }) => flow)),
   "a second passes": () => TestClock.adjust("1 second"),
   "a minute passes": () => TestClock.adjust("1 minute"),
   "ten minutes pass": () => TestClock.adjust("10 minutes")
@@ -147,8 +163,7 @@ const play = (steps: ReadonlyArray<Step>) => {
         yield* step(here)
         yield* settle
       }
-      here.engine.flowsAtOnce = true
-      here.engine.endingTakes = 0
+      yield* here.set({ flowsAtOnce: true, endingTakes: 0 })
       yield* here.answer(() => Effect.succeed(FakeEngine.offer))
       yield* here.setServer(true)
       // a row that nobody has seen: whatever hangs ends with its fiber
@@ -160,7 +175,7 @@ const play = (steps: ReadonlyArray<Step>) => {
     return run.pipe(
       Effect.provide(
         Layer.provideMerge(
-          layer([here.engine], [...here.rows.values()], here.server),
+          layer(here.engines, [...here.rows.values()], here.server),
           Logger.layer([logger])
         )
       ),

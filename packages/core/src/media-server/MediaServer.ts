@@ -82,7 +82,7 @@ export class MediaServer extends Context.Service<
       return Deadline.within(time, () =>
         Effect.fail(new MediaServerError({ detail: `no response within ${format(time)}` }))
       )(options.check)
-    })
+    }).pipe(Effect.withSpan("MediaServer.check"))
 
     const onUp = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis

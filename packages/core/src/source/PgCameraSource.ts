@@ -66,7 +66,8 @@ export const take = (
       Effect.filterOrFail(
         ([first]) => first === undefined || Object.keys(first).length > 0,
         () => noSelect
-      )
+      ),
+      Effect.withSpan("PgCameraSource.fetchRows")
     )
   )
 
