@@ -3,7 +3,7 @@ import { MediaPath, MediaServer, MediaServerError, StreamUrl } from "@restream/c
 import { Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../support/Log.ts"
-import { standStill } from "../support/StandStill.ts"
+import { blockEventLoop } from "../support/EventLoop.ts"
 
 const address = new StreamUrl({
   scheme: "rtsp",
@@ -55,11 +55,11 @@ describe("MediaServer", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("does not take a standstill of our own for one of the server's", () =>
+  it.live("does not blame the server after a suspension of the process", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const check = Effect.sleep("20 millis").pipe(
-          Effect.andThen(standStill(1000)),
+          Effect.andThen(blockEventLoop(1000)),
           Effect.andThen(Effect.sleep("20 millis"))
         )
         const server = yield* MediaServer.make({ address, check, checkTimeout: "400 millis" })

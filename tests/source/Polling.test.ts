@@ -10,7 +10,7 @@ import {
 import { Clock, Deferred, Effect, Fiber, Option, Queue, Ref, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../support/Log.ts"
-import { standStill } from "../support/StandStill.ts"
+import { blockEventLoop } from "../support/EventLoop.ts"
 
 const away = (detail: string) => new CameraSourceError({ reason: new Unavailable({ detail }) })
 const denied = (detail: string) => new CameraSourceError({ reason: new AccessDenied({ detail }) })
@@ -233,13 +233,13 @@ describe("Polling", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("does not take a standstill of our own for one of the source's", () =>
+  it.live("does not blame the source after a suspension of the process", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { source } = yield* counting({
           takeTimeout: "400 millis",
           take: Effect.sleep("20 millis").pipe(
-            Effect.andThen(standStill(1000)),
+            Effect.andThen(blockEventLoop(1000)),
             Effect.andThen(Effect.sleep("20 millis")),
             Effect.as([{ id: 1 }])
           )

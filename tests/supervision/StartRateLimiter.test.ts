@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { StartRateLimiter } from "@restream/core"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { standStill } from "../support/StandStill.ts"
+import { blockEventLoop } from "../support/EventLoop.ts"
 
 describe("StartRateLimiter", () => {
   it.effect("lets the first start at once, and the others in order, one gap after another", () =>
@@ -37,9 +37,9 @@ describe("StartRateLimiter", () => {
   it.live("makes up for timers that come late, a few starts at a time", () =>
     Effect.gen(function* () {
       const pacing = StartRateLimiter.make("10 millis")
-      let standstills = 0
-      const busy = yield* standStill(30).pipe(
-        Effect.andThen(Effect.sync(() => standstills++)),
+      let blocks = 0
+      const busy = yield* blockEventLoop(30).pipe(
+        Effect.andThen(Effect.sync(() => blocks++)),
         Effect.andThen(Effect.sleep("1 millis")),
         Effect.forever,
         Effect.forkChild
@@ -47,7 +47,7 @@ describe("StartRateLimiter", () => {
       yield* Effect.repeat(pacing.acquire, { times: 39 })
       yield* Fiber.interrupt(busy)
       // one before each start otherwise, where three gaps fall into each
-      assert.isBelow(standstills, 30)
+      assert.isBelow(blocks, 30)
     })
   )
 

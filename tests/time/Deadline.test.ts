@@ -2,23 +2,23 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deadline } from "@restream/core"
 import { Clock, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { standStill } from "../support/StandStill.ts"
+import { blockEventLoop } from "../support/EventLoop.ts"
 
-const late = (afterMs: number) => Effect.succeed(`late after ${afterMs} ms`)
+const onTimeout = (afterMs: number) => Effect.succeed(`timed out after ${afterMs} ms`)
 
-/** Waits in vain, a second at most, and keeps in mind whether what it waits for was interrupted. */
-const waitInVain = Effect.gen(function* () {
+/** An effect that never ends, with a deadline of one second; records whether the effect was interrupted. */
+const neverEnds = Effect.gen(function* () {
   const seen = { wasInterrupted: false }
   const waiting = yield* Effect.never.pipe(
     Effect.onInterrupt(() => Effect.sync(() => (seen.wasInterrupted = true))),
-    Deadline.within("1 second", late),
+    Deadline.within("1 second", onTimeout),
     Effect.forkChild
   )
   return { seen, waiting }
 })
 
-/** Waits by a callback, which the clock calls. */
-const callBack = (deadline: Deadline.Deadline, afterMs: number) =>
+/** Waits for a callback by the deadline's clock. */
+const callBackAfter = (deadline: Deadline.Deadline, afterMs: number) =>
   Deadline.callback(
     deadline,
     (resume: (answer: Effect.Effect<string>) => void) => {
@@ -28,23 +28,23 @@ const callBack = (deadline: Deadline.Deadline, afterMs: number) =>
       fiber.addObserver((exit) => Exit.isSuccess(exit) && resume(Effect.succeed("in time")))
       return Effect.asVoid(Fiber.interrupt(fiber))
     },
-    late
+    onTimeout
   )
 
-/** Holds that a wait of a time ends late, at its end and not before. */
-const holdsUntil = (waiting: Fiber.Fiber<string>, ms: number) =>
+/** Asserts that a wait times out after a time, and not before. */
+const assertTimesOutAfter = (waiting: Fiber.Fiber<string>, ms: number) =>
   Effect.gen(function* () {
     yield* TestClock.adjust(ms - 1)
     assert.isUndefined(waiting.pollUnsafe())
     yield* TestClock.adjust(1)
-    assert.strictEqual(yield* Fiber.join(waiting), "late after 1000 ms")
+    assert.strictEqual(yield* Fiber.join(waiting), "timed out after 1000 ms")
   })
 
 describe("Deadline", () => {
-  it.effect("gives what came in time", () =>
+  it.effect("succeeds with a result that arrives in time", () =>
     Effect.gen(function* () {
       const waiting = yield* Effect.as(Effect.sleep(999), "in time").pipe(
-        Deadline.within("1 second", late),
+        Deadline.within("1 second", onTimeout),
         Effect.forkChild
       )
       yield* TestClock.adjust(999)
@@ -52,15 +52,15 @@ describe("Deadline", () => {
     })
   )
 
-  it.effect("interrupts what is late, at the time and not before", () =>
+  it.effect("interrupts the effect at the deadline, and not before", () =>
     Effect.gen(function* () {
-      const { seen, waiting } = yield* waitInVain
-      yield* holdsUntil(waiting, 1000)
+      const { seen, waiting } = yield* neverEnds
+      yield* assertTimesOutAfter(waiting, 1000)
       assert.isTrue(seen.wasInterrupted)
     })
   )
 
-  it.effect("keeps many at once apart, whichever is the first to end", () =>
+  it.effect("keeps many concurrent deadlines apart", () =>
     Effect.gen(function* () {
       const startedAt = [0, 0, 100, 100, 350, 800, 2_500, 2_500, 9_000, 40_000]
       const times = [1_000, 400, 10_000, 30, 30_000, 200, 1_000, 5, 1_000, 3]
@@ -70,9 +70,9 @@ describe("Deadline", () => {
         (time, index) =>
           Effect.gen(function* () {
             yield* Effect.sleep(startedAt[index]!)
-            // every third answers when half of its time is over
+            // every third responds after half of its time
             const answer = index % 3 === 0 ? Effect.sleep(time / 2) : Effect.never
-            const what = yield* Effect.as(answer, "in time").pipe(Deadline.within(time, late))
+            const what = yield* Effect.as(answer, "in time").pipe(Deadline.within(time, onTimeout))
             ended.push([index, yield* Clock.currentTimeMillis, what])
           }),
         { concurrency: "unbounded", discard: true }
@@ -84,39 +84,39 @@ describe("Deadline", () => {
           const begun = startedAt[index]!
           return index % 3 === 0
             ? [index, begun + time / 2, "in time"]
-            : [index, begun + time, `late after ${time} ms`]
+            : [index, begun + time, `timed out after ${time} ms`]
         })
       )
     })
   )
 
-  it.effect("watches again after the last of several was late", () =>
+  it.effect("watches again after the last wait timed out", () =>
     Effect.gen(function* () {
       for (let round = 0; round < 3; round++) {
         const waiting = yield* Effect.never.pipe(
-          Deadline.within("1 second", late),
+          Deadline.within("1 second", onTimeout),
           Effect.forkChild
         )
         yield* TestClock.adjust(1000)
-        assert.strictEqual(yield* Fiber.join(waiting), "late after 1000 ms")
+        assert.strictEqual(yield* Fiber.join(waiting), "timed out after 1000 ms")
         yield* TestClock.adjust("1 minute")
       }
     })
   )
 
-  it.effect("ends what it waits for when it is interrupted itself", () =>
+  it.effect("interrupts the effect when it is interrupted itself", () =>
     Effect.gen(function* () {
-      const { seen, waiting } = yield* waitInVain
+      const { seen, waiting } = yield* neverEnds
       yield* TestClock.adjust(500)
       yield* Fiber.interrupt(waiting)
       assert.isTrue(seen.wasInterrupted)
     })
   )
 
-  it.effect("waits for ever where the time is infinite", () =>
+  it.effect("never times out if the time is infinite", () =>
     Effect.gen(function* () {
       const waiting = yield* Effect.never.pipe(
-        Deadline.within(Duration.infinity, late),
+        Deadline.within(Duration.infinity, onTimeout),
         Effect.forkChild
       )
       yield* TestClock.adjust("1000 days")
@@ -124,103 +124,106 @@ describe("Deadline", () => {
     })
   )
 
-  it.effect("holds for several waits in turn, and tells the whole time", () =>
+  it.effect("covers several waits in turn, and reports the whole time", () =>
     Effect.gen(function* () {
       const deadline = yield* Deadline.make("1 second")
-      const waiting = yield* callBack(deadline, 600).pipe(
-        Effect.andThen(callBack(deadline, 600)),
+      const waiting = yield* callBackAfter(deadline, 600).pipe(
+        Effect.andThen(callBackAfter(deadline, 600)),
         Effect.forkChild
       )
-      yield* holdsUntil(waiting, 1000)
+      yield* assertTimesOutAfter(waiting, 1000)
     })
   )
 
-  it.effect("has nothing left after its end, and all of it before its first wait", () =>
+  it.effect("has no time left after its end, and all of its time before the first wait", () =>
     Effect.gen(function* () {
       const deadline = yield* Deadline.make("1 second")
       yield* TestClock.adjust("1 minute")
       for (const waitMs of [1000, 0]) {
-        const waiting = yield* Effect.forkChild(callBack(deadline, 5000))
-        yield* holdsUntil(waiting, waitMs)
+        const waiting = yield* Effect.forkChild(callBackAfter(deadline, 5000))
+        yield* assertTimesOutAfter(waiting, waitMs)
       }
     })
   )
 
-  it.effect("counts for an outer one, which may be over before", () =>
+  it.effect("charges an outer deadline, which may end first", () =>
     Effect.gen(function* () {
       const outer = yield* Deadline.make("1 second")
-      const inner = Deadline.use("700 millis", (deadline) => callBack(deadline, 600), outer)
-      const waiting = yield* Effect.forkChild(Effect.all([inner, inner, callBack(outer, 1)]))
+      const inner = Deadline.use("700 millis", (deadline) => callBackAfter(deadline, 600), outer)
+      const waiting = yield* Effect.forkChild(Effect.all([inner, inner, callBackAfter(outer, 1)]))
       yield* TestClock.adjust("10 seconds")
       assert.deepStrictEqual(yield* Fiber.join(waiting), [
         "in time",
-        "late after 1000 ms",
-        "late after 1000 ms"
+        "timed out after 1000 ms",
+        "timed out after 1000 ms"
       ])
       const infinite = Deadline.use(
         Duration.infinity,
-        (deadline) => callBack(deadline, 1500),
+        (deadline) => callBackAfter(deadline, 1500),
         yield* Deadline.make("1 second")
       )
       const last = yield* Effect.forkChild(infinite)
       yield* TestClock.adjust("1 second")
-      assert.strictEqual(yield* Fiber.join(last), "late after 1000 ms")
+      assert.strictEqual(yield* Fiber.join(last), "timed out after 1000 ms")
     })
   )
 
   for (const [end, how] of [
-    ["is late", TestClock.adjust("1 second")],
+    ["times out", TestClock.adjust("1 second")],
     ["is interrupted", Effect.void]
   ] as const) {
-    it.effect(`gives up a callback that ${end}, once`, () =>
+    it.effect(`runs the finalizer of a callback that ${end}, once`, () =>
       Effect.gen(function* () {
-        let gaveUp = 0
+        let finalized = 0
         const waiting = yield* Effect.forkChild(
           Deadline.callback(
             yield* Deadline.make("1 second"),
-            () => Effect.sync(() => gaveUp++),
-            late
+            () => Effect.sync(() => finalized++),
+            onTimeout
           )
         )
         yield* TestClock.adjust(0)
-        assert.strictEqual(gaveUp, 0)
+        assert.strictEqual(finalized, 0)
         yield* how
         yield* Fiber.interrupt(waiting)
-        assert.strictEqual(gaveUp, 1)
+        assert.strictEqual(finalized, 1)
       })
     )
   }
 
-  it.live("counts no standstill during a callback, nor between two", () =>
+  it.live("ignores a suspension during a callback and between two callbacks", () =>
     Effect.gen(function* () {
       const deadline = yield* Deadline.make("480 millis")
-      const standing = yield* Effect.forkChild(Effect.delay(standStill(1500), 20))
-      assert.strictEqual(yield* callBack(deadline, 100), "in time")
-      yield* Fiber.join(standing)
-      yield* standStill(1000)
-      assert.strictEqual(yield* callBack(deadline, 100), "in time")
+      const suspension = yield* Effect.forkChild(Effect.delay(blockEventLoop(1500), 20))
+      assert.strictEqual(yield* callBackAfter(deadline, 100), "in time")
+      yield* Fiber.join(suspension)
+      yield* blockEventLoop(1000)
+      assert.strictEqual(yield* callBackAfter(deadline, 100), "in time")
     })
   )
 
   for (const beforeMs of [20, 380]) {
-    it.live(`counts no standstill that begins ${beforeMs} ms after it`, () =>
+    it.live(`ignores a suspension that begins after ${beforeMs} of 480 ms`, () =>
       Effect.gen(function* () {
         const answer = Effect.sleep(beforeMs).pipe(
-          Effect.andThen(standStill(1500)),
-          // several steps are left: one round of the event loop would not be enough
+          Effect.andThen(blockEventLoop(1500)),
+          // two more sleeps: one turn of the event loop would not be enough
           Effect.andThen(Effect.sleep(30)),
           Effect.andThen(Effect.sleep(30)),
           Effect.as("in time")
         )
-        assert.strictEqual(yield* Deadline.within("480 millis", late)(answer), "in time")
+        assert.strictEqual(yield* Deadline.within("480 millis", onTimeout)(answer), "in time")
       })
     )
   }
 
-  it.live("ends the wait of a process that stands still again and again", () =>
+  it.live("times out in a process that is suspended again and again", () =>
     Effect.gen(function* () {
-      const waiting = Effect.forever(Effect.delay(standStill(200), 1))
-      assert.strictEqual(yield* Deadline.within("40 millis", late)(waiting), "late after 40 ms")
+      const waiting = Effect.forever(Effect.delay(blockEventLoop(200), 1))
+      assert.strictEqual(
+        yield* Deadline.within("40 millis", onTimeout)(waiting),
+        "timed out after 40 ms"
+      )
     })
   )
 })

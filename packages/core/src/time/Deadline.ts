@@ -1,11 +1,12 @@
 /**
- * Deadlines by the time in which this process ran.
+ * Deadlines that ignore the time during which the process was suspended.
  *
- * A process that was stopped, or whose machine was asleep or starved it, finds all its timers due at once
- * when it goes on, and has read nothing of what came meanwhile. Whoever it waited for is not to blame.
+ * After SIGSTOP, a pause of the virtual machine, or a blocked event loop, every timer is due at once, before
+ * any response that arrived meanwhile is read. A plain timeout would then blame a camera or a server that
+ * responded in time.
  *
- * One fiber watches over all deadlines of a clock, while somebody waits by one: a probe of a hundred cameras
- * has a hundred of them, and a fiber with a timer for each was a tenth of what the probe cost.
+ * One fiber per clock watches all deadlines while at least one effect waits: with a fiber and a timer for each
+ * deadline, a probe used a tenth more CPU time.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -13,69 +14,66 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { nowMs } from "./Monotonic.ts"
 
-/** A deadline is slept through in this many pieces at least: how well a standstill is noticed. */
-const pieces = 4
+/** The watcher sleeps at most this fraction of the shortest deadline, so that it notices a suspension. */
+const slices = 4
 
-/** A piece that lasts longer than twice its time by more than this has a standstill in it. */
-const leastStandstillMs = 100
+/** A slice that exceeds its length by this, and by its length again, contains a suspension. */
+const minSuspensionMs = 100
 
 /**
- * A time within which something has to come, in one wait or in several: whoever asks a server again and
- * again hands it down to each question.
+ * A time limit for one wait, or for several waits together.
  *
- * What is between the waits does not count: we need next to no time there, unless we stand still. After a
- * standstill during a wait a quarter of the time is left at least. A process that stands still again and
- * again ends the wait all the same: the fifth standstill counts.
+ * Time between the waits is not charged to the deadline. After a suspension during a wait, at least a quarter
+ * of the time is left. A process that is suspended again and again still times out: the fifth suspension is
+ * charged to the deadline.
  */
 export interface Deadline {
   readonly clock: Clock.Clock
-  /** All of it, in milliseconds; may be `Infinity`. */
+  /** The whole time, in milliseconds; may be `Infinity`. */
   readonly ms: number
-  /** What is left of it when nobody waits. */
+  /** The time left while no effect waits, in milliseconds. */
   leftMs: number
-  /** How many standstills did not count so far. */
-  standstills: number
-  /** One that its waits count for, too. */
+  /** The number of suspensions that were not charged. */
+  suspensions: number
+  /** The deadline that the waits are charged to as well. */
   readonly outer: Deadline | undefined
 }
 
-/** One who waits. */
 interface Wait {
-  /** What it counts for, with all that are around it. */
   readonly deadline: Deadline
-  /** The one of these that is over first. */
-  readonly first: Deadline
-  /** By the monotonic clock; put off by each standstill. */
+  /** Of the deadline and its outer deadlines, the one that ends first. */
+  readonly tightest: Deadline
+  /** The end of the wait, by the monotonic clock; each suspension postpones it. */
   dueMs: number
-  readonly onLate: () => void
+  readonly onTimeout: () => void
 }
 
 /** All waits of one clock. */
 interface Watch {
   readonly waits: Set<Wait>
   watcher: Fiber.Fiber<void> | undefined
-  /** When the watcher looked last, and when it looks the next time. */
-  lookedAtMs: number
-  looksAtMs: number
+  /** The start and the end of the current slice, by the monotonic clock. */
+  sliceStartMs: number
+  sliceEndMs: number
 }
 
 const watches = new WeakMap<Clock.Clock, Watch>()
 
 const watchOf = (clock: Clock.Clock): Watch => {
-  const known = watches.get(clock)
-  if (known !== undefined) return known
-  const watch: Watch = { waits: new Set(), watcher: undefined, lookedAtMs: 0, looksAtMs: 0 }
+  const existing = watches.get(clock)
+  if (existing !== undefined) return existing
+  const watch: Watch = { waits: new Set(), watcher: undefined, sliceStartMs: 0, sliceEndMs: 0 }
   watches.set(clock, watch)
   return watch
 }
 
-/** A deadline for the waits to come. */
+/** Makes a deadline for the waits to come. Its time is charged by waits only. */
 export const make = (time: Duration.Input): Effect.Effect<Deadline> => use(time, Effect.succeed)
 
 /**
- * Runs with a deadline of its own.
+ * Runs an effect with a deadline of its own.
  *
- * @param outer what is waited counts for that one, too, and it may be over before.
+ * @param outer its waits are charged to this deadline as well, which may end first.
  */
 export const use = <A, E, R>(
   time: Duration.Input,
@@ -83,26 +81,26 @@ export const use = <A, E, R>(
   outer?: Deadline
 ): Effect.Effect<A, E, R> =>
   outer === undefined
-    ? Clock.clockWith((clock) => run(begin(clock, time)))
-    : Effect.suspend(() => run(inside(outer, time)))
+    ? Clock.clockWith((clock) => run(makeUnsafe(clock, time)))
+    : Effect.suspend(() => run(makeNested(outer, time)))
 
-const begin = (clock: Clock.Clock, time: Duration.Input, outer?: Deadline): Deadline => {
+const makeUnsafe = (clock: Clock.Clock, time: Duration.Input, outer?: Deadline): Deadline => {
   const ms = Duration.toMillis(Duration.fromInputUnsafe(time))
-  return { clock, ms, leftMs: ms, standstills: 0, outer }
+  return { clock, ms, leftMs: ms, suspensions: 0, outer }
 }
 
-/** An infinite one adds nothing to the outer. */
-const inside = (outer: Deadline, time: Duration.Input): Deadline =>
-  Duration.isFinite(Duration.fromInputUnsafe(time)) ? begin(outer.clock, time, outer) : outer
+/** An infinite time adds nothing to the outer deadline. */
+const makeNested = (outer: Deadline, time: Duration.Input): Deadline =>
+  Duration.isFinite(Duration.fromInputUnsafe(time)) ? makeUnsafe(outer.clock, time, outer) : outer
 
-const tightest = (deadline: Deadline): Deadline => {
-  const outer = deadline.outer === undefined ? undefined : tightest(deadline.outer)
+const tightestOf = (deadline: Deadline): Deadline => {
+  const outer = deadline.outer === undefined ? undefined : tightestOf(deadline.outer)
   return outer !== undefined && outer.leftMs <= deadline.leftMs ? outer : deadline
 }
 
 /**
- * `Effect.callback` that must resume by a deadline. Otherwise what `register` gave is run, and then what
- * `orElse` gives for the deadline's time in milliseconds. It costs no fiber.
+ * `Effect.callback` with a deadline; costs no fiber. On timeout, the finalizer that `register` returned runs,
+ * and then `orElse` with the deadline's time in milliseconds.
  */
 export const callback = <A, E, A2, E2, R2>(
   deadline: Deadline,
@@ -110,46 +108,46 @@ export const callback = <A, E, A2, E2, R2>(
   orElse: (afterMs: number) => Effect.Effect<A2, E2, R2>
 ): Effect.Effect<A | A2, E | E2, R2> =>
   Effect.suspend(() => {
-    const first = tightest(deadline)
-    if (first.ms === Infinity) return Effect.callback(register)
+    const tightest = tightestOf(deadline)
+    if (tightest.ms === Infinity) return Effect.callback(register)
     const watch = watchOf(deadline.clock)
     const now = nowMs(deadline.clock)
-    const dueMs = now + first.leftMs
+    const dueMs = now + tightest.leftMs
     const waiting = Effect.callback<A | A2, E | E2, R2>((resume) => {
-      let onEnd: Effect.Effect<void> = Effect.void
-      const onLate = () =>
+      let finalizer: Effect.Effect<void> = Effect.void
+      const onTimeout = () =>
         resume(
           Effect.andThen(
-            onEnd,
-            Effect.suspend(() => orElse(first.ms))
+            finalizer,
+            Effect.suspend(() => orElse(tightest.ms))
           )
         )
-      const wait: Wait = { deadline, first, dueMs, onLate }
+      const wait: Wait = { deadline, tightest, dueMs, onTimeout }
       watch.waits.add(wait)
-      onEnd =
+      finalizer =
         register((effect) => {
-          leave(watch, wait)
+          endWait(watch, wait)
           resume(effect)
         }) ?? Effect.void
       return Effect.suspend(() => {
-        leave(watch, wait)
-        return onEnd
+        endWait(watch, wait)
+        return finalizer
       })
     })
-    const looksAtMs = Math.min(now + first.ms / pieces, dueMs)
-    return watch.watcher !== undefined && watch.looksAtMs <= looksAtMs
+    const sliceEndMs = Math.min(now + tightest.ms / slices, dueMs)
+    return watch.watcher !== undefined && watch.sliceEndMs <= sliceEndMs
       ? waiting
-      : Effect.andThen(beginLooking(watch, deadline.clock, now, looksAtMs), waiting)
+      : Effect.andThen(startWatcher(watch, deadline.clock, now, sliceEndMs), waiting)
   })
 
 /**
- * An effect that must end by a deadline. Otherwise it is interrupted, and what `orElse` gives for the
- * deadline's time in milliseconds runs in its place.
+ * Runs an effect with a deadline. On timeout, the effect is interrupted, and `orElse` runs with the deadline's
+ * time in milliseconds. Costs one fiber, unless the deadline is infinite.
  */
 export const by =
   <A2, E2, R2>(deadline: Deadline, orElse: (afterMs: number) => Effect.Effect<A2, E2, R2>) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E | E2, R | R2> =>
-    tightest(deadline).ms === Infinity
+    tightestOf(deadline).ms === Infinity
       ? effect
       : Effect.flatMap(Effect.forkChild(effect, { startImmediately: true }), (fiber) =>
           callback(
@@ -162,19 +160,19 @@ export const by =
           )
         )
 
-/** Like {@link by}, with a deadline of its own. An infinite time costs nothing. */
+/** {@link by} with a deadline of its own: `Effect.timeoutOrElse` that ignores suspensions. */
 export const within =
   <A2, E2, R2>(time: Duration.Input, orElse: (afterMs: number) => Effect.Effect<A2, E2, R2>) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E | E2, R | R2> =>
     use(time, (deadline) => by(deadline, orElse)(effect))
 
-/** Ends a wait, and counts it. */
-const leave = (watch: Watch, wait: Wait): void => {
+/** Ends a wait, and charges it to its deadlines. */
+const endWait = (watch: Watch, wait: Wait): void => {
   if (!watch.waits.has(wait)) return
   const now = nowMs(wait.deadline.clock)
-  // the standstill's end may have come to us before it came to the watcher
-  passOverStandstill(watch, now)
-  const waitedMs = Math.max(0, wait.first.leftMs - (wait.dueMs - now))
+  // after a suspension, a wait may end before the watcher runs
+  skipSuspension(watch, now)
+  const waitedMs = Math.max(0, wait.tightest.leftMs - (wait.dueMs - now))
   for (let each: Deadline | undefined = wait.deadline; each !== undefined; each = each.outer) {
     each.leftMs = Math.max(0, each.leftMs - waitedMs)
   }
@@ -184,67 +182,67 @@ const leave = (watch: Watch, wait: Wait): void => {
   watch.watcher = undefined
 }
 
-/** Has a watcher look at a time. It is nobody's: whoever began it may leave first. */
-const beginLooking = (
+/** Starts the watcher, or restarts it with an earlier end of its slice. Detached: its first wait may end first. */
+const startWatcher = (
   watch: Watch,
   clock: Clock.Clock,
   now: number,
-  looksAtMs: number
+  sliceEndMs: number
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     watch.watcher?.interruptUnsafe()
-    watch.lookedAtMs = now
-    watch.looksAtMs = looksAtMs
-    return Effect.map(Effect.forkDetach(keepLooking(watch, clock)), (fiber) => {
+    watch.sliceStartMs = now
+    watch.sliceEndMs = sliceEndMs
+    return Effect.map(Effect.forkDetach(runWatcher(watch, clock)), (fiber) => {
       watch.watcher = fiber
     }).pipe(Effect.uninterruptible)
   })
 
-/** Looks as long as anybody waits. */
-const keepLooking = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> =>
+/** Runs until no effect waits. */
+const runWatcher = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (watch.waits.size > 0) {
-      return Effect.flatMap(look(watch, clock), () => keepLooking(watch, clock))
+      return Effect.flatMap(sleepSlice(watch, clock), () => runWatcher(watch, clock))
     }
     watch.watcher = undefined
     return Effect.void
   })
 
-/** Sleeps for a piece, and tells those that are late. */
-const look = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> => {
-  const lookedAtMs = nowMs(clock)
-  let pieceMs = Infinity
-  for (const { dueMs, first } of watch.waits) {
-    pieceMs = Math.min(pieceMs, first.ms / pieces, Math.max(0, dueMs - lookedAtMs))
+/** Sleeps for one slice, and times out the waits that are due. */
+const sleepSlice = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> => {
+  const startMs = nowMs(clock)
+  let sliceMs = Infinity
+  for (const { dueMs, tightest } of watch.waits) {
+    sliceMs = Math.min(sliceMs, tightest.ms / slices, Math.max(0, dueMs - startMs))
   }
-  watch.lookedAtMs = lookedAtMs
-  watch.looksAtMs = lookedAtMs + pieceMs
-  return Effect.flatMap(Effect.sleep(pieceMs), () => {
+  watch.sliceStartMs = startMs
+  watch.sliceEndMs = startMs + sliceMs
+  return Effect.flatMap(Effect.sleep(sliceMs), () => {
     const now = nowMs(clock)
-    passOverStandstill(watch, now)
-    // timers are served before sockets: one round of the event loop brings in what came just in time
+    skipSuspension(watch, now)
+    // timers fire before sockets are read: one turn of the event loop reads what arrived in time
     return Effect.map(Effect.yieldNow, () => {
       for (const wait of watch.waits) {
         if (wait.dueMs > now) continue
-        leave(watch, wait)
-        wait.onLate()
+        endWait(watch, wait)
+        wait.onTimeout()
       }
     })
   })
 }
 
 /**
- * Puts all waits off where the watcher comes too late. How much of its piece we ran before we stood still
- * is not known, so it does not count at all.
+ * Postpones all waits if the current slice contains a suspension. How long the process ran during the slice is
+ * unknown, so the whole slice is not charged.
  */
-const passOverStandstill = (watch: Watch, now: number): void => {
-  const pieceMs = watch.looksAtMs - watch.lookedAtMs
-  if (now - watch.looksAtMs <= Math.max(pieceMs, leastStandstillMs)) return
+const skipSuspension = (watch: Watch, now: number): void => {
+  const sliceMs = watch.sliceEndMs - watch.sliceStartMs
+  if (now - watch.sliceEndMs <= Math.max(sliceMs, minSuspensionMs)) return
   for (const wait of watch.waits) {
-    if (wait.first.standstills === pieces) continue
-    wait.first.standstills++
-    wait.dueMs += now - watch.lookedAtMs
+    if (wait.tightest.suspensions === slices) continue
+    wait.tightest.suspensions++
+    wait.dueMs += now - watch.sliceStartMs
   }
-  watch.lookedAtMs = now
-  watch.looksAtMs = now
+  watch.sliceStartMs = now
+  watch.sliceEndMs = now
 }
