@@ -39,7 +39,7 @@ const jobOf = (
 ): Ffmpeg.FfmpegArgs.RelayJob => {
   const { destination, source } = job(url, to, chosen)
   const info = { video: { codec: "h264" }, audio }
-  return { source, info, destination, audio: planAudio(source, info) }
+  return { source, info, isInOrder: true, destination, audio: planAudio(source, info) }
 }
 
 const relaying = (
@@ -57,7 +57,7 @@ describe("the arguments of ffmpeg", () => {
     assert.strictEqual(
       revealed(relaying(v5)).join(" "),
       "-nostdin -hide_banner -loglevel level+warning -nostats -stats_period 1 -progress pipe:3 " +
-        "-fpsprobesize 0 -fflags +genpts " +
+        "-fpsprobesize 0 -analyzeduration 2000000 -max_ts_probe 0 -fflags +genpts " +
         "-rtsp_transport tcp -timeout 12000000 -allowed_media_types video+audio -i rtsp://admin:p%40ss@10.0.0.5/live " +
         "-map 0:v:0 -c:v copy -map 0:a:0? -c:a copy " +
         "-max_interleave_delta 500000 -f rtsp -rtsp_transport tcp rtsp://relay:s3cret@127.0.0.1:8554/cam7"
@@ -202,18 +202,23 @@ describe("the plan for the sound", () => {
 })
 
 describe("the arguments of ffprobe", () => {
-  it("ask for a report and for how far it came", () => {
+  const probing = (version: FfmpegVersion, timeoutMs: number, url = from) =>
+    revealed(ffprobeArguments(camera(url), { version, timeoutMs }))
+
+  it("ask for a report and the progress, and wait for no media of an RTSP camera", () => {
     assert.strictEqual(
-      revealed(ffprobeArguments(camera(from), { version: v5, timeoutMs: 10_000 })).join(" "),
+      probing(v5, 10_000).join(" "),
       "-hide_banner -loglevel level+verbose -print_format json -show_streams -show_data " +
-        "-fpsprobesize 0 -analyzeduration 2000000 " +
+        "-nofind_stream_info " +
         "-rtsp_transport tcp -timeout 9000000 -allowed_media_types video+audio -i rtsp://admin:p%40ss@10.0.0.5/live"
     )
+    assert.strictEqual(valueOf(probing(v4, 1_000), "-stimeout"), "900000")
   })
 
-  it("look at media for no more than half of a short deadline", () => {
-    const words = revealed(ffprobeArguments(camera(from), { version: v4, timeoutMs: 1_000 }))
-    assert.strictEqual(valueOf(words, "-analyzeduration"), "500000")
-    assert.strictEqual(valueOf(words, "-stimeout"), "900000")
+  it("analyse the media of other sources for half of a short timeout at most", () => {
+    const source = "http://10.0.0.5/live.flv"
+    assert.strictEqual(valueOf(probing(v5, 10_000, source), "-analyzeduration"), "2000000")
+    assert.strictEqual(valueOf(probing(v5, 1_000, source), "-analyzeduration"), "500000")
+    assert.notInclude(probing(v5, 10_000, source), "-nofind_stream_info")
   })
 })

@@ -177,3 +177,19 @@ describe("the meter", () => {
     assert.isFalse(isBlind(meterOf([{ outTimeUs: 1 }, {}]).meter))
   })
 })
+
+describe("a block from before the output is open", () => {
+  // ffmpeg 2018, while it waits for audio to transcode
+  const waiting = "frame=15\ntotal_size=N/A\nout_time_us=-9223372036854775807\nprogress=continue\n"
+
+  it("counts no frames: they only wait", () => {
+    const { blocks } = Ffmpeg.FfmpegProgress.parse(Ffmpeg.FfmpegProgress.initial, waiting)
+    assert.lengthOf(blocks, 1)
+    for (const block of blocks) {
+      assert.isFalse(Ffmpeg.FfmpegProgress.isWriting(block))
+      assert.isFalse(
+        Ffmpeg.FfmpegProgress.measure(Ffmpeg.FfmpegProgress.emptyMeter, block).hasAdvanced
+      )
+    }
+  })
+})

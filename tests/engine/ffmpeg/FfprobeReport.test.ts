@@ -20,10 +20,11 @@ const pictureOfAlbum = {
   disposition: { attached_pic: 1 }
 }
 
-const reading = (...streams: ReadonlyArray<object>) => read(JSON.stringify({ streams }))
+const reading = (...streams: ReadonlyArray<object>) =>
+  Result.map(read(JSON.stringify({ streams })), ({ info }) => info)
 const audioOf = (...streams: ReadonlyArray<object>) =>
   Result.getOrThrow(reading(video, ...streams)).audio
-const faultOf = (result: ReturnType<typeof read>) =>
+const faultOf = (result: Result.Result<unknown, { readonly _tag: string }>) =>
   Result.isFailure(result) ? result.failure._tag : undefined
 
 describe("FfprobeReport", () => {
@@ -80,5 +81,46 @@ describe("FfprobeReport", () => {
 
   it("reads anything without an exception", () => {
     fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void read(text)))
+  })
+})
+
+describe("FfprobeReport, from the parameter sets of the description,", () => {
+  const stream = (codec: string, dump: string) =>
+    JSON.stringify({
+      streams: [{ codec_type: "video", codec_name: codec, width: 0, height: 0, extradata: dump }]
+    })
+  const dumped = (bytes: Buffer) => {
+    const lines: Array<string> = []
+    for (let at = 0; at < bytes.length; at += 16) {
+      const hex = bytes.toString("hex", at, Math.min(at + 16, bytes.length))
+      const words = (hex.match(/.{1,4}/g) ?? []).join(" ")
+      lines.push(`${at.toString(16).padStart(8, "0")}: ${words.padEnd(39)}  abcd0123 ef`)
+    }
+    return `\n${lines.join("\n")}\n`
+  }
+  const startCode = Buffer.from([0, 0, 0, 1])
+  const annexB = (...sets: ReadonlyArray<string>) =>
+    dumped(Buffer.concat(sets.flatMap((set) => [startCode, Buffer.from(set, "base64")])))
+
+  it("reads the size of H.264, and whether the pictures are in order", () => {
+    const baseline =
+      "\n00000000: 0000 0001 6742 c014 da10 9900 0000 0168  ....gB.........h\n00000010: ce3c 80                                  .<.\n"
+    assert.deepInclude(Result.getOrThrow(read(stream("h264", baseline))), {
+      info: { video: { codec: "h264", width: 64, height: 64 }, audio: undefined },
+      isInOrder: true
+    })
+    const high = annexB("Z2QAKKzZQHgCJ+XARAAAAwAEAAADAMg8YMZY", "aO48gA==")
+    const { info, isInOrder } = Result.getOrThrow(read(stream("h264", high)))
+    assert.deepInclude(info.video, { width: 1920, height: 1080 })
+    assert.isFalse(isInOrder)
+  })
+
+  it("knows no size and no order without them", () => {
+    for (const dump of ["", "\n", "\n00000000: 0000 0001 68ce 3c80\n", "no dump"]) {
+      assert.deepStrictEqual(Result.getOrThrow(read(stream("h264", dump))), {
+        info: { video: { codec: "h264", width: undefined, height: undefined }, audio: undefined },
+        isInOrder: false
+      })
+    }
   })
 })

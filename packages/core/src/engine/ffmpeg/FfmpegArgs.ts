@@ -14,6 +14,8 @@ export interface RelayJob {
   readonly source: StreamSource
   /** What the camera sends, by ffprobe. */
   readonly info: StreamInfo
+  /** Whether the camera is known to send its pictures in the order in which they are displayed. */
+  readonly isInOrder: boolean
   readonly audio: AudioPlan
   /** The camera's path on the media server, with the server's credentials. */
   readonly destination: StreamUrl
@@ -29,6 +31,9 @@ export interface FfmpegOptions {
 
 /** What happens to the camera's audio. */
 export type AudioPlan = "none" | "copy" | "aac" | "opus"
+
+/** Whether ffmpeg has to decode and encode the audio. */
+export const isTranscoding = (plan: AudioPlan): boolean => plan === "aac" || plan === "opus"
 
 /**
  * The codecs that both ffmpeg's RTP muxer and a media server accept unchanged. AAC is one only with its
@@ -80,9 +85,11 @@ const audioArguments = (plan: AudioPlan, audio: AudioTrack | undefined): Readonl
   // stretches the audio over lost packets, so that it stays in sync with the video
   const steady = ["-af", "aresample=async=1"]
   const channels = (audio.channels ?? 1) > 2 ? ["-ac", "2"] : []
+  // while it waits for the first audio, ffmpeg queues the video
+  const queue = ["-max_muxing_queue_size", "4096"]
   return plan === "aac"
-    ? [...map, "-c:a", "aac", "-b:a", aacBitrate(audio), ...channels, ...steady]
-    : [...map, "-c:a", "libopus", "-b:a", "48k", "-ar", "48000", ...channels, ...steady]
+    ? [...queue, ...map, "-c:a", "aac", "-b:a", aacBitrate(audio), ...channels, ...steady]
+    : [...queue, ...map, "-c:a", "libopus", "-b:a", "48k", "-ar", "48000", ...channels, ...steady]
 }
 
 /**
@@ -101,7 +108,7 @@ export const ffmpegArguments = (
   job: RelayJob,
   { ioTimeoutMs, serverTrust, version }: FfmpegOptions
 ): Result.Result<Arguments, InvalidUrl | Unsupported> => {
-  const { audio, destination, info, source } = job
+  const { audio, destination, info, isInOrder, source } = job
   const opening = inputArguments(source, {
     version,
     ioTimeoutMs,
@@ -122,6 +129,11 @@ export const ffmpegArguments = (
       // the frame rate is not needed, and measuring it delays the start by 2 s
       "-fpsprobesize",
       "0",
+      // for audio that does not come: the video must not wait longer
+      "-analyzeduration",
+      "2000000",
+      // to find the order of H.264 pictures, ffmpeg would wait for seven of them
+      ...(isInOrder ? ["-max_ts_probe", "0"] : []),
       "-fflags",
       "+genpts",
       ...(source.options.wallclock ? ["-use_wallclock_as_timestamps", "1"] : []),

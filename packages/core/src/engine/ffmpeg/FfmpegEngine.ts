@@ -61,16 +61,16 @@ export const make = Effect.fnUntraced(function* (
     const openTimeout = Duration.fromInputUnsafe(
       source.options.openTimeout ?? options.openTimeout ?? defaultTimeout
     )
-    const info = yield* Effect.mapError(
-      ffprobe(source, openTimeout),
-      (reason) => new ProbeError({ reason })
+    const [opened, { info, isInOrder }] = yield* ffprobe(source, openTimeout).pipe(
+      Effect.mapError((reason) => new ProbeError({ reason })),
+      Effect.timed
     )
     return {
       info,
       // whether another engine could take over makes no difference: this engine transcodes
       publish: ({ destination }) =>
         Effect.mapError(
-          relay({ source, info, destination, openTimeout }),
+          relay({ source, info, isInOrder, destination, openTimeout, opened }),
           (reason) => new RelayError({ reason })
         )
     }

@@ -27,7 +27,7 @@ const networkSchemes: ReadonlySet<string> = new Set(
   "rtsp rtsps http https rtmp rtmps rtmpt srt udp rtp tcp mmsh mmst rist".split(" ")
 )
 
-const isRtsp = (url: StreamUrl): boolean => url.scheme === "rtsp" || url.scheme === "rtsps"
+export const isRtsp = (url: StreamUrl): boolean => url.scheme === "rtsp" || url.scheme === "rtsps"
 
 /** The arguments from the camera's transport to its address. The address holds its credentials. */
 export const inputArguments = (

@@ -30,6 +30,13 @@ export const initial: ProgressState = { rest: "", values: noValues }
 /** ffmpeg's lines are short; what is longer is none, and is not kept. */
 const longestLine = 1024
 
+/** What ffmpeg before 7 prints as the time while no output is open: the least number of 64 bits. */
+const notOpenUs = -1e18
+
+/** Whether ffmpeg has opened its output and writes media of any track. */
+export const isWriting = ({ frame = 0, outTimeUs }: Progress): boolean =>
+  outTimeUs === undefined ? frame > 0 : outTimeUs > notOpenUs
+
 const wholeNumber = (text: string): number | undefined =>
   /^-?\d{1,19}$/.test(text) ? Number(text) : undefined
 
@@ -93,6 +100,10 @@ export const measure = (
   meter: Meter,
   block: Progress
 ): { readonly meter: Meter; readonly hasAdvanced: boolean } => {
+  // ffmpeg before 7 counts frames that only wait for the output
+  if (block.outTimeUs !== undefined && block.outTimeUs <= notOpenUs) {
+    return { meter, hasAdvanced: false }
+  }
   const next: Meter = {
     frames: Math.max(meter.frames, block.frame ?? 0),
     bytes: Math.max(meter.bytes, block.totalSize ?? 0),

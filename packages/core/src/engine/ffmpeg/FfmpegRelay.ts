@@ -1,156 +1,77 @@
-/** Relays a camera with an ffmpeg process of its own. */
-import * as Clock from "effect/Clock"
+/**
+ * Relays a camera with ffmpeg, and leaves out audio that does not come.
+ *
+ * ffmpeg that transcodes audio publishes nothing before the first audio packet: a camera that announces audio
+ * and sends none would never be live. If ffmpeg publishes nothing for some time, it is started again without
+ * audio. ffmpeg that copies audio needs none of this: the audio joins whenever it comes.
+ */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { type RelayReason, PublisherReplaced, Stalled } from "../../camera/Reason.ts"
-import * as Deadline from "../../time/Deadline.ts"
-import type * as Child from "../../process/Child.ts"
+import type { RelayReason } from "../../camera/Reason.ts"
 import type { ProcessLauncher } from "../../process/ProcessLauncher.ts"
-import type { StreamSource } from "../CameraStream.ts"
-import { RelayError, type RelayCounters, type RunningRelay } from "../RunningRelay.ts"
-import * as StallWatch from "../StallWatch.ts"
-import type { StreamInfo } from "../StreamInfo.ts"
-import type { StreamUrl } from "../../camera/StreamUrl.ts"
-import type { Trust } from "../../rtsp/client/Dialer.ts"
-import { ffmpegArguments, ioTimeoutMs, planAudio, publishedBy } from "./FfmpegArgs.ts"
-import * as FfmpegProgress from "./FfmpegProgress.ts"
-import * as FfmpegReason from "./FfmpegReason.ts"
-import * as FfmpegVersion from "./FfmpegVersion.ts"
+import { RelayError, type RunningRelay } from "../RunningRelay.ts"
+import { type AudioPlan, isTranscoding, planAudio, publishedBy } from "./FfmpegArgs.ts"
+import * as FfmpegProcess from "./FfmpegProcess.ts"
 
-export interface FfmpegRelayOptions {
-  /** A path, or a name to look up in PATH. */
-  readonly ffmpegPath: string
-  /** How long the video may pause. */
-  readonly stallTimeout: Duration.Input
-  /**
-   * How long the first video may take after the start of the process: ffmpeg connects, analyses the media,
-   * publishes, and waits for a keyframe, which some cameras send every 15 s only. Default: 20 s more than for
-   * opening the camera. Never less than `stallTimeout`.
-   */
-  readonly startTimeout?: Duration.Input | undefined
-  /** Between TERM and KILL. */
-  readonly killGrace: Duration.Input
-  /** How to verify the certificate of an `rtsps` media server. */
-  readonly serverTrust: Trust
-  /** Whether the media server responds now. Runs when a relay stalls, or when the server ended it. */
-  readonly checkServer: Effect.Effect<boolean>
+export interface RelayTarget extends FfmpegProcess.RelayTarget {
+  /** How long ffprobe took to open the camera: ffmpeg sends the same requests. */
+  readonly opened: Duration.Duration
 }
 
-/** What to relay. */
-export interface RelayTarget {
-  readonly source: StreamSource
-  /** What the camera sends, by ffprobe. */
-  readonly info: StreamInfo
-  /** The camera's path on the media server, with the server's credentials. */
-  readonly destination: StreamUrl
-  readonly openTimeout: Duration.Duration
-}
+/** How long ffmpeg waits for audio to transcode, after opening the camera. */
+const audioPatience = Duration.seconds(5)
 
-/** A check of the media server that takes longer counts as failed. */
-const checkTimeout = Duration.seconds(5)
-
-/** Progress that comes this shortly before the end may be the one picture that ffmpeg held back. */
-const flushMs = 1000
-
-/** What a relay waits for beyond the opening of the camera: keyframes and the analysis of the media. */
-const keyframeTime = Duration.seconds(20)
-
-/** A function that starts one ffmpeg process for a camera. The scope owns the process. */
-export const make = (launcher: ProcessLauncher, options: FfmpegRelayOptions) => {
-  const program = { name: "ffmpeg", path: options.ffmpegPath } as const
-  const stallTimeout = Duration.fromInputUnsafe(options.stallTimeout)
-  const stallTimeoutMs = Duration.toMillis(stallTimeout)
-  const versions = FfmpegVersion.reader(program, launcher)
+/** A function that starts the relay of a camera. The scope owns its process. */
+export const make = (launcher: ProcessLauncher, options: FfmpegProcess.FfmpegProcessOptions) => {
+  const startProcess = FfmpegProcess.make(launcher, options)
 
   return Effect.fnUntraced(function* (
     target: RelayTarget
   ): Effect.fn.Return<RunningRelay, RelayReason, Scope.Scope> {
-    const { destination, info, openTimeout, source } = target
-    const startTimeout = Duration.max(
-      Duration.fromInputUnsafe(options.startTimeout ?? Duration.sum(openTimeout, keyframeTime)),
-      stallTimeout
-    )
-    const ioMs = ioTimeoutMs(source.url, Duration.toMillis(openTimeout), stallTimeoutMs)
-    const audio = planAudio(source, info)
-    const version = yield* versions.get
-    const args = yield* Effect.fromResult(
-      ffmpegArguments(
-        { source, info, audio, destination },
-        { version, ioTimeoutMs: ioMs, serverTrust: options.serverTrust }
-      )
-    )
-    const clock = yield* Clock.Clock
+    const { info, opened, source } = target
+    const plan = planAudio(source, info)
+    const scope = yield* Effect.scope
+    const processScope = yield* Scope.fork(scope)
+    let process = yield* Scope.provide(startProcess(target, plan), processScope)
+    if (!isTranscoding(plan)) {
+      return { ...process, published: publishedBy(plan, info), notices: [] }
+    }
+
+    let published = publishedBy(plan, info)
+    const notices: Array<string> = []
     const flowing = yield* Deferred.make<void>()
     const ended = yield* Deferred.make<never, RelayError>()
-    const progress = progressReader(FfmpegVersion.isSevenZero(version))
+    const patience = Duration.sum(Duration.times(opened, 2), audioPatience)
 
-    let onAdvance = () => {}
-    const child = yield* launcher
-      .launch({
-        argv: [program.path, ...args],
-        killGrace: options.killGrace,
-        onFd3: (chunk) => {
-          if (progress.take(chunk)) onAdvance()
-        }
-      })
-      .pipe(Effect.mapError((error) => FfmpegVersion.startFailure(program, error)))
-    const startedAt = clock.monotonicTimeNanosUnsafe()
-    // from here on: waiting for one's turn to start is no fault of the camera's
-    const watch = yield* StallWatch.make({ timeout: stallTimeout, startTimeout })
-    let lastGapMs = 0
-    let lastVideoAt: number | undefined
-    onAdvance = () => {
-      lastGapMs = watch.silentMs()
-      watch.advance()
-      lastVideoAt = clock.currentTimeMillisUnsafe()
-      Deferred.doneUnsafe(flowing, Exit.void)
-    }
-
-    /** ffmpeg holds one picture back until the end; what came before that one is what counts. */
-    const silentMs = () => {
-      const sinceAdvance = watch.silentMs()
-      return sinceAdvance < flushMs ? lastGapMs + sinceAdvance : sinceAdvance
-    }
-
-    const reasonOfEnd = (status: Child.ExitStatus): RelayReason =>
-      FfmpegVersion.execFailure(program, status, child.stderr.lines()) ??
-      FfmpegReason.relayReason({
-        status,
-        lines: child.stderr.lines(),
-        lifeMs: Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1e6,
-        silentMs: silentMs(),
-        hadFlowed: watch.hasAdvanced() || progress.counters().packets > 0,
-        camera: source.url,
-        destination,
-        ioTimeoutMs: ioMs
-      })
-
-    const checkServer = Deadline.within(checkTimeout, () => Effect.succeed(false))(
-      options.checkServer
-    )
-    const byItself = Effect.gen(function* () {
-      const reason = reasonOfEnd(yield* child.exited)
-      // a program that could not do its work may have been replaced by another
-      if (reason._tag === "LaunchFailed" || reason._tag === "Exited") versions.forget()
-      // a server that is there, and ended what it had taken, has put us out
-      const isEvicted = reason._tag === "ServerGone" && watch.hasAdvanced() && (yield* checkServer)
-      return { reason: isEvicted ? new PublisherReplaced() : reason, afterwards: Effect.void }
+    const restartWithoutAudio = Effect.gen(function* () {
+      yield* Scope.close(processScope, Exit.void)
+      published = publishedBy("none", info)
+      notices.push(withoutAudio(plan, target))
+      process = yield* Scope.provide(startProcess(target, "none"), scope).pipe(
+        Effect.mapError((reason) => new RelayError({ reason }))
+      )
     })
-    const byStall = Effect.gen(function* () {
-      yield* watch.stalled
-      const afterMs = Math.round(watch.silentMs())
-      const side = (yield* checkServer) ? "input" : "output"
-      // whoever hears of it closes the scope, and waits there; but the end does not depend on that
-      return { reason: new Stalled({ side, afterMs }), afterwards: child.kill }
-    })
-    const scope = yield* Effect.scope
-    yield* Effect.raceFirst(byItself, byStall).pipe(
-      Effect.tap(({ reason }) => Deferred.fail(ended, new RelayError({ reason }))),
-      Effect.flatMap(({ afterwards }) => afterwards),
-      // a fault of ours must not look like a relay that runs
+
+    yield* Effect.raceAllFirst([
+      Effect.as(process.writing, true),
+      Effect.as(Effect.sleep(patience), false),
+      process.ended
+    ]).pipe(
+      Effect.flatMap((isWriting) => (isWriting ? Effect.void : restartWithoutAudio)),
+      Effect.andThen(
+        Effect.suspend(() =>
+          Effect.raceFirst(
+            Effect.andThen(
+              process.flowing,
+              Effect.andThen(Deferred.succeed(flowing, undefined), Effect.never)
+            ),
+            process.ended
+          )
+        )
+      ),
       Effect.catchCause((cause) => Deferred.failCause(ended, cause)),
       Effect.forkIn(scope)
     )
@@ -158,41 +79,14 @@ export const make = (launcher: ProcessLauncher, options: FfmpegRelayOptions) => 
     return {
       flowing: Deferred.await(flowing),
       ended: Deferred.await(ended),
-      counters: () => ({ ...progress.counters(), lastVideoAt }),
-      published: publishedBy(audio, info),
-      notices: []
+      counters: () => process.counters(),
+      get published() {
+        return published
+      },
+      notices
     }
   })
 }
 
-/**
- * Reads a process's progress. `take` tells whether the video advanced.
- *
- * ffmpeg 7.0 tells nothing at all while a camera's microphone sends nothing. Its blocks themselves
- * count then: a relay that can't be watched is better than one that is restarted for ever.
- */
-const progressReader = (countsBlindly: boolean) => {
-  const decoder = new TextDecoder("latin1")
-  let state = FfmpegProgress.initial
-  let meter = FfmpegProgress.emptyMeter
-
-  return {
-    take: (chunk: Uint8Array): boolean => {
-      const parsed = FfmpegProgress.parse(state, decoder.decode(chunk, { stream: true }))
-      state = parsed.state
-      let hasAdvanced = false
-      for (const block of parsed.blocks) {
-        const measured = FfmpegProgress.measure(meter, block)
-        meter = measured.meter
-        hasAdvanced ||= measured.hasAdvanced || (countsBlindly && FfmpegProgress.isBlind(meter))
-      }
-      return hasAdvanced
-    },
-    counters: (): Omit<RelayCounters, "lastVideoAt"> => ({
-      bytes: meter.bytes,
-      packets: meter.frames,
-      lost: 0,
-      dropped: 0
-    })
-  }
-}
+const withoutAudio = (plan: AudioPlan, { info }: RelayTarget): string =>
+  `relaying without audio: the camera announces ${info.audio?.codec ?? "unknown"} audio, but sends none to transcode to ${plan}`

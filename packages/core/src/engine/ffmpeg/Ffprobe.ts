@@ -6,7 +6,6 @@ import * as Option from "effect/Option"
 import { ProtocolError, type ProbeReason, LaunchFailed, TimedOut } from "../../camera/Reason.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
 import type { StreamSource } from "../CameraStream.ts"
-import type { StreamInfo } from "../StreamInfo.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { ProcessLauncher } from "../../process/ProcessLauncher.ts"
@@ -31,7 +30,7 @@ export const make = (launcher: ProcessLauncher, path: string) => {
   return Effect.fnUntraced(function* (
     source: StreamSource,
     timeout: Duration.Duration
-  ): Effect.fn.Return<StreamInfo, ProbeReason> {
+  ): Effect.fn.Return<FfprobeReport.CameraReport, ProbeReason> {
     const timeoutMs = Duration.toMillis(timeout)
     const version = yield* versions.get
     const args = yield* Effect.fromResult(ffprobeArguments(source, { timeoutMs, version }))

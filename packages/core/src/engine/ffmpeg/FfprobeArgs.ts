@@ -2,7 +2,7 @@
 import * as Result from "effect/Result"
 import type { InvalidUrl, Unsupported } from "../../camera/Reason.ts"
 import type { StreamSource } from "../CameraStream.ts"
-import { type Arguments, inputArguments } from "./FfmpegInput.ts"
+import { type Arguments, inputArguments, isRtsp } from "./FfmpegInput.ts"
 import type { FfmpegVersion } from "./FfmpegVersion.ts"
 
 export interface FfprobeOptions {
@@ -12,12 +12,11 @@ export interface FfprobeOptions {
 }
 
 /**
- * How long media are looked at, at most. The codecs stand in the camera's description; only a picture
- * size that is missing there has to come from the media.
+ * How long media are analysed, at most. RTSP describes its streams, so this is for other sources only.
  */
 const analysisMs = 2000
 
-/** How long one answer may take, so that ffprobe gives up by itself just before the deadline. */
+/** The I/O timeout with which ffprobe gives up, with a message, just before the deadline. */
 export const ioTimeoutMs = (timeoutMs: number): number => timeoutMs * 0.9
 
 /** The arguments for probing a camera, with the report as JSON on the standard output. */
@@ -29,19 +28,24 @@ export const ffprobeArguments = (
     inputArguments(target, { version, ioTimeoutMs: ioTimeoutMs(timeoutMs), wantsAudio: true }),
     (input) => [
       "-hide_banner",
-      // verbose tells how far it came: connected, described
+      // verbose reports the progress: connected, described
       "-loglevel",
       "level+verbose",
       "-print_format",
       "json",
       "-show_streams",
-      // extradata itself, because ffprobe before 5 does not tell its size
+      // extradata: the parameter sets of the video, and the configuration of the audio
       "-show_data",
-      // the frame rate is of no interest, and costs 2 s
-      "-fpsprobesize",
-      "0",
-      "-analyzeduration",
-      String(Math.min(analysisMs, timeoutMs / 2) * 1000),
+      ...(isRtsp(target.url)
+        ? // the description is enough: a camera may send the first picture much later
+          ["-nofind_stream_info"]
+        : [
+            // the frame rate is not needed, and costs 2 s
+            "-fpsprobesize",
+            "0",
+            "-analyzeduration",
+            String(Math.min(analysisMs, timeoutMs / 2) * 1000)
+          ]),
       ...input
     ]
   )

@@ -1,6 +1,7 @@
 export * as FfmpegArgs from "./FfmpegArgs.ts"
 export * as FfmpegEngine from "./FfmpegEngine.ts"
 export * as FfmpegInput from "./FfmpegInput.ts"
+export * as FfmpegProcess from "./FfmpegProcess.ts"
 export * as FfmpegProgress from "./FfmpegProgress.ts"
 export * as FfmpegReason from "./FfmpegReason.ts"
 export * as FfmpegRelay from "./FfmpegRelay.ts"

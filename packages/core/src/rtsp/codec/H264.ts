@@ -74,8 +74,21 @@ const skipScalingList = (reader: BitReader, size: number): void => {
   }
 }
 
+export interface SequenceParameters extends PictureSize {
+  /** Whether pictures may be sent in another order than they are displayed: B-frames. */
+  readonly mayReorder: boolean
+}
+
 /** The video size in a sequence parameter set; `undefined` if the set is invalid. */
 export const pictureSize = (sps: Uint8Array): PictureSize | undefined => {
+  const parameters = sequenceParameters(sps)
+  return parameters && { width: parameters.width, height: parameters.height }
+}
+
+const baselineProfile = 66
+
+/** Parses a sequence parameter set; `undefined` if the set is invalid. */
+export const sequenceParameters = (sps: Uint8Array): SequenceParameters | undefined => {
   if (sps.length < 4 || nalType(sps, 0) !== sequenceParameterSet) return undefined
   const reader = new BitReader(withoutEmulation(sps), 1)
   const profile = reader.bits(8)
@@ -122,7 +135,9 @@ export const pictureSize = (sps: Uint8Array): PictureSize | undefined => {
     width -= across * (chroma === 1 || chroma === 2 ? 2 : 1)
     height -= down * (chroma === 1 ? 2 : 1) * fields
   }
-  return reader.overrun || !isPicture(width) || !isPicture(height) ? undefined : { width, height }
+  if (reader.overrun || !isPicture(width) || !isPicture(height)) return undefined
+  // order type 2: the output order is the decoding order (ITU-T H.264 §8.2.1.3)
+  return { width, height, mayReorder: profile !== baselineProfile && orderType !== 2 }
 }
 
 /** Above the limit of every level: a larger number means that the set is invalid. */

@@ -24,6 +24,8 @@ export type ContentBaseQuirk =
 export interface Quirks {
   /** Responds to these methods with a status: `{ DESCRIBE: 404 }`, `{ PLAY: 503 }`, `{ OPTIONS: 404 }`. */
   readonly rejectWith?: Readonly<Partial<Record<Method, number>>> | undefined
+  /** Responds to these methods after a delay: `{ DESCRIBE: "6 seconds" }`. */
+  readonly delays?: Readonly<Partial<Record<Method, Duration.Input>>> | undefined
   /** Accepts the connection and the request, and never responds to this method. */
   readonly silentAt?: Method | undefined
   /** Closes the connection instead of responding to this method. */

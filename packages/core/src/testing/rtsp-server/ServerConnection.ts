@@ -154,6 +154,15 @@ export class ServerConnection {
     const path = this.#pathFor(message)
     this.#lastPath = path
     const quirks = this.#options.paths.settings(path).quirks ?? {}
+    const delay = quirks.delays?.[message.method as keyof typeof quirks.delays]
+    if (delay === undefined) return this.#onRequest(message, path, quirks)
+    this.#options.timers.after(delay, () => {
+      if (!this.#ended) this.#onRequest(message, path, quirks)
+    })
+  }
+
+  #onRequest(message: Request, path: string, quirks: Quirks): void {
+    const agent = header(message, "user-agent")
     const response = this.#respond(message, path, quirks)
     this.#options.paths.emit({
       _tag: "Request",
