@@ -32,7 +32,11 @@ need_npm() {
 if [ ! -x node_modules/.bin/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   need_npm
   echo "start.sh: installing packages" >&2
-  npm ci --no-audit --no-fund --loglevel error >&2
+  # the npm of Node 18 omits packages that Node 18 can't run, although they run by the Node that is installed here
+  case $(node --version) in
+  v1?.*) npx --yes --package node@24 npm ci --no-audit --no-fund --loglevel error >&2 ;;
+  *) npm ci --no-audit --no-fund --loglevel error >&2 ;;
+  esac
   touch node_modules/.package-lock.json
 fi
 
