@@ -67,11 +67,8 @@ const program = Effect.gen(function* () {
 
 program.pipe(
   Effect.provide(
-    Restream.supervisor(settings).pipe(
-      Layer.provideMerge(StatusStore.layer),
+    Restream.layer(settings).pipe(
       Layer.provide(Engines.layer([idle])),
-      Layer.provide(Restream.mediaServer(settings)),
-      Layer.provide(Restream.cameraTypes(settings)),
       Layer.provide(Restream.cameraTable(settings)),
       Layer.provide(
         PgClient.layer({

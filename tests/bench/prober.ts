@@ -4,7 +4,14 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { load } from "@restream/config"
-import { Check, Restream } from "@restream/core"
+import {
+  Check,
+  Restream,
+  ProbeScheduler,
+  LiveSettings,
+  CameraTypes,
+  makeDecoder
+} from "@restream/core"
 import { Duration, Effect, Layer, Result, Stream } from "effect"
 import * as Processes from "./Processes.ts"
 
@@ -42,10 +49,14 @@ const outcomeOf = (result: Check.CheckResult): string => {
 const probe = ({ urls }: ProberOrder) =>
   Effect.gen(function* () {
     const rows = urls.map((url, index) => ({ id: index + 1, url }))
-    const { cameras } = Restream.readRoster(settings, [], rows)
+    const { cameras } = makeDecoder({
+      types: CameraTypes.make(),
+      pathTemplate: settings.mediaServer.pathTemplate,
+      defaults: { ...settings.camera, fingerprint: undefined }
+    })(rows)
     const cpuBefore = cpuMs()
     const startedAt = performance.now()
-    const results = yield* Check.run(cameras.values(), settings.probe).pipe(Stream.runCollect)
+    const results = yield* Check.run(cameras.values()).pipe(Stream.runCollect)
     const wallMs = performance.now() - startedAt
     const outcomes: Record<string, number> = {}
     for (const result of results) {
@@ -56,7 +67,11 @@ const probe = ({ urls }: ProberOrder) =>
     return { wallMs, cpuMs: cpuMs() - cpuBefore, outcomes, deadlineMs } satisfies ProberReport
   }).pipe(
     Effect.provide(
-      Restream.engines(settings, Effect.succeed(true)).pipe(Layer.provide(NodeServices.layer))
+      ProbeScheduler.layerOnce(settings.probe).pipe(
+        Layer.provide(Restream.builtInEngines(Effect.succeed(true))),
+        Layer.provide(LiveSettings.layer(settings)),
+        Layer.provide(NodeServices.layer)
+      )
     )
   )
 

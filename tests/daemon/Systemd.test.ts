@@ -182,7 +182,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             } as CameraSource["Service"]),
             Context.add(Supervisor, {
               ready: Effect.void,
-              pulse: Effect.suspend(() => (stands ? Effect.never : Effect.void))
+              heartbeat: Effect.suspend(() => (stands ? Effect.never : Effect.void))
             } as Supervisor["Service"])
           )
           const environment = { NOTIFY_SOCKET: name, WATCHDOG_USEC: "200000" }

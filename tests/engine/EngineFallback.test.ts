@@ -6,7 +6,8 @@ import {
   EngineFallback,
   Engines,
   Reason,
-  Restream
+  Restream,
+  LiveSettings
 } from "@restream/core"
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Result } from "effect"
@@ -164,7 +165,10 @@ describe("the engines of a daemon", () => {
       assert.deepStrictEqual(names("rtsp://10.0.0.5/live", { transport: "udp" }), ["ffmpeg"])
     }).pipe(
       Effect.provide(
-        Restream.engines(settings, Effect.succeed(true)).pipe(Layer.provide(NodeServices.layer))
+        Restream.builtInEngines(Effect.succeed(true)).pipe(
+          Layer.provide(LiveSettings.layer(settings)),
+          Layer.provide(NodeServices.layer)
+        )
       )
     )
   )

@@ -15,7 +15,6 @@ const gone = new Reason.Closed({ phase: "streaming" })
 /** A camera that lives for two seconds each time it is relayed, for an hour of virtual time. */
 const flapForAnHour = (backoff: boolean) => {
   const fake = FakeEngine.make()
-  const restart = { ...Tree.options.restart, backoff }
   return withLog((lines) =>
     Effect.gen(function* () {
       yield* TestClock.adjust(0)
@@ -39,7 +38,11 @@ const flapForAnHour = (backoff: boolean) => {
       // then it holds
       yield* TestClock.adjust("3 minutes")
       return { fake, lines: [...lines], duringFlaps, pauses, status }
-    }).pipe(Effect.provide(Tree.layer([fake], [Tree.row(1)], undefined, { restart })))
+    }).pipe(
+      Effect.provide(
+        Tree.layer([fake], [Tree.row(1)], undefined, { relay: { restartBackoff: backoff } })
+      )
+    )
   )
 }
 

@@ -11,7 +11,10 @@ import {
   Restream,
   StatusLog,
   StatusStore,
-  Supervisor
+  Supervisor,
+  ProbeScheduler,
+  DesiredCameras,
+  LiveSettings
 } from "@restream/core"
 import { StreamUrl } from "@restream/core/rtsp"
 import { RtspServer, TestPattern } from "@restream/core/testing"
@@ -74,10 +77,13 @@ const quickTree = Effect.fnUntraced(function* (settings: Settings): Effect.fn.Re
 > {
   const fake = FakeEngine.make()
   const log = Log.make()
-  const tree = Supervisor.layer(Tree.options).pipe(
+  const tree = Supervisor.layer.pipe(
     Layer.provideMerge(Layer.provideMerge(StatusLog.layer, StatusStore.layer)),
+    Layer.provide(ProbeScheduler.layer),
+    Layer.provide(DesiredCameras.layer),
     Layer.provide(CameraTypes.layer()),
     Layer.provide(Engines.layer([fake.engine])),
+    Layer.provide(LiveSettings.layer(Tree.settings)),
     Layer.provide(
       Layer.effect(
         MediaServer,

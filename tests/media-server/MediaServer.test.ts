@@ -62,7 +62,11 @@ describe("MediaServer", () => {
           Effect.andThen(blockEventLoop(1000)),
           Effect.andThen(Effect.sleep("20 millis"))
         )
-        const server = yield* MediaServer.make({ address, check, checkTimeout: "400 millis" })
+        const server = yield* MediaServer.make({
+          address,
+          check,
+          timing: Effect.succeed({ checkTimeout: "400 millis" })
+        })
         yield* server.awaitUp
         assert.deepStrictEqual(lines, ["Info media server 127.0.0.1:8554 is reachable"])
       }).pipe(Effect.scoped)

@@ -3,12 +3,12 @@ import {
   CameraTypes,
   Check,
   Engines,
-  ProbeLimiter,
   Reason,
-  Roster,
-  StreamUrl
+  StreamUrl,
+  makeDecoder,
+  ProbeScheduler
 } from "@restream/core"
-import { Effect, Stream } from "effect"
+import { Effect, Stream, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../support/Log.ts"
 import * as FakeEngine from "../supervision/FakeEngine.ts"
@@ -74,11 +74,10 @@ describe("CredentialGuard", () => {
     recorder(fake)
     const { answer } = fake
     fake.answer = (camera) => Effect.andThen(Effect.sleep("1 second"), answer(camera))
-    const probeLimiter = ProbeLimiter.make({ perHost: 8 })
     return Effect.gen(function* () {
       yield* TestClock.adjust("4 minutes")
       assert.strictEqual(fake.probes.length, 1)
-    }).pipe(Effect.provide(layer([fake], channels(16), undefined, { probeLimiter })))
+    }).pipe(Effect.provide(layer([fake], channels(16), undefined, { probe: { perHost: 8 } })))
   })
 
   it.effect("tells all that wait for a recorder that is gone, once one has found that", () => {
@@ -208,13 +207,13 @@ describe("CredentialGuard", () => {
   it.effect("keeps a check to one attempt, too, and names the camera that made it", () => {
     const fake = FakeEngine.make()
     recorder(fake)
-    const { cameras } = Roster.makeReader({
+    const { cameras } = makeDecoder({
       types: CameraTypes.make(),
       pathTemplate: options.pathTemplate,
       defaults: options.defaults
     })([...channels(16), channel(17, "new")])
     return Effect.gen(function* () {
-      const results = [...(yield* Stream.runCollect(Check.run(cameras.values(), { perHost: 4 })))]
+      const results = [...(yield* Stream.runCollect(Check.run(cameras.values())))]
       assert.sameMembers(
         fake.probes.map(({ id }) => id),
         ["1", "17"]
@@ -232,6 +231,10 @@ describe("CredentialGuard", () => {
       )
       assert.strictEqual(reasons.get("17"), "Answered")
       assert.strictEqual(reasons.size, 17)
-    }).pipe(Effect.provideService(Engines, Engines.make([fake.engine])))
+    }).pipe(
+      Effect.provide(
+        ProbeScheduler.layerOnce({ perHost: 4 }).pipe(Layer.provide(Engines.layer([fake.engine])))
+      )
+    )
   })
 })

@@ -4,7 +4,7 @@ import { Clock, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 
-const prober = { slowAfter: Duration.seconds(1), concurrency: 32 }
+const prober = { name: "native", slowAfter: Duration.seconds(1), concurrency: 32 }
 
 /** Probes that count how many of them run. */
 const counting = () => {
@@ -25,7 +25,7 @@ const hosts = (count: number) => Array.from({ length: count }, (_, index) => `10
 describe("ProbeLimiter", () => {
   it.effect("lets so many run at a time, and one against a host", () =>
     Effect.gen(function* () {
-      const { withPermit } = ProbeLimiter.make({ concurrency: 4 })
+      const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 4 }))
       const { counts, probe } = counting()
       const all = [...hosts(10), ...hosts(10)].map((host) => withPermit(host, prober)(probe(500)))
       const fiber = yield* Effect.forkChild(Effect.all(all, { concurrency: "unbounded" }))
@@ -38,7 +38,7 @@ describe("ProbeLimiter", () => {
 
   it.effect("lets a slow probe keep nobody from theirs", () =>
     Effect.gen(function* () {
-      const { withPermit } = ProbeLimiter.make({ concurrency: 4 })
+      const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 4 }))
       const silent = counting()
       const good = counting()
       // four times as many silent cameras as there are places, in front of a good one
@@ -55,7 +55,7 @@ describe("ProbeLimiter", () => {
 
   it.effect("lets a slow probe keep nobody from theirs who waited for a host", () =>
     Effect.gen(function* () {
-      const { withPermit } = ProbeLimiter.make({ concurrency: 1 })
+      const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const first = yield* Effect.forkChild(withPermit("a", prober)(Effect.never))
       yield* TestClock.adjust(0)
       yield* Effect.forkChild(withPermit("b", prober)(Effect.never))
@@ -104,8 +104,8 @@ describe("ProbeLimiter", () => {
 
   it.effect("looks for slow probes in time, also while others wait for their host", () =>
     Effect.gen(function* () {
-      const { withPermit } = ProbeLimiter.make({ concurrency: 1 })
-      const quick = { slowAfter: Duration.millis(250), concurrency: 1 }
+      const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
+      const quick = { name: "native", slowAfter: Duration.millis(250), concurrency: 1 }
       yield* Effect.forkChild(withPermit("recorder", quick)(Effect.never))
       yield* TestClock.adjust(0)
       yield* Effect.forkChild(withPermit("recorder", quick)(Effect.never))
@@ -179,7 +179,7 @@ describe("ProbeLimiter", () => {
 
   it.effect("bounds the slow ones, and takes their room back", () =>
     Effect.gen(function* () {
-      const { withPermit } = ProbeLimiter.make({ concurrency: 2 })
+      const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 2 }))
       const { counts, probe } = counting()
       const most = 2 + 2 * ProbeLimiter.slowShare
       const slow = hosts(100).map((host) => withPermit(host, prober)(probe(60_000)))
@@ -202,8 +202,8 @@ describe("ProbeLimiter", () => {
       const { withPermit } = ProbeLimiter.make()
       const light = counting()
       const heavy = counting()
-      const lightProber = { ...prober, concurrency: 30 }
-      const heavyProber = { ...prober, concurrency: 4 }
+      const lightProber = { ...prober, name: "engine-1", concurrency: 30 }
+      const heavyProber = { ...prober, name: "engine-2", concurrency: 4 }
       const all = hosts(40).flatMap((host) => [
         withPermit(host, lightProber)(light.probe(100)),
         withPermit(`heavy-${host}`, heavyProber)(heavy.probe(100))
@@ -226,8 +226,8 @@ describe("ProbeLimiter", () => {
   it.effect("lets the probes of one prober wait for none of another, however many these are", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make()
-      const lightProber = { ...prober, concurrency: 128 }
-      const heavyProber = { slowAfter: Duration.seconds(3), concurrency: 32 }
+      const lightProber = { ...prober, name: "engine-3", concurrency: 128 }
+      const heavyProber = { name: "native", slowAfter: Duration.seconds(3), concurrency: 32 }
       const dead = counting()
       const good = counting()
       yield* Effect.forkChild(
@@ -251,7 +251,7 @@ describe("ProbeLimiter", () => {
 
   it.effect("takes thousands that end as they begin, and keeps their order", () =>
     Effect.gen(function* () {
-      const { withPermit } = ProbeLimiter.make({ concurrency: 1 })
+      const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const order: Array<number> = []
       const first = yield* Effect.forkChild(withPermit("first", prober)(Effect.sleep(10)))
       yield* TestClock.adjust(0)
@@ -273,7 +273,7 @@ describe("ProbeLimiter", () => {
 
   it.effect("gives its place back when it is interrupted, also while it waits", () =>
     Effect.gen(function* () {
-      const { withPermit } = ProbeLimiter.make({ concurrency: 1 })
+      const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const { counts, probe } = counting()
       const first = yield* Effect.forkChild(withPermit("a", prober)(probe(5000)))
       const other = yield* Effect.forkChild(withPermit("b", prober)(probe(500)))
@@ -289,7 +289,7 @@ describe("ProbeLimiter", () => {
 
   it.effect("watches for slow ones only while somebody waits", () =>
     Effect.gen(function* () {
-      const { withPermit } = ProbeLimiter.make({ concurrency: 1 })
+      const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const clock = yield* Clock.Clock
       let sleeps = 0
       const counting: Clock.Clock = Object.assign(Object.create(clock), {
@@ -333,8 +333,8 @@ describe("ProbeLimiter", () => {
 
   const runAll = ({ concurrency, perHost, probes, unitMs }: Probes) =>
     Effect.gen(function* () {
-      const { withPermit } = ProbeLimiter.make({ concurrency, perHost })
-      const quick = { slowAfter: Duration.millis(2 * unitMs), concurrency: 1 }
+      const { withPermit } = ProbeLimiter.make(() => ({ concurrency, perHost }))
+      const quick = { name: "native", slowAfter: Duration.millis(2 * unitMs), concurrency: 1 }
       const running = new Map<string, number>()
       let [done, most, mostAtHost] = [0, 0, 0]
       const add = (host: string, by: number) =>

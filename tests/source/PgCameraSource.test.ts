@@ -43,7 +43,7 @@ const source = (options: Partial<PgCameraSource.PgCameraSourceOptions> = {}) =>
     query: CameraTable.selectAll(table),
     channel,
     // so seldom that what a test sees comes from a notification
-    pollInterval: "1 hour",
+    timing: Effect.succeed({ pollInterval: "1 hour" }),
     ...options
   })
 
@@ -63,7 +63,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
 
   cameraSourceContract(it, "PgCameraSource by polling", {
     layer: (rows) =>
-      source({ channel: undefined, pollInterval: "100 millis" }).pipe(
+      source({ channel: undefined, timing: Effect.succeed({ pollInterval: "100 millis" }) }).pipe(
         Layer.provideMerge(Layer.effectDiscard(setRows(rows))),
         Layer.provideMerge(database)
       ),

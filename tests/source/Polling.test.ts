@@ -21,7 +21,7 @@ const counting = (options: Partial<Polling.PollingOptions> = {}) =>
     const looks = yield* Ref.make(0)
     const source = yield* Polling.make({
       label: "database",
-      take: Effect.map(
+      fetchRows: Effect.map(
         Ref.updateAndGet(looks, (n) => n + 1),
         (id): ReadonlyArray<CameraRow> => [{ id }]
       ),
@@ -33,7 +33,7 @@ const counting = (options: Partial<Polling.PollingOptions> = {}) =>
 describe("Polling", () => {
   it.effect("looks at once, then at every interval", () =>
     Effect.gen(function* () {
-      const { looks } = yield* counting({ pollInterval: "10 seconds" })
+      const { looks } = yield* counting({ timing: Effect.succeed({ pollInterval: "10 seconds" }) })
       yield* TestClock.adjust(0)
       assert.strictEqual(yield* looks, 1)
       yield* TestClock.adjust("10 seconds")
@@ -63,7 +63,7 @@ describe("Polling", () => {
     Effect.gen(function* () {
       const gate = yield* Queue.unbounded<void>()
       const { source } = yield* counting({
-        take: Effect.as(Queue.take(gate), [])
+        fetchRows: Effect.as(Queue.take(gate), [])
       })
       yield* TestClock.adjust(0)
       const asker = yield* Effect.forkChild(source.refresh)
@@ -101,7 +101,7 @@ describe("Polling", () => {
           >(Effect.succeed([{ id: 1 }]))
           const source = yield* Polling.make({
             label: "database",
-            take: Effect.flatten(Ref.get(answer))
+            fetchRows: Effect.flatten(Ref.get(answer))
           })
           yield* TestClock.adjust("35 seconds")
           yield* Ref.set(answer, Effect.fail(away("connection refused")))
@@ -132,7 +132,10 @@ describe("Polling", () => {
   it.effect("says that it waits where the source is away from the start", () =>
     withLog((lines) =>
       Effect.gen(function* () {
-        yield* Polling.make({ label: "database", take: Effect.fail(away("connection refused")) })
+        yield* Polling.make({
+          label: "database",
+          fetchRows: Effect.fail(away("connection refused"))
+        })
         yield* TestClock.adjust("5 minutes")
         assert.deepStrictEqual(lines, [
           "Error database: connection refused; the camera list is not known yet; retrying"
@@ -146,8 +149,8 @@ describe("Polling", () => {
       const looks = yield* Ref.make(0)
       yield* Polling.make({
         label: "database",
-        pollInterval: "1 hour",
-        take: Effect.andThen(
+        timing: Effect.succeed({ pollInterval: "1 hour" }),
+        fetchRows: Effect.andThen(
           Ref.update(looks, (n) => n + 1),
           Effect.fail(away("refused"))
         )
@@ -177,9 +180,9 @@ describe("Polling", () => {
         const hints = yield* Queue.unbounded<Polling.Hint>()
         const source = yield* Polling.make({
           label: "database",
-          pollInterval: "10 seconds",
+          timing: Effect.succeed({ pollInterval: "10 seconds" }),
           hints: Stream.fromQueue(hints),
-          take: Effect.andThen(
+          fetchRows: Effect.andThen(
             Effect.map(Clock.currentTimeMillis, (now) => looks.push(now)),
             Effect.fail(away("refused"))
           )
@@ -208,7 +211,9 @@ describe("Polling", () => {
       const source = yield* Polling.make({
         label: "database",
         hints: Stream.fromQueue(hints),
-        take: Effect.suspend(() => (isAway ? Effect.fail(away("refused")) : Effect.succeed([])))
+        fetchRows: Effect.suspend(() =>
+          isAway ? Effect.fail(away("refused")) : Effect.succeed([])
+        )
       })
       yield* TestClock.adjust("5 minutes")
       isAway = false
@@ -223,8 +228,8 @@ describe("Polling", () => {
     Effect.gen(function* () {
       const interrupted = yield* Deferred.make<void>()
       const { source } = yield* counting({
-        takeTimeout: "3 seconds",
-        take: Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+        timing: Effect.succeed({ fetchTimeout: "3 seconds" }),
+        fetchRows: Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
       })
       yield* TestClock.adjust("3 seconds")
       yield* Deferred.await(interrupted)
@@ -237,8 +242,8 @@ describe("Polling", () => {
     withLog((lines) =>
       Effect.gen(function* () {
         const { source } = yield* counting({
-          takeTimeout: "400 millis",
-          take: Effect.sleep("20 millis").pipe(
+          timing: Effect.succeed({ fetchTimeout: "400 millis" }),
+          fetchRows: Effect.sleep("20 millis").pipe(
             Effect.andThen(blockEventLoop(1000)),
             Effect.andThen(Effect.sleep("20 millis")),
             Effect.as([{ id: 1 }])
@@ -255,7 +260,7 @@ describe("Polling", () => {
       const looks = yield* Ref.make(0)
       const source = yield* Polling.make({
         label: "database",
-        take: Effect.flatMap(
+        fetchRows: Effect.flatMap(
           Ref.updateAndGet(looks, (n) => n + 1),
           (n) => (n === 1 ? Effect.die(new Error("boom")) : Effect.succeed([]))
         )

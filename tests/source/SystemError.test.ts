@@ -4,7 +4,7 @@ import { PgClient } from "@effect/sql-pg"
 import { PgCameraSource } from "@restream/core"
 
 const messageFor = (url: string) =>
-  PgCameraSource.take("select 1 as id").pipe(
+  PgCameraSource.fetchRows("select 1 as id").pipe(
     Effect.provide(PgClient.layer({ url: Redacted.make(url) })),
     Effect.flip,
     Effect.map(({ message }) => message)

@@ -1,16 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type CameraStatus,
-  MediaServer,
-  ProbeLimiter,
-  Reason,
-  StartRateLimiter,
-  StatusStore
-} from "@restream/core"
+import { type CameraStatus, MediaServer, Reason, StatusStore } from "@restream/core"
 import { Duration, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "./FakeEngine.ts"
-import { type FakeServer, layer, options, row, setRows, stateOf, tagOf } from "./Tree.ts"
+import { type FakeServer, layer, row, setRows, stateOf, tagOf } from "./Tree.ts"
 
 const refused = new Reason.Refused({ authority: "10.0.0.1:554" })
 const gone = new Reason.ServerGone({ detail: "connection reset" })
@@ -213,7 +206,6 @@ describe("CameraActor", () => {
       const rows = Array.from({ length: 200 }, (_, n) =>
         row(n + 1, { url: `rtsp://10.0.1.${n + 1}/live` })
       )
-      const startRateLimiter = StartRateLimiter.make("20 millis")
       return Effect.gen(function* () {
         const mediaServer = yield* MediaServer
         yield* TestClock.adjust("500 millis")
@@ -234,7 +226,11 @@ describe("CameraActor", () => {
         assert.isAtLeast(Math.min(...gaps), 9)
         // what they offered before the outage may not be what they offer now
         assert.isTrue(started.every(({ camera }) => probed.has(camera.id)))
-      }).pipe(Effect.provide(layer([fake], rows, server, { startRateLimiter })))
+      }).pipe(
+        Effect.provide(
+          layer([fake], rows, server, { relay: { startSpacing: Duration.millis(20) } })
+        )
+      )
     }
   )
 
@@ -244,7 +240,6 @@ describe("CameraActor", () => {
     const rows = Array.from({ length: 100 }, (_, n) =>
       row(n + 1, { url: `rtsp://10.0.1.${n + 1}/live` })
     )
-    const probeLimiter = ProbeLimiter.make({ concurrency: 1 })
     fake.answer = () => Effect.as(Effect.sleep("100 millis"), FakeEngine.offer)
     return Effect.gen(function* () {
       const mediaServer = yield* MediaServer
@@ -258,7 +253,7 @@ describe("CameraActor", () => {
       server.isThere = true
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual(fake.relays.length, 100)
-    }).pipe(Effect.provide(layer([fake], rows, server, { probeLimiter })))
+    }).pipe(Effect.provide(layer([fake], rows, server, { probe: { concurrency: 1 } })))
   })
 
   it.effect("counts attempts, however many engines each of them takes", () => {
@@ -296,9 +291,8 @@ describe("CameraActor", () => {
   it.effect("survives a defect between two lives", () => {
     const fake = FakeEngine.make()
     let asked = 0
-    const restart = {
-      ...options.restart,
-      get delay() {
+    const relay = {
+      get restartDelay() {
         if (asked++ === 0) throw new Error("boom")
         return Duration.seconds(5)
       }
@@ -313,7 +307,7 @@ describe("CameraActor", () => {
       yield* fake.relays[1]!.end(exited)
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(fake.relays.length, 3)
-    }).pipe(Effect.provide(layer([fake], [row(1)], undefined, { restart })))
+    }).pipe(Effect.provide(layer([fake], [row(1)], undefined, { relay })))
   })
 
   it.effect("takes an interruption that comes from within for a defect, too", () => {

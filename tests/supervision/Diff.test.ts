@@ -49,7 +49,7 @@ const cameras: fc.Arbitrary<Diff.Cameras> = fc
   )
 
 /** Cameras as texts: the URL's credentials included, since two URLs may print alike. */
-const asTexts = (map: Diff.Applied) =>
+const asTexts = (map: Diff.LastApplied) =>
   [...map].map(([id, camera]) =>
     JSON.stringify([
       id,

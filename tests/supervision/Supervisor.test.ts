@@ -81,6 +81,7 @@ describe("Supervisor", () => {
     return Effect.gen(function* () {
       const status = yield* StatusStore
       const events: Array<string> = []
+      yield* settle
       yield* Effect.forkChild(
         Stream.runForEach(status.changes, ({ name, to }) =>
           Effect.sync(() => events.push(`${name} ${to?._tag}`))
@@ -361,7 +362,7 @@ describe("Supervisor", () => {
       const supervisor = yield* Supervisor
       yield* settle
       yield* supervisor.ready
-      assert.strictEqual(yield* supervisor.passes, 1)
+      assert.strictEqual(yield* supervisor.reconciliations, 1)
     }).pipe(Effect.provide(layer([fake], [])))
   })
 
@@ -371,11 +372,11 @@ describe("Supervisor", () => {
       const supervisor = yield* Supervisor
       const status = yield* StatusStore
       yield* settle
-      yield* supervisor.pulse
+      yield* supervisor.heartbeat
       Object.assign(status, { rename: () => Effect.never })
       yield* setRows([row(1, { name: "Gate" })])
       yield* settle
-      const pulse = yield* Effect.forkChild(supervisor.pulse)
+      const pulse = yield* Effect.forkChild(supervisor.heartbeat)
       yield* TestClock.adjust("1 hour")
       assert.isUndefined(pulse.pollUnsafe())
       assert.strictEqual(yield* tagOf(1), "Live")
@@ -412,7 +413,7 @@ describe("Supervisor", () => {
         yield* setRows([null as never])
         yield* settle
         assert.strictEqual(yield* tagOf(1), "Live")
-        assert.include(lines, "Error supervisor: a fault in restream itself")
+        assert.include(lines, "Error internal error while decoding the rows; keeping the cameras")
         yield* setRows([row(1), row(2)])
         yield* settle
         assert.strictEqual(yield* tagOf(2), "Live")
@@ -437,7 +438,7 @@ describe("Supervisor", () => {
         return Effect.gen(function* () {
           yield* settle
           assert.strictEqual(yield* tagOf(1), "Live")
-          assert.include(lines, "Error supervisor: no snapshots any more; taken up again in 10s")
+          assert.include(lines, "Error camera source ended unexpectedly; resubscribing in 10s")
           yield* setRows([row(1), row(2)])
           yield* TestClock.adjust("10 seconds")
           assert.strictEqual(yield* tagOf(2), "Live")

@@ -1,20 +1,24 @@
 /** The whole tree over fake engines and rows in memory, with virtual time. */
+import { defaultSettings, type Settings } from "@restream/config"
 import {
   type CameraId,
+  type CameraOptions,
   type CameraRow,
   CameraSource,
   CameraTypes,
+  DesiredCameras,
   Engines,
+  LiveSettings,
   MediaServer,
   MediaServerError,
   MemoryCameraSource,
-  ProbeLimiter,
-  StartRateLimiter,
+  ProbeScheduler,
+  type RestartSchedule,
+  type RetrySchedule,
   StatusLog,
   StatusStore,
   StreamUrl,
-  Supervisor,
-  type SupervisorOptions
+  Supervisor
 } from "@restream/core"
 import { Duration, Effect, Layer, SubscriptionRef } from "effect"
 import type { FakeEngine } from "./FakeEngine.ts"
@@ -26,32 +30,47 @@ export const row = (id: number, more: CameraRow = {}): CameraRow => ({
   ...more
 })
 
-export const options: SupervisorOptions = {
-  pathTemplate: "cam{id}",
-  defaults: {
-    engine: "auto",
-    transport: "tcp",
-    audio: "auto",
-    wallclock: false,
-    insecure: false,
-    fingerprint: undefined
-  },
+/** The default settings, without what makes virtual time hard to predict: jitter and the start ramp. */
+export const settings: Settings = {
+  ...defaultSettings,
+  probe: { ...defaultSettings.probe, jitter: 0 },
+  relay: { ...defaultSettings.relay, startSpacing: Duration.zero }
+}
+
+const { camera, mediaServer, probe, relay } = settings
+
+export const options: {
+  readonly pathTemplate: string
+  readonly defaults: CameraOptions
+  readonly retry: RetrySchedule.RetryPolicy
+  readonly restart: RestartSchedule.RestartPolicy
+} = {
+  pathTemplate: mediaServer.pathTemplate,
+  defaults: { ...camera, fingerprint: undefined },
   retry: {
-    delays: [1, 2, 4, 8, 16, 30].map((seconds) => Duration.seconds(seconds)),
-    jitter: 0,
-    lockoutDelay: Duration.minutes(5),
-    rejectedDelay: Duration.seconds(30)
+    delays: probe.retryDelays,
+    jitter: probe.jitter,
+    lockoutDelay: probe.lockoutDelay,
+    rejectedDelay: relay.rejectedDelay
   },
   restart: {
-    delay: Duration.seconds(5),
-    backoff: true,
-    maxDelay: Duration.seconds(60),
-    lockoutDelay: Duration.minutes(5),
-    rejectedDelay: Duration.seconds(30)
-  },
-  probeLimiter: ProbeLimiter.make(),
-  startRateLimiter: StartRateLimiter.make(Duration.zero)
+    delay: relay.restartDelay,
+    backoff: relay.restartBackoff,
+    maxDelay: relay.restartMaxDelay,
+    lockoutDelay: probe.lockoutDelay,
+    rejectedDelay: relay.rejectedDelay
+  }
 }
+
+/** Settings that differ from those of the tests in some groups. */
+export interface Changed {
+  readonly probe?: Partial<Settings["probe"]>
+  readonly relay?: Partial<Settings["relay"]>
+}
+
+/** Lays settings over others; a getter stays one. */
+const overlay = <A extends object>(base: A, changed: Partial<A> = {}): A =>
+  Object.defineProperties({ ...base }, Object.getOwnPropertyDescriptors(changed))
 
 /** A media server that is there until the test says otherwise. */
 export interface FakeServer {
@@ -62,29 +81,33 @@ export const layer = (
   engines: ReadonlyArray<FakeEngine>,
   rows: ReadonlyArray<CameraRow>,
   server: FakeServer = { isThere: true },
-  more: Partial<SupervisorOptions> = {},
+  changed: Changed = {},
   source: (own: CameraSource["Service"]) => CameraSource["Service"] = (own) => own
 ) => {
   const [first, ...rest] = engines.map(({ engine }) => engine)
   if (first === undefined) throw new Error("a tree needs an engine")
-  return Supervisor.layer({
-    ...options,
-    probeLimiter: ProbeLimiter.make(),
-    startRateLimiter: StartRateLimiter.make(Duration.zero),
-    ...more
-  }).pipe(
+  return Supervisor.layer.pipe(
+    Layer.provideMerge(Layer.provideMerge(StatusLog.layer, StatusStore.layer)),
+    Layer.provide(ProbeScheduler.layer),
+    Layer.provide(DesiredCameras.layer),
     Layer.provide(Layer.effect(CameraSource, Effect.map(CameraSource, source))),
     Layer.provideMerge(MemoryCameraSource.layer(rows)),
-    Layer.provideMerge(Layer.provideMerge(StatusLog.layer, StatusStore.layer)),
     Layer.provide(CameraTypes.layer()),
     Layer.provide(Engines.layer([first, ...rest])),
+    Layer.provide(
+      LiveSettings.layer({
+        ...settings,
+        probe: overlay(settings.probe, changed.probe),
+        relay: overlay(settings.relay, changed.relay)
+      })
+    ),
     Layer.provideMerge(
       Layer.effect(
         MediaServer,
         MediaServer.make({
           address: new StreamUrl({ scheme: "rtsp", host: "127.0.0.1", port: 8554 }),
           // so seldom that what a test sees comes from a camera's suspicion
-          checkInterval: "1 hour",
+          timing: Effect.succeed({ checkInterval: "1 hour" }),
           check: Effect.suspend(() =>
             server.isThere
               ? Effect.void

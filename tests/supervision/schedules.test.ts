@@ -30,7 +30,7 @@ const life = (seconds: number, afterOutage = false): RestartSchedule.RelayEnd =>
 describe("RetrySchedule", () => {
   it.effect("keeps each delay within its jitter", () =>
     Effect.gen(function* () {
-      const schedule = RetrySchedule.make({ ...options.retry, jitter: 0.1 })
+      const schedule = RetrySchedule.make(Effect.succeed({ ...options.retry, jitter: 0.1 }))
       for (let run = 0; run < 50; run++) {
         const given = yield* delays(
           schedule,
@@ -46,7 +46,7 @@ describe("RetrySchedule", () => {
 
   it.effect("does not march in step", () =>
     Effect.gen(function* () {
-      const schedule = RetrySchedule.make({ ...options.retry, jitter: 0.1 })
+      const schedule = RetrySchedule.make(Effect.succeed({ ...options.retry, jitter: 0.1 }))
       const a = yield* delays(schedule, [refused, refused, refused])
       const b = yield* delays(schedule, [refused, refused, refused])
       assert.notDeepEqual(a, b)
@@ -56,7 +56,7 @@ describe("RetrySchedule", () => {
   it.effect("gives a wrong password its own pace", () =>
     Effect.gen(function* () {
       const unauthorized = { reason: new Reason.Unauthorized({ credentials: "wrong" }) }
-      const given = yield* delays(RetrySchedule.make(options.retry), [
+      const given = yield* delays(RetrySchedule.make(Effect.succeed(options.retry)), [
         refused,
         unauthorized,
         refused
@@ -67,7 +67,7 @@ describe("RetrySchedule", () => {
 })
 
 describe("RestartSchedule", () => {
-  const restart = RestartSchedule.make(options.restart)
+  const restart = RestartSchedule.make(Effect.succeed(options.restart))
 
   it.effect("stays at 5 s for lives of 10 s and more, however many", () =>
     Effect.gen(function* () {
@@ -111,7 +111,7 @@ describe("RestartSchedule", () => {
 
   it.effect("stays at 5 s for ever where the backoff is switched off", () =>
     Effect.gen(function* () {
-      const constant = RestartSchedule.make({ ...options.restart, backoff: false })
+      const constant = RestartSchedule.make(Effect.succeed({ ...options.restart, backoff: false }))
       const given = yield* delays(
         constant,
         Array.from({ length: 50 }, () => life(0))
@@ -141,7 +141,9 @@ describe("RestartSchedule", () => {
 
   it.effect("keeps a delay that is set beyond the slowest", () =>
     Effect.gen(function* () {
-      const slow = RestartSchedule.make({ ...options.restart, delay: Duration.minutes(2) })
+      const slow = RestartSchedule.make(
+        Effect.succeed({ ...options.restart, delay: Duration.minutes(2) })
+      )
       assert.deepStrictEqual(yield* delays(slow, [life(0), life(0)]), [120, 120])
     })
   )

@@ -1,5 +1,14 @@
 /** `restream check`: probes every camera once and reports the failures. */
-import { Check, PgCameraSource, Restream } from "@restream/core"
+import {
+  CameraTypes,
+  Check,
+  DesiredCameras,
+  LiveSettings,
+  MemoryCameraSource,
+  PgCameraSource,
+  ProbeScheduler,
+  Restream
+} from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -62,7 +71,7 @@ export const check = Command.make(
     if (most !== undefined && most < 1)
       return yield* usageFailure([`--concurrency: ${most} is out of range (1 or more)`])
 
-    const rows = yield* PgCameraSource.take(Restream.cameraQuery(settings)).pipe(
+    const rows = yield* PgCameraSource.fetchRows(Restream.cameraQuery(settings)).pipe(
       Effect.timeoutOrElse({
         duration: settings.database.queryTimeout,
         orElse: () =>
@@ -74,8 +83,18 @@ export const check = Command.make(
       Effect.provide(databaseLayer(dsn, settings.database)),
       failOnSettings
     )
-    const roster = Restream.readRoster(settings, types, rows)
-    const wanted = [...roster.cameras.values()]
+    const live = LiveSettings.layer(settings)
+    const engines = Restream.builtInEngines(Effect.succeed(true)).pipe(Layer.provide(live))
+    const set = yield* DesiredCameras.pipe(
+      Effect.flatMap(({ changes }) => Stream.runHead(changes)),
+      Effect.map(Option.getOrThrow),
+      Effect.provide(
+        DesiredCameras.layer.pipe(
+          Layer.provide([MemoryCameraSource.layer(rows), CameraTypes.layer(types), engines, live])
+        )
+      )
+    )
+    const wanted = [...set.cameras.values()]
     const unknown = only.filter((id) => !wanted.some((one) => one.id === id))
     if (unknown.length > 0) {
       return yield* usageFailure(
@@ -85,30 +104,27 @@ export const check = Command.make(
     const cameras = only.length === 0 ? wanted : wanted.filter(({ id }) => only.includes(id))
 
     const progress = makeProgress(cameras.length, json)
-    const [took, results] = yield* Check.run(cameras, {
-      concurrency: most,
-      perHost: settings.probe.perHost
-    }).pipe(
+    const [took, results] = yield* Check.run(cameras).pipe(
       Stream.tap(progress.onResult),
       Stream.runCollect,
       Effect.ensuring(progress.clear),
       Effect.timed,
       Effect.provide(
-        Layer.merge(
-          Restream.engines(settings, Effect.succeed(true)),
-          Logs.layer(settings.log, process.stderr)
+        ProbeScheduler.layerOnce({ concurrency: most, perHost: settings.probe.perHost }).pipe(
+          Layer.provide(engines),
+          Layer.merge(Logs.layer(settings.log, process.stderr))
         )
       )
     )
     const report = inOrder(cameras, results)
     const isListed = wrong ? hasFailed : () => true
     // the number of disabled cameras is of no interest for selected cameras
-    const disabled = only.length === 0 ? roster.disabled.size : 0
+    const disabled = only.length === 0 ? set.disabled.size : 0
     if (json) {
       const names = namesInRows(rows)
       const document = checkJson(report, {
         took,
-        disabled: roster.disabled.size,
+        disabled: set.disabled.size,
         names,
         mediaServer: settings.mediaServer,
         isListed

@@ -1,10 +1,11 @@
 /** `restream run`: the daemon. */
 import { bracketed, Dsn, type Settings } from "@restream/config"
-import { CameraSource, Coalescing, Restream, Supervisor } from "@restream/core"
+import { CameraSource, Coalescing, Restream } from "@restream/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Command from "effect/cli/Command"
 import { layer as databaseLayer } from "../database/Database.ts"
 import * as Logs from "../log/Logs.ts"
@@ -32,7 +33,8 @@ export const run = Command.make(
         templates: true,
         plugins: true
       })
-      let { settings } = resolved
+      const { settings } = resolved
+      const live = yield* SubscriptionRef.make(settings)
       let reloadFlags = withFile(flags, resolved)
       const dsn = yield* databaseOf(settings)
       const hangups = yield* Queue.sliding<void>(1)
@@ -40,9 +42,8 @@ export const run = Command.make(
       mainOptions.onHangup = () => Queue.offerUnsafe(hangups, undefined)
 
       const logs = yield* Logs.make(settings.log, logStream)
-      const inForce = () => settings
-      const tree = Restream.layer(inForce, resolved.types).pipe(
-        Layer.provideMerge(Restream.cameraTable(inForce)),
+      const tree = Restream.layer(live, resolved.types).pipe(
+        Layer.provideMerge(Restream.cameraTable(live)),
         Layer.provide(databaseLayer(dsn, settings.database)),
         Layer.merge(Coalescing.layer(settings.relay.coalescing))
       )
@@ -58,15 +59,18 @@ export const run = Command.make(
         yield* Effect.provideContext(systemd.follow, services)
 
         const applySettings = Effect.fnUntraced(function* (changed: Settings) {
-          settings = changed
           yield* logs.change(changed.log)
-          yield* Context.get(services, Supervisor).reread
+          yield* SubscriptionRef.set(live, changed)
           // the next poll may be far away, by the old interval
           yield* Effect.forkChild(Effect.ignore(Context.get(services, CameraSource).refresh))
         })
         return yield* Queue.take(hangups).pipe(
           Effect.andThen(
-            Effect.suspend(() => systemd.aroundReload(reload(reloadFlags, settings, applySettings)))
+            Effect.suspend(() =>
+              systemd.aroundReload(
+                reload(reloadFlags, SubscriptionRef.getUnsafe(live), applySettings)
+              )
+            )
           ),
           Effect.map((next) => {
             reloadFlags = next

@@ -93,7 +93,7 @@ export const fromEnvironment = Effect.fnUntraced(function* (
     )
     if (isWatched) {
       // a ping requires a response from the supervisor's loop, so a blocked loop stops the pings
-      yield* supervisor.pulse.pipe(
+      yield* supervisor.heartbeat.pipe(
         Effect.andThen(Effect.sync(() => send({ WATCHDOG: "1" }))),
         Effect.andThen(Effect.sleep(Duration.micros(BigInt(Math.floor(watchdogMicros / 2))))),
         Effect.forever,

@@ -51,15 +51,6 @@ export class CameraTypes extends Context.Service<
     })
   }
 
-  /** Types that may change: `current` is asked for them whenever an address is made. */
-  static readonly following = (current: () => CameraTypes["Service"]): CameraTypes["Service"] =>
-    CameraTypes.of({
-      get all() {
-        return current().all
-      },
-      toUrl: (name, columns) => current().toUrl(name, columns)
-    })
-
   /** A layer of the built-in types and those given. */
   static readonly layer = (more: Iterable<CameraType> = []) =>
     Layer.succeed(CameraTypes, CameraTypes.make(more))

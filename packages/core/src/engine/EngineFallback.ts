@@ -33,6 +33,11 @@ export class EngineFallback {
     this.#engines = engines
   }
 
+  /** The engine to try first. */
+  get first(): Engine {
+    return this.#engines[0]
+  }
+
   get engine(): Engine {
     return this.#engines[this.#index] ?? this.#engines[0]
   }

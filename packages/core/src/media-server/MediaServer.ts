@@ -38,19 +38,24 @@ export type MediaServerStatus =
   | { readonly _tag: "Up"; readonly since: number }
   | { readonly _tag: "Down"; readonly since: number; readonly detail: string }
 
-/** The two times are read anew for each check, so they may change meanwhile. */
+/** When the server is checked. */
+export interface CheckTiming {
+  /** The interval while the server is reachable. Default 5 s; while it is not, 1 s. */
+  readonly checkInterval?: Duration.Input | undefined
+  /** Timeout of one check. Default 2 s. */
+  readonly checkTimeout?: Duration.Input | undefined
+}
+
 export interface MediaServerOptions {
   /** The server's address with its credentials; the path is each camera's own. */
   readonly address: StreamUrl
   /** Succeeds where the server answers. Interrupted at `checkTimeout`. */
   readonly check: Effect.Effect<void, MediaServerError>
-  /** The time between two checks while the server is there. Default 5 s; while it is away, 1 s. */
-  readonly checkInterval?: Duration.Input | undefined
-  /** Default 2 s. */
-  readonly checkTimeout?: Duration.Input | undefined
+  /** Read before each check and each interval, so it may follow settings. */
+  readonly timing?: Effect.Effect<CheckTiming> | undefined
 }
 
-const awayInterval = Duration.seconds(1)
+const retryInterval = Duration.seconds(1)
 
 export class MediaServer extends Context.Service<
   MediaServer,
@@ -70,19 +75,20 @@ export class MediaServer extends Context.Service<
   static readonly make = Effect.fnUntraced(function* (
     options: MediaServerOptions
   ): Effect.fn.Return<MediaServer["Service"], never, Scope.Scope> {
-    const checkInterval = () => Duration.fromInputUnsafe(options.checkInterval ?? "5 seconds")
-    const checkTimeout = () => Duration.fromInputUnsafe(options.checkTimeout ?? "2 seconds")
+    const timing = Effect.map(options.timing ?? Effect.succeed<CheckTiming>({}), (timing) => ({
+      checkInterval: Duration.fromInputUnsafe(timing.checkInterval ?? "5 seconds"),
+      checkTimeout: Duration.fromInputUnsafe(timing.checkTimeout ?? "2 seconds")
+    }))
     const label = `media server ${options.address.authority}`
     const up = yield* Latch.make(false)
     let status: MediaServerStatus = { _tag: "Unknown" }
     const incidents = new Incidents<string>()
 
-    const look = Effect.suspend(() => {
-      const time = checkTimeout()
-      return Deadline.within(time, () =>
-        Effect.fail(new MediaServerError({ detail: `no response within ${format(time)}` }))
+    const poll = Effect.flatMap(timing, ({ checkTimeout }) =>
+      Deadline.within(checkTimeout, () =>
+        Effect.fail(new MediaServerError({ detail: `no response within ${format(checkTimeout)}` }))
       )(options.check)
-    }).pipe(Effect.withSpan("MediaServer.check"))
+    ).pipe(Effect.withSpan("MediaServer.check"))
 
     const onUp = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
@@ -113,22 +119,25 @@ export class MediaServer extends Context.Service<
     })
 
     const poller = yield* Poller.make({
-      look,
-      onLook: Exit.match({
+      poll,
+      onResult: Exit.match({
         onSuccess: () => onUp,
         onFailure: (cause) => {
           const error = Exit.findErrorOption(Exit.failCause(cause))
           return onDown(error._tag === "Some" ? error.value : brokeDown)
         }
       }),
-      pause: (exit) => (Exit.isSuccess(exit) ? checkInterval() : awayInterval)
+      interval: (exit) =>
+        Exit.isSuccess(exit)
+          ? Effect.map(timing, ({ checkInterval }) => checkInterval)
+          : Effect.succeed(retryInterval)
     }).pipe(Effect.annotateLogs("module", "media-server"))
 
     return MediaServer.of({
       destination: (path) => options.address.withTarget(`/${path}`),
       awaitUp: Latch.await(up),
       checkNow: Effect.isSuccess(poller.now),
-      reportFailure: poller.hint,
+      reportFailure: poller.invalidate,
       status: Effect.sync(() => status)
     })
   })

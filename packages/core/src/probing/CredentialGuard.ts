@@ -25,7 +25,6 @@ import { Unauthorized } from "../camera/Reason.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
 import { type Failure, isFailureOfHost } from "./ProbeLimiter.ts"
 import { nowMs } from "../time/Monotonic.ts"
-import type { RetryPolicy } from "../supervision/RetrySchedule.ts"
 
 /**
  * A device that is silent for longer is not thinking about a password, but hangs. Media servers that slow
@@ -60,6 +59,8 @@ export interface Lease {
   ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | E2, R | R2>
   /** Whether another camera's attempt was refused since this one had its turn: look at it before you try. */
   readonly isBlocked: boolean
+  /** Lets this camera try its credentials once, although they were refused: an operator asked for it. */
+  tryNow(): void
   /** Tells that the device took the credentials. */
   accepted(): void
   /** Tells that the device refused them. */
@@ -89,6 +90,8 @@ interface Member {
    * next refusal tells nothing about the others.
    */
   isOdd: boolean
+  /** An operator asked for an attempt in spite of a refusal. */
+  mayTryNow: boolean
 }
 
 /** One device's view of one user name and password. */
@@ -149,8 +152,8 @@ const tellChange = (account: Account): void => {
   account.changed = Deferred.makeUnsafe()
 }
 
-/** @param policy its delay is read anew at each refusal. */
-export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): CredentialGuard => {
+/** @param lockoutDelay how long refused credentials are not tried again; read at each refusal. */
+export const make = (lockoutDelay: () => Duration.Duration): CredentialGuard => {
   // its keys hold the credentials, which nothing prints
   const accounts = MutableHashMap.empty<Redacted.Redacted, Account>()
 
@@ -163,10 +166,18 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): CredentialGuard
   return {
     acquire: ({ id, url }) =>
       Clock.clockWith((clock) => {
-        const member: Member = { id, triedMs: -Infinity, refused: undefined, isOdd: false }
+        const member: Member = {
+          id,
+          triedMs: -Infinity,
+          refused: undefined,
+          isOdd: false,
+          mayTryNow: false
+        }
         const key = keyOf(url)
         if (key === undefined) {
-          return Effect.succeed(new MemberLease({ account: undefined, member, clock, policy }))
+          return Effect.succeed(
+            new MemberLease({ account: undefined, member, clock, lockoutDelay })
+          )
         }
         return Effect.acquireRelease(
           Effect.sync(() => enter(accountOf(key), member)),
@@ -175,7 +186,7 @@ export const make = (policy: Pick<RetryPolicy, "lockoutDelay">): CredentialGuard
               account.members.delete(member)
               if (account.members.size === 0) MutableHashMap.remove(accounts, key)
             })
-        ).pipe(Effect.map((account) => new MemberLease({ account, member, clock, policy })))
+        ).pipe(Effect.map((account) => new MemberLease({ account, member, clock, lockoutDelay })))
       })
   }
 }
@@ -186,20 +197,20 @@ class MemberLease implements Lease {
   #known: Account | undefined
   readonly #member: Member
   readonly #clock: Clock.Clock
-  readonly #policy: Pick<RetryPolicy, "lockoutDelay">
+  readonly #lockoutDelay: () => Duration.Duration
 
   constructor(fields: {
     /** `undefined` for a camera that shares none. */
     readonly account: Account | undefined
     readonly member: Member
     readonly clock: Clock.Clock
-    readonly policy: Pick<RetryPolicy, "lockoutDelay">
+    readonly lockoutDelay: () => Duration.Duration
   }) {
     this.isShared = fields.account !== undefined
     this.#known = fields.account
     this.#member = fields.member
     this.#clock = fields.clock
-    this.#policy = fields.policy
+    this.#lockoutDelay = fields.lockoutDelay
   }
 
   /** One that nobody shares is made when it is needed: for most cameras it never is. */
@@ -220,17 +231,20 @@ class MemberLease implements Lease {
     return Math.max(refusedUntilMs, trying.triedMs + longestThoughtMs)
   }
 
-  /** Takes the turn, if it has come. */
-  #tryAcquire(): boolean {
+  /** Takes the permit if it is free at `now`, a reading of the monotonic clock in milliseconds. */
+  #tryAcquire(now: number): boolean {
     const account = this.#account
     const member = this.#member
-    if (nowMs(this.#clock) < this.#freeAtMs) return false
-    if (!account.isAccepted) {
-      if (nextOf(account) !== member) return false
-      account.trying = member
+    if (member.mayTryNow) {
+      if (account.trying !== undefined && !account.isAccepted) return false
+    } else {
+      if (now < this.#freeAtMs) return false
+      if (!account.isAccepted && nextOf(account) !== member) return false
     }
+    if (!account.isAccepted) account.trying = member
     account.waiting.delete(member)
-    member.triedMs = nowMs(this.#clock)
+    member.triedMs = now
+    member.mayTryNow = false
     return true
   }
 
@@ -252,7 +266,11 @@ class MemberLease implements Lease {
       const account = this.#account
       const { hostFailure } = account
       let told: Refused | undefined | null = null
-      while (!this.#tryAcquire()) {
+      for (;;) {
+        // One reading of the clock decides a whole round. With a second one the delay could end between
+        // the two: too late to acquire the permit, too early to wait for the time that is left.
+        const now = nowMs(this.#clock)
+        if (this.#tryAcquire(now)) return undefined
         if (account.hostFailure !== hostFailure) return account.hostFailure
         const refused = this.#refusedNow
         if (refused !== told) {
@@ -261,13 +279,12 @@ class MemberLease implements Lease {
           // it may have come while that was told
           continue
         }
-        const waitMs = this.#freeAtMs - nowMs(this.#clock)
+        const waitMs = this.#freeAtMs - now
         const changed = Deferred.await(account.changed)
         yield* waitMs > 0 && Number.isFinite(waitMs)
           ? Effect.timeoutOption(changed, waitMs)
           : changed
       }
-      return undefined
     })
   }
 
@@ -288,7 +305,7 @@ class MemberLease implements Lease {
         Effect.suspend(() => {
           this.#account.waiting.add(this.#member)
           // most need not wait
-          return this.#tryAcquire()
+          return this.#tryAcquire(nowMs(this.#clock))
             ? effect
             : Effect.flatMap(
                 this.#awaitPermit(onWait),
@@ -301,6 +318,13 @@ class MemberLease implements Lease {
 
   get isBlocked(): boolean {
     return this.isShared && !this.#account.isAccepted && this.#account.trying !== this.#member
+  }
+
+  tryNow(): void {
+    // a camera that does not wait tries by itself
+    if (!this.#account.waiting.has(this.#member)) return
+    this.#member.mayTryNow = true
+    tellChange(this.#account)
   }
 
   accepted(): void {
@@ -323,7 +347,7 @@ class MemberLease implements Lease {
   refused(reason: Unauthorized): void {
     const account = this.#account
     const member = this.#member
-    const untilMs = nowMs(this.#clock) + Duration.toMillis(this.#policy.lockoutDelay)
+    const untilMs = nowMs(this.#clock) + Duration.toMillis(this.#lockoutDelay())
     member.refused = { by: member.id, reason, untilMs }
     if (account.isAccepted && member.isOdd) return
     account.isAccepted = false

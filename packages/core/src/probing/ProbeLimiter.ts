@@ -24,8 +24,7 @@ import { isAboutHost } from "../camera/Reason.ts"
 import { nowMs } from "../time/Monotonic.ts"
 import type { Engine } from "../engine/Engine.ts"
 
-/** Read anew for each probe, so they may change meanwhile; probes under way keep their places. */
-export interface ProbeLimiterOptions {
+export interface Limits {
   /**
    * Over all hosts; up to {@link slowShare} times as many more may be waiting for an answer. All take their
    * turns in the order in which they came. Default: the prober's, see `Engine.concurrency`; then none waits
@@ -43,12 +42,11 @@ export interface ProbeLimiter {
    * It fails without having run where one that ran meanwhile failed by a reason that holds for the whole
    * host, see `isAboutHost`: with the same error, so all effects against a host have to fail in one way.
    *
-   * @param prober whose probe it is: it tells when it is slow, and how many of its may run. The same object
-   * for all that share these places.
+   * @param prober the engine: it tells when its probe is slow, and how many of its probes may run at a time.
    */
   readonly withPermit: (
     host: string,
-    prober: Pick<Engine, "slowAfter" | "concurrency">
+    prober: Pick<Engine, "name" | "slowAfter" | "concurrency">
   ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
@@ -74,7 +72,7 @@ const endWatch = (watched: Watched) => {
 /** The probes that share their places. */
 interface Kind extends Watched {
   /** The prober, or `undefined` where a number is set for all. */
-  readonly key: Turn["prober"] | undefined
+  readonly key: string | undefined
   /** Those that have their host's place: who waits for a busy host must not keep one from all others. */
   readonly waiting: Set<Turn>
   readonly running: Set<Turn>
@@ -84,7 +82,7 @@ interface Kind extends Watched {
 /** A probe that runs, or waits for its turn. */
 interface Turn {
   readonly host: string
-  readonly prober: Pick<Engine, "slowAfter" | "concurrency">
+  readonly prober: Pick<Engine, "name" | "slowAfter" | "concurrency">
   readonly slowAfterMs: number
   /** `undefined` while it waits for its host. */
   kind: Kind | undefined
@@ -110,9 +108,10 @@ interface Host {
 
 const hostSlowAfterMs = Duration.toMillis(hostSlowAfter)
 
-export const make = (options: ProbeLimiterOptions = {}): ProbeLimiter => {
-  const placesFor = (turn: Turn) => options.concurrency ?? turn.prober.concurrency
-  const perHost = () => options.perHost ?? 1
+/** @param limits read for each probe; probes under way keep their permits. */
+export const make = (limits: () => Limits = () => ({})): ProbeLimiter => {
+  const placesFor = (turn: Turn) => limits().concurrency ?? turn.prober.concurrency
+  const perHost = () => limits().perHost ?? 1
   // the first in front, in each of them
   const hosts = new Map<string, Host>()
   /** By their keys; those in which nothing runs and nothing waits are gone. */
@@ -124,7 +123,7 @@ export const make = (options: ProbeLimiterOptions = {}): ProbeLimiter => {
   let beginsAgain = false
 
   const kindOf = (turn: Turn): Kind => {
-    const key = options.concurrency === undefined ? turn.prober : undefined
+    const key = limits().concurrency === undefined ? turn.prober.name : undefined
     const known = kinds.get(key)
     if (known !== undefined) return known
     const kind: Kind = {

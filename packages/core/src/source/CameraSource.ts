@@ -9,7 +9,9 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import type { CameraRow } from "./Roster.ts"
+
+/** One row as the source gave it: column names and values. */
+export type CameraRow = Readonly<Record<string, unknown>>
 
 /** All rows as they stood at one moment. Never a part of them. */
 export interface Snapshot {

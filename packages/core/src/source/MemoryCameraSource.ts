@@ -4,8 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import type { CameraRow } from "./Roster.ts"
-import { CameraSource } from "./CameraSource.ts"
+import { type CameraRow, CameraSource } from "./CameraSource.ts"
 import * as Polling from "./Polling.ts"
 
 /** The rows; whoever changes them changes the cameras that run. */
@@ -24,7 +23,7 @@ export const layer = (
       const ref = yield* CameraRows
       return yield* Polling.make({
         label: "cameras",
-        take: SubscriptionRef.get(ref),
+        fetchRows: SubscriptionRef.get(ref),
         hints: SubscriptionRef.changes(ref).pipe(
           Stream.drop(1),
           Stream.map((): Polling.Hint => "changed")

@@ -5,7 +5,6 @@
  * SELECT and no other. Any table works, by a query whose columns are named as the camera types expect.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
@@ -13,8 +12,8 @@ import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { oneLine, redact } from "@restream/config"
-import type { CameraRow } from "./Roster.ts"
 import {
+  type CameraRow,
   CameraSource,
   CameraSourceError,
   AccessDenied,
@@ -27,16 +26,13 @@ import * as Polling from "./Polling.ts"
 import * as RowQuery from "./RowQuery.ts"
 import { describeSystemError } from "./SystemError.ts"
 
-/** The two times are read anew for each look, so they may change meanwhile. */
 export interface PgCameraSourceOptions {
   /** The SELECT that gives all rows. */
   readonly query: string
   /** The channel on which the table's trigger notifies; `undefined` to poll only. */
   readonly channel?: string | undefined
-  /** Default 10 s. */
-  readonly pollInterval?: Duration.Input | undefined
-  /** Default 10 s. */
-  readonly queryTimeout?: Duration.Input | undefined
+  /** Default: polls every 10 s, with a timeout of 10 s. */
+  readonly timing?: Effect.Effect<Polling.PollTiming> | undefined
 }
 
 /** A LISTEN that broke is tried again on this schedule: 0.5, 1, 2, 4, then every 5 s, for ever. */
@@ -51,7 +47,7 @@ const listenAgain = Schedule.min([Schedule.exponential("500 millis"), Schedule.s
  * A query that gives no rows because it asks for none, such as a DELETE or a comment, fails as `InvalidQuery`:
  * an empty list would stop all relays.
  */
-export const take = (
+export const fetchRows = (
   query: string
 ): Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError, PgClient.PgClient> =>
   Effect.flatMap(PgClient.PgClient, (sql) =>
@@ -148,14 +144,9 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
 
   return yield* Polling.make({
     label: "database",
-    take: Effect.provideService(take(options.query), PgClient.PgClient, sql),
+    fetchRows: Effect.provideService(fetchRows(options.query), PgClient.PgClient, sql),
     hints: options.channel === undefined ? undefined : notifications(options.channel),
-    get pollInterval() {
-      return options.pollInterval
-    },
-    get takeTimeout() {
-      return options.queryTimeout
-    }
+    timing: options.timing
   })
 })
 

@@ -6,13 +6,13 @@ import * as Exit from "effect/Exit"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { CameraRow } from "./Roster.ts"
 import * as Deadline from "../time/Deadline.ts"
 import { format, formatElapsed } from "../time/DurationText.ts"
 import * as Monotonic from "../time/Monotonic.ts"
 import * as Poller from "../time/Poller.ts"
 import { flappingSuffix, Incidents } from "../status/Incidents.ts"
 import {
+  type CameraRow,
   CameraSource,
   CameraSourceError,
   type Snapshot,
@@ -27,22 +27,28 @@ import {
  */
 export type Hint = "changed" | "back"
 
-/** What is polled and when. The times are read anew for each look, so they may change meanwhile. */
+/** When a source is polled. */
+export interface PollTiming {
+  /** The longest time between the end of one fetch and the next. Default 10 s. */
+  readonly pollInterval?: Duration.Input | undefined
+  /** Timeout of one fetch. Default 10 s. */
+  readonly fetchTimeout?: Duration.Input | undefined
+}
+
+/** What is polled and when. */
 export interface PollingOptions {
   /** For the log: what is polled, such as `database`. */
   readonly label: string
-  /** Takes all rows once. Interrupted at `takeTimeout`. */
-  readonly take: Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError>
-  /** Many at once cost one `take`. Default: none. */
+  /** Fetches all rows once. Interrupted at `fetchTimeout`. */
+  readonly fetchRows: Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError>
+  /** Many at once cost one fetch. Default: none. */
   readonly hints?: Stream.Stream<Hint> | undefined
-  /** The longest time between the end of one `take` and the next. Default 10 s. */
-  readonly pollInterval?: Duration.Input | undefined
-  /** How long a `take` may last. Default 10 s. */
-  readonly takeTimeout?: Duration.Input | undefined
+  /** Read before each fetch and each interval, so it may follow settings. */
+  readonly timing?: Effect.Effect<PollTiming> | undefined
 }
 
 /**
- * After a failed `take` the next comes sooner than the poll interval, at first: 1, 2, 4, … s. Nobody who
+ * After a failed fetch the next comes sooner than the poll interval, at first: 1, 2, 4, … s. Nobody who
  * asks meanwhile makes it come sooner than that: a source that is away is not asked more often for every
  * camera that restarts.
  */
@@ -56,23 +62,24 @@ const retryDelay = (failures: number): Duration.Duration =>
 export const make = Effect.fnUntraced(function* (
   options: PollingOptions
 ): Effect.fn.Return<CameraSource["Service"], never, Scope.Scope> {
-  const pollInterval = () => Duration.fromInputUnsafe(options.pollInterval ?? "10 seconds")
-  const takeTimeout = () => Duration.fromInputUnsafe(options.takeTimeout ?? "10 seconds")
+  const timing = Effect.map(options.timing ?? Effect.succeed<PollTiming>({}), (timing) => ({
+    pollInterval: Duration.fromInputUnsafe(timing.pollInterval ?? "10 seconds"),
+    fetchTimeout: Duration.fromInputUnsafe(timing.fetchTimeout ?? "10 seconds")
+  }))
   const published = yield* PubSub.sliding<Snapshot>({ capacity: 1, replay: 1 })
   let health: SourceHealth = { _tag: "Connecting" }
   let failures = 0
   const incidents = new Incidents<string>()
 
-  const takeInTime = Effect.suspend(() => {
-    const time = takeTimeout()
-    return Deadline.within(time, () =>
-      Effect.fail(unavailable(`no response within ${format(time)}`))
-    )(options.take)
-  })
+  const fetchInTime = Effect.flatMap(timing, ({ fetchTimeout }) =>
+    Deadline.within(fetchTimeout, () =>
+      Effect.fail(unavailable(`no response within ${format(fetchTimeout)}`))
+    )(options.fetchRows)
+  )
 
-  const look = Effect.gen(function* () {
+  const poll = Effect.gen(function* () {
     const takenAt = yield* Clock.currentTimeMillis
-    const rows = yield* takeInTime
+    const rows = yield* fetchInTime
     return { rows, takenAt }
   }).pipe(
     // a defect of an adapter must not end the polling
@@ -121,22 +128,26 @@ export const make = Effect.fnUntraced(function* (
   }, annotated)
 
   const poller = yield* Poller.make({
-    look,
-    onLook: Exit.match({
+    poll,
+    onResult: Exit.match({
       onSuccess: onSnapshot,
       onFailure: (cause) => {
         const error = Exit.findErrorOption(Exit.failCause(cause))
         return error._tag === "Some" ? onFailure(error.value) : Effect.void
       }
     }),
-    ignoreHintsWhileBackingOff: () => failures > 0,
-    pause: () =>
-      failures === 0 ? pollInterval() : Duration.min(pollInterval(), retryDelay(failures))
+    ignoresInvalidations: () => failures > 0,
+    interval: () =>
+      Effect.map(timing, ({ pollInterval }) =>
+        failures === 0 ? pollInterval : Duration.min(pollInterval, retryDelay(failures))
+      )
   })
 
   if (options.hints !== undefined) {
     yield* Effect.forkScoped(
-      Stream.runForEach(options.hints, (hint) => (hint === "back" ? poller.urge : poller.hint))
+      Stream.runForEach(options.hints, (hint) =>
+        hint === "back" ? poller.wake : poller.invalidate
+      )
     )
   }
 

@@ -5,7 +5,7 @@
  * not know it takes for text. One column of another type, a `point` say, would fail the whole snapshot,
  * or come as gibberish. The server has a text for every type that it has, so it is asked for that.
  */
-import type { CameraRow } from "./Roster.ts"
+import type { CameraRow } from "./CameraSource.ts"
 
 /**
  * The query as a part of ours. PostgreSQL takes nothing that writes in this place: no DELETE, and no

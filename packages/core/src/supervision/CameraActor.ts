@@ -1,63 +1,97 @@
 /**
- * The life of one camera: probe it until it answers, relay it until that ends, and begin again.
+ * One camera: opens its stream until that succeeds, publishes it until the relay ends, and begins again.
  *
  * One fiber runs this for each camera. It never ends by itself; interrupting it ends the relay and waits
- * until that is gone. Nothing that happens in it reaches another camera.
+ * until the relay is gone. Nothing that happens in it reaches another camera.
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
+import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { Settings } from "@restream/config"
 import type { Camera } from "../camera/Camera.ts"
-import { InternalError, type ProbeReason, type Reason } from "../camera/Reason.ts"
-import { Engines } from "../engine/Engines.ts"
-import { EngineFallback } from "../engine/EngineFallback.ts"
+import { cameraLabel } from "../camera/CameraNames.ts"
+import { InternalError, type Reason } from "../camera/Reason.ts"
+import { DesiredCameras } from "../desired/DesiredCameras.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
-import type { ProbeLimiter } from "../probing/ProbeLimiter.ts"
-import type { CameraStream, ProbeError } from "../engine/CameraStream.ts"
-import type { StartRateLimiter } from "./StartRateLimiter.ts"
-import { CameraSource } from "../source/CameraSource.ts"
+import { type OpenedStream, type OpenHooks, ProbeScheduler } from "../probing/ProbeScheduler.ts"
+import { LiveSettings } from "../settings/LiveSettings.ts"
 import { StatusStore } from "../status/StatusStore.ts"
-import type { CredentialGuard } from "../probing/CredentialGuard.ts"
 import * as RestartSchedule from "./RestartSchedule.ts"
 import * as RetrySchedule from "./RetrySchedule.ts"
+import type { StartRateLimiter } from "./StartRateLimiter.ts"
 
-/** What all cameras share. */
-export interface CameraActorOptions {
-  readonly retry: RetrySchedule.RetryPolicy
-  readonly restart: RestartSchedule.RestartPolicy
-  readonly probeLimiter: ProbeLimiter
-  readonly startRateLimiter: StartRateLimiter
+/**
+ * What an operator may ask of a camera.
+ *
+ * - `RetryNow`: cuts the wait before the next attempt short. Refused credentials are tried once more.
+ * - `Restart`: ends the relay, if one runs, and starts at once.
+ * - `Stop`: ends the relay, and waits for `RetryNow`, `Restart` or a change of the row.
+ */
+export type Command = "RetryNow" | "Restart" | "Stop"
+
+export interface CameraActor {
+  /** Runs the camera for ever. */
+  readonly run: Effect.Effect<void>
+  /** Puts a command into the mailbox. */
+  readonly send: (command: Command) => Effect.Effect<void>
 }
 
-/** Runs a camera for ever. */
-export const run = Effect.fnUntraced(function* (
+const retryPolicy = ({ probe, relay }: Settings): RetrySchedule.RetryPolicy => ({
+  delays: probe.retryDelays,
+  jitter: probe.jitter,
+  lockoutDelay: probe.lockoutDelay,
+  rejectedDelay: relay.rejectedDelay
+})
+
+const restartPolicy = ({ probe, relay }: Settings): RestartSchedule.RestartPolicy => ({
+  delay: relay.restartDelay,
+  backoff: relay.restartBackoff,
+  maxDelay: relay.restartMaxDelay,
+  lockoutDelay: probe.lockoutDelay,
+  rejectedDelay: relay.rejectedDelay
+})
+
+/** Makes the actor of a camera, with an empty mailbox. */
+export const make = Effect.fnUntraced(function* (
   camera: Camera,
-  options: CameraActorOptions,
-  credentialGuard: CredentialGuard
+  startRateLimiter: StartRateLimiter
+): Effect.fn.Return<
+  CameraActor,
+  never,
+  DesiredCameras | LiveSettings | MediaServer | ProbeScheduler | StatusStore
+> {
+  const mailbox = yield* Queue.unbounded<Command>()
+  const services = yield* Effect.context<
+    DesiredCameras | LiveSettings | MediaServer | ProbeScheduler | StatusStore
+  >()
+  return {
+    run: run(camera, startRateLimiter, mailbox).pipe(Effect.provideContext(services)),
+    send: (command) => Effect.asVoid(Queue.offer(mailbox, command))
+  }
+})
+
+const run = Effect.fnUntraced(function* (
+  camera: Camera,
+  startRateLimiter: StartRateLimiter,
+  mailbox: Queue.Queue<Command>
 ) {
   const mediaServer = yield* MediaServer
-  const source = yield* CameraSource
+  const desired = yield* DesiredCameras
   const status = yield* StatusStore
+  const access = yield* (yield* ProbeScheduler).access(camera)
+  const settings = SubscriptionRef.get(yield* LiveSettings)
   const destination = mediaServer.destination(camera.path)
-  // What `auto` learns about a camera is remembered as long as this fiber runs: until its row changes.
-  const inUse = new EngineFallback(Result.getOrThrow((yield* Engines).select(camera)))
-  const lease = yield* credentialGuard.acquire(camera)
+  const retryRequested = Latch.makeUnsafe(false)
+  /** Whether the camera waited for the media server since its last relay ended. */
   let sawOutage = false
 
-  /** What to do about a failure: the next engine at once where that helps, else its reason is the end. */
-  const onFailure = Effect.fnUntraced(function* <R extends Reason>(reason: R) {
-    const verdict = inUse.onFailure(reason)
-    if (verdict._tag === "TryNext" && verdict.notice !== undefined) {
-      yield* Effect.logInfo(`camera ${camera.id}: ${verdict.notice}`).pipe(
-        Effect.annotateLogs({ module: "engine", camera: camera.id })
-      )
-    }
-    return verdict
-  })
+  const isServerUp = Effect.map(mediaServer.status, ({ _tag }) => _tag === "Up")
 
   const awaitMediaServer = Effect.gen(function* () {
     const { _tag } = yield* mediaServer.status
@@ -67,130 +101,90 @@ export const run = Effect.fnUntraced(function* (
     yield* mediaServer.awaitUp
   })
 
-  const isServerUp = Effect.map(mediaServer.status, ({ _tag }) => _tag === "Up")
+  /** Waits until the delay is over or an operator asks for the next attempt. */
+  const pause = (delay: Duration.Duration) =>
+    Effect.asVoid(Effect.timeoutOption(retryRequested.await, delay))
 
-  /** Asks the camera what it offers, on the retry schedule, until it answers. */
-  const probe = Effect.suspend(() => {
-    let attempt = 1
-    const probeNow = Effect.gen(function* () {
-      // it may have gone while this camera waited for its place, which is somebody else's then; and what
-      // was refused to another camera meanwhile need not be refused to this one, too
-      if (!(yield* isServerUp) || lease.isBlocked) return undefined
-      yield* status.transition(camera, { _tag: "Probing", attempt })
-      return yield* inUse.engine.open(camera).pipe(
-        Effect.tap(() => Effect.sync(() => lease.accepted())),
-        Effect.tapError(({ reason }) =>
-          Effect.sync(() => reason._tag === "Unauthorized" && lease.refused(reason))
-        )
-      )
-    })
-    const inPlace = Effect.suspend(() =>
-      options.probeLimiter.withPermit(camera.url.authority, inUse.engine)(probeNow)
-    )
-    const awaitTurn = status.transition(camera, { _tag: "Waiting", for: "turn" })
-    const once: Effect.Effect<CameraStream, ProbeError, Scope.Scope> = Effect.gen(function* () {
-      yield* awaitMediaServer
-      const offer = yield* Effect.andThen(awaitTurn, inPlace).pipe(
-        lease.withPermit((refusal) =>
-          refusal === undefined
-            ? awaitTurn
-            : status.transition(camera, {
-                _tag: "Unreachable",
-                reason: refusal.reason,
-                attempt: attempt - 1,
-                retryAt: refusal.until
-              })
-        )
-      )
-      return offer ?? (yield* once)
-    })
-    const beginAgain = Effect.sync(() => {
-      // counted by rounds: whichever engines it takes, they are one attempt
-      attempt++
-      inUse.reset()
-    })
-    const withAnyEngine: Effect.Effect<
-      CameraStream,
-      { readonly reason: ProbeReason },
-      Scope.Scope
-    > = Effect.catch(once, ({ reason }) =>
-      Effect.flatMap(onFailure(reason), (verdict) => {
-        if (verdict._tag === "TryNext") return withAnyEngine
-        // when to try a password again is not this camera's affair alone
-        return verdict.reason._tag === "Unauthorized"
-          ? Effect.andThen(beginAgain, withAnyEngine)
-          : Effect.fail({ reason: verdict.reason })
-      })
-    )
-    return Effect.retry(
-      withAnyEngine,
-      RetrySchedule.make(options.retry).pipe(
-        Schedule.tap(({ duration, input, now }) =>
-          Effect.suspend(() =>
-            status.transition(camera, {
-              _tag: "Unreachable",
-              reason: input.reason,
-              attempt,
-              retryAt: now + Duration.toMillis(duration)
-            })
-          ).pipe(Effect.andThen(beginAgain))
-        )
-      )
-      // the schedule never ends
-    ).pipe(Effect.orDie)
+  const hooks = (attempt: number): OpenHooks => ({
+    // The permit to start comes first, so that nothing is waited for between the answer of the camera and
+    // the relay: an idle connection takes one of the few that a camera serves, and may be closed.
+    awaitReady: Effect.andThen(awaitMediaServer, startRateLimiter.acquire),
+    isReady: isServerUp,
+    onQueued: status.transition(camera, { _tag: "Waiting", for: "turn" }),
+    onBlocked: ({ reason, until }) =>
+      status.transition(camera, {
+        _tag: "Unreachable",
+        reason,
+        attempt: attempt - 1,
+        retryAt: until
+      }),
+    onConnecting: status.transition(camera, { _tag: "Probing", attempt })
   })
 
-  /** Relays until the relay ends. Its process and its connections are gone when this returns. */
-  const relay = Effect.fnUntraced(function* (stream: CameraStream) {
-    const { hasFallback, engine } = inUse
-    yield* status.transition(camera, { _tag: "Starting", engine: engine.name })
-    const running = yield* stream.publish({ destination, hasFallback })
-    yield* status.attachCounters(camera.id, running.counters)
-    yield* Effect.raceFirst(running.flowing, running.ended)
+  /** Opens the stream, however often that takes. */
+  const open: Effect.Effect<OpenedStream, never, Scope.Scope> = Effect.gen(function* () {
+    const nextDelay = yield* driver(RetrySchedule.make(Effect.map(settings, retryPolicy)))
+    for (let attempt = 1; ; attempt++) {
+      const opened = yield* Effect.result(access.open(hooks(attempt)))
+      if (opened._tag === "Success") return opened.success
+      const { reason } = opened.failure
+      // when refused credentials are tried again is the credential guard's decision
+      if (reason._tag !== "Unauthorized") {
+        const delay = yield* nextDelay({ reason })
+        const retryAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(delay)
+        yield* status.transition(camera, { _tag: "Unreachable", reason, attempt, retryAt })
+        yield* pause(delay)
+      }
+      yield* access.reset
+    }
+  })
+
+  /** Publishes the stream until the relay ends; its process and its connections are gone then. */
+  const publish = Effect.fnUntraced(function* ({ engine, hasFallback, stream }: OpenedStream) {
+    yield* status.transition(camera, { _tag: "Starting", engine })
+    const relay = yield* stream.publish({ destination, hasFallback })
+    yield* status.attachCounters(camera.id, relay.counters)
+    yield* Effect.raceFirst(relay.flowing, relay.ended)
     const since = yield* Clock.currentTimeMillis
-    for (const notice of running.notices) {
-      yield* Effect.logWarning(`camera ${camera.id}: ${notice}`).pipe(
+    for (const notice of relay.notices) {
+      yield* Effect.logWarning(`${cameraLabel(camera)}: ${notice}`).pipe(
         Effect.annotateLogs({ module: "engine", camera: camera.id })
       )
     }
-    yield* status.transition(camera, {
-      _tag: "Live",
-      engine: engine.name,
-      offer: running.published,
-      since
-    })
+    yield* status.transition(camera, { _tag: "Live", engine, offer: relay.published, since })
     yield* Effect.forkScoped(
       Effect.delay(status.markStable(camera.id), RestartSchedule.resetUptime)
     )
-    // by the monotonic clock, which nobody sets
-    const [uptime, error] = yield* Effect.timed(Effect.flip(running.ended))
+    // measured by the monotonic clock, which nobody sets
+    const [uptime, error] = yield* Effect.timed(Effect.flip(relay.ended))
     return { error, uptime }
   }, Effect.scoped)
 
-  /** From a camera that may not even answer to the end of its relay, by whichever engine can. */
-  const attempt: Effect.Effect<RestartSchedule.RelayEnd> = Effect.gen(function* () {
-    const offer = yield* probe
-    yield* options.startRateLimiter.acquire
-    // While this camera was probed or waited for its turn, the server may have gone, or its password may have
-    // been refused to another one. It is probed anew then, and waits for another turn: all would start at once
-    // when the server is back, with old offers.
-    if (!(yield* isServerUp) || lease.isBlocked) return yield* attempt
-    const { error, uptime } = yield* relay(offer).pipe(
+  /** From a camera that may not answer to the end of its relay; `undefined`: begin again at once. */
+  const attempt: Effect.Effect<RestartSchedule.RelayEnd | undefined> = Effect.gen(function* () {
+    const opened = yield* open
+    // The server may have gone while the camera answered, or the password may have been refused to another
+    // camera. The stream is closed then, and opened again when its turn comes.
+    if (!(yield* isServerUp) || (yield* access.isBlocked)) return undefined
+    const { error, uptime } = yield* publish(opened).pipe(
       Effect.catch((error) => Effect.succeed({ error, uptime: Duration.zero }))
     )
-    const verdict = yield* onFailure(error.reason)
-    if (verdict._tag === "TryNext") return yield* attempt
-    return { reason: verdict.reason, uptime, afterOutage: sawOutage }
+    const next = yield* access.onRelayFailure(error.reason)
+    return next._tag === "TryNext"
+      ? undefined
+      : { reason: next.reason, uptime, afterOutage: sawOutage }
   }).pipe(Effect.scoped)
 
-  const life = Effect.suspend(() => {
-    inUse.reset()
+  const relayUntilItEnds = Effect.suspend(() => {
     sawOutage = false
-    return attempt
+    return Effect.andThen(
+      access.reset,
+      Effect.repeat(attempt, { until: (end) => end !== undefined })
+    )
   }).pipe(
-    // a fault of our own ends this life and no other
+    // a defect ends this relay and nothing else
     Effect.catchCause((cause) =>
-      Effect.as(sayFault(camera, cause), {
+      Effect.as(logDefect(camera, cause), {
         reason: new InternalError(),
         uptime: Duration.zero,
         afterOutage: false
@@ -198,37 +192,71 @@ export const run = Effect.fnUntraced(function* (
     )
   )
 
-  const restart = RestartSchedule.make(options.restart).pipe(
-    Schedule.setInputType<RestartSchedule.RelayEnd>(),
-    Schedule.tap(
-      Effect.fnUntraced(function* ({ duration, input, now }) {
-        yield* status.transition(camera, {
-          _tag: "Restarting",
-          reason: input.reason,
-          at: now + Duration.toMillis(duration)
-        })
-        if (blamesMediaServer(input.reason)) yield* mediaServer.reportFailure
-        // Is it still wanted? If not, the supervisor interrupts us. A source that does not answer keeps
-        // nobody waiting, so the look goes on beside the wait.
-        yield* Effect.forkChild(Effect.ignore(source.refresh))
-      })
-    )
+  const restartDelay = yield* driver(RestartSchedule.make(Effect.map(settings, restartPolicy)))
+
+  /** Relays, waits, and relays again. */
+  const cycle = Effect.gen(function* () {
+    const end = yield* relayUntilItEnds
+    if (end === undefined) return
+    const delay = yield* restartDelay(end)
+    const at = (yield* Clock.currentTimeMillis) + Duration.toMillis(delay)
+    yield* status.transition(camera, { _tag: "Restarting", reason: end.reason, at })
+    if (blamesMediaServer(end.reason)) yield* mediaServer.reportFailure
+    // Is the camera still in the table? If not, the supervisor interrupts this fiber. A source that does
+    // not answer delays no restart, so the query runs beside the wait.
+    yield* Effect.forkChild(desired.refresh)
+    yield* pause(delay)
+  }).pipe(
+    // a defect between two relays must not end the camera
+    Effect.catchCause((cause) =>
+      Effect.andThen(logDefect(camera, cause), Effect.sleep(defectDelay))
+    ),
+    Effect.forever
   )
 
-  return yield* Effect.repeat(life, restart).pipe(
-    // a fault between two lives is one more end
-    Effect.catchCause((cause) => Effect.andThen(sayFault(camera, cause), Effect.sleep(faultDelay))),
+  /** Serves `RetryNow`; done at the first command that ends what runs. */
+  const interruption = Effect.repeat(
+    Effect.tap(Queue.take(mailbox), (command) =>
+      command === "RetryNow" ? Effect.andThen(access.tryNow, retryRequested.release) : Effect.void
+    ),
+    { until: (command) => command !== "RetryNow" }
+  )
+
+  return yield* Effect.raceFirst(cycle, interruption).pipe(
+    Effect.flatMap((command) =>
+      command === "Stop"
+        ? status
+            .transition(camera, { _tag: "Waiting", for: "operator" })
+            .pipe(
+              Effect.andThen(
+                Effect.repeat(Queue.take(mailbox), { until: (next) => next !== "Stop" })
+              )
+            )
+        : Effect.void
+    ),
     Effect.forever
   )
 }, Effect.scoped)
 
-/** How long a camera rests after a fault that even its schedule did not survive. */
-const faultDelay = Duration.seconds(10)
+/** The time before a camera continues after a defect outside of its schedules. */
+const defectDelay = Duration.seconds(10)
 
-const sayFault = (camera: Camera, cause: Cause.Cause<unknown>) =>
-  Effect.logError(`camera ${camera.id}: a fault in restream itself`, cause).pipe(
+/** Steps through a schedule that never ends: gives the delay for each input, and does not sleep. */
+const driver = <Input>(
+  schedule: Schedule.Schedule<Duration.Duration, Input>
+): Effect.Effect<(input: Input) => Effect.Effect<Duration.Duration>> =>
+  Effect.map(
+    Schedule.toStep(schedule),
+    (step) => (input) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        Effect.map(Effect.orDie(step(now, input)), ([, delay]) => delay)
+      )
+  )
+
+const logDefect = (camera: Camera, cause: Cause.Cause<unknown>) =>
+  Effect.logError(`${cameraLabel(camera)}: internal error`, cause).pipe(
     Effect.annotateLogs({ module: "camera", camera: camera.id })
   )
 
-const blamesMediaServer = ({ _tag, ...reason }: RestartSchedule.RelayEnd["reason"]): boolean =>
-  _tag === "ServerGone" || (_tag === "Stalled" && "side" in reason && reason.side === "output")
+const blamesMediaServer = (reason: Reason): boolean =>
+  reason._tag === "ServerGone" || (reason._tag === "Stalled" && reason.side === "output")

@@ -12,7 +12,7 @@ export interface Unknown {
 }
 
 /** Cameras by id, as they were last applied. */
-export type Applied = ReadonlyMap<CameraId, Camera | InvalidCamera | Unknown>
+export type LastApplied = ReadonlyMap<CameraId, Camera | InvalidCamera | Unknown>
 
 export type Action =
   | { readonly _tag: "Start"; readonly camera: Camera }
@@ -32,7 +32,7 @@ export type Action =
   | { readonly _tag: "Stop"; readonly id: CameraId }
 
 /** The actions that lead from what was applied to what is wanted, those that end something first. */
-export const diff = (applied: Applied, wanted: Cameras): ReadonlyArray<Action> => {
+export const diff = (applied: LastApplied, wanted: Cameras): ReadonlyArray<Action> => {
   const ending: Array<Action> = []
   const others: Array<Action> = []
   for (const id of applied.keys()) {
@@ -92,10 +92,10 @@ const isShownAlike = (a: Camera | InvalidCamera, b: Camera | InvalidCamera): boo
  * begins it anew, also where the row is then again as it was. Only a failed `Rename` has ended nothing.
  */
 export const apply = (
-  applied: Applied,
+  applied: LastApplied,
   done: ReadonlyArray<Action>,
   failed: ReadonlyArray<Action> = []
-): Applied => {
+): LastApplied => {
   const result = new Map(applied)
   for (const action of done) {
     if (action._tag === "Stop") result.delete(action.id)

@@ -1,10 +1,11 @@
 /** The log line of a reconciliation: which cameras were started, restarted or stopped, and why. Pure. */
-import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
-import type { Action, Applied, Cameras } from "./Diff.ts"
+import type { CameraId, InvalidCamera } from "../camera/Camera.ts"
+import { countCameras, nameSome } from "../camera/CameraNames.ts"
+import type { Action, LastApplied, Cameras } from "./Diff.ts"
 
 export interface Reconciliation {
   /** What was applied before. */
-  readonly before: Applied
+  readonly before: LastApplied
   readonly cameras: Cameras
   /** The rows that are disabled. */
   readonly disabled: { readonly size: number; readonly has: (id: CameraId) => boolean }
@@ -15,32 +16,6 @@ export interface ReconcileLine {
   readonly level: "Info" | "Warn"
   readonly message: string
 }
-
-/** How many cameras of one group are named. */
-const mostNamed = 3
-
-/** A camera as all log lines name it: `camera 1 "Gate"`. */
-export const cameraLabel = ({ id, name }: Pick<Camera, "id" | "name">): string =>
-  `camera ${shortLabel({ id, name })}`
-
-const shortLabel = ({ id, name }: Pick<Camera, "id" | "name">): string =>
-  name === id ? id : `${id} "${name}"`
-
-/** The first few names of a list, and how many more there are: `1 "Gate", 2 "Yard" and 5 more`. */
-export const nameSome = (
-  cameras: ReadonlyArray<Pick<Camera, "id" | "name"> & { readonly detail?: string }>
-): string => {
-  const named = cameras
-    .slice(0, mostNamed)
-    .map(
-      (camera) => shortLabel(camera) + (camera.detail === undefined ? "" : ` (${camera.detail})`)
-    )
-  const more = cameras.length - named.length
-  return more > 0 ? `${named.join(", ")} and ${more} more` : named.join(", ")
-}
-
-/** `1 camera`, `3 cameras`. */
-export const countCameras = (count: number): string => `${count} camera${count === 1 ? "" : "s"}`
 
 interface Member {
   readonly id: CameraId

@@ -45,13 +45,17 @@ export const countFlaps = (flaps: number, { afterOutage, uptime }: RelayEnd): nu
  * The delay stays at `delay` until {@link flapThreshold} lives in a row were shorter than
  * {@link minStableUptime}; that one and each further short life doubles it, up to `maxDelay`. A life of
  * {@link resetUptime} brings it back.
+ *
+ * @param current the policy, read at each step.
  */
-export const make = (policy: RestartPolicy): Schedule.Schedule<Duration.Duration, RelayEnd> =>
+export const make = (
+  current: Effect.Effect<RestartPolicy>
+): Schedule.Schedule<Duration.Duration, RelayEnd> =>
   Schedule.fromStep(
     Effect.sync(() => {
       let flaps = 0
       return (_now: number, end: RelayEnd) =>
-        Effect.sync((): [Duration.Duration, Duration.Duration] => {
+        Effect.map(current, (policy): [Duration.Duration, Duration.Duration] => {
           flaps = countFlaps(flaps, end)
           const delay = delayAfter(policy, end, flaps)
           return [delay, delay]

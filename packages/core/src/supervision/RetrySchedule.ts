@@ -22,22 +22,29 @@ export const slowDelay = (
   policy: Pick<RetryPolicy, "lockoutDelay" | "rejectedDelay">
 ): Duration.Duration => (pace === "lockout" ? policy.lockoutDelay : policy.rejectedDelay)
 
-/** Recurs for ever; its output is the delay until the next attempt. */
+/**
+ * Recurs for ever; its output is the delay until the next attempt.
+ *
+ * @param current the policy, read at each step.
+ */
 export const make = (
-  policy: RetryPolicy
+  current: Effect.Effect<RetryPolicy>
 ): Schedule.Schedule<Duration.Duration, { readonly reason: Reason }> =>
   Schedule.fromStep(
     Effect.sync(() => {
       let failures = 0
       return (_now: number, { reason }: { readonly reason: Reason }) =>
-        Effect.map(Random.next, (random): [Duration.Duration, Duration.Duration] => {
-          const step =
-            policy.delays[Math.min(failures++, policy.delays.length - 1)] ?? Duration.zero
-          const delay =
-            reason.pace === "backoff"
-              ? Duration.times(step, 1 + policy.jitter * (2 * random - 1))
-              : slowDelay(reason.pace, policy)
-          return [delay, delay]
-        })
+        Effect.map(
+          Effect.all([current, Random.next]),
+          ([policy, random]): [Duration.Duration, Duration.Duration] => {
+            const step =
+              policy.delays[Math.min(failures++, policy.delays.length - 1)] ?? Duration.zero
+            const delay =
+              reason.pace === "backoff"
+                ? Duration.times(step, 1 + policy.jitter * (2 * random - 1))
+                : slowDelay(reason.pace, policy)
+            return [delay, delay]
+          }
+        )
     })
   )

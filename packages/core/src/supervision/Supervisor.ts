@@ -1,10 +1,19 @@
 /**
- * The root of the tree: makes what runs agree with the newest snapshot, again and again.
+ * The root of the tree: makes the running cameras agree with the desired ones, again and again.
  *
- * Every pass compares the *whole* list of wanted cameras with what was applied before. Each camera has
- * one fiber in a `FiberMap`; whatever happens to a camera replaces that fiber by one which first waits
- * for the end of its predecessors: of the camera's own, and of whoever had its path. So two relays never
- * touch one path, however fast the rows change.
+ * Each reconciliation compares the *whole* set of desired cameras with what was applied last. Each camera
+ * has one fiber in a `FiberMap`.
+ *
+ * **Two relays never touch one path.** A fiber that is started for a camera first awaits, uninterruptibly,
+ * the end of every fiber that may still relay to its path:
+ *
+ * - the camera's previous fiber, which had the same path or another one;
+ * - the path's previous owner, which may be another camera: A and B swapped their paths, or A left the
+ *   table and B took its path.
+ *
+ * Each fiber that is started becomes the owner of its path at once, before it runs. So with A → B → C in
+ * quick succession C awaits B, and B, although interrupted, ends only after A has ended. A path is
+ * forgotten when its owner ends, and only if no later fiber owns it by then.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -16,87 +25,79 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { CameraTypes } from "../camera-type/CameraTypes.ts"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Camera, CameraId } from "../camera/Camera.ts"
-import type { CameraOptions } from "../camera/CameraOptions.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
-import * as Roster from "../source/Roster.ts"
-import type { Engines } from "../engine/Engines.ts"
+import { type CameraSet, DesiredCameras } from "../desired/DesiredCameras.ts"
 import type { MediaServer } from "../media-server/MediaServer.ts"
-import { CameraSource } from "../source/CameraSource.ts"
+import type { ProbeScheduler } from "../probing/ProbeScheduler.ts"
+import { LiveSettings } from "../settings/LiveSettings.ts"
+import * as Metrics from "../status/Metrics.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import * as CameraActor from "./CameraActor.ts"
-import { type Action, type Applied, apply, diff } from "./Diff.ts"
-import * as CredentialGuard from "../probing/CredentialGuard.ts"
+import { type Action, apply, diff, type LastApplied } from "./Diff.ts"
 import * as ReconcileLog from "./ReconcileLog.ts"
-
-/** `pathTemplate` and `defaults` are read at the start and at each `reread`. */
-export interface SupervisorOptions extends CameraActor.CameraActorOptions {
-  /** The path of a row that has none. Default `cam{id}`. */
-  readonly pathTemplate: string
-  /** The options of a row that chooses nothing. */
-  readonly defaults: CameraOptions
-}
+import * as StartRateLimiter from "./StartRateLimiter.ts"
 
 export class Supervisor extends Context.Service<
   Supervisor,
   {
-    /** Done when the first snapshot was applied. */
+    /** Done when the first set of cameras was applied. */
     readonly ready: Effect.Effect<void>
-    /** How many snapshots were applied. It only grows; a loop that stands still can be seen by it. */
-    readonly passes: Effect.Effect<number>
+    /** How many sets were applied. It only grows. */
+    readonly reconciliations: Effect.Effect<number>
     /**
-     * Done when the supervisor's loop is there and no pass is under way. It is never done while a pass
-     * stands still, so a watchdog that waits for it can't be deceived by timers that still run.
+     * Done when the supervisor's loop runs and no reconciliation is under way. It is never done while one
+     * hangs, so a watchdog that awaits it can't be deceived by timers that still fire.
      */
-    readonly pulse: Effect.Effect<void>
-    /**
-     * Reads the newest rows anew, after the options or the camera types have changed, and applies what came
-     * out. Done when that is done; at once where no row was seen yet.
-     */
-    readonly reread: Effect.Effect<void>
+    readonly heartbeat: Effect.Effect<void>
+    /** Sends a command to a camera. `false`: no camera of this id runs. */
+    readonly send: (id: CameraId, command: CameraActor.Command) => Effect.Effect<boolean>
   }
 >()("@restream/core/supervision/Supervisor") {
   /** Runs the tree in the layer's scope: closing it ends every relay and waits for their ends. */
-  static readonly layer = (
-    options: SupervisorOptions
-  ): Layer.Layer<
+  static readonly layer: Layer.Layer<
     Supervisor,
     never,
-    CameraSource | CameraTypes | Engines | MediaServer | StatusStore
-  > => Layer.effect(Supervisor, make(options))
+    DesiredCameras | LiveSettings | MediaServer | ProbeScheduler | StatusStore
+  > = Layer.effect(
+    Supervisor,
+    Effect.suspend(() => make)
+  )
 }
 
-const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
-  const source = yield* CameraSource
-  const status = yield* StatusStore
-  const types = yield* CameraTypes
-  const makeReader = () =>
-    Roster.makeReader({
-      types,
-      pathTemplate: options.pathTemplate,
-      defaults: options.defaults
-    })
-  let readRoster = makeReader()
-  const fibers = yield* FiberMap.make<CameraId, void>()
-  const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
-  const credentialGuard = CredentialGuard.make(options.retry)
-  const ready = yield* Deferred.make<void>()
-  let applied: Applied = new Map()
-  let passes = 0
+interface RunningCamera {
+  readonly actor: CameraActor.CameraActor
+  readonly fiber: Fiber.Fiber<void>
+}
 
-  /** Runs something for a camera after all that may still run for it, or on its path, has ended. */
-  const succeed = Effect.fnUntraced(function* <R>(
+const make = Effect.gen(function* () {
+  const desired = yield* DesiredCameras
+  const status = yield* StatusStore
+  const settings = yield* LiveSettings
+  const services = yield* Effect.context<
+    DesiredCameras | LiveSettings | MediaServer | ProbeScheduler | StatusStore
+  >()
+  const startRateLimiter = StartRateLimiter.make(
+    () => SubscriptionRef.getUnsafe(settings).relay.startSpacing
+  )
+  const fibers = yield* FiberMap.make<CameraId, void>()
+  const running = new Map<CameraId, RunningCamera>()
+  const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
+  const ready = yield* Deferred.make<void>()
+  let applied: LastApplied = new Map()
+  let reconciliations = 0
+
+  /** Runs an effect for a camera after everything that may still run for it, or on its path, has ended. */
+  const startAfterPredecessors = Effect.fnUntraced(function* (
     id: CameraId,
-    next: Effect.Effect<void, never, R>,
+    next: Effect.Effect<void>,
     path?: MediaPath
   ) {
     const predecessors = [
       Option.getOrUndefined(FiberMap.getUnsafe(fibers, id)),
       path === undefined ? undefined : pathOwners.get(path)
     ].filter((fiber) => fiber !== undefined)
-    // Uninterruptible: with a → b → c in quick succession, b is interrupted while it waits for a. Were it
-    // to end at once, c would wait for b only, and run beside a.
     const fiber = yield* FiberMap.run(
       fibers,
       id,
@@ -108,25 +109,31 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
         if (pathOwners.get(path) === fiber) pathOwners.delete(path)
       })
     }
+    return fiber
   })
 
   /** Interrupts what may still run for a camera, so that it enters no state after this. */
   const interrupt = (id: CameraId) =>
-    Effect.sync(() => Option.getOrUndefined(FiberMap.getUnsafe(fibers, id))?.interruptUnsafe())
+    Effect.sync(() => {
+      running.delete(id)
+      Option.getOrUndefined(FiberMap.getUnsafe(fibers, id))?.interruptUnsafe()
+    })
 
   const start = Effect.fnUntraced(function* (camera: Camera) {
     yield* interrupt(camera.id)
-    // before it waits for others: what is wanted stands on the status, and can be stopped again
+    // the camera gets a state before it waits for its predecessors, and can be stopped again from then on
     const known = yield* status.get(camera.id)
     if (known !== undefined) yield* status.rename(camera)
     if (known === undefined || known.state._tag === "Invalid") {
       yield* status.transition(camera, { _tag: "Waiting", for: "turn" })
     }
-    return yield* succeed(camera.id, CameraActor.run(camera, options, credentialGuard), camera.path)
+    const actor = yield* Effect.provideContext(CameraActor.make(camera, startRateLimiter), services)
+    const fiber = yield* startAfterPredecessors(camera.id, actor.run, camera.path)
+    running.set(camera.id, { actor, fiber })
   })
 
-  /** Begins to end what runs for a camera, and says so; does not wait for the end. */
-  const stopping = Effect.fnUntraced(function* (id: CameraId) {
+  /** Begins to end what runs for a camera; does not wait for the end. */
+  const stop = Effect.fnUntraced(function* (id: CameraId) {
     yield* interrupt(id)
     yield* status.stopping(id)
   })
@@ -136,82 +143,71 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
       case "Start":
         return yield* start(action.camera)
       case "Restart": {
-        yield* stopping(action.camera.id)
+        yield* stop(action.camera.id)
         return yield* start(action.camera)
       }
       case "Rename":
         return yield* status.rename(action.camera)
       case "Invalidate": {
         const { camera } = action
-        yield* stopping(camera.id)
+        yield* stop(camera.id)
         yield* status.rename(camera)
-        return yield* succeed(
+        yield* startAfterPredecessors(
           camera.id,
           status.transition(camera, { _tag: "Invalid", problem: camera.problem })
         )
+        return
       }
       case "Stop": {
-        yield* stopping(action.id)
-        return yield* succeed(action.id, status.remove(action.id))
+        yield* stop(action.id)
+        yield* startAfterPredecessors(action.id, status.remove(action.id))
+        return
       }
     }
   })
 
-  const reconcile = Effect.fnUntraced(function* (roster: Roster.Roster) {
-    const actions = diff(applied, roster.cameras)
-    if (passes === 0 || actions.length > 0) {
-      const { level, message } = ReconcileLog.describe({
-        before: applied,
-        cameras: roster.cameras,
-        disabled: roster.disabled,
-        actions
-      })
+  const reconcile = Effect.fn("Supervisor.reconcile")(function* (set: CameraSet) {
+    const actions = diff(applied, set.cameras)
+    if (reconciliations === 0 || actions.length > 0) {
+      const { level, message } = ReconcileLog.describe({ ...set, before: applied, actions })
       yield* Effect.logWithLevel(level)(message)
     }
     const done: Array<Action> = []
     const failed: Array<Action> = []
     for (const action of actions) {
-      const isDone = yield* survives(perform(action))
+      const isDone = yield* catchDefect(perform(action))
       ;(isDone ? done : failed).push(action)
     }
     applied = apply(applied, done, failed)
-    passes++
+    reconciliations++
     yield* Deferred.succeed(ready, undefined)
   })
 
   yield* Effect.addFinalizer(() =>
-    Effect.logInfo(`cameras: ending all ${applied.size}`).pipe(
+    Effect.logInfo(`stopping all ${applied.size} cameras`).pipe(
       Effect.when(Effect.sync(() => applied.size > 0)),
       Effect.annotateLogs("module", "supervisor")
     )
   )
 
-  let rows: ReadonlyArray<Roster.CameraRow> | undefined
-  const services = yield* Effect.context<Engines | MediaServer | CameraSource | StatusStore>()
-  const pass = survives(
-    Effect.suspend(() => (rows === undefined ? Effect.void : reconcile(readRoster(rows))))
-  ).pipe(Effect.annotateLogs("module", "supervisor"), Effect.provideContext(services))
-
-  // one pass at a time, whoever asks for it
-  const turn = Semaphore.makeUnsafe(1)
-  const loop = yield* Stream.suspend(() => source.snapshots).pipe(
-    Stream.runForEach((snapshot) =>
-      turn.withPermit(
-        Effect.suspend(() => {
-          rows = snapshot.rows
-          return pass
-        })
+  const lock = Semaphore.makeUnsafe(1)
+  const loop = yield* Stream.suspend(() => desired.changes).pipe(
+    Stream.runForEach((set) =>
+      lock.withPermit(
+        catchDefect(
+          Effect.trackDuration(reconcile(set), Metrics.reconcileDuration, Duration.toSeconds)
+        )
       )
     ),
-    Effect.andThen(Effect.die(new Error("the source's snapshots came to an end"))),
-    // Without it the table would be ignored for ever. What runs goes on meanwhile.
+    Effect.andThen(Effect.die(new Error("the stream of desired cameras ended"))),
+    // without it every later change of the table would be ignored
     Effect.catchCause((cause) =>
       Effect.logError(
-        `supervisor: no snapshots any more; taken up again in ${Duration.format(faultDelay)}`,
+        `camera source ended unexpectedly; resubscribing in ${Duration.format(resubscribeDelay)}`,
         cause
       )
     ),
-    Effect.andThen(Effect.sleep(faultDelay)),
+    Effect.andThen(Effect.sleep(resubscribeDelay)),
     Effect.forever,
     Effect.annotateLogs("module", "supervisor"),
     Effect.forkScoped
@@ -219,27 +215,26 @@ const make = Effect.fnUntraced(function* (options: SupervisorOptions) {
 
   return Supervisor.of({
     ready: Deferred.await(ready),
-    passes: Effect.sync(() => passes),
-    pulse: Effect.suspend(() =>
-      loop.pollUnsafe() === undefined ? turn.withPermit(Effect.void) : Effect.never
+    reconciliations: Effect.sync(() => reconciliations),
+    heartbeat: Effect.suspend(() =>
+      loop.pollUnsafe() === undefined ? lock.withPermit(Effect.void) : Effect.never
     ),
-    reread: turn.withPermit(
+    send: (id, command) =>
       Effect.suspend(() => {
-        readRoster = makeReader()
-        return pass
+        const camera = running.get(id)
+        return camera === undefined
+          ? Effect.succeed(false)
+          : Effect.as(camera.actor.send(command), true)
       })
-    )
   })
 })
 
-/** How long the loop rests after the source's snapshots broke off. */
-const faultDelay = Duration.seconds(10)
+/** The time before the loop subscribes again after the stream of desired cameras ended. */
+const resubscribeDelay = Duration.seconds(10)
 
-/** Whether an effect came to its end. A fault of our own is told, and ends nothing else. */
-const survives = <R>(effect: Effect.Effect<void, never, R>): Effect.Effect<boolean, never, R> =>
+/** Whether an effect succeeded. A defect is logged, and ends nothing else. */
+const catchDefect = (effect: Effect.Effect<void>): Effect.Effect<boolean> =>
   effect.pipe(
     Effect.as(true),
-    Effect.catchCause((cause) =>
-      Effect.as(Effect.logError("supervisor: a fault in restream itself", cause), false)
-    )
+    Effect.catchCause((cause) => Effect.as(Effect.logError("internal error", cause), false))
   )

@@ -1,9 +1,8 @@
 /**
- * Looks at something again and again, one look at a time.
+ * Polls something, one poll at a time.
  *
- * One fiber takes all looks: when the pause after the last one is over, when a hint says that something
- * may have changed, or when somebody asks. What comes while a look is under way is settled together by
- * the next one, so a thousand askers cost one look.
+ * One fiber does all polls: after the interval, after `invalidate`, or when a caller waits for `now`. All
+ * callers that arrive during a poll share the next one, so a thousand callers cost one poll.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -13,70 +12,72 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
 export interface PollerOptions<A, E> {
-  readonly look: Effect.Effect<A, E>
-  /** Runs after each look, before its askers hear of it. */
-  readonly onLook: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
-  /** How long to wait for a hint after a look, before the next one is taken anyway. */
-  readonly pause: (exit: Exit.Exit<A, E>) => Duration.Duration
+  readonly poll: Effect.Effect<A, E>
+  /** Runs after each poll, before its callers get the result. */
+  readonly onResult: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
+  /** The longest time between a poll and the next one. */
+  readonly interval: (exit: Exit.Exit<A, E>) => Effect.Effect<Duration.Duration>
   /**
-   * Whether hints and askers wait for the end of that pause, too, and only `urge` brings the next look
-   * forward. Default: never.
+   * Whether `invalidate` and `now` wait for the end of the interval, too, and only `wake` shortens it.
+   * Default: never.
    */
-  readonly ignoreHintsWhileBackingOff?: ((exit: Exit.Exit<A, E>) => boolean) | undefined
-  /** The least time between two looks, however many hints come. Default 50 ms. */
+  readonly ignoresInvalidations?: ((exit: Exit.Exit<A, E>) => boolean) | undefined
+  /** The shortest time between two polls, however often they are asked for. Default 50 ms. */
   readonly spacing?: Duration.Duration | undefined
 }
 
 export interface Poller<A, E> {
-  /** A look that is begun after the call: soon, or where hints have to wait after the pause. */
+  /** The result of a poll that begins after the call. */
   readonly now: Effect.Effect<A, E>
-  /** Asks for a look soon, and does not wait for it. */
-  readonly hint: Effect.Effect<void>
-  /** The same, also where hints have to wait. */
-  readonly urge: Effect.Effect<void>
+  /** Asks for a poll soon, and does not wait for it. */
+  readonly invalidate: Effect.Effect<void>
+  /** The same, also while `invalidate` is ignored. */
+  readonly wake: Effect.Effect<void>
 }
 
-/** Starts looking in the scope; the first look is taken at once. */
+/** Starts polling in the scope, with the first poll at once. */
 export const make = Effect.fnUntraced(function* <A, E>(
   options: PollerOptions<A, E>
 ): Effect.fn.Return<Poller<A, E>, never, Scope.Scope> {
-  const hints = yield* Queue.dropping<void>(1)
-  const urges = yield* Queue.dropping<void>(1)
+  const invalidations = yield* Queue.dropping<void>(1)
+  const wakes = yield* Queue.dropping<void>(1)
   const spacing = options.spacing ?? Duration.millis(50)
   let asked = Deferred.makeUnsafe<A, E>()
 
-  const takeOne = Effect.gen(function* () {
-    // hints and askers from before the look are settled by it; those that come during it, by the next
-    yield* Queue.clear(hints)
-    yield* Queue.clear(urges)
-    const askers = asked
+  const pollOnce = Effect.gen(function* () {
+    // this poll serves everything asked for before it; what arrives during it is served by the next
+    yield* Queue.clear(invalidations)
+    yield* Queue.clear(wakes)
+    const waiting = asked
     asked = Deferred.makeUnsafe()
-    const exit = yield* Effect.exit(options.look)
-    yield* options.onLook(exit)
-    yield* Deferred.done(askers, exit)
+    const exit = yield* Effect.exit(options.poll)
+    yield* options.onResult(exit)
+    yield* Deferred.done(waiting, exit)
     return exit
   })
 
   const awaitNext = (exit: Exit.Exit<A, E>) => {
-    const ignoreHintsWhileBackingOff = options.ignoreHintsWhileBackingOff?.(exit) ?? false
-    const wakers = ignoreHintsWhileBackingOff ? [urges] : [urges, hints]
-    return Effect.raceAllFirst([...wakers.map(Queue.take), Effect.sleep(options.pause(exit))])
+    const signals = options.ignoresInvalidations?.(exit) === true ? [wakes] : [wakes, invalidations]
+    return Effect.raceAllFirst([
+      ...signals.map(Queue.take),
+      Effect.flatMap(options.interval(exit), Effect.sleep)
+    ])
   }
 
-  yield* takeOne.pipe(
+  yield* pollOnce.pipe(
     Effect.tap(Effect.sleep(spacing)),
     Effect.flatMap(awaitNext),
     Effect.forever,
     Effect.forkScoped
   )
 
-  const hint = Effect.asVoid(Queue.offer(hints, undefined))
+  const invalidate = Effect.asVoid(Queue.offer(invalidations, undefined))
   return {
-    hint,
-    urge: Effect.asVoid(Queue.offer(urges, undefined)),
+    invalidate,
+    wake: Effect.asVoid(Queue.offer(wakes, undefined)),
     now: Effect.suspend(() => {
       const answer = asked
-      return Effect.andThen(hint, Deferred.await(answer))
+      return Effect.andThen(invalidate, Deferred.await(answer))
     })
   }
 })

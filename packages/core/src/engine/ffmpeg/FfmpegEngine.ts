@@ -42,10 +42,16 @@ export interface FfmpegEngineOptions {
 const defaultTimeout = Duration.seconds(10)
 
 /** Makes the engine. It starts no process before it is used. */
-export const make = Effect.fnUntraced(function* (
+export const make = (
   options: FfmpegEngineOptions
-): Effect.fn.Return<Engine, never, ChildProcessSpawner> {
-  const launcher = yield* ProcessLauncher.make
+): Effect.Effect<Engine, never, ChildProcessSpawner> =>
+  Effect.map(ProcessLauncher.make, (launcher) => makeWith(launcher, options))
+
+/** Makes the engine with a launcher that other engines may share. */
+export const makeWith = (
+  launcher: ProcessLauncher.ProcessLauncher,
+  options: FfmpegEngineOptions
+): Engine => {
   const ffprobe = Ffprobe.make(launcher, options.ffprobePath ?? "ffprobe")
   const relay = FfmpegRelay.make(launcher, {
     ffmpegPath: options.ffmpegPath ?? "ffmpeg",
@@ -82,4 +88,4 @@ export const make = Effect.fnUntraced(function* (
     concurrency: 32,
     open
   }
-})
+}

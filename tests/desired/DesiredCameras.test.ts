@@ -3,15 +3,15 @@ import {
   type CameraId,
   type CameraRow,
   CameraTypes,
-  Roster,
   StreamUrl,
-  UrlTemplate
+  UrlTemplate,
+  makeDecoder
 } from "@restream/core"
 import * as fc from "fast-check"
 import { options } from "../supervision/Tree.ts"
 
 const reader = (pathTemplate = "cam{id}") =>
-  Roster.makeReader({ types: CameraTypes.make(), pathTemplate, defaults: options.defaults })
+  makeDecoder({ types: CameraTypes.make(), pathTemplate, defaults: options.defaults })
 
 const read = (...rows: ReadonlyArray<CameraRow>) => reader()(rows)
 
@@ -22,7 +22,7 @@ const problemOf = (row: CameraRow): string => {
   return camera?._tag === "InvalidCamera" ? camera.problem : `${camera?._tag}`
 }
 
-describe("Roster", () => {
+describe("DesiredCameras", () => {
   it("reads a row with nothing but an id and an address", () => {
     const [camera] = read({ id: 7, url }).cameras.values()
     assert.strictEqual(camera?._tag, "Camera")
@@ -34,8 +34,8 @@ describe("Roster", () => {
   })
 
   it("takes ids of any type", () => {
-    const roster = read({ id: 1, url }, { id: 2n, url }, { id: "9f2c", url }, { id: true, url })
-    assert.sameMembers([...roster.cameras.keys()], ["1", "2", "9f2c", "true"])
+    const set = read({ id: 1, url }, { id: 2n, url }, { id: "9f2c", url }, { id: true, url })
+    assert.sameMembers([...set.cameras.keys()], ["1", "2", "9f2c", "true"])
     const rest = read(
       { id: new Date("2026-01-02T03:04:05Z"), url, path: "a" },
       { id: ["de", 4], url, path: "b" },
@@ -142,30 +142,30 @@ describe("Roster", () => {
 
   for (const off of [false, "false", "f", 0, "0", "no", "off"]) {
     it(`leaves out a row with enabled ${JSON.stringify(off)}`, () => {
-      const roster = read({ id: 1, url, enabled: off }, { id: 2, url, enabled: null })
-      assert.deepStrictEqual([...roster.cameras.keys()], ["2" as CameraId])
-      assert.strictEqual(roster.disabled.size, 1)
+      const set = read({ id: 1, url, enabled: off }, { id: 2, url, enabled: null })
+      assert.deepStrictEqual([...set.cameras.keys()], ["2" as CameraId])
+      assert.deepStrictEqual([...set.disabled.keys()], ["1" as CameraId])
     })
   }
 
   it("gives a path to the first row by id, whatever the order of the rows", () => {
     const rows = [10, 9, 2].map((id) => ({ id, url, path: "gate" }))
-    const roster = read(...rows)
+    const set = read(...rows)
     assert.deepStrictEqual(
-      [...roster.cameras.values()].map(({ _tag, id }) => `${id} ${_tag}`),
+      [...set.cameras.values()].map(({ _tag, id }) => `${id} ${_tag}`),
       ["2 Camera", "9 InvalidCamera", "10 InvalidCamera"]
     )
   })
 
   it("keeps the path of a disabled row free", () => {
-    const roster = read({ id: 1, url, path: "gate", enabled: false }, { id: 2, url, path: "gate" })
-    assert.strictEqual(roster.cameras.get("2" as CameraId)?._tag, "Camera")
+    const set = read({ id: 1, url, path: "gate", enabled: false }, { id: 2, url, path: "gate" })
+    assert.strictEqual(set.cameras.get("2" as CameraId)?._tag, "Camera")
   })
 
   it("keeps two rows of one id apart", () => {
-    const roster = read({ id: 1, url }, { id: 1, url: "rtsp://10.0.0.6/live" })
+    const set = read({ id: 1, url }, { id: 1, url: "rtsp://10.0.0.6/live" })
     assert.deepStrictEqual(
-      [...roster.cameras.values()].map(({ _tag, id }) => `${id} ${_tag}`),
+      [...set.cameras.values()].map(({ _tag, id }) => `${id} ${_tag}`),
       ["1 Camera", "1 (2) InvalidCamera"]
     )
   })
@@ -184,7 +184,7 @@ describe("Roster", () => {
   it("reads a row anew only when it changed, also where many have one id", () => {
     let asked = 0
     const { all, toUrl } = CameraTypes.make()
-    const readRows = Roster.makeReader({
+    const readRows = makeDecoder({
       types: CameraTypes.of({
         all,
         toUrl: (type, columns) => {
@@ -223,7 +223,7 @@ describe("Roster", () => {
     assert.notInclude(JSON.stringify([...filled.cameras]), secret)
   })
 
-  it("gives the very same roster for rows that did not change", () => {
+  it("gives the very same set for rows that did not change", () => {
     const readRows = reader()
     const rows = () => [
       { id: 1, url, options: { audio: "drop" } },
@@ -254,8 +254,8 @@ describe("Roster", () => {
     )
     fc.assert(
       fc.property(fc.array(row, { maxLength: 5 }), (rows) => {
-        const roster = read(...rows, { id: "the good one", url, path: "good" })
-        const good = roster.cameras.get("the good one" as CameraId)
+        const set = read(...rows, { id: "the good one", url, path: "good" })
+        const good = set.cameras.get("the good one" as CameraId)
         assert.isTrue(
           good?._tag === "Camera" ||
             rows.some(({ path, id }) => path === "good" || id === "the good one")
@@ -287,7 +287,7 @@ describe("Roster", () => {
       }
     }
     const readBoth = (row: CameraRow, again = row) => {
-      const read = Roster.makeReader({
+      const read = makeDecoder({
         types: CameraTypes.make([
           throwing,
           UrlTemplate.cameraType("site", "rtsp://{host}/{place}")
@@ -311,7 +311,7 @@ describe("Roster", () => {
           id: "1" as CameraId,
           name: "Gate",
           type,
-          problem: `reading the row as type ${type} threw an error`
+          problem: `camera type ${type} threw an error on this row`
         })
         assert.strictEqual(good?._tag, "Camera")
       })

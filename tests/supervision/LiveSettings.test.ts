@@ -3,40 +3,39 @@ import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings, type Settings } from "@restream/config"
 import {
   CameraTypes,
+  DesiredCameras,
+  Engines,
+  LiveSettings,
   MediaServer,
   MediaServerError,
+  MemoryCameraSource,
   Polling,
   ProbeLimiter,
-  Restream,
   StartRateLimiter,
   StreamUrl
 } from "@restream/core"
-import { Clock, Duration, Effect, Fiber, Result } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Layer, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
+import * as FakeEngine from "./FakeEngine.ts"
 
-describe("after a change,", () => {
+describe("after a change of the settings,", () => {
   it.effect("the source is polled by the new interval and given up by the new time-out", () =>
     Effect.gen(function* () {
-      const options = { pollInterval: Duration.hours(1), takeTimeout: Duration.hours(1) }
+      const timing = { pollInterval: Duration.hours(1), fetchTimeout: Duration.hours(1) }
       const takes: Array<number> = []
       let isFrozen = false
       const source = yield* Polling.make({
         label: "test",
-        take: Effect.gen(function* () {
+        fetchRows: Effect.gen(function* () {
           takes.push(yield* Clock.currentTimeMillis)
           return isFrozen ? yield* Effect.never : []
         }),
-        get pollInterval() {
-          return options.pollInterval
-        },
-        get takeTimeout() {
-          return options.takeTimeout
-        }
+        timing: Effect.sync(() => ({ ...timing }))
       })
       yield* TestClock.adjust("10 minutes")
       assert.strictEqual(takes.length, 1)
-      options.pollInterval = Duration.minutes(1)
-      options.takeTimeout = Duration.seconds(1)
+      timing.pollInterval = Duration.minutes(1)
+      timing.fetchTimeout = Duration.seconds(1)
       yield* source.refresh
       yield* TestClock.adjust("10 minutes")
       assert.isAtLeast(takes.length, 10)
@@ -56,9 +55,7 @@ describe("after a change,", () => {
           checks++
           return checks > 100 ? Effect.fail(new MediaServerError({ detail: "" })) : Effect.void
         }),
-        get checkInterval() {
-          return checkInterval
-        }
+        timing: Effect.sync(() => ({ checkInterval }))
       })
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(checks, 1)
@@ -72,10 +69,10 @@ describe("after a change,", () => {
   it.effect("as many probes run as the new limits allow", () =>
     Effect.gen(function* () {
       const options = { concurrency: 1, perHost: 1 }
-      const limits = ProbeLimiter.make(options)
+      const limits = ProbeLimiter.make(() => options)
       let running = 0
       let most = 0
-      const prober = { slowAfter: Duration.minutes(1), concurrency: 32 }
+      const prober = { name: "native", slowAfter: Duration.minutes(1), concurrency: 32 }
       const probe = Effect.acquireUseRelease(
         Effect.sync(() => (most = Math.max(most, ++running))),
         () => Effect.sleep("1 second"),
@@ -122,15 +119,31 @@ describe("after a change,", () => {
     })
   )
 
-  it.effect("templates make other addresses", () => {
-    let settings: Settings = { ...defaultSettings, cameraTypes: { acme: "rtsp://{host}/one" } }
-    return Effect.gen(function* () {
-      const types = yield* CameraTypes
-      const address = () => String(Result.getOrThrow(types.toUrl("acme", { host: "cam" })))
-      assert.strictEqual(address(), "rtsp://cam/one")
-      settings = { ...settings, cameraTypes: { acme: "rtsp://{host}/two" } }
-      assert.strictEqual(address(), "rtsp://cam/two")
-      assert.isTrue(types.all.has("acme"))
-    }).pipe(Effect.provide(Restream.cameraTypes(() => settings)))
-  })
+  it.effect("templates make other addresses", () =>
+    Effect.gen(function* () {
+      const settings = yield* SubscriptionRef.make<Settings>({
+        ...defaultSettings,
+        cameraTypes: { acme: "rtsp://{host}/one" }
+      })
+      const services = yield* Layer.build(
+        DesiredCameras.layer.pipe(
+          Layer.provide(MemoryCameraSource.layer([{ id: 1, type: "acme", host: "cam" }])),
+          Layer.provide(CameraTypes.layer()),
+          Layer.provide(Engines.layer([FakeEngine.make().engine])),
+          Layer.provide(LiveSettings.layer(settings))
+        )
+      )
+      const sets = yield* Stream.toPull(Context.get(services, DesiredCameras).changes)
+      const address = Effect.map(sets, ([set]) => {
+        const [camera] = set.cameras.values()
+        return camera?._tag === "Camera" ? String(camera.url) : camera?.problem
+      })
+      assert.strictEqual(yield* address, "rtsp://cam/one")
+      yield* SubscriptionRef.update(settings, (before) => ({
+        ...before,
+        cameraTypes: { acme: "rtsp://{host}/two" }
+      }))
+      assert.strictEqual(yield* address, "rtsp://cam/two")
+    }).pipe(Effect.scoped)
+  )
 })

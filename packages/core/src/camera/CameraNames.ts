@@ -1,0 +1,28 @@
+/** How log lines name cameras. Pure. */
+import type { Camera } from "./Camera.ts"
+
+/** A camera as all log lines name it: `camera 1 "Gate"`. */
+export const cameraLabel = (camera: Pick<Camera, "id" | "name">): string =>
+  `camera ${shortLabel(camera)}`
+
+const shortLabel = ({ id, name }: Pick<Camera, "id" | "name">): string =>
+  name === id ? id : `${id} "${name}"`
+
+/** How many cameras of one group are named. */
+const mostNamed = 3
+
+/** The first few names of a list, and how many more there are: `1 "Gate", 2 "Yard" and 5 more`. */
+export const nameSome = (
+  cameras: ReadonlyArray<Pick<Camera, "id" | "name"> & { readonly detail?: string }>
+): string => {
+  const named = cameras
+    .slice(0, mostNamed)
+    .map(
+      (camera) => shortLabel(camera) + (camera.detail === undefined ? "" : ` (${camera.detail})`)
+    )
+  const more = cameras.length - named.length
+  return more > 0 ? `${named.join(", ")} and ${more} more` : named.join(", ")
+}
+
+/** `1 camera`, `3 cameras`. */
+export const countCameras = (count: number): string => `${count} camera${count === 1 ? "" : "s"}`

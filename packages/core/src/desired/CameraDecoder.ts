@@ -1,0 +1,161 @@
+/**
+ * Decodes one row of the table into a camera. Pure.
+ *
+ * A row that makes no camera becomes an {@link InvalidCamera} with its problem; it affects no other row.
+ */
+import { oneLine, SettingType } from "@restream/config"
+import * as Result from "effect/Result"
+import type { CameraTypes } from "../camera-type/CameraTypes.ts"
+import type { Columns } from "../camera-type/CameraType.ts"
+import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
+import { type CameraOptions, parseOptions, withDefaults } from "../camera/CameraOptions.ts"
+import type { CameraRow } from "../source/CameraSource.ts"
+import * as MediaPath from "../camera/MediaPath.ts"
+
+export interface DecoderOptions {
+  readonly types: CameraTypes["Service"]
+  /** The path of a row that has none, such as `cam{id}`. Any column with a plain value may appear in it. */
+  readonly pathTemplate: string
+  /** What a camera may choose as its engine, see `Engines.choices`. Default: the built-in engines. */
+  readonly engines?: ReadonlyArray<string> | undefined
+  /** The options of a row that chooses nothing. */
+  readonly defaults: CameraOptions
+}
+
+/** A row whose `enabled` is false. */
+export interface DisabledCamera {
+  readonly _tag: "DisabledCamera"
+  readonly id: CameraId
+  readonly name: string
+}
+
+/** What one row means, before rows are compared with each other. */
+export type DecodedRow = Camera | InvalidCamera | DisabledCamera
+
+/** The columns with a value: NULL and empty strings count as missing. */
+const presentColumns = (row: CameraRow): Columns => {
+  const columns: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(row)) {
+    if (value !== null && value !== undefined && value !== "") columns[name] = value
+  }
+  return columns
+}
+
+const displayScalar = (value: unknown): string | undefined => {
+  switch (typeof value) {
+    case "string":
+      return value
+    case "number":
+    case "bigint":
+    case "boolean":
+      return String(value)
+    default:
+      return undefined
+  }
+}
+
+/** Any value as text: a program may give a date or a list as an id; PostgreSQL gives text and JSON. */
+export const displayId = (value: unknown): string | undefined => {
+  if (typeof value !== "object" || value === null) return displayScalar(value)
+  try {
+    // JSON would put a date into quotes
+    return value instanceof Date ? value.toISOString() : JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
+/** The columns that may appear in a path template; columns that hold secrets may not. */
+const pathValues = (columns: Columns): Record<string, string> => {
+  const values: Record<string, string> = {}
+  for (const [name, value] of Object.entries(columns)) {
+    const text = name === "id" ? displayId(value) : displayScalar(value)
+    if (text !== undefined && name !== "password" && name !== "url") values[name] = text
+  }
+  return values
+}
+
+/** The identity of a row, whatever else is wrong with it. */
+const identify = (columns: Columns, position: number) => {
+  const id = displayId(columns["id"])
+  return {
+    id: oneLine(id ?? `row ${position + 1}`) as CameraId,
+    name: oneLine(displayScalar(columns["name"]) ?? id ?? `row ${position + 1}`),
+    type: oneLine(displayScalar(columns["type"]) ?? "url")
+  }
+}
+
+/**
+ * Decodes a row. A camera type that throws makes the row invalid.
+ *
+ * @param position of the row in the snapshot, counted from 0: it names a row without an id.
+ */
+export const decodeRow = (
+  row: CameraRow,
+  position: number,
+  options: DecoderOptions
+): DecodedRow => {
+  const columns = presentColumns(row)
+  const identity = identify(columns, position)
+  try {
+    return decodeColumns(columns, identity, options)
+  } catch {
+    // the message of a thrown error may hold the row's secrets
+    const problem = `camera type ${identity.type} threw an error on this row`
+    return { _tag: "InvalidCamera", ...identity, problem }
+  }
+}
+
+const decodeColumns = (
+  columns: Columns,
+  identity: ReturnType<typeof identify>,
+  options: DecoderOptions
+): DecodedRow => {
+  const id = displayId(columns["id"])
+  const problems: Array<string> = []
+
+  const enabled =
+    columns["enabled"] === undefined
+      ? Result.succeed(true)
+      : SettingType.boolean.parse(columns["enabled"])
+  if (Result.isFailure(enabled)) problems.push(`column enabled: ${enabled.failure}`)
+  else if (!enabled.success) {
+    return { _tag: "DisabledCamera", id: identity.id, name: identity.name }
+  }
+
+  if (id === undefined) {
+    problems.push(`column id ${"id" in columns ? "has no text that shows it" : "is missing"}`)
+  }
+
+  const chosen = parseOptions(columns["options"], options.engines)
+  if (Result.isFailure(chosen)) problems.push(...chosen.failure)
+
+  const given = displayScalar(columns["path"])
+  const path =
+    given === undefined
+      ? MediaPath.fromTemplate(options.pathTemplate, pathValues(columns))
+      : MediaPath.parse(given)
+  // without an id the template can't be filled, and that problem is reported already
+  if (Result.isFailure(path) && !(given === undefined && id === undefined)) {
+    problems.push(path.failure)
+  }
+
+  const url = options.types.toUrl(identity.type, columns)
+  if (Result.isFailure(url)) problems.push(url.failure.message)
+
+  if (
+    problems.length > 0 ||
+    Result.isFailure(path) ||
+    Result.isFailure(url) ||
+    Result.isFailure(chosen)
+  ) {
+    return { _tag: "InvalidCamera", ...identity, problem: oneLine(problems.join("; ")) }
+  }
+  return {
+    _tag: "Camera",
+    ...identity,
+    url: url.success,
+    path: path.success,
+    options: withDefaults(chosen.success, options.defaults)
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * The one way to a camera: opens its stream when the limits and the state of its credentials allow it.
+ *
+ * The camera actor and `restream check` both come through here. A permit is held only while the stream is
+ * being opened; an opened stream lives in the caller's scope.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { Camera } from "../camera/Camera.ts"
+import { cameraLabel } from "../camera/CameraNames.ts"
+import type { ProbeReason, Reason } from "../camera/Reason.ts"
+import { type CameraStream, ProbeError } from "../engine/CameraStream.ts"
+import { EngineFallback, type NextStep } from "../engine/EngineFallback.ts"
+import { Engines } from "../engine/Engines.ts"
+import { LiveSettings } from "../settings/LiveSettings.ts"
+import * as CredentialGuard from "./CredentialGuard.ts"
+import * as ProbeLimiter from "./ProbeLimiter.ts"
+
+/** A stream that was opened, and by which engine. */
+export interface OpenedStream {
+  readonly engine: string
+  readonly stream: CameraStream
+  /** Whether another engine can take over where this one can't do all that the camera's options ask for. */
+  readonly hasFallback: boolean
+}
+
+/** What a caller does at the steps of an opening. */
+export interface OpenHooks {
+  /** Runs before the camera joins the queues; may wait. */
+  readonly awaitReady: Effect.Effect<void>
+  /** Asked when the permit is granted: `false` gives the permit back and begins again. */
+  readonly isReady: Effect.Effect<boolean>
+  /** The camera waits for others. */
+  readonly onQueued: Effect.Effect<void>
+  /** The credentials were refused, to this camera or to another one. Failing ends the opening. */
+  readonly onBlocked: (refusal: CredentialGuard.Refusal) => Effect.Effect<void, ProbeError>
+  /** The camera is being connected to. */
+  readonly onConnecting: Effect.Effect<void>
+}
+
+/** A camera's access to its device, with what was learned of it. */
+export interface CameraAccess {
+  /**
+   * Opens the stream, with the next engine where one does not support the camera. The scope owns the
+   * stream.
+   */
+  readonly open: (hooks: OpenHooks) => Effect.Effect<OpenedStream, ProbeError, Scope.Scope>
+  /** Begins a new attempt: an engine that could not start gets another chance. */
+  readonly reset: Effect.Effect<void>
+  /** Takes the failure of a relay: whether the next engine is worth trying at once. */
+  readonly onRelayFailure: <R extends Reason>(reason: R) => Effect.Effect<NextStep<R>>
+  /** Whether the credentials were refused to another camera after this one was opened. */
+  readonly isBlocked: Effect.Effect<boolean>
+  /** Allows one attempt in spite of refused credentials. */
+  readonly tryNow: Effect.Effect<void>
+}
+
+export class ProbeScheduler extends Context.Service<
+  ProbeScheduler,
+  {
+    /** A camera's access, for as long as the scope. */
+    readonly access: (camera: Camera) => Effect.Effect<CameraAccess, never, Scope.Scope>
+  }
+>()("@restream/core/probing/ProbeScheduler") {
+  /** Limits and lockout delay by the settings in force. */
+  static readonly layer: Layer.Layer<ProbeScheduler, never, Engines | LiveSettings> = Layer.effect(
+    ProbeScheduler,
+    Effect.gen(function* () {
+      const settings = yield* LiveSettings
+      return yield* make({
+        limits: () => SubscriptionRef.getUnsafe(settings).probe,
+        lockoutDelay: () => SubscriptionRef.getUnsafe(settings).probe.lockoutDelay
+      })
+    })
+  )
+
+  /** For a single pass over all cameras: refused credentials are not tried again. */
+  static readonly layerOnce = (
+    limits: ProbeLimiter.Limits
+  ): Layer.Layer<ProbeScheduler, never, Engines> =>
+    Layer.effect(
+      ProbeScheduler,
+      make({ limits: () => limits, lockoutDelay: () => Duration.infinity })
+    )
+}
+
+const make = Effect.fnUntraced(function* (options: {
+  readonly limits: () => ProbeLimiter.Limits
+  readonly lockoutDelay: () => Duration.Duration
+}): Effect.fn.Return<ProbeScheduler["Service"], never, Engines> {
+  const engines = yield* Engines
+  const limiter = ProbeLimiter.make(options.limits)
+  const guard = CredentialGuard.make(options.lockoutDelay)
+  return ProbeScheduler.of({
+    access: Effect.fnUntraced(function* (camera) {
+      const lease = yield* guard.acquire(camera)
+      return new Access(camera, engines, limiter, lease)
+    })
+  })
+})
+
+class Access implements CameraAccess {
+  readonly #camera: Camera
+  readonly #engines: Engines["Service"]
+  readonly #limiter: ProbeLimiter.ProbeLimiter
+  readonly #lease: CredentialGuard.Lease
+  #fallback: EngineFallback
+
+  constructor(
+    camera: Camera,
+    engines: Engines["Service"],
+    limiter: ProbeLimiter.ProbeLimiter,
+    lease: CredentialGuard.Lease
+  ) {
+    this.#camera = camera
+    this.#engines = engines
+    this.#limiter = limiter
+    this.#lease = lease
+    this.#fallback = this.#newFallback()
+  }
+
+  /** Which engine the camera needs is learned once for each row, and again after a change of the settings. */
+  #newFallback(): EngineFallback {
+    // the decoder has checked the name
+    return new EngineFallback(Result.getOrThrow(this.#engines.select(this.#camera)))
+  }
+
+  get reset(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      const [first] = Result.getOrThrow(this.#engines.select(this.#camera))
+      if (first === this.#fallback.first) this.#fallback.reset()
+      else this.#fallback = this.#newFallback()
+    })
+  }
+
+  get isBlocked(): Effect.Effect<boolean> {
+    return Effect.sync(() => this.#lease.isBlocked)
+  }
+
+  get tryNow(): Effect.Effect<void> {
+    return Effect.sync(() => this.#lease.tryNow())
+  }
+
+  onRelayFailure<R extends Reason>(reason: R): Effect.Effect<NextStep<R>> {
+    return Effect.suspend(() => {
+      const next = this.#fallback.onFailure(reason)
+      if (next._tag === "GiveUp" || next.notice === undefined) return Effect.succeed(next)
+      return Effect.as(
+        Effect.annotateLogs(Effect.logInfo(`${cameraLabel(this.#camera)}: ${next.notice}`), {
+          module: "engine",
+          camera: this.#camera.id
+        }),
+        next
+      )
+    })
+  }
+
+  open(hooks: OpenHooks): Effect.Effect<OpenedStream, ProbeError, Scope.Scope> {
+    return Effect.matchEffect(this.#openByEngine(hooks), {
+      onSuccess: (opened) => (opened === undefined ? this.open(hooks) : Effect.succeed(opened)),
+      onFailure: ({ reason }) =>
+        Effect.flatMap(this.onRelayFailure<ProbeReason>(reason), (next) =>
+          next._tag === "TryNext"
+            ? this.open(hooks)
+            : Effect.fail(new ProbeError({ reason: next.reason }))
+        )
+    })
+  }
+
+  /** One attempt by the engine in use; `undefined` where it has to be queued again. */
+  #openByEngine(
+    hooks: OpenHooks
+  ): Effect.Effect<OpenedStream | undefined, ProbeError, Scope.Scope> {
+    const lease = this.#lease
+    const limited = Effect.suspend(() =>
+      this.#limiter.withPermit(
+        this.#camera.url.authority,
+        this.#fallback.engine
+      )(this.#connect(hooks))
+    )
+    const queued = lease.withPermit((refusal) =>
+      refusal === undefined ? hooks.onQueued : hooks.onBlocked(refusal)
+    )(Effect.andThen(hooks.onQueued, limited))
+    return Effect.andThen(hooks.awaitReady, queued)
+  }
+
+  #connect(hooks: OpenHooks): Effect.Effect<OpenedStream | undefined, ProbeError, Scope.Scope> {
+    const lease = this.#lease
+    const fallback = this.#fallback
+    return Effect.gen({ self: this }, function* () {
+      // While this camera waited, the media server may have gone. And what was refused to another camera
+      // meanwhile need not be refused to this one, too.
+      if (lease.isBlocked || !(yield* hooks.isReady)) return undefined
+      yield* hooks.onConnecting
+      const { engine, hasFallback } = fallback
+      // a stream that did not open leaves nothing behind before the next engine connects
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const stream = yield* engine.open(this.#camera).pipe(
+        Scope.provide(scope),
+        Effect.onError(() => Scope.close(scope, Exit.void)),
+        Effect.tapError(({ reason }) =>
+          Effect.sync(() => reason._tag === "Unauthorized" && lease.refused(reason))
+        )
+      )
+      lease.accepted()
+      return { engine: engine.name, hasFallback, stream }
+    })
+  }
+}
