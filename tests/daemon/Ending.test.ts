@@ -60,7 +60,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         // stopped processes don't obey TERM: an end in order would wait for the grace of 3 s
         for (const child of all.children) process.kill(child, "SIGSTOP")
         yield* all.daemon.signal("SIGTERM")
-        yield* all.daemon.awaitLine(/cameras: ending all 4/)
+        yield* all.daemon.awaitLine(/stopping all 4 cameras/)
         assert.isTrue(Daemon.runs(all.daemon.pid))
         yield* all.daemon.signal("SIGINT")
         const { code } = yield* all.daemon.exitTime
