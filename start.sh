@@ -3,7 +3,8 @@
 # Arguments are passed to "restream run"; "./start.sh --help" lists them.
 set -eu
 
-# 1. The address of the database, if the environment does not set PG_DSN.
+# 1. The address of the database, if the environment does not set PG_DSN. With a password in it,
+#    keep other users from reading this file: chmod 700 start.sh
 #    In a user name or password, percent-encode the characters / # ? % @
 [ -n "${PG_DSN-}" ] || PG_DSN=''
 #    such as PG_DSN='postgres://user:password@127.0.0.1:5432/database'
