@@ -38,6 +38,7 @@ const cpuMs = () => {
 const outcomeOf = (result: Check.CheckResult): string => {
   switch (result._tag) {
     case "Answered":
+    case "Relayed":
       return "good"
     case "Unreachable":
       return result.reason._tag

@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { freePort, TestPattern } from "@restream/core/testing"
-import { Effect, Redacted } from "effect"
+import { Effect, PubSub, Redacted } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -320,6 +320,29 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         const noDsn = yield* Installation.restream(["check"])
         assert.deepStrictEqual([noDsn.code, lines(noDsn.stderr).length], [2, 1])
         assert.match(noDsn.stderr, /database\.dsn.*PG_DSN/)
+      })
+    )
+
+    it.effect("beside a daemon, probes a camera that is relayed only with --force", () =>
+      Effect.gen(function* () {
+        const { cameras, env, mediaServer, sql, startDaemon } = yield* Installation.make
+        yield* sql`insert into cameras ${sql.insert({ name: "Gate", url: cameras.url("cam1") })}`
+        yield* startDaemon()
+        yield* mediaServer.awaitPackets("cam1")
+        const events = yield* cameras.events
+        const check = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+          const { code, stdout } = yield* Installation.restream(["check", "--json", ...args], env)
+          const [camera] = JSON.parse(stdout).cameras
+          return [code, camera.state, camera.video.codec, camera.audio.codec]
+        })
+        const connections = Effect.map(
+          PubSub.takeUpTo(events, Number.POSITIVE_INFINITY),
+          (taken) => taken.filter(({ _tag }) => _tag === "Connected").length
+        )
+        assert.deepStrictEqual(yield* check(), [0, "live", "h264", "pcm_mulaw"])
+        assert.strictEqual(yield* connections, 0)
+        assert.deepStrictEqual(yield* check("--force"), [0, "ok", "h264", "pcm_mulaw"])
+        assert.strictEqual(yield* connections, 1)
       })
     )
   }

@@ -12,7 +12,12 @@ import {
 import * as Duration from "effect/Duration"
 import { table, widthsOf } from "../text/Table.ts"
 
-export const hasFailed = (result: Check.CheckResult): boolean => result._tag !== "Answered"
+export const hasFailed = (result: Check.CheckResult): boolean =>
+  result._tag === "Unreachable" || result._tag === "Invalid"
+
+/** What the camera sends, if that is known. */
+const offerOf = (result: Check.CheckResult) =>
+  result._tag === "Answered" || result._tag === "Relayed" ? result.offer : undefined
 
 /** The results in the order of the cameras. */
 export const inOrder = (
@@ -27,6 +32,8 @@ const stateOf = (result: Check.CheckResult): string => {
   switch (result._tag) {
     case "Answered":
       return "ok"
+    case "Relayed":
+      return "live"
     case "Unreachable":
       return "unreachable"
     case "Invalid":
@@ -43,6 +50,8 @@ const reasonOf = (result: Check.CheckResult): string => {
         : result.health === "fair"
           ? "slow to respond"
           : ""
+    case "Relayed":
+      return "already relayed; not probed"
     case "Unreachable":
       return result.reason.message
     case "Invalid":
@@ -121,10 +130,22 @@ const columns: ReadonlyArray<
   ["HEALTH", ({ health }) => health],
   [
     "VIDEO",
-    (result) => (result._tag === "Answered" ? CameraState.describeVideo(result.offer.video) : "")
+    (result) => {
+      const offer = offerOf(result)
+      return offer === undefined ? "" : CameraState.describeVideo(offer.video)
+    }
   ],
-  ["AUDIO", (result) => (result._tag === "Answered" ? (result.offer.audio?.codec ?? "none") : "")],
-  ["TIME", (result) => (result._tag === "Invalid" ? "" : seconds(result.took))],
+  [
+    "AUDIO",
+    (result) => {
+      const offer = offerOf(result)
+      return offer === undefined ? "" : (offer.audio?.codec ?? "none")
+    }
+  ],
+  [
+    "TIME",
+    (result) => (result._tag === "Invalid" || result._tag === "Relayed" ? "" : seconds(result.took))
+  ],
   ["REASON", reasonOf]
 ]
 
@@ -210,7 +231,7 @@ export const checkJson = (
   disabled: options.disabled,
   tookMs: Math.round(Duration.toMillis(options.took) * 10) / 10,
   cameras: results.filter(options.isListed).map((result) => {
-    const offer = result._tag === "Answered" ? result.offer : undefined
+    const offer = offerOf(result)
     return {
       id: result.camera.id,
       name: options.names.get(result.camera.id) ?? result.camera.name,

@@ -7,6 +7,7 @@ import {
   MemoryCameraSource,
   PgCameraSource,
   ProbeScheduler,
+  PublishedStreams,
   Restream
 } from "@restream/core"
 import * as Duration from "effect/Duration"
@@ -43,6 +44,12 @@ const flags = {
     Flag.withDescription("List failed cameras only; all cameras are checked and counted"),
     Flag.withDefault(false)
   ),
+  force: Flag.Boolean("force").pipe(
+    Flag.withDescription(
+      "Probe every camera, also those that are relayed already: a second connection to each"
+    ),
+    Flag.withDefault(false)
+  ),
   camera: Flag.String("camera").pipe(
     Flag.withDescription("Check only the camera with this id; may be repeated"),
     Flag.withMetavar("ID"),
@@ -58,7 +65,7 @@ const flags = {
 export const check = Command.make(
   "check",
   flags,
-  Effect.fnUntraced(function* ({ camera: only, concurrency, json, wrong }) {
+  Effect.fnUntraced(function* ({ camera: only, concurrency, force, json, wrong }) {
     const { settings, types } = yield* failOnSettings(
       loadSettings(settingFlagsOf(yield* restream), {
         database: true,
@@ -103,8 +110,9 @@ export const check = Command.make(
     }
     const cameras = only.length === 0 ? wanted : wanted.filter(({ id }) => only.includes(id))
 
+    const published = force ? PublishedStreams.none : yield* PublishedStreams.make(settings)
     const progress = makeProgress(cameras.length, json)
-    const [took, results] = yield* Check.run(cameras).pipe(
+    const [took, results] = yield* Check.run(cameras, published).pipe(
       Stream.tap(progress.onResult),
       Stream.runCollect,
       Effect.ensuring(progress.clear),
@@ -141,7 +149,7 @@ export const check = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Probes every camera once and reports failures with their reasons. Exit status: 0 all cameras ok, 1 some cameras failed, 2 invalid settings or no database"
+    "Probes every camera once and reports failures with their reasons. A camera whose path is published on the media server is reported as live and not probed, unless --force is given. Exit status: 0 all cameras ok, 1 some cameras failed, 2 invalid settings or no database"
   ),
   Command.withShortDescription("Probes every camera once and reports failures")
 )

@@ -1,7 +1,7 @@
 /**
  * Probes every camera once, and says which of them fail and why.
  *
- * It publishes nothing, so it can run beside a daemon.
+ * It publishes nothing, and can run beside a daemon: see `PublishedStreams`.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -16,6 +16,7 @@ import type { StreamInfo } from "../engine/StreamInfo.ts"
 import { ProbeScheduler } from "../probing/ProbeScheduler.ts"
 import type { Health } from "../status/History.ts"
 import { nowMs } from "../time/Monotonic.ts"
+import * as PublishedStreams from "./PublishedStreams.ts"
 
 /** What came of one camera's check. */
 export type CheckResult = {
@@ -23,13 +24,15 @@ export type CheckResult = {
   /** How long the camera took; its wait for others does not count. Zero for an invalid row. */
   readonly took: Duration.Duration
   /**
-   * - `good`: it answered, and all of it can be relayed as it is.
-   * - `fair`: it answered, but slowly, or with sound that can't be passed on as it is.
+   * - `good`: it answered, and its stream can be relayed unchanged; or it is relayed already.
+   * - `fair`: it answered, but slowly, or with audio that can't be copied.
    * - `poor`: it did not answer as it should, or its row is invalid.
    */
   readonly health: Health
 } & (
   | { readonly _tag: "Answered"; readonly engine: string; readonly offer: StreamInfo }
+  /** The camera is relayed already: it was not probed, and `offer` is what the media server describes. */
+  | { readonly _tag: "Relayed"; readonly offer: StreamInfo }
   | { readonly _tag: "Unreachable"; readonly reason: ProbeReason }
   | { readonly _tag: "Invalid"; readonly problem: string }
 )
@@ -42,9 +45,12 @@ export const slow = Duration.seconds(2)
  *
  * What a device refused to one camera is not tried by others with the same user name and password: they
  * are `Unreachable`, and their reason names that camera. Provide `ProbeScheduler.layerOnce`.
+ *
+ * @param published tells which cameras are relayed already and need no probe. Default: none is.
  */
 export const run = (
-  cameras: Iterable<Camera | InvalidCamera>
+  cameras: Iterable<Camera | InvalidCamera>,
+  published: PublishedStreams.PublishedStreams = PublishedStreams.none
 ): Stream.Stream<CheckResult, never, ProbeScheduler> =>
   Stream.callback((results) =>
     Effect.flatMap(ProbeScheduler, (scheduler) =>
@@ -54,7 +60,11 @@ export const run = (
           Effect.map(
             camera._tag === "InvalidCamera"
               ? Effect.succeed(invalid(camera))
-              : check(camera, scheduler),
+              : Effect.flatMap(published(camera), (offer) =>
+                  offer === undefined
+                    ? check(camera, scheduler)
+                    : Effect.succeed(relayed(camera, offer))
+                ),
             (result) => Queue.offerUnsafe(results, result)
           ),
         // the scheduler limits: a busy host must not delay the others
@@ -105,6 +115,14 @@ const invalid = (camera: InvalidCamera): CheckResult => ({
   took: Duration.zero,
   health: "poor",
   problem: camera.problem
+})
+
+const relayed = (camera: Camera, offer: StreamInfo): CheckResult => ({
+  _tag: "Relayed",
+  camera,
+  took: Duration.zero,
+  health: "good",
+  offer
 })
 
 const answered = (

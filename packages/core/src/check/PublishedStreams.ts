@@ -1,0 +1,66 @@
+/**
+ * Which cameras are relayed already: their paths are published on the media server.
+ *
+ * A weak camera serves one connection. So a check beside a daemon asks the media server first, and leaves
+ * a camera alone whose stream is there. The media server knows this for every daemon, wherever it runs; it
+ * must allow reading. Another publisher on the camera's path counts as well.
+ */
+import type { Settings } from "@restream/config"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import type { Camera } from "../camera/Camera.ts"
+import { StreamUrl } from "../camera/StreamUrl.ts"
+import * as NativeEngine from "../engine/native/NativeEngine.ts"
+import type { StreamInfo } from "../engine/StreamInfo.ts"
+import { rtspCheck } from "../media-server/RtspCheck.ts"
+import { trustOf } from "../rtsp/client/Dialer.ts"
+import * as Deadline from "../time/Deadline.ts"
+
+/** Describes a camera's stream on the media server; `undefined` if it is not published. */
+export type PublishedStreams = (camera: Camera) => Effect.Effect<StreamInfo | undefined>
+
+/** Nothing is published: every camera is probed. */
+export const none: PublishedStreams = () => Effect.undefined
+
+/** So many paths are described at a time. */
+const concurrency = 64
+
+/** Asks the media server of the settings. One that is unreachable publishes nothing, and is asked once. */
+export const make = Effect.fnUntraced(function* ({
+  camera: defaults,
+  mediaServer
+}: Settings): Effect.fn.Return<PublishedStreams> {
+  const address = new StreamUrl({
+    scheme: mediaServer.scheme,
+    host: mediaServer.host,
+    port: mediaServer.port,
+    username: mediaServer.username,
+    password: mediaServer.password
+  })
+  const isReachable = yield* rtspCheck(address, trustOf(mediaServer)).pipe(
+    Effect.isSuccess,
+    Deadline.within(mediaServer.checkTimeout, () => Effect.succeed(false))
+  )
+  if (!isReachable) return none
+
+  const engine = NativeEngine.make({
+    openTimeout: mediaServer.checkTimeout,
+    checkServer: Effect.succeed(true)
+  })
+  const options = {
+    ...defaults,
+    insecure: mediaServer.insecure,
+    fingerprint: mediaServer.fingerprint,
+    transport: "tcp",
+    wallclock: false
+  } as const
+  const permits = Semaphore.makeUnsafe(concurrency)
+  return (camera) =>
+    engine.open({ url: address.withTarget(`/${camera.path}`), options }).pipe(
+      Effect.map(({ info }) => info),
+      // 404: not published. 401: reading is not allowed, so the camera itself has to be probed
+      Effect.catch(() => Effect.undefined),
+      Effect.scoped,
+      permits.withPermit
+    )
+})
