@@ -21,6 +21,8 @@ import { join } from "node:path"
 import { certificate, key } from "../../rtsp/Certificate.ts"
 import { configured } from "../../rtsp/MediaMtx.ts"
 import { mediaMtx, publishWithFfmpeg, readFrames, skipped } from "../../rtsp/Peers.ts"
+import { anyFfmpeg } from "../ffmpeg/Binaries.ts"
+import { engine as ffmpegEngine } from "../ffmpeg/Engines.ts"
 import { job, options, probe, startRelay, urlOf } from "../Streams.ts"
 
 if (mediaMtx === undefined) skipped("the native engine with MediaMTX", "MEDIAMTX_BIN names none")
@@ -225,6 +227,56 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       )
       assert.deepInclude({ ...reason }, { _tag: "ServerRejected", status: 400 })
     })
+  )
+
+  it.live(
+    "relays a path that is started on demand and closed 1 s after its last reader, as each engine",
+    () =>
+      Effect.gen(function* () {
+        const started = `sh -c 'sleep 6; exec ${anyFfmpeg} -nostdin -re -f lavfi -i testsrc=size=320x180:rate=15 -c:v libx264 -preset ultrafast -tune zerolatency -g 15 -pix_fmt yuv420p -f rtsp -rtsp_transport tcp rtsp://127.0.0.1:$RTSP_PORT/$MTX_PATH'`
+        const server = yield* configured(
+          [],
+          [
+            '"~^demanded":',
+            `  runOnDemand: ${started}`,
+            "  runOnDemandStartTimeout: 20s",
+            "  runOnDemandCloseAfter: 1s"
+          ]
+        )
+        yield* server.start
+        const sink = yield* RtspServer.make()
+        const openTimeout = "15 seconds"
+        const engines = [
+          engineFor(sink.url(""), { openTimeout }),
+          yield* ffmpegEngine({ openTimeout })
+        ]
+        for (const [index, engine] of engines.entries()) {
+          const to = `out${index}`
+          const relay = yield* startRelay(engine, job(server.at(`demanded${index}`), sink.url(to)))
+          yield* Effect.raceFirst(relay.flowing, relay.ended)
+          yield* sink.awaitPackets(to)
+        }
+      }),
+    60_000
+  )
+
+  it.live(
+    "keeps the session at the server while the camera takes 12 s to play",
+    () =>
+      Effect.gen(function* () {
+        // without packets MediaMTX ends a publisher after 10 s
+        const server = yield* configured()
+        yield* server.start
+        const source = yield* RtspServer.make({
+          settings: () => ({ quirks: { delays: { PLAY: "12 seconds" } } })
+        })
+        yield* TestPattern.publish(source, "cam", { frameRate: 25, keyframeEvery: 5 })
+        const native = engineFor(server.at(""), { openTimeout: "20 seconds" })
+        const relay = yield* startRelay(native, job(source.url("cam"), server.at("out")))
+        yield* Effect.raceFirst(relay.flowing, relay.ended)
+        yield* isRead(server.at("out"))
+      }),
+    60_000
   )
 
   it.live(

@@ -265,6 +265,24 @@ describe.concurrent("the native engine, on the wire,", () => {
     })
   )
 
+  it.effect("keeps the server's session alive while the camera takes long for PLAY", () =>
+    Effect.gen(function* () {
+      const { camera, start, toSink } = yield* peers({
+        quirks: { silentAt: "PLAY" },
+        engine: { openTimeout: "1 hour" }
+      })
+      yield* ScriptedCamera.publish(camera, "cam")
+      const starting = yield* Effect.forkChild(start())
+      yield* toSink.heard(RecordingProxy.request("RECORD"))
+      for (let times = 1; times <= 3; times++) {
+        yield* settle
+        yield* TestClock.adjust("5 seconds")
+        yield* toSink.heard(() => toSink.all(RecordingProxy.request("OPTIONS")).length === times)
+      }
+      assert.isUndefined(starting.pollUnsafe())
+    })
+  )
+
   describe("keeps the camera's session alive", () => {
     /** As soon as it plays it is asked what it can do; waits for its answer. */
     const askedWhatItCan = Effect.fnUntraced(function* (toCamera: RecordingProxy.RecordingProxy) {
