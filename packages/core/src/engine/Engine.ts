@@ -17,12 +17,9 @@ export interface Engine {
    * cannot. Default: it can.
    */
   readonly supports?: (source: StreamSource) => boolean
-  /**
-   * After this time an opening most likely does nothing but wait for an answer, and another one may run
-   * beside it.
-   */
+  /** After this time `open` most likely only waits for a response, so that another one may start beside it. */
   readonly slowAfter: Duration.Duration
-  /** How many cameras may be opened at a time, by what one costs this machine; a setting overrides it. */
+  /** How many cameras may be opened at once, by the cost of `open` for this machine; a setting overrides it. */
   readonly concurrency: number
   /**
    * Connects to the camera and reads what it sends: this is the probe.

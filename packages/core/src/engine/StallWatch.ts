@@ -1,32 +1,32 @@
 /**
- * Notices when media stand still.
+ * Detects media that stop advancing.
  *
- * The engine marks each advance; the watch sleeps until the last advance is too long ago. It goes by
- * the monotonic clock, so that setting the system's time stops no relay.
+ * The engine marks each advance; the watch sleeps until the last advance is too long ago. It uses the monotonic
+ * clock, so that a change of the system time ends no relay.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 
 export interface StallWatch {
-  /** Media advanced just now. Cheap enough for every packet. */
+  /** Marks an advance. Cheap enough for every packet. */
   readonly advance: () => void
-  /** Whether media advanced at all. */
+  /** Whether media ever advanced. */
   readonly hasAdvanced: () => boolean
-  /** The time since the last advance, or since the watch was made, in milliseconds. */
+  /** The time since the last advance, or else since the watch was made, in milliseconds. */
   readonly silentMs: () => number
-  /** Done when media stood still for too long. It can be waited for more than once. */
+  /** Done when media did not advance for too long. Can be awaited more than once. */
   readonly stalled: Effect.Effect<void>
 }
 
 export interface StallWatchOptions {
-  /** How long media may stand still. */
+  /** The longest time without an advance. */
   readonly timeout: Duration.Input
-  /** How long the first advance may take, from the making of the watch on. Default: `timeout`. */
+  /** The longest time until the first advance, from the making of the watch. Default: `timeout`. */
   readonly startTimeout?: Duration.Input | undefined
 }
 
-/** A watch that runs from now on. It holds no fiber; whoever waits for `stalled` does. */
+/** A watch that starts now. It has no fiber of its own; `stalled` runs in the fiber that awaits it. */
 export const make = Effect.fnUntraced(function* (
   options: StallWatchOptions
 ): Effect.fn.Return<StallWatch> {
@@ -50,15 +50,15 @@ export const make = Effect.fnUntraced(function* (
     stalled: awaitStall({
       silentMs,
       timeoutMs: () => (hasAdvanced ? timeoutMs : startTimeoutMs),
-      // the first advance shortens what remains, so no sleep is longer than a stall may be
+      // the first advance shortens the rest of the wait, so no sleep is longer than a stall
       longestSleepMs: timeoutMs
     })
   }
 })
 
 /**
- * Done when it was silent for too long. It looks once per time-out and not per packet, so whoever counts
- * packets by the thousand has only to note when the last one came.
+ * Done when nothing advanced for too long. It checks once per timeout and not per packet: counting a packet only
+ * has to store its time.
  */
 export const awaitStall = (options: {
   readonly silentMs: () => number
@@ -67,8 +67,8 @@ export const awaitStall = (options: {
 }): Effect.Effect<void> =>
   Effect.gen(function* () {
     for (;;) {
-      // Where the whole process stood still, what came meanwhile waits to be read, and timers are served
-      // before sockets: one round of the event loop brings it in.
+      // After the process was suspended, what arrived meanwhile is still unread, and timers run before sockets: one
+      // iteration of the event loop reads it.
       yield* Effect.yieldNow
       const remainingMs = options.timeoutMs() - options.silentMs()
       if (remainingMs <= 0) return

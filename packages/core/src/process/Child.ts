@@ -1,6 +1,6 @@
 /**
- * A child process that can't harm us: it never blocks on a full pipe, never fills our memory, and is
- * gone when its scope is closed.
+ * A child process that never blocks on a full pipe, never fills our memory, and has ended when its scope is
+ * closed.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -20,32 +20,32 @@ export type ExitStatus = number | string
 
 export interface ChildOptions {
   readonly argv: Argv
-  /** Between TERM and KILL. Default: KILL at once, for a program that has nothing to put in order. */
+  /** Between TERM and KILL. Default: KILL at once, for a program that needs no clean-up. */
   readonly killGrace?: Duration.Input | undefined
-  /** Takes what the child writes to its standard output, which is closed otherwise. */
+  /** Receives the child's standard output, which is closed otherwise. */
   readonly onStdout?: ((chunk: Uint8Array) => void) | undefined
-  /** Takes what the child writes to its file descriptor 3, which is not there otherwise. */
+  /** Receives the child's file descriptor 3, which is closed otherwise. */
   readonly onFd3?: ((chunk: Uint8Array) => void) | undefined
 }
 
 export interface Child {
   readonly pid: number
-  /** What it said on its standard error. */
+  /** Its standard error. */
   readonly stderr: OutputTail.OutputTail
-  /** Done when it has ended and its pipes are read. It waits in vain for no pipe. */
+  /** Done when it has ended and its pipes are read, as far as they end in time. */
   readonly exited: Effect.Effect<ExitStatus>
-  /** Ends it: TERM, grace, KILL. Done when it is gone. */
+  /** Ends it: TERM, grace period, KILL. Done when it has ended. */
   readonly kill: Effect.Effect<void>
 }
 
-/** How long the pipes of a child that ended may stay open: a grandchild can hold them for ever. */
+/** How long to read the pipes after the end of the child: a grandchild can hold them open for ever. */
 const drainTimeout = Duration.millis(500)
 
 /**
- * Starts a process. The scope owns it: closing the scope ends the process and its group, and waits
- * until they are gone. Its pipes are read until then, so that it can end in an orderly way.
+ * Starts a process. The scope owns it: closing the scope ends the process and its group, and waits until they have
+ * ended. Its pipes are read until then, so that it can end cleanly.
  *
- * It has no standard input, and does not get the database's credentials with its environment.
+ * It has no standard input, and its environment does not contain the credentials of the database.
  */
 export const spawn = Effect.fnUntraced(function* (
   options: ChildOptions
@@ -58,7 +58,7 @@ export const spawn = Effect.fnUntraced(function* (
       ? { killSignal: "SIGKILL", forceKillAfter: "1 second" }
       : { killSignal: "SIGTERM", forceKillAfter: options.killGrace }
 
-  // finalizers run from the last to the first: the process is ended while its pipes are still read
+  // finalizers run in reverse order: the process ends while its pipes are still read
   const reading = yield* Effect.acquireRelease(Scope.make(), Scope.close)
   const handle = yield* limiter.withPermit(
     ChildProcess.make(program, args, {
@@ -68,7 +68,7 @@ export const spawn = Effect.fnUntraced(function* (
       stderr: "pipe",
       ...(options.onFd3 === undefined ? {} : { additionalFds: { fd3: { type: "output" } } }),
       extendEnv: true,
-      // plain texts from setpriv and ffmpeg, whatever the operator's terminal likes
+      // plain messages from setpriv and ffmpeg, whatever the terminal
       env: {
         LC_ALL: "C",
         AV_LOG_FORCE_NOCOLOR: "1",
@@ -110,6 +110,6 @@ export const spawn = Effect.fnUntraced(function* (
   }
 })
 
-/** Effect reports a death by signal as an error whose cause alone names the signal. */
+/** Effect reports the end by a signal as an error whose cause names the signal. */
 const signalIn = (error: PlatformError.PlatformError): string =>
   /\bSIG[A-Z0-9]+\b/.exec(`${String(error.cause)} ${error.message}`)?.[0] ?? "an unknown signal"

@@ -1,27 +1,27 @@
 /**
- * What a child process said: the beginning and the end of it, in bounded memory.
+ * The beginning and the end of a process's output, in bounded memory.
  *
- * However much a child writes, it never waits for us, and we never keep more than the two ends. Lines
- * that were cut at an end are left out whole, so that no half of a password escapes the redaction.
+ * The process never waits for us, and we never keep more than the two parts. Lines that were cut are left out
+ * whole, so that no part of a password escapes redaction.
  */
 
 export interface OutputTail {
-  /** Takes what the child wrote; the chunk may be cut anywhere. */
+  /** Adds output; the chunk may be cut anywhere. */
   readonly push: (chunk: Uint8Array) => void
-  /** The lines that were kept, the oldest first, without empty ones. They may hold secrets. */
+  /** The kept lines, the oldest first, without empty ones. They may contain secrets. */
   readonly lines: () => ReadonlyArray<string>
 }
 
 export interface OutputTailOptions {
-  /** How much of the beginning is kept, in bytes. Default 8 KiB. */
+  /** The kept part of the beginning, in bytes. Default 8 KiB. */
   readonly headBytes?: number | undefined
-  /** How much of the end is kept, in bytes. Default 16 KiB. */
+  /** The kept part of the end, in bytes. Default 16 KiB. */
   readonly tailBytes?: number | undefined
 }
 
 const nothing = new Uint8Array(0)
 
-/** An empty transcript. */
+/** An empty one. */
 export const make = (options: OutputTailOptions = {}): OutputTail => {
   const headBytes = options.headBytes ?? 8 * 1024
   const tailBytes = options.tailBytes ?? 16 * 1024
@@ -38,7 +38,7 @@ export const make = (options: OutputTailOptions = {}): OutputTail => {
       tail = join(tail, rest)
     } else {
       isTorn = true
-      // slice copies: a view would keep the whole chunk alive
+      // slice copies: a view would keep the whole chunk in memory
       tail =
         rest.length >= tailBytes
           ? rest.slice(rest.length - tailBytes)

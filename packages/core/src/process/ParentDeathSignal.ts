@@ -1,10 +1,10 @@
 /**
- * Ties the life of a child process to ours.
+ * Ends a child process when this process dies.
  *
- * A daemon that is killed by SIGKILL can't end its children, and ffmpeg does not notice a broken
- * progress pipe. On Linux the kernel can: a process started as `setpriv --pdeathsig KILL -- …`
- * (util-linux 2.33 and later) dies with the thread that started it. `setpriv` then *becomes* the
- * program, so the process id is the program's and signals reach it.
+ * A daemon that is killed by SIGKILL can't end its children, and ffmpeg does not notice a broken progress pipe.
+ * On Linux the kernel can do it: a process started as `setpriv --pdeathsig KILL -- …` (util-linux 2.33 and later)
+ * is killed when the thread that started it ends. `setpriv` executes the program in its own place, so the process
+ * id is the program's and signals reach it.
  */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
@@ -17,15 +17,15 @@ import { SpawnLimiter } from "./SpawnLimiter.ts"
 export type Argv = readonly [program: string, ...args: ReadonlyArray<CommandLine.Word>]
 
 export interface ParentDeathSignal {
-  /** The same program, dying with us where the system can do that. */
+  /** The command with the parent death signal, if the system supports it. */
   readonly wrap: (argv: Argv) => Effect.Effect<Argv>
 }
 
 const prefix = ["setpriv", "--pdeathsig", "KILL", "--"] as const
 
 /**
- * A parentDeathSignal that finds out with its first use whether `setpriv` is there and knows the option. Where
- * it is not (macOS, busybox), children are started as they are.
+ * Checks with the first use whether `setpriv` exists and knows the option. Without it (macOS, busybox), children
+ * are started as they are.
  */
 export const make: Effect.Effect<ParentDeathSignal, never, ChildProcessSpawner> = Effect.gen(
   function* () {
@@ -53,7 +53,7 @@ export const make: Effect.Effect<ParentDeathSignal, never, ChildProcessSpawner> 
 
     const isAvailable = oneAtATime.withPermit(
       Effect.gen(function* () {
-        // an answer that we could not get, for want of file descriptors say, is asked for again
+        // a check that failed, for lack of file descriptors say, is repeated
         works ??= yield* check
         return works === true
       })

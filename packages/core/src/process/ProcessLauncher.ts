@@ -1,4 +1,4 @@
-/** Starts child processes: one at a time, tied to our life. */
+/** Starts child processes: one at a time, and with the parent death signal. */
 import * as Effect from "effect/Effect"
 import type * as PlatformError from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
@@ -13,7 +13,7 @@ export interface ProcessLauncher {
   ) => Effect.Effect<Child.Child, PlatformError.PlatformError, Scope.Scope>
 }
 
-/** A launcher on the spawner of the embedding program. */
+/** A launcher with the spawner in context. */
 export const make: Effect.Effect<ProcessLauncher, never, ChildProcessSpawner> = Effect.gen(
   function* () {
     const spawner = yield* ChildProcessSpawner

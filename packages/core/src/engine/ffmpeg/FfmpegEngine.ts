@@ -29,7 +29,7 @@ export interface FfmpegEngineOptions {
   readonly openTimeout?: Duration.Input | undefined
   /** How long the video may pause before the relay ends. Default 10 s. */
   readonly stallTimeout?: Duration.Input | undefined
-  /** How long after the start of ffmpeg the first video may take. Default: 20 s more than for opening. */
+  /** How long after the start of ffmpeg the first video may take. Default: 30 s more than for opening. */
   readonly startTimeout?: Duration.Input | undefined
   /** How long a process may take to end after TERM, before KILL. Default 3 s. */
   readonly killGrace?: Duration.Input | undefined

@@ -1,4 +1,4 @@
-/** The arguments by which ffmpeg and ffprobe open a camera. */
+/** The arguments with which ffmpeg and ffprobe open a camera. */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as CommandLine from "effect/process/CommandLine"
@@ -13,15 +13,15 @@ export type Arguments = ReadonlyArray<CommandLine.Word>
 
 export interface InputOptions {
   readonly version: FfmpegVersion
-  /** How long one answer may take, or one piece of media. */
+  /** The longest wait for one response, or for the next media. */
   readonly ioTimeoutMs: number
-  /** Whether the camera is asked for its sound, too. */
+  /** Whether to request the camera's audio, too. */
   readonly wantsAudio: boolean
 }
 
 /**
- * What ffmpeg may open. Others, such as `file` or `concat`, would read what is on this machine, and
- * a row of the table must not be able to ask for that.
+ * The protocols that ffmpeg may open. Others, such as `file` or `concat`, would read local files, and a row of the
+ * table must not be able to request that.
  */
 const networkSchemes: ReadonlySet<string> = new Set(
   "rtsp rtsps http https rtmp rtmps rtmpt srt udp rtp tcp mmsh mmst rist".split(" ")
@@ -29,20 +29,20 @@ const networkSchemes: ReadonlySet<string> = new Set(
 
 export const isRtsp = (url: StreamUrl): boolean => url.scheme === "rtsp" || url.scheme === "rtsps"
 
-/** The arguments from the camera's transport to its address. The address holds its credentials. */
+/** The arguments from the camera's transport to its URL. The URL contains the credentials. */
 export const inputArguments = (
   { options, url }: StreamSource,
   { ioTimeoutMs, version, wantsAudio }: InputOptions
 ): Result.Result<Arguments, InvalidUrl | Unsupported> => {
   if (!networkSchemes.has(url.scheme)) {
     return Result.fail(
-      new InvalidUrl({ detail: `no camera can be reached by ${oneLine(url.scheme)}://` })
+      new InvalidUrl({ detail: `cameras cannot be reached by ${oneLine(url.scheme)}://` })
     )
   }
   const ioTimeout = String(Math.max(1, Math.round(ioTimeoutMs)) * 1000)
   const address = ["-i", Redacted.make(StreamUrl.reveal(url))]
   if (!isRtsp(url)) {
-    // not -timeout: for rtmp that means "listen"
+    // not -timeout: for RTMP it means "listen"
     return Result.succeed(["-rw_timeout", ioTimeout, ...address])
   }
   return Result.map(
@@ -50,7 +50,7 @@ export const inputArguments = (
     (trusting) => [
       "-rtsp_transport",
       options.transport,
-      // in microseconds; below ffmpeg 5 -timeout meant "listen, for so many seconds"
+      // in microseconds; before ffmpeg 5, -timeout meant "listen, for so many seconds"
       isAtLeast(version, 59) ? "-timeout" : "-stimeout",
       ioTimeout,
       "-allowed_media_types",
@@ -62,10 +62,10 @@ export const inputArguments = (
 }
 
 /**
- * The arguments by which ffmpeg looks at the certificate of an `rtsps` peer.
+ * The arguments with which ffmpeg verifies the certificate of an `rtsps` peer.
  *
- * RTSP hands no options on to TLS before ffmpeg 8, so that older ones take any certificate. That is not
- * done in silence: they can't be used unless `waiver`, an option, says that nobody need look.
+ * Before ffmpeg 8, RTSP passes no options on to TLS, so older versions accept any certificate. They are refused
+ * unless `waiver`, an option, disables verification.
  */
 export const trust = (
   url: StreamUrl,
@@ -87,7 +87,7 @@ export const trust = (
       })
     )
   if (!isAtLeast(version, 62)) return unchecked(" before 8")
-  // 8.0 with OpenSSL compares no name with a bare address: any certificate of any host would do
+  // 8.0 with OpenSSL compares no name with an IP address: any certificate of any host would pass
   if (/^[\d.]+$|:/.test(url.host)) return unchecked(" without a host name")
   return Result.succeed(["-tls_verify", "1"])
 }

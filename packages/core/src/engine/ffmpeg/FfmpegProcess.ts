@@ -27,7 +27,7 @@ export interface FfmpegProcessOptions {
   readonly stallTimeout: Duration.Input
   /**
    * How long the first video may take after the start of the process: ffmpeg connects, analyses the media,
-   * publishes, and waits for a keyframe, which some cameras send every 15 s only. Default: 20 s more than for
+   * publishes, and waits for a keyframe, which some cameras send every 15 s only. Default: 30 s more than for
    * opening the camera. Never less than `stallTimeout`.
    */
   readonly startTimeout?: Duration.Input | undefined
@@ -58,7 +58,7 @@ const checkTimeout = Duration.seconds(5)
 const flushMs = 1000
 
 /** What a relay waits for beyond the opening of the camera: keyframes and the analysis of the media. */
-const keyframeTime = Duration.seconds(20)
+const keyframeTime = Duration.seconds(30)
 
 /** A relay by one process. */
 export interface FfmpegProcess extends Omit<RunningRelay, "published" | "notices"> {

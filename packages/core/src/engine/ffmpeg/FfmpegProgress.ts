@@ -1,33 +1,33 @@
 /**
- * Reads what ffmpeg writes with `-progress`: blocks of `key=value` lines, each ended by
- * `progress=continue` or `progress=end` (fftools/ffmpeg.c, `print_report`).
+ * Parses the output of ffmpeg's `-progress`: blocks of `key=value` lines, each ended by `progress=continue` or
+ * `progress=end` (fftools/ffmpeg.c, `print_report`).
  */
 
-/** One block. A number that ffmpeg does not know (`N/A`) or does not tell is missing. */
+/** One block. A number that ffmpeg does not know (`N/A`) or does not print is missing. */
 export interface Progress {
-  /** Video frames that went out, copied ones included. */
+  /** Video frames sent, copied frames included. */
   readonly frame: number | undefined
-  /** Bytes that went out. An RTSP output never tells. */
+  /** Bytes sent. An RTSP output never reports them. */
   readonly totalSize: number | undefined
-  /** The timestamp of the media that went out, in microseconds: that of the track furthest behind, or ahead. */
+  /** The timestamp of the sent media, in microseconds: of the track furthest behind, or ahead. */
   readonly outTimeUs: number | undefined
-  /** Whether ffmpeg said that this is the last block. */
+  /** Whether ffmpeg marked the block as the last. */
   readonly isLast: boolean
 }
 
-/** How far a parser has come. A value: parsing makes the next one. */
+/** The state of a parser, immutable. */
 export interface ProgressState {
-  /** The beginning of a line whose end has not come yet. */
+  /** An incomplete line. */
   readonly rest: string
   readonly values: Omit<Progress, "isLast">
 }
 
 const noValues = { frame: undefined, totalSize: undefined, outTimeUs: undefined }
 
-/** Before anything was read. */
+/** The state before any input. */
 export const initial: ProgressState = { rest: "", values: noValues }
 
-/** ffmpeg's lines are short; what is longer is none, and is not kept. */
+/** ffmpeg's lines are short; longer lines are ignored. */
 const longestLine = 1024
 
 /** What ffmpeg before 7 prints as the time while no output is open: the least number of 64 bits. */
@@ -40,7 +40,7 @@ export const isWriting = ({ frame = 0, outTimeUs }: Progress): boolean =>
 const wholeNumber = (text: string): number | undefined =>
   /^-?\d{1,19}$/.test(text) ? Number(text) : undefined
 
-/** Takes the next piece of text, cut anywhere, and gives the blocks that it completes. */
+/** Parses the next piece of text, cut anywhere, and returns the blocks that it completes. */
 export const parse = (
   state: ProgressState,
   text: string
@@ -72,7 +72,7 @@ export const parse = (
   return { state: { rest, values: { frame, totalSize, outTimeUs } }, blocks }
 }
 
-/** What is known of the media after some blocks. A value: {@link measure} makes the next one. */
+/** The figures after some blocks, immutable. */
 export interface Meter {
   readonly frames: number
   readonly bytes: number
@@ -81,7 +81,7 @@ export interface Meter {
   readonly countsBytes: boolean
 }
 
-/** Before the first block. */
+/** The figures before the first block. */
 export const emptyMeter: Meter = {
   frames: 0,
   bytes: 0,
@@ -91,10 +91,10 @@ export const emptyMeter: Meter = {
 }
 
 /**
- * Takes a block into account, and tells whether the video advanced since the one before.
+ * Adds a block, and tells whether the video advanced since the block before.
  *
- * Frames decide. Only an ffmpeg that never tells them is judged by bytes, and one that tells neither by
- * the media's time. What only comes again with the same values is no advance.
+ * Frames decide. If ffmpeg never reports frames, bytes decide, and if it reports neither, the timestamp does.
+ * Repeated values are no advance.
  */
 export const measure = (
   meter: Meter,
@@ -119,6 +119,6 @@ export const measure = (
   return { meter: next, hasAdvanced }
 }
 
-/** Whether no block so far told anything by which an advance could be seen. */
+/** Whether no block so far had a figure that could advance. */
 export const isBlind = (meter: Meter): boolean =>
   !meter.countsFrames && !meter.countsBytes && meter.outTimeUs === 0

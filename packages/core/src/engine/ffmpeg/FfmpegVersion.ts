@@ -1,8 +1,8 @@
 /**
- * Which ffmpeg it is, because its options changed over the years.
+ * The version of ffmpeg, because its options changed over the years.
  *
- * What counts is the version of libavformat: every build prints it, also those made from git, whose
- * own version says nothing (`N-47683-g0e8eb07980-static`).
+ * The version of libavformat decides: every build prints it, including builds from git, whose own version says
+ * nothing (`N-47683-g0e8eb07980-static`).
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,29 +15,26 @@ import type * as Child from "../../process/Child.ts"
 import type { ProcessLauncher } from "../../process/ProcessLauncher.ts"
 
 export interface FfmpegVersion {
-  /** As the program calls itself: `5.1.9-0+deb12u1`, `n8.0-23-gd1f31a829d`, … For people. */
+  /** As the program prints it: `5.1.9-0+deb12u1`, `n8.0-23-gd1f31a829d`, … For display. */
   readonly name: string
   /** libavformat's major and minor number. ffmpeg 4 has 58, 5 has 59, 6 has 60, 7 has 61, 8 has 62. */
   readonly libavformat: readonly [major: number, minor: number]
 }
 
-/** Whether its libavformat is at least this one. */
+/** Whether libavformat has at least this version. */
 export const isAtLeast = (version: FfmpegVersion, major: number, minor = 0): boolean =>
   version.libavformat[0] > major ||
   (version.libavformat[0] === major && version.libavformat[1] >= minor)
 
-/**
- * Whether it is ffmpeg 7.0, which has faults of its own; 7.1 has libavformat 61.7. It is the release
- * that the widespread static builds carry.
- */
+/** Whether it is ffmpeg 7.0, which has bugs of its own; 7.1 has libavformat 61.7. Widespread static builds are 7.0. */
 export const isSevenZero = (version: FfmpegVersion): boolean =>
   isAtLeast(version, 61) && !isAtLeast(version, 61, 7)
 
-/** Reads what `ffmpeg -version` or `ffprobe -version` printed; `undefined` where it is neither. */
+/** Parses the output of `ffmpeg -version` or `ffprobe -version`; `undefined` if it is neither. */
 export const parse = (banner: string): FfmpegVersion | undefined => {
   const name = /^ff(?:mpeg|probe) version (\S+)/m.exec(banner)?.[1]
   if (name === undefined) return undefined
-  // "59. 27.100 / 59. 27.100": the one that it was built with, and the one that it runs with
+  // "59. 27.100 / 59. 27.100": the version of the build, and the version at run time
   const library = /^libavformat +\d+\. *\d+\. *\d+ *\/ *(\d+)\. *(\d+)\. *\d+/m.exec(banner)
   if (library !== null) return { name, libavformat: [Number(library[1]), Number(library[2])] }
   const release = /^n?(\d+)\.\d+/.exec(name)
@@ -45,10 +42,10 @@ export const parse = (banner: string): FfmpegVersion | undefined => {
   return { name, libavformat: [Number(release[1]) + 54, 0] }
 }
 
-/** A program of the ffmpeg family, and the setting that says where it is. */
+/** ffmpeg or ffprobe, and its path. */
 export interface FfmpegProgram {
   readonly name: "ffmpeg" | "ffprobe"
-  /** A path, or a name to look for in PATH. */
+  /** A path, or a name to look up in PATH. */
   readonly path: string
 }
 
@@ -65,7 +62,7 @@ const notExecutable = (program: FfmpegProgram): LaunchFailed =>
     detail: `${oneLine(program.path)} is not executable for us; see ${settingOf(program)}`
   })
 
-/** Says in one line why a program of the family could not be started. */
+/** Why a program could not be started, in one line. */
 export const startFailure = (
   program: FfmpegProgram,
   error: PlatformError.PlatformError
@@ -85,10 +82,7 @@ export const startFailure = (
   }
 }
 
-/**
- * The same where the tether's `setpriv` could not become the program: it ends with 127 or 126 then,
- * and says so.
- */
+/** The same if `setpriv` could not execute the program: it exits with 127 or 126 then, and reports it. */
 export const execFailure = (
   program: FfmpegProgram,
   status: Child.ExitStatus,
@@ -99,16 +93,16 @@ export const execFailure = (
 }
 
 export interface VersionReader {
-  /** The version, read with the first use. A failure is not kept. */
+  /** The version, read with the first use. A failure is not cached. */
   readonly get: Effect.Effect<FfmpegVersion, LaunchFailed>
-  /** Has it read anew with the next use: the program failed, so it may have been replaced. */
+  /** Forgets the version after a failure of the program, which may have been replaced. */
   readonly forget: () => void
 }
 
 const readTimeout = Duration.seconds(10)
 const longestBanner = 64 * 1024
 
-/** A reader that runs the program once for its version, and keeps it. */
+/** A reader that runs the program once, and caches its version. */
 export const reader = (program: FfmpegProgram, launcher: ProcessLauncher): VersionReader => {
   const oneAtATime = Semaphore.makeUnsafe(1)
   let known: FfmpegVersion | undefined

@@ -79,7 +79,7 @@ export const make = (launcher: ProcessLauncher, path: string) => {
         stderr
       ) ??
       unexplained(status, FfmpegReason.lastMessages(ended.lines, [source.url]), source.url)
-    // the program may have been replaced by another
+    // the program may have been replaced by another version
     if (reason._tag === "LaunchFailed") versions.forget()
     return yield* Effect.fail(reason)
   })
@@ -91,7 +91,7 @@ const unexplained = (
   { host }: StreamUrl
 ): ProbeReason => {
   if (typeof status === "string") {
-    // seen with the static builds of 2018 to 2024, where the machine's C library is another
+    // seen with static builds of 2018 to 2024 on machines with another C library
     const hint = /[g-z]/i.test(host) ? "; static builds do when they look up a host name" : ""
     return new LaunchFailed({ detail: `ffprobe died by ${status}${hint}` })
   }

@@ -1,29 +1,27 @@
 /**
- * Lets packets gather in the kernel, so that many are read at once.
+ * Lets packets accumulate in the kernel, so that many are read at once.
  *
- * Over a network the packets of a picture arrive one by one, and each would wake the process, cost a read
- * and a round of the event loop. A network card holds its interrupts back for the same reason. So after
- * each round the thread rests for some milliseconds, and then finds more to read on every connection: at 50
- * cameras that takes a third to a half off the CPU time of relaying. It rests only where it gains by it,
- * and never while a relay is being started.
+ * Over a network the packets of a picture arrive one by one. Each would wake the process, and cost a read and an
+ * iteration of the event loop. So after each iteration the thread pauses for some milliseconds, and then reads
+ * more from every connection, as network cards do with interrupt coalescing. At 50 cameras this saves a third to
+ * half of the CPU time of relaying. The thread pauses only if that saves time, and never while a relay starts.
  *
- * **It blocks the thread.** All else in it comes later by up to the pause: that is nothing to a daemon, and
- * too much for a service that answers requests. So the daemon switches it on and the library does not.
+ * **It blocks the thread.** Everything else in the thread is delayed by up to the pause. A daemon does not
+ * notice; a service that responds to requests does. So the daemon turns it on, and the library does not.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { flowingRelays, startingRelays } from "./RelayLoad.ts"
 
-/** Fewer relays wake the thread too seldom for a rest to gain anything. */
+/** Fewer relays wake the thread too seldom for a pause to save time. */
 const leastRelays = 8
 
 /**
- * Rests after each round of the event loop, for as long as the layer lives.
+ * Pauses after each iteration of the event loop, for as long as the layer lives.
  *
- * @param period how far apart the rounds are at least. What the work of a round took is no rest: the busier
- * the thread, the shorter it rests, so that nothing waits much longer than this. Zero switches it off;
- * 15 ms is good: less than half of a picture's time.
+ * @param period the least time between two iterations. The work of an iteration counts: the busier the thread,
+ * the shorter the pause. Zero turns it off; 15 ms, less than half of a picture's duration, is good.
  */
 export const layer = (period: Duration.Input): Layer.Layer<never> => {
   const periodMs = Duration.toMillis(Duration.fromInputUnsafe(period))
@@ -41,7 +39,7 @@ export const layer = (period: Duration.Input): Layer.Layer<never> => {
             if (leftMs > 0) Atomics.wait(never, 0, 0, leftMs)
             restedAt = performance.now()
           }
-          // unreferenced: it comes after a round that had something to do, and causes none itself
+          // unreferenced: it runs after an iteration that had work, and causes none by itself
           setImmediate(rest).unref()
         }
         rest()

@@ -1,4 +1,4 @@
-/** What an RTSP error means for the camera, and what it means for the media server. */
+/** The reason for an RTSP error, at the camera and at the media server. */
 import * as Reason from "../../camera/Reason.ts"
 import type { RtspReason } from "../../rtsp/client/RtspError.ts"
 

@@ -1,7 +1,7 @@
-/** Which cameras this engine can take. */
+/** Which cameras the native engine supports. */
 import type { StreamSource } from "../CameraStream.ts"
 
-/** What of a camera's address or options this engine can't do, before the camera is even asked. */
+/** What this engine does not support, by the camera's URL and options alone; `undefined` if it supports the camera. */
 export const unsupported = ({ options, url }: StreamSource): string | undefined => {
   if (url.scheme !== "rtsp" && url.scheme !== "rtsps") return `${url.scheme} cameras`
   if (options.transport === "udp") return "UDP"

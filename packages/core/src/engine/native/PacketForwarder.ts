@@ -1,12 +1,11 @@
 /**
- * The hot path: moves a camera's packets to the media server, where they lie.
+ * The hot path: forwards a camera's packets to the media server, in place.
  *
- * For each packet it reads a few bytes and changes one: the channel. Packets that lie side by side are
- * copied together and go out together. Nothing is made per packet, so that one process can relay hundreds
- * of cameras.
+ * It reads a few bytes of each packet and changes one: the channel. Adjacent packets are copied and sent
+ * together. It allocates nothing per packet, so that one process can relay hundreds of cameras.
  *
- * It never waits. What the server does not take is held up to {@link highWater} bytes; beyond that whole
- * packets are dropped until most of it is gone, and the stream goes on where a decoder can begin.
+ * It never waits. Up to {@link highWater} bytes may be unsent; beyond that it drops whole packets until most of
+ * them are sent, and resumes the stream at a packet where a decoder can start.
  */
 import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import type { StartsKeyframe } from "../../rtsp/codec/Keyframe.ts"
@@ -15,22 +14,22 @@ import * as Rtp from "../../rtsp/rtp/Rtp.ts"
 import { unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
 import { WriteBatcher, type Send } from "./WriteBatcher.ts"
 
-/** Bytes that may wait for the server. At 2 Mbit/s this is 8 s of video. */
+/** The most unsent bytes. At 2 Mbit/s this is 8 s of video. */
 export const highWater = 2_097_152
 
-/** What must be left of them before packets are taken again. */
+/** The most unsent bytes at which forwarding resumes. */
 export const lowWater = highWater / 4
 
 /**
- * How long a keyframe is waited for, in milliseconds. Some cameras send one in 20 s; some send none that can
- * be told, and refresh the picture bit by bit (H.264 recovery points). Theirs goes on at any picture then.
+ * The longest wait for a keyframe, in milliseconds. Some cameras send one every 20 s; some send none that can be
+ * recognized, and refresh the picture gradually (H.264 recovery points). Their stream resumes at any picture.
  */
 export const longestKeyframeWaitMs = 60_000
 
-/** Where the packets go. */
+/** The connection to the media server. */
 export interface ServerWriter {
   readonly send: Send
-  /** Bytes that wait to be sent. */
+  /** Unsent bytes. */
   readonly unsent: () => number
 }
 
@@ -44,35 +43,35 @@ export interface PacketForwarderTrack {
 export interface PacketForwarderOptions {
   readonly writer: ServerWriter
   readonly tracks: ReadonlyArray<PacketForwarderTrack>
-  /** Slots by the camera's channels, see `ChannelMap`. */
+  /** Track slots by the camera's channels, see `ChannelMap`. */
   readonly trackByChannel: Uint8Array
-  /** Called when the first video came. */
+  /** Called with the first video. */
   readonly onFirstVideo: () => void
 }
 
 export class PacketForwarder {
-  /** What went to the server. */
+  /** Sent to the server. */
   bytes = 0
   packets = 0
-  /** Packets that the server was too slow for. */
+  /** Dropped because the server was too slow. */
   dropped = 0
-  /** When the last video came, in milliseconds since 1970; `undefined` before the first. */
+  /** When the last video arrived, in milliseconds since 1970; `undefined` before the first. */
   lastVideoAt: number | undefined
   readonly receptions: ReadonlyArray<ReceptionStats>
   readonly #writer: ServerWriter
   readonly #batcher: WriteBatcher
   readonly #trackByChannel: Uint8Array
   readonly #onFirstVideo: () => void
-  /** By trackSlot: the server's channel. */
+  /** The server's channel by track slot. */
   readonly #channels: Uint8Array
-  /** By track: whether it is video, and where a decoder can begin. */
+  /** By track: whether it is video, and the test for a keyframe. */
   readonly #isVideo: ReadonlyArray<boolean>
   readonly #startsKeyframe: ReadonlyArray<StartsKeyframe>
   readonly #hasVideo: boolean
-  /** When the last video came, or the forwarder was made, by `performance.now`, which nobody can set. */
+  /** When the last video arrived, or the forwarder was made, by `performance.now`: a monotonic clock. */
   #advancedAt = performance.now()
   #isDropping = false
-  /** Since when, by `performance.now`, there has been room again and only a keyframe is missing. */
+  /** Since when, by `performance.now`, only a keyframe is missing to resume. */
   #roomSince: number | undefined
 
   constructor(options: PacketForwarderOptions) {
@@ -90,30 +89,30 @@ export class PacketForwarder {
     this.receptions = options.tracks.map(() => new ReceptionStats())
   }
 
-  /** Whether packets are being dropped, because the server does not take them. */
+  /** Whether packets are being dropped because the server is too slow. */
   get isDropping(): boolean {
     return this.#isDropping
   }
 
-  /** How long no video came, in milliseconds. */
+  /** The time since the last video, in milliseconds. */
   get silentMs(): number {
     return performance.now() - this.#advancedAt
   }
 
-  /** All packets that never came, over all tracks. */
+  /** All missing packets, over all tracks. */
   get lost(): number {
     let lost = 0
     for (const reception of this.receptions) lost += reception.lost
     return lost
   }
 
-  /** Takes whole frames; see `Framer`. The bytes are used during the call only. */
+  /** Forwards whole frames; see `Framer`. The bytes are valid during the call only. */
   readonly frames = (bytes: Buffer, start: number, end: number): void => {
     const trackByChannel = this.#trackByChannel
     let sawVideo = false
-    // whether the last packet of a picture is among them, by its marker (RFC 3550 §5.1)
+    // whether the last packet of a picture is among them, by its marker bit (RFC 3550 §5.1)
     let completesPicture = false
-    // packets of one run lie side by side and go out together
+    // packets of one run are adjacent and are sent together
     let run = start
     for (let at = start; at < end;) {
       const next = InterleavedFrame.end(bytes, at)
@@ -149,7 +148,7 @@ export class PacketForwarder {
     if (isFirst) this.#onFirstVideo()
   }
 
-  /** Sends what waits to go out with others. */
+  /** Sends the packets that are held for a batch. */
   flush(): void {
     this.#batcher.flush()
   }
@@ -159,7 +158,7 @@ export class PacketForwarder {
     this.#batcher.add(bytes, start, end, isUrgent)
   }
 
-  /** While packets are dropped: whether this one is where the stream goes on. */
+  /** While packets are dropped: whether the stream resumes at this packet. */
   #resumes(bytes: Buffer, at: number, end: number, trackSlot: number): boolean {
     if (
       this.#hasRoom() &&
@@ -181,7 +180,7 @@ export class PacketForwarder {
     return hasRoom
   }
 
-  /** Whether a decoder can begin at a packet, or has to. */
+  /** Whether a decoder can start at a packet, or has to. */
   #canBegin(bytes: Buffer, at: number, end: number, track: number): boolean {
     if (!this.#hasVideo) return true
     if (this.#isVideo[track] !== true) return false

@@ -1,4 +1,4 @@
-/** What ends a native relay: the camera, the media server, or media that stand still on either side. */
+/** What ends a native relay: the camera, the media server, or a stall on either side. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -18,20 +18,20 @@ export interface Watched {
   readonly stallTimeout: Duration.Input
   /** How long the first video may take, if that is longer than `stallTimeout`. */
   readonly firstVideoTimeout: Duration.Input
-  /** Whether the media server answers now. Asked when it ended our stream. */
+  /** Whether the media server responds now. Runs when the server ended the stream. */
   readonly checkServer: Effect.Effect<boolean>
 }
 
 /**
- * The longest time between two questions to the server. They are bytes, too: MediaMTX ends a publisher that
- * sends nothing for 10 s, and a camera that stands still would look like one that was put out.
+ * The longest time between two requests to the server. They count as traffic: MediaMTX ends a publisher that
+ * sends nothing for 10 s, and a stalled camera would look like a replaced publisher.
  */
 const longestQuiet = Duration.seconds(5)
 
-/** How long a server may take too little before its relay ends, beyond the stall time. */
+/** How long a server may be too slow before its relay ends, beyond the stall time. */
 const overflowGrace = Duration.seconds(5)
 
-/** Waits for whatever ends the relay first, and tells why it ended. */
+/** Waits for the first of the events that end the relay, and returns the reason. */
 export const firstEnd = (watched: Watched): Effect.Effect<RelayReason> =>
   Effect.raceAllFirst([
     cameraEnds(watched),
@@ -44,7 +44,7 @@ export const firstEnd = (watched: Watched): Effect.Effect<RelayReason> =>
 const cameraEnds = ({ camera }: Watched): Effect.Effect<RelayReason> =>
   Effect.map(Effect.flip(camera.closed), ({ reason }) => cameraReason(reason))
 
-/** Closed by a server that is there: we were put out. Else the server itself is gone. */
+/** If the server is reachable, another publisher replaced the stream; otherwise the server is gone. */
 const serverEnds = ({ checkServer, publisher }: Watched): Effect.Effect<RelayReason> =>
   Effect.flatMap(Effect.flip(publisher.closed), ({ reason }) =>
     Effect.map(reason._tag === "Closed" ? checkServer : Effect.succeed(false), (checkNow) =>
@@ -52,7 +52,7 @@ const serverEnds = ({ checkServer, publisher }: Watched): Effect.Effect<RelayRea
     )
   )
 
-/** Notices video that pauses. The stall time counts from the first packet. */
+/** Detects video that pauses. The stall time counts from the first packet. */
 const cameraStalls = (watched: Watched): Effect.Effect<RelayReason> =>
   Effect.suspend(() => {
     const { forwarder } = watched
@@ -78,9 +78,8 @@ const cameraStalls = (watched: Watched): Effect.Effect<RelayReason> =>
 const outputStalled = (afterMs: number): RelayReason => new Stalled({ side: "output", afterMs })
 
 /**
- * Notices a server that stands still. Its kernel goes on taking packets for many seconds, so the server is
- * asked for a sign of life on the very connection that carries the packets. One that has never given any
- * is not held to it.
+ * Detects a server that is suspended. Its kernel accepts packets for many more seconds, so a request on the
+ * connection that carries the packets asks for a sign of life. A server that never responded is not expected to.
  */
 const serverIsSilent = Effect.fnUntraced(function* ({
   publisher: { connection, uri },
@@ -90,7 +89,7 @@ const serverIsSilent = Effect.fnUntraced(function* ({
   const interval = Duration.min(Duration.times(stallTimeout, 0.5), longestQuiet)
   let hasAnswered = false
 
-  // not all relays at the same moment
+  // spread over time, so that not all relays send it at once
   let pause = Duration.times(interval, yield* Random.next)
   for (;;) {
     yield* Effect.sleep(pause)
@@ -101,7 +100,7 @@ const serverIsSilent = Effect.fnUntraced(function* ({
     )
     if (Exit.isSuccess(answer)) hasAnswered = true
     else if (hasAnswered && connection.received === before) {
-      // whoever waits for its end has the better reason
+      // the end of the connection has the better reason
       if (!connection.isClosed) return outputStalled(Duration.toMillis(stallTimeout))
     }
   }
@@ -114,7 +113,7 @@ export const keepServerSession = ({ connection, uri }: PublisherSession): Effect
     Effect.forever
   )
 
-/** Notices a server that gives signs of life, and yet takes less than the camera sends. */
+/** Detects a server that responds, but accepts less than the camera sends. */
 const serverIsTooSlow = Effect.fnUntraced(function* ({
   publisher: { connection },
   forwarder,
@@ -126,7 +125,7 @@ const serverIsTooSlow = Effect.fnUntraced(function* ({
   let slowMs = 0
   while (slowMs < longestMs) {
     yield* Effect.sleep(interval)
-    // once it has taken what waited, only a keyframe is waited for: some cameras send one in 20 s
+    // after the server caught up only a keyframe is missing: some cameras send one every 20 s
     const isTooSlow = forwarder.isDropping && connection.unsent > lowWater
     slowMs = isTooSlow ? slowMs + Duration.toMillis(interval) : 0
   }

@@ -1,15 +1,15 @@
-/** How busy the engine is, over all relays of this thread. */
+/** The number of relays that start and that run, over this thread. */
 
 let starting = 0
 let flowing = 0
 
-/** Relays whose sessions are being opened. */
+/** Relays that are being published. */
 export const startingRelays = (): number => starting
 
-/** Relays through which packets go. */
+/** Relays that forward packets. */
 export const flowingRelays = (): number => flowing
 
-/** Counts a start. Gives what takes it back. */
+/** Counts a start. Returns a function that ends the count. */
 export const beginStart = (): (() => void) => {
   starting++
   return () => {
@@ -17,7 +17,7 @@ export const beginStart = (): (() => void) => {
   }
 }
 
-/** Counts a flow. Gives what takes it back. */
+/** Counts a running relay. Returns a function that ends the count. */
 export const beginFlow = (): (() => void) => {
   flowing++
   return () => {

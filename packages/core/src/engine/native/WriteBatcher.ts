@@ -1,25 +1,24 @@
 /**
- * Gathers packets that go to the same place, so that they go in one write.
+ * Batches packets for one connection into one write.
  *
- * What a write costs is the call, not the bytes. So sound, which comes in small packets of its own, waits
- * for the next picture, and a picture that came in several pieces goes in one. A picture that is complete
- * waits for nothing.
+ * A write costs the system call, not the bytes. So audio, which arrives in small packets, is held for the next
+ * picture, and a picture that arrived in several reads is sent in one write. A complete picture is never held.
  */
 import * as SendPool from "../../rtsp/client/SendPool.ts"
 
-/** Sends the first bytes of a piece, and gives it back. */
+/** Sends the first bytes of a piece, and releases the piece. */
 export type Send = (piece: SendPool.Piece, length: number) => void
 
-/** How long packets wait at most. Half of what a viewer notices between lips and voice (ITU-R BT.1359). */
+/** The longest hold. Half of the offset between audio and video that viewers notice (ITU-R BT.1359). */
 const maxHoldMs = 20
 
-/** More than this is worth a write. */
+/** A batch of this size is sent at once. */
 const worthSending = 16_384
 
-/** How often it is looked at who has waited long enough. */
+/** The interval of the check for batches that are held long enough. */
 const tickMs = 5
 
-/** Batchers in which something waits; one timer serves them all, while there are any. */
+/** Batchers that hold packets. One timer serves them all, as long as there are any. */
 const waiting = new Set<WriteBatcher>()
 let timer: NodeJS.Timeout | undefined
 
@@ -35,7 +34,7 @@ const tick = (): void => {
 }
 
 export class WriteBatcher {
-  /** When the first of what waits came, by `performance.now`. */
+  /** When the first held packet arrived, by `performance.now`. */
   since = 0
   readonly #send: Send
   #piece: SendPool.Piece | undefined
@@ -46,10 +45,10 @@ export class WriteBatcher {
   }
 
   /**
-   * Takes a copy of `bytes[start, end)`, which are whole frames. No frame is ever torn: between two sends a
-   * request may go out on the same connection.
+   * Copies `bytes[start, end)`, which are whole frames. A frame is never split: between two sends a request may go
+   * out on the same connection.
    *
-   * @param isUrgent whether it goes at once, with all that waits before it.
+   * @param isUrgent whether to send it at once, with everything held before it.
    */
   add(bytes: Buffer, start: number, end: number, isUrgent: boolean): void {
     const length = end - start
@@ -68,7 +67,7 @@ export class WriteBatcher {
     }
   }
 
-  /** Sends what waits. */
+  /** Sends the held packets. */
   flush(): void {
     const piece = this.#piece
     waiting.delete(this)
