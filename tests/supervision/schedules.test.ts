@@ -147,4 +147,23 @@ describe("RestartSchedule", () => {
       assert.deepStrictEqual(yield* delays(slow, [life(0), life(0)]), [120, 120])
     })
   )
+
+  it.effect("waits 5 s after the first replacement by another publisher, and 30 s in a fight", () =>
+    Effect.gen(function* () {
+      const replaced = (seconds: number): RestartSchedule.RelayEnd => ({
+        reason: new Reason.PublisherReplaced(),
+        uptime: Duration.seconds(seconds),
+        afterOutage: false
+      })
+      const given = yield* delays(restart, [
+        ...[2, 2, 59, 60, 3].map(replaced),
+        // a failure of another kind does not end the fight, a minute of uptime does
+        life(20),
+        replaced(2),
+        life(60),
+        replaced(2)
+      ])
+      assert.deepStrictEqual(given, [5, 30, 30, 5, 30, 5, 30, 5, 5])
+    })
+  )
 })

@@ -12,8 +12,8 @@ import * as Schema from "effect/Schema"
  * - `backoff`: on the retry schedule (1, 2, 4, 8, 16, then every 30 s by default).
  * - `lockout`: every 5 min by default, because cameras lock accounts after wrong passwords.
  * - `rejected`: every 30 s by default, because only an operator can solve the problem.
- * - `evicted`: as `backoff` the first time, then as `rejected`, so that two publishers of one path do not
- *   replace each other every 5 s.
+ * - `evicted`: restarted as any relay the first time, and as `rejected` while two publishers replace each
+ *   other on one path; see `supervision/RestartSchedule.ts`.
  */
 export type RetryPace = "backoff" | "lockout" | "rejected" | "evicted"
 

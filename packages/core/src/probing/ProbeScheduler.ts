@@ -202,6 +202,9 @@ class Access implements CameraAccess {
       // a stream that did not open leaves nothing behind before the next engine connects
       const scope = yield* Scope.fork(yield* Effect.scope)
       const stream = yield* engine.open(this.#camera).pipe(
+        Effect.withSpan("Engine.open", {
+          attributes: { camera: this.#camera.id, engine: engine.name }
+        }),
         Scope.provide(scope),
         Effect.onError(() => Scope.close(scope, Exit.void)),
         Effect.tapError(({ reason }) =>

@@ -142,7 +142,11 @@ const run = Effect.fnUntraced(function* (
   /** Publishes the stream until the relay ends; its process and its connections are gone then. */
   const publish = Effect.fnUntraced(function* ({ engine, hasFallback, stream }: OpenedStream) {
     yield* status.transition(camera, { _tag: "Starting", engine })
-    const relay = yield* stream.publish({ destination, hasFallback })
+    const relay = yield* Effect.withSpan(
+      stream.publish({ destination, hasFallback }),
+      "CameraStream.publish",
+      { attributes: { camera: camera.id, engine } }
+    )
     yield* status.attachCounters(camera.id, relay.counters)
     yield* Effect.raceFirst(relay.flowing, relay.ended)
     const since = yield* Clock.currentTimeMillis

@@ -1,12 +1,12 @@
-/** What has to be done so that what runs becomes what is wanted. Pure. */
+/** The actions that lead from the cameras applied last to the desired ones. Pure. */
 import * as Equal from "effect/Equal"
 import { type Camera, type CameraId, type InvalidCamera, relayKey } from "../camera/Camera.ts"
 import type { CameraOptions } from "../camera/CameraOptions.ts"
 
-/** Cameras by id, as they are wanted. */
+/** The desired cameras by id. */
 export type Cameras = ReadonlyMap<CameraId, Camera | InvalidCamera>
 
-/** A fault of our own struck in the middle of an action: what runs for the camera now, nobody knows. */
+/** A defect interrupted an action: what runs for the camera is unknown. */
 export interface Unknown {
   readonly _tag: "Unknown"
 }
@@ -17,28 +17,28 @@ export type LastApplied = ReadonlyMap<CameraId, Camera | InvalidCamera | Unknown
 export type Action =
   | { readonly _tag: "Start"; readonly camera: Camera }
   /**
-   * The address, the path or the options changed: end the relay, wait for its end, start. `changed` names
-   * what did: `url`, `credentials`, `path`, or the name of an option.
+   * The URL, the path or the options changed: stop the relay, wait for its end, start. `changed` names the
+   * differences: `url`, `credentials`, `path`, or the name of an option.
    */
   | {
       readonly _tag: "Restart"
       readonly camera: Camera
       readonly changed: ReadonlyArray<string>
     }
-  /** Only what people see changed. */
+  /** Only the name or the type changed. */
   | { readonly _tag: "Rename"; readonly camera: Camera }
-  /** End what may run, and say what is wrong with the row. */
+  /** Stop the relay, if one runs, and report the problem of the row. */
   | { readonly _tag: "Invalidate"; readonly camera: InvalidCamera }
   | { readonly _tag: "Stop"; readonly id: CameraId }
 
-/** The actions that lead from what was applied to what is wanted, those that end something first. */
-export const diff = (applied: LastApplied, wanted: Cameras): ReadonlyArray<Action> => {
+/** The actions that lead from the applied to the desired cameras, those that stop a relay first. */
+export const diff = (applied: LastApplied, desired: Cameras): ReadonlyArray<Action> => {
   const ending: Array<Action> = []
   const others: Array<Action> = []
   for (const id of applied.keys()) {
-    if (!wanted.has(id)) ending.push({ _tag: "Stop", id })
+    if (!desired.has(id)) ending.push({ _tag: "Stop", id })
   }
-  for (const [id, camera] of wanted) {
+  for (const [id, camera] of desired) {
     const before = applied.get(id)
     if (before === camera) continue
     const action = change(before, camera)
@@ -51,45 +51,45 @@ export const diff = (applied: LastApplied, wanted: Cameras): ReadonlyArray<Actio
 
 const change = (
   before: Camera | InvalidCamera | Unknown | undefined,
-  wanted: Camera | InvalidCamera
+  desired: Camera | InvalidCamera
 ): Action | undefined => {
-  if (wanted._tag === "InvalidCamera") {
+  if (desired._tag === "InvalidCamera") {
     const isKnown =
       before?._tag === "InvalidCamera" &&
-      before.problem === wanted.problem &&
-      isShownAlike(before, wanted)
-    return isKnown ? undefined : { _tag: "Invalidate", camera: wanted }
+      before.problem === desired.problem &&
+      hasSameNames(before, desired)
+    return isKnown ? undefined : { _tag: "Invalidate", camera: desired }
   }
   if (before?._tag !== "Camera") {
-    return { _tag: "Start", camera: wanted }
+    return { _tag: "Start", camera: desired }
   }
-  if (relayKey(before) !== relayKey(wanted)) {
-    return { _tag: "Restart", camera: wanted, changed: changes(before, wanted) }
+  if (relayKey(before) !== relayKey(desired)) {
+    return { _tag: "Restart", camera: desired, changed: changes(before, desired) }
   }
-  return isShownAlike(before, wanted) ? undefined : { _tag: "Rename", camera: wanted }
+  return hasSameNames(before, desired) ? undefined : { _tag: "Rename", camera: desired }
 }
 
-/** What a relay depends on and that differs. A URL prints itself without its credentials. */
-const changes = (before: Camera, wanted: Camera): ReadonlyArray<string> => {
+/** The differences that a relay depends on. A URL prints itself without its credentials. */
+const changes = (before: Camera, desired: Camera): ReadonlyArray<string> => {
   const changed: Array<string> = []
-  if (String(before.url) !== String(wanted.url)) changed.push("url")
-  else if (!Equal.equals(before.url, wanted.url)) changed.push("credentials")
-  if (before.path !== wanted.path) changed.push("path")
-  const options = new Set([...Object.keys(before.options), ...Object.keys(wanted.options)])
+  if (String(before.url) !== String(desired.url)) changed.push("url")
+  else if (!Equal.equals(before.url, desired.url)) changed.push("credentials")
+  if (before.path !== desired.path) changed.push("path")
+  const options = new Set([...Object.keys(before.options), ...Object.keys(desired.options)])
   for (const name of options as Set<keyof CameraOptions>) {
-    if (!Equal.equals(before.options[name], wanted.options[name])) changed.push(name)
+    if (!Equal.equals(before.options[name], desired.options[name])) changed.push(name)
   }
   return changed
 }
 
-const isShownAlike = (a: Camera | InvalidCamera, b: Camera | InvalidCamera): boolean =>
+const hasSameNames = (a: Camera | InvalidCamera, b: Camera | InvalidCamera): boolean =>
   a.name === b.name && a.type === b.type
 
 /**
- * What stands applied after some actions were carried out and others failed.
+ * The applied cameras after some actions succeeded and others failed.
  *
- * An action that failed may have ended something already. So its camera is unsettled, and the next pass
- * begins it anew, also where the row is then again as it was. Only a failed `Rename` has ended nothing.
+ * A failed action may have stopped the relay already. So the state of its camera is unknown, and the next
+ * reconciliation starts it again, even if its row is as before. Only a failed `Rename` stops nothing.
  */
 export const apply = (
   applied: LastApplied,

@@ -1,4 +1,4 @@
-/** When a relay that ended is started again. */
+/** The delay between the end of a relay and its restart. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -8,33 +8,33 @@ import { type RetryPolicy, slowDelay } from "./RetrySchedule.ts"
 export interface RestartPolicy extends Pick<RetryPolicy, "lockoutDelay" | "rejectedDelay"> {
   /** The time from a relay's end to its restart. Default 5 s. */
   readonly delay: Duration.Duration
-  /** Whether a camera that only flaps is restarted ever more slowly. With `false`: `delay` for ever. */
+  /** Whether the delay doubles while a camera flaps. With `false`, it is always `delay`. */
   readonly backoff: boolean
-  /** The slowest that such a camera gets. Default 60 s. */
+  /** The longest doubled delay. Default 60 s. */
   readonly maxDelay: Duration.Duration
 }
 
-/** How a relay's life ended. */
+/** How a relay ended. */
 export interface RelayEnd {
   readonly reason: Reason
-  /** How long media reached the server; 0 if none ever did. */
+  /** How long media reached the media server; 0 if none did. */
   readonly uptime: Duration.Duration
-  /** Whether the camera had to wait for the media server before this life: then its last end was not its own. */
+  /** Whether the camera waited for the media server before this relay: then it did not cause the end before. */
   readonly afterOutage: boolean
 }
 
-/** A life shorter than this is a flap. */
+/** A relay with a shorter uptime is a flap. */
 export const minStableUptime = Duration.seconds(10)
-/** From so many flaps in a row on, the restarts slow down. */
+/** After this many flaps in a row the delay doubles. */
 export const flapThreshold = 5
-/** A life at least this long is health, and makes all flaps forgotten. */
+/** A relay with this uptime is stable: it resets the count of flaps and of replacements. */
 export const resetUptime = Duration.seconds(60)
 
-/** How many flaps count after another life has ended. Pure. */
+/** The number of flaps after another relay has ended. Pure. */
 export const countFlaps = (flaps: number, { afterOutage, uptime }: RelayEnd): number => {
   const before = afterOutage ? Math.max(0, flaps - 1) : flaps
   if (Duration.isLessThan(uptime, minStableUptime)) return before + 1
-  // a life of middling length breaks a row, but is not yet health for a camera that was slowed down
+  // an uptime between the two ends a row of flaps, but does not speed up a camera that was slowed down
   const isSlowed = before >= flapThreshold
   return isSlowed && Duration.isLessThan(uptime, resetUptime) ? before : 0
 }
@@ -42,9 +42,12 @@ export const countFlaps = (flaps: number, { afterOutage, uptime }: RelayEnd): nu
 /**
  * Recurs for ever; its output is the delay until the restart.
  *
- * The delay stays at `delay` until {@link flapThreshold} lives in a row were shorter than
- * {@link minStableUptime}; that one and each further short life doubles it, up to `maxDelay`. A life of
- * {@link resetUptime} brings it back.
+ * - Every end: `delay`.
+ * - After {@link flapThreshold} relays in a row with less than {@link minStableUptime}, that one and each
+ *   further one doubles the delay, up to `maxDelay`. An uptime of {@link resetUptime} resets it.
+ * - Replaced by another publisher: `delay` the first time. Replaced again, without {@link resetUptime} in
+ *   between: `rejectedDelay`, so that two publishers of one path do not replace each other for ever.
+ * - Rejected by the media server: `rejectedDelay`. Refused credentials: `lockoutDelay`.
  *
  * @param current the policy, read at each step.
  */
@@ -54,25 +57,34 @@ export const make = (
   Schedule.fromStep(
     Effect.sync(() => {
       let flaps = 0
+      let replacements = 0
       return (_now: number, end: RelayEnd) =>
         Effect.map(current, (policy): [Duration.Duration, Duration.Duration] => {
           flaps = countFlaps(flaps, end)
-          const delay = delayAfter(policy, end, flaps)
+          replacements = countReplacements(replacements, end)
+          const delay = delayAfter(policy, end, flaps, replacements)
           return [delay, delay]
         })
     })
   )
 
+/** How often another publisher replaced the relay since the camera was last stable. Pure. */
+const countReplacements = (replacements: number, { reason, uptime }: RelayEnd): number => {
+  const before = Duration.isLessThan(uptime, resetUptime) ? replacements : 0
+  return reason.pace === "evicted" ? before + 1 : before
+}
+
 const delayAfter = (
   policy: RestartPolicy,
-  { uptime, reason }: RelayEnd,
-  flaps: number
+  { reason }: RelayEnd,
+  flaps: number,
+  replacements: number
 ): Duration.Duration => {
   switch (reason.pace) {
     case "backoff":
       return flapDelay(policy, flaps)
     case "evicted":
-      return Duration.isLessThan(uptime, resetUptime) ? policy.rejectedDelay : policy.delay
+      return replacements > 1 ? policy.rejectedDelay : policy.delay
     default:
       return slowDelay(reason.pace, policy)
   }

@@ -1,4 +1,4 @@
-/** When an unreachable camera is asked again. */
+/** The delay before an unreachable camera is probed again. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
@@ -8,11 +8,11 @@ import type { Reason, RetryPace } from "../camera/Reason.ts"
 export interface RetryPolicy {
   /** The delays after the first, second, … failure in a row; the last one repeats for ever. */
   readonly delays: ReadonlyArray<Duration.Duration>
-  /** Each of them is lengthened or shortened by up to this fraction, so that cameras do not march in step. */
+  /** Random jitter on each delay, as a fraction (0.1 = ±10 %), so that cameras do not retry in step. */
   readonly jitter: number
   /** The delay after a wrong password: cameras lock accounts. */
   readonly lockoutDelay: Duration.Duration
-  /** The delay after something that only an operator can mend. */
+  /** The delay after a failure that only an operator can resolve. */
   readonly rejectedDelay: Duration.Duration
 }
 
