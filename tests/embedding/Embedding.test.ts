@@ -1,10 +1,19 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings, type Settings } from "@restream/config"
-import { CameraType, MediaServer, MemoryCameraSource, Restream, StatusStore } from "@restream/core"
+import {
+  CameraType,
+  Engines,
+  MediaServer,
+  MemoryCameraSource,
+  Restream,
+  StatusStore
+} from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
-import { Effect, Layer, Stream, SubscriptionRef } from "effect"
+import { Context, Effect, Layer, Stream, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
+import * as FakeEngine from "../supervision/FakeEngine.ts"
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
 
@@ -62,4 +71,31 @@ describe("embedding", () => {
       yield* camera.awaitConnections(0)
     }).pipe(Effect.scoped)
   )
+
+  it.effect("keeps two trees in one program apart", () => {
+    const fakes = [FakeEngine.make("one"), FakeEngine.make("two")]
+    class First extends Context.Service<First, StatusStore["Service"]>()("tests/First") {}
+    class Second extends Context.Service<Second, StatusStore["Service"]>()("tests/Second") {}
+    const treeOf = (fake: FakeEngine.FakeEngine, id: number) =>
+      Restream.layer(defaultSettings).pipe(
+        Layer.provide(MemoryCameraSource.layer([{ id, url: `rtsp://10.0.0.${id}/live` }])),
+        // a registry in context replaces the built-in engines
+        Layer.provide(Engines.layer([fake.engine])),
+        Layer.provide(NodeServices.layer)
+      )
+    const [first, second] = [treeOf(fakes[0]!, 1), treeOf(fakes[1]!, 2)]
+    // one build of both, so layers that are the same object would be shared
+    const both = Layer.merge(
+      Layer.effect(First, StatusStore).pipe(Layer.provide(first)),
+      Layer.effect(Second, StatusStore).pipe(Layer.provide(second))
+    )
+    return Effect.gen(function* () {
+      const idsOf = Effect.fnUntraced(function* (store: StatusStore["Service"]) {
+        yield* TestClock.adjust("1 second")
+        return (yield* store.all).map(({ id }) => String(id))
+      })
+      assert.deepStrictEqual(yield* idsOf(yield* First), ["1"])
+      assert.deepStrictEqual(yield* idsOf(yield* Second), ["2"])
+    }).pipe(Effect.provide(both))
+  })
 })

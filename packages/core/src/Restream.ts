@@ -63,19 +63,19 @@ export const layer = (
   settings: LiveOrFixedSettings,
   types: Iterable<CameraType> = []
 ): Layer.Layer<Supervisor | StatusStore | MediaServer, never, CameraSource | ChildProcessSpawner> =>
-  Supervisor.layer.pipe(
-    // fresh: two trees in one program must not share a store
-    Layer.provideMerge(
-      Layer.fresh(
+  // fresh: two trees in one program must not share a supervisor or a store
+  Layer.fresh(
+    Supervisor.layer.pipe(
+      Layer.provideMerge(
         Layer.merge(StatusLog.layer, Metrics.layer).pipe(Layer.provideMerge(StatusStore.layer))
-      )
-    ),
-    Layer.provide(Layer.fresh(ProbeScheduler.layer)),
-    Layer.provide(Layer.fresh(DesiredCameras.layer)),
-    Layer.provide(engines),
-    Layer.provideMerge(mediaServer),
-    Layer.provide(CameraTypes.layer(types)),
-    Layer.provide(LiveSettings.layer(settings))
+      ),
+      Layer.provide(ProbeScheduler.layer),
+      Layer.provide(DesiredCameras.layer),
+      Layer.provide(engines),
+      Layer.provideMerge(mediaServer),
+      Layer.provide(CameraTypes.layer(types)),
+      Layer.provide(LiveSettings.layer(settings))
+    )
   )
 
 /** The cameras of the settings' table or query, read with the client in context. */
