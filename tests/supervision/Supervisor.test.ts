@@ -76,6 +76,32 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1)])))
   })
 
+  it.effect("reports a relay that does not end, and waits for it", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      return Effect.gen(function* () {
+        yield* settle
+        fake.endingTakes = 40_000
+        yield* setRows([row(1, { url: "rtsp://10.0.0.9/live" })])
+        yield* TestClock.adjust("14 seconds")
+        const errors = () => lines.filter((line) => line.startsWith("Error"))
+        assert.deepStrictEqual(errors(), [])
+        yield* TestClock.adjust("2 seconds")
+        assert.deepStrictEqual(yield* stateOf(1), { _tag: "Waiting", for: "previous relay" })
+        assert.deepStrictEqual(errors(), [
+          'Error camera 1 "Camera 1": the previous relay has not ended within 15 s; waiting for it, because two relays must not publish to one path'
+        ])
+        yield* TestClock.adjust("15 seconds")
+        assert.lengthOf(errors(), 2)
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(yield* tagOf(1), "Live")
+        assert.strictEqual(fake.mostAtATime.get("cam1"), 1)
+        assert.lengthOf(errors(), 2)
+        fake.endingTakes = 0
+      }).pipe(Effect.provide(layer([fake], [row(1)])))
+    })
+  )
+
   it.effect("keeps a new name, whatever happens to the camera after it", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {

@@ -27,6 +27,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Camera, CameraId } from "../camera/Camera.ts"
+import { cameraLabel } from "../camera/CameraNames.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { type CameraSet, DesiredCameras } from "../desired/DesiredCameras.ts"
 import type { MediaServer } from "../media-server/MediaServer.ts"
@@ -34,6 +35,7 @@ import type { ProbeScheduler } from "../probing/ProbeScheduler.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import * as Metrics from "../status/Metrics.ts"
 import { StatusStore } from "../status/StatusStore.ts"
+import { format } from "../time/DurationText.ts"
 import * as CameraActor from "./CameraActor.ts"
 import { type Action, apply, diff, type LastApplied } from "./Diff.ts"
 import * as ReconcileLog from "./ReconcileLog.ts"
@@ -92,8 +94,9 @@ const make = Effect.gen(function* () {
   const startAfterPredecessors = Effect.fnUntraced(function* (
     id: CameraId,
     next: Effect.Effect<void>,
-    path?: MediaPath
+    camera?: Camera
   ) {
+    const path = camera?.path
     const predecessors = [
       Option.getOrUndefined(FiberMap.getUnsafe(fibers, id)),
       path === undefined ? undefined : pathOwners.get(path)
@@ -101,7 +104,12 @@ const make = Effect.gen(function* () {
     const fiber = yield* FiberMap.run(
       fibers,
       id,
-      Effect.andThen(Effect.uninterruptible(Fiber.awaitAll(predecessors)), next)
+      Effect.andThen(
+        Effect.uninterruptible(
+          Effect.raceFirst(Fiber.awaitAll(predecessors), reportSlowEnd(id, camera))
+        ),
+        next
+      )
     )
     if (path !== undefined) {
       pathOwners.set(path, fiber)
@@ -111,6 +119,21 @@ const make = Effect.gen(function* () {
     }
     return fiber
   })
+
+  /** A relay that does not end blocks its camera and its path: that is reported, and never ends by itself. */
+  const reportSlowEnd = (id: CameraId, camera: Camera | undefined): Effect.Effect<never> =>
+    Effect.gen(function* () {
+      for (let waited = slowEnd; ; waited = Duration.sum(waited, slowEnd)) {
+        yield* Effect.sleep(slowEnd)
+        if (camera !== undefined) {
+          yield* status.transition(camera, { _tag: "Waiting", for: "previous relay" })
+        }
+        const label = camera === undefined ? `camera ${id}` : cameraLabel(camera)
+        yield* Effect.logError(
+          `${label}: the previous relay has not ended within ${format(waited)}; waiting for it, because two relays must not publish to one path`
+        ).pipe(Effect.annotateLogs({ module: "supervisor", camera: id }))
+      }
+    }).pipe(Effect.interruptible)
 
   /** Interrupts what may still run for a camera, so that it enters no state after this. */
   const interrupt = (id: CameraId) =>
@@ -128,7 +151,7 @@ const make = Effect.gen(function* () {
       yield* status.transition(camera, { _tag: "Waiting", for: "turn" })
     }
     const actor = yield* Effect.provideContext(CameraActor.make(camera, startRateLimiter), services)
-    const fiber = yield* startAfterPredecessors(camera.id, actor.run, camera.path)
+    const fiber = yield* startAfterPredecessors(camera.id, actor.run, camera)
     running.set(camera.id, { actor, fiber })
   })
 
@@ -228,6 +251,9 @@ const make = Effect.gen(function* () {
       })
   })
 })
+
+/** A relay that takes longer to end is reported, again after each further period. */
+const slowEnd = Duration.seconds(15)
 
 /** The time before the loop subscribes again after the stream of desired cameras ended. */
 const resubscribeDelay = Duration.seconds(10)
