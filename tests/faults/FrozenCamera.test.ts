@@ -104,7 +104,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
           yield* TestPattern.publish(server, "cam")
           yield* server.freeze("cam", "all")
           yield* addRows(sql, [row(1, server.url("cam"), { options: { engine: "native" } })])
-          const tree = yield* start(settingsOf(dsn, sink.port, given))
+          // the first video may take as long as opening the camera
+          const tree = yield* start(
+            settingsOf(dsn, sink.port, { ...given, probe: { timeout: given.relay.stallTimeout } })
+          )
           yield* tree.awaitState(1, "Starting")
           yield* stallOf(tree, 1, Date.now())
           yield* server.thaw("cam")
