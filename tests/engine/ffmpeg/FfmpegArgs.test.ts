@@ -58,7 +58,7 @@ describe("the arguments of ffmpeg", () => {
       revealed(relaying(v5)).join(" "),
       "-nostdin -hide_banner -loglevel level+warning -nostats -stats_period 1 -progress pipe:3 " +
         "-fpsprobesize 0 -analyzeduration 2000000 -max_ts_probe 0 -fflags +genpts " +
-        "-rtsp_transport tcp -timeout 12000000 -allowed_media_types video+audio -i rtsp://admin:p%40ss@10.0.0.5/live " +
+        "-rtsp_transport tcp -timeout 12000000 -allowed_media_types video+audio -protocol_whitelist rtp,udp,tcp -i rtsp://admin:p%40ss@10.0.0.5/live " +
         "-map 0:v:0 -c:v copy -map 0:a:0? -c:a copy " +
         "-max_interleave_delta 500000 -f rtsp -rtsp_transport tcp rtsp://relay:s3cret@127.0.0.1:8554/cam7"
     )
@@ -210,7 +210,7 @@ describe("the arguments of ffprobe", () => {
       probing(v5, 10_000).join(" "),
       "-hide_banner -loglevel level+verbose -print_format json -show_streams -show_data " +
         "-nofind_stream_info " +
-        "-rtsp_transport tcp -timeout 9000000 -allowed_media_types video+audio -i rtsp://admin:p%40ss@10.0.0.5/live"
+        "-rtsp_transport tcp -timeout 9000000 -allowed_media_types video+audio -protocol_whitelist rtp,udp,tcp -i rtsp://admin:p%40ss@10.0.0.5/live"
     )
     assert.strictEqual(valueOf(probing(v4, 1_000), "-stimeout"), "900000")
   })

@@ -1,11 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RtspServer } from "@restream/core/testing"
 import { Effect } from "effect"
-import { spawn } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
 import { createServer, type RequestListener } from "node:http"
+import { createServer as createTcpServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { anyFfmpeg, ffmpegs, ffprobes } from "./Binaries.ts"
 import { engine } from "./Engines.ts"
 import { camera, job, probe, startRelay } from "../Streams.ts"
+import * as FakeBinary from "./FakeBinary.ts"
 
 /** A web server; gives its address. */
 const serve = (listener: RequestListener) =>
@@ -75,6 +80,66 @@ describe.concurrent.each(ffprobes)("$label, with a camera that speaks HTTP,", ({
     })
   )
 })
+
+/** A video file of this machine, which nothing may publish. */
+const localFile = Effect.acquireRelease(
+  Effect.sync(() => {
+    const folder = mkdtempSync(join(tmpdir(), "restream-file-"))
+    const path = join(folder, "private.ts")
+    const arguments_ =
+      "-nostdin -loglevel error -f lavfi -i testsrc=size=64x64:rate=10 -t 2 -c:v libx264"
+    execFileSync(anyFfmpeg, [...arguments_.split(" "), path])
+    return { folder, path }
+  }),
+  ({ folder }) => Effect.sync(() => rmSync(folder, { recursive: true }))
+)
+
+/** A TCP server that sends one text to everybody who connects; gives its port. */
+const sendToAll = (text: string) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly port: number; readonly close: () => void }>((resume) => {
+      const server = createTcpServer((socket) => {
+        socket.on("error", () => {}).end(text)
+      })
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        const port = typeof address === "object" && address !== null ? address.port : 0
+        resume(Effect.succeed({ port, close: () => server.close() }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+const playlistOf = (address: string) =>
+  `#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF:2.0,\n${address}\n#EXT-X-ENDLIST\n`
+
+describe.each(ffmpegs)(
+  "$label, with a camera that sends a playlist of local files,",
+  ({ path }) => {
+    it.live.each(["tcp", "http"])("publishes none of them for a %s:// URL", (scheme) =>
+      Effect.gen(function* () {
+        const file = yield* localFile
+        const sink = yield* RtspServer.make()
+        // whatever ffprobe would say: ffmpeg must not open the file
+        const ffmpeg = yield* engine({ ffmpegPath: path, ffprobePath: yield* FakeBinary.ffprobe })
+        for (const address of [`file://${file.path}`, file.path, `concat:${file.path}`]) {
+          const playlist = playlistOf(address)
+          const url =
+            scheme === "tcp"
+              ? `tcp://127.0.0.1:${(yield* sendToAll(playlist)).port}`
+              : `${(yield* serve((_, response) => void response.end(playlist))).url}/live.m3u8`
+          const ended = yield* startRelay(ffmpeg, job(url, sink.url("out"))).pipe(
+            Effect.flatMap(({ ended }) => ended),
+            Effect.flip,
+            Effect.scoped
+          )
+          assert.notStrictEqual(ended.reason._tag, "LaunchFailed")
+          assert.isUndefined(yield* sink.path("out"), `${url}: ${address}`)
+        }
+      }).pipe(Effect.scoped)
+    )
+  }
+)
 
 describe.concurrent.each(ffmpegs)("$label, with a camera that speaks HTTP,", ({ path }) => {
   it.live("relays it", () =>

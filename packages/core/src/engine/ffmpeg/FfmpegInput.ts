@@ -20,12 +20,28 @@ export interface InputOptions {
 }
 
 /**
- * The protocols that ffmpeg may open. Others, such as `file` or `concat`, would read local files, and a row of the
- * table must not be able to request that.
+ * The schemes that a camera may have, and the protocols that ffmpeg may use for each (`-protocol_whitelist`).
+ *
+ * What a camera sends may be a playlist, and ffmpeg opens the addresses in it: without a list, a row of the
+ * table or a camera could make it publish local files. So a scheme allows only the protocols that it is made
+ * of. An HTTP playlist may name other HTTP addresses, since HLS is made of these.
  */
-const networkSchemes: ReadonlySet<string> = new Set(
-  "rtsp rtsps http https rtmp rtmps rtmpt srt udp rtp tcp mmsh mmst rist".split(" ")
-)
+const protocols: Readonly<Record<string, string>> = {
+  rtsp: "rtp,udp,tcp",
+  rtsps: "rtp,udp,tls,tcp",
+  http: "http,crypto,tcp",
+  https: "https,crypto,tls,tcp",
+  rtmp: "rtmp,tcp",
+  rtmps: "rtmps,tls,tcp",
+  rtmpt: "rtmpt,ffrtmphttp,http,tcp",
+  srt: "srt",
+  udp: "udp",
+  rtp: "rtp,udp",
+  tcp: "tcp",
+  mmsh: "mmsh,http,tcp",
+  mmst: "mmst,tcp",
+  rist: "rist"
+}
 
 export const isRtsp = (url: StreamUrl): boolean => url.scheme === "rtsp" || url.scheme === "rtsps"
 
@@ -34,13 +50,14 @@ export const inputArguments = (
   { options, url }: StreamSource,
   { ioTimeoutMs, version, wantsAudio }: InputOptions
 ): Result.Result<Arguments, InvalidUrl | Unsupported> => {
-  if (!networkSchemes.has(url.scheme)) {
+  const whitelist = Object.hasOwn(protocols, url.scheme) ? protocols[url.scheme] : undefined
+  if (whitelist === undefined) {
     return Result.fail(
       new InvalidUrl({ detail: `cameras cannot be reached by ${oneLine(url.scheme)}://` })
     )
   }
   const ioTimeout = String(Math.max(1, Math.round(ioTimeoutMs)) * 1000)
-  const address = ["-i", Redacted.make(StreamUrl.reveal(url))]
+  const address = ["-protocol_whitelist", whitelist, "-i", Redacted.make(StreamUrl.reveal(url))]
   if (!isRtsp(url)) {
     // not -timeout: for RTMP it means "listen"
     return Result.succeed(["-rw_timeout", ioTimeout, ...address])
