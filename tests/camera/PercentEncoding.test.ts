@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { PercentEncoding } from "@restream/core"
 import * as fc from "fast-check"
 
-const { decodeOnce, encode, encodeOnce, encodeTarget, isEncoded } = PercentEncoding
+const { decodeOnce, encode, encodeTarget, isEncoded } = PercentEncoding
 
 describe("PercentEncoding", () => {
   it("gives every text back that was encoded", () => {
@@ -14,12 +14,10 @@ describe("PercentEncoding", () => {
     )
   })
 
-  it("never encodes twice", () => {
+  it("decodes what was encoded, once", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme" }), (text) => {
-        const once = encode(text)
-        assert.strictEqual(encodeOnce(once), once)
-        assert.strictEqual(decodeOnce(once), text)
+        assert.strictEqual(decodeOnce(encode(text)), text)
       })
     )
   })
@@ -50,7 +48,7 @@ describe("PercentEncoding", () => {
   ]) {
     it(`takes ${JSON.stringify(text)} for plain text`, () => {
       assert.isFalse(isEncoded(text))
-      assert.strictEqual(decodeURIComponent(encodeOnce(text)), text)
+      assert.strictEqual(decodeOnce(text), text)
     })
   }
 

@@ -1,5 +1,6 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import {
+  type Camera,
   type CameraId,
   type CameraRow,
   CameraTypes,
@@ -7,6 +8,7 @@ import {
   UrlTemplate,
   makeDecoder
 } from "@restream/core"
+import { Redacted } from "effect"
 import * as fc from "fast-check"
 import { options } from "../supervision/Tree.ts"
 
@@ -327,5 +329,37 @@ describe("DesiredCameras", () => {
         assert.deepStrictEqual([camera?._tag, good?._tag], ["Camera", "Camera"])
       })
     }
+  })
+
+  it("takes a password from its column literally, and decodes only a whole url", () => {
+    const revealed = (row: CameraRow) => {
+      const [camera] = read({ id: 1, ...row }).cameras.values()
+      return camera?._tag === "Camera" && Redacted.value(camera.url.credentials!.password)
+    }
+    const host = "10.0.0.5"
+    for (const password of ["p%40ss", "100%25", "p@ss", "%", "a b"]) {
+      assert.strictEqual(revealed({ type: "hikvision", host, username: "u", password }), password)
+      assert.strictEqual(revealed({ url, username: "u", password }), password)
+    }
+    assert.strictEqual(revealed({ url: "rtsp://u:p%40ss@10.0.0.5/live" }), "p@ss")
+  })
+
+  it("ignores the blanks with which char(n) pads a value", () => {
+    const pad = (text: string) => text.padEnd(20)
+    const [camera] = read({
+      id: pad("7"),
+      name: pad("Gate"),
+      type: pad("hikvision"),
+      host: pad("10.0.0.5"),
+      username: pad("admin"),
+      password: pad("secret"),
+      path: pad("gate"),
+      channel: pad(""),
+      enabled: pad("t")
+    }).cameras.values()
+    assert.deepInclude({ ...camera } as object, { id: "7", name: "Gate", path: "gate" })
+    const { credentials } = (camera as Camera).url
+    assert.strictEqual(credentials?.username, "admin")
+    assert.strictEqual(Redacted.value(credentials!.password), "secret")
   })
 })

@@ -1,11 +1,11 @@
 /**
  * Camera types from the settings: `acme: "rtsp://{username}:{password}@{host}:{port|554}/live/{channel}"`.
  *
- * `{column}` must hold something; `{column|text}` falls back to the text, which may be empty. A value
- * is percent-encoded unless it already is, so it can't break out of its place. In the place of the host
- * stands a host as it is, an IPv6 address with or without brackets.
+ * `{column}` requires a value; `{column|text}` falls back to the text, which may be empty. A value is plain
+ * text and is percent-encoded, so it cannot break out of its place. A host is inserted unchanged, an IPv6
+ * address with or without brackets.
  */
-import { encodeOnce } from "../camera/PercentEncoding.ts"
+import { encode } from "../camera/PercentEncoding.ts"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { InvalidUrl } from "../camera/Reason.ts"
@@ -87,7 +87,7 @@ const fill = (
         if (piece.fallback === undefined) wrong.push(`column ${piece.name} is missing`)
         return piece.fallback ?? ""
       }
-      if (!piece.isHost) return encodeOnce(shown(value))
+      if (!piece.isHost) return encode(shown(value))
       const host = asHost(shown(value))
       if (host === undefined)
         wrong.push(`column ${piece.name}: the value is not a host name or an IP address`)

@@ -44,9 +44,6 @@ export const encode = (text: string): string =>
 export const decodeOnce = (text: string): string =>
   isEncoded(text) ? decodeURIComponent(text) : text
 
-/** Encodes a value unless it already is; see {@link isEncoded}. */
-export const encodeOnce = (text: string): string => encode(decodeOnce(text))
-
 /**
  * Makes a path with its query fit for a request line: what may stand in a URL stays, bytes that are
  * encoded stay, all else (white space, control characters, letters beyond ASCII, a lone `%`) is encoded.

@@ -59,9 +59,8 @@ export class StreamUrl implements Equal.Equal {
     this.scheme = parts.scheme.toLowerCase()
     this.host = parts.host
     this.port = parts.port
-    this.#username =
-      parts.username === undefined ? undefined : PercentEncoding.decodeOnce(parts.username)
-    this.#password = password === undefined ? undefined : PercentEncoding.decodeOnce(password)
+    this.#username = parts.username
+    this.#password = password
     this.#target = PercentEncoding.encodeTarget(
       target.startsWith("/") || target.startsWith("?") ? target : `/${target}`
     )
@@ -127,13 +126,13 @@ export class StreamUrl implements Equal.Equal {
       scheme: this.scheme,
       host: this.host,
       port: this.port,
-      username: this.#username === undefined ? undefined : PercentEncoding.encode(this.#username),
-      password: this.#password === undefined ? undefined : PercentEncoding.encode(this.#password),
+      username: this.#username,
+      password: this.#password,
       target
     })
   }
 
-  /** The same address with another user name and password, as plain text or percent-encoded. */
+  /** The same address with another user name and password, as plain text. */
   withCredentials(
     username: StreamUrlParts["username"],
     password: StreamUrlParts["password"]
@@ -208,13 +207,13 @@ export class StreamUrl implements Equal.Equal {
       )
     }
     const { place, target, userInfo } = reading
-    const colon = userInfo?.indexOf(":") ?? -1
+    const [username, password] = credentialsIn(userInfo)
     return Result.succeed(
       new StreamUrl({
         scheme,
         ...place,
-        username: colon === -1 ? userInfo : userInfo?.slice(0, colon),
-        password: colon === -1 ? undefined : userInfo?.slice(colon + 1),
+        username,
+        password,
         target: target === "" ? "/" : target
       })
     )
@@ -231,4 +230,18 @@ export class StreamUrl implements Equal.Equal {
     }
     return Result.succeed(new StreamUrl({ ...parts, host }))
   }
+}
+
+/** The user name and the password of a user info, as plain text: raw characters are accepted, too. */
+const credentialsIn = (
+  userInfo: string | undefined
+): readonly [username: string | undefined, password: string | undefined] => {
+  if (userInfo === undefined) return [undefined, undefined]
+  const colon = userInfo.indexOf(":")
+  return colon === -1
+    ? [PercentEncoding.decodeOnce(userInfo), undefined]
+    : [
+        PercentEncoding.decodeOnce(userInfo.slice(0, colon)),
+        PercentEncoding.decodeOnce(userInfo.slice(colon + 1))
+      ]
 }

@@ -1,4 +1,4 @@
-import { encodeOnce } from "../../camera/PercentEncoding.ts"
+import { encode } from "../../camera/PercentEncoding.ts"
 import * as CameraType from "../CameraType.ts"
 import { vendorColumns, vendorUrl } from "./vendor.ts"
 
@@ -11,8 +11,7 @@ export const axis = CameraType.make({
   description: "Axis: rtsp://host/axis-media/media.amp?camera={channel}&streamprofile={stream}",
   columns: vendorColumns,
   toUrl: (columns) => {
-    const profile =
-      columns.stream === undefined ? "" : `&streamprofile=${encodeOnce(columns.stream)}`
+    const profile = columns.stream === undefined ? "" : `&streamprofile=${encode(columns.stream)}`
     return vendorUrl(columns, `/axis-media/media.amp?camera=${columns.channel ?? 1}${profile}`)
   }
 })

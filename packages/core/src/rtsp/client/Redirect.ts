@@ -2,7 +2,6 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { ProtocolError, Unsupported } from "../../camera/Reason.ts"
-import * as PercentEncoding from "../../camera/PercentEncoding.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
 import { RtspError, type RtspReason } from "./RtspError.ts"
 
@@ -40,8 +39,8 @@ export const follow = (
       scheme: to.scheme,
       host: to.host,
       port: to.port,
-      username: PercentEncoding.encode(credentials.username),
-      password: PercentEncoding.encode(Redacted.value(credentials.password)),
+      username: credentials.username,
+      password: credentials.password,
       target: Redacted.value(to.withoutUserInfo).replace(/^[a-z]+:\/\/[^/?]*/i, "")
     })
   )
