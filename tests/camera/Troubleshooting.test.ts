@@ -40,6 +40,7 @@ const samples: {
     new Reason.Closed({ phase: "streaming" })
   ],
   Unauthorized: [
+    new Reason.Unauthorized({ credentials: "unsupported", requires: "the Digest algorithm SHA-1" }),
     new Reason.Unauthorized({ credentials: "wrong" }),
     new Reason.Unauthorized({ credentials: "missing" }),
     new Reason.Unauthorized({ credentials: "wrong", refusedFor: "12" })

@@ -460,6 +460,8 @@ describe("Connection, authenticating", () => {
     { schemes: ["basic"] },
     { schemes: ["md5"] },
     { schemes: ["md5"], qop: "auth", opaque: "x,y" },
+    { schemes: ["sha512-256"] },
+    { schemes: ["sha512-256"], qop: "auth" },
     { schemes: ["sha256"] },
     { schemes: ["sha256"], qop: "auth" },
     { schemes: ["basic", "md5", "sha256"] },
@@ -568,7 +570,11 @@ describe("Connection, authenticating", () => {
         "Negotiate",
         'Digest realm="r", nonce="n", algorithm=SHA3'
       )
-      assert.strictEqual(reason._tag, "Unsupported")
+      assert.deepInclude({ ...reason }, { _tag: "Unauthorized", credentials: "unsupported" })
+      assert.strictEqual(
+        reason.message,
+        "the camera requires the authentication scheme Negotiate or the Digest algorithm SHA3, which is not supported"
+      )
       assert.strictEqual(requests, 1)
     })
   )

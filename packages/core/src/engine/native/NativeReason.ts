@@ -10,7 +10,9 @@ export const cameraReason = (reason: RtspReason): Reason.ProbeReason =>
 export const serverReason = (reason: RtspReason): Reason.RelayReason => {
   switch (reason._tag) {
     case "Unauthorized":
-      return new Reason.ServerUnauthorized({ credentials: reason.credentials })
+      return reason.credentials === "unsupported"
+        ? new Reason.ServerRejected({ status: 401, detail: `requires ${reason.requires}` })
+        : new Reason.ServerUnauthorized({ credentials: reason.credentials })
     case "Rejected":
       return new Reason.ServerRejected({ status: reason.status, detail: reason.detail })
     case "Unsupported":

@@ -1,7 +1,7 @@
 /**
  * Challenges and responses of Basic (RFC 7617) and Digest (RFC 7616) authentication.
  *
- * The client chooses the strongest challenge it supports: SHA-256, then MD5, then Basic. Values are text of
+ * The client chooses the strongest challenge it supports: SHA-512-256 or SHA-256, then MD5, then Basic. Values are text of
  * the wire, one character per byte; user name and password are plain text and are sent as UTF-8.
  */
 import * as Redacted from "effect/Redacted"
@@ -116,8 +116,20 @@ export const parseChallenges = (values: ReadonlyArray<string>): ReadonlyArray<Ch
     .map(toChallenge)
     .filter((challenge) => challenge !== undefined)
 
+/** What the challenges require that is not supported, in words: `Digest algorithm SHA-1`. */
+export const unsupportedIn = (values: ReadonlyArray<string>): string => {
+  const required = values.flatMap(parseSchemes).map(({ name, parameters }) => {
+    if (name.toLowerCase() !== "digest") return `the authentication scheme ${name}`
+    const algorithm = parameters.get("algorithm")
+    return parseAlgorithm(algorithm) === undefined
+      ? `the Digest algorithm ${algorithm}`
+      : `Digest with qop ${parameters.get("qop") ?? "missing"}`
+  })
+  return [...new Set(required)].join(" or ")
+}
+
 const strength = (challenge: Challenge): number =>
-  challenge._tag === "Basic" ? 0 : challenge.algorithm.startsWith("SHA-256") ? 2 : 1
+  challenge._tag === "Basic" ? 0 : challenge.algorithm.startsWith("SHA-") ? 2 : 1
 
 /** The strongest challenge; the first among equals. */
 export const choose = (challenges: ReadonlyArray<Challenge>): Challenge | undefined => {
@@ -177,7 +189,7 @@ export const answer = (options: AnswerOptions): string => {
 }
 
 /** What a server accepts, in the order of its challenges. */
-export type AuthenticationScheme = "sha256" | "md5" | "basic"
+export type AuthenticationScheme = "sha512-256" | "sha256" | "md5" | "basic"
 
 /** The values of a server's `WWW-Authenticate` headers. */
 export const challenges = (options: {
@@ -193,6 +205,7 @@ export const challenges = (options: {
     const fields = [`realm=${quote(options.realm)}`, `nonce=${quote(options.nonce)}`]
     // MD5 is not named, as old cameras do: clients must know the default
     if (scheme === "sha256") fields.push("algorithm=SHA-256")
+    if (scheme === "sha512-256") fields.push("algorithm=SHA-512-256")
     if (options.qop !== undefined) fields.push(`qop="${options.qop}"`)
     if (options.opaque !== undefined) fields.push(`opaque=${quote(options.opaque)}`)
     if (options.stale === true) fields.push("stale=true")
@@ -223,6 +236,11 @@ const sameUri = (signed: string, asked: string, method: string): boolean => {
   return path === wanted || (method === "SETUP" && wanted.startsWith(`${path}/`))
 }
 
+const schemeOf = (algorithm: DigestAlgorithm | undefined): AuthenticationScheme => {
+  if (algorithm?.startsWith("SHA-512-256") === true) return "sha512-256"
+  return algorithm?.startsWith("SHA-256") === true ? "sha256" : "md5"
+}
+
 /** Verifies the response to a challenge. */
 export const verify = (options: {
   readonly authorization: string | undefined
@@ -247,7 +265,7 @@ export const verify = (options: {
   if (digest === undefined || !sameText(digest.name, "digest")) return "missing"
   const field = (name: string): string => digest.parameters.get(name) ?? ""
   const algorithm = parseAlgorithm(digest.parameters.get("algorithm"))
-  const scheme = algorithm?.startsWith("SHA-256") === true ? "sha256" : "md5"
+  const scheme = schemeOf(algorithm)
   if (algorithm === undefined || !schemes.includes(scheme)) return "missing"
   const count = Number.parseInt(field("nc"), 16)
   const expected = response({

@@ -2,9 +2,19 @@
 import { createHash } from "node:crypto"
 
 /** The supported algorithms; with `-sess` the nonces enter the secret (RFC 7616 §3.4.2). */
-export type DigestAlgorithm = "MD5" | "MD5-sess" | "SHA-256" | "SHA-256-sess"
+export type DigestAlgorithm = keyof typeof hashes
 
-const names: ReadonlyArray<DigestAlgorithm> = ["SHA-256", "SHA-256-sess", "MD5", "MD5-sess"]
+/** OpenSSL's names of the hashes. */
+const hashes = {
+  "SHA-512-256": "sha512-256",
+  "SHA-512-256-sess": "sha512-256",
+  "SHA-256": "sha256",
+  "SHA-256-sess": "sha256",
+  MD5: "md5",
+  "MD5-sess": "md5"
+} as const
+
+const names = Object.keys(hashes) as ReadonlyArray<DigestAlgorithm>
 
 /** Parses the name of an algorithm, case-insensitive; the default is MD5 (RFC 7616 §3.3). */
 export const parseAlgorithm = (name: string | undefined): DigestAlgorithm | undefined =>
@@ -38,9 +48,7 @@ export const bytesOf = (text: string): string => Buffer.from(text, "utf8").toStr
 /** The `response` value, in lower-case hexadecimal (RFC 7616 §3.4.1). */
 export const response = (input: DigestInput): string => {
   const hash = (text: string): string =>
-    createHash(input.algorithm.startsWith("SHA-256") ? "sha256" : "md5")
-      .update(text, "latin1")
-      .digest("hex")
+    createHash(hashes[input.algorithm]).update(text, "latin1").digest("hex")
   const secret = hash(`${bytesOf(input.username)}:${input.realm}:${bytesOf(input.password)}`)
   const a1 = input.algorithm.endsWith("-sess")
     ? hash(`${secret}:${input.nonce}:${input.cnonce}`)

@@ -5,14 +5,16 @@
  * stale, or the server accepted an earlier response and now names another nonce. Each new nonce is worth one
  * more attempt. Requests must be sequential, so that no request uses up another request's nonce.
  */
+import { oneLine } from "@restream/config"
 import { randomBytes } from "node:crypto"
-import { Unauthorized, Unsupported } from "../../camera/Reason.ts"
+import { Unauthorized } from "../../camera/Reason.ts"
 import {
   answer,
   type Challenge,
   choose,
   type Credentials,
-  parseChallenges
+  parseChallenges,
+  unsupportedIn
 } from "../auth/Authentication.ts"
 import { headerValues, type Response } from "../message/Message.ts"
 import { type RtspReason } from "./RtspError.ts"
@@ -63,9 +65,9 @@ export class Authenticator {
     const asked = headerValues(response, "www-authenticate")
     const challenge = choose(parseChallenges(asked))
     if (challenge === undefined) {
-      return answered || asked.length === 0
-        ? this.refuse()
-        : new Unsupported({ what: "authentication scheme other than Basic and Digest" })
+      if (answered || asked.length === 0) return this.refuse()
+      const requires = oneLine(unsupportedIn(asked)).slice(0, 200)
+      return new Unauthorized({ credentials: "unsupported", requires })
     }
     if (answered) {
       const isNew =
