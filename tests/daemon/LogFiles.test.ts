@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync
@@ -122,6 +123,42 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         }
       })
     )
+  )
+
+  it.effect(
+    "a file that logrotate moved or deleted is opened again by SIGHUP, and no line is lost",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const path = yield* folder
+          const file = join(path, "restream.log")
+          const site = yield* Site.make
+          const env = { ...site.env, RESTREAM_LOG_FILE: file, RESTREAM_LOG_FORMAT: "logfmt" }
+          const daemon = yield* Daemon.start({ env })
+          yield* daemon.awaitLine(/media server .* is reachable/)
+          renameSync(file, `${file}.moved`)
+          // before SIGHUP the lines go to the moved file
+          yield* site.insertCameras("native", 1)
+          yield* daemon.awaitLine(/native1.*live/)
+          yield* daemon.signal("SIGHUP")
+          yield* daemon.awaitLine(/reload: nothing changed/)
+          yield* Daemon.until("the new file", () => existsSync(file))
+          const reloaded = daemon.stderr.length
+          rmSync(file)
+          yield* daemon.signal("SIGHUP")
+          yield* daemon.awaitLine(/reload: nothing changed/, reloaded)
+          yield* Daemon.until("the second new file", () => existsSync(file))
+          yield* daemon.signal("SIGTERM")
+          yield* daemon.exit
+          const all = [...daemon.stderr]
+          const moved = linesOf(`${file}.moved`)
+          assert.isTrue(moved.some((line) => line.includes("live")))
+          assert.deepStrictEqual(moved, all.slice(0, moved.length))
+          const last = linesOf(file)
+          assert.include(last.at(-1), "restream stopped")
+          assert.deepStrictEqual(last, all.slice(-last.length))
+        })
+      )
   )
 
   it.effect("a file that is full gives way to another, and so many old ones are kept", () =>

@@ -65,6 +65,7 @@ export const run = Command.make(
           yield* Effect.forkChild(Effect.ignore(Context.get(services, CameraSource).refresh))
         })
         return yield* Queue.take(hangups).pipe(
+          Effect.tap(logs.reopenIfMoved),
           Effect.andThen(
             Effect.suspend(() =>
               systemd.aroundReload(

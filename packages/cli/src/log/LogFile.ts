@@ -8,7 +8,7 @@ import { Incidents } from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { closeSync, existsSync, mkdirSync, openSync } from "node:fs"
+import { closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs"
 import { basename, dirname, resolve } from "node:path"
 import { createStream, type RotatingFileStream } from "rotating-file-stream"
 
@@ -24,7 +24,12 @@ export interface LogFileOptions {
 export interface LogFile {
   /** Appends a line; never throws, never waits. */
   readonly write: (line: string) => void
+  /** Opens the path again if its file was moved or deleted, by logrotate for example. No line is lost. */
+  readonly reopenIfMoved: () => void
 }
+
+/** The interval at which the daemon looks whether the file was moved or deleted. */
+const checkMovedMs = 30_000
 
 /** The interval at which a file that failed is opened again. */
 const reopenAfterMs = 10_000
@@ -50,6 +55,8 @@ export const make = (
       let lost = 0
       /** Whether the last write failed: half a line may be in the file. */
       let isBroken = false
+      /** Which file is open; `undefined` while the library opens or rotates it. */
+      let identity: string | undefined
       const incidents = new Incidents.Incidents<LogFileOptions>()
 
       const open = () => {
@@ -67,6 +74,12 @@ export const make = (
           rotate: Math.max(1, options.keep)
         })
         stream = opened
+        opened.on("open", () => {
+          if (stream === opened) identity = identityOf(options.path)
+        })
+        opened.on("rotation", () => {
+          if (stream === opened) identity = undefined
+        })
         opened.on("error", (error) => {
           if (stream === opened) fail(error)
         })
@@ -114,12 +127,25 @@ export const make = (
         }
       }
 
+      const reopenIfMoved = () => {
+        if (identity === undefined || identityOf(options.path) === identity) return
+        const moved = stream
+        identity = undefined
+        open()
+        // what waits to be written goes to the file that was moved
+        moved?.end()
+      }
+
       open()
+      const checking = setInterval(reopenIfMoved, checkMovedMs)
+      checking.unref()
       return {
         write,
+        reopenIfMoved,
         close: Effect.callback<void>((resume) => {
           isClosed = true
           clearTimeout(reopening)
+          clearInterval(checking)
           if (stream === undefined) return resume(Effect.void)
           stream.once("error", () => resume(Effect.void))
           stream.end(() => resume(Effect.void))
@@ -128,6 +154,12 @@ export const make = (
     }),
     ({ close }) => Effect.timeoutOption(close, "1 second")
   )
+
+/** The file behind a path; `undefined` if there is none. */
+const identityOf = (path: string): string | undefined => {
+  const stats = statSync(path, { throwIfNoEntry: false, bigint: true })
+  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`
+}
 
 /**
  * Makes sure that the file is there. The library would, too, but by Node's recursive `mkdir`, which goes round

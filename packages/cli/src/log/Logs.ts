@@ -25,6 +25,7 @@ const levels: Record<LogSettings["level"], LogLevel.LogLevel> = {
 interface Sink {
   readonly settings: LogSettings
   readonly write: (line: LogLine) => void
+  readonly reopenIfMoved: () => void
 }
 
 /** The log of this process. */
@@ -33,6 +34,8 @@ export interface Logs {
   readonly layer: Layer.Layer<never>
   /** Goes on by other settings. A log file is left and another one begun where these ask for it. */
   readonly change: (settings: LogSettings) => Effect.Effect<void>
+  /** Opens the log file again if it was moved or deleted. */
+  readonly reopenIfMoved: Effect.Effect<void>
 }
 
 /**
@@ -60,6 +63,7 @@ export const make = Effect.fnUntraced(function* (
     // every message comes to the logger, which decides by the settings in force; a level that fibers
     // carry with them could not be changed while they run
     layer: Layer.merge(Logger.layer([logger]), Layer.succeed(MinimumLogLevel, "All")),
+    reopenIfMoved: Effect.sync(() => sink.reopenIfMoved()),
     change: Effect.fnUntraced(function* (settings) {
       if (isSameFile(sink.settings, settings)) {
         sink = { ...sink, settings }
@@ -68,7 +72,7 @@ export const make = Effect.fnUntraced(function* (
       // The file is given up before it is opened again, perhaps by the same name. What is logged meanwhile
       // waits: the old file takes no more, and the new one takes nothing yet.
       const waiting: Array<LogLine> = []
-      sink = { settings, write: (line) => void waiting.push(line) }
+      sink = { settings, write: (line) => void waiting.push(line), reopenIfMoved: () => {} }
       yield* Scope.close(fileScope, Exit.void)
       fileScope = yield* Scope.fork(scope)
       sink = yield* open(settings, streamOf(settings)).pipe(Scope.provide(fileScope))
@@ -113,6 +117,7 @@ const open = Effect.fnUntraced(function* (
   const toFile = render(format === "pretty" ? "logfmt" : format)
   return {
     settings,
+    reopenIfMoved: () => file?.reopenIfMoved(),
     write: (line) => {
       write(`${toStream(line)}\n`)
       file?.write(toFile(line))
