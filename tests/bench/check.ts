@@ -10,7 +10,7 @@ import { json } from "node:stream/consumers"
 import { Programs } from "@restream/cli/demo"
 import { cameraAddress } from "./Addresses.ts"
 import { Child } from "./Child.ts"
-import { program } from "../support/Program.ts"
+import { program } from "../kit/Program.ts"
 import { percentile } from "./percentile.ts"
 import type { ProberOrder, ProberReport } from "./prober.ts"
 

@@ -13,7 +13,7 @@ import {
   makeDecoder
 } from "@restream/core"
 import { Duration, Effect, Layer, Result, Stream } from "effect"
-import * as Processes from "./Processes.ts"
+import * as Proc from "../kit/Proc.ts"
 
 export interface ProberOrder {
   readonly urls: ReadonlyArray<string>
@@ -32,7 +32,7 @@ const { settings } = Result.getOrThrow(load({ env: process.env }))
 
 const cpuMs = () => {
   const { system, user } = process.cpuUsage()
-  return (system + user) / 1000 + (Processes.readStat(process.pid)?.childSeconds ?? 0) * 1000
+  return (system + user) / 1000 + (Proc.readStat(process.pid)?.childSeconds ?? 0) * 1000
 }
 
 const outcomeOf = (result: Check.CheckResult): string => {

@@ -7,10 +7,10 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { pathToFileURL } from "node:url"
 import { Programs } from "@restream/cli/demo"
-import { program } from "../support/Program.ts"
+import { program } from "../kit/Program.ts"
 import { asTheDaemon, Child } from "./Child.ts"
 import type { LoopDelay } from "./loop-delay.ts"
-import * as Processes from "./Processes.ts"
+import * as Proc from "../kit/Proc.ts"
 import { percentile } from "./percentile.ts"
 import type { SinkReport } from "./sink.ts"
 
@@ -80,10 +80,10 @@ const measure = async (
   const { pid } = daemon.child
   try {
     await sleep(settleMs)
-    const idleCpuBefore = Processes.cpuSeconds(pid)
+    const idleCpuBefore = Proc.cpuSeconds(pid)
     await sleep(seconds * 1000)
-    const idleCpu = Processes.cpuSeconds(pid) - idleCpuBefore
-    const idlePss = Processes.pssMb(pid)
+    const idleCpu = Proc.cpuSeconds(pid) - idleCpuBefore
+    const idlePss = Proc.pssMb(pid)
 
     const insertedAt = performance.timeOrigin + performance.now()
     await database.ask({
@@ -99,13 +99,13 @@ const measure = async (
 
     await daemon.child.ask<LoopDelay>()
     const gapsBefore = (await sink.child.ask<SinkReport>()).gaps
-    const cpuBefore = Processes.cpuSeconds(pid)
+    const cpuBefore = Proc.cpuSeconds(pid)
     const startedAt = performance.now()
     await sleep(seconds * 1000)
-    const cpu = Processes.cpuSeconds(pid) - cpuBefore
+    const cpu = Proc.cpuSeconds(pid) - cpuBefore
     const elapsed = (performance.now() - startedAt) / 1000
-    const pss = Processes.pssMb(pid)
-    const processes = Processes.count(pid)
+    const pss = Proc.pssMb(pid)
+    const processes = Proc.count(pid)
     const { firstAt, gaps, live } = await sink.child.ask<SinkReport>()
     const loopDelayMs = await daemon.child.ask<LoopDelay>()
     const firstMs = firstAt.map((at) => at - insertedAt).sort((a, b) => a - b)

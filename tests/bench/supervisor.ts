@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { asTheDaemon, Child } from "./Child.ts"
 import type { IdleReport, ProbeEvent } from "./idle-daemon.ts"
 import { percentile } from "./percentile.ts"
-import * as Processes from "./Processes.ts"
+import * as Proc from "../kit/Proc.ts"
 
 export interface SupervisorOptions {
   /** Cameras that are there while rows are inserted. */
@@ -210,15 +210,15 @@ const costOf = async (
     }
     const cpuPercent = ((cpuMs - cpuBefore) / (performance.now() - startedAt)) * 100
     percents.sort((a, b) => a - b)
-    const [rssMb, pssMb] = [Processes.rssMb(child.pid), Processes.pssMb(child.pid)]
+    const [rssMb, pssMb] = [Proc.rssMb(child.pid), Proc.pssMb(child.pid)]
     await child.ask<IdleReport>({ collect: true })
     return {
       live,
       cost: {
         rssMb: round(rssMb, 1),
         pssMb: round(pssMb, 1),
-        rssAfterGcMb: round(Processes.rssMb(child.pid), 1),
-        pssAfterGcMb: round(Processes.pssMb(child.pid), 1),
+        rssAfterGcMb: round(Proc.rssMb(child.pid), 1),
+        pssAfterGcMb: round(Proc.pssMb(child.pid), 1),
         cpuPercent: round(cpuPercent, 3),
         cpuPercentMedian: round(percentile(percents, 50), 3)
       }

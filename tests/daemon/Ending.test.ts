@@ -1,9 +1,10 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { hasParentDeathSignal } from "../process/Processes.ts"
-import { Postgres } from "../support/Postgres.ts"
-import * as Daemon from "./Daemon.ts"
-import * as Site from "./Site.ts"
+import { hasParentDeathSignal } from "../kit/ParentDeathSignal.ts"
+import { Postgres } from "../kit/Postgres.ts"
+import * as Daemon from "../kit/Daemon.ts"
+import * as Proc from "../kit/Proc.ts"
+import * as Site from "../kit/Site.ts"
 
 /** `RESTREAM_TEST_CAMERAS=50` makes it 50 of each engine. */
 const perEngine = Number(process.env["RESTREAM_TEST_CAMERAS"] ?? 4)
@@ -21,7 +22,7 @@ const running = (options: Daemon.DaemonOptions = {}, count = 2) =>
     ]
     const daemon = yield* Daemon.start({ ...options, env: { ...site.env, ...options.env } })
     yield* site.awaitLive(paths)
-    return { site, daemon, paths, children: Daemon.descendants(daemon.pid) }
+    return { site, daemon, paths, children: Proc.descendants(daemon.pid) }
   })
 
 /** Nothing is left of a daemon: no process, and no connection at either side. */
@@ -30,7 +31,7 @@ const assertNothingLeft = ({
   site
 }: Effect.Success<ReturnType<typeof running>>): Effect.Effect<void> =>
   Effect.gen(function* () {
-    yield* Daemon.awaitGone(children)
+    yield* Proc.awaitGone(children)
     yield* site.sink.awaitConnections(0)
     yield* site.camera.awaitConnections(0)
   })
@@ -61,7 +62,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         for (const child of all.children) process.kill(child, "SIGSTOP")
         yield* all.daemon.signal("SIGTERM")
         yield* all.daemon.awaitLine(/stopping all 4 cameras/)
-        assert.isTrue(Daemon.runs(all.daemon.pid))
+        assert.isTrue(Proc.runs(all.daemon.pid))
         yield* all.daemon.signal("SIGINT")
         const { code } = yield* all.daemon.exitTime
         assert.strictEqual(code, 128 + 2)
@@ -106,7 +107,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           assert.strictEqual(all.children.length, perEngine)
           yield* all.daemon.signal("SIGKILL")
           yield* all.daemon.exit
-          const goneMs = yield* Daemon.awaitGone(all.children)
+          const goneMs = yield* Proc.awaitGone(all.children)
           yield* assertNothingLeft(all)
 
           const before = performance.now()

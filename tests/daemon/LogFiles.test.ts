@@ -15,9 +15,10 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Postgres } from "../support/Postgres.ts"
-import * as Daemon from "./Daemon.ts"
-import * as Site from "./Site.ts"
+import { Postgres } from "../kit/Postgres.ts"
+import * as Daemon from "../kit/Daemon.ts"
+import { until } from "../kit/Eventually.ts"
+import * as Site from "../kit/Site.ts"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-log-"))),
@@ -142,12 +143,12 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           yield* daemon.awaitLine(/native1.*live/)
           yield* daemon.signal("SIGHUP")
           yield* daemon.awaitLine(/reload: nothing changed/)
-          yield* Daemon.until("the new file", () => existsSync(file))
+          yield* until("the new file", () => existsSync(file))
           const reloaded = daemon.stderr.length
           rmSync(file)
           yield* daemon.signal("SIGHUP")
           yield* daemon.awaitLine(/reload: nothing changed/, reloaded)
-          yield* Daemon.until("the second new file", () => existsSync(file))
+          yield* until("the second new file", () => existsSync(file))
           yield* daemon.signal("SIGTERM")
           yield* daemon.exit
           const all = [...daemon.stderr]
@@ -219,10 +220,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           env: { ...site.env, RESTREAM_LOG_FILE: file, RESTREAM_LOG_FILE_MAX_AGE: "1 minute" }
         })
         yield* daemon.awaitLine(/media server/)
-        yield* Daemon.until("an old file", () => existsSync(`${file}.1`))
+        yield* until("an old file", () => existsSync(`${file}.1`))
         assert.include(linesOf(`${file}.1`).join("\n"), "media server")
         yield* site.insertCameras("native", 1)
-        yield* Daemon.until("the new file", () => linesOf(file).some((line) => /live/.test(line)))
+        yield* until("the new file", () => linesOf(file).some((line) => /live/.test(line)))
       })
     )
   )
@@ -307,7 +308,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             spawnSync("prlimit", ["--pid", String(daemon.pid), "--fsize=unlimited:"]).status,
             0
           )
-          yield* Daemon.until(
+          yield* until(
             "the file's recovery",
             () => about().length > 1,
             () => daemon.stderr.join("\n")

@@ -5,10 +5,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { anyFfmpeg } from "../engine/ffmpeg/Binaries.ts"
-import { Postgres } from "../support/Postgres.ts"
-import { program } from "../support/Program.ts"
-import * as Daemon from "./Daemon.ts"
-import * as Site from "./Site.ts"
+import { Postgres } from "../kit/Postgres.ts"
+import { program } from "../kit/Program.ts"
+import * as Daemon from "../kit/Daemon.ts"
+import * as Proc from "../kit/Proc.ts"
+import { until } from "../kit/Eventually.ts"
+import * as Site from "../kit/Site.ts"
 
 /** A daemon with two cameras and a settings file, which can be written anew and reloaded. */
 const running = (first: string, env: Record<string, string> = {}) =>
@@ -72,7 +74,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           // its answer is no longer on standard error
           Effect.timeoutOption("100 millis")
         )
-        yield* Daemon.until("the other file", () => existsSync(two) && statSync(two).size > 0)
+        yield* until("the other file", () => existsSync(two) && statSync(two).size > 0)
         yield* reload("")
         assert.match(readFileSync(one, "utf8"), /^time=.*reload: changed log\.file"\n$/)
         assert.match(
@@ -262,15 +264,15 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         )
         const said: Array<string> = []
         terminal.stdout.on("data", (chunk: Buffer) => said.push(chunk.toString().trim()))
-        yield* Daemon.until("its pid", () => said.length > 0)
+        yield* until("its pid", () => said.length > 0)
         const pid = Number(said[0])
         yield* site.awaitLive(paths)
-        const children = Daemon.descendants(pid)
+        const children = Proc.descendants(pid)
         assert.strictEqual(children.length, 1)
         terminal.stdin.end()
-        yield* Daemon.until("its end", () => said.length > 1)
+        yield* until("its end", () => said.length > 1)
         assert.strictEqual(said[1], "0")
-        yield* Daemon.awaitGone(children)
+        yield* Proc.awaitGone(children)
       })
     )
   )

@@ -13,10 +13,11 @@ import {
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ffprobes } from "../engine/ffmpeg/Binaries.ts"
-import { hasParentDeathSignal } from "../process/Processes.ts"
-import { Postgres } from "../support/Postgres.ts"
-import * as Daemon from "./Daemon.ts"
-import * as Site from "./Site.ts"
+import { hasParentDeathSignal } from "../kit/ParentDeathSignal.ts"
+import { Postgres } from "../kit/Postgres.ts"
+import * as Daemon from "../kit/Daemon.ts"
+import * as Proc from "../kit/Proc.ts"
+import * as Site from "../kit/Site.ts"
 
 const plugin = new URL("faulty-plugin.mjs", import.meta.url).pathname
 
@@ -216,7 +217,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           })
           yield* site.awaitLive(first)
           yield* daemon.awaitLine(/ffmpeg1.*live/)
-          const children = Daemon.descendants(daemon.pid)
+          const children = Proc.descendants(daemon.pid)
           yield* limit(daemon.pid, "--nproc=1:", as)
           yield* site.insert([
             {
@@ -229,7 +230,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           ])
           yield* daemon.awaitLine(/refused.*EAGAIN/)
           yield* site.awaitLive(["native2"])
-          assert.deepStrictEqual(Daemon.descendants(daemon.pid), children)
+          assert.deepStrictEqual(Proc.descendants(daemon.pid), children)
           yield* limit(daemon.pid, "--nproc=4096:", as)
           yield* site.awaitLive(["refused"])
           for (const path of first) {

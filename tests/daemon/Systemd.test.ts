@@ -6,10 +6,12 @@ import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { commandOf } from "../process/Processes.ts"
-import { Postgres } from "../support/Postgres.ts"
-import * as Daemon from "./Daemon.ts"
-import * as Site from "./Site.ts"
+import { commandOf } from "../kit/Proc.ts"
+import { Postgres } from "../kit/Postgres.ts"
+import * as Daemon from "../kit/Daemon.ts"
+import * as Proc from "../kit/Proc.ts"
+import { until } from "../kit/Eventually.ts"
+import * as Site from "../kit/Site.ts"
 
 const canNotify = spawnSync("systemd-notify", ["--version"]).status === 0
 const skipped = canNotify ? "" : " (skipped: no systemd-notify here)"
@@ -37,14 +39,14 @@ const notifySocket = (name: string) =>
       rest = lines.pop() ?? ""
       messages.push(...lines)
     })
-    yield* Daemon.until("a notify socket", () => messages.length > 0)
+    yield* until("a notify socket", () => messages.length > 0)
     messages.length = 0
     const has = (pattern: RegExp) => messages.some((message) => pattern.test(message))
     return {
       messages,
       has,
       await: (pattern: RegExp) =>
-        Daemon.until(
+        until(
           String(pattern),
           () => has(pattern),
           () => messages.join("\n")
@@ -84,7 +86,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             yield* socket.await(/^STATUS=3 cameras: 2 live, 1 invalid$/)
             yield* site.insertCameras("ffmpeg", 1)
             yield* site.awaitLive(["ffmpeg1"])
-            const environments = Daemon.descendants(daemon.pid)
+            const environments = Proc.descendants(daemon.pid)
               .filter((pid) => commandOf(pid).some((word) => word.includes("rtsp://")))
               .map((pid) => readFileSync(`/proc/${pid}/environ`, "utf8"))
             assert.strictEqual(environments.length, 1)
@@ -125,7 +127,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             env: { ...site.env, NOTIFY_SOCKET: name, WATCHDOG_USEC: "400000" }
           })
           const pings = () => socket.messages.filter((message) => message === "WATCHDOG=1").length
-          yield* Daemon.until("pings", () => pings() >= 3)
+          yield* until("pings", () => pings() >= 3)
 
           yield* daemon.signal("SIGSTOP")
           // what was written before is on its way still
@@ -134,7 +136,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           yield* Effect.sleep("1 second")
           assert.strictEqual(pings(), before)
           yield* daemon.signal("SIGCONT")
-          yield* Daemon.until("pings again", () => pings() > before)
+          yield* until("pings again", () => pings() > before)
         })
       )
   )
@@ -156,7 +158,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             }
           })
           const pings = () => socket.messages.filter((message) => message === "WATCHDOG=1").length
-          yield* Daemon.until("pings", () => pings() >= 2)
+          yield* until("pings", () => pings() >= 2)
           yield* site.insert([{ name: "endless", type: "endless" }])
           yield* Effect.sleep("800 millis")
           const before = pings()
@@ -189,7 +191,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           const systemd = yield* fromEnvironment(environment, process.pid)
           yield* Effect.provideContext(systemd.follow, tree)
           const pings = () => socket.messages.filter((message) => message === "WATCHDOG=1").length
-          yield* Daemon.until("pings", () => pings() >= 3)
+          yield* until("pings", () => pings() >= 3)
           stands = true
           yield* Effect.sleep("500 millis")
           const before = pings()
@@ -269,7 +271,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         const paths = yield* site.insertCameras("native", 1)
         const daemon = yield* Daemon.start({ env: { ...site.env, WATCHDOG_USEC: "200000" } })
         yield* site.awaitLive(paths)
-        assert.isEmpty(Daemon.descendants(daemon.pid))
+        assert.isEmpty(Proc.descendants(daemon.pid))
         assert.isFalse(daemon.stderr.some((line) => line.includes("systemd")))
       })
     )

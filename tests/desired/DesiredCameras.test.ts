@@ -10,7 +10,7 @@ import {
 } from "@restream/core"
 import { Redacted } from "effect"
 import * as fc from "fast-check"
-import { options } from "../supervision/Tree.ts"
+import { options } from "../kit/Tree.ts"
 
 const reader = (pathTemplate = "cam{id}") =>
   makeDecoder({ types: CameraTypes.make(), pathTemplate, defaults: options.defaults })

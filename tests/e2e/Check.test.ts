@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
-import { Postgres } from "../support/Postgres.ts"
+import { Postgres } from "../kit/Postgres.ts"
 import { run } from "../rtsp/Peers.ts"
 import * as Installation from "./Installation.ts"
 

@@ -17,8 +17,8 @@ import {
 import { isBuiltin } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { client, freshDatabase, Postgres } from "../support/Postgres.ts"
-import { program } from "../support/Program.ts"
+import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
+import { program } from "../kit/Program.ts"
 import { restream } from "./Installation.ts"
 
 layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("restream db", (it) => {

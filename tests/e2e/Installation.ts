@@ -2,8 +2,8 @@
 import { Programs } from "@restream/cli/demo"
 import { type RtspServer, RtspServer as Server, TestPattern } from "@restream/core/testing"
 import { Effect, Redacted, type Scope } from "effect"
-import { client, freshDatabase } from "../support/Postgres.ts"
-import { program } from "../support/Program.ts"
+import { client, freshDatabase } from "../kit/Postgres.ts"
+import { program } from "../kit/Program.ts"
 import { run, type Running, start, type StartOptions } from "../rtsp/Peers.ts"
 
 export type Env = NonNullable<StartOptions["env"]>

@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Postgres } from "../support/Postgres.ts"
+import { Postgres } from "../kit/Postgres.ts"
 import * as Installation from "./Installation.ts"
 
 const dist = fileURLToPath(new URL("../../packages/cli/dist/", import.meta.url))

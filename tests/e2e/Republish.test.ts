@@ -1,8 +1,8 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { freePort, RtspServer, type ServerEvent, TestPattern } from "@restream/core/testing"
 import { Duration, Effect, Exit, PubSub, Scope } from "effect"
-import { childrenOf, commandOf } from "../process/Processes.ts"
-import { Postgres } from "../support/Postgres.ts"
+import { childrenOf, commandOf } from "../kit/Proc.ts"
+import { Postgres } from "../kit/Postgres.ts"
 import { publishWithFfmpeg, readFrames, type Running } from "../rtsp/Peers.ts"
 import * as Installation from "./Installation.ts"
 

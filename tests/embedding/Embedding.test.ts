@@ -13,7 +13,7 @@ import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Context, Effect, Layer, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import { readFileSync } from "node:fs"
-import * as FakeEngine from "../supervision/FakeEngine.ts"
+import * as FakeEngine from "../kit/FakeEngine.ts"
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
 

@@ -12,7 +12,7 @@ import {
 import { NodeServices } from "@effect/platform-node"
 import { Effect, Layer, Result } from "effect"
 import { camera } from "./Streams.ts"
-import * as FakeEngine from "../supervision/FakeEngine.ts"
+import * as FakeEngine from "../kit/FakeEngine.ts"
 
 const native: Engine = FakeEngine.make("native").engine
 const ffmpeg: Engine = FakeEngine.make("ffmpeg").engine

@@ -4,11 +4,11 @@ import { type CameraRow, CameraState, type Reason } from "@restream/core"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { Duration, Effect, PubSub, Redacted } from "effect"
 import { type AddressInfo, createServer, type Server } from "node:net"
-import { Postgres } from "../support/Postgres.ts"
+import { Postgres } from "../kit/Postgres.ts"
 import * as BlackHole from "./BlackHole.ts"
 import { restream } from "./Cli.ts"
 import { addRows, database, idOf, row, settingsOf, start } from "./Installation.ts"
-import * as Log from "./Log.ts"
+import * as Log from "../kit/Log.ts"
 
 const engines = ["native", "ffmpeg"] as const
 

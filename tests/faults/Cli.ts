@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Ended, start } from "../rtsp/Peers.ts"
-import { program } from "../support/Program.ts"
+import { program } from "../kit/Program.ts"
 
 /** Runs `restream` in an empty folder, against a database. */
 export const restream = (

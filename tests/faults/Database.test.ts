@@ -9,8 +9,8 @@ import { NodeServices } from "@effect/platform-node"
 import type { PgClient } from "@effect/sql-pg"
 import { EmbeddedPostgres, RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Exit, Redacted, Scope } from "effect"
-import { childrenOf } from "../process/Processes.ts"
-import { client, Postgres } from "../support/Postgres.ts"
+import { childrenOf } from "../kit/Proc.ts"
+import { client, Postgres } from "../kit/Postgres.ts"
 import {
   addRows,
   database,

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings } from "@restream/config"
 import { Duration } from "effect"
-import * as Tree from "../supervision/Tree.ts"
+import * as Tree from "../kit/Tree.ts"
 
 describe("the defaults", () => {
   it("are those that the tests in virtual time go by", () => {

@@ -8,8 +8,8 @@ import { Effect } from "effect"
 import { chmodSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { anyFfmpeg } from "../engine/ffmpeg/Binaries.ts"
-import * as FakeBinary from "../engine/ffmpeg/FakeBinary.ts"
-import { Postgres } from "../support/Postgres.ts"
+import * as FakeBinary from "../kit/FakeBinary.ts"
+import { Postgres } from "../kit/Postgres.ts"
 import { addRows, database, row, settingsOf, start } from "./Installation.ts"
 
 /** How a program can be wrong, and what the log says of it. */

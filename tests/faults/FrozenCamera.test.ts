@@ -3,9 +3,9 @@ import { assert, describe, layer } from "@effect/vitest"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { join } from "node:path"
-import { isAlive, pidIn } from "../process/Processes.ts"
-import * as FakeBinary from "../engine/ffmpeg/FakeBinary.ts"
-import { Postgres } from "../support/Postgres.ts"
+import { isAlive, pidIn } from "../kit/Proc.ts"
+import * as FakeBinary from "../kit/FakeBinary.ts"
+import { Postgres } from "../kit/Postgres.ts"
 import {
   addRows,
   database,
@@ -15,7 +15,7 @@ import {
   settingsOf,
   start
 } from "./Installation.ts"
-import * as Log from "./Log.ts"
+import * as Log from "../kit/Log.ts"
 
 const stallMs = 3000
 const restartMs = 1000

@@ -2,9 +2,9 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { freePort, type LocalPublisher, RtspServer, TestPattern } from "@restream/core/testing"
 import { Duration, Effect, Exit, PubSub, Redacted, Scope } from "effect"
-import { Postgres } from "../support/Postgres.ts"
+import { Postgres } from "../kit/Postgres.ts"
 import { addRows, database, idOf, row, settingsOf, start } from "./Installation.ts"
-import * as Log from "./Log.ts"
+import * as Log from "../kit/Log.ts"
 import * as MediaServerProcess from "./MediaServerProcess.ts"
 
 const tags = (tree: { readonly status: import("@restream/core").StatusStore["Service"] }) =>

@@ -4,7 +4,7 @@ import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Exit, Scope } from "effect"
 import { ffprobes } from "../engine/ffmpeg/Binaries.ts"
 import { ffmpeg, run, start as startProgram } from "../rtsp/Peers.ts"
-import { Postgres } from "../support/Postgres.ts"
+import { Postgres } from "../kit/Postgres.ts"
 import { addRows, database, row, settingsOf, start } from "./Installation.ts"
 
 /** What an independent reader finds at an address. */

@@ -8,7 +8,7 @@ import { freePort, type Quirks, RtspServer, TestPattern } from "@restream/core/t
 import { type CameraRow, CameraState } from "@restream/core"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { inspect } from "node:util"
-import { Postgres } from "../support/Postgres.ts"
+import { Postgres } from "../kit/Postgres.ts"
 import { restream } from "./Cli.ts"
 import { addRows, database, type Installation, row, settingsOf, start } from "./Installation.ts"
 

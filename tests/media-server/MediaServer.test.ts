@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { MediaPath, MediaServer, MediaServerError, StreamUrl } from "@restream/core"
 import { Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
-import { withLog } from "../support/Log.ts"
-import { blockEventLoop } from "../support/EventLoop.ts"
+import { withLog } from "../kit/Log.ts"
+import { blockEventLoop } from "../kit/EventLoop.ts"
 
 const address = new StreamUrl({
   scheme: "rtsp",

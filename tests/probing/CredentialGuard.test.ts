@@ -10,9 +10,9 @@ import {
 } from "@restream/core"
 import { Effect, Stream, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { withLog } from "../support/Log.ts"
-import * as FakeEngine from "../supervision/FakeEngine.ts"
-import { layer, options, row, setRows, stateOf, tagOf } from "../supervision/Tree.ts"
+import { withLog } from "../kit/Log.ts"
+import * as FakeEngine from "../kit/FakeEngine.ts"
+import { layer, options, row, setRows, stateOf, tagOf } from "../kit/Tree.ts"
 
 const wrong = new Reason.Unauthorized({ credentials: "wrong" })
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Process } from "@restream/core"
 import * as fc from "fast-check"
-import { heldBytes } from "./Processes.ts"
+import { heldBytes } from "../kit/Memory.ts"
 
 const { OutputTail } = Process
 

@@ -1,5 +1,5 @@
 /** Looks at the system's table of processes, all the time: no orphan, no zombie, no two relays of a path. */
-import * as Processes from "../bench/Processes.ts"
+import * as Proc from "../kit/Proc.ts"
 import { serverAddress } from "./Addresses.ts"
 import type { Violations } from "./Violations.ts"
 
@@ -30,7 +30,7 @@ export const watchProcesses = ({
   const told = new Set<number>()
 
   const isOrphan = (pid: number): boolean => {
-    for (let at = Processes.readStat(pid); at !== undefined; at = Processes.readStat(at.parent)) {
+    for (let at = Proc.readStat(pid); at !== undefined; at = Proc.readStat(at.parent)) {
       if (at.pid === daemon) return false
       if (at.parent <= 1) return true
     }
@@ -42,7 +42,7 @@ export const watchProcesses = ({
     const destinations = new Map<string, number>()
     const zombies = new Map<number, number>()
     let count = 0
-    for (const { parent, pid, state } of Processes.all()) {
+    for (const { parent, pid, state } of Proc.all()) {
       if (state === "Z" && parent === daemon) {
         const since = zombiesBefore.get(pid) ?? performance.now()
         zombies.set(pid, since)
@@ -52,7 +52,7 @@ export const watchProcesses = ({
         }
         continue
       }
-      const words = Processes.commandOf(pid)
+      const words = Proc.commandOf(pid)
       const isOurs =
         /(^|\/)(ffmpeg|ffprobe)$|setpriv$/.test(words[0] ?? "") &&
         words.some((word) => word.includes(`127.${block}.`))
@@ -83,6 +83,6 @@ export const watchProcesses = ({
 }
 
 const isRunning = (pid: number): boolean => {
-  const state = Processes.readStat(pid)?.state
+  const state = Proc.readStat(pid)?.state
   return state !== undefined && state !== "Z"
 }

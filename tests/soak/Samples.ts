@@ -1,6 +1,6 @@
 /** What the daemon holds, again and again. */
 import type { Child } from "../bench/Child.ts"
-import * as Processes from "../bench/Processes.ts"
+import * as Proc from "../kit/Proc.ts"
 import type { Diagnostics, DiagnosticsQuestion } from "./diagnostics.ts"
 import type { Violations } from "./Violations.ts"
 
@@ -42,8 +42,8 @@ export class Samples {
   async #take(isCalm: boolean): Promise<Sample | undefined> {
     const { daemon, live, violations } = this.#options
     if (!daemon.isRunning) return undefined
-    const openFiles = Processes.entries(daemon.pid, "fd")
-    const threads = Processes.entries(daemon.pid, "task")
+    const openFiles = Proc.entries(daemon.pid, "fd")
+    const threads = Proc.entries(daemon.pid, "task")
     const liveBefore = live()
     const late = setTimeout(
       () => violations.add("daemon silent", `no answer within ${answerMs / 1000} s`),

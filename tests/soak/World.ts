@@ -1,7 +1,7 @@
 /** All that the daemon depends on: cameras, media server and database, each a process; and the rows. */
 import { Child } from "../bench/Child.ts"
 import type { DatabaseAnswer } from "../bench/database.ts"
-import * as Processes from "../bench/Processes.ts"
+import * as Proc from "../kit/Proc.ts"
 import { urlOf } from "./Addresses.ts"
 import type { CameraOrder, CrowdEvent } from "./cameras.ts"
 import type { PathsEvent, TakeoverEvent } from "./media-server.ts"
@@ -167,7 +167,7 @@ export class World {
   }
 
   signalDatabase(signal: "SIGSTOP" | "SIGCONT"): void {
-    for (const { pid } of Processes.family(this.#databasePid)) {
+    for (const { pid } of Proc.family(this.#databasePid)) {
       try {
         process.kill(pid, signal)
       } catch {

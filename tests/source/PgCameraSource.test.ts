@@ -4,7 +4,7 @@ import { parseTableName } from "@restream/config"
 import { type CameraRow, CameraSource, CameraTable, PgCameraSource } from "@restream/core"
 import { Effect, Exit, Fiber, Layer, Queue, Redacted } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import { client, freshDatabase, Postgres } from "../support/Postgres.ts"
+import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
 import { awaitIds, cameraSourceContract, observe, row } from "./CameraSourceContract.ts"
 
 const table = parseTableName("video.cameras")!

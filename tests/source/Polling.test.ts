@@ -9,8 +9,8 @@ import {
 } from "@restream/core"
 import { Clock, Deferred, Effect, Fiber, Option, Queue, Ref, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { withLog } from "../support/Log.ts"
-import { blockEventLoop } from "../support/EventLoop.ts"
+import { withLog } from "../kit/Log.ts"
+import { blockEventLoop } from "../kit/EventLoop.ts"
 
 const away = (detail: string) => new CameraSourceError({ reason: new Unavailable({ detail }) })
 const denied = (detail: string) => new CameraSourceError({ reason: new AccessDenied({ detail }) })

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { type CameraId, Metrics, Reason, StatusStore } from "@restream/core"
 import { Effect, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
-import * as FakeEngine from "../supervision/FakeEngine.ts"
-import { layer, row, setRows } from "../supervision/Tree.ts"
+import * as FakeEngine from "../kit/FakeEngine.ts"
+import { layer, row, setRows } from "../kit/Tree.ts"
 
 /** The value of each series, by its name and its distinguishing attribute. */
 const values = Effect.map(Metric.snapshot, (snapshot) => {

@@ -12,7 +12,7 @@ import {
 } from "@restream/core"
 import { Effect, Layer, Logger, References, Result, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { options } from "../supervision/Tree.ts"
+import { options } from "../kit/Tree.ts"
 
 const camera = (id: number, host = "10.0.0.5", name = `Camera ${id}`): Camera => ({
   _tag: "Camera",

@@ -12,8 +12,8 @@ import {
 } from "@restream/core"
 import { Effect, PubSub, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { withLog } from "../support/Log.ts"
-import { options } from "../supervision/Tree.ts"
+import { withLog } from "../kit/Log.ts"
+import { options } from "../kit/Tree.ts"
 
 const camera: Camera = {
   _tag: "Camera",

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { type CameraStatus, MediaServer, Reason, StatusStore } from "@restream/core"
 import { Duration, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import * as FakeEngine from "./FakeEngine.ts"
-import { type FakeServer, layer, row, setRows, stateOf, tagOf } from "./Tree.ts"
+import * as FakeEngine from "../kit/FakeEngine.ts"
+import { type FakeServer, layer, row, setRows, stateOf, tagOf } from "../kit/Tree.ts"
 
 const refused = new Reason.Refused({ authority: "10.0.0.1:554" })
 const gone = new Reason.ServerGone({ detail: "connection reset" })

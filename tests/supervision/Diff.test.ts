@@ -8,7 +8,7 @@ import {
   StreamUrl
 } from "@restream/core"
 import * as fc from "fast-check"
-import { options } from "./Tree.ts"
+import { options } from "../kit/Tree.ts"
 
 const shown = {
   name: fc.constantFrom("Gate", "Door"),

@@ -4,8 +4,8 @@ import { MediaServer, type CameraRow, Reason } from "@restream/core"
 import { Cause, Effect, Layer, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
-import * as FakeEngine from "./FakeEngine.ts"
-import { type FakeServer, layer, row, setRows, tagOf } from "./Tree.ts"
+import * as FakeEngine from "../kit/FakeEngine.ts"
+import { type FakeServer, layer, row, setRows, tagOf } from "../kit/Tree.ts"
 
 const settle = TestClock.adjust("1 millis")
 

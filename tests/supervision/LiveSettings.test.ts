@@ -16,7 +16,7 @@ import {
 } from "@restream/core"
 import { Clock, Context, Duration, Effect, Fiber, Layer, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
-import * as FakeEngine from "./FakeEngine.ts"
+import * as FakeEngine from "../kit/FakeEngine.ts"
 
 describe("after a change of the settings,", () => {
   it.effect("the source is polled by the new interval and given up by the new time-out", () =>

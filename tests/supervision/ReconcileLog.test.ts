@@ -8,7 +8,7 @@ import {
   ReconcileLog,
   StreamUrl
 } from "@restream/core"
-import { options } from "./Tree.ts"
+import { options } from "../kit/Tree.ts"
 
 const camera = (id: number, name = `Camera ${id}`, more: Partial<Camera> = {}): Camera => ({
   _tag: "Camera",

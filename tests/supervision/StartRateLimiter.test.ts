@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { StartRateLimiter } from "@restream/core"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { blockEventLoop } from "../support/EventLoop.ts"
+import { blockEventLoop } from "../kit/EventLoop.ts"
 
 describe("StartRateLimiter", () => {
   it.effect("lets the first start at once, and the others in order, one gap after another", () =>

@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { type CameraId, type CameraSource, Reason, StatusStore, Supervisor } from "@restream/core"
 import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import * as FakeEngine from "./FakeEngine.ts"
-import { withLog } from "../support/Log.ts"
-import { layer, row, setRows, stateOf, tagOf } from "./Tree.ts"
+import * as FakeEngine from "../kit/FakeEngine.ts"
+import { withLog } from "../kit/Log.ts"
+import { layer, row, setRows, stateOf, tagOf } from "../kit/Tree.ts"
 
 const settle = TestClock.adjust("1 second")
 

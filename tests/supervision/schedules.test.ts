@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Reason, RestartSchedule, RetrySchedule } from "@restream/core"
 import { Duration, Effect, Schedule } from "effect"
 import * as fc from "fast-check"
-import { options } from "./Tree.ts"
+import { options } from "../kit/Tree.ts"
 
 const refused = { reason: new Reason.Refused({ authority: "10.0.0.1:554" }) }
 

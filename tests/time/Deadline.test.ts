@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deadline } from "@restream/core"
 import { Clock, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { blockEventLoop } from "../support/EventLoop.ts"
+import { blockEventLoop } from "../kit/EventLoop.ts"
 
 const onTimeout = (afterMs: number) => Effect.succeed(`timed out after ${afterMs} ms`)
 

@@ -4,17 +4,13 @@ import type { ProbeError, RelayError } from "@restream/core"
 import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import {
-  hasParentDeathSignal,
-  commandOf,
-  heldBytes,
-  isAlive,
-  pidIn
-} from "../../process/Processes.ts"
+import { commandOf, isAlive, pidIn } from "../../kit/Proc.ts"
+import { heldBytes } from "../../kit/Memory.ts"
+import { hasParentDeathSignal } from "../../kit/ParentDeathSignal.ts"
 import { banners } from "./banners.ts"
 import { engine } from "./Engines.ts"
 import { camera, job, probe, startRelay } from "../Streams.ts"
-import * as FakeBinary from "./FakeBinary.ts"
+import * as FakeBinary from "../../kit/FakeBinary.ts"
 
 const from = "rtsp://admin:topsecret1@127.0.0.1:9/live?pwd=topsecret2"
 const to = "rtsp://relay:topsecret3@127.0.0.1:9/cam7"

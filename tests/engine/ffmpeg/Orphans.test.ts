@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { hasParentDeathSignal, childrenOf, commandOf, isAlive } from "../../process/Processes.ts"
+import { childrenOf, commandOf, isAlive } from "../../kit/Proc.ts"
+import { hasParentDeathSignal } from "../../kit/ParentDeathSignal.ts"
 import { anyFfmpeg } from "./Binaries.ts"
 
 const parent = new URL("orphan-parent.ts", import.meta.url).pathname

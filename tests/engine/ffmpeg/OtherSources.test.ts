@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { anyFfmpeg, ffmpegs, ffprobes } from "./Binaries.ts"
 import { engine } from "./Engines.ts"
 import { camera, job, probe, startRelay } from "../Streams.ts"
-import * as FakeBinary from "./FakeBinary.ts"
+import * as FakeBinary from "../../kit/FakeBinary.ts"
 
 /** A web server; gives its address. */
 const serve = (listener: RequestListener) =>

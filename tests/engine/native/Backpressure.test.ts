@@ -7,7 +7,7 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import { RtspServer } from "@restream/core/testing"
 import { Effect } from "effect"
 import { Child } from "../../bench/Child.ts"
-import * as ScriptedCamera from "./ScriptedCamera.ts"
+import * as ScriptedCamera from "../../kit/ScriptedCamera.ts"
 import type { RelayOrder, RelayReport } from "./relay-process.ts"
 import type { SinkReport } from "./sink-process.ts"
 

@@ -5,7 +5,7 @@ import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Schedule } from "effect"
 import { gstreamerPython, readFrames, serving, skipped } from "../../rtsp/Peers.ts"
 import { camera, job, probe, startRelay } from "../Streams.ts"
-import * as RecordingProxy from "./RecordingProxy.ts"
+import * as RecordingProxy from "../../kit/RecordingProxy.ts"
 
 if (gstreamerPython === undefined) {
   skipped("the native engine with GStreamer", "no Python with gir1.2-gst-rtsp-server-1.0")

@@ -11,7 +11,7 @@ import {
 } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Duration, Effect, Layer } from "effect"
-import * as RecordingProxy from "./RecordingProxy.ts"
+import * as RecordingProxy from "../../kit/RecordingProxy.ts"
 
 const keepAlives = new Set(["OPTIONS", "GET_PARAMETER"])
 

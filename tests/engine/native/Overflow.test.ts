@@ -8,7 +8,7 @@ import { TestClock } from "effect/testing"
 import type { Socket } from "node:net"
 import { listen } from "../../bench/Peer.ts"
 import { job, startRelay } from "../Streams.ts"
-import * as ScriptedCamera from "./ScriptedCamera.ts"
+import * as ScriptedCamera from "../../kit/ScriptedCamera.ts"
 
 const soon = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 5)))
 

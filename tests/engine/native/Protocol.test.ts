@@ -17,8 +17,8 @@ import {
 import { Cause, Clock, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { job, startRelay } from "../Streams.ts"
-import * as ScriptedCamera from "./ScriptedCamera.ts"
-import * as RecordingProxy from "./RecordingProxy.ts"
+import * as ScriptedCamera from "../../kit/ScriptedCamera.ts"
+import * as RecordingProxy from "../../kit/RecordingProxy.ts"
 
 interface Peers {
   readonly camera: RtspServer["Service"]

@@ -4,7 +4,7 @@ import { type CameraOptions, NativeEngine } from "@restream/core"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { camera as cameraOf, job, probe, startRelay, urlOf } from "../Streams.ts"
-import * as RecordingProxy from "./RecordingProxy.ts"
+import * as RecordingProxy from "../../kit/RecordingProxy.ts"
 
 const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
 

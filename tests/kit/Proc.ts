@@ -1,5 +1,7 @@
-/** What processes cost, as Linux counts it: a process with all its children, those that ended too. */
-import { readdirSync, readFileSync } from "node:fs"
+/** Processes as Linux shows them below `/proc`: who descends from whom, what runs, and what it costs. */
+import { Effect } from "effect"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { until } from "./Eventually.ts"
 
 const ticksPerSecond = 100
 
@@ -94,3 +96,50 @@ export const entries = (pid: number, folder: "fd" | "task"): number => {
 
 /** How many processes the family has. */
 export const count = (pid: number): number => family(pid).length
+
+/** The ids of all processes that descend from one, now. */
+export const descendants = (pid: number): ReadonlyArray<number> =>
+  family(pid)
+    .map((stat) => stat.pid)
+    .filter((member) => member !== pid)
+
+/** Whether a process runs. A dead process that its parent has not waited for does not run. */
+export const runs = (pid: number): boolean => !/^[ZX]?$/.test(readStat(pid)?.state ?? "")
+
+/** Whether a process exists, even one that is dead and that its parent has not waited for. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The process id that a program wrote to a file, as soon as it is there. */
+export const pidIn = (path: string): Effect.Effect<number> =>
+  Effect.suspend(() => {
+    const pid = existsSync(path) ? Number(readFileSync(path, "utf8").trim()) : 0
+    return pid > 0 ? Effect.succeed(pid) : Effect.andThen(Effect.sleep("10 millis"), pidIn(path))
+  })
+
+/** The children of a process; Linux only. */
+export const childrenOf = (pid: number): ReadonlyArray<number> =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+    .split(" ")
+    .filter((text) => text.trim() !== "")
+    .map(Number)
+
+/** Done when none of the processes is left, with the time that took in milliseconds. */
+export const awaitGone = (pids: ReadonlyArray<number>): Effect.Effect<number> =>
+  Effect.suspend(() => {
+    const before = performance.now()
+    return Effect.map(
+      until(
+        "the end of all processes",
+        () => !pids.some(runs),
+        () => `${pids.filter(runs).join(" ")} are left`
+      ),
+      () => performance.now() - before
+    )
+  })

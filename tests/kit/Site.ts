@@ -4,7 +4,7 @@ import { type CameraRow, CameraTable } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Redacted } from "effect"
 import { anyFfmpeg, ffprobes } from "../engine/ffmpeg/Binaries.ts"
-import { client, freshDatabase } from "../support/Postgres.ts"
+import { client, freshDatabase } from "./Postgres.ts"
 
 const table: TableName = { schema: undefined, name: "cameras" }
 

@@ -1,9 +1,8 @@
 /** The built daemon, `restream run`, as a process of its own. */
-import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process"
-import { readdirSync, readFileSync } from "node:fs"
-import { program } from "../support/Program.ts"
+import { until } from "./Eventually.ts"
+import { program } from "./Program.ts"
 
 export interface DaemonOptions {
   readonly env?: Readonly<Record<string, string>>
@@ -34,20 +33,6 @@ export interface Daemon {
   /** Exits, and tells how long that took from now, in milliseconds. */
   readonly exitTime: Effect.Effect<Exit & { readonly ms: number }>
 }
-
-/** Waits for something outside of this process, and says what was missing if it does not come. */
-export const until = (
-  what: string,
-  condition: () => boolean,
-  detail: () => string = () => ""
-): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const deadline = performance.now() + 25_000
-    while (!condition()) {
-      if (performance.now() > deadline) assert.fail(`waited in vain: ${what}\n${detail()}`)
-      yield* Effect.sleep("20 millis")
-    }
-  })
 
 const collect = (stream: NodeJS.ReadableStream | null): Array<string> => {
   const lines: Array<string> = []
@@ -119,49 +104,4 @@ export const start = (options: DaemonOptions = {}) =>
         return Effect.map(exit, (exit) => ({ ...exit, ms: performance.now() - before }))
       })
     } satisfies Daemon
-  })
-
-/** All processes that descend from one, now; Linux only. */
-export const descendants = (pid: number): ReadonlyArray<number> => {
-  const parents = new Map<number, number>()
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue
-    try {
-      const text = readFileSync(`/proc/${name}/stat`, "utf8")
-      parents.set(Number(name), Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[1]))
-    } catch {
-      // it ended meanwhile
-    }
-  }
-  const family = new Set([pid])
-  for (let before = 0; before !== family.size;) {
-    before = family.size
-    for (const [child, parent] of parents) if (family.has(parent)) family.add(child)
-  }
-  family.delete(pid)
-  return [...family]
-}
-
-/** Whether a process runs. One that is dead and waits for init to take notice does not. */
-export const runs = (pid: number): boolean => {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "utf8")
-    return !/^[ZX]/.test(text.slice(text.lastIndexOf(")") + 2))
-  } catch {
-    return false
-  }
-}
-
-/** Done when none of the processes is left, with the time that took in milliseconds. */
-export const awaitGone = (pids: ReadonlyArray<number>): Effect.Effect<number> =>
-  Effect.suspend(() => {
-    const before = performance.now()
-    return Effect.map(
-      until(
-        "the end of all processes",
-        () => !pids.some(runs),
-        () => `${pids.filter(runs).join(" ")} are left`
-      ),
-      () => performance.now() - before
-    )
   })

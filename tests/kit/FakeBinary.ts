@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { banners } from "./banners.ts"
+import { banners } from "../engine/ffmpeg/banners.ts"
 
 /** A folder that lives as long as the scope. */
 export const folder = Effect.acquireRelease(

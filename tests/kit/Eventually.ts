@@ -1,0 +1,18 @@
+/** Waits for conditions outside of this process. */
+import { Effect } from "effect"
+
+/** Waits for something outside of this process, and says what was missing if it does not come. */
+export const until = (
+  what: string,
+  condition: () => boolean,
+  detail: () => string = () => ""
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const deadline = performance.now() + 25_000
+    while (!condition()) {
+      if (performance.now() > deadline) {
+        return yield* Effect.die(new Error(`waited in vain: ${what}\n${detail()}`))
+      }
+      yield* Effect.sleep("20 millis")
+    }
+  })
