@@ -8,7 +8,7 @@ import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { Postgres } from "../kit/Postgres.ts"
-import { run } from "../rtsp/Peers.ts"
+import { run } from "../kit/Spawn.ts"
 import * as Installation from "./Installation.ts"
 
 /** A table with one camera of every sort. */

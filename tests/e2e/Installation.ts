@@ -4,7 +4,7 @@ import { type RtspServer, RtspServer as Server, TestPattern } from "@restream/co
 import { Effect, Redacted, type Scope } from "effect"
 import { client, freshDatabase } from "../kit/Postgres.ts"
 import { program } from "../kit/Program.ts"
-import { run, type Running, start, type StartOptions } from "../rtsp/Peers.ts"
+import { run, type Running, start, type StartOptions } from "../kit/Spawn.ts"
 
 export type Env = NonNullable<StartOptions["env"]>
 

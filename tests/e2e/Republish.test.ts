@@ -3,7 +3,8 @@ import { freePort, RtspServer, type ServerEvent, TestPattern } from "@restream/c
 import { Duration, Effect, Exit, PubSub, Scope } from "effect"
 import { childrenOf, commandOf } from "../kit/Proc.ts"
 import { Postgres } from "../kit/Postgres.ts"
-import { publishWithFfmpeg, readFrames, type Running } from "../rtsp/Peers.ts"
+import { type Running } from "../kit/Spawn.ts"
+import { publishWithFfmpeg, readFrames } from "../rtsp/Peers.ts"
 import * as Installation from "./Installation.ts"
 
 const engines = ["native", "ffmpeg"] as const

@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import { type Socket, connect } from "node:net"
-import { start } from "../rtsp/Peers.ts"
+import { start } from "../kit/Spawn.ts"
 
 /** Listens with the shortest queue there is; once it is stopped it never accepts. */
 const listener = `

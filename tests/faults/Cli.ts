@@ -3,7 +3,7 @@ import { Effect, Redacted } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type Ended, start } from "../rtsp/Peers.ts"
+import { type Ended, start } from "../kit/Spawn.ts"
 import { program } from "../kit/Program.ts"
 
 /** Runs `restream` in an empty folder, against a database. */

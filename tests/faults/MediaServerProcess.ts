@@ -1,6 +1,6 @@
 /** The embedded server as a process of its own, so that it can be stopped in its tracks. */
 import { Effect } from "effect"
-import { start } from "../rtsp/Peers.ts"
+import { start } from "../kit/Spawn.ts"
 
 const script = new URL("media-server.ts", import.meta.url).pathname
 

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { freePort } from "@restream/core/testing"
 import { Effect } from "effect"
-import { mediaMtx, start } from "./Peers.ts"
+import { start } from "../kit/Spawn.ts"
+import { mediaMtx } from "./Peers.ts"
 
 /** Settings that not every release has; MediaMTX ignores unknown environment variables. */
 const environment = { MTX_RTSPTRANSPORTS: "tcp", MTX_PROTOCOLS: "tcp", MTX_MOQ: "no" }

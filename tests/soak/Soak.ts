@@ -14,7 +14,7 @@ import { blockOf, password, serverAddress, serverPort } from "./Addresses.ts"
 import { plan, type FaultName } from "./Plan.ts"
 import { watchProcesses } from "./ProcessWatch.ts"
 import { type Sample, Samples } from "./Samples.ts"
-import { type FaultEvent, Storms } from "./Storm.ts"
+import { type FaultEvent, Chaos } from "./Chaos.ts"
 import type { Tempo } from "./Tempo.ts"
 import { type Violation, Violations } from "./Violations.ts"
 import { type Engine, World } from "./World.ts"
@@ -56,7 +56,7 @@ export const soak = async (options: SoakOptions): Promise<SoakResult> => {
   const violations = new Violations(tell)
   const world = await World.start({ ...options, block, violations })
   const recoveriesMs: Array<number> = []
-  const storms = new Storms(world, options.onFault)
+  const chaos = new Chaos(world, options.onFault)
   let samples: Samples | undefined
   try {
     const daemon = await startDaemon(options, world, violations)
@@ -71,7 +71,7 @@ export const soak = async (options: SoakOptions): Promise<SoakResult> => {
       await calm(world, tempo, violations, over)
       startedAt = performance.now()
       for (let storm = 0; !over.aborted && isTimeLeft(startedAt, options); storm++) {
-        await storms.rage(plan({ ...options, ...tempo }, storm), tempo.stormMs, over)
+        await chaos.rage(plan({ ...options, ...tempo }, storm), tempo.stormMs, over)
         if (over.aborted) break
         const recoveryMs = await calm(world, tempo, violations, over)
         if (recoveryMs !== undefined) recoveriesMs.push(recoveryMs)
@@ -95,7 +95,7 @@ export const soak = async (options: SoakOptions): Promise<SoakResult> => {
   }
   return {
     minutes: (performance.now() - startedAt) / 60_000,
-    faults: storms.counts,
+    faults: chaos.counts,
     recoveriesMs,
     samples: samples.list,
     violations: violations.list,

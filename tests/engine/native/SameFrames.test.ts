@@ -10,7 +10,8 @@ import { spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { ffmpeg, run, skipped, start } from "../../rtsp/Peers.ts"
+import { run, start } from "../../kit/Spawn.ts"
+import { ffmpeg, skipped } from "../../rtsp/Peers.ts"
 import { job, startRelay } from "../Streams.ts"
 
 const seconds = 7

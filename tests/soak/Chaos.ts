@@ -30,7 +30,7 @@ const quirksOf: Partial<Record<FaultName, Quirks>> = {
   unauthorized: { alwaysUnauthorized: true }
 }
 
-export class Storms {
+export class Chaos {
   /** How often each trouble was made. */
   readonly counts: Partial<Record<FaultName, number>> = {}
   readonly #world: World
