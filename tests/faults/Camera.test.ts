@@ -176,7 +176,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
     })
   )
 
-  it.effect("a wrong password costs a recorder one attempt, however many channels it has", () =>
+  it.effect("a wrong password costs a recorder two attempts, however many channels it has", () =>
     Effect.gen(function* () {
       const { dsn, sql } = yield* database
       const sink = yield* RtspServer.make()
@@ -198,14 +198,23 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       })
       const tree = yield* start(settings)
       for (const id of ids) yield* tree.awaitState(id, "Unreachable")
-      assert.strictEqual(yield* recorder.authenticationFailures, 1)
+      // the first refusal may be about the channel; the second one is about the password
+      yield* tree.until((all) =>
+        [...all.values()].some(
+          ({ state }) =>
+            state._tag === "Unreachable" &&
+            state.reason._tag === "Unauthorized" &&
+            state.reason.refusedFor !== undefined
+        )
+      )
+      assert.strictEqual(yield* recorder.authenticationFailures, 2)
       const reasons = (yield* tree.status.all).map(({ state }) =>
         state._tag === "Unreachable" && state.reason._tag === "Unauthorized"
           ? state.reason.refusedFor
           : state._tag
       )
       assert.lengthOf(
-        reasons.filter((refusedFor) => refusedFor === "1"),
+        reasons.filter((refusedFor) => refusedFor === "2"),
         15
       )
       yield* tree.log.awaitLine(
@@ -214,13 +223,13 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       assert.notInclude(tree.log.lines().join(), "Wr0ngSecret")
       // the next attempt is another camera's
       yield* tree.until((cameras) => {
-        const state = cameras.get("2")?.state
+        const state = cameras.get("3")?.state
         return state?._tag === "Unreachable" && state.attempt === 1
       })
-      assert.strictEqual(yield* recorder.authenticationFailures, 2)
+      assert.strictEqual(yield* recorder.authenticationFailures, 3)
       yield* sql`update cameras set url = replace(url, 'Wr0ngSecret', 'right')`
       for (const id of ids) yield* tree.awaitState(id, "Live")
-      assert.strictEqual(yield* recorder.authenticationFailures, 2)
+      assert.strictEqual(yield* recorder.authenticationFailures, 3)
     })
   )
 

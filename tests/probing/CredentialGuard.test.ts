@@ -8,7 +8,7 @@ import {
   makeDecoder,
   ProbeScheduler
 } from "@restream/core"
-import { Effect, Stream, Layer } from "effect"
+import { Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../kit/Log.ts"
 import * as FakeEngine from "../kit/FakeEngine.ts"
@@ -69,14 +69,56 @@ describe("CredentialGuard", () => {
     })
   )
 
-  it.effect("costs it one attempt also where many probes of one host may run", () => {
+  it.effect("lets a second channel try before all wait: the first may be forbidden", () => {
+    const fake = FakeEngine.make()
+    const device = recorder(fake)
+    device.password = "old"
+    device.forbidden.add("1")
+    // as on a network: no camera is refused before the others have been read from the table
+    const { answer } = fake
+    fake.answer = (camera) => Effect.andThen(Effect.sleep("100 millis"), answer(camera))
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("5 seconds")
+      for (const id of [2, 3, 4, 5, 6]) assert.strictEqual(yield* tagOf(id), "Live")
+      assert.strictEqual(yield* tagOf(1), "Unreachable")
+      // once more after the device has accepted the credentials from another channel
+      assert.isAtMost(fake.probes.filter(({ id }) => id === "1").length, 2)
+    }).pipe(Effect.provide(layer([fake], channels(6))))
+  })
+
+  it.effect("lets a check try a second channel, too", () => {
+    const fake = FakeEngine.make()
+    const device = recorder(fake)
+    device.password = "old"
+    device.forbidden.add("1")
+    const { answer } = fake
+    fake.answer = (camera) => Effect.andThen(Effect.sleep("100 millis"), answer(camera))
+    const { cameras } = makeDecoder({
+      types: CameraTypes.make(),
+      pathTemplate: options.pathTemplate,
+      defaults: options.defaults
+    })(channels(6))
+    return Effect.gen(function* () {
+      const checking = yield* Effect.forkChild(Stream.runCollect(Check.run(cameras.values())))
+      yield* TestClock.adjust("5 seconds")
+      const results = [...(yield* Fiber.join(checking))]
+      assert.deepStrictEqual(
+        results.filter(({ _tag }) => _tag !== "Answered").map(({ camera }) => String(camera.id)),
+        ["1"]
+      )
+    }).pipe(
+      Effect.provide(ProbeScheduler.layerOnce({}).pipe(Layer.provide(Engines.layer([fake.engine]))))
+    )
+  })
+
+  it.effect("costs it two attempts also where many probes of one host may run", () => {
     const fake = FakeEngine.make()
     recorder(fake)
     const { answer } = fake
     fake.answer = (camera) => Effect.andThen(Effect.sleep("1 second"), answer(camera))
     return Effect.gen(function* () {
       yield* TestClock.adjust("4 minutes")
-      assert.strictEqual(fake.probes.length, 1)
+      assert.strictEqual(fake.probes.length, 2)
     }).pipe(Effect.provide(layer([fake], channels(16), undefined, { probe: { perHost: 8 } })))
   })
 
@@ -168,14 +210,14 @@ describe("CredentialGuard", () => {
       yield* fake.relays[0]!.end(new Reason.Exited({ status: 1, lastWords: "" }))
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(fake.relays.length, 3)
-      // and a password that was changed at the device is found out by one attempt of the others
+      // and a password that was changed at the device is found out by two attempts of the others
       device.password = "new"
       const probes = fake.probes.length
       for (const { end, endedAt } of fake.relays) {
         if (endedAt === undefined) yield* end(new Reason.Exited({ status: 1, lastWords: "" }))
       }
       yield* TestClock.adjust("1 minute")
-      assert.strictEqual(fake.probes.length, probes + 1)
+      assert.strictEqual(fake.probes.length, probes + 2)
     }).pipe(Effect.provide(layer([fake], channels(3))))
   })
 

@@ -2,9 +2,10 @@
  * Keeps a user name and a password that a device refused from being tried by each camera of that device.
  *
  * Devices lock accounts after a few wrong passwords, and a recorder is one device with one account, however
- * many channels are rows of the table. So what is refused at an authority is refused for all its cameras
- * with these credentials: none of them tries until the lockout delay is over. Then they try one at a time,
- * those first that have waited longest, and the first that the device accepts lets all others go.
+ * many channels are rows of the table. So credentials that an authority refused to two cameras are refused
+ * for all its cameras: none of them tries until the lockout delay is over. Then they try one at a time, those
+ * first that have waited longest, and the first that the device accepts lets all others go. A refusal to one
+ * camera may be about its channel, so a second camera tries before the credentials are given up.
  *
  * Until a device has accepted credentials for the first time they are tried one at a time, too. One that
  * gets no answer keeps the others from their turn for {@link longestThought} only, and what it learns of the
@@ -100,6 +101,8 @@ interface Account {
   /** Whether the last thing that the device said of them was that they are right. */
   isAccepted: boolean
   refused: Refused | undefined
+  /** The cameras that were refused since the device last accepted the credentials. */
+  readonly suspects: Set<Member>
   /** Who tries them just now, while they are not accepted. */
   trying: Member | undefined
   /** Who wants to try them. */
@@ -114,6 +117,7 @@ const newAccount = (): Account => ({
   members: new Set(),
   isAccepted: false,
   refused: undefined,
+  suspects: new Set(),
   trying: undefined,
   waiting: new Set(),
   hostFailure: undefined,
@@ -139,6 +143,9 @@ const keyOf = ({ authority, credentials, secrets }: StreamUrl): Redacted.Redacte
     ? undefined
     : Redacted.make(JSON.stringify([authority.toLowerCase(), ...given]))
 }
+
+/** So many cameras have to be refused before the credentials are taken for wrong. */
+const suspectsForLockout = 2
 
 const longestThoughtMs = Duration.toMillis(longestThought)
 
@@ -184,6 +191,7 @@ export const make = (lockoutDelay: () => Duration.Duration): CredentialGuard => 
           (account) =>
             Effect.sync(() => {
               account.members.delete(member)
+              account.suspects.delete(member)
               if (account.members.size === 0) MutableHashMap.remove(accounts, key)
             })
         ).pipe(Effect.map((account) => new MemberLease({ account, member, clock, lockoutDelay })))
@@ -220,7 +228,8 @@ class MemberLease implements Lease {
 
   /** What keeps this camera from trying: what was refused to all, or while they are accepted to it alone. */
   get #refusedNow(): Refused | undefined {
-    return this.#account.isAccepted ? this.#member.refused : this.#account.refused
+    const { isAccepted, refused } = this.#account
+    return isAccepted ? this.#member.refused : (refused ?? this.#member.refused)
   }
 
   /** When the next turn can be taken without a change of the account, by the monotonic clock. */
@@ -332,6 +341,7 @@ class MemberLease implements Lease {
     const account = this.#account
     this.#member.refused = undefined
     this.#member.isOdd = false
+    account.suspects.clear()
     if (account.isAccepted) return
     account.isAccepted = true
     account.refused = undefined
@@ -350,6 +360,12 @@ class MemberLease implements Lease {
     const untilMs = nowMs(this.#clock) + Duration.toMillis(this.#lockoutDelay())
     member.refused = { by: member.id, reason, untilMs }
     if (account.isAccepted && member.isOdd) return
+    // One refusal may be about the channel: a device forbids some to an account. A second one is about the
+    // credentials.
+    account.suspects.add(member)
+    if (account.suspects.size < Math.min(suspectsForLockout, account.members.size)) {
+      return tellChange(account)
+    }
     account.isAccepted = false
     account.refused = member.refused
     tellChange(account)
