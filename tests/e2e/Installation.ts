@@ -40,6 +40,8 @@ export interface Installation {
     args?: ReadonlyArray<string>,
     env?: Env
   ) => Effect.Effect<Running, never, Scope.Scope>
+  /** Done when a daemon listens for changes of the table. Dies with the daemon's output after 25 s. */
+  readonly awaitReady: (daemon: Running) => Effect.Effect<void>
 }
 
 /** Makes one. Camera `cam1` shows the test pattern, with sound. */
@@ -67,7 +69,18 @@ export const make = Effect.gen(function* () {
     startDaemon: (args = [], more = {}) => {
       const { command, environment } = invocation(["run", ...args], { ...env, ...more })
       return start(process.execPath, command, { env: environment })
-    }
+    },
+    awaitReady: (daemon) =>
+      sql`select pid from pg_stat_activity
+        where datname = current_database() and query ilike 'listen %'`.pipe(
+        Effect.delay("20 millis"),
+        Effect.repeat({ until: (listeners) => listeners.length > 0 }),
+        Effect.timeout("25 seconds"),
+        Effect.catch((error) =>
+          Effect.die(new Error(`the daemon is not ready: ${daemon.said()}`, { cause: error }))
+        ),
+        Effect.asVoid
+      )
   }
   return installation
 })

@@ -19,7 +19,7 @@ const withDaemon = <A, E>(
   Effect.gen(function* () {
     const installation = yield* Installation.make
     const daemon = yield* installation.startDaemon([], { RESTREAM_CAMERA_ENGINE: engine })
-    yield* daemon.awaitSaid(/restream .* started: database postgres/)
+    yield* installation.awaitReady(daemon)
     return yield* test({ ...installation, daemon })
   }).pipe(Effect.scoped)
 
