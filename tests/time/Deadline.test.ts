@@ -135,6 +135,33 @@ describe("Deadline", () => {
     })
   )
 
+  it.live("times out wherever the waiting fiber yields to others", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      // a fiber yields after 2048 steps: one of these yields at each step of the wait
+      const outcomes = yield* Effect.forEach(
+        Array.from({ length: 100 }, (_, index) => 1960 + index),
+        (steps) =>
+          Effect.gen(function* () {
+            for (let step = 0; step < steps; step++) yield* Effect.sync(() => {})
+            return yield* Deadline.use("50 millis", (deadline) =>
+              Deadline.callback(deadline, () => {}, onTimeout)
+            )
+          }).pipe(
+            // a clock of its own, so that no other wait keeps the watcher running
+            Effect.provideService(Clock.Clock, Object.create(clock) as Clock.Clock),
+            Effect.timeoutOption("2 seconds"),
+            Effect.map((outcome) => ({ steps, isStuck: outcome._tag === "None" }))
+          ),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(
+        outcomes.filter(({ isStuck }) => isStuck),
+        []
+      )
+    })
+  )
+
   it.effect("has no time left after its end, and all of its time before the first wait", () =>
     Effect.gen(function* () {
       const deadline = yield* Deadline.make("1 second")

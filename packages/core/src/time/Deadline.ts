@@ -9,6 +9,7 @@
  * deadline, a probe used a tenth more CPU time.
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -113,7 +114,7 @@ export const callback = <A, E, A2, E2, R2>(
     const watch = watchOf(deadline.clock)
     const now = nowMs(deadline.clock)
     const dueMs = now + tightest.leftMs
-    const waiting = Effect.callback<A | A2, E | E2, R2>((resume) => {
+    return Effect.callback<A | A2, E | E2, R2>((resume) => {
       let finalizer: Effect.Effect<void> = Effect.void
       const onTimeout = () =>
         resume(
@@ -124,6 +125,11 @@ export const callback = <A, E, A2, E2, R2>(
         )
       const wait: Wait = { deadline, tightest, dueMs, onTimeout }
       watch.waits.add(wait)
+      // In the same step: a fiber may yield between two effects, and a watcher without a wait ends.
+      const sliceEndMs = Math.min(now + tightest.ms / slices, dueMs)
+      if (watch.watcher === undefined || watch.sliceEndMs > sliceEndMs) {
+        startWatcher(watch, deadline.clock, now, sliceEndMs)
+      }
       finalizer =
         register((effect) => {
           endWait(watch, wait)
@@ -134,10 +140,6 @@ export const callback = <A, E, A2, E2, R2>(
         return finalizer
       })
     })
-    const sliceEndMs = Math.min(now + tightest.ms / slices, dueMs)
-    return watch.watcher !== undefined && watch.sliceEndMs <= sliceEndMs
-      ? waiting
-      : Effect.andThen(startWatcher(watch, deadline.clock, now, sliceEndMs), waiting)
   })
 
 /**
@@ -183,20 +185,15 @@ const endWait = (watch: Watch, wait: Wait): void => {
 }
 
 /** Starts the watcher, or restarts it with an earlier end of its slice. Detached: its first wait may end first. */
-const startWatcher = (
-  watch: Watch,
-  clock: Clock.Clock,
-  now: number,
-  sliceEndMs: number
-): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    watch.watcher?.interruptUnsafe()
-    watch.sliceStartMs = now
-    watch.sliceEndMs = sliceEndMs
-    return Effect.map(Effect.forkDetach(runWatcher(watch, clock)), (fiber) => {
-      watch.watcher = fiber
-    }).pipe(Effect.uninterruptible)
-  })
+const startWatcher = (watch: Watch, clock: Clock.Clock, now: number, sliceEndMs: number): void => {
+  watch.watcher?.interruptUnsafe()
+  watch.sliceStartMs = now
+  watch.sliceEndMs = sliceEndMs
+  // it yields first, because the wait that starts it is not registered with its caller yet
+  watch.watcher = Effect.runForkWith(Context.make(Clock.Clock, clock))(
+    Effect.andThen(Effect.yieldNow, runWatcher(watch, clock))
+  )
+}
 
 /** Runs until no effect waits. */
 const runWatcher = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> =>
