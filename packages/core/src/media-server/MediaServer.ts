@@ -93,16 +93,17 @@ export class MediaServer extends Context.Service<
     const onUp = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const before = status
+      if (before._tag !== "Up") status = { _tag: "Up", since: now }
+      // before anything is logged: a logger that throws must not keep the cameras waiting
+      yield* Latch.open(up)
       const notice = incidents.succeeded(label, yield* Monotonic.now)
       if (notice === "stable") yield* Effect.logInfo(`${label} is stable`)
       if (before._tag === "Up") return
-      status = { _tag: "Up", since: now }
       if (before._tag === "Unknown") yield* Effect.logInfo(`${label} is reachable`)
       else if (notice === "resolved") {
         const outage = formatElapsed(now - before.since)
         yield* Effect.logInfo(`${label} is reachable again after ${outage}`)
       }
-      yield* Latch.open(up)
     })
 
     const onDown = Effect.fnUntraced(function* ({ detail, kind = detail }: MediaServerError) {
