@@ -8,7 +8,7 @@ import {
   makeDecoder,
   ProbeScheduler
 } from "@restream/core"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import { type Duration, Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../kit/Log.ts"
 import * as FakeEngine from "../kit/FakeEngine.ts"
@@ -31,6 +31,19 @@ const recorder = (fake: FakeEngine.FakeEngine) => {
       : Effect.fail(wrong)
   return device
 }
+
+/** Lets answers take a while, as on a network: no camera is refused before the others were read. */
+const answerSlowly = (fake: FakeEngine.FakeEngine, delay: Duration.Input) => {
+  const { answer } = fake
+  fake.answer = (camera) => Effect.andThen(Effect.sleep(delay), answer(camera))
+}
+
+/** The cameras of some rows, for a check. */
+const camerasOf = makeDecoder({
+  types: CameraTypes.make(),
+  pathTemplate: options.pathTemplate,
+  defaults: options.defaults
+})
 
 const minutes = (fake: FakeEngine.FakeEngine) =>
   fake.probes.map(({ at, id }) => `${Math.floor(at / 60_000)}: ${id}`)
@@ -74,9 +87,7 @@ describe("CredentialGuard", () => {
     const device = recorder(fake)
     device.password = "old"
     device.forbidden.add("1")
-    // as on a network: no camera is refused before the others have been read from the table
-    const { answer } = fake
-    fake.answer = (camera) => Effect.andThen(Effect.sleep("100 millis"), answer(camera))
+    answerSlowly(fake, "100 millis")
     return Effect.gen(function* () {
       yield* TestClock.adjust("5 seconds")
       for (const id of [2, 3, 4, 5, 6]) assert.strictEqual(yield* tagOf(id), "Live")
@@ -91,13 +102,8 @@ describe("CredentialGuard", () => {
     const device = recorder(fake)
     device.password = "old"
     device.forbidden.add("1")
-    const { answer } = fake
-    fake.answer = (camera) => Effect.andThen(Effect.sleep("100 millis"), answer(camera))
-    const { cameras } = makeDecoder({
-      types: CameraTypes.make(),
-      pathTemplate: options.pathTemplate,
-      defaults: options.defaults
-    })(channels(6))
+    answerSlowly(fake, "100 millis")
+    const { cameras } = camerasOf(channels(6))
     return Effect.gen(function* () {
       const checking = yield* Effect.forkChild(Stream.runCollect(Check.run(cameras.values())))
       yield* TestClock.adjust("5 seconds")
@@ -114,8 +120,7 @@ describe("CredentialGuard", () => {
   it.effect("costs it two attempts also where many probes of one host may run", () => {
     const fake = FakeEngine.make()
     recorder(fake)
-    const { answer } = fake
-    fake.answer = (camera) => Effect.andThen(Effect.sleep("1 second"), answer(camera))
+    answerSlowly(fake, "1 second")
     return Effect.gen(function* () {
       yield* TestClock.adjust("4 minutes")
       assert.strictEqual(fake.probes.length, 2)
@@ -249,11 +254,7 @@ describe("CredentialGuard", () => {
   it.effect("keeps a check to one attempt, too, and names the camera that made it", () => {
     const fake = FakeEngine.make()
     recorder(fake)
-    const { cameras } = makeDecoder({
-      types: CameraTypes.make(),
-      pathTemplate: options.pathTemplate,
-      defaults: options.defaults
-    })([...channels(16), channel(17, "new")])
+    const { cameras } = camerasOf([...channels(16), channel(17, "new")])
     return Effect.gen(function* () {
       const results = [...(yield* Stream.runCollect(Check.run(cameras.values())))]
       assert.sameMembers(

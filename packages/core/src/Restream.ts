@@ -26,12 +26,11 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { CameraType } from "./camera-type/CameraType.ts"
 import { CameraTypes } from "./camera-type/CameraTypes.ts"
-import { StreamUrl } from "./camera/StreamUrl.ts"
 import { DesiredCameras } from "./desired/DesiredCameras.ts"
 import { Engines } from "./engine/Engines.ts"
 import * as FfmpegEngine from "./engine/ffmpeg/FfmpegEngine.ts"
 import * as NativeEngine from "./engine/native/NativeEngine.ts"
-import { MediaServer } from "./media-server/MediaServer.ts"
+import { MediaServer, serverAddress } from "./media-server/MediaServer.ts"
 import { rtspCheck } from "./media-server/RtspCheck.ts"
 import * as ProcessLauncher from "./process/ProcessLauncher.ts"
 import { ProbeScheduler } from "./probing/ProbeScheduler.ts"
@@ -112,13 +111,7 @@ export const mediaServer: Layer.Layer<MediaServer, never, LiveSettings> = Layer.
   Effect.gen(function* () {
     const live = yield* LiveSettings
     const { mediaServer: server } = yield* SubscriptionRef.get(live)
-    const address = new StreamUrl({
-      scheme: server.scheme,
-      host: server.host,
-      port: server.port,
-      username: server.username,
-      password: server.password
-    })
+    const address = serverAddress(server)
     return yield* MediaServer.make({
       address,
       check: rtspCheck(address, trustOf(server)),

@@ -9,9 +9,9 @@ import type { Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { Camera } from "../camera/Camera.ts"
-import { StreamUrl } from "../camera/StreamUrl.ts"
 import * as NativeEngine from "../engine/native/NativeEngine.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
+import { serverAddress } from "../media-server/MediaServer.ts"
 import { rtspCheck } from "../media-server/RtspCheck.ts"
 import { trustOf } from "../rtsp/client/Dialer.ts"
 import * as Deadline from "../time/Deadline.ts"
@@ -30,13 +30,7 @@ export const make = Effect.fnUntraced(function* ({
   camera: defaults,
   mediaServer
 }: Settings): Effect.fn.Return<PublishedStreams> {
-  const address = new StreamUrl({
-    scheme: mediaServer.scheme,
-    host: mediaServer.host,
-    port: mediaServer.port,
-    username: mediaServer.username,
-    password: mediaServer.password
-  })
+  const address = serverAddress(mediaServer)
   const isReachable = yield* rtspCheck(address, trustOf(mediaServer)).pipe(
     Effect.isSuccess,
     Deadline.within(mediaServer.checkTimeout, () => Effect.succeed(false))

@@ -4,6 +4,7 @@
  * One health check serves all cameras. While the media server is unreachable the cameras wait, and are not
  * probed.
  */
+import type { Settings } from "@restream/config"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -37,6 +38,15 @@ export type MediaServerStatus =
   | { readonly _tag: "Unknown" }
   | { readonly _tag: "Up"; readonly since: number }
   | { readonly _tag: "Down"; readonly since: number; readonly detail: string }
+
+/** The address of the media server of the settings, with its credentials and without a path. */
+export const serverAddress = ({
+  host,
+  password,
+  port,
+  scheme,
+  username
+}: Settings["mediaServer"]): StreamUrl => new StreamUrl({ scheme, host, port, username, password })
 
 /** When the server is checked. */
 export interface CheckTiming {

@@ -15,12 +15,6 @@ export class LiveSettings extends Context.Service<
   LiveSettings,
   SubscriptionRef.SubscriptionRef<Settings>
 >()("@restream/core/settings/LiveSettings") {
-  /** The settings now. */
-  static readonly current: Effect.Effect<Settings, never, LiveSettings> = Effect.flatMap(
-    LiveSettings,
-    SubscriptionRef.get
-  )
-
   /** Settings that never change, or a reference that the program sets. */
   static readonly layer = (
     settings: Settings | SubscriptionRef.SubscriptionRef<Settings>

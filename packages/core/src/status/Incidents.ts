@@ -16,6 +16,8 @@
  */
 export type Notice = "opened" | "recurred" | "flapping" | "resolved" | "stable"
 
+type Success = "resolved" | "stable"
+
 /** What a line about a flapping subject ends with. */
 export const flappingSuffix = "flapping; further messages suppressed until it is stable"
 
@@ -51,7 +53,7 @@ export class Incidents<Key> {
    *
    * @param nowMs by a monotonic clock.
    */
-  failed(key: Key, kind: string, nowMs: number): "opened" | "recurred" | "flapping" | undefined {
+  failed(key: Key, kind: string, nowMs: number): Exclude<Notice, Success> | undefined {
     const known = this.#incidents.get(key)
     if (known === undefined || this.#isStable(known, nowMs)) {
       this.#incidents.set(key, {
@@ -73,7 +75,7 @@ export class Incidents<Key> {
   }
 
   /** The subject works; call it as often as that is seen. @param nowMs by a monotonic clock. */
-  succeeded(key: Key, nowMs: number): "resolved" | "stable" | undefined {
+  succeeded(key: Key, nowMs: number): Success | undefined {
     const known = this.#incidents.get(key)
     if (known === undefined) return undefined
     if (this.#isStable(known, nowMs)) return this.markStable(key)

@@ -18,6 +18,11 @@ export const cameras = Metric.gauge("restream_cameras", {
   description: "Cameras by state"
 })
 
+/** Made once: they are updated at each change of a state. */
+const camerasInState = tags.map(
+  (tag) => [tag, Metric.withAttributes(cameras, { state: tag.toLowerCase() })] as const
+)
+
 export const restarts = Metric.counter("restream_restarts_total", {
   description: "Relays that ended and were restarted",
   incremental: true
@@ -79,15 +84,9 @@ export const layer: Layer.Layer<never, never, CameraSource | StatusStore> = Laye
     let sampled = yield* store.traffic
 
     const countStates = Effect.flatMap(store.countByState, (counts) =>
-      Effect.forEach(
-        tags,
-        (tag) =>
-          Metric.update(
-            Metric.withAttributes(cameras, { state: tag.toLowerCase() }),
-            counts[tag] ?? 0
-          ),
-        { discard: true }
-      )
+      Effect.forEach(camerasInState, ([tag, gauge]) => Metric.update(gauge, counts[tag] ?? 0), {
+        discard: true
+      })
     )
     const sample = Effect.gen(function* () {
       const traffic = yield* store.traffic

@@ -31,7 +31,7 @@ export const flapThreshold = 5
 export const resetUptime = Duration.seconds(60)
 
 /** The number of flaps after another relay has ended. Pure. */
-export const countFlaps = (flaps: number, { afterOutage, uptime }: RelayEnd): number => {
+const countFlaps = (flaps: number, { afterOutage, uptime }: RelayEnd): number => {
   const before = afterOutage ? Math.max(0, flaps - 1) : flaps
   if (Duration.isLessThan(uptime, minStableUptime)) return before + 1
   // an uptime between the two ends a row of flaps, but does not speed up a camera that was slowed down

@@ -68,11 +68,6 @@ export class Supervisor extends Context.Service<
   )
 }
 
-interface RunningCamera {
-  readonly actor: CameraActor.CameraActor
-  readonly fiber: Fiber.Fiber<void>
-}
-
 const make = Effect.gen(function* () {
   const desired = yield* DesiredCameras
   const status = yield* StatusStore
@@ -84,7 +79,7 @@ const make = Effect.gen(function* () {
     () => SubscriptionRef.getUnsafe(settings).relay.startSpacing
   )
   const fibers = yield* FiberMap.make<CameraId, void>()
-  const running = new Map<CameraId, RunningCamera>()
+  const actors = new Map<CameraId, CameraActor.CameraActor>()
   const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
   const ready = yield* Deferred.make<void>()
   let applied: LastApplied = new Map()
@@ -117,7 +112,6 @@ const make = Effect.gen(function* () {
         if (pathOwners.get(path) === fiber) pathOwners.delete(path)
       })
     }
-    return fiber
   })
 
   /** A relay that does not end blocks its camera and its path: that is reported, and never ends by itself. */
@@ -138,7 +132,7 @@ const make = Effect.gen(function* () {
   /** Interrupts what may still run for a camera, so that it enters no state after this. */
   const interrupt = (id: CameraId) =>
     Effect.sync(() => {
-      running.delete(id)
+      actors.delete(id)
       Option.getOrUndefined(FiberMap.getUnsafe(fibers, id))?.interruptUnsafe()
     })
 
@@ -151,8 +145,8 @@ const make = Effect.gen(function* () {
       yield* status.transition(camera, { _tag: "Waiting", for: "turn" })
     }
     const actor = yield* Effect.provideContext(CameraActor.make(camera, startRateLimiter), services)
-    const fiber = yield* startAfterPredecessors(camera.id, actor.run, camera)
-    running.set(camera.id, { actor, fiber })
+    yield* startAfterPredecessors(camera.id, actor.run, camera)
+    actors.set(camera.id, actor)
   })
 
   /** Begins to end what runs for a camera; does not wait for the end. */
@@ -175,16 +169,14 @@ const make = Effect.gen(function* () {
         const { camera } = action
         yield* stop(camera.id)
         yield* status.rename(camera)
-        yield* startAfterPredecessors(
+        return yield* startAfterPredecessors(
           camera.id,
           status.transition(camera, { _tag: "Invalid", problem: camera.problem })
         )
-        return
       }
       case "Stop": {
         yield* stop(action.id)
-        yield* startAfterPredecessors(action.id, status.remove(action.id))
-        return
+        return yield* startAfterPredecessors(action.id, status.remove(action.id))
       }
     }
   })
@@ -244,10 +236,8 @@ const make = Effect.gen(function* () {
     ),
     send: (id, command) =>
       Effect.suspend(() => {
-        const camera = running.get(id)
-        return camera === undefined
-          ? Effect.succeed(false)
-          : Effect.as(camera.actor.send(command), true)
+        const actor = actors.get(id)
+        return actor === undefined ? Effect.succeed(false) : Effect.as(actor.send(command), true)
       })
   })
 })

@@ -1,5 +1,4 @@
 /** Redirects of a camera (RFC 2326 §11.3). */
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { ProtocolError, Unsupported } from "../../camera/Reason.ts"
 import { StreamUrl } from "../../camera/StreamUrl.ts"
@@ -34,14 +33,5 @@ export const follow = (
   }
   const { credentials } = from
   if (to.hasCredentials || credentials === undefined) return Result.succeed(to)
-  return Result.succeed(
-    new StreamUrl({
-      scheme: to.scheme,
-      host: to.host,
-      port: to.port,
-      username: credentials.username,
-      password: credentials.password,
-      target: Redacted.value(to.withoutUserInfo).replace(/^[a-z]+:\/\/[^/?]*/i, "")
-    })
-  )
+  return Result.succeed(to.withCredentials(credentials.username, credentials.password))
 }
