@@ -158,7 +158,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
         yield* start
         yield* withClient(dsn, (sql) => here.add(sql, 3))
         yield* here.tree.awaitState(3, "Live")
-        yield* here.tree.log.awaitLine(/database: notifications resumed/)
+        yield* withClient(dsn, listening)
         yield* withClient(dsn, (sql) => here.add(sql, 4))
         yield* here.tree.awaitState(4, "Live")
         yield* here.assertUntouched
@@ -224,7 +224,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
           where application_name = 'restream' and datname = current_database()`
         yield* here.add(sql, 3)
         yield* here.tree.awaitState(3, "Live")
-        yield* here.tree.log.awaitLine(/Info database: notifications resumed/)
+        yield* listening(sql)
         yield* here.add(sql, 4)
         yield* here.tree.awaitState(4, "Live")
         yield* here.assertUntouched
@@ -261,7 +261,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
         yield* here.add(sql, 3)
         yield* sql.unsafe(`alter role ${role} password 'right'`)
         yield* here.tree.awaitState(3, "Live")
-        yield* here.tree.log.awaitLine(/notifications resumed/)
+        yield* listening(sql)
         yield* here.add(sql, 4)
         yield* here.tree.awaitState(4, "Live")
         yield* here.assertUntouched

@@ -2,8 +2,9 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { parseTableName } from "@restream/config"
 import { type CameraRow, CameraSource, CameraTable, PgCameraSource } from "@restream/core"
-import { Effect, Exit, Fiber, Layer, Queue, Redacted } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Queue, Redacted, Scope } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
+import { withLog } from "../kit/Log.ts"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
 import { awaitIds, cameraSourceContract, observe, row } from "./CameraSourceContract.ts"
 
@@ -320,6 +321,78 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       yield* awaitIds(seen, ["3"])
     }).pipe(Effect.scoped, Effect.provide(sourceWith([row(1)])))
   )
+
+  /** The sessions that listen. */
+  const listeners = (sql: PgClient.PgClient) =>
+    Effect.map(
+      sql<{ pid: number }>`select pid from pg_stat_activity where pid <> pg_backend_pid()
+        and datname = current_database() and query ilike 'listen%'`,
+      (rows) => rows.map(({ pid }) => pid)
+    )
+
+  /** Done when the source has listened in so many sessions, one after another. */
+  const awaitSessions = (sql: PgClient.PgClient, count: number) =>
+    Effect.gen(function* () {
+      const seen = new Set<number>()
+      while (seen.size < count) for (const pid of yield* listeners(sql)) seen.add(pid)
+    })
+
+  const setIdleTimeout = (sql: PgClient.PgClient, to: string) =>
+    Effect.flatMap(sql<{ name: string }>`select current_database() as name`, ([database]) =>
+      sql.unsafe(`alter database ${database!.name} set idle_session_timeout to ${to}`)
+    )
+
+  /** Ends the sessions of the source every second, until the scope closes. */
+  const endSessions = (sql: PgClient.PgClient) =>
+    sql`select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'restream' and datname = current_database()`.pipe(
+      Effect.delay("1 second"),
+      Effect.forever,
+      Effect.forkScoped,
+      Effect.asVoid
+    )
+
+  for (const [what, begin] of [
+    [
+      "by idle_session_timeout",
+      (sql: PgClient.PgClient) =>
+        Effect.asVoid(
+          Effect.acquireRelease(setIdleTimeout(sql, "'1s'"), () =>
+            Effect.orDie(setIdleTimeout(sql, "default"))
+          )
+        )
+    ],
+    ["by an administrator", endSessions]
+  ] as const) {
+    it.effect(`writes two lines in all while its sessions are ended every second, ${what}`, () =>
+      withLog((lines) =>
+        Effect.gen(function* () {
+          const url = yield* freshDatabase
+          const sql = yield* client(url)
+          yield* initialize(sql)
+          const ours = Redacted.make(`${Redacted.value(url)}?application_name=restream`)
+          const ending = yield* Scope.fork(yield* Effect.scope)
+          yield* Scope.provide(begin(sql), ending)
+          const services = yield* Layer.build(
+            source({
+              timing: Effect.succeed({ pollInterval: "300 millis" }),
+              stableAfter: "3 seconds"
+            }).pipe(Layer.provide(Layer.effect(PgClient.PgClient, client(ours))))
+          )
+          yield* awaitSessions(sql, 6)
+          yield* Scope.close(ending, Exit.void)
+          const isOver = () => lines.some((line) => /resumed|stable$/.test(line))
+          yield* Effect.repeat(Effect.sleep("50 millis"), { until: isOver })
+          assert.match(
+            lines[0]!,
+            /^Warn database: notifications unavailable: terminating connection due to .*; changes are found by polling until they resume$/
+          )
+          assert.deepStrictEqual(lines.slice(1), ["Info database: notifications resumed"])
+          yield* Context.get(services, CameraSource).refresh
+        }).pipe(Effect.scoped)
+      )
+    )
+  }
 
   it.effect("asks once more when its session is ended under the query, and once only", () =>
     Effect.gen(function* () {

@@ -65,6 +65,22 @@ describe("Incidents", () => {
     assert.isUndefined(incidents.markStable("a"))
   })
 
+  it("reports that a problem is resolved when the subject is stable, where that is asked for", () => {
+    const incidents = new Incidents.Incidents<string>(minute, { resolvesWhenStable: true })
+    assert.strictEqual(incidents.failed("a", "refused", 0), "opened")
+    for (let n = 1; n < 50; n++) {
+      assert.isUndefined(incidents.succeeded("a", n * 1000))
+      assert.isUndefined(incidents.failed("a", "refused", n * 1000 + 500))
+    }
+    assert.isUndefined(incidents.succeeded("a", 50_000))
+    assert.isUndefined(incidents.succeeded("a", 109_999))
+    assert.strictEqual(incidents.succeeded("a", 110_000), "resolved")
+    assert.isUndefined(incidents.succeeded("a", 111_000))
+    assert.strictEqual(incidents.failed("a", "refused", 112_000), "opened")
+    assert.strictEqual(incidents.markStable("a"), "resolved")
+    assert.isUndefined(incidents.markStable("a"))
+  })
+
   it("reports at most four notices and one per kind, however a subject flaps", () => {
     fc.assert(
       fc.property(

@@ -5,6 +5,7 @@
  * SELECT and no other. Any table works, by a query whose columns are named as the camera types expect.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
@@ -20,7 +21,7 @@ import {
   InvalidQuery,
   Unavailable
 } from "./CameraSource.ts"
-import { flappingSuffix, Incidents } from "../status/Incidents.ts"
+import { Incidents } from "../status/Incidents.ts"
 import * as Monotonic from "../time/Monotonic.ts"
 import * as Polling from "./Polling.ts"
 import * as RowQuery from "./RowQuery.ts"
@@ -33,6 +34,8 @@ export interface PgCameraSourceOptions {
   readonly channel?: string | undefined
   /** Default: polls every 10 s, with a timeout of 10 s. */
   readonly timing?: Effect.Effect<Polling.PollTiming> | undefined
+  /** How long LISTEN must work before its problem is reported as resolved. Default 1 minute. */
+  readonly stableAfter?: Duration.Input | undefined
 }
 
 /** A LISTEN that broke is tried again on this schedule: 0.5, 1, 2, 4, then every 5 s, for ever. */
@@ -95,30 +98,32 @@ const noSelect = new CameraSourceError({
 export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions) {
   const sql = yield* PgClient.PgClient
 
-  const incidents = new Incidents<"listen">()
+  const stableAfter = Duration.fromInputUnsafe(options.stableAfter ?? "1 minute")
+  // A pooler or a timeout may end the session every few seconds.
+  const incidents = new Incidents<"listen">(Duration.toMillis(stableAfter), {
+    resolvesWhenStable: true
+  })
   let isListening = false
 
   const onStable = Effect.suspend(() =>
-    incidents.markStable("listen") === "stable"
-      ? Effect.logInfo("database: notifications are stable")
+    incidents.markStable("listen") === "resolved"
+      ? Effect.logInfo("database: notifications resumed")
       : Effect.void
   )
 
+  /** In the scope of the LISTEN, which ends with its session. */
   const onListening = Effect.gen(function* () {
     isListening = true
-    const notice = incidents.succeeded("listen", yield* Monotonic.now)
-    if (notice === "resolved") yield* Effect.logInfo("database: notifications resumed")
-    if (incidents.has("listen")) yield* Effect.forkScoped(Effect.delay(onStable, "1 minute"))
+    if (incidents.has("listen")) yield* Effect.forkScoped(Effect.delay(onStable, stableAfter))
   }).pipe(annotated)
 
   /** Without notifications changes are found by polling: at once, and then at each interval. */
   const onListenFailed = Effect.fnUntraced(function* (error: SqlError) {
     const line = `database: notifications unavailable: ${toSourceError(error).message}`
     const notice = incidents.failed("listen", "listen", yield* Monotonic.now)
-    const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
     yield* notice === undefined
       ? Effect.logDebug(line)
-      : Effect.logWarning(`${line}; changes are found by polling until they resume${suffix}`)
+      : Effect.logWarning(`${line}; changes are found by polling until they resume`)
     const wasListening = isListening
     isListening = false
     return wasListening ? Stream.make<[Polling.Hint]>("changed") : Stream.empty

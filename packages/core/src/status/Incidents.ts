@@ -11,7 +11,7 @@
  * - `recurred`: a failure of a kind that was not reported in this incident yet.
  * - `flapping`: it failed again soon after it was resolved. Reported once; until `stable` only `recurred`
  *   is reported besides.
- * - `resolved`: the first success after a failure.
+ * - `resolved`: the first success after a failure; with `resolvesWhenStable`, the end of the incident.
  * - `stable`: the end of an incident that was flapping.
  */
 export type Notice = "opened" | "recurred" | "flapping" | "resolved" | "stable"
@@ -31,16 +31,26 @@ interface Incident {
   isFlapping: boolean
 }
 
+export interface IncidentOptions {
+  /**
+   * Whether `resolved` waits until the subject is stable. An incident then costs two lines, also where the
+   * subject fails every few seconds, and `flapping` and `stable` are not used. Default `false`.
+   */
+  readonly resolvesWhenStable?: boolean | undefined
+}
+
 export class Incidents<Key> {
   readonly #incidents = new Map<Key, Incident>()
   readonly #stableAfterMs: number
+  readonly #resolvesWhenStable: boolean
 
   /**
    * @param stableAfterMs how long a subject succeeds before its incident is over. Default 1 minute;
    * `Infinity`: until `markStable`.
    */
-  constructor(stableAfterMs = 60_000) {
+  constructor(stableAfterMs = 60_000, { resolvesWhenStable = false }: IncidentOptions = {}) {
     this.#stableAfterMs = stableAfterMs
+    this.#resolvesWhenStable = resolvesWhenStable
   }
 
   /** Whether a subject has failed and is not stable again. */
@@ -80,16 +90,18 @@ export class Incidents<Key> {
     if (known === undefined) return undefined
     if (this.#isStable(known, nowMs)) return this.markStable(key)
     known.resolvedAtMs ??= nowMs
-    if (known.wasResolved) return undefined
+    if (known.wasResolved || this.#resolvesWhenStable) return undefined
     known.wasResolved = true
     return "resolved"
   }
 
   /** Ends the incident. */
-  markStable(key: Key): "stable" | undefined {
+  markStable(key: Key): Success | undefined {
     const known = this.#incidents.get(key)
     this.#incidents.delete(key)
-    return known?.isFlapping === true ? "stable" : undefined
+    if (known === undefined) return undefined
+    if (this.#resolvesWhenStable) return "resolved"
+    return known.isFlapping ? "stable" : undefined
   }
 
   /** Forgets the subject: the next failure is reported, whatever came before. */
