@@ -98,6 +98,25 @@ const authorization = /\b(authorization\s*:\s*)(basic|digest)\s+[^\r\n]*/gi
 /** Shorter secrets are not searched for, because they occur in ordinary text. */
 const shortestLiteral = 3
 
+const lowerCase = (text: string): string =>
+  text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase())
+
+/**
+ * Masks a secret in upper or lower case: percent-encodings occur in both, and codec names are shown in lower
+ * case. Not by a regular expression, which has a greatest length.
+ */
+const withoutSecret = (text: string, secret: string): string => {
+  const searched = lowerCase(text)
+  const sought = lowerCase(secret)
+  let result = ""
+  let from = 0
+  for (let at = searched.indexOf(sought); at !== -1; at = searched.indexOf(sought, from)) {
+    result += text.slice(from, at) + mask
+    from = at + sought.length
+  }
+  return result + text.slice(from)
+}
+
 /**
  * The text without credentials: the known secrets, and everything that looks like a credential.
  *
@@ -108,7 +127,7 @@ export const redact = (text: string, secrets: ReadonlyArray<string> = []): strin
   // the longest first, because a secret may contain another
   const longestFirst = [...new Set(secrets)].sort((a, b) => b.length - a.length)
   for (const secret of longestFirst) {
-    if (secret.length >= shortestLiteral) result = result.replaceAll(secret, mask)
+    if (secret.length >= shortestLiteral) result = withoutSecret(result, secret)
   }
   return result
     .replaceAll(userInfo, `$1${mask}@`)

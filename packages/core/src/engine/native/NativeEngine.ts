@@ -56,7 +56,7 @@ export const make = (options: NativeEngineOptions): Engine => {
       sharedBuffer: true,
       resolve: options.resolve
     }).pipe(Effect.mapError(({ reason }) => new ProbeError({ reason: cameraReason(reason) })))
-    const camera = publishableTracks(session.description)
+    const camera = publishableTracks(session.description, session.connection.secrets)
     const info = yield* Effect.mapError(
       Effect.fromResult(probeResult(camera)),
       (reason) => new ProbeError({ reason })

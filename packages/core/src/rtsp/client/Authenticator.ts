@@ -5,7 +5,7 @@
  * stale, or the server accepted an earlier response and now names another nonce. Each new nonce is worth one
  * more attempt. Requests must be sequential, so that no request uses up another request's nonce.
  */
-import { oneLine } from "@restream/config"
+import { oneLine, redact } from "@restream/config"
 import { randomBytes } from "node:crypto"
 import { Unauthorized } from "../../camera/Reason.ts"
 import {
@@ -21,6 +21,7 @@ import { type RtspReason } from "./RtspError.ts"
 
 export class Authenticator {
   readonly #credentials: Credentials | undefined
+  readonly #secrets: ReadonlyArray<string>
   #challenge: Challenge | undefined
   #nonceCount = 0
   /** Whether the last response was accepted. */
@@ -28,8 +29,10 @@ export class Authenticator {
   /** Whether the rejection is final: no further request of this connection carries the password. */
   #refused = false
 
-  constructor(credentials: Credentials | undefined) {
+  /** @param secrets masked in what the server names as its requirement. */
+  constructor(credentials: Credentials | undefined, secrets: ReadonlyArray<string> = []) {
     this.#credentials = credentials
+    this.#secrets = secrets
   }
 
   /** The `Authorization` of a request; `undefined` before the first challenge. */
@@ -66,7 +69,7 @@ export class Authenticator {
     const challenge = choose(parseChallenges(asked))
     if (challenge === undefined) {
       if (answered || asked.length === 0) return this.refuse()
-      const requires = oneLine(unsupportedIn(asked)).slice(0, 200)
+      const requires = oneLine(redact(unsupportedIn(asked), this.#secrets)).slice(0, 200)
       return new Unauthorized({ credentials: "unsupported", requires })
     }
     if (answered) {

@@ -17,6 +17,7 @@ import { Framer, type FramerHandlers } from "../interleaved/Framer.ts"
 import {
   cseq,
   type Headers,
+  maxLineBytes,
   type Message,
   noBody,
   phrase,
@@ -34,6 +35,8 @@ import { phaseOf, type RtspReason, RtspError } from "./RtspError.ts"
 /** The other end of the connection. */
 export interface Peer extends Endpoint {
   readonly credentials?: Credentials | undefined
+  /** Masked wherever text from the peer is shown; see `StreamUrl.secrets`. */
+  readonly secrets?: ReadonlyArray<string> | undefined
 }
 
 export interface ConnectionOptions {
@@ -96,25 +99,19 @@ const maxUnsentAnswers = 262_144
 /** The quoted part of a response that is not RTSP, in bytes. */
 const maxQuoted = 40
 
-/** Describes a response that is not RTSP, quoting its beginning if it is text. */
-const notRtsp = (beginning: string): string => {
-  const quoted = oneLine(redact(beginning.trim()))
+/** The quoted part of a reason phrase, in characters. */
+const maxReasonPhrase = 200
+
+/** Describes a response that is not RTSP, quoting its first line if it is text. */
+const notRtsp = (beginning: string, secrets: ReadonlyArray<string>): string => {
+  const [line = ""] = beginning.trim().split(/[\r\n]/, 1)
+  const quoted = oneLine(redact(line, secrets)).slice(0, maxQuoted)
   return /^[\x20-\x7e]{4,}$/.test(quoted)
     ? `not RTSP: the response begins with ${JSON.stringify(quoted)}`
     : "not RTSP: unexpected binary data"
 }
 
 const fail = (reason: RtspReason) => Effect.fail(new RtspError({ reason }))
-
-/** The reason phrase of a response, for display. */
-const detailOf = (response: Response): string =>
-  oneLine(redact(text(response.reason.slice(0, 2_000)) || phrase(response.status))).slice(0, 200)
-
-/** The error for a response other than 2xx. */
-export const refusal = (method: Method, response: Response): RtspError =>
-  new RtspError({
-    reason: new Rejected({ status: response.status, detail: detailOf(response), request: method })
-  })
 
 export const isSuccess = (response: Response): boolean =>
   response.status >= 200 && response.status < 300
@@ -125,6 +122,8 @@ export class Connection {
   received = 0
   /** Bytes of garbage received. */
   garbage = 0
+  /** What no text from the peer may show. */
+  readonly secrets: ReadonlyArray<string>
   readonly #options: ConnectionOptions
   readonly #authenticator: Authenticator
   readonly #framer: Framer
@@ -143,9 +142,10 @@ export class Connection {
   #understood = false
   #streaming = false
 
-  constructor({ credentials }: Peer, options: ConnectionOptions) {
+  constructor({ credentials, secrets = [] }: Peer, options: ConnectionOptions) {
+    this.secrets = secrets
     this.#options = options
-    this.#authenticator = new Authenticator(credentials)
+    this.#authenticator = new Authenticator(credentials, secrets)
     this.#framer = new Framer({
       frames: (bytes, start, end, reused) => {
         this.#understood = true
@@ -159,7 +159,8 @@ export class Connection {
 
   /** Takes received bytes, for the socket that {@link make} opens. */
   readonly receive = (chunk: Buffer, reused: boolean): void => {
-    if (this.received === 0) this.#beginning = chunk.toString("latin1", 0, maxQuoted)
+    // more than is quoted: half a secret could not be found
+    if (this.received === 0) this.#beginning = chunk.toString("latin1", 0, maxQuoted + maxLineBytes)
     this.received += chunk.length
     try {
       this.#framer.push(chunk, reused)
@@ -218,7 +219,7 @@ export class Connection {
   }
 
   #describeGarbage(): string {
-    return notRtsp(this.#understood ? "" : this.#beginning)
+    return notRtsp(this.#understood ? "" : this.#beginning, this.secrets)
   }
 
   #onGarbage(bytes: number, fault: string | undefined): void {
@@ -299,8 +300,15 @@ export class Connection {
   /** Sends a request; a response other than 2xx fails with `Rejected`. */
   request(options: RequestOptions): Effect.Effect<Response, RtspError> {
     return Effect.filterOrFail(this.exchange(options), isSuccess, (response) =>
-      refusal(options.method, response)
+      this.refusal(options.method, response)
     )
+  }
+
+  /** The error for a response other than 2xx. */
+  refusal(request: Method, { reason, status }: Response): RtspError {
+    const shown = oneLine(redact(text(reason) || phrase(status), this.secrets))
+    const detail = shown.slice(0, maxReasonPhrase)
+    return new RtspError({ reason: new Rejected({ status, detail, request }) })
   }
 
   #send(
@@ -449,5 +457,6 @@ export const endpointOf = (url: StreamUrl, trust: Trust = { _tag: "Verify" }): P
   host: url.host,
   port: url.effectivePort,
   credentials: url.credentials,
+  secrets: url.secrets,
   tls: url.scheme === "rtsps" ? trust : undefined
 })

@@ -30,8 +30,7 @@ import {
   isSuccess,
   make,
   endpointOf,
-  type RequestOptions,
-  refusal
+  type RequestOptions
 } from "./Connection.ts"
 import { follow, maxRedirects } from "./Redirect.ts"
 import { type RtspReason, RtspError } from "./RtspError.ts"
@@ -169,7 +168,7 @@ export class ReaderSession {
         }
         if (!isSuccess(response)) {
           if (track.kind === "audio" && done.length > 0) continue
-          return yield* refusal("SETUP", response)
+          return yield* this.connection.refusal("SETUP", response)
         }
         this.#session ??= SessionHeader.parse(header(response, "session") ?? "")
         const chosen = Transport.chosenChannels(header(response, "transport"), asked)
@@ -204,7 +203,7 @@ export class ReaderSession {
       if (response.status === 457) response = yield* ask([])
       if (!isSuccess(response)) {
         this.connection.setFrameHandler(undefined)
-        return yield* refusal("PLAY", response)
+        return yield* this.connection.refusal("PLAY", response)
       }
     })
   }
@@ -293,9 +292,13 @@ const describeSomewhere = (
   options: ReaderSessionOptions,
   url: StreamUrl,
   deadline: Deadline.Deadline,
-  redirects = 0
-): Effect.Effect<Described, RtspError, Scope.Scope> =>
-  Effect.flatMap(make(endpointOf(url, options.trust), options, deadline), (connection) => {
+  redirects = 0,
+  secretsBefore: ReadonlyArray<string> = []
+): Effect.Effect<Described, RtspError, Scope.Scope> => {
+  // one device may repeat what another one sent in a redirect
+  const secrets = [...secretsBefore, ...url.secrets]
+  const peer = { ...endpointOf(url, options.trust), secrets }
+  return Effect.flatMap(make(peer, options, deadline), (connection) => {
     const uri = Redacted.value(url.withoutUserInfo)
     return Effect.flatMap(describe(connection, uri, deadline), (response) => {
       if (!isRedirect(response)) return Effect.succeed({ connection, url, uri, response })
@@ -303,10 +306,11 @@ const describeSomewhere = (
       if (redirects === maxRedirects)
         return fail(new ProtocolError({ detail: "too many redirects" }))
       return Effect.flatMap(Effect.fromResult(follow(url, header(response, "location"))), (next) =>
-        describeSomewhere(options, next, deadline, redirects + 1)
+        describeSomewhere(options, next, deadline, redirects + 1, secrets)
       )
     })
   })
+}
 
 /** Parses the response to DESCRIBE. */
 const readDescription = (
@@ -315,7 +319,7 @@ const readDescription = (
   deadline: Deadline.Deadline,
   scope: Scope.Scope
 ): Effect.Effect<ReaderSession, RtspError> => {
-  if (!isSuccess(response)) return Effect.fail(refusal("DESCRIBE", response))
+  if (!isSuccess(response)) return Effect.fail(connection.refusal("DESCRIBE", response))
   // cameras send wrong content types, or none
   const { buffer, byteLength, byteOffset } = response.body
   const description = Sdp.parse(Buffer.from(buffer, byteOffset, byteLength).toString("utf8"))

@@ -1,4 +1,5 @@
 /** Codec names: RTP payload types and encodings, and ffmpeg's names (RFC 3551 §6). */
+import { oneLine, redact } from "@restream/config"
 import type { Format } from "../sdp/Sdp.ts"
 
 /** The static payload types (RFC 3551, tables 4 and 5). */
@@ -91,8 +92,12 @@ const ffmpegNames: Readonly<Record<string, string>> = {
   g729: "g729"
 }
 
-/** The codec by ffmpeg's name, or else the encoding in lower case; `unknown` without an encoding. */
-export const nameOf = (format: Format): string => {
+/**
+ * The codec by ffmpeg's name, or else the encoding in lower case; `unknown` without an encoding.
+ *
+ * @param secrets masked in an encoding that is not known.
+ */
+export const nameOf = (format: Format, secrets: ReadonlyArray<string> = []): string => {
   const encoding = format.encoding?.toLowerCase() ?? "unknown"
-  return ffmpegNames[encoding] ?? encoding
+  return ffmpegNames[encoding] ?? oneLine(redact(encoding, secrets))
 }

@@ -2,6 +2,7 @@
  * Which media of a camera's description can be published. Media that cannot be published are omitted with a
  * reason, so that unsupported audio does not cost the camera its video.
  */
+import { oneLine, redact } from "@restream/config"
 import * as Codec from "../../../rtsp/codec/Codec.ts"
 import type { Media, SessionDescription } from "../../../rtsp/sdp/Sdp.ts"
 import { classify, type FormatDetails, type Supported } from "./PublishableFormat.ts"
@@ -48,13 +49,17 @@ const isPlainRtp = ({ protocol }: Media): boolean =>
 /** ONVIF marks the audio that a client sends to the camera with `sendonly`. */
 const isBackChannel = ({ direction }: Media): boolean => direction === "sendonly"
 
-const track = (media: AudioOrVideo, published: Supported): PublishableTrack => {
+const track = (
+  media: AudioOrVideo,
+  published: Supported,
+  secrets: ReadonlyArray<string>
+): PublishableTrack => {
   const { channels, height, sampleRate, width } = published.details
   return {
     kind: media.kind,
     media,
     published,
-    codec: Codec.nameOf(published.format),
+    codec: Codec.nameOf(published.format, secrets),
     payloadType: published.format.payloadType,
     clockRate: published.format.clockRate ?? 0,
     control: media.control,
@@ -62,41 +67,57 @@ const track = (media: AudioOrVideo, published: Supported): PublishableTrack => {
   }
 }
 
-const omit = (media: Media, reason: string, details: FormatDetails = {}): OmittedMedia => {
+const omit = (
+  media: Media,
+  reason: string,
+  secrets: ReadonlyArray<string>,
+  details: FormatDetails = {}
+): OmittedMedia => {
   const [first] = media.formats
-  const codec = first === undefined ? "unknown" : Codec.nameOf(Codec.withStaticType(first))
+  const codec = first === undefined ? "unknown" : Codec.nameOf(Codec.withStaticType(first), secrets)
   return { kind: media.kind, codec, reason, isBackChannel: isBackChannel(media), ...details }
 }
 
 /** @param omitsBackChannels whether `sendonly` marks a back channel in this description. */
 const classifyMedia = (
   media: Media,
-  omitsBackChannels: boolean
+  omitsBackChannels: boolean,
+  secrets: ReadonlyArray<string>
 ): PublishableTrack | OmittedMedia => {
-  if (!isAudioOrVideo(media)) return omit(media, "neither audio nor video")
+  if (!isAudioOrVideo(media)) return omit(media, "neither audio nor video", secrets)
   if (omitsBackChannels && isBackChannel(media)) {
-    return omit(media, "back channel to the camera's loudspeaker")
+    return omit(media, "back channel to the camera's loudspeaker", secrets)
   }
-  if (!isPlainRtp(media)) return omit(media, `the protocol is ${media.protocol}, not RTP/AVP`)
+  if (!isPlainRtp(media)) {
+    const protocol = oneLine(redact(media.protocol, secrets))
+    return omit(media, `the protocol is ${protocol}, not RTP/AVP`, secrets)
+  }
   let reason = "no payload type"
   let details: FormatDetails | undefined
   for (const format of media.formats) {
     const result = classify(format)
-    if (result._tag === "Supported") return track(media, result)
+    if (result._tag === "Supported") return track(media, result, secrets)
     // the camera lists the preferred format first
     if (details === undefined) ({ details, reason } = result)
   }
-  return omit(media, reason, details)
+  return omit(media, reason, secrets, details)
 }
 
-/** Classifies the media of a description. */
-export const publishableTracks = ({ medias }: SessionDescription): PublishableTracks => {
+/**
+ * Classifies the media of a description.
+ *
+ * @param secrets masked in the names that the camera gives its codecs and protocols.
+ */
+export const publishableTracks = (
+  { medias }: SessionDescription,
+  secrets: ReadonlyArray<string> = []
+): PublishableTracks => {
   // a camera that marks every media as `sendonly` means "camera sends" (gortsplib, `pkg/description/session.go`)
   const omitsBackChannels = medias.some((media) => isAudioOrVideo(media) && !isBackChannel(media))
   const tracks: Array<PublishableTrack> = []
   const omitted: Array<OmittedMedia> = []
   for (const media of medias) {
-    const result = classifyMedia(media, omitsBackChannels)
+    const result = classifyMedia(media, omitsBackChannels, secrets)
     if ("reason" in result) omitted.push(result)
     else tracks.push(result)
   }
