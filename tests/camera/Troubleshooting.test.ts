@@ -45,6 +45,12 @@ const samples: {
     new Reason.Unauthorized({ credentials: "missing" }),
     new Reason.Unauthorized({ credentials: "wrong", refusedFor: "12" })
   ],
+  RedirectRefused: [
+    new Reason.RedirectRefused({
+      authority: "10.0.0.9:554",
+      why: "another host, which requires the password unencrypted (Basic); if it is trusted, use its address as the URL"
+    })
+  ],
   NotFound: [new Reason.NotFound()],
   Rejected: [
     new Reason.Rejected({ status: 503, detail: "Service Unavailable", request: "DESCRIBE" })

@@ -600,25 +600,109 @@ describe("Connection, following redirects", () => {
     })
   )
 
+  const sdp = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+
+  /** A device that asks for a password, and all its requests. */
+  const asking = Effect.fnUntraced(function* (challenges: ReadonlyArray<string>) {
+    const requests: Array<string> = []
+    const { port } = yield* scripted((request, socket, exchange) => {
+      requests.push(request)
+      socket.write(
+        request.includes("Authorization: ")
+          ? `RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\nContent-Length: ${sdp.length}\r\n\r\n${sdp}`
+          : `RTSP/1.0 401 no\r\nCSeq: ${exchange}\r\n${challenges
+              .map((challenge) => `WWW-Authenticate: ${challenge}\r\n`)
+              .join("")}\r\n`
+      )
+    })
+    return { port, requests }
+  })
+
+  const basic = 'Basic realm="r"'
+  const digest = 'Digest realm="r", nonce="n"'
+  /** What the device at the end of the redirects gets of `rtsp://a:geheim@cam.test/`. */
+  const destinations: ReadonlyArray<
+    readonly [
+      where: string,
+      hosts: ReadonlyArray<string>,
+      challenges: ReadonlyArray<string>,
+      sent: string | undefined
+    ]
+  > = [
+    ["the same host", ["cam.test"], [basic], "Basic YTpnZWhlaW0="],
+    ["the same host in capitals", ["CAM.test"], [basic], "Basic YTpnZWhlaW0="],
+    ["another host", ["other.test"], [basic], undefined],
+    ["another host that accepts Digest, too", ["other.test"], [basic, digest], "Digest"],
+    ["a third host", ["other.test", "third.test"], [basic], undefined],
+    ["the same host, by another one", ["other.test", "cam.test"], [basic], "Basic YTpnZWhlaW0="],
+    ["another host with credentials of its own", ["b:c@other.test"], [basic], "Basic Yjpj"]
+  ]
+  it.live.each(destinations)(
+    "sends the password to %s only where it stays secret",
+    ([, hosts, challenges, sent]) =>
+      Effect.gen(function* () {
+        const { port, requests } = yield* asking(challenges)
+        let next = `${hosts.at(-1)}:${port}`
+        for (const host of [...hosts.slice(0, -1).toReversed(), "cam.test"]) {
+          const { port } = yield* cameraWith({ redirect: `rtsp://${next}/cam` })
+          next = `${host}:${port}`
+        }
+        const opening = ReaderSession.open({
+          url: url(`rtsp://a:geheim@${next}/cam`),
+          resolve: () => Effect.succeed(["127.0.0.1"])
+        })
+        const authorization = () => /Authorization: (.*)/.exec(requests.join("\n"))?.[1] ?? ""
+        if (sent === undefined) {
+          const { message, reason } = yield* Effect.flip(opening)
+          assert.strictEqual(reason._tag, "RedirectRefused")
+          assert.include(message, `redirect to ${hosts.at(-1)}:${port} not followed: another host`)
+          assert.strictEqual(authorization(), "")
+        } else {
+          yield* opening
+          assert.include(authorization(), sent)
+        }
+      })
+  )
+
+  it.live("sends the password to another host that asks for it by an encrypted connection", () =>
+    Effect.gen(function* () {
+      const target = yield* RtspServer.make({
+        tls: { certificate, key },
+        authentication: {
+          username: "a",
+          password: Redacted.make("geheim"),
+          schemes: ["basic"]
+        }
+      })
+      yield* TestPattern.publish(target, "cam")
+      const there = target.url("cam").replace("127.0.0.1", "localhost")
+      const first = yield* cameraWith({ redirect: there })
+      yield* ReaderSession.open({
+        url: url(first.url("cam").replace("://", "://a:geheim@")),
+        trust: { _tag: "Insecure" }
+      })
+    })
+  )
+
   const follow = (from: string, location: string | undefined) =>
-    Redirect.follow(url(from), location).pipe(
+    Redirect.follow({ url: url(from), credentialsHost: url(from).host }, location).pipe(
       Result.match({
         onSuccess: (to) =>
-          `${to.credentials?.username ?? ""} ${Redacted.value(to.withoutUserInfo)}`,
+          `${to.url.credentials?.username ?? ""} of ${to.credentialsHost} ${Redacted.value(to.url.withoutUserInfo)}`,
         onFailure: ({ reason }) => reason._tag
       })
     )
 
   it("keeps the credentials, unless the new URL has its own", () => {
-    assert.strictEqual(follow("rtsp://u:p@h/a", "rtsp://i:554/b?c"), "u rtsp://i:554/b?c")
-    assert.strictEqual(follow("rtsp://u:p@h/a", "rtsp://v:q@i/b"), "v rtsp://i/b")
-    assert.strictEqual(follow("rtsp://u:p@h:1/a", "/b"), "u rtsp://h:1/b")
-    assert.strictEqual(follow("rtsp://h/a", "rtsps://i/b"), " rtsps://i/b")
+    assert.strictEqual(follow("rtsp://u:p@h/a", "rtsp://i:554/b?c"), "u of h rtsp://i:554/b?c")
+    assert.strictEqual(follow("rtsp://u:p@h/a", "rtsp://v:q@i/b"), "v of i rtsp://i/b")
+    assert.strictEqual(follow("rtsp://u:p@h:1/a", "/b"), "u of h rtsp://h:1/b")
+    assert.strictEqual(follow("rtsp://h/a", "rtsps://i/b"), " of i rtsps://i/b")
   })
 
   it("rejects redirects from rtsps to rtsp, to other protocols, and without a URL", () => {
-    assert.strictEqual(follow("rtsps://u:p@h/a", "rtsp://h/a"), "Unsupported")
-    assert.strictEqual(follow("rtsp://h/a", "http://h/a"), "Unsupported")
+    assert.strictEqual(follow("rtsps://u:p@h/a", "rtsp://h/a"), "RedirectRefused")
+    assert.strictEqual(follow("rtsp://h/a", "http://h/a"), "RedirectRefused")
     assert.strictEqual(follow("rtsp://h/a", undefined), "ProtocolError")
     assert.strictEqual(follow("rtsp://h/a", "rtsp://"), "ProtocolError")
   })

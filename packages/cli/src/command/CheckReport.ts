@@ -72,6 +72,7 @@ const kinds: Record<ProbeReasonTag | "Invalid", string> = {
   TimedOut: "timed out",
   Closed: "connection closed",
   Unauthorized: "authentication failed",
+  RedirectRefused: "refused redirect",
   NotFound: "stream not found",
   Rejected: "rejected by the camera",
   NoVideo: "no video",

@@ -111,6 +111,18 @@ export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthoriz
   }
 }
 
+/** The camera redirects to an address that must not be followed, mostly because the password would be exposed. */
+export class RedirectRefused extends Schema.TaggedClass<RedirectRefused>()("RedirectRefused", {
+  /** The address of the redirect, without secrets. */
+  authority: Schema.String,
+  why: Schema.String
+}) {
+  readonly pace: RetryPace = "rejected"
+  get message(): string {
+    return `redirect to ${this.authority} not followed: ${this.why}`
+  }
+}
+
 /** The camera has no stream at the URL's path. */
 export class NotFound extends Schema.TaggedClass<NotFound>()("NotFound", {}) {
   readonly pace: RetryPace = "backoff"
@@ -299,6 +311,7 @@ export const ProbeReason = Schema.Union([
   TimedOut,
   Closed,
   Unauthorized,
+  RedirectRefused,
   NotFound,
   Rejected,
   NoVideo,

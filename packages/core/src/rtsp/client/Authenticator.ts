@@ -22,6 +22,7 @@ import { type RtspReason } from "./RtspError.ts"
 export class Authenticator {
   readonly #credentials: Credentials | undefined
   readonly #secrets: ReadonlyArray<string>
+  readonly #refusesBasic: RtspReason | undefined
   #challenge: Challenge | undefined
   #nonceCount = 0
   /** Whether the last response was accepted. */
@@ -29,10 +30,18 @@ export class Authenticator {
   /** Whether the rejection is final: no further request of this connection carries the password. */
   #refused = false
 
-  /** @param secrets masked in what the server names as its requirement. */
-  constructor(credentials: Credentials | undefined, secrets: ReadonlyArray<string> = []) {
+  /**
+   * @param secrets masked in what the server names as its requirement.
+   * @param refusesBasic why the credentials must not be sent as plain text; `undefined` if they may be.
+   */
+  constructor(
+    credentials: Credentials | undefined,
+    secrets: ReadonlyArray<string> = [],
+    refusesBasic?: RtspReason
+  ) {
     this.#credentials = credentials
     this.#secrets = secrets
+    this.#refusesBasic = refusesBasic
   }
 
   /** The `Authorization` of a request; `undefined` before the first challenge. */
@@ -72,6 +81,7 @@ export class Authenticator {
       const requires = oneLine(redact(unsupportedIn(asked), this.#secrets)).slice(0, 200)
       return new Unauthorized({ credentials: "unsupported", requires })
     }
+    if (challenge._tag === "Basic" && this.#refusesBasic !== undefined) return this.#refusesBasic
     if (answered) {
       const isNew =
         challenge._tag === "Digest" &&

@@ -37,6 +37,8 @@ export interface Peer extends Endpoint {
   readonly credentials?: Credentials | undefined
   /** Masked wherever text from the peer is shown; see `StreamUrl.secrets`. */
   readonly secrets?: ReadonlyArray<string> | undefined
+  /** Why the credentials must not be sent as plain text (Basic). Default: they may be. */
+  readonly refusesBasic?: RtspReason | undefined
 }
 
 export interface ConnectionOptions {
@@ -142,10 +144,10 @@ export class Connection {
   #understood = false
   #streaming = false
 
-  constructor({ credentials, secrets = [] }: Peer, options: ConnectionOptions) {
+  constructor({ credentials, refusesBasic, secrets = [] }: Peer, options: ConnectionOptions) {
     this.secrets = secrets
     this.#options = options
-    this.#authenticator = new Authenticator(credentials, secrets)
+    this.#authenticator = new Authenticator(credentials, secrets, refusesBasic)
     this.#framer = new Framer({
       frames: (bytes, start, end, reused) => {
         this.#understood = true

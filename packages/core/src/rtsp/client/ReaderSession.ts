@@ -32,7 +32,7 @@ import {
   endpointOf,
   type RequestOptions
 } from "./Connection.ts"
-import { follow, maxRedirects } from "./Redirect.ts"
+import { follow, maxRedirects, type Redirected, refusesBasic } from "./Redirect.ts"
 import { type RtspReason, RtspError } from "./RtspError.ts"
 import {
   defaultOpenTimeout,
@@ -290,14 +290,19 @@ const isRedirect = ({ status }: Response): boolean =>
 /** Follows redirects and closes all connections but the last. */
 const describeSomewhere = (
   options: ReaderSessionOptions,
-  url: StreamUrl,
+  place: Redirected,
   deadline: Deadline.Deadline,
   redirects = 0,
   secretsBefore: ReadonlyArray<string> = []
 ): Effect.Effect<Described, RtspError, Scope.Scope> => {
   // one device may repeat what another one sent in a redirect
+  const { url } = place
   const secrets = [...secretsBefore, ...url.secrets]
-  const peer = { ...endpointOf(url, options.trust), secrets }
+  const peer = {
+    ...endpointOf(url, options.trust),
+    secrets,
+    refusesBasic: refusesBasic(place, secrets)
+  }
   return Effect.flatMap(make(peer, options, deadline), (connection) => {
     const uri = Redacted.value(url.withoutUserInfo)
     return Effect.flatMap(describe(connection, uri, deadline), (response) => {
@@ -305,7 +310,8 @@ const describeSomewhere = (
       connection.close()
       if (redirects === maxRedirects)
         return fail(new ProtocolError({ detail: "too many redirects" }))
-      return Effect.flatMap(Effect.fromResult(follow(url, header(response, "location"))), (next) =>
+      const next = follow(place, header(response, "location"), secrets)
+      return Effect.flatMap(Effect.fromResult(next), (next) =>
         describeSomewhere(options, next, deadline, redirects + 1, secrets)
       )
     })
@@ -356,8 +362,13 @@ export const open = (
 ): Effect.Effect<ReaderSession, RtspError, Scope.Scope> =>
   Effect.flatMap(Effect.scope, (scope) =>
     Deadline.use(options.openTimeout ?? defaultOpenTimeout, (deadline) =>
-      Effect.flatMap(describeSomewhere(options, options.url, deadline), (described) =>
-        readDescription(described, options, deadline, scope)
+      Effect.flatMap(
+        describeSomewhere(
+          options,
+          { url: options.url, credentialsHost: options.url.host },
+          deadline
+        ),
+        (described) => readDescription(described, options, deadline, scope)
       )
     )
   )
