@@ -376,7 +376,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           const services = yield* Layer.build(
             source({
               timing: Effect.succeed({ pollInterval: "300 millis" }),
-              stableAfter: "3 seconds"
+              listenTiming: { stableAfter: "3 seconds" }
             }).pipe(Layer.provide(Layer.effect(PgClient.PgClient, client(ours))))
           )
           yield* awaitSessions(sql, 6)

@@ -12,8 +12,8 @@ import type { ConnectionOptions } from "node:tls"
 import { fileProblem } from "../text/FileProblem.ts"
 import { preferTls } from "./PreferTls.ts"
 
-/** One for LISTEN, one for snapshots, and one in reserve for a query that hangs. */
-const maxConnections = 3
+/** One for snapshots, and one in reserve for a query that hangs. LISTEN has another one. */
+const maxConnections = 2
 
 /** Provides the client. It connects on demand, so the database need not be reachable yet. */
 export const layer = (
@@ -43,6 +43,8 @@ export const layer = (
           startupOptions: dsn.options,
           connectTimeout: dsn.connectTimeout ?? settings.connectTimeout,
           keepAlive: "30 seconds",
+          // a connection pooler may send each statement to another session
+          prepare: false,
           maxConnections
         })
       )

@@ -5,14 +5,9 @@
  * SELECT and no other. Any table works, by a query whose columns are named as the camera types expect.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Predicate from "effect/Predicate"
-import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
-import * as Stream from "effect/Stream"
-import { oneLine, redact } from "@restream/config"
 import {
   type CameraRow,
   CameraSource,
@@ -21,11 +16,10 @@ import {
   InvalidQuery,
   Unavailable
 } from "./CameraSource.ts"
-import { Incidents } from "../status/Incidents.ts"
-import * as Monotonic from "../time/Monotonic.ts"
+import * as Notifications from "./Notifications.ts"
 import * as Polling from "./Polling.ts"
 import * as RowQuery from "./RowQuery.ts"
-import { describeSystemError } from "./SystemError.ts"
+import { codeOf, describe } from "./SqlProblem.ts"
 
 export interface PgCameraSourceOptions {
   /** The SELECT that gives all rows. */
@@ -34,12 +28,8 @@ export interface PgCameraSourceOptions {
   readonly channel?: string | undefined
   /** Default: polls every 10 s, with a timeout of 10 s. */
   readonly timing?: Effect.Effect<Polling.PollTiming> | undefined
-  /** How long LISTEN must work before its problem is reported as resolved. Default 1 minute. */
-  readonly stableAfter?: Duration.Input | undefined
+  readonly listenTiming?: Notifications.ListenTiming | undefined
 }
-
-/** A LISTEN that broke is tried again on this schedule: 0.5, 1, 2, 4, then every 5 s, for ever. */
-const listenAgain = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("5 seconds")])
 
 /**
  * All rows, once. Unprepared: a prepared `select *` fails for ever after the table gained a column.
@@ -73,10 +63,6 @@ export const fetchRows = (
 const isSessionLost = ({ reason }: SqlError): boolean =>
   reason._tag === "ConnectionError" && reason.operation === "query"
 
-/** The SQLSTATE of what the server refused. */
-const codeOf = ({ reason: { cause } }: SqlError): string | undefined =>
-  Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : undefined
-
 /** 42601: the query can't stand in ours; 0A000: it writes. Either is told in words about ours. */
 const isAboutForm = (error: SqlError): boolean => {
   const code = codeOf(error)
@@ -92,70 +78,22 @@ const noSelect = new CameraSourceError({
 })
 
 /**
- * Takes snapshots with the `PgClient` in context, which must allow three connections at least: LISTEN
- * keeps one of them.
+ * Takes snapshots with the `PgClient` in context, which must allow two connections at least. LISTEN has
+ * another one, with the client's configuration.
  */
 export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions) {
   const sql = yield* PgClient.PgClient
 
-  const stableAfter = Duration.fromInputUnsafe(options.stableAfter ?? "1 minute")
-  // A pooler or a timeout may end the session every few seconds.
-  const incidents = new Incidents<"listen">(Duration.toMillis(stableAfter), {
-    resolvesWhenStable: true
-  })
-  let isListening = false
-
-  const onStable = Effect.suspend(() =>
-    incidents.markStable("listen") === "resolved"
-      ? Effect.logInfo("database: notifications resumed")
-      : Effect.void
-  )
-
-  /** In the scope of the LISTEN, which ends with its session. */
-  const onListening = Effect.gen(function* () {
-    isListening = true
-    if (incidents.has("listen")) yield* Effect.forkScoped(Effect.delay(onStable, stableAfter))
-  }).pipe(annotated)
-
-  /** Without notifications changes are found by polling: at once, and then at each interval. */
-  const onListenFailed = Effect.fnUntraced(function* (error: SqlError) {
-    const line = `database: notifications unavailable: ${toSourceError(error).message}`
-    const notice = incidents.failed("listen", "listen", yield* Monotonic.now)
-    yield* notice === undefined
-      ? Effect.logDebug(line)
-      : Effect.logWarning(`${line}; changes are found by polling until they resume`)
-    const wasListening = isListening
-    isListening = false
-    return wasListening ? Stream.make<[Polling.Hint]>("changed") : Stream.empty
-  }, annotated)
-
-  // What was sent while nobody listened is lost, so each LISTEN begins with a hint; and it shows that the
-  // database answers.
-  const notifications = (channel: string) =>
-    Stream.unwrap(
-      Effect.map(Effect.tap(sql.listen(channel), onListening), (queue) =>
-        Stream.concat(
-          Stream.make<[Polling.Hint]>("back"),
-          Stream.map(Stream.fromQueue(queue), (): Polling.Hint => "changed")
-        )
-      )
-    ).pipe(
-      Stream.catch((error) =>
-        Stream.concat(Stream.unwrap(onListenFailed(error)), Stream.fail(error))
-      ),
-      Stream.retry(listenAgain),
-      Stream.ignore
-    )
-
   return yield* Polling.make({
     label: "database",
     fetchRows: Effect.provideService(fetchRows(options.query), PgClient.PgClient, sql),
-    hints: options.channel === undefined ? undefined : notifications(options.channel),
+    hints:
+      options.channel === undefined
+        ? undefined
+        : yield* Notifications.make(options.channel, options.listenTiming),
     timing: options.timing
   })
 })
-
-const annotated = Effect.annotateLogs("module", "source")
 
 /** Provides the camera source over the `PgClient` in context. */
 export const layer = (
@@ -181,12 +119,3 @@ const toSourceError = (error: SqlError): CameraSourceError => {
 }
 
 const noTable = "`restream db init` creates it; or set database.table or database.query"
-
-/** The server's message, or what the socket's error means; on one line, without secrets. */
-const describe = (error: SqlError): string => {
-  const cause = error.reason.cause
-  const system = describeSystemError(cause)
-  if (system !== undefined) return system
-  const own = cause instanceof Error && cause.message !== "" ? cause.message : error.reason.message
-  return oneLine(redact(own ?? error.message)).slice(0, 300)
-}

@@ -42,8 +42,9 @@ export interface Cluster {
 
 type Platform = FileSystem.FileSystem | Path.Path | ChildProcessSpawner
 
-/** Initializes a cluster; closing the scope removes its files. */
-export const makeCluster: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Scope | Platform> =
+const initialize = (
+  isStandby: boolean
+): Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Scope | Platform> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -81,8 +82,14 @@ export const makeCluster: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Sc
     )
     yield* fs.remove(passwordFile)
 
+    if (isStandby) yield* fs.writeFileString(path.join(data, "standby.signal"), "")
+
     const port = yield* freePort
-    const server = command(folder, path.join(programs, "postgres"), serverArguments(data, port))
+    const server = command(
+      folder,
+      path.join(programs, "postgres"),
+      serverArguments(data, port, isStandby)
+    )
     return {
       port,
       dsn: Redacted.make(`postgres://postgres:${password}@127.0.0.1:${port}/postgres`),
@@ -94,11 +101,22 @@ export const makeCluster: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Sc
     )
   )
 
-/** Initializes a cluster and starts its server in the scope. Tries another port if the port is taken. */
-export const make: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Scope | Platform> =
-  Effect.tap(makeCluster, ({ start }) => start).pipe(
+/** Initializes a cluster; closing the scope removes its files. */
+export const makeCluster: Effect.Effect<Cluster, EmbeddedPostgresError, Scope.Scope | Platform> =
+  initialize(false)
+
+const started = (cluster: typeof makeCluster) =>
+  Effect.tap(cluster, ({ start }) => start).pipe(
     Effect.retry({ while: ({ isPortTaken }) => isPortTaken === true, times: 3 })
   )
+
+/** Initializes a cluster and starts its server in the scope. Tries another port if the port is taken. */
+export const make: typeof makeCluster = started(makeCluster)
+
+/**
+ * The same for a server in recovery: a standby whose primary never was. It is read-only until `pg_promote()`.
+ */
+export const makeStandby: typeof makeCluster = started(initialize(true))
 
 /** PostgreSQL refuses to run as root; as root it runs as `nobody`. */
 const isRoot = process.getuid?.() === 0
@@ -121,7 +139,7 @@ const command = (folder: string, program: string, args: ReadonlyArray<string>) =
 }
 
 /** Loopback only, small, and without protection against power loss. */
-const serverArguments = (data: string, port: number): ReadonlyArray<string> => {
+const serverArguments = (data: string, port: number, isStandby: boolean): ReadonlyArray<string> => {
   const settings = {
     listen_addresses: "127.0.0.1",
     port: String(port),
@@ -130,11 +148,10 @@ const serverArguments = (data: string, port: number): ReadonlyArray<string> => {
     full_page_writes: "off",
     synchronous_commit: "off",
     shared_buffers: "16MB",
-    max_connections: "60",
-    wal_level: "minimal",
-    max_wal_senders: "0",
     autovacuum: "off",
-    jit: "off"
+    jit: "off",
+    // a standby allows no less than its primary, which has the defaults of `initdb`
+    ...(isStandby ? {} : { max_connections: "60", wal_level: "minimal", max_wal_senders: "0" })
   }
   return [
     "-D",
@@ -155,7 +172,7 @@ const startServer = Effect.fnUntraced(
       Stream.splitLines,
       Stream.runForEach((line) => {
         if (words.push(line) > 20) words.shift()
-        return line.includes("ready to accept connections")
+        return /ready to accept (read-only )?connections/.test(line)
           ? Deferred.succeed(ready, undefined)
           : Effect.void
       }),

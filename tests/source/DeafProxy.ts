@@ -1,0 +1,91 @@
+/**
+ * A TCP proxy before PostgreSQL that is deaf in one of two ways: it drops notifications, as a connection pooler in
+ * transaction mode does, or it forwards nothing more and closes nothing, as a firewall does that forgot a
+ * connection.
+ */
+import { connect, createServer, type Socket } from "node:net"
+import { Effect } from "effect"
+
+export interface DeafProxy {
+  readonly port: number
+  /** Whether NotificationResponse messages are dropped. */
+  dropsNotifications: boolean
+  /** Forwards nothing more of the connections that exist and fit, and closes none of them. */
+  readonly swallow: (fits?: (connection: { readonly listens: boolean }) => boolean) => void
+  /** How many connections were opened. */
+  readonly count: () => number
+}
+
+interface Connection {
+  listens: boolean
+  isSwallowed: boolean
+  readonly sockets: ReadonlyArray<Socket>
+}
+
+/** "A", NotificationResponse (PostgreSQL, "Message Formats"). */
+const notification = 0x41
+
+export const make = (serverPort: number) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly proxy: DeafProxy; readonly close: () => void }>((resume) => {
+      const connections: Array<Connection> = []
+      const server = createServer((client) => {
+        const upstream = connect({ port: serverPort, host: "127.0.0.1", noDelay: true })
+        const connection: Connection = {
+          listens: false,
+          isSwallowed: false,
+          sockets: [client, upstream]
+        }
+        connections.push(connection)
+        for (const [from, to] of [
+          [client, upstream],
+          [upstream, client]
+        ] as const) {
+          from.on("error", () => to.destroy())
+          from.on("close", () => {
+            if (!connection.isSwallowed) to.destroy()
+          })
+        }
+        client.on("data", (chunk) => {
+          if (/listen /i.test(chunk.toString("latin1"))) connection.listens = true
+          if (!connection.isSwallowed) upstream.write(chunk)
+        })
+        let rest = Buffer.alloc(0)
+        upstream.on("data", (chunk) => {
+          rest = Buffer.concat([rest, chunk])
+          for (let end = endOf(rest); end !== undefined; end = endOf(rest)) {
+            const message = rest.subarray(0, end)
+            rest = rest.subarray(end)
+            if (connection.isSwallowed) continue
+            if (proxy.dropsNotifications && message[0] === notification) continue
+            client.write(message)
+          }
+        })
+      })
+      const proxy = {
+        port: 0,
+        dropsNotifications: false,
+        swallow: (fits: (connection: Connection) => boolean = () => true) => {
+          for (const each of connections) if (fits(each)) each.isSwallowed = true
+        },
+        count: () => connections.length
+      }
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        if (typeof address === "object" && address !== null) proxy.port = address.port
+        const close = () => {
+          server.close()
+          for (const { sockets } of connections) for (const each of sockets) each.destroy()
+        }
+        resume(Effect.succeed({ proxy, close }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  ).pipe(Effect.map(({ proxy }): DeafProxy => proxy))
+
+/** Where the first message ends: a type, and a length that counts itself. */
+const endOf = (bytes: Buffer): number | undefined => {
+  if (bytes.length < 5) return undefined
+  const end = 1 + bytes.readInt32BE(1)
+  return bytes.length < end ? undefined : end
+}

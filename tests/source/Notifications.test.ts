@@ -1,0 +1,171 @@
+/** LISTEN on connections that deliver no notifications, or that are ended. */
+import { assert, layer } from "@effect/vitest"
+import { NodeServices } from "@effect/platform-node"
+import { PgClient } from "@effect/sql-pg"
+import { parseTableName } from "@restream/config"
+import { type CameraRow, CameraTable, PgCameraSource } from "@restream/core"
+import { EmbeddedPostgres } from "@restream/core/testing"
+import { Effect, Layer, Redacted } from "effect"
+import { withLog } from "../kit/Log.ts"
+import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
+import { awaitIds, observe, row } from "./CameraSourceContract.ts"
+import * as DeafProxy from "./DeafProxy.ts"
+
+const table = parseTableName("cameras")!
+const channel = "restream_cameras"
+
+/** A database with a table of cameras, a proxy before it, and the source that reads through the proxy. */
+const site = Effect.gen(function* () {
+  const url = yield* freshDatabase
+  const sql = yield* client(url)
+  yield* Effect.forEach(CameraTable.initStatements(table, channel), (each) => sql.unsafe(each))
+  const add = ({ id, url }: CameraRow) =>
+    sql`insert into cameras (id, url) overriding system value values (${id as number}, ${url as string})`
+  yield* add(row(1))
+  const server = new URL(Redacted.value(url))
+  const proxy = yield* DeafProxy.make(Number(server.port))
+  server.port = String(proxy.port)
+  server.searchParams.set("application_name", "restream")
+  const source = (options: Partial<PgCameraSource.PgCameraSourceOptions>) =>
+    PgCameraSource.layer({ query: CameraTable.selectAll(table), channel, ...options }).pipe(
+      Layer.provide(Layer.effect(PgClient.PgClient, client(Redacted.make(server.href))))
+    )
+  return { add, proxy, source, sql }
+})
+
+const until = (condition: () => boolean) =>
+  Effect.repeat(Effect.sleep("20 millis"), { until: condition })
+
+layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
+  it.effect("polls where notifications do not arrive, and says so once", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const { add, proxy, source } = yield* site
+        proxy.dropsNotifications = true
+        yield* Effect.gen(function* () {
+          const seen = yield* observe
+          yield* awaitIds(seen, ["1"])
+          yield* until(() => lines.length > 0)
+          const before = proxy.count()
+          yield* until(() => proxy.count() >= before + 3)
+          assert.deepStrictEqual(lines, [
+            "Warn database: notifications unavailable: no response to our NOTIFY within 0.3 s: a connection pooler in transaction mode or a proxy drops notifications; polling only; retrying in 0.2 s"
+          ])
+          yield* add(row(2))
+          yield* awaitIds(seen, ["1", "2"])
+          proxy.dropsNotifications = false
+          yield* until(() => lines.length > 1)
+          assert.deepStrictEqual(lines.slice(1), ["Info database: notifications resumed"])
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(
+            source({
+              timing: Effect.succeed({ pollInterval: "100 millis" }),
+              listenTiming: {
+                proofTimeout: "300 millis",
+                retryDelay: "200 millis",
+                stableAfter: "500 millis"
+              }
+            })
+          )
+        )
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  for (const [what, fits] of [
+    ["the session that listens", ({ listens }) => listens],
+    ["all sessions", () => true]
+  ] as ReadonlyArray<[string, (connection: { readonly listens: boolean }) => boolean]>) {
+    it.effect(`listens again after a proxy dropped ${what} without closing it`, () =>
+      withLog((lines) =>
+        Effect.gen(function* () {
+          const { add, proxy, source, sql } = yield* site
+          yield* Effect.gen(function* () {
+            const seen = yield* observe
+            yield* awaitIds(seen, ["1"])
+            const proven = sql`select pid from pg_stat_activity where application_name = 'restream'
+              and datname = current_database() and query = 'select 1'`
+            yield* Effect.repeat(proven, { until: (rows) => rows.length > 0 })
+            proxy.swallow(fits)
+            yield* until(() => lines.length > 0)
+            assert.match(
+              lines[0]!,
+              /^Warn database: notifications unavailable: .*no response to .*NOTIFY within .*; changes are found by polling until they resume$/
+            )
+            yield* until(() => lines.length > 1)
+            assert.deepStrictEqual(lines.slice(1), ["Info database: notifications resumed"])
+            yield* add(row(2))
+            yield* awaitIds(seen, ["1", "2"])
+          }).pipe(
+            Effect.scoped,
+            Effect.provide(
+              source({
+                timing: Effect.succeed({ pollInterval: "1 hour" }),
+                listenTiming: {
+                  proofInterval: "200 millis",
+                  proofTimeout: "500 millis",
+                  stableAfter: "500 millis"
+                }
+              })
+            )
+          )
+        }).pipe(Effect.scoped)
+      )
+    )
+  }
+
+  it.effect("keeps a session that would be ended for being idle", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const { source, sql } = yield* site
+        const [database] = yield* sql<{ name: string }>`select current_database() as name`
+        yield* sql.unsafe(`alter database ${database!.name} set idle_session_timeout to '1s'`)
+        yield* Effect.gen(function* () {
+          // the server's own clock tells that a session has lived for three timeouts
+          const old = sql`select pid from pg_stat_activity where application_name = 'restream'
+            and datname = current_database() and query = 'select 1'
+            and backend_start < clock_timestamp() - interval '3 s'`
+          yield* Effect.repeat(old, { until: (rows) => rows.length > 0 })
+          assert.deepStrictEqual(lines, [])
+        }).pipe(
+          Effect.provide(
+            source({
+              timing: Effect.succeed({ pollInterval: "100 millis" }),
+              listenTiming: { proofInterval: "200 millis" }
+            })
+          )
+        )
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("polls a standby, says so once, and listens after it was promoted", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const { dsn } = yield* EmbeddedPostgres.makeStandby
+        const sql = yield* client(dsn)
+        yield* Effect.gen(function* () {
+          const seen = yield* observe
+          yield* awaitIds(seen, ["1"])
+          yield* until(() => lines.length > 0)
+          assert.deepStrictEqual(lines, [
+            "Warn database: notifications unavailable: the server is a standby, which sends none; polling only; retrying in 0.1 s"
+          ])
+          yield* sql`select pg_promote()`
+          yield* until(() => lines.length > 1)
+          assert.deepStrictEqual(lines.slice(1), ["Info database: notifications resumed"])
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(
+            PgCameraSource.layer({
+              query: "select 1 as id",
+              channel,
+              listenTiming: { retryDelay: "100 millis", stableAfter: "500 millis" }
+            }).pipe(Layer.provide(Layer.succeed(PgClient.PgClient, sql)))
+          )
+        )
+      }).pipe(Effect.provide(NodeServices.layer), Effect.scoped)
+    )
+  )
+})
