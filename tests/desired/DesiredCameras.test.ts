@@ -243,6 +243,36 @@ describe("DesiredCameras", () => {
     assert.strictEqual(camera?._tag === "Camera" && camera.options.audio, "copy")
   })
 
+  it("sees that a row gained a column, or lost one", () => {
+    const decode = reader()
+    const pathOf = (row: CameraRow) =>
+      [...decode([row]).cameras.values()].map((camera) =>
+        camera._tag === "Camera" ? `${camera.path}` : camera.problem
+      )
+    assert.deepStrictEqual(pathOf({ id: 1, url }), ["cam1"])
+    assert.deepStrictEqual(pathOf({ id: 1, url, path: "gate" }), ["gate"])
+    assert.deepStrictEqual(pathOf({ id: 1, url }), ["cam1"])
+  })
+
+  for (const column of ["url", "password"]) {
+    it(`fills no path with the column ${column}, which may hold a secret`, () => {
+      const decode = reader(`{${column}}`)
+      // values that would be valid paths
+      const row = {
+        id: 1,
+        host: "10.0.0.5",
+        type: "axis",
+        url: "TopSecret1",
+        password: "TopSecret1"
+      }
+      const [camera] = decode([row]).cameras.values()
+      assert.strictEqual(
+        camera?._tag === "InvalidCamera" && camera.problem,
+        `the path template {${column}} names {${column}}, and the row has no such column`
+      )
+    })
+  }
+
   it("reads any row without throwing, and the good row beside it", () => {
     const value = fc.oneof(
       fc.string({ unit: "binary" }),

@@ -226,6 +226,65 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(3))))
   })
 
+  it.effect(
+    "keeps those that wait for a place at the host from a password refused meanwhile",
+    () => {
+      const fake = FakeEngine.make()
+      const device = recorder(fake)
+      device.password = "old"
+      answerSlowly(fake, "100 millis")
+      return Effect.gen(function* () {
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(fake.relays.length, 6)
+        device.password = "new"
+        const before = fake.probes.length
+        // the credentials were accepted, so all six pass the guard, and then wait for the recorder in turn
+        for (const relay of fake.relays) {
+          yield* relay.end(new Reason.Exited({ status: 1, lastWords: "" }))
+        }
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(fake.probes.length, before + 2)
+        for (const { id } of channels(6)) {
+          assert.strictEqual(yield* tagOf(Number(id)), "Unreachable")
+        }
+      }).pipe(Effect.provide(layer([fake], channels(6))))
+    }
+  )
+
+  it.effect("forgets a refusal with the last camera of its account", () => {
+    const fake = FakeEngine.make()
+    recorder(fake)
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      assert.lengthOf(fake.probes, 1)
+      yield* setRows([])
+      yield* TestClock.adjust("1 second")
+      // an operator who enters the camera again wants to see whether it works now
+      yield* setRows([channel(9)])
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(
+        fake.probes.map(({ id }) => id),
+        ["1", "9"]
+      )
+    }).pipe(Effect.provide(layer([fake], channels(3))))
+  })
+
+  it.effect("keeps a refusal as long as any camera of its account is left", () => {
+    const fake = FakeEngine.make()
+    recorder(fake)
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      yield* setRows([channel(3)])
+      yield* TestClock.adjust("1 second")
+      yield* setRows([channel(3), channel(9)])
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(
+        fake.probes.map(({ id }) => id),
+        ["1"]
+      )
+    }).pipe(Effect.provide(layer([fake], channels(3))))
+  })
+
   it.effect("lets the next one try where an attempt comes to no answer", () => {
     const fake = FakeEngine.make()
     const refused = new Reason.Refused({ authority: "10.0.0.100:554" })

@@ -2,7 +2,7 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { parseTableName } from "@restream/config"
 import { type CameraRow, CameraSource, CameraTable, PgCameraSource } from "@restream/core"
-import { Context, Effect, Exit, Fiber, Layer, Queue, Redacted, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Queue, Redacted, Scope } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { withLog } from "../kit/Log.ts"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
@@ -390,6 +390,81 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           assert.deepStrictEqual(lines.slice(1), ["Info database: notifications resumed"])
           yield* Context.get(services, CameraSource).refresh
         }).pipe(Effect.scoped)
+      )
+    )
+  }
+
+  it.effect("reads at once when its LISTEN breaks, also where no other begins", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const mayListen = yield* Deferred.make<void>()
+      let listens = 0
+      const listensOnce = new Proxy(sql, {
+        get: (target, key) =>
+          key === "listen"
+            ? (name: string) =>
+                Effect.suspend(() =>
+                  listens++ === 0
+                    ? Effect.andThen(Deferred.await(mayListen), sql.listen(name))
+                    : Effect.never
+                )
+            : Reflect.get(target, key)
+      })
+      yield* setRows([row(1)])
+      yield* Effect.gen(function* () {
+        const seen = yield* observe
+        yield* awaitIds(seen, ["1"])
+        // LISTEN begins with a look; behind it, only the end of the session can cause another
+        yield* Deferred.succeed(mayListen, undefined)
+        yield* awaitIds(seen, ["1"])
+        // whatever changed while nobody listened is not notified
+        yield* sql`alter table video.cameras disable trigger user`
+        yield* setRows([row(2)])
+        yield* sql`select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and query ilike 'listen%'
+            and pid <> pg_backend_pid()`
+        yield* awaitIds(seen, ["2"])
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(source().pipe(Layer.provide(Layer.succeed(PgClient.PgClient, listensOnce))))
+      )
+    }).pipe(Effect.provide(database))
+  )
+
+  it.effect("shows no secret where the database quotes a value of a row", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip((yield* CameraSource).refresh)
+      assert.strictEqual(
+        error.message,
+        'invalid input syntax for type integer: "rtsp://***@10.0.0.5/live"'
+      )
+      assert.notInclude(JSON.stringify(error), "TopSecret1")
+    }).pipe(
+      Effect.provide(
+        sourceWith([{ ...row(1), url: "rtsp://admin:TopSecret1@10.0.0.5/live" }], {
+          query: "select id, url::int as url from video.cameras",
+          channel: undefined
+        })
+      )
+    )
+  )
+
+  for (const [value, expected] of [
+    ["9007199254740991", 9007199254740991],
+    ["9007199254740993", "9007199254740993"],
+    ["-9007199254740993", "-9007199254740993"],
+    ["1.50", "1.50"],
+    ["15.0", "15.0"]
+  ] as const) {
+    // alone in its row: no other column may cause the look at the digits
+    it.effect(`keeps the digits of ${value} where nothing else in the row has any`, () =>
+      Effect.gen(function* () {
+        const { rows } = yield* (yield* CameraSource).refresh
+        assert.deepStrictEqual(rows, [{ id: expected }])
+      }).pipe(
+        Effect.provide(
+          sourceWith([], { query: `select ${value}::numeric as id`, channel: undefined })
+        )
       )
     )
   }

@@ -420,6 +420,36 @@ describe("CameraActor", () => {
     )
   })
 
+  it.effect("slows down a camera that flaps after an outage, as one that flaps without", () => {
+    const fake = FakeEngine.make()
+    const server = { isThere: true }
+    return withCamera(
+      fake,
+      Effect.gen(function* () {
+        yield* TestClock.adjust("2 minutes")
+        server.isThere = false
+        yield* fake.relays[0]!.end(gone)
+        yield* TestClock.adjust("20 seconds")
+        assert.strictEqual(yield* tagOf(1), "Waiting")
+        server.isThere = true
+        yield* TestClock.adjust("2 seconds")
+        const pauses: Array<number> = []
+        for (let n = 1; n <= 6; n++) {
+          yield* TestClock.adjust("2 seconds")
+          yield* fake.relays[n]!.end(exited)
+          yield* TestClock.adjust(0)
+          const state = yield* stateOf(1)
+          const ended = fake.relays[n]!.endedAt ?? 0
+          pauses.push(state?._tag === "Restarting" ? (state.at - ended) / 1000 : 0)
+          yield* TestClock.adjust(`${pauses.at(-1)!} seconds`)
+        }
+        // only the first of them followed the outage
+        assert.deepStrictEqual(pauses, [5, 5, 5, 5, 10, 20])
+      }),
+      server
+    )
+  })
+
   it.effect("counts restarts and stalls, and tells its health", () => {
     const fake = FakeEngine.make()
     const stalled = new Reason.Stalled({ side: "input", afterMs: 10_000 })

@@ -229,6 +229,31 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1, { path: "gate" })])))
   })
 
+  it.effect(
+    "remembers who owns a path that went from camera to camera while the first ended",
+    () => {
+      const fake = FakeEngine.make()
+      const gate = (id: number) => row(id, { path: "gate" })
+      return Effect.gen(function* () {
+        yield* settle
+        fake.endingTakes = 2000
+        yield* setRows([gate(2)])
+        yield* TestClock.adjust("1 second")
+        yield* setRows([gate(3)])
+        yield* TestClock.adjust("2 seconds")
+        // 1 and 2 have ended, and both must have left the path to 3
+        assert.strictEqual(yield* tagOf(3), "Live")
+        yield* setRows([gate(4)])
+        yield* TestClock.adjust(1999)
+        assert.deepStrictEqual(started(fake).length, 2)
+        yield* TestClock.adjust(1)
+        assert.strictEqual(yield* tagOf(4), "Live")
+        assert.strictEqual(fake.mostAtATime.get("gate"), 1)
+        fake.endingTakes = 0
+      }).pipe(Effect.provide(layer([fake], [gate(1)])))
+    }
+  )
+
   it.effect("lets two cameras swap their paths", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Reason, RestartSchedule, RetrySchedule } from "@restream/core"
-import { Duration, Effect, Schedule } from "effect"
+import { Duration, Effect, Random, Schedule } from "effect"
 import * as fc from "fast-check"
 import { options } from "../kit/Tree.ts"
 
@@ -21,6 +21,19 @@ const delays = <Input>(
     return given
   }).pipe(Effect.orDie)
 
+/** Random numbers that the test chooses; the last one repeats. */
+const drawing = (...numbers: ReadonlyArray<number>) => {
+  let drawn = 0
+  return {
+    nextIntUnsafe: () => 0,
+    nextDoubleUnsafe: () => numbers[Math.min(drawn++, numbers.length - 1)] ?? 0
+  }
+}
+
+/** Seconds to the millisecond. */
+const rounded = (seconds: ReadonlyArray<number>) =>
+  seconds.map((value) => Math.round(value * 1000) / 1000)
+
 const life = (seconds: number, afterOutage = false): RestartSchedule.RelayEnd => ({
   reason: new Reason.Exited({ status: 1, lastWords: "" }),
   uptime: Duration.seconds(seconds),
@@ -28,28 +41,45 @@ const life = (seconds: number, afterOutage = false): RestartSchedule.RelayEnd =>
 })
 
 describe("RetrySchedule", () => {
-  it.effect("keeps each delay within its jitter", () =>
+  it.effect("shortens and lengthens each delay by its jitter", () =>
     Effect.gen(function* () {
       const schedule = RetrySchedule.make(Effect.succeed({ ...options.retry, jitter: 0.1 }))
-      for (let run = 0; run < 50; run++) {
-        const given = yield* delays(
-          schedule,
-          Array.from({ length: 8 }, () => refused)
-        )
-        for (const [index, wanted] of [1, 2, 4, 8, 16, 30, 30, 30].entries()) {
-          assert.isAtLeast(given[index]!, wanted * 0.9 - 1e-9)
-          assert.isAtMost(given[index]!, wanted * 1.1 + 1e-9)
-        }
-      }
+      const failures = Array.from({ length: 8 }, () => refused)
+      const at = (random: number) =>
+        Effect.provideService(delays(schedule, failures), Random.Random, drawing(random))
+      const plain = [1, 2, 4, 8, 16, 30, 30, 30]
+      const scaled = (factor: number) => plain.map((seconds) => seconds * factor)
+      assert.deepStrictEqual(rounded(yield* at(0)), rounded(scaled(0.9)))
+      assert.deepStrictEqual(rounded(yield* at(0.25)), rounded(scaled(0.95)))
+      assert.deepStrictEqual(rounded(yield* at(0.5)), plain)
+      assert.deepStrictEqual(rounded(yield* at(1)), rounded(scaled(1.1)))
     })
   )
 
-  it.effect("does not march in step", () =>
+  it.effect("draws a random number for each delay", () =>
     Effect.gen(function* () {
-      const schedule = RetrySchedule.make(Effect.succeed({ ...options.retry, jitter: 0.1 }))
-      const a = yield* delays(schedule, [refused, refused, refused])
-      const b = yield* delays(schedule, [refused, refused, refused])
-      assert.notDeepEqual(a, b)
+      const schedule = RetrySchedule.make(Effect.succeed({ ...options.retry, jitter: 0.5 }))
+      const given = yield* Effect.provideService(
+        delays(schedule, [refused, refused, refused]),
+        Random.Random,
+        drawing(0, 1, 0.5)
+      )
+      assert.deepStrictEqual(rounded(given), [0.5, 3, 4])
+    })
+  )
+
+  it.effect("adds no jitter to the slow paces", () =>
+    Effect.gen(function* () {
+      const schedule = RetrySchedule.make(Effect.succeed({ ...options.retry, jitter: 0.5 }))
+      const given = yield* Effect.provideService(
+        delays(schedule, [
+          { reason: new Reason.Unauthorized({ credentials: "wrong" }) },
+          { reason: new Reason.ServerRejected({ status: 400, detail: "" }) }
+        ]),
+        Random.Random,
+        drawing(0)
+      )
+      assert.deepStrictEqual(given, [300, 30])
     })
   )
 
@@ -135,6 +165,55 @@ describe("RestartSchedule", () => {
             assert.isTrue(given.every((delay) => delay >= 5 && delay <= 60))
           }
         )
+      )
+    )
+  )
+
+  it.effect("counts no flap against a camera that waited for the media server before it", () =>
+    Effect.gen(function* () {
+      const row = [
+        [2, false, 5],
+        [2, false, 5],
+        [2, false, 5],
+        [2, false, 5],
+        // the outage forgives the flap before it, and this end counts again
+        [2, true, 5],
+        [2, true, 5],
+        [2, true, 5],
+        [2, false, 10],
+        [2, false, 20],
+        // once slowed down: an outage does not slow it down further
+        [2, true, 20],
+        [2, true, 20],
+        [2, false, 40],
+        // a longer uptime behind an outage ends the row only below the threshold
+        [30, true, 20],
+        [2, false, 40],
+        [60, true, 5],
+        [2, true, 5]
+      ] as const
+      assert.deepStrictEqual(
+        yield* delays(
+          restart,
+          row.map(([seconds, afterOutage]) => life(seconds, afterOutage))
+        ),
+        row.map(([, , delay]) => delay)
+      )
+    })
+  )
+
+  it.effect("never slows down a camera whose every relay follows an outage", () =>
+    Effect.sync(() =>
+      fc.assert(
+        fc.property(fc.array(fc.integer({ min: 0, max: 100 }), { maxLength: 50 }), (lives) => {
+          const given = Effect.runSync(
+            delays(
+              restart,
+              lives.map((seconds) => life(seconds, true))
+            )
+          )
+          assert.isTrue(given.every((delay) => delay === 5))
+        })
       )
     )
   )
