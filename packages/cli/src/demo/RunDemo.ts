@@ -21,6 +21,10 @@ export interface RunDemoOptions {
   readonly isLive: boolean
 }
 
+/** The daemon does not need these programs, so a plain installation comes without them. */
+const howToInstall =
+  'demo: "npx @restream/demo" brings PostgreSQL and ffmpeg (about 200 MB), and runs the demo with them'
+
 /** Runs the demo to its end. Fails with `Failure` when a healthy camera is not live at the end. */
 export const runDemo = Effect.fnUntraced(
   function* ({ cameras, duration, isJson, isLive, settings }: RunDemoOptions) {
@@ -87,7 +91,15 @@ export const runDemo = Effect.fnUntraced(
       "PlatformError",
       "SettingsError"
     ],
-    ({ message }) =>
-      Effect.fail(new Failure({ status: exitStatus.problems, lines: [`demo: ${message}`] }))
+    (error) =>
+      Effect.fail(
+        new Failure({
+          status: exitStatus.problems,
+          lines: [
+            `demo: ${error.message}`,
+            ...("isNotInstalled" in error && error.isNotInstalled === true ? [howToInstall] : [])
+          ]
+        })
+      )
   )
 )

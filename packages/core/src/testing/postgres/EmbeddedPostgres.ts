@@ -23,7 +23,9 @@ export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresEr
   {
     detail: Schema.String,
     /** Whether another process has the port: with another port the server may start. */
-    isPortTaken: Schema.optionalKey(Schema.Boolean)
+    isPortTaken: Schema.optionalKey(Schema.Boolean),
+    /** Whether the npm package with the programs is missing. */
+    isNotInstalled: Schema.optionalKey(Schema.Boolean)
   }
 ) {
   override get message(): string {
@@ -221,7 +223,8 @@ const readablePrograms = Effect.fnUntraced(function* (folder: string) {
     try: (): Promise<{ readonly initdb: string }> => import(packageName),
     catch: () =>
       new EmbeddedPostgresError({
-        detail: `the optional npm package ${packageName} is not installed`
+        detail: `the optional npm package ${packageName} is not installed`,
+        isNotInstalled: true
       })
   })
   const programs = path.dirname(initdb)
