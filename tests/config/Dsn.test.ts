@@ -10,6 +10,8 @@ const parse = (text: string) =>
 const problem = (text: string) =>
   Result.match(Dsn.parse(text), { onFailure: (message) => message, onSuccess: () => "" })
 
+const hostOf = (text: string) => parse(text).hosts[0]?.host
+
 const passwordOf = (dsn: Dsn.Dsn) => dsn.password && Redacted.value(dsn.password)
 
 describe("Dsn", () => {
@@ -26,8 +28,8 @@ describe("Dsn", () => {
         connectTimeout: dsn.connectTimeout && Duration.toMillis(dsn.connectTimeout)
       },
       {
-        host: "db.example",
-        port: 6432,
+        hosts: [{ host: "db.example", port: 6432 }],
+        targetSessionAttrs: undefined,
         user: "user",
         password: undefined,
         database: "cam eras",
@@ -44,26 +46,26 @@ describe("Dsn", () => {
   })
 
   it("defaults to localhost and port 5432", () => {
-    const { database, host, port, sslmode, user } = parse("postgres://")
+    const { database, hosts, sslmode, user } = parse("postgres://")
     assert.deepStrictEqual(
-      [host, port, user, database, sslmode],
-      ["localhost", 5432, undefined, undefined, undefined]
+      [hosts, user, database, sslmode],
+      [[{ host: "localhost", port: 5432 }], undefined, undefined, undefined]
     )
   })
 
   it("parses IPv6 hosts, socket directories and parameters for the parts", () => {
-    assert.strictEqual(parse("postgres://u@[fe80::1%25eth0]:1/x").host, "fe80::1%eth0")
-    assert.strictEqual(parse("postgres://u@%2Fvar%2Frun/x").host, "/var/run")
+    assert.strictEqual(hostOf("postgres://u@[fe80::1%25eth0]:1/x"), "fe80::1%eth0")
+    assert.strictEqual(hostOf("postgres://u@%2Fvar%2Frun/x"), "/var/run")
     const dsn = parse("postgres:///?host=/var/run/postgresql&user=u&password=a+b&dbname=x&port=7")
     assert.deepStrictEqual(
-      [dsn.host, dsn.user, passwordOf(dsn), dsn.database, dsn.port],
-      ["/var/run/postgresql", "u", "a+b", "x", 7]
+      [dsn.hosts, dsn.user, passwordOf(dsn), dsn.database],
+      [[{ host: "/var/run/postgresql", port: 7 }], "u", "a+b", "x"]
     )
   })
 
   it("accepts an unescaped @ and : in the password, because the last @ ends it", () => {
     const dsn = parse("postgres://u:p@ss:word@h/x")
-    assert.deepStrictEqual([dsn.user, passwordOf(dsn), dsn.host], ["u", "p@ss:word", "h"])
+    assert.deepStrictEqual([dsn.user, passwordOf(dsn), dsn.hosts[0]?.host], ["u", "p@ss:word", "h"])
   })
 
   it("prefers a parameter to the part of the URL", () => {
@@ -83,12 +85,86 @@ describe("Dsn", () => {
   })
 
   it.each([
+    ["postgres://h/x?ssl=true", { sslmode: "require" }],
+    ["postgres://h/x?ssl=1", { sslmode: "require" }],
+    ["postgres://h/x?ssl=false", { sslmode: "disable" }],
+    ["postgres://h/x?ssl=true&sslmode=verify-full", { sslmode: "verify-full" }],
+    [
+      "postgres://h/x?sslmode=no-verify&sslrootcert=/ca.pem",
+      { sslmode: "require", sslrootcert: undefined }
+    ],
+    ["postgres://h/x?sslrootcert=system", { sslmode: "verify-full", sslrootcert: "system" }],
+    ["postgres://h/x?sslaccept=strict", { sslmode: "verify-full" }],
+    ["postgres://h/x?sslmode=require&uselibpqcompat=true", { sslmode: "require", ignored: [] }],
+    ["postgres://h/x?schema=public&pgbouncer=true", { options: '-c search_path="public"' }],
+    ["postgres://h/x?schema=my%20%22cams", { options: '-c search_path="my\\ ""cams"' }],
+    ["postgres://h/x?currentSchema=a,b", { options: "-c search_path=a,b" }],
+    ["postgres://h/x?options=-c%20a%3D1&schema=s", { options: '-c a=1 -c search_path="s"' }],
+    ["postgres://h/x?ApplicationName=x", { applicationName: "x" }],
+    [
+      "postgres://h/x?connection_limit=5&pool_timeout=10&statement_timeout=5000",
+      { ignored: ["connection_limit", "pool_timeout", "statement_timeout"] }
+    ],
+    ["postgres://h/x?tcpKeepAlive=true", { ignored: ["tcpKeepAlive"] }],
+    ["host=db user=u dbname=x", { user: "u", database: "x", hosts: [{ host: "db", port: 5432 }] }],
+    ["user = u  host = /run/pg", { user: "u", hosts: [{ host: "/run/pg", port: 5432 }] }],
+    ["user='it\\'s u' application_name=''", { user: "it's u", applicationName: undefined }],
+    ["user=a\\ b\\\\c", { user: "a b\\c" }],
+    ["dbname=x ssl=true schema=s", { sslmode: "require", options: '-c search_path="s"' }]
+  ] as ReadonlyArray<[string, Partial<Dsn.Dsn>]>)("understands %j", (text, parts) => {
+    const dsn = parse(text)
+    for (const [part, value] of Object.entries(parts)) {
+      assert.deepStrictEqual(dsn[part as keyof Dsn.Dsn], value, part)
+    }
+  })
+
+  it.each([
+    "postgres://a:1,b:2,[::1]:3/x",
+    "postgres:///x?host=a,b,::1&port=1,2,3",
+    "host=a,b,::1 port=1,2,3"
+  ])("parses the hosts of %j", (text) => {
+    assert.deepStrictEqual(parse(text).hosts, [
+      { host: "a", port: 1 },
+      { host: "b", port: 2 },
+      { host: "::1", port: 3 }
+    ])
+  })
+
+  it("uses one port for all hosts", () => {
+    assert.deepStrictEqual(parse("postgres:///x?host=a,b&port=7").hosts, [
+      { host: "a", port: 7 },
+      { host: "b", port: 7 }
+    ])
+  })
+
+  it("reads the password of keywords and values", () => {
+    assert.strictEqual(passwordOf(parse("user=u password='a \\'b\\\\ c'")), "a 'b\\ c")
+  })
+
+  it.each([
     ["", "expected a DSN such as postgres://user:password@host:5432/database"],
-    ["host=x password=y", "expected a DSN such as"],
+    ["host=x password", "expected keyword=value"],
+    ["host=x password='y", "expected keyword=value"],
+    ["host=x password=y z", "expected keyword=value"],
+    ["host=x password=y z=1", "unknown parameter; supported"],
+    ["host=x sslmod=require password=y", "unknown parameter sslmod; supported"],
+    ["host=x host=y", "duplicate parameter host"],
+    ["hostaddr=10.0.0.1 user=u", "parameter hostaddr is not supported"],
     ["mysql://u:p@h/x", "expected a DSN such as"],
-    ["postgres://u:p@h1,h2/x", "multiple hosts are not supported"],
-    ["postgres://u:p@h1:1,h2:2/x", "multiple hosts are not supported"],
-    ["postgres:///x?host=h1,h2", "multiple hosts are not supported"],
+    ["postgres:///x?host=h1,h2,h3&port=1,2", "the number of ports differs"],
+    ["postgres://h1,h 2/x", "the host is not a host name"],
+    [
+      "postgres://h/x?target_session_attrs=master",
+      "target_session_attrs is not one of any, read-w"
+    ],
+    [
+      "postgres://h/x?sslmode=require&sslrootcert=system",
+      "sslrootcert=system requires sslmode=ver"
+    ],
+    ["postgres://h/x?ssl=maybe", "ssl is not one of true, false, no-verify"],
+    ["postgres://h/x?service=prod", "parameter service is not supported"],
+    ["postgres://u:p?word&host", "unknown parameter; supported"],
+    ["postgres://h/x?password=a&b=c", "unknown parameter; supported"],
     ["postgres://u:p/w@h/x", "unescaped @ or # after the host; in the user name and password"],
     ["postgres://u:p?w@h/x", "unescaped @ or # after the host; in the user name and password"],
     ["postgres://u:p#w@h/x", "unescaped @ or # after the host; in the user name and password"],
@@ -109,7 +185,7 @@ describe("Dsn", () => {
     ["postgres://u:p@h/x?sslmode=on", "sslmode is not one of disable, allow, prefer, require"],
     ["postgres://u:p@h/x?sslmode", "parameter sslmode has no value"],
     ["postgres://u:p@h/x?user=a&user=b", "duplicate parameter user"],
-    ["postgres://u:p@h/x?sslmod=require", "unknown parameter; supported: host, port, user"],
+    ["postgres://u:p@h/x?sslmod=require", "unknown parameter sslmod; supported: host, port, user"],
     ["postgres://u:p@h/x?connect_timeout=5s", "connect_timeout is not a number of seconds"]
   ])("rejects %j", (text, message) => {
     assert.isTrue(problem(text).startsWith(message), problem(text))
@@ -120,7 +196,7 @@ describe("Dsn", () => {
     .string({ maxLength: 12, unit: "grapheme" })
     .filter((text) => text.isWellFormed() && !text.includes("\0"))
   const named = part.filter((text) => text !== "")
-  const dsn = fc.record({
+  const host = fc.record({
     host: fc.constantFrom(
       "localhost",
       "10.0.0.1",
@@ -129,7 +205,11 @@ describe("Dsn", () => {
       "/var/run/postgresql",
       "db_1.example."
     ),
-    port: fc.integer({ min: 1, max: 65_535 }),
+    port: fc.integer({ min: 1, max: 65_535 })
+  })
+  const dsn = fc.record({
+    hosts: fc.array(host, { minLength: 1, maxLength: 3 }),
+    targetSessionAttrs: fc.constantFrom(undefined, ...Dsn.targetSessionAttrs),
     user: fc.option(named, { nil: undefined }),
     password: fc.option(
       part.map((text) => Redacted.make(text)),

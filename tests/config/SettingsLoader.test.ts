@@ -453,7 +453,7 @@ describe("load", () => {
 describe("requireDsn", () => {
   it("returns the DSN, or an error that tells how to set it", () => {
     const dsn = requireDsn(loaded({ env: { PG_DSN: "postgres://u:p@h/x" } }).settings)
-    assert.strictEqual(Result.getOrThrow(dsn).host, "h")
+    assert.strictEqual(Result.getOrThrow(dsn).hosts[0]?.host, "h")
     const error = Result.getOrThrow(Result.flip(requireDsn(loaded({}).settings)))
     assert.instanceOf(error, SettingsError)
     assert.deepStrictEqual(error.lines, [

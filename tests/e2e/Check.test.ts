@@ -299,6 +299,21 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       })
     )
 
+    it.effect("names the ignored parameters of the DSN in one line", () =>
+      Effect.gen(function* () {
+        const { env } = yield* make
+        const { code, stderr } = yield* Installation.restream(["check", "--camera", "99"], {
+          ...env,
+          PG_DSN: `${env["PG_DSN"]}?connection_limit=5&pgbouncer=true&statement_timeout=1000`
+        })
+        assert.strictEqual(code, 2)
+        assert.deepStrictEqual(stderr.trimEnd().split("\n"), [
+          "database: ignored parameters of PG_DSN, which have no effect here: connection_limit, statement_timeout",
+          "--camera: no enabled camera has the id 99"
+        ])
+      })
+    )
+
     it.effect("ends with 2 and one line where it has nothing to go by", () =>
       Effect.gen(function* () {
         const { check, env } = yield* make

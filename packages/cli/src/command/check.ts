@@ -17,7 +17,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { layer as databaseLayer } from "../database/Database.ts"
+import { ignoredParameters, layer as databaseLayer } from "../database/Database.ts"
 import * as Logs from "../log/Logs.ts"
 import { exitStatus, Failure, failOnSettings, usageFailure } from "../process/Failure.ts"
 import { draw, print, printMessage } from "../process/Output.ts"
@@ -74,6 +74,7 @@ export const check = Command.make(
       })
     )
     const dsn = yield* failOnSettings(databaseOf(settings))
+    if (dsn.ignored.length > 0) yield* printMessage(`database: ${ignoredParameters(dsn)}`)
     const most = Option.getOrElse(concurrency, () => settings.probe.concurrency)
     if (most !== undefined && most < 1)
       return yield* usageFailure([`--concurrency: ${most} is out of range (1 or more)`])

@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Command from "effect/cli/Command"
-import { layer as databaseLayer } from "../database/Database.ts"
+import { ignoredParameters, layer as databaseLayer } from "../database/Database.ts"
 import * as Logs from "../log/Logs.ts"
 import { failOnSettings } from "../process/Failure.ts"
 import { mainOptions } from "../process/Main.ts"
@@ -53,6 +53,13 @@ export const run = Command.make(
         yield* say(
           `restream ${version} started: database ${Dsn.show(dsn)}, media server ${mediaServer.scheme}://${bracketed(mediaServer.host)}:${mediaServer.port}`
         )
+        if (dsn.ignored.length > 0) {
+          yield* Effect.annotateLogs(
+            Effect.logWarning(`database: ${ignoredParameters(dsn)}`),
+            "module",
+            "daemon"
+          )
+        }
         yield* Effect.addFinalizer(() => say("restream stopped"))
         const systemd = yield* Systemd.fromEnvironment(process.env, process.pid)
         const services = yield* Layer.build(tree)

@@ -2,15 +2,16 @@
 import type { Settings } from "@restream/config"
 import { type Dsn, SettingsError } from "@restream/config"
 import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { isIP } from "node:net"
 import { userInfo } from "node:os"
-import type { ConnectionOptions } from "node:tls"
+import { type ConnectionOptions, getCACertificates } from "node:tls"
 import { fileProblem } from "../text/FileProblem.ts"
-import { preferTls } from "./PreferTls.ts"
+import * as HostSelection from "./HostSelection.ts"
+import { connectServer, type Encryption } from "./ServerStream.ts"
 
 /** One for snapshots, and one in reserve for a query that hangs. LISTEN has another one. */
 const maxConnections = 2
@@ -22,7 +23,7 @@ export const layer = (
 ): Layer.Layer<PgClient.PgClient | SqlClient, SettingsError, FileSystem.FileSystem> =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const { problems, username, ...transport } = yield* connection(dsn)
+      const { encryption, problems, username } = yield* resolve(dsn)
       if (problems.length > 0) {
         return yield* new SettingsError({
           problems: problems.map((message) => ({
@@ -32,44 +33,59 @@ export const layer = (
           }))
         })
       }
+      const connectTimeout = Duration.fromInputUnsafe(dsn.connectTimeout ?? settings.connectTimeout)
+      const session = {
+        database: dsn.database,
+        username,
+        applicationName: dsn.applicationName ?? "restream",
+        startupOptions: dsn.options,
+        ssl: false,
+        // a connection pooler may send each statement to another session
+        prepare: false
+      }
+      const [host] = dsn.hosts
+      const transport =
+        dsn.hosts.length === 1 && host !== undefined && isAny(dsn)
+          ? {
+              password: dsn.password,
+              connectTimeout,
+              stream: () => connectServer(host, encryption)
+            }
+          : HostSelection.make(dsn, encryption, { ...session, connectTimeout })
       // the options are validated above, so an error of the driver is a defect
-      return Layer.orDie(
-        PgClient.layer({
-          ...transport,
-          database: dsn.database,
-          username,
-          password: dsn.password,
-          applicationName: dsn.applicationName ?? "restream",
-          startupOptions: dsn.options,
-          connectTimeout: dsn.connectTimeout ?? settings.connectTimeout,
-          keepAlive: "30 seconds",
-          // a connection pooler may send each statement to another session
-          prepare: false,
-          maxConnections
-        })
-      )
+      return Layer.orDie(PgClient.layer({ ...session, ...transport, maxConnections }))
     })
   )
+
+const isAny = ({ targetSessionAttrs = "any" }: Dsn.Dsn) => targetSessionAttrs === "any"
+
+/** For an operator whose DSN comes from another program. */
+export const ignoredParameters = ({ ignored }: Dsn.Dsn): string =>
+  `ignored parameters of PG_DSN, which have no effect here: ${ignored.join(", ")}`
 
 /** Why this machine cannot use a valid DSN; empty if it can. */
 export const dsnProblems = (
   dsn: Dsn.Dsn
 ): Effect.Effect<ReadonlyArray<string>, never, FileSystem.FileSystem> =>
-  Effect.map(connection(dsn), ({ problems }) => problems)
+  Effect.map(resolve(dsn), ({ problems }) => problems)
 
-/** The user, the address and the encryption of the connection (libpq, "SSL Mode Descriptions"). */
-const connection = Effect.fnUntraced(function* (dsn: Dsn.Dsn) {
+/** The user and the encryption of the connection (libpq, "SSL Mode Descriptions"). */
+const resolve = Effect.fnUntraced(function* (dsn: Dsn.Dsn) {
   const problems: Array<string> = []
   const username = dsn.user ?? systemUser()
   if (username === undefined) {
     problems.push("names no user, and the current user of the operating system has no name")
   }
-  const { host, port, sslmode } = dsn
-  const isSocketFolder = host.startsWith("/")
-  const address = { host, port, username, problems }
-  if (isSocketFolder || sslmode === "disable") return { ...address, ssl: false as const }
+  const { sslmode } = dsn
+  const isSocketFolder = dsn.hosts.every(({ host }) => host.startsWith("/"))
+  const use = (mode: Encryption["mode"], options: ConnectionOptions = {}) => ({
+    problems,
+    username,
+    encryption: { mode, options }
+  })
+  if (isSocketFolder || sslmode === "disable") return use("never")
   if (sslmode === undefined || sslmode === "prefer" || sslmode === "allow") {
-    return { ...address, ssl: false as const, stream: preferTls({ host, port }) }
+    return use("prefer", { rejectUnauthorized: false })
   }
   const fs = yield* FileSystem.FileSystem
   const pem = (parameter: string, file: string | undefined) =>
@@ -80,20 +96,21 @@ const connection = Effect.fnUntraced(function* (dsn: Dsn.Dsn) {
             problems.push(`cannot read the file of ${parameter}: ${fileProblem(error)}`)
           })
         )
-  const ca = yield* pem("sslrootcert", dsn.sslrootcert)
+  const ca =
+    dsn.sslrootcert === "system"
+      ? getCACertificates("system")
+      : yield* pem("sslrootcert", dsn.sslrootcert)
   const cert = yield* pem("sslcert", dsn.sslcert)
   const key = yield* pem("sslkey", dsn.sslkey)
-  const ssl: ConnectionOptions = {
-    ...(typeof ca === "string" ? { ca } : {}),
+  return use("require", {
+    ...(ca === undefined ? {} : { ca }),
     ...(typeof cert === "string" ? { cert } : {}),
     ...(typeof key === "string" ? { key } : {}),
-    ...(isIP(host) === 0 ? { servername: host } : {}),
     // `require` encrypts without verification, unless sslrootcert is set
-    rejectUnauthorized: sslmode !== "require" || typeof ca === "string",
+    rejectUnauthorized: sslmode !== "require" || ca !== undefined,
     // only `verify-full` verifies the name in the certificate
     ...(sslmode === "verify-full" ? {} : { checkServerIdentity: () => undefined })
-  }
-  return { ...address, ssl }
+  })
 })
 
 /** libpq's default user; `undefined` where the user of the process has no name. */

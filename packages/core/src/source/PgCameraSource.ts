@@ -19,7 +19,7 @@ import {
 import * as Notifications from "./Notifications.ts"
 import * as Polling from "./Polling.ts"
 import * as RowQuery from "./RowQuery.ts"
-import { codeOf, describe } from "./SqlProblem.ts"
+import { codeOf, describe, refusedParameter } from "./SqlProblem.ts"
 
 export interface PgCameraSourceOptions {
   /** The SELECT that gives all rows. */
@@ -103,6 +103,9 @@ export const layer = (
 /** SQLSTATE 28… and AuthenticationError: who we are. 42501: what we may see. */
 const toSourceError = (error: SqlError): CameraSourceError => {
   const detail = describe(error)
+  if (refusedParameter(error) !== undefined) {
+    return new CameraSourceError({ reason: new AccessDenied({ detail }) })
+  }
   switch (error.reason._tag) {
     case "AuthenticationError":
     case "AuthorizationError":

@@ -30,6 +30,13 @@ export const describeSystemError = (error: unknown): string | undefined => {
     case "ECONNRESET":
     case "EPIPE":
       return `connection closed by the database server`
+    case "DEPTH_ZERO_SELF_SIGNED_CERT":
+    case "SELF_SIGNED_CERT_IN_CHAIN":
+    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
+    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
+      return `the certificate of the database server is signed by itself or by an authority that is not trusted; set sslrootcert in PG_DSN to the authority's certificate (${text(error, "code")})`
+    case "ERR_TLS_CERT_ALTNAME_INVALID":
+      return "the certificate of the database server is for another host; connect to a host that it names, or use sslmode=verify-ca in PG_DSN (ERR_TLS_CERT_ALTNAME_INVALID)"
     default:
       return undefined
   }

@@ -1,0 +1,105 @@
+/**
+ * Several hosts of one database (libpq, "Specifying Multiple Hosts").
+ *
+ * Before each connection of the client, another one finds the first host that is reachable and has the wanted
+ * role. The driver connects to one host only, and learns of a server's role when it has logged in.
+ */
+import { bracketed, type Dsn } from "@restream/config"
+import { SqlProblem } from "@restream/core"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { connectServer, type Encryption } from "./ServerStream.ts"
+
+/** What a server says about itself. */
+interface Role {
+  readonly isStandby: boolean
+  readonly isReadOnly: boolean
+}
+
+const askRole = `select pg_is_in_recovery() as "isStandby",
+  current_setting('transaction_read_only') = 'on' as "isReadOnly"`
+
+/** What is wrong with a server for these attributes; `undefined` if nothing is. */
+const mismatch = (wanted: Dsn.TargetSessionAttrs, role: Role): string | undefined => {
+  switch (wanted) {
+    case "any":
+    case "prefer-standby":
+      return undefined
+    case "read-write":
+      return role.isReadOnly ? "read-only" : undefined
+    case "read-only":
+      return role.isReadOnly ? undefined : "not read-only"
+    case "primary":
+      return role.isStandby ? "a standby" : undefined
+    case "standby":
+      return role.isStandby ? undefined : "not a standby"
+  }
+}
+
+/** The parts of the driver's configuration by which each of its connections goes to a suitable host. */
+export const make = (
+  dsn: Dsn.Dsn,
+  encryption: Encryption,
+  session: PgConnection.Config & { readonly connectTimeout: Duration.Duration }
+): Pick<PgConnection.Config, "password" | "connectTimeout" | "stream"> => {
+  const wanted = dsn.targetSessionAttrs ?? "any"
+  let chosen: Dsn.DsnHost | undefined
+  let problem = ""
+
+  const roleOf = (host: Dsn.DsnHost) =>
+    PgConnection.make({
+      ...session,
+      password: dsn.password,
+      stream: () => connectServer(host, encryption)
+    }).pipe(
+      Effect.flatMap((connection) => connection.query(askRole, [], false)),
+      Effect.scoped,
+      Effect.map(({ rows: [row] }) => row as unknown as Role),
+      Effect.timeoutOrElse({
+        duration: session.connectTimeout,
+        orElse: () => Effect.succeed("no response")
+      }),
+      Effect.catch((error) => Effect.succeed(SqlProblem.describe(error)))
+    )
+
+  /** The first host that fits, in the order of the DSN. */
+  const select = Effect.gen(function* () {
+    const problems: Array<string> = []
+    let primary: Dsn.DsnHost | undefined
+    for (const host of dsn.hosts) {
+      const role = yield* roleOf(host)
+      const fault = typeof role === "string" ? role : mismatch(wanted, role)
+      if (fault !== undefined) {
+        problems.push(`${bracketed(host.host)}:${host.port}: ${fault}`)
+      } else if (wanted === "prefer-standby" && typeof role !== "string" && !role.isStandby) {
+        primary ??= host
+      } else {
+        return host
+      }
+    }
+    if (primary === undefined) {
+      problem = `no host is ${wanted === "any" ? "reachable" : wanted}: ${problems.join("; ")}`
+    }
+    return primary
+  })
+
+  return {
+    // the driver asks for the password before each connection
+    password: Effect.as(
+      Effect.tap(select, (host) =>
+        Effect.sync(() => {
+          chosen = host
+        })
+      ),
+      dsn.password ?? Redacted.make("")
+    ),
+    // each host may take the whole time
+    connectTimeout: Duration.times(session.connectTimeout, dsn.hosts.length + 1),
+    stream: () => {
+      if (chosen === undefined) throw new Error(problem)
+      return connectServer(chosen, encryption)
+    }
+  }
+}
