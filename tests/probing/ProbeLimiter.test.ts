@@ -102,6 +102,47 @@ describe("ProbeLimiter", () => {
       })
   )
 
+  it.effect("takes the room of a slow channel back when that channel has ended", () =>
+    Effect.gen(function* () {
+      const { withPermit } = ProbeLimiter.make()
+      const { counts, probe } = counting()
+      const begin = (probe: Effect.Effect<void>) =>
+        Effect.forkChild(withPermit("recorder", prober)(probe))
+      yield* begin(Effect.sleep(4000))
+      for (let n = 0; n < 3; n++) yield* begin(probe(2000))
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(counts.running, 1)
+      // the slow one ends at 4 s, the one that came into its room at 5 s: only then is the next one's turn
+      yield* TestClock.adjust("1999 millis")
+      assert.strictEqual(counts.running, 1)
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual(counts.running, 1)
+      assert.strictEqual(counts.most, 1)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(counts.running, 0)
+    })
+  )
+
+  for (const perHost of [1, 2, 3]) {
+    it.effect(
+      `lets slow probes make room ${ProbeLimiter.slowShare} times for each of ${perHost}`,
+      () =>
+        Effect.gen(function* () {
+          const { withPermit } = ProbeLimiter.make(() => ({ perHost }))
+          const hosts = ["recorder", "other"].map((host) => ({ host, ...counting() }))
+          for (const { host, probe } of hosts) {
+            for (let n = 0; n < 30; n++) {
+              yield* Effect.forkChild(withPermit(host, prober)(probe(60_000)))
+            }
+          }
+          yield* TestClock.adjust("59 seconds")
+          for (const { counts } of hosts) {
+            assert.strictEqual(counts.running, perHost * (1 + ProbeLimiter.slowShare))
+          }
+        })
+    )
+  }
+
   it.effect("looks for slow probes in time, also while others wait for their host", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))

@@ -259,6 +259,30 @@ describe("Framer", () => {
     assert.strictEqual(seen.frames.length, 3)
   })
 
+  it("counts garbage since the last frame, also if that frame was split", () => {
+    const { framer, seen } = observe()
+    const garbage = Buffer.alloc(Framer.maxGarbageBytes - 10, 0xab)
+    const frame = InterleavedFrame.make(0, rtp(1, 10))
+    for (let i = 0; i < 3; i++) {
+      framer.push(garbage)
+      framer.push(frame.subarray(0, 9))
+      framer.push(frame.subarray(9))
+    }
+    assert.strictEqual(seen.failed, 0)
+    assert.strictEqual(seen.frames.length, 3)
+  })
+
+  it("counts garbage since the last message", () => {
+    const { framer, seen } = observe()
+    const garbage = Buffer.alloc(Framer.maxGarbageBytes - 10, 0xab)
+    for (let i = 0; i < 3; i++) {
+      framer.push(garbage)
+      framer.push(Message.render(options))
+    }
+    assert.strictEqual(seen.failed, 0)
+    assert.strictEqual(seen.messages.length, 3)
+  })
+
   it("stops in the middle of a chunk", () => {
     let messages = 0
     const framer: Framer.Framer = new Framer.Framer({

@@ -1,7 +1,7 @@
 /** What every camera source does. Each adapter's test runs this suite. */
 import { assert, describe, type Vitest } from "@effect/vitest"
 import { CameraSource, type CameraRow } from "@restream/core"
-import { Effect, type Layer, Queue, Stream } from "effect"
+import { Clock, Effect, type Layer, Option, Queue, Stream } from "effect"
 
 export interface Adapter<R, RIn> {
   /** Starts from the rows. */
@@ -66,8 +66,16 @@ export const cameraSourceContract = <R, RIn = never>(
 
     it.effect("gives whoever joins late the newest snapshot", () =>
       Effect.gen(function* () {
-        yield* awaitIds(yield* observe, ["1"])
-        yield* awaitIds(yield* observe, ["1"])
+        const { snapshots } = yield* CameraSource
+        yield* Stream.runHead(snapshots)
+        const joinedAt = yield* Clock.currentTimeMillis
+        // one that was taken before, and none that has yet to be taken
+        const { rows, takenAt } = Option.getOrThrow(yield* Stream.runHead(snapshots))
+        assert.isAtMost(takenAt, joinedAt)
+        assert.deepStrictEqual(
+          rows.map(({ id }) => String(id)),
+          ["1"]
+        )
       }).pipe(Effect.scoped, Effect.provide(adapter.layer([row(1)])))
     )
 

@@ -4,6 +4,7 @@ import { openContract } from "../OpenContract.ts"
 import { publishContract } from "../PublishContract.ts"
 
 openContract("the native engine", {
+  onGarbage: "ProtocolError",
   make: (options) =>
     Effect.succeed(NativeEngine.make({ ...options, checkServer: Effect.succeed(true) }))
 })

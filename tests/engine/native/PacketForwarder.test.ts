@@ -281,10 +281,16 @@ describe("PacketForwarder", () => {
 
     it("still hears the camera: its gaps and its pictures count", () => {
       const { forwarder, push } = dropping()
-      const before = forwarder.lastVideoAt
+      const later = (forwarder.lastVideoAt ?? 0) + 7000
+      const clock = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 7000)
+      vi.useFakeTimers({ now: later, toFake: ["Date"] })
+      assert.isAtLeast(forwarder.silentMs, 7000)
       push(video(5))
+      vi.useRealTimers()
       assert.strictEqual(forwarder.lost, 3)
-      assert.isAtLeast(forwarder.lastVideoAt ?? 0, before ?? 0)
+      assert.strictEqual(forwarder.lastVideoAt, later)
+      assert.strictEqual(forwarder.silentMs, 0)
+      clock.mockRestore()
     })
   })
 })

@@ -597,8 +597,6 @@ describe.concurrent("the native engine, on the wire,", () => {
         assert.deepStrictEqual(relay.notices, [
           "relaying without audio: the media server rejected the announcement with audio"
         ])
-        // none of the announcements before is still connected
-        assert.strictEqual(yield* sink.connections, 1)
         // the sound goes nowhere, and not among the pictures either
         assert.strictEqual(relay.counters().packets, hand.sent[0])
       })

@@ -55,8 +55,6 @@ export interface CameraAccess {
   readonly reset: Effect.Effect<void>
   /** Takes the failure of a relay: whether the next engine is worth trying at once. */
   readonly onRelayFailure: <R extends Reason>(reason: R) => Effect.Effect<NextStep<R>>
-  /** Whether the credentials were refused to another camera after this one was opened. */
-  readonly isBlocked: Effect.Effect<boolean>
   /** Allows one attempt in spite of refused credentials. */
   readonly tryNow: Effect.Effect<void>
 }
@@ -137,10 +135,6 @@ class Access implements CameraAccess {
       if (first === this.#fallback.first) this.#fallback.reset()
       else this.#fallback = this.#newFallback()
     })
-  }
-
-  get isBlocked(): Effect.Effect<boolean> {
-    return Effect.sync(() => this.#lease.isBlocked)
   }
 
   get tryNow(): Effect.Effect<void> {

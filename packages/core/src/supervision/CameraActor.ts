@@ -167,9 +167,9 @@ const run = Effect.fnUntraced(function* (
   /** From a camera that may not answer to the end of its relay; `undefined`: begin again at once. */
   const attempt: Effect.Effect<RestartSchedule.RelayEnd | undefined> = Effect.gen(function* () {
     const opened = yield* open
-    // The server may have gone while the camera answered, or the password may have been refused to another
-    // camera. The stream is closed then, and opened again when its turn comes.
-    if (!(yield* isServerUp) || (yield* access.isBlocked)) return undefined
+    // The server may have gone while the camera answered. The stream is closed then, and opened again when
+    // the server is back.
+    if (!(yield* isServerUp)) return undefined
     const { error, uptime } = yield* publish(opened).pipe(
       Effect.catch((error) => Effect.succeed({ error, uptime: Duration.zero }))
     )

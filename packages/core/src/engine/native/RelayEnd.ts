@@ -5,15 +5,18 @@ import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import { type RelayReason, PublisherReplaced, Stalled } from "../../camera/Reason.ts"
 import { awaitStall } from "../StallWatch.ts"
+import type { Connection } from "../../rtsp/client/Connection.ts"
 import type { ReaderSession } from "../../rtsp/client/ReaderSession.ts"
 import type { PublisherSession } from "../../rtsp/client/PublisherSession.ts"
 import { cameraReason, serverReason } from "./NativeReason.ts"
 import { lowWater, type PacketForwarder } from "./PacketForwarder.ts"
 
 export interface Watched {
-  readonly camera: ReaderSession
-  readonly publisher: PublisherSession
-  readonly forwarder: PacketForwarder
+  readonly camera: Pick<ReaderSession, "closed">
+  readonly publisher: Pick<PublisherSession, "closed" | "uri"> & {
+    readonly connection: Pick<Connection, "exchange" | "isClosed" | "received" | "unsent">
+  }
+  readonly forwarder: Pick<PacketForwarder, "isDropping" | "lastVideoAt" | "silentMs">
   /** How long the video may pause, and how long the server may send no sign of life. */
   readonly stallTimeout: Duration.Input
   /** How long the first video may take, if that is longer than `stallTimeout`. */
