@@ -397,6 +397,33 @@ describe("the command's file", () => {
     ).pipe(Effect.runPromise))
 })
 
+describe("restream types", () => {
+  it.live("lists the built-in types, and those of the settings with their columns", () =>
+    Effect.gen(function* () {
+      const folder = mkdtempSync(join(tmpdir(), "restream-types-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+      const file = join(folder, "restream.yaml")
+      writeFileSync(file, `cameraTypes: { acme: "rtsp://{host}:{port|554}/live/{lens}" }\n`)
+      const { code, stdout } = yield* restream(["types", "--json", "--config", file])
+      assert.strictEqual(code, 0)
+      const { types } = JSON.parse(stdout) as {
+        readonly types: ReadonlyArray<{ readonly name: string; readonly columns: unknown }>
+      }
+      assert.includeMembers(
+        types.map(({ name }) => name),
+        ["url", "hikvision", "reolink", "xiongmai"]
+      )
+      assert.deepStrictEqual(types.find(({ name }) => name === "acme")?.columns, [
+        { name: "host", required: true },
+        { name: "port", required: false },
+        { name: "lens", required: true }
+      ])
+      const text = yield* restream(["types", "--config", file])
+      assert.match(text.stdout, /^acme +host \[port\] lens +/m)
+    })
+  )
+})
+
 describe("restream demo", () => {
   it.live("shows the main job with nothing installed", () =>
     Effect.gen(function* () {

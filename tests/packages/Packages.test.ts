@@ -53,14 +53,15 @@ describe.each(names)("@restream/%s", (name) => {
     expect(manifest.keywords).toContain("rtsp")
   })
 
-  it("has the sources that its source maps name", async () => {
+  it("has what is built of each source, with a source map", async () => {
     const { stdout } = await run("tar", ["-tzf", tarball(name)])
     const files = new Set(stdout.split("\n"))
-    const withoutSource = [...files]
-      .filter((file) => file.endsWith(".js.map"))
-      .map((file) => file.replace("/dist/", "/src/").replace(/\.js\.map$/, ".ts"))
+    const missing = [...files]
+      .filter((file) => file.startsWith("package/src/") && file.endsWith(".ts"))
+      .map((file) => file.replace("/src/", "/dist/").replace(/\.ts$/, ""))
+      .flatMap((file) => [`${file}.js`, `${file}.js.map`, `${file}.d.ts`])
       .filter((file) => !files.has(file))
-    expect(withoutSource).toEqual([])
+    expect(missing).toEqual([])
   })
 
   it("passes publint", async () => {

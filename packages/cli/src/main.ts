@@ -11,13 +11,14 @@ import { db } from "./command/db.ts"
 import { demo } from "./command/demo.ts"
 import { restream } from "./command/restream.ts"
 import { run } from "./command/run.ts"
+import { types } from "./command/types.ts"
 import { runMain } from "./process/Main.ts"
 import * as Output from "./process/Output.ts"
 import * as Usage from "./process/Usage.ts"
 import { version } from "./version.ts"
 
 restream.pipe(
-  Command.withSubcommands([run, check, demo, db, config]),
+  Command.withSubcommands([run, check, demo, db, config, types]),
   Command.run({ version }),
   Effect.provide(
     Layer.mergeAll(

@@ -14,6 +14,7 @@ export * from "./camera-type/CameraTypes.ts"
 export * as Column from "./camera-type/Column.ts"
 export { vendorColumns, vendorUrl } from "./camera-type/builtin/vendor.ts"
 export * as UrlTemplate from "./camera-type/UrlTemplate.ts"
+export { cameraTypesMarkdown } from "./camera-type/TypesDocs.ts"
 // where they are listed
 export * from "./source/CameraSource.ts"
 export * as CameraTable from "./source/CameraTable.ts"

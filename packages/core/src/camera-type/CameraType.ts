@@ -7,6 +7,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
 import { InvalidUrl } from "../camera/Reason.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
@@ -20,6 +21,8 @@ export interface CameraType {
   readonly name: string
   /** One sentence for people: which cameras, which form of address. */
   readonly description: string
+  /** The columns that it reads, for people; `undefined` where they are not known. */
+  readonly columns?: ReadonlyArray<{ readonly name: string; readonly isRequired: boolean }>
   /** The address of the row's stream, or what the row lacks for one. Pure. */
   readonly toUrl: (columns: Columns) => Result.Result<StreamUrl, InvalidUrl>
 }
@@ -51,6 +54,7 @@ const columnProblem = (message: string, path: ReadonlyArray<string>): string => 
  * ```ts
  * import { CameraType, Column } from "@restream/core"
  * import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
  *
  * export const acme = CameraType.make({
  *   name: "acme",
@@ -73,7 +77,11 @@ export const make = <
   const decode = Schema.decodeUnknownResult(
     Schema.Struct(type.columns) as unknown as Schema.Codec<any, any>
   )
-  return of({
+  const columns = Object.entries(type.columns).map(([name, schema]) => ({
+    name,
+    isRequired: !SchemaAST.isOptional(schema.ast)
+  }))
+  const made = of({
     name: type.name,
     description: type.description,
     toUrl: (columns) => {
@@ -85,6 +93,7 @@ export const make = <
       return Result.fail(new InvalidUrl({ detail: problems.join("; ") }))
     }
   })
+  return { ...made, columns }
 }
 
 /**

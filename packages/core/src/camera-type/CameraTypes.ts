@@ -9,10 +9,11 @@ import { axis } from "./builtin/axis.ts"
 import { dahua } from "./builtin/dahua.ts"
 import { hikvision } from "./builtin/hikvision.ts"
 import { url } from "./builtin/url.ts"
+import { vendors } from "./builtin/vendors.ts"
 import type { CameraType, Columns } from "./CameraType.ts"
 
-/** The types that need no settings: `url`, `hikvision`, `dahua`, `axis`. */
-export const builtin: ReadonlyArray<CameraType> = [url, hikvision, dahua, axis]
+/** The types that need no settings: `url` and those of vendors, which `restream types` lists. */
+export const builtin: ReadonlyArray<CameraType> = [url, hikvision, dahua, axis, ...vendors]
 
 /** What holds for an address by whichever type it was made. */
 const checked = (url: StreamUrl): Result.Result<StreamUrl, InvalidUrl> => {
@@ -44,8 +45,7 @@ export class CameraTypes extends Context.Service<
         const type = all.get(name.trim().toLowerCase())
         if (type !== undefined) return Result.flatMap(type.toUrl(columns), checked)
         const close = nearest(name, all.keys())
-        const hint =
-          close === undefined ? `known are ${[...all.keys()].join(", ")}` : `did you mean ${close}?`
+        const hint = close === undefined ? `"restream types" lists them` : `did you mean ${close}?`
         return Result.fail(new InvalidUrl({ detail: `unknown camera type "${name}"; ${hint}` }))
       }
     })

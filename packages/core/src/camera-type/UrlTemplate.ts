@@ -118,6 +118,15 @@ export const cameraType = (name: string, template: string): CameraType => {
     name,
     // without the template itself, which may hold a password that all cameras share
     description: "a template from the settings",
+    columns: [
+      ...new Map(
+        parts.flatMap((part) =>
+          part._tag === "Column"
+            ? [[part.name, { name: part.name, isRequired: part.fallback === undefined }] as const]
+            : []
+        )
+      ).values()
+    ],
     toUrl: (columns) => Result.flatMap(fill(parts, columns), StreamUrl.parse)
   }
 }
