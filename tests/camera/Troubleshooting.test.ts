@@ -21,7 +21,10 @@ const samples: {
   >
 } = {
   Refused: [new Reason.Refused({ authority: "10.0.0.5:554" })],
-  DnsError: [new Reason.DnsError({ host: "cam7.example" })],
+  DnsError: [
+    new Reason.DnsError({ host: "cam7.example", why: "NoSuchHost" }),
+    new Reason.DnsError({ host: "cam7.example", why: "NoAnswer" })
+  ],
   HostUnreachable: [new Reason.HostUnreachable({ authority: "10.0.0.5:554" })],
   TimedOut: [
     new Reason.TimedOut({ phase: "connecting", afterMs: seconds(10) }),

@@ -162,7 +162,7 @@ describe("ProbeLimiter", () => {
   for (const [what, reason] of [
     ["nothing accepts a connection", new Reason.TimedOut({ phase: "connecting", afterMs: 2000 })],
     ["there is no way to it", new Reason.HostUnreachable({ authority: "recorder:554" })],
-    ["its name has no address", new Reason.DnsError({ host: "recorder" })]
+    ["its name has no address", new Reason.DnsError({ host: "recorder", why: "NoSuchHost" })]
   ] as const) {
     it.effect(`tells all that wait for a host when ${what}, and asks anew later`, () =>
       Effect.gen(function* () {

@@ -10,6 +10,7 @@ import {
   Message,
   Redirect
 } from "@restream/core/rtsp"
+import { HostResolver } from "@restream/core"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { certificate, key } from "./Certificate.ts"
 import { scripted } from "../kit/ScriptedServer.ts"
@@ -21,6 +22,12 @@ const connect = (
   port: number,
   options: Partial<Connection.Peer & Connection.ConnectionOptions> = {}
 ) => Connection.make({ host: "127.0.0.1", port, ...options }, options)
+
+const resolving = (resolve: HostResolver.HostResolver["resolve"]) =>
+  Effect.provideService(HostResolver.HostResolver, { resolve })
+
+/** Every host name has these addresses. */
+const at = (...addresses: ReadonlyArray<string>) => resolving(() => Effect.succeed(addresses))
 
 const options = { method: "OPTIONS", uri: "rtsp://h/" } as const
 
@@ -355,10 +362,9 @@ describe("Connection, connecting", () => {
   it.live("uses the first address that connects", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
-      const connection = yield* connect(server.port, {
-        host: "cam",
-        resolve: () => Effect.succeed(["127.0.0.2", "::1", "127.0.0.1"])
-      })
+      const connection = yield* connect(server.port, { host: "cam" }).pipe(
+        at("127.0.0.2", "::1", "127.0.0.1")
+      )
       assert.strictEqual((yield* connection.request(options)).status, 200)
       assert.strictEqual(yield* server.connections, 1)
     })
@@ -368,7 +374,7 @@ describe("Connection, connecting", () => {
     Effect.gen(function* () {
       const port = yield* Effect.scoped(Effect.map(RtspServer.make(), (server) => server.port))
       const { reason } = yield* Effect.flip(
-        connect(port, { host: "cam", resolve: () => Effect.succeed(["127.0.0.3", "127.0.0.4"]) })
+        connect(port, { host: "cam" }).pipe(at("127.0.0.3", "127.0.0.4"))
       )
       assert.strictEqual(reason._tag, "Refused")
     })
@@ -379,18 +385,16 @@ describe("Connection, connecting", () => {
       const asked = yield* Deferred.make<void>()
       const fiber = yield* Effect.forkChild(
         Effect.flip(
-          connect(554, {
-            host: "cam",
-            resolve: () => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)
-          })
+          connect(554, { host: "cam" }).pipe(
+            resolving(() => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never))
+          )
         )
       )
       yield* Deferred.await(asked)
       yield* TestClock.adjust("5 seconds")
       assert.deepInclude((yield* Fiber.join(fiber)).reason, {
-        _tag: "TimedOut",
-        phase: "connecting",
-        afterMs: 5000
+        _tag: "DnsError",
+        why: "NoAnswer"
       })
     })
   )
@@ -648,9 +652,8 @@ describe("Connection, following redirects", () => {
           next = `${host}:${port}`
         }
         const opening = ReaderSession.open({
-          url: url(`rtsp://a:geheim@${next}/cam`),
-          resolve: () => Effect.succeed(["127.0.0.1"])
-        })
+          url: url(`rtsp://a:geheim@${next}/cam`)
+        }).pipe(at("127.0.0.1"))
         const authorization = () => /Authorization: (.*)/.exec(requests.join("\n"))?.[1] ?? ""
         if (sent === undefined) {
           const { message, reason } = yield* Effect.flip(opening)
@@ -757,9 +760,7 @@ describe("Connection, with TLS", () => {
         address: string
       ) =>
         Effect.map(
-          Effect.flip(
-            play({ url: url(address), trust, resolve: () => Effect.succeed(["127.0.0.1"]) })
-          ),
+          Effect.flip(play({ url: url(address), trust }).pipe(at("127.0.0.1"))),
           ({ reason }) => reason
         )
       assert.deepInclude(yield* reasonFor(undefined, server.url("cam")), {

@@ -59,7 +59,13 @@ describe("the reason of a failed probe", () => {
       "a name without an address",
       `[tcp @ 0x56494d38b900] [error] Failed to resolve hostname a..b: Name or service not known
 [error] ${from}: Input/output error`,
-      { _tag: "DnsError", host: "10.0.0.5" }
+      { _tag: "DnsError", host: "10.0.0.5", why: "NoSuchHost" }
+    ],
+    [
+      "a name server that does not answer",
+      `[tcp @ 0x56494d38b900] [error] Failed to resolve hostname cam7: Temporary failure in name resolution
+[error] ${from}: Input/output error`,
+      { _tag: "DnsError", host: "10.0.0.5", why: "NoAnswer" }
     ],
     [
       "no route",
@@ -311,7 +317,7 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
       "a server without an address",
       `[tcp @ 0x56494d38b900] [error] Failed to resolve hostname a..b: Name or service not known
 [error] Could not write header for output file #0 (incorrect codec parameters ?): Input/output error`,
-      { _tag: "ServerGone", detail: 'cannot resolve host "127.0.0.1"' }
+      { _tag: "ServerGone", detail: 'cannot resolve host "127.0.0.1": no such host' }
     ],
     [
       "a server that wants another password",

@@ -1,6 +1,6 @@
 /** How the native engine finds its peers, and whom it trusts, seen through its own door. */
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraOptions, NativeEngine } from "@restream/core"
+import { type CameraOptions, HostResolver, NativeEngine } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Fiber, PubSub, type Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -115,7 +115,9 @@ describe.skipIf(!hasIpv6)("the native engine, by IPv6,", () => {
 
 describe("the native engine, at a name with several addresses,", () => {
   const at = (...addresses: ReadonlyArray<string>) =>
-    engine({ resolve: () => Effect.succeed(addresses) })
+    Effect.provideService(HostResolver.HostResolver, {
+      resolve: () => Effect.succeed(addresses)
+    })
   const named = (server: RtspServer["Service"], path: string) =>
     server.url(path).replace("127.0.0.1", "peer.test")
 
@@ -123,12 +125,12 @@ describe("the native engine, at a name with several addresses,", () => {
     Effect.gen(function* () {
       const camera = yield* peer()
       const sink = yield* RtspServer.make()
-      const native = at("127.0.0.2", "127.0.0.1", "127.0.0.3")
+      const native = engine()
       yield* probe(native, cameraOf(named(camera, "cam")))
       yield* (yield* startRelay(native, job(named(camera, "cam"), named(sink, "out")))).flowing
       assert.strictEqual(yield* camera.connections, 1)
       assert.strictEqual(yield* sink.connections, 1)
-    })
+    }).pipe(at("127.0.0.2", "127.0.0.1", "127.0.0.3"))
   )
 
   /** An address of this machine at which a connection is neither taken nor refused. */
@@ -172,7 +174,7 @@ describe("the native engine, at a name with several addresses,", () => {
         const camera = yield* peer()
         const dead = yield* hanging(camera.port)
         const probing = yield* Effect.forkChild(
-          probe(at(dead, "127.0.0.1"), cameraOf(named(camera, "cam")))
+          probe(engine(), cameraOf(named(camera, "cam"))).pipe(at(dead, "127.0.0.1"))
         )
         yield* TestClock.adjust("249 millis")
         assert.strictEqual(yield* camera.connections, 0)

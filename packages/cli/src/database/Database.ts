@@ -1,6 +1,7 @@
 /** The database client. */
 import type { Settings } from "@restream/config"
 import { type Dsn, SettingsError } from "@restream/config"
+import { HostResolver } from "@restream/core"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -43,15 +44,18 @@ export const layer = (
         // a connection pooler may send each statement to another session
         prepare: false
       }
+      // as for cameras: by default, Node keeps a name waiting while two others do not resolve
+      const lookup = HostResolver.nodeLookup(yield* HostResolver.HostResolver)
+      const connect = (host: Dsn.DsnHost) => connectServer({ ...host, lookup }, encryption)
       const [host] = dsn.hosts
       const transport =
         dsn.hosts.length === 1 && host !== undefined && isAny(dsn)
           ? {
               password: dsn.password,
               connectTimeout,
-              stream: () => connectServer(host, encryption)
+              stream: () => connect(host)
             }
-          : HostSelection.make(dsn, encryption, { ...session, connectTimeout })
+          : HostSelection.make(dsn, connect, { ...session, connectTimeout })
       // the options are validated above, so an error of the driver is a defect
       return Layer.orDie(PgClient.layer({ ...session, ...transport, maxConnections }))
     })

@@ -10,7 +10,7 @@ import * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { connectServer, type Encryption } from "./ServerStream.ts"
+import type { Duplex } from "node:stream"
 
 /** What a server says about itself. */
 interface Role {
@@ -41,7 +41,7 @@ const mismatch = (wanted: Dsn.TargetSessionAttrs, role: Role): string | undefine
 /** The parts of the driver's configuration by which each of its connections goes to a suitable host. */
 export const make = (
   dsn: Dsn.Dsn,
-  encryption: Encryption,
+  connect: (host: Dsn.DsnHost) => Duplex,
   session: PgConnection.Config & { readonly connectTimeout: Duration.Duration }
 ): Pick<PgConnection.Config, "password" | "connectTimeout" | "stream"> => {
   const wanted = dsn.targetSessionAttrs ?? "any"
@@ -52,7 +52,7 @@ export const make = (
     PgConnection.make({
       ...session,
       password: dsn.password,
-      stream: () => connectServer(host, encryption)
+      stream: () => connect(host)
     }).pipe(
       Effect.flatMap((connection) => connection.query(askRole, [], false)),
       Effect.scoped,
@@ -99,7 +99,7 @@ export const make = (
     connectTimeout: Duration.times(session.connectTimeout, dsn.hosts.length + 1),
     stream: () => {
       if (chosen === undefined) throw new Error(problem)
-      return connectServer(chosen, encryption)
+      return connect(chosen)
     }
   }
 }

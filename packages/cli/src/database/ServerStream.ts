@@ -6,7 +6,7 @@
  * certificate. Without TLS it tries again where the handshake fails, and where the server's pg_hba.conf
  * rejects encrypted connections.
  */
-import { connect as connectTcp, isIP, type Socket } from "node:net"
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net"
 import { Duplex } from "node:stream"
 import { connect as connectTls, type ConnectionOptions } from "node:tls"
 
@@ -23,9 +23,11 @@ export interface Encryption {
   readonly options: ConnectionOptions
 }
 
-interface Address {
+export interface Address {
   readonly host: string
   readonly port: number
+  /** Resolves the host name. */
+  readonly lookup: LookupFunction
 }
 
 /** Holds back writes until the encryption is settled. */
@@ -49,7 +51,7 @@ class ServerStream extends Duplex {
   }
 
   #connect(requestsTls: boolean): Socket {
-    const { host, port } = this.#address
+    const { host, lookup, port } = this.#address
     const socket = host.startsWith("/")
       ? connectTcp({ path: `${host}/.s.PGSQL.${port}` })
       : connectTcp({
@@ -57,7 +59,8 @@ class ServerStream extends Duplex {
           keepAlive: true,
           keepAliveInitialDelay: 30_000,
           host,
-          port
+          port,
+          lookup
         })
     socket.on("error", (error) => this.#fail(socket, error))
     socket.on("close", () => this.#fail(socket))

@@ -36,15 +36,20 @@ export class Refused extends Schema.TaggedClass<Refused>()("Refused", {
   }
 }
 
-/** The host name has no address. */
+/** The host name has no address, or the name server did not answer. */
 export class DnsError extends Schema.TaggedClass<DnsError>()("DnsError", {
-  host: Schema.String
+  host: Schema.String,
+  why: Schema.Literals(["NoSuchHost", "NoAnswer"])
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return `cannot resolve host "${this.host}"`
+    return `cannot resolve host "${this.host}": ${dnsProblem(this)}`
   }
 }
+
+/** Why a name could not be resolved, in words. */
+export const dnsProblem = ({ why }: Pick<DnsError, "why">): string =>
+  why === "NoSuchHost" ? "no such host" : "the name server did not answer"
 
 /** The network has no route to the host. */
 export class HostUnreachable extends Schema.TaggedClass<HostUnreachable>()("HostUnreachable", {
@@ -354,6 +359,8 @@ export const isAboutHost = (reason: unknown): boolean =>
  */
 export const dedupeKey = (reason: Reason): string => {
   switch (reason._tag) {
+    case "DnsError":
+      return `${reason._tag} ${reason.why}`
     case "Stalled":
       return `${reason._tag} ${reason.side}`
     case "Rejected":

@@ -1,5 +1,6 @@
 /** Asks a media server whether it is there, by RTSP. */
 import * as Effect from "effect/Effect"
+import { dedupeKey } from "../camera/Reason.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
 import * as Connection from "../rtsp/client/Connection.ts"
 import type { Trust } from "../rtsp/client/Dialer.ts"
@@ -23,7 +24,7 @@ export const rtspCheck = (
       error.reason._tag === "Unauthorized"
         ? Effect.void
         : Effect.fail(
-            new MediaServerError({ detail: error.reason.message, kind: error.reason._tag })
+            new MediaServerError({ detail: error.reason.message, kind: dedupeKey(error.reason) })
           )
     ),
     Effect.asVoid,

@@ -18,8 +18,9 @@ export const describeSystemError = (error: unknown): string | undefined => {
   const peer = address === undefined ? "the database server" : `${address}:${port ?? ""}`
   switch (text(error, "code")) {
     case "ENOTFOUND":
+      return `cannot resolve database host "${host ?? ""}" (PG_DSN): no such host`
     case "EAI_AGAIN":
-      return `cannot resolve database host "${host ?? ""}" (PG_DSN)`
+      return `cannot resolve database host "${host ?? ""}" (PG_DSN): the name server did not answer`
     case "ECONNREFUSED":
       return `connection refused by ${peer}`
     case "EHOSTUNREACH":

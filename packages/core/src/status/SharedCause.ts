@@ -1,5 +1,5 @@
 /** What several cameras may have in common when they fail within a second of each other. Pure. */
-import { type Reason, Unauthorized } from "../camera/Reason.ts"
+import { dnsProblem, type Reason, Unauthorized } from "../camera/Reason.ts"
 
 /**
  * The key of a cause beyond the single camera: the network, a device, the media server, a missing program.
@@ -11,6 +11,7 @@ export const sharedCauseOf = (reason: Reason, host: string | undefined): string 
   switch (reason._tag) {
     // a switch or a DNS server takes many hosts with it
     case "DnsError":
+      return `${reason._tag} ${reason.why}`
     case "HostUnreachable":
       return reason._tag
     case "TimedOut":
@@ -43,7 +44,7 @@ export const describeForMany = (reason: Reason, hosts: number): string => {
   if (hosts === 1) return reason.message
   switch (reason._tag) {
     case "DnsError":
-      return "cannot resolve their host names"
+      return `cannot resolve their host names: ${dnsProblem(reason)}`
     case "HostUnreachable":
       return "no route to the hosts"
     case "TimedOut":

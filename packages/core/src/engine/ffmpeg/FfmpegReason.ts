@@ -96,7 +96,9 @@ const cameraReason = (
   const { camera } = end
   const { text } = stderr.failure
   const phase = phaseOf(stderr)
-  if (stderr.unknownHost !== undefined) return new Reason.DnsError({ host: camera.host })
+  if (stderr.unknownHost !== undefined) {
+    return new Reason.DnsError({ host: camera.host, why: stderr.unknownHost })
+  }
   if (stderr.status !== undefined) return statusReason(camera, stderr.status)
   if (/Connection refused/i.test(text)) {
     return new Reason.Refused({ authority: camera.authority })
@@ -154,7 +156,9 @@ const serverReason = (
   const { text } = stderr.failure
   const gone = (detail: string) => new Reason.ServerGone({ detail })
   const { authority, host } = end.destination
-  if (stderr.unknownHost !== undefined) return gone(`cannot resolve host "${host}"`)
+  if (stderr.unknownHost !== undefined) {
+    return gone(new Reason.DnsError({ host, why: stderr.unknownHost }).message)
+  }
   if (stderr.status !== undefined) {
     return stderr.status.code === 401
       ? new Reason.ServerUnauthorized({})

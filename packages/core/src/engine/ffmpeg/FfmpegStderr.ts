@@ -5,6 +5,8 @@
  * the tests keep each as a real program printed it.
  */
 
+import type { DnsError } from "../../camera/Reason.ts"
+
 /** The side of the relay that a message is about. */
 export type Side = "input" | "output"
 
@@ -14,8 +16,8 @@ export interface Parsed {
   readonly failure: { readonly side: Side; readonly text: string } | undefined
   /** The status of a response. */
   readonly status: { readonly code: number; readonly text: string } | undefined
-  /** The host name that cannot be resolved. */
-  readonly unknownHost: string | undefined
+  /** Why the host name cannot be resolved. */
+  readonly unknownHost: DnsError["why"] | undefined
   /** Why reading RTSP failed; only ffmpeg 8 and later report it. */
   readonly readFailure: string | undefined
   /** The problem with a certificate. */
@@ -108,12 +110,16 @@ export const parse = (
     // ffmpeg 8 leaves out the blank: "401Unauthorized"
     const status =
       /^method [A-Z_]+ failed: (\d{3}) ?(.*)$/.exec(text) ?? /^HTTP error (\d{3}) ?(.*)$/.exec(text)
-    const unknownHost = /^Failed to resolve hostname (\S+?): /.exec(text)?.[1]
+    const unresolved = /^Failed to resolve hostname \S+?: (.*)$/.exec(text)?.[1]
 
     // the first failure is the cause, the lines before it explain it, and later failures follow from it
     if (parsed.failure === undefined) {
       if (status !== null) parsed.status = statusIn(status)
-      parsed.unknownHost = unknownHost ?? parsed.unknownHost
+      if (unresolved !== undefined) {
+        // EAI_AGAIN, by glibc and by musl
+        const isTemporary = /^(?:Temporary failure|Try again)/i.test(unresolved)
+        parsed.unknownHost = isTemporary ? "NoAnswer" : "NoSuchHost"
+      }
       parsed.failure = failureIn(text, addresses)
     }
 

@@ -9,7 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Unsupported } from "../../camera/Reason.ts"
-import { type DialOptions, type Trust, trustOf } from "../../rtsp/client/Dialer.ts"
+import { type Trust, trustOf } from "../../rtsp/client/Dialer.ts"
 import * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
 import { type CameraStream, ProbeError, type StreamSource } from "../CameraStream.ts"
 import type { Engine } from "../Engine.ts"
@@ -31,8 +31,6 @@ export interface NativeEngineOptions {
   readonly serverTrust?: Trust | undefined
   /** Whether the media server responds now. Runs when the server ended a stream. */
   readonly checkServer: Effect.Effect<boolean>
-  /** Resolves the host names of cameras and of the media server. Default: the system's resolver. */
-  readonly resolve?: DialOptions["resolve"]
 }
 
 const defaultTimeout = Duration.seconds(10)
@@ -53,8 +51,7 @@ export const make = (options: NativeEngineOptions): Engine => {
       // only the time for opening the camera limits a single step
       connectTimeout: Duration.infinity,
       requestTimeout: Duration.infinity,
-      sharedBuffer: true,
-      resolve: options.resolve
+      sharedBuffer: true
     }).pipe(Effect.mapError(({ reason }) => new ProbeError({ reason: cameraReason(reason) })))
     const camera = publishableTracks(session.description, session.connection.secrets)
     const info = yield* Effect.mapError(
@@ -66,8 +63,7 @@ export const make = (options: NativeEngineOptions): Engine => {
       firstVideoTimeout: openTimeout,
       serverTimeout: defaultOpenTimeout,
       serverTrust: options.serverTrust ?? { _tag: "Verify" },
-      checkServer: options.checkServer,
-      resolve: options.resolve
+      checkServer: options.checkServer
     })
   })
   // an open connection, and nothing else

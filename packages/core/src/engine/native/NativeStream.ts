@@ -14,7 +14,7 @@ import * as Scope from "effect/Scope"
 import type { CameraOptions } from "../../camera/CameraOptions.ts"
 import { NoVideo, type RelayReason, Unsupported } from "../../camera/Reason.ts"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
-import type { DialOptions, Trust } from "../../rtsp/client/Dialer.ts"
+import type { Trust } from "../../rtsp/client/Dialer.ts"
 import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
 import type * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
 import type { RtspError } from "../../rtsp/client/RtspError.ts"
@@ -43,8 +43,6 @@ export interface NativeStreamOptions {
   readonly serverTrust: Trust
   /** Whether the media server responds now. Runs when the server ended the stream. */
   readonly checkServer: Effect.Effect<boolean>
-  /** Resolves the host name of the media server. Default: the system's resolver. */
-  readonly resolve?: DialOptions["resolve"]
 }
 
 /** The interval of receiver reports (RFC 3550 §6.2: at least five seconds). */
@@ -183,7 +181,6 @@ const publishTracks = (
       openTimeout: options.serverTimeout,
       // a server that checks credentials may take seconds for it
       requestTimeout: options.serverTimeout,
-      resolve: options.resolve,
       sharedBuffer: true
     }).pipe(
       Scope.provide(scope),

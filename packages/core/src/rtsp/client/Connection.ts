@@ -29,7 +29,7 @@ import {
 import type { Method } from "../message/Method.ts"
 import { Authenticator } from "./Authenticator.ts"
 import * as SendPool from "./SendPool.ts"
-import { dial, type DialOptions, type Endpoint, type Trust } from "./Dialer.ts"
+import { dial, type Endpoint, type Trust } from "./Dialer.ts"
 import { phaseOf, type RtspReason, RtspError } from "./RtspError.ts"
 
 /** The other end of the connection. */
@@ -58,8 +58,6 @@ export interface ConnectionOptions {
    * server closes the connection on any response.
    */
   readonly answersRequests?: boolean | undefined
-  /** Resolves a host name. Default: the system's resolver. */
-  readonly resolve?: DialOptions["resolve"]
 }
 
 export interface RequestOptions {
@@ -439,8 +437,7 @@ export const make = (
         tls: peer.tls,
         deadline,
         sharedBuffer: options.sharedBuffer ?? false,
-        receive: connection.receive,
-        resolve: options.resolve
+        receive: connection.receive
       })
       return Effect.map(socket, (socket) => {
         connection.attach(socket)

@@ -1,5 +1,4 @@
 /** Opens TCP and TLS connections, trying the addresses of a host side by side (RFC 8305). */
-import { lookup } from "node:dns"
 import { connect, isIP, type Socket } from "node:net"
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls"
 import * as Deferred from "effect/Deferred"
@@ -8,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { CertificateError, Closed, DnsError, ProtocolError, TimedOut } from "../../camera/Reason.ts"
 import { bracketed } from "@restream/config"
+import { HostResolver } from "../../network/HostResolver.ts"
 import { nowMs } from "../../time/Monotonic.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import { fromConnectCode, RtspError, type RtspReason } from "./RtspError.ts"
@@ -55,8 +55,6 @@ export interface DialOptions extends Endpoint {
    */
   readonly sharedBuffer: boolean
   readonly receive: Receive
-  /** Resolves a host name. Default: the system's resolver. */
-  readonly resolve?: ((host: string) => Effect.Effect<ReadonlyArray<string>, RtspError>) | undefined
 }
 
 /** The delay before the next address is tried in parallel (RFC 8305 §5). */
@@ -68,19 +66,6 @@ const timedOut = (afterMs: number) => fail(new TimedOut({ phase: "connecting", a
 
 /** The buffer of all connections with `sharedBuffer`: each read is processed before the next starts. */
 const shared = Buffer.allocUnsafeSlow(65_536)
-
-const resolveBySystem = (host: string): Effect.Effect<ReadonlyArray<string>, RtspError> =>
-  isIP(host) !== 0
-    ? Effect.succeed([host])
-    : Effect.callback((resume) => {
-        lookup(host, { all: true }, (error, addresses) =>
-          resume(
-            error === null && addresses.length > 0
-              ? Effect.succeed(addresses.map(({ address }) => address))
-              : fail(new DnsError({ host }))
-          )
-        )
-      })
 
 /** Whether the socket reads into {@link shared}; otherwise it emits `data` events. */
 const readsShared = ({ sharedBuffer, tls }: DialOptions): boolean =>
@@ -257,11 +242,16 @@ export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Sco
   Effect.flatMap(Effect.scope, (scope) => {
     const opened = new Set<Socket>()
     const close = Effect.sync(() => opened.forEach((socket) => socket.destroy()))
+    const place: Place = { isResolved: false }
+    const late = (afterMs: number) =>
+      place.isResolved
+        ? timedOut(afterMs)
+        : fail(new DnsError({ host: options.host, why: "NoAnswer" }))
     const open =
-      isIP(options.host) !== 0 && options.resolve === undefined && options.tls === undefined
+      isIP(options.host) !== 0 && options.tls === undefined
         ? // nearly all cameras: nothing to resolve, to race, or to secure
           Deadline.callback(options.deadline, attempt(options, options.host, opened), timedOut)
-        : Deadline.by(options.deadline, timedOut)(resolveAndOpen(options, opened))
+        : Deadline.by(options.deadline, late)(resolveAndOpen(options, opened, place))
     return Effect.andThen(
       Scope.addFinalizer(scope, close),
       readsShared(options) ? open : Effect.tap(open, (socket) => listen(socket, options))
@@ -273,11 +263,23 @@ const listen = (socket: Socket, { receive }: DialOptions): Effect.Effect<void> =
     socket.on("data", (chunk: Buffer) => receive(chunk, false))
   })
 
+/** How far an opening got. */
+interface Place {
+  isResolved: boolean
+}
+
 const resolveAndOpen = Effect.fnUntraced(function* (
   options: DialOptions,
-  opened: Set<Socket>
+  opened: Set<Socket>,
+  place: Place
 ): Effect.fn.Return<Socket, RtspError> {
-  const addresses = yield* (options.resolve ?? resolveBySystem)(options.host)
+  const { host } = options
+  const { resolve } = yield* HostResolver
+  const addresses = yield* Effect.mapError(
+    resolve(host),
+    (why) => new RtspError({ reason: new DnsError({ host, why }) })
+  )
+  place.isResolved = true
   const socket = yield* race(options, addresses, opened)
   // another address may have connected at the same moment
   opened.forEach((other) => other !== socket && other.destroy())
