@@ -307,6 +307,14 @@ describe("StatusStore", () => {
         stalls: { total: 0, lastHour: 0 },
         health: "good",
         counters: { bytes: 5, packets: 2, lost: 1, dropped: 3, lastVideoAt: 900 },
+        word: "ok",
+        since: 1000,
+        reason: undefined,
+        engine: "native",
+        offer: { video: { codec: "h264", width: 1920, height: 1080 }, audio: undefined },
+        probeMs: 0,
+        totals: { bytes: 5, packets: 2, lost: 1, dropped: 3 },
+        lastVideoAt: 900,
         revision: 3
       })
       assert.deepStrictEqual(yield* store.countByState, { Live: 1 })

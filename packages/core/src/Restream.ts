@@ -39,7 +39,9 @@ import { LiveSettings } from "./settings/LiveSettings.ts"
 import type { CameraSource } from "./source/CameraSource.ts"
 import * as CameraTable from "./source/CameraTable.ts"
 import * as PgCameraSource from "./source/PgCameraSource.ts"
+import { CameraLog } from "./status/CameraLog.ts"
 import * as Metrics from "./status/Metrics.ts"
+import { Rates } from "./status/Rates.ts"
 import * as StatusLog from "./status/StatusLog.ts"
 import { StatusStore } from "./status/StatusStore.ts"
 import { Supervisor } from "./supervision/Supervisor.ts"
@@ -61,12 +63,19 @@ export type LiveOrFixedSettings = Settings | SubscriptionRef.SubscriptionRef<Set
 export const layer = (
   settings: LiveOrFixedSettings,
   types: Iterable<CameraType> = []
-): Layer.Layer<Supervisor | StatusStore | MediaServer, never, CameraSource | ChildProcessSpawner> =>
+): Layer.Layer<
+  CameraLog | MediaServer | Rates | StatusStore | Supervisor,
+  never,
+  CameraSource | ChildProcessSpawner
+> =>
   // fresh: two trees in one program must not share a supervisor or a store
   Layer.fresh(
     Supervisor.layer.pipe(
       Layer.provideMerge(
-        Layer.merge(StatusLog.layer, Metrics.layer).pipe(Layer.provideMerge(StatusStore.layer))
+        Layer.mergeAll(StatusLog.layer, Metrics.layer, Rates.layer).pipe(
+          Layer.provideMerge(CameraLog.layer),
+          Layer.provideMerge(StatusStore.layer)
+        )
       ),
       Layer.provide(ProbeScheduler.layer),
       Layer.provide(DesiredCameras.layer),

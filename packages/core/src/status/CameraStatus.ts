@@ -1,8 +1,11 @@
 /** One camera's status as data. The demo, `check` and later the HTTP API encode these schemas. */
 import * as Schema from "effect/Schema"
 import { CameraId } from "../camera/Camera.ts"
+import { Reason } from "../camera/Reason.ts"
+import { StreamInfo } from "../engine/StreamInfo.ts"
 import { CameraState } from "./CameraState.ts"
 import { Health } from "./History.ts"
+import { Word } from "./OperatorView.ts"
 
 /** Counters of the relay that runs now or ran last; zeros before the first. */
 const Counters = Schema.Struct({
@@ -15,6 +18,14 @@ const Counters = Schema.Struct({
   dropped: Schema.Finite,
   /** In milliseconds since 1970; `undefined` before the first packet of the video. */
   lastVideoAt: Schema.UndefinedOr(Schema.Finite)
+})
+
+/** What all relays of a camera have counted since the camera was first seen. */
+const Totals = Schema.Struct({
+  bytes: Schema.Finite,
+  packets: Schema.Finite,
+  lost: Schema.Finite,
+  dropped: Schema.Finite
 })
 
 const Occurrences = Schema.Struct({
@@ -41,6 +52,24 @@ export const CameraStatus = Schema.Struct({
   stalls: Occurrences,
   health: Health,
   counters: Counters,
+  /** The state for an operator. */
+  word: Word,
+  /**
+   * Since when the camera is live, or since when it is not: when it was last live, or first seen. In
+   * milliseconds since 1970.
+   */
+  since: Schema.Finite,
+  /** Why the camera is not live: the last reason, kept while the camera is tried again. */
+  reason: Schema.UndefinedOr(Reason),
+  /** The engine that relays the camera, or did last. */
+  engine: Schema.UndefinedOr(Schema.String),
+  /** What is sent to the media server, or was last. */
+  offer: Schema.UndefinedOr(StreamInfo),
+  /** How long the last probe took, in milliseconds. */
+  probeMs: Schema.UndefinedOr(Schema.Finite),
+  totals: Totals,
+  /** When the last video arrived, in milliseconds since 1970; `undefined` before the first. */
+  lastVideoAt: Schema.UndefinedOr(Schema.Finite),
   /** The revision of the store at which this camera's state or name last changed. */
   revision: Schema.Finite
 })

@@ -12,11 +12,15 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
+import type { Reason } from "../camera/Reason.ts"
 import type { RelayCounters } from "../engine/RunningRelay.ts"
+import type { StreamInfo } from "../engine/StreamInfo.ts"
 import { nowMs } from "../time/Monotonic.ts"
 import * as CameraState from "./CameraState.ts"
 import type { CameraStatus, StatusChange, StatusEvent } from "./CameraStatus.ts"
 import { health, History } from "./History.ts"
+import { reasonAfter, wordOf } from "./OperatorView.ts"
+import { Timeline, type TimelineEntry } from "./Timeline.ts"
 import { Tombstones } from "./Tombstones.ts"
 
 /** What changed after a revision of the store. */
@@ -29,7 +33,7 @@ export interface StatusDelta {
   readonly removed: ReadonlyArray<CameraId>
 }
 
-/** What all relays of all cameras have counted since the start. It only grows. */
+/** What relays have counted since the start, those that ended included. It only grows. */
 export type Traffic = Omit<RelayCounters, "lastVideoAt">
 
 interface Entry {
@@ -39,7 +43,18 @@ interface Entry {
   enteredMonotonicMs: number
   revision: number
   readonly history: History
+  readonly timeline: Timeline
   counters: () => RelayCounters
+  /** What the camera's earlier relays have counted. */
+  before: Traffic
+  /** When the last video of the earlier relays arrived. */
+  lastVideoAt: number | undefined
+  /** When the camera was last live, or first seen; `undefined` while it is live. */
+  downSince: number | undefined
+  reason: Reason | undefined
+  engine: string | undefined
+  offer: StreamInfo | undefined
+  probeMs: number | undefined
 }
 
 const noCounters: RelayCounters = {
@@ -79,7 +94,14 @@ export class StatusStore extends Context.Service<
     readonly get: (id: CameraId) => Effect.Effect<CameraStatus | undefined>
     /** How many cameras are in each state; a state without cameras is left out. */
     readonly countByState: Effect.Effect<Readonly<Partial<Record<CameraState.Tag, number>>>>
+    /** What all cameras have counted, those that were removed included. */
     readonly traffic: Effect.Effect<Traffic>
+    /** What each camera has counted. */
+    readonly totals: Effect.Effect<ReadonlyMap<CameraId, Traffic>>
+    /** The last changes of the operator's word, the oldest first; empty for an unknown camera. */
+    readonly timeline: (id: CameraId) => Effect.Effect<ReadonlyArray<TimelineEntry>>
+    /** Identifies this store: a revision of another one means nothing here. */
+    readonly boot: string
     /** Counts the events. It only grows. */
     readonly revision: Effect.Effect<number>
     /** What changed after a revision; 0 gives all cameras. Counters change without a revision. */
@@ -100,15 +122,9 @@ export class StatusStore extends Context.Service<
       const published = yield* PubSub.sliding<StatusEvent>(16_384)
       let revision = 0
       const counts = new Map<CameraState.Tag, number>()
-      /** The counters of relays that are no longer attached. */
-      let before: Traffic = noCounters
-
-      const addTraffic = (sum: Traffic, counters: Traffic): Traffic => ({
-        bytes: sum.bytes + counters.bytes,
-        packets: sum.packets + counters.packets,
-        lost: sum.lost + counters.lost,
-        dropped: sum.dropped + counters.dropped
-      })
+      const boot = globalThis.crypto.randomUUID().slice(0, 8)
+      /** The counters of cameras that were removed. */
+      let removed: Traffic = noCounters
 
       const count = (tag: CameraState.Tag, change: 1 | -1) => {
         const sum = (counts.get(tag) ?? 0) + change
@@ -142,6 +158,7 @@ export class StatusStore extends Context.Service<
         entry.camera = withNamesOf(camera, entry.camera)
         if (from !== undefined) count(from._tag, -1)
         count(state._tag, 1)
+        noteOperatorView(entry, state, now, elapsedMs)
         entry.state = state
         entry.enteredAt = now.wallMs
         entry.enteredMonotonicMs = now.monotonicMs
@@ -179,6 +196,14 @@ export class StatusStore extends Context.Service<
           stalls: { total: history.stalls, lastHour: stalls },
           health,
           counters: { bytes, packets, lost, dropped, lastVideoAt },
+          word: wordOf(state, entry.reason),
+          since: entry.downSince ?? entry.enteredAt,
+          reason: entry.reason,
+          engine: entry.engine,
+          offer: entry.offer,
+          probeMs: entry.probeMs,
+          totals: addTraffic(entry.before, { bytes, packets, lost, dropped }),
+          lastVideoAt: lastVideoAt ?? entry.lastVideoAt,
           revision: entry.revision
         }
       }
@@ -216,14 +241,16 @@ export class StatusStore extends Context.Service<
           Effect.sync(() => {
             const entry = entries.get(id)
             if (entry === undefined) return
-            before = addTraffic(before, entry.counters())
+            const last = entry.counters()
+            entry.before = addTraffic(entry.before, last)
+            entry.lastVideoAt = last.lastVideoAt ?? entry.lastVideoAt
             entry.counters = counters
           }),
         remove: Effect.fnUntraced(function* (id) {
           const entry = entries.get(id)
           if (entry === undefined) return
           const fields = subject(entry, yield* readClocks)
-          before = addTraffic(before, entry.counters())
+          removed = addTraffic(removed, totalsOf(entry))
           entries.delete(id)
           count(entry.state._tag, -1)
           tombstones.set(id, fields.revision)
@@ -244,10 +271,15 @@ export class StatusStore extends Context.Service<
           }),
         countByState: Effect.sync(() => Object.fromEntries(counts)),
         traffic: Effect.sync(() => {
-          let sum = before
-          for (const entry of entries.values()) sum = addTraffic(sum, entry.counters())
+          let sum = removed
+          for (const entry of entries.values()) sum = addTraffic(sum, totalsOf(entry))
           return sum
         }),
+        totals: Effect.sync(
+          () => new Map([...entries].map(([id, entry]) => [id, totalsOf(entry)] as const))
+        ),
+        timeline: (id) => Effect.sync(() => entries.get(id)?.timeline.entries ?? []),
+        boot,
         revision: Effect.sync(() => revision),
         changedSince: (since) =>
           Effect.map(readClocks, (now) => {
@@ -298,8 +330,55 @@ const newEntry = (
   enteredMonotonicMs: monotonicMs,
   revision: 0,
   history: new History(),
-  counters: () => noCounters
+  timeline: new Timeline(),
+  counters: () => noCounters,
+  before: noCounters,
+  lastVideoAt: undefined,
+  downSince: wallMs,
+  reason: undefined,
+  engine: undefined,
+  offer: undefined,
+  probeMs: undefined
 })
+
+const addTraffic = (sum: Traffic, counters: Traffic): Traffic => ({
+  bytes: sum.bytes + counters.bytes,
+  packets: sum.packets + counters.packets,
+  lost: sum.lost + counters.lost,
+  dropped: sum.dropped + counters.dropped
+})
+
+const totalsOf = ({ before, counters }: Entry): Traffic => addTraffic(before, counters())
+
+/**
+ * Keeps what an operator wants to know beyond the state that is entered.
+ *
+ * @param elapsedMs how long the camera was in its former state, which the entry still has.
+ */
+const noteOperatorView = (
+  entry: Entry,
+  state: CameraState.CameraState,
+  { wallMs }: Clocks,
+  elapsedMs: number
+): void => {
+  entry.reason = reasonAfter(state, entry.reason)
+  if (state._tag === "Live") {
+    entry.downSince = undefined
+    entry.offer = state.offer
+  } else entry.downSince ??= wallMs
+  if (state._tag === "Live" || state._tag === "Starting") entry.engine = state.engine
+  if (
+    entry.state._tag === "Probing" &&
+    (state._tag === "Starting" || state._tag === "Unreachable")
+  ) {
+    entry.probeMs = elapsedMs
+  }
+  entry.timeline.add({
+    word: wordOf(state, entry.reason),
+    at: wallMs,
+    reason: state._tag === "Invalid" ? state.problem : entry.reason?.message
+  })
+}
 
 /** A camera with the name and the type of another. */
 const withNamesOf = <C extends Camera | InvalidCamera>(

@@ -1,0 +1,76 @@
+/**
+ * What an operator wants to know of a camera's state, in one of five words. Pure.
+ *
+ * A camera that does not answer goes from unreachable to probing and back for as long as it is away. The
+ * operator's word stays `down` meanwhile, with the last reason.
+ */
+import * as Schema from "effect/Schema"
+import type { Reason } from "../camera/Reason.ts"
+import type { CameraState } from "./CameraState.ts"
+
+/**
+ * - `ok`: media reaches the media server.
+ * - `starting`: on its way to be live, and nothing went wrong.
+ * - `down`: something is wrong with the camera, its relay or its path; restream retries.
+ * - `waiting`: nothing is wrong with the camera; it waits for the media server or for an operator.
+ * - `invalid`: the row makes no camera.
+ */
+export const Word = Schema.Literals(["ok", "starting", "down", "waiting", "invalid"])
+export type Word = typeof Word.Type
+
+/** All words, the worst first. */
+export const words: ReadonlyArray<Word> = ["down", "invalid", "waiting", "starting", "ok"]
+
+/** @param reason why the camera is not live, as long as {@link reasonAfter} keeps it. */
+export const wordOf = (state: CameraState, reason: Reason | undefined): Word => {
+  switch (state._tag) {
+    case "Live":
+      return "ok"
+    case "Invalid":
+      return "invalid"
+    case "Stopping":
+      return "waiting"
+    case "Waiting":
+      if (state.for === "media server" || state.for === "operator") return "waiting"
+      return reason === undefined ? "starting" : "down"
+    case "Unreachable":
+    case "Restarting":
+      return "down"
+    case "Probing":
+    case "Starting":
+      return reason === undefined ? "starting" : "down"
+  }
+}
+
+/**
+ * Why a camera is not live, after it entered a state: the last reason is kept until the camera is live, or
+ * until what it was about is over, because the row changed or an operator stopped the camera.
+ */
+export const reasonAfter = (state: CameraState, before: Reason | undefined): Reason | undefined => {
+  switch (state._tag) {
+    case "Unreachable":
+    case "Restarting":
+      return state.reason
+    case "Live":
+    case "Invalid":
+    case "Stopping":
+      return undefined
+    case "Waiting":
+      return state.for === "operator" ? undefined : before
+    case "Probing":
+    case "Starting":
+      return before
+  }
+}
+
+/** When the camera is tried next, in milliseconds since 1970; `undefined` where no time is set. */
+export const retryAtOf = (state: CameraState): number | undefined => {
+  switch (state._tag) {
+    case "Unreachable":
+      return state.retryAt
+    case "Restarting":
+      return state.at
+    default:
+      return undefined
+  }
+}
