@@ -300,6 +300,7 @@ describe("StatusStore", () => {
         type: "url",
         path: "cam12",
         address: "rtsp://***@10.0.0.5/live",
+        host: camera.url.authority,
         state: states.Live,
         problem: undefined,
         enteredAt: 1000,

@@ -43,6 +43,8 @@ export const CameraStatus = Schema.Struct({
   path: Schema.UndefinedOr(Schema.String),
   /** The URL without credentials; an invalid camera has none. */
   address: Schema.UndefinedOr(Schema.String),
+  /** The camera's `host:port`; an invalid camera has none. */
+  host: Schema.UndefinedOr(Schema.String),
   state: CameraState,
   /** Why the camera is not live, where something is wrong: one line without secrets. */
   problem: Schema.UndefinedOr(Schema.String),

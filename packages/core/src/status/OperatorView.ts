@@ -74,3 +74,27 @@ export const retryAtOf = (state: CameraState): number | undefined => {
       return undefined
   }
 }
+
+/** How many cameras each word is said of; zeros included. */
+export type Tally = Readonly<Record<Word, number>>
+
+export const tallyOf = (cameras: Iterable<{ readonly word: Word }>): Tally => {
+  const tally = { down: 0, invalid: 0, waiting: 0, starting: 0, ok: 0 }
+  for (const { word } of cameras) tally[word]++
+  return tally
+}
+
+const number = new Intl.NumberFormat("en-US")
+
+/** All cameras in one sentence: `988 of 1,000 cameras are live; 12 need attention.` */
+export const sentenceOf = (tally: Tally): string => {
+  const all = words.reduce((sum, word) => sum + tally[word], 0)
+  if (all === 0) return "The camera list is empty."
+  if (tally.ok === all) {
+    return all === 1 ? "The camera is live." : `All ${number.format(all)} cameras are live.`
+  }
+  const live = `${number.format(tally.ok)} of ${number.format(all)} cameras ${tally.ok === 1 ? "is" : "are"} live`
+  const problems = tally.down + tally.invalid
+  if (problems === 0) return `${live}.`
+  return `${live}; ${number.format(problems)} ${problems === 1 ? "needs" : "need"} attention.`
+}

@@ -76,13 +76,14 @@ export class RateSeries {
   }
 }
 
+const noHistory = new RateSeries(0, 0).history
+
 export class Rates extends Context.Service<
   Rates,
   {
     /** The bitrate of a camera in bits per second; 0 for an unknown camera. */
     readonly current: (id: CameraId) => number
-    /** `undefined`: the camera is unknown, or was not sampled yet. */
-    readonly history: (id: CameraId) => RateHistory | undefined
+    readonly history: (id: CameraId) => RateHistory
     /** The bitrate of all cameras. */
     readonly total: () => number
     readonly totalHistory: () => RateHistory
@@ -112,7 +113,7 @@ export class Rates extends Context.Service<
 
       return Rates.of({
         current: (id) => cameras.get(id)?.current ?? 0,
-        history: (id) => cameras.get(id)?.history,
+        history: (id) => cameras.get(id)?.history ?? noHistory,
         total: () => all.current,
         totalHistory: () => all.history
       })

@@ -189,6 +189,7 @@ export class StatusStore extends Context.Service<
           type: camera.type,
           path: camera._tag === "Camera" ? camera.path : undefined,
           address: camera._tag === "Camera" ? camera.url.toString() : undefined,
+          host: camera._tag === "Camera" ? camera.url.authority : undefined,
           state,
           problem: CameraState.problemOf(state),
           enteredAt: entry.enteredAt,

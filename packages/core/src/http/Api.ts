@@ -1,0 +1,355 @@
+/**
+ * The HTTP API as a contract, without handlers: the daemon, `restream status`, the dashboard and programs
+ * that embed restream share it.
+ *
+ * Times are milliseconds since 1970, bitrates are bits per second, and what is unknown is `null`. No
+ * document holds credentials.
+ */
+import * as Schema from "effect/Schema"
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import { CameraId } from "../camera/Camera.ts"
+import { Health } from "../status/History.ts"
+import { Word } from "../status/OperatorView.ts"
+
+const orNull = <S extends Schema.Top>(schema: S) => Schema.NullOr(schema)
+
+export const State = Schema.Literals([
+  "live",
+  "starting",
+  "probing",
+  "waiting",
+  "restarting",
+  "unreachable",
+  "invalid",
+  "stopping"
+])
+
+/** The video and audio of a stream. */
+export const StreamDescription = Schema.Struct({
+  /** `h264`, `hevc`, … */
+  video: Schema.String,
+  width: orNull(Schema.Finite),
+  height: orNull(Schema.Finite),
+  audio: orNull(Schema.String)
+})
+
+/** Why a camera is not live. */
+export const Problem = Schema.Struct({
+  /** The code of the reason, a heading of docs/troubleshooting.md: `Refused`, `Unauthorized`, … */
+  code: Schema.String,
+  /** One line. */
+  message: Schema.String
+})
+
+const Occurrences = Schema.Struct({ total: Schema.Finite, lastHour: Schema.Finite })
+
+const summaryFields = {
+  id: CameraId,
+  name: Schema.String,
+  /** The camera type. */
+  type: Schema.String,
+  /** The path on the media server; `null` for an invalid row. */
+  path: orNull(Schema.String),
+  /** The camera's `host:port`. */
+  host: orNull(Schema.String),
+  /** The state for an operator. */
+  word: Word,
+  state: State,
+  /** Since when the camera is live, or since when it is not. */
+  since: Schema.Finite,
+  /** The last problem; kept while the camera is tried again. */
+  problem: orNull(Problem),
+  /** When the camera is tried next; `null` while it is being tried, and where nothing is wrong. */
+  retryAt: orNull(Schema.Finite),
+  /** The engine that relays the camera, or did last. */
+  engine: orNull(Schema.String),
+  /** What is sent to the media server, or was last. */
+  stream: orNull(StreamDescription),
+  bitrate: Schema.Finite,
+  restarts: Occurrences,
+  stalls: Occurrences,
+  health: Health,
+  lastVideoAt: orNull(Schema.Finite),
+  revision: Schema.Finite
+}
+
+/** A camera in the list. */
+export const CameraSummary = Schema.Struct({
+  ...summaryFields,
+  /** 60 values, one per minute, the oldest first; only if asked for by `history=true`. */
+  bitrates: Schema.optionalKey(Schema.Array(Schema.Finite))
+})
+export type CameraSummary = typeof CameraSummary.Type
+
+export const TimelineItem = Schema.Struct({
+  word: Word,
+  /** The word holds from then until the next item. */
+  at: Schema.Finite,
+  reason: orNull(Schema.String)
+})
+
+export const LogItem = Schema.Struct({
+  at: Schema.Finite,
+  level: Schema.Literals(["info", "warn", "error"]),
+  message: Schema.String
+})
+
+/** What the media server says about the path of a camera. */
+export const ServerWord = Schema.Struct({
+  isOnline: Schema.Boolean,
+  since: orNull(Schema.Finite),
+  readers: Schema.Finite,
+  inboundBytes: Schema.Finite
+})
+
+/** A camera with everything that is known about it. */
+export const CameraDetail = Schema.Struct({
+  ...summaryFields,
+  /** The URL of the camera without credentials. */
+  address: orNull(Schema.String),
+  /** What to do. */
+  advice: orNull(Schema.String),
+  /** How long the last probe took, in milliseconds. */
+  probeMs: orNull(Schema.Finite),
+  /** Counted over all relays since the camera was first seen. */
+  totals: Schema.Struct({
+    bytes: Schema.Finite,
+    packets: Schema.Finite,
+    lost: Schema.Finite,
+    dropped: Schema.Finite
+  }),
+  bitrates: Schema.Struct({
+    /** 60 values, one per minute, the oldest first. */
+    minutes: Schema.Array(Schema.Finite),
+    /** 120 values, one every 5 seconds, the oldest first. */
+    recent: Schema.Array(Schema.Finite)
+  }),
+  /** The last 32 changes of the word, the oldest first. */
+  timeline: Schema.Array(TimelineItem),
+  /** The last 20 log lines about this camera alone, the oldest first. */
+  log: Schema.Array(LogItem),
+  /** Where viewers watch the camera. */
+  playerUrls: orNull(
+    Schema.Struct({ webrtc: Schema.String, hls: Schema.String, rtsp: Schema.String })
+  ),
+  /** `null` where the media server was not asked. */
+  mediaServer: orNull(ServerWord)
+})
+export type CameraDetail = typeof CameraDetail.Type
+
+export const Cause = Schema.Struct({
+  /** `media-server`, `database`, `invalid`, `flapping`, `stopped`, or the code of a problem. */
+  kind: Schema.String,
+  message: Schema.String,
+  /** What to do. */
+  advice: Schema.String,
+  since: Schema.Finite,
+  /** The `host:port` that all the cameras share. */
+  host: orNull(Schema.String),
+  /** How many cameras it affects. */
+  count: Schema.Finite,
+  /** The first 100 of them. */
+  cameras: Schema.Array(CameraId)
+})
+
+/** How many cameras each word is said of. */
+export const Tally = Schema.Struct({
+  down: Schema.Finite,
+  invalid: Schema.Finite,
+  waiting: Schema.Finite,
+  starting: Schema.Finite,
+  ok: Schema.Finite
+})
+
+/** All cameras together, and what they depend on. */
+export const Overview = Schema.Struct({
+  version: Schema.String,
+  /** Identifies this run of the daemon; revisions of another run mean nothing. */
+  boot: Schema.String,
+  revision: Schema.Finite,
+  now: Schema.Finite,
+  startedAt: Schema.Finite,
+  tally: Tally,
+  /** What is wrong, the worst first. */
+  causes: Schema.Array(Cause),
+  /** Of all cameras. */
+  bitrate: Schema.Finite,
+  mediaServer: Schema.Struct({
+    state: Schema.Literals(["unknown", "up", "down"]),
+    since: orNull(Schema.Finite),
+    detail: orNull(Schema.String)
+  }),
+  database: Schema.Struct({
+    state: Schema.Literals(["connecting", "up", "down"]),
+    since: orNull(Schema.Finite),
+    lastReadAt: orNull(Schema.Finite),
+    detail: orNull(Schema.String)
+  })
+})
+export type Overview = typeof Overview.Type
+
+export const CameraList = Schema.Struct({
+  boot: Schema.String,
+  revision: Schema.Finite,
+  /** How many cameras match, on all pages. */
+  total: Schema.Finite,
+  tally: Tally,
+  cameras: Schema.Array(CameraSummary)
+})
+export type CameraList = typeof CameraList.Type
+
+/** What changed since the revision of the last event. */
+export const CameraChanges = Schema.Struct({
+  boot: Schema.String,
+  revision: Schema.Finite,
+  tally: Tally,
+  cameras: Schema.Array(CameraSummary),
+  removed: Schema.Array(CameraId)
+})
+export type CameraChanges = typeof CameraChanges.Type
+
+const event = <const Name extends string, Data extends Schema.Top>(event: Name, data: Data) =>
+  Schema.Struct({
+    id: Schema.optional(Schema.String),
+    event: Schema.Literal(event),
+    data: Schema.fromJsonString(data)
+  })
+
+/**
+ * The events of `/api/events`.
+ *
+ * - `snapshot`: all cameras; replaces what the client knows.
+ * - `cameras`: the cameras that changed, and those that were removed.
+ * - `rates`: the bitrate of each camera that sends, every 5 seconds.
+ * - `beat`: the overview, at once and every 5 seconds. A client that misses it shows old data.
+ * - `bye`: the daemon stops; the stream ends.
+ */
+export const Event = Schema.Union([
+  event("snapshot", CameraChanges),
+  event("cameras", CameraChanges),
+  event("rates", Schema.Record(Schema.String, Schema.Finite)),
+  event("beat", Overview),
+  event("bye", Schema.Struct({ now: Schema.Finite }))
+])
+export type Event = typeof Event.Type
+
+export class CameraNotFound extends Schema.TaggedError<CameraNotFound>()(
+  "CameraNotFound",
+  { message: Schema.String },
+  { httpApiStatus: 404 }
+) {}
+
+/** The row makes no camera, so there is nothing to retry or to restart. */
+export class CameraInvalid extends Schema.TaggedError<CameraInvalid>()(
+  "CameraInvalid",
+  { message: Schema.String },
+  { httpApiStatus: 409 }
+) {}
+
+export class TooManyStreams extends Schema.TaggedError<TooManyStreams>()(
+  "TooManyStreams",
+  { message: Schema.String },
+  { httpApiStatus: 503 }
+) {}
+
+export const CommandResult = Schema.Struct({
+  id: CameraId,
+  command: Schema.Literals(["retry", "restart"]),
+  /** What the operator should know about it. */
+  message: Schema.String
+})
+export type CommandResult = typeof CommandResult.Type
+
+const Condition = Schema.Struct({ isOk: Schema.Boolean, message: Schema.String })
+
+class NotHealthy extends Schema.TaggedError<NotHealthy>()(
+  "NotHealthy",
+  { message: Schema.String },
+  { httpApiStatus: 503 }
+) {}
+export { NotHealthy }
+
+const count = (least: number, most: number) =>
+  Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: least, maximum: most }))
+
+export const sortKeys = ["id", "name", "word", "since", "bitrate", "restarts", "health"] as const
+
+const flag = Schema.Literals(["true", "false"])
+
+/** The filter, the order and the page of the list. */
+export const ListQuery = {
+  /** Only cameras of this word. */
+  word: Schema.optionalKey(Word),
+  /** Only cameras whose id, name, path or host contains the text, in any case. */
+  q: Schema.optionalKey(Schema.String),
+  /** Default `id`; `word` begins with the worst. */
+  sort: Schema.optionalKey(Schema.Literals(sortKeys)),
+  /** Default `asc`. */
+  order: Schema.optionalKey(Schema.Literals(["asc", "desc"])),
+  /** Default 1000, at most 10000. */
+  limit: Schema.optionalKey(count(1, 10_000)),
+  offset: Schema.optionalKey(count(0, 1_000_000_000)),
+  /** Whether each camera carries its bitrates of the last hour. Default `false`. */
+  history: Schema.optionalKey(flag)
+}
+
+const describe = (summary: string) => OpenApi.annotations({ summary })
+const id = { id: CameraId }
+
+export class CamerasGroup extends HttpApiGroup.make("cameras")
+  .add(
+    HttpApiEndpoint.get("list", "/api/cameras", {
+      query: ListQuery,
+      success: CameraList
+    }).annotateMerge(describe("Cameras, filtered, sorted and paged")),
+    HttpApiEndpoint.get("get", "/api/cameras/:id", {
+      params: id,
+      success: CameraDetail,
+      error: CameraNotFound
+    }).annotateMerge(describe("One camera with everything that is known about it")),
+    HttpApiEndpoint.post("retry", "/api/cameras/:id/retry", {
+      params: id,
+      success: CommandResult.pipe(HttpApiSchema.status(202)),
+      error: [CameraNotFound, CameraInvalid]
+    }).annotateMerge(describe("Ends the wait before the next attempt")),
+    HttpApiEndpoint.post("restart", "/api/cameras/:id/restart", {
+      params: id,
+      success: CommandResult.pipe(HttpApiSchema.status(202)),
+      error: [CameraNotFound, CameraInvalid]
+    }).annotateMerge(describe("Ends the relay and starts it again; viewers lose the stream"))
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Cameras" })) {}
+
+export class StatusGroup extends HttpApiGroup.make("status")
+  .add(
+    HttpApiEndpoint.get("overview", "/api/overview", { success: Overview }).annotateMerge(
+      describe("All cameras together, and what is wrong, by cause")
+    ),
+    HttpApiEndpoint.get("events", "/api/events", {
+      headers: { "last-event-id": Schema.optionalKey(Schema.String) },
+      success: HttpApiSchema.StreamSse({ events: Event }),
+      error: TooManyStreams
+    }).annotateMerge(describe("Changes as server-sent events"))
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Status" })) {}
+
+export class HealthGroup extends HttpApiGroup.make("health")
+  .add(
+    HttpApiEndpoint.get("live", "/health/live", {
+      success: Condition,
+      error: NotHealthy
+    }).annotateMerge(describe("Whether the supervisor responds; if not, restart the daemon")),
+    HttpApiEndpoint.get("ready", "/health/ready", {
+      success: Condition,
+      error: NotHealthy
+    }).annotateMerge(describe("Whether the camera list was read and applied"))
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Health" })) {}
+
+export class Api extends HttpApi.make("restream")
+  .add(CamerasGroup, StatusGroup, HealthGroup)
+  .annotateMerge(OpenApi.annotations({ title: "restream", version: "1" })) {}

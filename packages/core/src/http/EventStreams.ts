@@ -1,0 +1,150 @@
+/**
+ * The streams of `/api/events`.
+ *
+ * Level-triggered: a client holds one revision and gets what changed after it, four times a second. A
+ * client that reads slowly misses intermediate states, never the newest. All clients tick at the same
+ * moments, so what they get is encoded once.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { Board } from "./Board.ts"
+import { TooManyStreams } from "./Api.ts"
+
+const tickMs = 250
+const beatMs = 5000
+const maxStreams = 64
+
+/** What a client has been told. */
+interface Position {
+  /** `undefined`: nothing yet. */
+  readonly revision: number | undefined
+  /** The number of the last 5 seconds in which a beat was sent. */
+  readonly beat: number
+}
+
+export class EventStreams extends Context.Service<
+  EventStreams,
+  {
+    /**
+     * Opens a stream of encoded events. The scope owns its place; there are 64.
+     *
+     * @param lastEventId the id of the last event that the client has seen.
+     */
+    readonly open: (
+      lastEventId: string | undefined
+    ) => Effect.Effect<Stream.Stream<Uint8Array>, TooManyStreams, Scope.Scope>
+    /** Ends all streams with `bye`, and those that are opened from now on. */
+    readonly close: Effect.Effect<void>
+    /** How many streams are open. */
+    readonly count: Effect.Effect<number>
+  }
+>()("@restream/core/http/EventStreams") {
+  static readonly layer: Layer.Layer<EventStreams, never, Board> = Layer.effect(
+    EventStreams,
+    Effect.suspend(() => make)
+  )
+}
+
+const encoder = new TextEncoder()
+
+const encode = (event: string, data: unknown, id?: string): string =>
+  `${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+
+const make = Effect.gen(function* () {
+  const board = yield* Board
+  const closing = yield* Deferred.make<void>()
+  let open = 0
+
+  /** What clients get at the current revision, by the revision that they hold. */
+  let encodedAt = -1
+  const encoded = new Map<number, { readonly text: string; readonly revision: number }>()
+  let beat = { number: -1, text: "" }
+
+  const changesAfter = Effect.fnUntraced(function* (revision: number) {
+    const current = yield* board.revision
+    if (current !== encodedAt) encoded.clear()
+    encodedAt = current
+    const known = encoded.get(revision)
+    if (known !== undefined) return known
+    const { changes, isComplete } = yield* board.changesSince(revision)
+    const frame = {
+      revision: changes.revision,
+      text: encode(
+        isComplete ? "snapshot" : "cameras",
+        changes,
+        `${board.boot}-${changes.revision}`
+      )
+    }
+    encoded.set(revision, frame)
+    return frame
+  })
+
+  const beatOf = Effect.fnUntraced(function* (number: number) {
+    if (beat.number !== number) {
+      const overview = yield* board.overview
+      const rates: Record<string, number> = {}
+      for (const { bitrate, id } of yield* board.cameras) if (bitrate > 0) rates[id] = bitrate
+      beat = { number, text: encode("beat", overview) + encode("rates", rates) }
+    }
+    return beat.text
+  })
+
+  /** The next text for a client, and its position after that. */
+  const next = (position: Position): Effect.Effect<readonly [string, Position]> =>
+    Effect.gen(function* () {
+      let now = yield* Clock.currentTimeMillis
+      if (position.revision === undefined) {
+        const frame = yield* changesAfter(0)
+        const beat = Math.floor(now / beatMs)
+        // no `retry:` line: Effect's client ends the stream there
+        return [frame.text + (yield* beatOf(beat)), { revision: frame.revision, beat }] as const
+      }
+      for (;;) {
+        yield* Effect.sleep(tickMs - (now % tickMs))
+        now = yield* Clock.currentTimeMillis
+        const number = Math.floor(now / beatMs)
+        const beat = number === position.beat ? "" : yield* beatOf(number)
+        const hasChanged = (yield* board.revision) !== position.revision
+        const frame = hasChanged ? yield* changesAfter(position.revision) : undefined
+        const text = (frame?.text ?? "") + beat
+        if (text !== "") {
+          return [text, { revision: frame?.revision ?? position.revision, beat: number }] as const
+        }
+      }
+    })
+
+  const bye = Effect.map(Clock.currentTimeMillis, (now) => encode("bye", { now }))
+
+  /** The revision of an event id of this run. */
+  const revisionOf = (lastEventId: string | undefined): number | undefined => {
+    const [boot, revision] = (lastEventId ?? "").split("-")
+    return boot === board.boot && /^\d{1,15}$/.test(revision ?? "") ? Number(revision) : undefined
+  }
+
+  return EventStreams.of({
+    open: Effect.fnUntraced(function* (lastEventId) {
+      if (open >= maxStreams) {
+        return yield* new TooManyStreams({
+          message: `too many event streams are open (${maxStreams})`
+        })
+      }
+      yield* Effect.acquireRelease(
+        Effect.sync(() => void open++),
+        () => Effect.sync(() => void open--)
+      )
+      const start: Position = { revision: revisionOf(lastEventId), beat: -1 }
+      return Stream.unfold(start, next).pipe(
+        Stream.interruptWhen(Deferred.await(closing)),
+        Stream.concat(Stream.fromEffect(bye)),
+        Stream.map((text) => encoder.encode(text))
+      )
+    }),
+    close: Effect.asVoid(Deferred.succeed(closing, undefined)),
+    count: Effect.sync(() => open)
+  })
+})

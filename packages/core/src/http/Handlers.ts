@@ -1,0 +1,167 @@
+/**
+ * The handlers of the API. A program that embeds restream mounts them in a router of its own:
+ *
+ * ```ts
+ * HttpRouter.serve(Handlers.layer({ settings, version: "1.0.0" })).pipe(
+ *   Layer.provide(Restream.layer(settings)),
+ *   Layer.provide(NodeHttpServer.layer(createServer, { port: 9995, host: "127.0.0.1" }))
+ * )
+ * ```
+ *
+ * They check no access: the daemon does that before the router.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import type { CameraId } from "../camera/Camera.ts"
+import { format } from "../time/DurationText.ts"
+import type { LiveOrFixedSettings } from "../Restream.ts"
+import { LiveSettings } from "../settings/LiveSettings.ts"
+import { StatusStore } from "../status/StatusStore.ts"
+import type { Command } from "../supervision/CameraActor.ts"
+import { Supervisor } from "../supervision/Supervisor.ts"
+import { Api, CameraInvalid, CameraNotFound, type CommandResult, NotHealthy } from "./Api.ts"
+import { Board } from "./Board.ts"
+import { EventStreams } from "./EventStreams.ts"
+import * as Views from "./Views.ts"
+
+export interface HandlerOptions {
+  /** The settings that the tree runs by. */
+  readonly settings: LiveOrFixedSettings
+  /** The version of the program, for the overview. */
+  readonly version: string
+}
+
+const unknownCamera = (id: CameraId) =>
+  new CameraNotFound({ message: `no camera has the id ${JSON.stringify(id)}` })
+
+const cameras = HttpApiBuilder.group(
+  Api,
+  "cameras",
+  Effect.fnUntraced(function* (handlers) {
+    const board = yield* Board
+    const store = yield* StatusStore
+    const supervisor = yield* Supervisor
+
+    const command = Effect.fnUntraced(function* (
+      id: CameraId,
+      name: "retry" | "restart",
+      command: Command
+    ) {
+      const status = yield* store.get(id)
+      if (status === undefined) return yield* unknownCamera(id)
+      if (!(yield* supervisor.send(id, command))) {
+        return yield* new CameraInvalid({
+          message: `camera ${id} is ${status.word === "invalid" ? "invalid: correct its row" : "not running"}`
+        })
+      }
+      return { id, command: name, message: messageOf(name, status) } satisfies CommandResult
+    })
+
+    return handlers.handleAll({
+      list: Effect.fnUntraced(function* ({ query }) {
+        const all = yield* board.cameras
+        const { page, total } = Views.select(all, query)
+        const tally = { down: 0, invalid: 0, waiting: 0, starting: 0, ok: 0 }
+        for (const { word } of all) tally[word]++
+        return {
+          boot: board.boot,
+          revision: yield* board.revision,
+          total,
+          tally,
+          cameras:
+            query.history === "true"
+              ? page.map((camera) => ({ ...camera, bitrates: board.bitrates(camera.id) }))
+              : page
+        }
+      }),
+      get: Effect.fnUntraced(function* ({ params }) {
+        return (yield* board.camera(params.id)) ?? (yield* unknownCamera(params.id))
+      }),
+      retry: ({ params }) => command(params.id, "retry", "RetryNow"),
+      restart: ({ params }) => command(params.id, "restart", "Restart")
+    })
+  })
+)
+
+const messageOf = (
+  name: "retry" | "restart",
+  {
+    reason,
+    word
+  }: { readonly reason: { readonly _tag: string } | undefined; readonly word: string }
+): string => {
+  if (reason?._tag === "Unauthorized") {
+    return "one login is tried now; the camera may lock the account after several wrong passwords"
+  }
+  if (name === "restart") return "the relay is restarted"
+  return word === "ok" ? "the camera is live; nothing to retry" : "the camera is tried now"
+}
+
+const status = HttpApiBuilder.group(
+  Api,
+  "status",
+  Effect.fnUntraced(function* (handlers) {
+    const board = yield* Board
+    const streams = yield* EventStreams
+    return handlers
+      .handle("overview", () => board.overview)
+      .handleRaw(
+        "events",
+        Effect.fnUntraced(function* ({ headers }) {
+          const stream = yield* streams.open(headers["last-event-id"])
+          return HttpServerResponse.stream(stream, {
+            contentType: "text/event-stream",
+            // a proxy that compresses or buffers would hold events back
+            headers: { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" }
+          })
+        })
+      )
+  })
+)
+
+const heartbeatTimeout = Duration.seconds(5)
+
+const health = HttpApiBuilder.group(
+  Api,
+  "health",
+  Effect.fnUntraced(function* (handlers) {
+    const supervisor = yield* Supervisor
+    const isDone = (effect: Effect.Effect<void>, within: Duration.Duration) =>
+      Effect.map(Effect.timeoutOption(effect, within), Option.isSome)
+    return handlers.handleAll({
+      live: Effect.fnUntraced(function* () {
+        if (yield* isDone(supervisor.heartbeat, heartbeatTimeout)) {
+          return { isOk: true, message: "the supervisor responds" }
+        }
+        return yield* new NotHealthy({
+          message: `the supervisor did not respond within ${format(heartbeatTimeout)}`
+        })
+      }),
+      ready: Effect.fnUntraced(function* () {
+        if (yield* isDone(supervisor.ready, Duration.millis(50))) {
+          return { isOk: true, message: "the camera list was applied" }
+        }
+        return yield* new NotHealthy({ message: "the camera list was not read yet" })
+      })
+    })
+  })
+)
+
+/** The routes of the API and `/openapi.json`. */
+export const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+  Layer.provide([cameras, status, health])
+)
+
+/** The services behind {@link routes}, for as long as the layer lives. */
+export const services = ({ settings, version }: HandlerOptions) =>
+  EventStreams.layer.pipe(
+    Layer.provideMerge(Board.layer(version)),
+    Layer.provide(LiveSettings.layer(settings))
+  )
+
+/** The routes with their services: for a router of your own. */
+export const layer = (options: HandlerOptions) => routes.pipe(Layer.provideMerge(services(options)))

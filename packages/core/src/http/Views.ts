@@ -1,0 +1,119 @@
+/** The status of the tree as documents of the API. Pure. */
+import type { RateHistory } from "../status/Rates.ts"
+import type { CameraLogLine } from "../status/CameraLog.ts"
+import type { CameraStatus } from "../status/CameraStatus.ts"
+import type { TimelineEntry } from "../status/Timeline.ts"
+import type { StreamInfo } from "../engine/StreamInfo.ts"
+import type { PlayerUrls } from "../player/PlayerUrls.ts"
+import { adviceOf } from "../status/Advice.ts"
+import type { Cause } from "../status/Causes.ts"
+import { retryAtOf, words } from "../status/OperatorView.ts"
+import type * as Api from "./Api.ts"
+
+const streamOf = ({ audio, video }: StreamInfo) => ({
+  video: video.codec,
+  width: video.width ?? null,
+  height: video.height ?? null,
+  audio: audio?.codec ?? null
+})
+
+const problemOf = ({ reason, state }: CameraStatus) => {
+  if (state._tag === "Invalid") return { code: "InvalidUrl", message: state.problem }
+  return reason === undefined ? null : { code: reason._tag, message: reason.message }
+}
+
+/** A camera in the list. @param bitrate now, in bits per second. */
+export const summaryOf = (status: CameraStatus, bitrate: number): Api.CameraSummary => ({
+  id: status.id,
+  name: status.name,
+  type: status.type,
+  path: status.path ?? null,
+  host: status.host ?? null,
+  word: status.word,
+  state: status.state._tag.toLowerCase() as Lowercase<typeof status.state._tag>,
+  since: status.since,
+  problem: problemOf(status),
+  retryAt: retryAtOf(status.state) ?? null,
+  engine: status.engine ?? null,
+  stream: status.offer === undefined ? null : streamOf(status.offer),
+  bitrate: status.word === "ok" ? bitrate : 0,
+  restarts: status.restarts,
+  stalls: status.stalls,
+  health: status.health,
+  lastVideoAt: status.lastVideoAt ?? null,
+  revision: status.revision
+})
+
+export interface DetailSources {
+  readonly bitrate: number
+  readonly history: RateHistory
+  readonly timeline: ReadonlyArray<TimelineEntry>
+  readonly log: ReadonlyArray<CameraLogLine>
+  readonly playerUrls: PlayerUrls | undefined
+}
+
+export const detailOf = (
+  status: CameraStatus,
+  { bitrate, history, log, playerUrls, timeline }: DetailSources
+): Api.CameraDetail => ({
+  ...summaryOf(status, bitrate),
+  address: status.address ?? null,
+  advice: adviceOf(status.state, status.reason) ?? null,
+  probeMs: status.probeMs ?? null,
+  totals: status.totals,
+  bitrates: history,
+  timeline: timeline.map((entry) => ({ ...entry, reason: entry.reason ?? null })),
+  log,
+  playerUrls: playerUrls ?? null,
+  mediaServer: null
+})
+
+export const causeOf = (cause: Cause): Api.Overview["causes"][number] => ({
+  ...cause,
+  host: cause.host ?? null
+})
+
+const byText = new Intl.Collator("en", { numeric: true, sensitivity: "base" })
+const healthOrder = ["poor", "fair", "good"]
+
+const comparisons: Record<
+  (typeof Api.sortKeys)[number],
+  (a: Api.CameraSummary, b: Api.CameraSummary) => number
+> = {
+  id: (a, b) => byText.compare(a.id, b.id),
+  name: (a, b) => byText.compare(a.name, b.name),
+  word: (a, b) => words.indexOf(a.word) - words.indexOf(b.word),
+  since: (a, b) => a.since - b.since,
+  bitrate: (a, b) => a.bitrate - b.bitrate,
+  restarts: (a, b) => a.restarts.lastHour - b.restarts.lastHour,
+  health: (a, b) => healthOrder.indexOf(a.health) - healthOrder.indexOf(b.health)
+}
+
+export interface Selection {
+  readonly word?: Api.CameraSummary["word"]
+  readonly q?: string
+  readonly sort?: (typeof Api.sortKeys)[number]
+  readonly order?: "asc" | "desc"
+  readonly limit?: number
+  readonly offset?: number
+}
+
+/** Filters, sorts and pages; equal cameras are in the order of their ids. */
+export const select = (
+  cameras: ReadonlyArray<Api.CameraSummary>,
+  { limit = 1000, offset = 0, order = "asc", q = "", sort = "id", word }: Selection
+): { readonly total: number; readonly page: ReadonlyArray<Api.CameraSummary> } => {
+  const text = q.trim().toLowerCase()
+  const matching = cameras.filter(
+    (camera) =>
+      (word === undefined || camera.word === word) &&
+      (text === "" ||
+        [camera.id, camera.name, camera.path, camera.host].some(
+          (field) => field?.toLowerCase().includes(text) === true
+        ))
+  )
+  const sign = order === "asc" ? 1 : -1
+  const compare = comparisons[sort]
+  matching.sort((a, b) => sign * compare(a, b) || comparisons.id(a, b))
+  return { total: matching.length, page: matching.slice(offset, offset + limit) }
+}

@@ -1,0 +1,5 @@
+/** The HTTP API of restream: the contract, and handlers that a program can mount. */
+export * from "./Api.ts"
+export { Board } from "./Board.ts"
+export { EventStreams } from "./EventStreams.ts"
+export * as Handlers from "./Handlers.ts"

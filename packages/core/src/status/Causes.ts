@@ -1,0 +1,162 @@
+/** What is wrong, by cause and not by camera: a switch that fails is one cause. Pure. */
+import { describeForMany } from "./SharedCause.ts"
+import type { CameraId } from "../camera/Camera.ts"
+import { dedupeKey, type Reason } from "../camera/Reason.ts"
+import type { MediaServerStatus } from "../media-server/MediaServer.ts"
+import type { SourceHealth } from "../source/CameraSource.ts"
+import { adviceFor, adviceOf } from "./Advice.ts"
+import type { CameraStatus } from "./CameraStatus.ts"
+
+export interface Cause {
+  /** `media-server`, `database`, `invalid`, `flapping`, `stopped`, or the tag of a reason: `Refused`, … */
+  readonly kind: string
+  /** One line without secrets. */
+  readonly message: string
+  readonly advice: string
+  /** When the first of the cameras went down, in milliseconds since 1970. */
+  readonly since: number
+  /** The `host:port` that all the cameras share; `undefined` where they have several. */
+  readonly host: string | undefined
+  /** How many cameras it affects. */
+  readonly count: number
+  /** The first 100 of them. */
+  readonly cameras: ReadonlyArray<CameraId>
+}
+
+const shownCameras = 100
+
+export interface Surroundings {
+  readonly mediaServer: MediaServerStatus
+  readonly source: SourceHealth
+  /** In milliseconds since 1970. */
+  readonly now: number
+}
+
+/** The causes, the worst first: the media server, the database, then by the number of cameras. */
+export const causesOf = (
+  cameras: ReadonlyArray<CameraStatus>,
+  { mediaServer, now, source }: Surroundings
+): ReadonlyArray<Cause> => {
+  const groups = new Map<string, Array<CameraStatus>>()
+  for (const camera of cameras) {
+    const key = keyOf(camera)
+    if (key === undefined) continue
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [camera])
+    else group.push(camera)
+  }
+  const byCamera = [...groups.values()]
+    .map(causeOfGroup)
+    .sort((a, b) => b.count - a.count || a.since - b.since)
+  return [
+    ...(mediaServer._tag === "Down"
+      ? [
+          {
+            kind: "media-server",
+            message: `media server is unreachable: ${mediaServer.detail}`,
+            advice: "Check that the media server runs and is reachable.",
+            since: mediaServer.since,
+            ...affected(cameras.filter(isWaitingForServer))
+          }
+        ]
+      : []),
+    ...(source._tag === "Down"
+      ? [
+          {
+            kind: "database",
+            message: `camera list cannot be read: ${source.error.message}`,
+            advice:
+              source.lastSnapshotAt === undefined
+                ? "Check the database; no camera starts before the first read."
+                : `Check the database. Running relays are unaffected; last successful read ${Math.round((now - source.lastSnapshotAt) / 1000)} s ago.`,
+            since: source.since,
+            ...affected([])
+          }
+        ]
+      : []),
+    ...byCamera
+  ]
+}
+
+const isWaitingForServer = ({ state }: CameraStatus): boolean =>
+  state._tag === "Waiting" && state.for === "media server"
+
+/** Cameras of one key have the same problem; `undefined`: nothing is wrong, or not with the camera. */
+const keyOf = ({ health, host, reason, state, word }: CameraStatus): string | undefined => {
+  switch (word) {
+    case "invalid":
+      return "invalid"
+    case "waiting":
+      return state._tag === "Waiting" && state.for === "operator" ? "stopped" : undefined
+    case "ok":
+      return health === "poor" ? "flapping" : undefined
+    case "starting":
+      return undefined
+    case "down":
+      return reason === undefined
+        ? undefined
+        : `down ${dedupeKey(reason)} ${sharedHost(reason, host)}`
+  }
+}
+
+/** A device that fails for all its cameras is a cause of its own; other problems are grouped by their kind. */
+const sharedHost = (reason: Reason, host: string | undefined): string => {
+  switch (reason._tag) {
+    case "Refused":
+    case "Closed":
+    case "CertificateError":
+    case "HostUnreachable":
+    case "Unauthorized":
+      return host ?? ""
+    case "TimedOut":
+      return reason.phase === "connecting" ? (host ?? "") : ""
+    default:
+      return ""
+  }
+}
+
+const affected = (cameras: ReadonlyArray<CameraStatus>) => {
+  const hosts = new Set(cameras.map(({ host }) => host))
+  return {
+    host: hosts.size === 1 ? [...hosts][0] : undefined,
+    count: cameras.length,
+    cameras: cameras.slice(0, shownCameras).map(({ id }) => id)
+  }
+}
+
+const causeOfGroup = (cameras: ReadonlyArray<CameraStatus>): Cause => {
+  const first = cameras[0]!
+  const since = Math.min(...cameras.map((camera) => camera.since))
+  const common = { since, ...affected(cameras) }
+  const { reason, state, word } = first
+  if (word === "invalid") {
+    const message =
+      cameras.length === 1 && first.problem !== undefined
+        ? `invalid row: ${first.problem}`
+        : `${cameras.length} invalid rows`
+    return { ...common, kind: "invalid", message, advice: adviceOf(state, reason) ?? "" }
+  }
+  if (word === "waiting") {
+    return {
+      ...common,
+      kind: "stopped",
+      message: "stopped by an operator",
+      advice: adviceOf(state, reason) ?? ""
+    }
+  }
+  if (reason === undefined) {
+    return {
+      ...common,
+      kind: "flapping",
+      message: "restarts again and again",
+      advice: "Check the network and the power of the camera; its timeline has the reasons."
+    }
+  }
+  const hosts = new Set(cameras.map(({ host }) => host)).size
+  return {
+    ...common,
+    kind: reason._tag,
+    message: describeForMany(reason, cameras.length === 1 ? 1 : hosts),
+    advice: adviceFor(reason)
+  }
+}
