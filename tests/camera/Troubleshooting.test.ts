@@ -46,6 +46,7 @@ const samples: {
     new Reason.Unauthorized({ credentials: "unsupported", requires: "the Digest algorithm SHA-1" }),
     new Reason.Unauthorized({ credentials: "wrong" }),
     new Reason.Unauthorized({ credentials: "missing" }),
+    new Reason.Unauthorized({ credentials: "locked" }),
     new Reason.Unauthorized({ credentials: "wrong", refusedFor: "12" })
   ],
   RedirectRefused: [

@@ -215,7 +215,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       )
       assert.lengthOf(
         reasons.filter((refusedFor) => refusedFor === "2"),
-        15
+        14
       )
       yield* tree.log.awaitLine(
         /^Warn 16 cameras at .*: wrong user name or password; .*and 13 more$/
@@ -230,6 +230,92 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       yield* sql`update cameras set url = replace(url, 'Wr0ngSecret', 'right')`
       for (const id of ids) yield* tree.awaitState(id, "Live")
       assert.strictEqual(yield* recorder.authenticationFailures, 3)
+    })
+  )
+
+  /** Rows for channels of a recorder with one account, and a stream for each. */
+  const channelsOf = Effect.fnUntraced(function* (
+    recorder: RtspServer["Service"],
+    ids: ReadonlyArray<number>
+  ) {
+    for (const id of ids) yield* TestPattern.publish(recorder, `channel${id}`)
+    return ids.map((id) => row(id, recorder.url(`channel${id}`).replace("//", "//admin:right@")))
+  })
+  const account = { username: "admin", password: Redacted.make("right") }
+
+  it.effect("a forbidden channel, the first of the table, holds up no other one", () =>
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      const sink = yield* RtspServer.make()
+      const recorder = yield* RtspServer.make({
+        authentication: account,
+        settings: (path) =>
+          path === "channel1" ? { quirks: { alwaysUnauthorized: true } } : undefined
+      })
+      const rows = yield* channelsOf(recorder, [1, 2, 3, 4, 5, 6])
+      yield* addRows(sql, rows.slice(0, 1))
+      const tree = yield* start(settingsOf(dsn, sink.port))
+      yield* tree.awaitState(1, "Unreachable")
+      // the others are inserted when it was refused already
+      yield* addRows(sql, rows.slice(1))
+      for (const id of [2, 3, 4, 5, 6]) yield* tree.awaitState(id, "Live")
+      const { stdout } = yield* restream(dsn, ["check", "--json"])
+      const { cameras } = JSON.parse(stdout) as {
+        cameras: ReadonlyArray<{ id: string; state: string }>
+      }
+      assert.deepStrictEqual(
+        cameras.filter(({ state }) => state === "unreachable").map(({ id }) => id),
+        ["1"]
+      )
+    })
+  )
+
+  it.effect(
+    "cameras come back that drop together from a device that says 401 when it is full",
+    () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const sink = yield* RtspServer.make()
+        const device = yield* RtspServer.make({
+          authentication: account,
+          sessions: { most: 3, status: 401, keepsLost: "3 seconds", endsKept: false }
+        })
+        yield* addRows(sql, yield* channelsOf(device, [1, 2, 3]))
+        const tree = yield* start(
+          settingsOf(dsn, sink.port, { relay: { restartDelay: "300 millis" } })
+        )
+        for (const id of [1, 2, 3]) yield* tree.awaitState(id, "Live")
+        yield* device.dropConnections
+        yield* tree.until((cameras) =>
+          [...cameras.values()].some(
+            ({ state }) => state._tag === "Unreachable" && state.reason._tag === "Unauthorized"
+          )
+        )
+        for (const id of [1, 2, 3]) yield* tree.awaitState(id, "Live")
+      })
+  )
+
+  it.effect("403 after a wrong password is a locked account, tried as seldom", () =>
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      const sink = yield* RtspServer.make()
+      const camera = yield* RtspServer.make({ authentication: account })
+      yield* TestPattern.publish(camera, "cam")
+      yield* addRows(sql, [row(1, camera.url("cam").replace("//", "//admin:wrong@"))])
+      const tree = yield* start(
+        settingsOf(dsn, sink.port, {
+          probe: { retryDelays: ["100 millis"], lockoutDelay: "1 second" }
+        })
+      )
+      yield* tree.awaitState(1, "Unreachable")
+      yield* camera.configure("cam", {
+        authentication: null,
+        quirks: { rejectWith: { DESCRIBE: 403 } }
+      })
+      const { reason } = yield* tree.awaitState(1, "Unreachable", ({ attempt }) => attempt === 3)
+      assert.deepInclude({ ...reason }, { _tag: "Unauthorized", credentials: "locked" })
+      const times = tree.history.flatMap(({ at, to }) => (to?._tag === "Probing" ? [at] : []))
+      assert.isAtLeast(times[2]! - times[1]!, 990)
     })
   )
 

@@ -66,6 +66,8 @@ export const options: {
 export interface Changed {
   readonly probe?: Partial<Settings["probe"]>
   readonly relay?: Partial<Settings["relay"]>
+  /** The status store of the tree, from its own. */
+  readonly status?: (own: StatusStore["Service"]) => StatusStore["Service"]
 }
 
 /** Lays settings over others; a getter stays one. */
@@ -87,7 +89,14 @@ export const layer = (
   const [first, ...rest] = engines.map(({ engine }) => engine)
   if (first === undefined) throw new Error("a tree needs an engine")
   return Supervisor.layer.pipe(
-    Layer.provideMerge(Layer.provideMerge(StatusLog.layer, StatusStore.layer)),
+    Layer.provideMerge(
+      Layer.provideMerge(
+        StatusLog.layer,
+        Layer.effect(StatusStore, Effect.map(StatusStore, changed.status ?? ((own) => own))).pipe(
+          Layer.provide(StatusStore.layer)
+        )
+      )
+    ),
     Layer.provide(ProbeScheduler.layer),
     Layer.provide(DesiredCameras.layer),
     Layer.provide(Layer.effect(CameraSource, Effect.map(CameraSource, source))),

@@ -49,13 +49,16 @@ const minutes = (fake: FakeEngine.FakeEngine) =>
   fake.probes.map(({ at, id }) => `${Math.floor(at / 60_000)}: ${id}`)
 
 describe("CredentialGuard", () => {
-  it.effect("costs a device one attempt for all of its cameras, and tells each of them why", () =>
+  it.effect("costs a device two attempts for all of its cameras, and tells each of them why", () =>
     withLog((lines) => {
       const fake = FakeEngine.make()
       recorder(fake)
       return Effect.gen(function* () {
         yield* TestClock.adjust(299_999)
-        assert.deepStrictEqual(fake.probes, [{ id: "1", at: 0 }])
+        assert.deepStrictEqual(fake.probes, [
+          { id: "1", at: 0 },
+          { id: "2", at: 0 }
+        ])
         assert.deepStrictEqual(yield* stateOf(1), {
           _tag: "Unreachable",
           reason: wrong,
@@ -64,7 +67,7 @@ describe("CredentialGuard", () => {
         })
         assert.deepStrictEqual(yield* stateOf(16), {
           _tag: "Unreachable",
-          reason: new Reason.Unauthorized({ credentials: "wrong", refusedFor: "1" }),
+          reason: new Reason.Unauthorized({ credentials: "wrong", refusedFor: "2" }),
           attempt: 0,
           retryAt: 300_000
         })
@@ -97,6 +100,27 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(6))))
   })
 
+  for (const forbidden of [["1"], ["1", "3", "4"], ["2", "3", "4"]]) {
+    it.effect(`lets a check find the forbidden channels ${forbidden.join()} and no other`, () => {
+      const fake = FakeEngine.make()
+      const device = recorder(fake)
+      device.password = "old"
+      for (const id of forbidden) device.forbidden.add(id)
+      const { cameras } = camerasOf(channels(6))
+      return Effect.gen(function* () {
+        const results = [...(yield* Stream.runCollect(Check.run(cameras.values())))]
+        assert.sameMembers(
+          results.filter(({ _tag }) => _tag !== "Answered").map(({ camera }) => String(camera.id)),
+          forbidden
+        )
+      }).pipe(
+        Effect.provide(
+          ProbeScheduler.layerOnce({}).pipe(Layer.provide(Engines.layer([fake.engine])))
+        )
+      )
+    })
+  }
+
   it.effect("lets a check try a second channel, too", () => {
     const fake = FakeEngine.make()
     const device = recorder(fake)
@@ -115,6 +139,107 @@ describe("CredentialGuard", () => {
     }).pipe(
       Effect.provide(ProbeScheduler.layerOnce({}).pipe(Layer.provide(Engines.layer([fake.engine]))))
     )
+  })
+
+  it.effect("lets cameras go on that were inserted after a forbidden one was refused alone", () => {
+    const fake = FakeEngine.make()
+    const device = recorder(fake)
+    device.password = "old"
+    device.forbidden.add("1")
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* tagOf(1), "Unreachable")
+      yield* setRows(channels(6))
+      yield* TestClock.adjust("1 second")
+      for (const id of [2, 3, 4, 5, 6]) assert.strictEqual(yield* tagOf(id), "Live")
+    }).pipe(Effect.provide(layer([fake], channels(1))))
+  })
+
+  it.effect("starts a new camera of an account within seconds while another one is live", () => {
+    const fake = FakeEngine.make()
+    const device = recorder(fake)
+    device.password = "old"
+    for (const id of ["2", "3", "4"]) device.forbidden.add(id)
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* tagOf(1), "Live")
+      yield* TestClock.adjust("10 minutes")
+      yield* setRows(channels(5))
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual(yield* tagOf(5), "Live")
+      // and one that was live comes back as it always would
+      yield* TestClock.adjust("10 minutes")
+      yield* fake.relays[0]!.end(new Reason.Exited({ status: 1, lastWords: "" }))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* tagOf(1), "Live")
+    }).pipe(Effect.provide(layer([fake], channels(4))))
+  })
+
+  it.effect("brings all back when they drop together and the device keeps their sessions", () => {
+    const fake = FakeEngine.make()
+    const device = recorder(fake)
+    device.password = "old"
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(fake.relays.length, 3)
+      device.password = "none"
+      const probes = fake.probes.length
+      for (const { end } of fake.relays) yield* end(new Reason.Closed({ phase: "streaming" }))
+      yield* TestClock.adjust("60 seconds")
+      device.password = "old"
+      yield* TestClock.adjust("15 seconds")
+      for (const id of [1, 2, 3]) assert.strictEqual(yield* tagOf(id), "Live")
+      assert.isAtMost(fake.probes.length - probes, 6)
+    }).pipe(Effect.provide(layer([fake], channels(3))))
+  })
+
+  it.effect("counts a refusal after DESCRIBE, and a stream that opens proves nothing then", () => {
+    const fake = FakeEngine.make()
+    fake.flowsAtOnce = false
+    return Effect.gen(function* () {
+      for (let second = 0; second < 280; second++) {
+        for (const { end, endedAt } of fake.relays) if (endedAt === undefined) yield* end(wrong)
+        yield* TestClock.adjust("1 second")
+      }
+      assert.strictEqual((yield* stateOf(1))?._tag, "Unreachable")
+      assert.isAtMost(fake.relays.length, 4)
+    }).pipe(Effect.provide(layer([fake], channels(1))))
+  })
+
+  it.effect("takes 403 after a wrong password for a locked account", () => {
+    const fake = FakeEngine.make()
+    const forbidden = new Reason.Rejected({ status: 403, detail: "Forbidden", request: "DESCRIBE" })
+    let answers: Array<Reason.ProbeReason> = [forbidden, wrong]
+    fake.answer = () => Effect.fail(answers.shift() ?? forbidden)
+    return Effect.gen(function* () {
+      // without a wrong password before, it is about the channel
+      yield* TestClock.adjust(999)
+      assert.deepInclude({ ...(yield* stateOf(1)) }, { reason: forbidden, retryAt: 1000 })
+      yield* TestClock.adjust(1)
+      assert.deepInclude({ ...(yield* stateOf(1)) }, { reason: wrong, retryAt: 301_000 })
+      yield* TestClock.adjust("5 minutes")
+      assert.deepInclude(
+        { ...(yield* stateOf(1)) },
+        { reason: new Reason.Unauthorized({ credentials: "locked" }), retryAt: 601_000 }
+      )
+      yield* TestClock.adjust("299 seconds")
+      assert.strictEqual(fake.probes.length, 3)
+    }).pipe(Effect.provide(layer([fake], channels(1))))
+  })
+
+  it.effect("waits the whole lockout delay after a lock, also where it was live before", () => {
+    const fake = FakeEngine.make()
+    const forbidden = new Reason.Rejected({ status: 403, detail: "Forbidden", request: "DESCRIBE" })
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      const answers: Array<Reason.ProbeReason> = [wrong]
+      fake.answer = () => Effect.fail(answers.shift() ?? forbidden)
+      yield* fake.relays[0]!.end(new Reason.Closed({ phase: "streaming" }))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(fake.probes.length, 3)
+      yield* TestClock.adjust("299 seconds")
+      assert.strictEqual(fake.probes.length, 3)
+    }).pipe(Effect.provide(layer([fake], channels(1))))
   })
 
   it.effect("costs it two attempts also where many probes of one host may run", () => {
@@ -163,7 +288,7 @@ describe("CredentialGuard", () => {
     recorder(fake)
     return Effect.gen(function* () {
       yield* TestClock.adjust("20 minutes")
-      assert.deepStrictEqual(minutes(fake), ["0: 1", "5: 2", "10: 3", "15: 1", "20: 2"])
+      assert.deepStrictEqual(minutes(fake), ["0: 1", "0: 2", "5: 3", "10: 1", "15: 2", "20: 3"])
     }).pipe(Effect.provide(layer([fake], channels(3))))
   })
 
@@ -172,13 +297,13 @@ describe("CredentialGuard", () => {
     const device = recorder(fake)
     return Effect.gen(function* () {
       yield* TestClock.adjust("7 minutes")
-      assert.strictEqual(fake.probes.length, 2)
+      assert.strictEqual(fake.probes.length, 3)
       device.password = "old"
       yield* TestClock.adjust(179_999)
       assert.strictEqual(fake.relays.length, 0)
       yield* TestClock.adjust(1)
       assert.strictEqual(fake.relays.length, 16)
-      assert.strictEqual(fake.probes.length, 18)
+      assert.strictEqual(fake.probes.length, 19)
     }).pipe(Effect.provide(layer([fake], channels(16))))
   })
 
@@ -188,7 +313,7 @@ describe("CredentialGuard", () => {
     const elsewhere = row(5, { url: "rtsp://admin:old@10.0.0.101/1" })
     return Effect.gen(function* () {
       yield* TestClock.adjust("1 minute")
-      assert.deepStrictEqual(minutes(fake), ["0: 1", "0: 5"])
+      assert.sameMembers(minutes(fake), ["0: 1", "0: 2", "0: 5"])
       yield* setRows([channel(1), channel(2, "new"), channel(3, "new"), elsewhere])
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* tagOf(2), "Live")
@@ -210,19 +335,19 @@ describe("CredentialGuard", () => {
       const tries = () => fake.probes.filter(({ id }) => id === "1").length
       const before = tries()
       // it is refused again and again, and another one restarts in between as it always would
-      yield* TestClock.adjust("11 minutes")
+      yield* TestClock.adjust("10 minutes")
       assert.strictEqual(tries(), before + 2)
       yield* fake.relays[0]!.end(new Reason.Exited({ status: 1, lastWords: "" }))
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(fake.relays.length, 3)
-      // and a password that was changed at the device is found out by two attempts of the others
+      // a password that was changed at the device is tried again within seconds, but not often
       device.password = "new"
       const probes = fake.probes.length
       for (const { end, endedAt } of fake.relays) {
         if (endedAt === undefined) yield* end(new Reason.Exited({ status: 1, lastWords: "" }))
       }
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual(fake.probes.length, probes + 2)
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual(fake.probes.length, probes + 4)
     }).pipe(Effect.provide(layer([fake], channels(3))))
   })
 
@@ -242,7 +367,7 @@ describe("CredentialGuard", () => {
         for (const relay of fake.relays) {
           yield* relay.end(new Reason.Exited({ status: 1, lastWords: "" }))
         }
-        yield* TestClock.adjust("1 minute")
+        yield* TestClock.adjust("9 seconds")
         assert.strictEqual(fake.probes.length, before + 2)
         for (const { id } of channels(6)) {
           assert.strictEqual(yield* tagOf(Number(id)), "Unreachable")
@@ -256,7 +381,7 @@ describe("CredentialGuard", () => {
     recorder(fake)
     return Effect.gen(function* () {
       yield* TestClock.adjust("1 second")
-      assert.lengthOf(fake.probes, 1)
+      assert.lengthOf(fake.probes, 2)
       yield* setRows([])
       yield* TestClock.adjust("1 second")
       // an operator who enters the camera again wants to see whether it works now
@@ -264,7 +389,7 @@ describe("CredentialGuard", () => {
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(
         fake.probes.map(({ id }) => id),
-        ["1", "9"]
+        ["1", "2", "9"]
       )
     }).pipe(Effect.provide(layer([fake], channels(3))))
   })
@@ -280,7 +405,7 @@ describe("CredentialGuard", () => {
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(
         fake.probes.map(({ id }) => id),
-        ["1"]
+        ["1", "2"]
       )
     }).pipe(Effect.provide(layer([fake], channels(3))))
   })
@@ -310,7 +435,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(2))))
   })
 
-  it.effect("keeps a check to one attempt, too, and names the camera that made it", () => {
+  it.effect("keeps a check to two attempts, too, and names the camera that made the second", () => {
     const fake = FakeEngine.make()
     recorder(fake)
     const { cameras } = camerasOf([...channels(16), channel(17, "new")])
@@ -318,7 +443,7 @@ describe("CredentialGuard", () => {
       const results = [...(yield* Stream.runCollect(Check.run(cameras.values())))]
       assert.sameMembers(
         fake.probes.map(({ id }) => id),
-        ["1", "17"]
+        ["1", "2", "17"]
       )
       const reasons = new Map(
         results.map((result) => [
@@ -328,8 +453,8 @@ describe("CredentialGuard", () => {
       )
       assert.strictEqual(reasons.get("1"), "wrong user name or password")
       assert.strictEqual(
-        reasons.get("2"),
-        "not tried: the same user name and password were refused for camera 1"
+        reasons.get("3"),
+        "not tried: the same user name and password were refused for camera 2"
       )
       assert.strictEqual(reasons.get("17"), "Answered")
       assert.strictEqual(reasons.size, 17)

@@ -1,5 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraStatus, MediaServer, Reason, StatusStore } from "@restream/core"
+import {
+  type CameraId,
+  type CameraState,
+  type CameraStatus,
+  MediaServer,
+  Reason,
+  StatusStore,
+  Supervisor
+} from "@restream/core"
 import { Duration, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "../kit/FakeEngine.ts"
@@ -500,4 +508,38 @@ describe("CameraActor", () => {
       })
     )
   })
+
+  for (const [tag, fail] of [
+    ["Unreachable", (fake) => Effect.sync(() => (fake.answer = () => Effect.fail(refused)))],
+    ["Restarting", (fake) => Effect.suspend(() => fake.relays[0]!.end(gone))]
+  ] as ReadonlyArray<
+    readonly [CameraState.Tag, (fake: FakeEngine.FakeEngine) => Effect.Effect<unknown>]
+  >) {
+    it.effect(`retries at once when asked to as soon as it is ${tag}`, () => {
+      const fake = FakeEngine.make()
+      // the camera's fiber takes a while from entering the state to waiting in it
+      const slowly = (own: StatusStore["Service"]): StatusStore["Service"] => ({
+        ...own,
+        transition: (camera, state) =>
+          Effect.andThen(
+            own.transition(camera, state),
+            state._tag === tag ? Effect.sleep(10) : Effect.void
+          )
+      })
+      return Effect.gen(function* () {
+        const supervisor = yield* Supervisor
+        if (tag === "Restarting") yield* TestClock.adjust(0)
+        yield* fail(fake)
+        yield* TestClock.adjust(5)
+        assert.strictEqual(yield* tagOf(1), tag)
+        const before = fake.probes.length
+        assert.isTrue(yield* supervisor.send("1" as CameraId, "RetryNow"))
+        yield* TestClock.adjust(5)
+        assert.strictEqual(fake.probes.length, before + 1)
+        // it holds for one attempt
+        yield* TestClock.adjust(900)
+        assert.strictEqual(fake.probes.length, before + 1)
+      }).pipe(Effect.provide(layer([fake], [row(1)], undefined, { status: slowly })))
+    })
+  }
 })

@@ -96,7 +96,7 @@ export class Closed extends Schema.TaggedClass<Closed>()("Closed", {
 
 /** The camera refused the credentials, or requires some. */
 export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthorized", {
-  credentials: Schema.Literals(["wrong", "missing", "unsupported"]),
+  credentials: Schema.Literals(["wrong", "missing", "unsupported", "locked"]),
   /** What the camera requires and restream does not support, such as `the Digest algorithm SHA-1`. */
   requires: Schema.optionalKey(Schema.String),
   /** The camera of the same device to which the same credentials were refused; this one was not probed. */
@@ -106,6 +106,9 @@ export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthoriz
   get message(): string {
     if (this.refusedFor !== undefined) {
       return `not tried: the same user name and password were refused for camera ${this.refusedFor}`
+    }
+    if (this.credentials === "locked") {
+      return "access denied (403) after a wrong password; the camera may have locked the account"
     }
     if (this.credentials === "unsupported") {
       return `the camera requires ${this.requires ?? "an authentication"}, which is not supported`

@@ -14,7 +14,7 @@ import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Camera } from "../camera/Camera.ts"
 import { cameraLabel } from "../camera/CameraNames.ts"
-import type { ProbeReason, Reason } from "../camera/Reason.ts"
+import { type ProbeReason, type Reason, Unauthorized } from "../camera/Reason.ts"
 import { type CameraStream, ProbeError } from "../engine/CameraStream.ts"
 import { EngineFallback, type NextStep } from "../engine/EngineFallback.ts"
 import { Engines } from "../engine/Engines.ts"
@@ -55,6 +55,8 @@ export interface CameraAccess {
   readonly reset: Effect.Effect<void>
   /** Takes the failure of a relay: whether the next engine is worth trying at once. */
   readonly onRelayFailure: <R extends Reason>(reason: R) => Effect.Effect<NextStep<R>>
+  /** Records that media flows: the device accepted all requests of the stream. */
+  readonly onFlowing: Effect.Effect<void>
   /** Allows one attempt in spite of refused credentials. */
   readonly tryNow: Effect.Effect<void>
 }
@@ -73,7 +75,8 @@ export class ProbeScheduler extends Context.Service<
       const settings = yield* LiveSettings
       return yield* make({
         limits: () => SubscriptionRef.getUnsafe(settings).probe,
-        lockoutDelay: () => SubscriptionRef.getUnsafe(settings).probe.lockoutDelay
+        lockoutDelay: () => SubscriptionRef.getUnsafe(settings).probe.lockoutDelay,
+        isSinglePass: false
       })
     })
   )
@@ -84,21 +87,23 @@ export class ProbeScheduler extends Context.Service<
   ): Layer.Layer<ProbeScheduler, never, Engines> =>
     Layer.effect(
       ProbeScheduler,
-      make({ limits: () => limits, lockoutDelay: () => Duration.infinity })
+      make({ limits: () => limits, lockoutDelay: () => Duration.infinity, isSinglePass: true })
     )
 }
 
 const make = Effect.fnUntraced(function* (options: {
   readonly limits: () => ProbeLimiter.Limits
   readonly lockoutDelay: () => Duration.Duration
+  /** Whether each camera is opened once. */
+  readonly isSinglePass: boolean
 }): Effect.fn.Return<ProbeScheduler["Service"], never, Engines> {
   const engines = yield* Engines
   const limiter = ProbeLimiter.make(options.limits)
-  const guard = CredentialGuard.make(options.lockoutDelay)
+  const guard = CredentialGuard.make(options.lockoutDelay, options.isSinglePass)
   return ProbeScheduler.of({
     access: Effect.fnUntraced(function* (camera) {
       const lease = yield* guard.acquire(camera)
-      return new Access(camera, engines, limiter, lease)
+      return new Access(camera, engines, limiter, lease, options.lockoutDelay)
     })
   })
 })
@@ -108,18 +113,23 @@ class Access implements CameraAccess {
   readonly #engines: Engines["Service"]
   readonly #limiter: ProbeLimiter.ProbeLimiter
   readonly #lease: CredentialGuard.Lease
+  readonly #lockoutDelay: () => Duration.Duration
   #fallback: EngineFallback
+  /** Whether the device refused the credentials after DESCRIBE: then an open stream proves nothing. */
+  #isRefusedAfterOpen = false
 
   constructor(
     camera: Camera,
     engines: Engines["Service"],
     limiter: ProbeLimiter.ProbeLimiter,
-    lease: CredentialGuard.Lease
+    lease: CredentialGuard.Lease,
+    lockoutDelay: () => Duration.Duration
   ) {
     this.#camera = camera
     this.#engines = engines
     this.#limiter = limiter
     this.#lease = lease
+    this.#lockoutDelay = lockoutDelay
     this.#fallback = this.#newFallback()
   }
 
@@ -137,11 +147,28 @@ class Access implements CameraAccess {
     })
   }
 
+  get onFlowing(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.#isRefusedAfterOpen = false
+      this.#lease.accepted()
+    })
+  }
+
   get tryNow(): Effect.Effect<void> {
     return Effect.sync(() => this.#lease.tryNow())
   }
 
   onRelayFailure<R extends Reason>(reason: R): Effect.Effect<NextStep<R>> {
+    return Effect.suspend(() => {
+      if (reason._tag === "Unauthorized") {
+        this.#isRefusedAfterOpen = true
+        this.#lease.refused(reason)
+      }
+      return this.#nextEngine(reason)
+    })
+  }
+
+  #nextEngine<R extends Reason>(reason: R): Effect.Effect<NextStep<R>> {
     return Effect.suspend(() => {
       const next = this.#fallback.onFailure(reason)
       if (next._tag === "GiveUp" || next.notice === undefined) return Effect.succeed(next)
@@ -159,7 +186,7 @@ class Access implements CameraAccess {
     return Effect.matchEffect(this.#openByEngine(hooks), {
       onSuccess: (opened) => (opened === undefined ? this.open(hooks) : Effect.succeed(opened)),
       onFailure: ({ reason }) =>
-        Effect.flatMap(this.onRelayFailure<ProbeReason>(reason), (next) =>
+        Effect.flatMap(this.#nextEngine<ProbeReason>(reason), (next) =>
           next._tag === "TryNext"
             ? this.open(hooks)
             : Effect.fail(new ProbeError({ reason: next.reason }))
@@ -201,12 +228,20 @@ class Access implements CameraAccess {
         }),
         Scope.provide(scope),
         Effect.onError(() => Scope.close(scope, Exit.void)),
-        Effect.tapError(({ reason }) =>
-          Effect.sync(() => reason._tag === "Unauthorized" && lease.refused(reason))
-        )
+        Effect.mapError(({ reason }) => new ProbeError({ reason: this.#judge(reason) }))
       )
-      lease.accepted()
+      if (!this.#isRefusedAfterOpen) lease.accepted()
+      yield* Effect.addFinalizer(() => Effect.sync(() => lease.ended()))
       return { engine: engine.name, hasFallback, stream }
     })
+  }
+
+  /** Tells the guard what the device refused. Many devices respond to a locked account with 403. */
+  #judge(reason: ProbeReason): ProbeReason {
+    if (reason._tag === "Unauthorized") this.#lease.refused(reason)
+    if (reason._tag !== "Rejected" || reason.status !== 403 || !this.#lease.isRefused) return reason
+    const locked = new Unauthorized({ credentials: "locked" })
+    this.#lease.refused(locked, this.#lockoutDelay())
+    return locked
   }
 }

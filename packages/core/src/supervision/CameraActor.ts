@@ -101,9 +101,16 @@ const run = Effect.fnUntraced(function* (
     yield* mediaServer.awaitUp
   })
 
-  /** Waits until the delay is over or an operator asks for the next attempt. */
-  const pause = (delay: Duration.Duration) =>
-    Effect.asVoid(Effect.timeoutOption(retryRequested.await, delay))
+  /**
+   * Enters a state, and waits until the delay is over or an operator asks for the next attempt. A request
+   * counts from the moment when the state can be seen.
+   */
+  const waitIn = (state: Effect.Effect<void>, delay: Duration.Duration) =>
+    retryRequested.close.pipe(
+      Effect.andThen(state),
+      Effect.andThen(Effect.timeoutOption(retryRequested.await, delay)),
+      Effect.asVoid
+    )
 
   const hooks = (attempt: number): OpenHooks => ({
     // The permit to start comes first, so that nothing is waited for between the answer of the camera and
@@ -132,8 +139,10 @@ const run = Effect.fnUntraced(function* (
       if (reason._tag !== "Unauthorized") {
         const delay = yield* nextDelay({ reason })
         const retryAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(delay)
-        yield* status.transition(camera, { _tag: "Unreachable", reason, attempt, retryAt })
-        yield* pause(delay)
+        yield* waitIn(
+          status.transition(camera, { _tag: "Unreachable", reason, attempt, retryAt }),
+          delay
+        )
       }
       yield* access.reset
     }
@@ -149,6 +158,7 @@ const run = Effect.fnUntraced(function* (
     )
     yield* status.attachCounters(camera.id, relay.counters)
     yield* Effect.raceFirst(relay.flowing, relay.ended)
+    yield* access.onFlowing
     const since = yield* Clock.currentTimeMillis
     for (const notice of relay.notices) {
       yield* Effect.logWarning(`${cameraLabel(camera)}: ${notice}`).pipe(
@@ -174,7 +184,8 @@ const run = Effect.fnUntraced(function* (
       Effect.catch((error) => Effect.succeed({ error, uptime: Duration.zero }))
     )
     const next = yield* access.onRelayFailure(error.reason)
-    return next._tag === "TryNext"
+    // when refused credentials are tried again is the credential guard's decision
+    return next._tag === "TryNext" || next.reason._tag === "Unauthorized"
       ? undefined
       : { reason: next.reason, uptime, afterOutage: sawOutage }
   }).pipe(Effect.scoped)
@@ -204,12 +215,14 @@ const run = Effect.fnUntraced(function* (
     if (end === undefined) return
     const delay = yield* restartDelay(end)
     const at = (yield* Clock.currentTimeMillis) + Duration.toMillis(delay)
-    yield* status.transition(camera, { _tag: "Restarting", reason: end.reason, at })
-    if (blamesMediaServer(end.reason)) yield* mediaServer.reportFailure
-    // Is the camera still in the table? If not, the supervisor interrupts this fiber. A source that does
-    // not answer delays no restart, so the query runs beside the wait.
-    yield* Effect.forkChild(desired.refresh)
-    yield* pause(delay)
+    const restarting = Effect.gen(function* () {
+      yield* status.transition(camera, { _tag: "Restarting", reason: end.reason, at })
+      if (blamesMediaServer(end.reason)) yield* mediaServer.reportFailure
+      // Is the camera still in the table? If not, the supervisor interrupts this fiber. A source that does
+      // not answer delays no restart, so the query runs beside the wait.
+      yield* Effect.forkChild(desired.refresh)
+    })
+    yield* waitIn(restarting, delay)
   }).pipe(
     // a defect between two relays must not end the camera
     Effect.catchCause((cause) =>
@@ -221,7 +234,7 @@ const run = Effect.fnUntraced(function* (
   /** Serves `RetryNow`; done at the first command that ends what runs. */
   const interruption = Effect.repeat(
     Effect.tap(Queue.take(mailbox), (command) =>
-      command === "RetryNow" ? Effect.andThen(access.tryNow, retryRequested.release) : Effect.void
+      command === "RetryNow" ? Effect.andThen(access.tryNow, retryRequested.open) : Effect.void
     ),
     { until: (command) => command !== "RetryNow" }
   )

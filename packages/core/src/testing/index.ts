@@ -9,6 +9,7 @@ export {
   RtspServerError,
   type RtspServerOptions
 } from "./rtsp-server/RtspServer.ts"
+export type { SessionLimit } from "./rtsp-server/SessionSlots.ts"
 export type {
   PathStatus,
   PublisherStatus,

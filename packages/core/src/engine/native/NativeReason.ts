@@ -12,7 +12,9 @@ export const serverReason = (reason: RtspReason): Reason.RelayReason => {
     case "Unauthorized":
       return reason.credentials === "unsupported"
         ? new Reason.ServerRejected({ status: 401, detail: `requires ${reason.requires}` })
-        : new Reason.ServerUnauthorized({ credentials: reason.credentials })
+        : new Reason.ServerUnauthorized({
+            credentials: reason.credentials === "missing" ? "missing" : "wrong"
+          })
     case "Rejected":
       return new Reason.ServerRejected({ status: reason.status, detail: reason.detail })
     case "Unsupported":

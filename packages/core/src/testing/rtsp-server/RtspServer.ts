@@ -35,6 +35,7 @@ import { ServerStream } from "./ServerStream.ts"
 import type { FrozenTracks } from "./Quirks.ts"
 import { ServerConnection } from "./ServerConnection.ts"
 import type { PathStatus, ServerEvent } from "./ServerEvent.ts"
+import { type SessionLimit, SessionSlots } from "./SessionSlots.ts"
 import * as Timers from "./Timers.ts"
 
 /** The server could not listen. */
@@ -91,6 +92,8 @@ export interface RtspServerOptions {
   readonly resolve?: ((path: string) => string) | undefined
   /** A second publisher of a path replaces the first without a response (default), or is rejected with 400. */
   readonly overridePublisher?: "replace" | "reject" | undefined
+  /** How many sessions of readers are served at a time. Default: any number. */
+  readonly sessions?: SessionLimit | undefined
   /** The most unsent bytes per reader; further frames are dropped. Default 2 MiB. */
   readonly readerBufferBytes?: number | undefined
   /** Responds to sender reports of publishers with receiver reports, as media servers do. Default true. */
@@ -119,6 +122,10 @@ export class RtspServer extends Context.Service<
     readonly path: (path: string) => Effect.Effect<PathStatus | undefined>
     /** The number of open connections. */
     readonly connections: Effect.Effect<number>
+    /** The number of sessions of readers, with those that the server keeps after a lost connection. */
+    readonly sessions: Effect.Effect<number>
+    /** Closes the connections of all clients, as after a lost link. */
+    readonly dropConnections: Effect.Effect<void>
     /** Requests with a wrong password. A request without a password does not count. */
     readonly authenticationFailures: Effect.Effect<number>
     /** Events from the subscription on. Subscribe before causing them. */
@@ -153,6 +160,7 @@ export class RtspServer extends Context.Service<
   ): Effect.fn.Return<RtspServer["Service"], RtspServerError, Scope.Scope> {
     const published = yield* PubSub.unbounded<ServerEvent>()
     const timers = yield* Timers.make
+    const slots = new SessionSlots(options.sessions, timers)
     const connections = new Set<ServerConnection>()
     let lastConnection = 0
     const paths = new PathManager({
@@ -168,6 +176,7 @@ export class RtspServer extends Context.Service<
         socket,
         paths,
         timers,
+        slots,
         readerBufferBytes: options.readerBufferBytes ?? 2_097_152,
         reportsToPublishers: options.reportsToPublishers ?? true,
         onClose: () => {
@@ -252,6 +261,10 @@ export class RtspServer extends Context.Service<
       paths: Effect.sync(() => paths.statuses),
       path: (path) => Effect.sync(() => paths.status(path)),
       connections: Effect.sync(() => connections.size),
+      sessions: Effect.sync(() => slots.count),
+      dropConnections: Effect.sync(() => {
+        for (const connection of connections) connection.end("dropped")
+      }),
       authenticationFailures: Effect.sync(() => paths.authenticationFailures),
       events: PubSub.subscribe(published),
       awaitPublisher: (path) => paths.until(() => paths.status(path)?.publisher !== undefined),

@@ -17,12 +17,17 @@ export class ServerAuth {
     this.#paths = paths
   }
 
-  /** The rejection of a request; `undefined` if the request is authorized. */
+  /**
+   * The rejection of a request; `undefined` if the request is authorized.
+   *
+   * @param isFull whether no session is free, and a right password is rejected for that.
+   */
   judge(
     request: Request,
     path: string,
     action: Action,
-    quirks: Quirks
+    quirks: Quirks,
+    isFull = false
   ): ServerResponse | undefined {
     const wanted = this.#paths.authentication(path, action)
     if (
@@ -45,7 +50,7 @@ export class ServerAuth {
     })
     if (verdict === "granted" && quirks.alwaysUnauthorized === true) verdict = "wrong"
     if (quirks.freshNonces === true) this.#nonce = newNonce()
-    if (verdict === "granted") return undefined
+    if (verdict === "granted" && !isFull) return undefined
     if (verdict === "wrong") this.#paths.onAuthenticationFailure(path)
     const offered = challenges({
       schemes,

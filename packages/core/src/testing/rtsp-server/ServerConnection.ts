@@ -26,6 +26,7 @@ import type { Quirks } from "./Quirks.ts"
 import { Reader } from "./Reader.ts"
 import { receiverReports } from "./Reports.ts"
 import { makeSession, names, pathOf, type Session, setup, trackSuffix } from "./ServerSession.ts"
+import type { SessionSlots } from "./SessionSlots.ts"
 import type { Timers } from "./Timers.ts"
 
 export interface ServerConnectionOptions {
@@ -33,6 +34,7 @@ export interface ServerConnectionOptions {
   readonly socket: Socket
   readonly paths: PathManager
   readonly timers: Timers
+  readonly slots: SessionSlots
   readonly readerBufferBytes: number
   /** Responds to sender reports of publishers with receiver reports, as media servers do. */
   readonly reportsToPublishers: boolean
@@ -99,6 +101,9 @@ export class ServerConnection {
     const session = this.#session
     if (session === undefined) return
     this.#session = undefined
+    const { slots } = this.#options
+    if (this.#tornDown) slots.free(session.id)
+    else slots.lose(session.id)
     this.#cancelTimeout()
     this.#cancelFreeze()
     const { reader, stream } = session
@@ -213,8 +218,17 @@ export class ServerConnection {
     if (!methods.some((known) => known === method)) return { status: 501 }
     const publishes =
       method === "ANNOUNCE" || method === "RECORD" || this.#session?.role === "publisher"
-    const rejection = this.#auth.judge(request, path, publishes ? "publish" : "read", quirks)
+    const full =
+      publishes || this.#session !== undefined ? undefined : this.#options.slots.rejection(method)
+    const rejection = this.#auth.judge(
+      request,
+      path,
+      publishes ? "publish" : "read",
+      quirks,
+      full === 401
+    )
     if (rejection !== undefined) return rejection
+    if (full !== undefined) return { status: full }
     const status = quirks.rejectWith?.[method as keyof typeof quirks.rejectWith]
     if (status !== undefined) return { status }
     switch (method) {
@@ -238,7 +252,7 @@ export class ServerConnection {
       case "PAUSE":
         return this.#pause()
       case "TEARDOWN":
-        return this.#teardown(quirks)
+        return this.#teardown(request, quirks)
       default:
         return { status: 200 }
     }
@@ -252,7 +266,10 @@ export class ServerConnection {
     const session = this.#session ?? this.#beginReading(path, quirks)
     if (session === undefined) return { status: 404 }
     const response = setup(session, request, transport, quirks)
-    if (response.status === 200) this.#session = session
+    if (response.status === 200) {
+      this.#session = session
+      this.#options.slots.hold(session.id)
+    }
     return response
   }
 
@@ -334,9 +351,12 @@ export class ServerConnection {
     session.reader = undefined
   }
 
-  #teardown(quirks: Quirks): ServerResponse {
+  #teardown(request: Request, quirks: Quirks): ServerResponse {
     const session = this.#session
-    if (session === undefined) return { status: 454 }
+    if (session === undefined) {
+      const id = SessionHeader.parse(header(request, "session") ?? "")?.id ?? ""
+      return { status: this.#options.slots.endKept(id) ? 200 : 454 }
+    }
     this.#tornDown = true
     if (quirks.goesOnAfterTeardown === true && session.reader !== undefined) {
       session.reader.stray = true

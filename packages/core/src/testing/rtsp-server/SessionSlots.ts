@@ -1,0 +1,69 @@
+/** The sessions of readers that a server serves at a time, as cameras and recorders limit them. */
+import * as Duration from "effect/Duration"
+import type { Timers } from "./Timers.ts"
+
+/** How many sessions of readers a server serves, and what it does beyond that. */
+export interface SessionLimit {
+  readonly most: number
+  /** The response to a `DESCRIBE` or `SETUP` of another session. 401: with a challenge, as after a wrong password. */
+  readonly status: 401 | 453 | 500 | 503
+  /** The method that is rejected. Default DESCRIBE. */
+  readonly at?: "DESCRIBE" | "SETUP" | undefined
+  /** How long a session is kept whose connection was lost without `TEARDOWN`. Default: not at all. */
+  readonly keepsLost?: Duration.Input | undefined
+  /** Whether another connection may end a kept session by `TEARDOWN`. Default true. */
+  readonly endsKept?: boolean | undefined
+}
+
+export class SessionSlots {
+  readonly #limit: SessionLimit | undefined
+  readonly #timers: Timers
+  readonly #held = new Set<string>()
+  /** The kept sessions of lost connections, with what cancels their end. */
+  readonly #kept = new Map<string, () => void>()
+
+  constructor(limit: SessionLimit | undefined, timers: Timers) {
+    this.#limit = limit
+    this.#timers = timers
+  }
+
+  /** The status for another session at a method; `undefined` if it is served. */
+  rejection(method: string): number | undefined {
+    const limit = this.#limit
+    if (limit === undefined || method !== (limit.at ?? "DESCRIBE")) return undefined
+    return this.#held.size < limit.most ? undefined : limit.status
+  }
+
+  /** Sessions of readers, with those that are kept. */
+  get count(): number {
+    return this.#held.size
+  }
+
+  hold(session: string): void {
+    this.#held.add(session)
+  }
+
+  free(session: string): void {
+    this.#kept.get(session)?.()
+    this.#kept.delete(session)
+    this.#held.delete(session)
+  }
+
+  /** The connection of a session was lost. */
+  lose(session: string): void {
+    const keepsLost = this.#limit?.keepsLost
+    if (keepsLost === undefined) return this.free(session)
+    if (!this.#held.has(session)) return
+    this.#kept.set(
+      session,
+      this.#timers.after(keepsLost, () => this.free(session))
+    )
+  }
+
+  /** Ends a kept session; `false` if there is none, or only its own connection may end it. */
+  endKept(session: string): boolean {
+    if (this.#limit?.endsKept === false || !this.#kept.has(session)) return false
+    this.free(session)
+    return true
+  }
+}
