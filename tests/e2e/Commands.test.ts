@@ -1,5 +1,5 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Queue, Redacted } from "effect"
 import { spawnSync } from "node:child_process"
 import {
   closeSync,
@@ -64,6 +64,10 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("res
       assert.strictEqual(code, 0)
       assert.include(stdout, "already existed, without the columns name, type, host")
       assert.deepStrictEqual(yield* sql`select * from cameras`, [{ id: "a", url: "rtsp://a" }])
+      // which of its columns matter is not known
+      const heard = yield* sql.listen("restream_cameras")
+      yield* sql`update cameras set url = 'rtsp://b'`
+      assert.strictEqual((yield* Queue.take(heard)).payload, "")
     })
   )
 })

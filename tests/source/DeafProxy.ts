@@ -10,6 +10,8 @@ export interface DeafProxy {
   readonly port: number
   /** Whether NotificationResponse messages are dropped. */
   dropsNotifications: boolean
+  /** Whether a connection is closed that begins a transaction, as by a pooler in statement mode. */
+  refusesTransactions: boolean
   /** Forwards nothing more of the connections that exist and fit, and closes none of them. */
   readonly swallow: (fits?: (connection: { readonly listens: boolean }) => boolean) => void
   /** How many connections were opened. */
@@ -48,7 +50,8 @@ export const make = (serverPort: number) =>
         }
         client.on("data", (chunk) => {
           if (/listen /i.test(chunk.toString("latin1"))) connection.listens = true
-          if (!connection.isSwallowed) upstream.write(chunk)
+          if (proxy.refusesTransactions && /begin/i.test(chunk.toString("latin1"))) client.destroy()
+          else if (!connection.isSwallowed) upstream.write(chunk)
         })
         let rest = Buffer.alloc(0)
         upstream.on("data", (chunk) => {
@@ -65,6 +68,7 @@ export const make = (serverPort: number) =>
       const proxy = {
         port: 0,
         dropsNotifications: false,
+        refusesTransactions: false,
         swallow: (fits: (connection: Connection) => boolean = () => true) => {
           for (const each of connections) if (fits(each)) each.isSwallowed = true
         },

@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { parseTableName } from "@restream/config"
-import { type CameraRow, CameraTable, PgCameraSource } from "@restream/core"
+import { type CameraRow, CameraSource, CameraTable, PgCameraSource } from "@restream/core"
 import { EmbeddedPostgres } from "@restream/core/testing"
 import { Effect, Layer, Redacted } from "effect"
 import { withLog } from "../kit/Log.ts"
@@ -114,6 +114,21 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       )
     )
   }
+
+  it.effect("reads through a pooler that allows no transaction", () =>
+    Effect.gen(function* () {
+      const { proxy, source } = yield* site
+      proxy.refusesTransactions = true
+      const { rows } = yield* Effect.provide(
+        Effect.flatMap(CameraSource, ({ refresh }) => refresh),
+        source({})
+      )
+      assert.deepStrictEqual(
+        rows.map(({ id }) => id),
+        [1]
+      )
+    }).pipe(Effect.scoped)
+  )
 
   it.effect("keeps a session that would be ended for being idle", () =>
     withLog((lines) =>

@@ -2,7 +2,18 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
 import { parseTableName } from "@restream/config"
 import { type CameraRow, CameraSource, CameraTable, PgCameraSource } from "@restream/core"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Queue, Redacted, Scope } from "effect"
+import {
+  Context,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Queue,
+  Redacted,
+  Scope,
+  Stream
+} from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { withLog } from "../kit/Log.ts"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
@@ -12,9 +23,15 @@ const table = parseTableName("video.cameras")!
 const channel = "restream_cameras"
 
 const initialize = (sql: PgClient.PgClient) =>
-  Effect.forEach(CameraTable.initStatements(table, channel), (statement) => sql.unsafe(statement), {
-    discard: true
-  })
+  Effect.forEach(
+    [
+      ...CameraTable.initStatements(table, channel),
+      `create or replace function video.forget() returns int language sql volatile
+        as 'delete from video.cameras returning 1'`
+    ],
+    (statement) => sql.unsafe(statement),
+    { discard: true }
+  )
 
 /** All in one transaction: whoever looks sees the old rows or the new ones. */
 const setRows = (rows: ReadonlyArray<CameraRow>) =>
@@ -56,6 +73,9 @@ const sourceWith = (
     Layer.provideMerge(Layer.effectDiscard(setRows(rows))),
     Layer.provideMerge(database)
   )
+
+/** The time that a read takes in a test, in milliseconds. */
+const slowReadMs = 100
 
 const ids = (rows: ReadonlyArray<CameraRow>) => rows.map(({ id }) => String(id))
 
@@ -114,6 +134,63 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       while (payloads.at(-1) !== "end") payloads.push((yield* Queue.take(heard)).payload)
       assert.deepStrictEqual(payloads, ["", "", "", "", "end"])
     }).pipe(Effect.scoped, Effect.provide(database))
+  )
+
+  it.effect("sends no notification for a column that restream does not read", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* sql`alter table video.cameras add column last_seen timestamptz, add column note text`
+      yield* setRows([row(1)])
+      const heard = yield* sql.listen(channel)
+      for (let n = 0; n < 50; n++)
+        yield* sql`update video.cameras set last_seen = now(), note = 'x'`
+      yield* sql.notify(channel, "after the other columns")
+      for (const [column] of CameraTable.columns.slice(1)) {
+        yield* sql`update video.cameras set ${sql(column)} = default, note = 'y'`
+      }
+      yield* sql.notify(channel, "end")
+      const payloads: Array<string> = []
+      while (payloads.at(-1) !== "end") payloads.push((yield* Queue.take(heard)).payload)
+      assert.deepStrictEqual(payloads, [
+        "after the other columns",
+        ...CameraTable.columns.slice(1).map(() => ""),
+        "end"
+      ])
+    }).pipe(Effect.scoped, Effect.provide(database))
+  )
+
+  it.effect(
+    "follows notifications that do not stop by reads that take a small share of the time",
+    () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const cameras = yield* CameraSource
+        yield* cameras.refresh
+        let reads = 0
+        yield* Effect.forkScoped(
+          Stream.runForEach(Stream.drop(cameras.snapshots, 1), () => Effect.sync(() => reads++))
+        )
+        const startedAt = performance.now()
+        // what a trigger sends for fifty updates a second
+        yield* Effect.forEach(
+          Array.from({ length: 150 }),
+          () => Effect.delay(sql.notify(channel, ""), "20 millis"),
+          { discard: true }
+        )
+        const share = (reads * slowReadMs) / (performance.now() - startedAt)
+        assert.isAtLeast(reads, 1)
+        assert.isBelow(share, 0.15)
+        // a change is not lost, although it came right after a read
+        yield* setRows([row(2)])
+        yield* Stream.runHead(Stream.filter(cameras.snapshots, ({ rows }) => rows[0]?.["id"] === 2))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          sourceWith([row(1)], {
+            query: `select c.* from (select pg_sleep(${slowReadMs / 1000})) s, video.cameras c`
+          })
+        )
+      )
   )
 
   it.effect("reads another's table through a query, with the right to read and no other", () =>
@@ -231,10 +308,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       "texts with semicolons",
       "select *, ';' || $x$;$x$ || e'\\';' as \"restream_row\" from video.cameras"
     ],
-    [
-      "a WITH, an order and a lock",
-      "with a as (select * from video.cameras) select * from a order by id for share"
-    ],
+    ["a WITH and an order", "with a as (select * from video.cameras) select * from a order by id"],
     ["VALUES", "values (1, 'rtsp://h/1')"],
     ["a table alone", "table video.cameras"],
     ["columns of one name", "select a.*, b.* from video.cameras a join video.cameras b using (id)"],
@@ -269,7 +343,19 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       "with gone as (delete from video.cameras returning *) select * from gone",
       "the query is not one SELECT of columns that only reads"
     ],
-    ["analyze delete from video.cameras", /syntax error at or near "analyze"/]
+    ["analyze delete from video.cameras", /syntax error at or near "analyze"/],
+    [
+      "select video.forget() as id",
+      "cannot execute DELETE in a read-only transaction; the query must only read"
+    ],
+    [
+      "select *, nextval('video.cameras_id_seq') from video.cameras",
+      "cannot execute nextval() in a read-only transaction; the query must only read"
+    ],
+    [
+      "select * from video.cameras for update",
+      "cannot execute SELECT FOR UPDATE in a read-only transaction; the query must only read"
+    ]
   ] as const) {
     it.effect(`says what is wrong with the query ${JSON.stringify(query)}, and runs nothing`, () =>
       Effect.gen(function* () {

@@ -7,7 +7,7 @@ import {
   Polling,
   Unavailable
 } from "@restream/core"
-import { Clock, Deferred, Effect, Fiber, Option, Queue, Ref, Stream } from "effect"
+import { Clock, Deferred, Effect, Fiber, Logger, Option, Queue, Ref, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../kit/Log.ts"
 import { blockEventLoop } from "../kit/EventLoop.ts"
@@ -252,6 +252,63 @@ describe("Polling", () => {
         yield* Stream.runHead(source.snapshots)
         assert.deepStrictEqual(lines, [])
       }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("follows the first hint at once, and hints that do not stop at a distance", () =>
+    Effect.gen(function* () {
+      const looks: Array<number> = []
+      const hints = yield* Queue.unbounded<Polling.Hint>()
+      const source = yield* Polling.make({
+        label: "database",
+        timing: Effect.succeed({ pollInterval: "1 hour" }),
+        hints: Stream.fromQueue(hints),
+        fetchRows: Effect.andThen(
+          Effect.map(Clock.currentTimeMillis, (now) => looks.push(now)),
+          Effect.as(Effect.sleep("100 millis"), [])
+        )
+      })
+      yield* TestClock.adjust("10 seconds")
+      yield* Queue.offer(hints, "changed")
+      yield* TestClock.adjust(0)
+      yield* Effect.forkScoped(
+        Effect.forever(Effect.andThen(Effect.sleep("20 millis"), Queue.offer(hints, "changed")))
+      )
+      yield* TestClock.adjust("5 seconds")
+      // 100 ms for the fetch, 50 ms between any two, 20 times 100 ms between two that hints ask for
+      assert.deepStrictEqual(looks, [0, 10_000, 12_150, 14_300])
+      // whoever needs the rows does not wait for that
+      const asker = yield* Effect.forkChild(source.refresh)
+      yield* TestClock.adjust("200 millis")
+      assert.isDefined(asker.pollUnsafe())
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("goes on with a logger that throws", () =>
+    Effect.gen(function* () {
+      let isAway = false
+      const source = yield* Polling.make({
+        label: "database",
+        fetchRows: Effect.suspend(() =>
+          isAway ? Effect.fail(away("refused")) : Effect.succeed([])
+        )
+      })
+      yield* TestClock.adjust("1 second")
+      isAway = true
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* source.health)._tag, "Down")
+      isAway = false
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* source.health)._tag, "Up")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Logger.layer([
+          Logger.make(() => {
+            throw new Error("the logger's disk is full")
+          })
+        ])
+      )
     )
   )
 

@@ -42,6 +42,7 @@ import * as PgCameraSource from "./source/PgCameraSource.ts"
 import { CameraLog } from "./status/CameraLog.ts"
 import * as Metrics from "./status/Metrics.ts"
 import { Rates } from "./status/Rates.ts"
+import * as SafeLoggers from "./status/SafeLoggers.ts"
 import * as StatusLog from "./status/StatusLog.ts"
 import { StatusStore } from "./status/StatusStore.ts"
 import { Supervisor } from "./supervision/Supervisor.ts"
@@ -82,7 +83,8 @@ export const layer = (
       Layer.provide(engines),
       Layer.provideMerge(mediaServer),
       Layer.provide(CameraTypes.layer(types)),
-      Layer.provide(LiveSettings.layer(settings))
+      Layer.provide(LiveSettings.layer(settings)),
+      Layer.provide(SafeLoggers.layer())
     )
   )
 
@@ -103,7 +105,7 @@ export const cameraTable = (
         }))
       })
     })
-  ).pipe(Layer.provide(LiveSettings.layer(settings)))
+  ).pipe(Layer.provide([LiveSettings.layer(settings), SafeLoggers.layer()]))
 
 /** The SELECT that gives all rows. */
 export const cameraQuery = ({ database }: Pick<Settings, "database">): string => {

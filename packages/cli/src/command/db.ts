@@ -28,14 +28,37 @@ const databaseFailure = (error: {
   return usageFailure([`database: ${oneLine(redact(message))}`])
 }
 
-/** The columns that an existing table of that name lacks. */
+const columns = CameraTable.columns.map(([column]) => column)
+
+/** The columns that an existing table of that name lacks; none if there is no such table. */
 const missingColumns = Effect.fnUntraced(function* (name: TableName) {
   const sql = yield* PgClient.PgClient
   const found = yield* sql<{ readonly name: string }>`select attname as name from pg_attribute
     where attrelid = to_regclass(${CameraTable.tableSql(name)}) and attnum > 0 and not attisdropped`
   const names = new Set(found.map((column) => column.name))
-  return CameraTable.columns.map(([column]) => column).filter((column) => !names.has(column))
+  return names.size === 0 ? [] : columns.filter((column) => !names.has(column))
 })
+
+/** Whether a camera's address may depend on columns that the default table does not have. */
+const hasOtherColumns = ({ cameraTypes, database, plugins }: Settings): boolean => {
+  const named = Object.values(cameraTypes).flatMap((template) =>
+    [...template.matchAll(/\{(\w+)/g)].map(([, column]) => column)
+  )
+  const isOther = (column: string | undefined) => !columns.some((each) => each === column)
+  return database.query !== undefined || plugins.length > 0 || named.some(isOther)
+}
+
+/** All columns where it is not known which of them matter. */
+const statementsFor = (
+  settings: Settings,
+  name: TableName,
+  missing: ReadonlyArray<string> = []
+): ReadonlyArray<string> =>
+  CameraTable.initStatements(
+    name,
+    settings.database.channel,
+    hasOtherColumns(settings) || missing.length > 0 ? "all" : columns
+  )
 
 const init = Command.make(
   "init",
@@ -48,11 +71,11 @@ const init = Command.make(
     const name = yield* tableOf(settings)
     yield* Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
-      const statements = CameraTable.initStatements(name, settings.database.channel)
+      const missing = yield* missingColumns(name)
+      const statements = statementsFor(settings, name, missing)
       yield* sql.withTransaction(
         Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
       )
-      const missing = yield* missingColumns(name)
       yield* print(
         missing.length === 0
           ? `table ${settings.database.table} and its trigger exist`
@@ -77,7 +100,7 @@ const sql = Command.make(
   Effect.fnUntraced(function* () {
     const { settings } = yield* failOnSettings(loadSettings(settingFlagsOf(yield* restream)))
     const name = yield* tableOf(settings)
-    for (const statement of CameraTable.initStatements(name, settings.database.channel)) {
+    for (const statement of statementsFor(settings, name)) {
       yield* print(`${statement};\n`)
     }
   })

@@ -1,4 +1,4 @@
-/** The table that `restream db init` makes, and the trigger that tells when it changes. */
+/** The table that `restream db init` makes, and the trigger that notifies of its changes. */
 import type { TableName } from "@restream/config"
 import { optionNames } from "../camera/CameraOptions.ts"
 
@@ -46,11 +46,19 @@ $$`
  *
  * The trigger fires once a statement, not once a row: a bulk load of 10,000 cameras sends one
  * notification. Its message is empty, because a notification is only a hint to look.
+ *
+ * @param watched the columns whose UPDATE notifies. Default: the columns of the
+ * default table, so that an added column, such as a time of last contact, costs nothing.
  */
-export const initStatements = (table: TableName, channel: string): ReadonlyArray<string> => {
+export const initStatements = (
+  table: TableName,
+  channel: string,
+  watched: ReadonlyArray<string> | "all" = columns.map(([name]) => name)
+): ReadonlyArray<string> => {
   const sql = tableSql(table)
   const notify = tableSql({ schema: table.schema, name: `${table.name}_notify` })
   const trigger = quoted(`${table.name}_notify`)
+  const updateOf = watched === "all" ? "" : ` of ${watched.map(quoted).join(", ")}`
   const width = Math.max(...columns.map(([name]) => name.length))
   const lines = columns.map(([name, type, comment], index) => {
     const comma = index === columns.length - 1 ? "" : ","
@@ -66,7 +74,7 @@ begin
 end
 $$`,
     `create or replace trigger ${trigger}
-  after insert or update or delete or truncate on ${sql}
+  after insert or delete or truncate or update${updateOf} on ${sql}
   for each statement execute function ${notify}()`
   ]
 }

@@ -37,6 +37,9 @@ export interface PgCameraSourceOptions {
  * A session that ends under the query is replaced once: an administrator, a pooler or a firewall may have
  * ended it while it was idle. If the database is away, the new one says so, and why.
  *
+ * The transaction is read-only: a function in the query may write otherwise. A pooler in statement mode allows
+ * no transaction, and gets the query alone.
+ *
  * A query that gives no rows because it asks for none, such as a DELETE or a comment, fails as `InvalidQuery`:
  * an empty list would stop all relays.
  */
@@ -44,14 +47,13 @@ export const fetchRows = (
   query: string
 ): Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError, PgClient.PgClient> =>
   Effect.flatMap(PgClient.PgClient, (sql) =>
-    sql.unsafe<{ readonly row: string }>(RowQuery.asRows(query)).unprepared.pipe(
-      Effect.retry({ times: 1, while: isSessionLost }),
+    selectReadOnly(sql, RowQuery.asRows(query)).pipe(
       Effect.catch((error) =>
         isAboutForm(error)
           ? Effect.andThen(inItsOwnWords(sql, query), Effect.fail(noSelect))
           : Effect.fail(toSourceError(error))
       ),
-      Effect.map((rows) => rows.map(({ row }) => RowQuery.read(row))),
+      Effect.map((rows) => rows.map(({ row }) => RowQuery.read(row as string))),
       Effect.filterOrFail(
         ([first]) => first === undefined || Object.keys(first).length > 0,
         () => noSelect
@@ -60,8 +62,35 @@ export const fetchRows = (
     )
   )
 
-const isSessionLost = ({ reason }: SqlError): boolean =>
-  reason._tag === "ConnectionError" && reason.operation === "query"
+/** Not by `withTransaction`, to which a session that ends is a defect. */
+const selectReadOnly = (sql: PgClient.PgClient, query: string) =>
+  Effect.suspend(() => {
+    let refusals = 0
+    return Effect.gen(function* () {
+      const session = yield* sql.reserve
+      const run = (statement: string) => session.executeUnprepared(statement, [], undefined)
+      yield* Effect.tapError(run("begin read only"), (error) =>
+        Effect.sync(() => {
+          if (isSessionLost(error)) refusals++
+        })
+      )
+      yield* Effect.addFinalizer(() => Effect.ignore(run("rollback")))
+      return yield* run(query)
+    }).pipe(
+      Effect.scoped,
+      Effect.retry({ times: 1, while: isSessionLost }),
+      // a pooler in statement mode ends a session that begins a transaction
+      Effect.catchIf(
+        (error) => isSessionLost(error) && refusals === 2,
+        () => sql.unsafe(query).unprepared
+      )
+    )
+  })
+
+/** 57P01, 57P02 and 57P05: the server ended the session between two statements. */
+const isSessionLost = (error: SqlError): boolean =>
+  (error.reason._tag === "ConnectionError" && error.reason.operation === "query") ||
+  ["57P01", "57P02", "57P05"].includes(codeOf(error) ?? "")
 
 /** 42601: the query can't stand in ours; 0A000: it writes. Either is told in words about ours. */
 const isAboutForm = (error: SqlError): boolean => {
@@ -105,6 +134,11 @@ const toSourceError = (error: SqlError): CameraSourceError => {
   const detail = describe(error)
   if (refusedParameter(error) !== undefined) {
     return new CameraSourceError({ reason: new AccessDenied({ detail }) })
+  }
+  if (codeOf(error) === "25006") {
+    return new CameraSourceError({
+      reason: new InvalidQuery({ detail: `${detail}; the query must only read` })
+    })
   }
   switch (error.reason._tag) {
     case "AuthenticationError":

@@ -2,7 +2,8 @@
  * Polls something, one poll at a time.
  *
  * One fiber does all polls: after the interval, after `invalidate`, or when a caller waits for `now`. All
- * callers that arrive during a poll share the next one, so a thousand callers cost one poll.
+ * callers that arrive during a poll share the next one, so a thousand callers cost one poll. Nothing that a
+ * poll, its result or a logger does ends the polling.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -10,6 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
+import * as Monotonic from "./Monotonic.ts"
 
 export interface PollerOptions<A, E> {
   readonly poll: Effect.Effect<A, E>
@@ -24,12 +26,19 @@ export interface PollerOptions<A, E> {
   readonly ignoresInvalidations?: ((exit: Exit.Exit<A, E>) => boolean) | undefined
   /** The shortest time between two polls, however often they are asked for. Default 50 ms. */
   readonly spacing?: Duration.Duration | undefined
+  /**
+   * How many times as long as a poll took the next one waits, if it is asked for by `invalidate` only; at most
+   * 10 s. So invalidations that never stop cost a bounded share of the time. Default 0.
+   */
+  readonly restAfterPoll?: number | undefined
 }
+
+const maxRestMs = 10_000
 
 export interface Poller<A, E> {
   /** The result of a poll that begins after the call. */
   readonly now: Effect.Effect<A, E>
-  /** Asks for a poll soon, and does not wait for it. */
+  /** Asks for a poll, and does not wait for it: at once, if the last one is long enough ago. */
   readonly invalidate: Effect.Effect<void>
   /** The same, also while `invalidate` is ignored. */
   readonly wake: Effect.Effect<void>
@@ -41,6 +50,7 @@ export const make = Effect.fnUntraced(function* <A, E>(
 ): Effect.fn.Return<Poller<A, E>, never, Scope.Scope> {
   const invalidations = yield* Queue.dropping<void>(1)
   const wakes = yield* Queue.dropping<void>(1)
+  const requests = yield* Queue.dropping<void>(1)
   const spacing = options.spacing ?? Duration.millis(50)
   let asked = Deferred.makeUnsafe<A, E>()
 
@@ -48,21 +58,26 @@ export const make = Effect.fnUntraced(function* <A, E>(
     // this poll serves everything asked for before it; what arrives during it is served by the next
     yield* Queue.clear(invalidations)
     yield* Queue.clear(wakes)
+    yield* Queue.clear(requests)
     const waiting = asked
     asked = Deferred.makeUnsafe()
+    const startedAt = yield* Monotonic.now
     const exit = yield* Effect.exit(options.poll)
-    yield* options.onResult(exit)
+    const tookMs = (yield* Monotonic.now) - startedAt
+    yield* Effect.catchDefect(options.onResult(exit), reportDefect)
     yield* Deferred.done(waiting, exit)
-    return exit
+    const restMs = Math.min(tookMs * (options.restAfterPoll ?? 0), maxRestMs)
+    return { exit, rest: Duration.millis(restMs) }
   })
 
-  const awaitNext = (exit: Exit.Exit<A, E>) => {
-    const signals = options.ignoresInvalidations?.(exit) === true ? [wakes] : [wakes, invalidations]
-    return Effect.raceAllFirst([
-      ...signals.map(Queue.take),
+  const awaitNext = ({ exit, rest }: Effect.Success<typeof pollOnce>) =>
+    Effect.raceAllFirst([
+      Queue.take(wakes),
+      ...(options.ignoresInvalidations?.(exit) === true
+        ? []
+        : [Queue.take(requests), Effect.andThen(Effect.sleep(rest), Queue.take(invalidations))]),
       Effect.flatMap(options.interval(exit), Effect.sleep)
     ])
-  }
 
   yield* pollOnce.pipe(
     Effect.tap(Effect.sleep(spacing)),
@@ -77,7 +92,11 @@ export const make = Effect.fnUntraced(function* <A, E>(
     wake: Effect.asVoid(Queue.offer(wakes, undefined)),
     now: Effect.suspend(() => {
       const answer = asked
-      return Effect.andThen(invalidate, Deferred.await(answer))
+      return Effect.andThen(Queue.offer(requests, undefined), Deferred.await(answer))
     })
   }
 })
+
+/** The logger of an embedding program may throw, also at this line. */
+const reportDefect = (defect: unknown): Effect.Effect<void> =>
+  Effect.catchDefect(Effect.logError("internal error", defect), () => Effect.void)
