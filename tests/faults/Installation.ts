@@ -71,7 +71,7 @@ export const start = Effect.fnUntraced(function* (
   const log = Log.make()
   const dsn = Result.getOrThrow(requireDsn(settings))
   const tree = Restream.layer(settings).pipe(
-    Layer.provideMerge(Restream.cameraTable(settings)),
+    Layer.provideMerge(Restream.cameraTable(settings, [])),
     Layer.provide(databaseLayer(dsn, settings.database)),
     Layer.provide(NodeServices.layer),
     Layer.orDie

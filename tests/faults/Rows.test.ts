@@ -1,36 +1,18 @@
 /** Rows that make no camera, too many rows, and rows written by somebody who means harm. */
 import { assert, layer } from "@effect/vitest"
-import { requireDsn, type Settings } from "@restream/config"
-import { databaseLayer } from "@restream/cli/demo"
-import { NodeServices } from "@effect/platform-node"
-import {
-  type CameraRow,
-  CameraTypes,
-  Engines,
-  MediaServer,
-  Restream,
-  StatusLog,
-  StatusStore,
-  Supervisor,
-  ProbeScheduler,
-  DesiredCameras,
-  LiveSettings
-} from "@restream/core"
-import { StreamUrl } from "@restream/core/rtsp"
+import type { CameraRow } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
-import { Context, Effect, Layer, Redacted, Result, type Scope } from "effect"
+import { Effect, Redacted } from "effect"
 import { existsSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { childrenOf, commandOf } from "../kit/Proc.ts"
 import { start as startProgram } from "../kit/Spawn.ts"
-import * as FakeEngine from "../kit/FakeEngine.ts"
-import * as Tree from "../kit/Tree.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import { program } from "../kit/Program.ts"
 import { restream } from "./Cli.ts"
-import * as Log from "../kit/Log.ts"
+import * as QuickTree from "./QuickTree.ts"
 import { addRows, database, type Installation, row, settingsOf, start } from "./Installation.ts"
 
 const count = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n)
@@ -64,54 +46,6 @@ const bad: ReadonlyArray<(n: number) => CameraRow> = [
 // oxlint-disable-next-line no-control-regex
 const control = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/
 
-/** The tree over rows of a real database, with an engine that is quick: for what many rows cost. */
-const quickTree = Effect.fnUntraced(function* (settings: Settings): Effect.fn.Return<
-  {
-    readonly fake: FakeEngine.FakeEngine
-    readonly log: Log.Log
-    readonly status: StatusStore["Service"]
-    readonly awaitLive: (live: number) => Effect.Effect<void>
-  },
-  never,
-  Scope.Scope
-> {
-  const fake = FakeEngine.make()
-  const log = Log.make()
-  const tree = Supervisor.layer.pipe(
-    Layer.provideMerge(Layer.provideMerge(StatusLog.layer, StatusStore.layer)),
-    Layer.provide(ProbeScheduler.layer),
-    Layer.provide(DesiredCameras.layer),
-    Layer.provide(CameraTypes.layer()),
-    Layer.provide(Engines.layer([fake.engine])),
-    Layer.provide(LiveSettings.layer(Tree.settings)),
-    Layer.provide(
-      Layer.effect(
-        MediaServer,
-        MediaServer.make({
-          address: new StreamUrl({ scheme: "rtsp", host: "127.0.0.1" }),
-          check: Effect.void
-        })
-      )
-    ),
-    Layer.provide(Restream.cameraTable(settings)),
-    Layer.provide(databaseLayer(Result.getOrThrow(requireDsn(settings)), settings.database)),
-    Layer.provide(NodeServices.layer),
-    Layer.orDie
-  )
-  const status = Context.get(yield* log.capture(Layer.build(tree)), StatusStore)
-  return {
-    fake,
-    log,
-    status,
-    awaitLive: (live) =>
-      Effect.asVoid(
-        Effect.repeat(Effect.delay(status.countByState, "5 millis"), {
-          until: (tally) => (tally.Live ?? 0) === live
-        })
-      )
-  }
-})
-
 /** How a line of the log begins, by its format. */
 const begins = { pretty: /^\d\d:\d\d:\d\d [A-Z]+ /, logfmt: /^time=/, json: /^\{"time":/ }
 
@@ -129,7 +63,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
       yield* sql`insert into wild select * from
         json_populate_recordset(null::wild, ${JSON.stringify(mixed)}::json)`
       const query = "select * from wild"
-      const { awaitLive, status, log } = yield* quickTree(
+      const { awaitLive, status, log } = yield* QuickTree.make(
         settingsOf(dsn, 1, { database: { query } })
       )
       yield* awaitLive(1000)
@@ -167,7 +101,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
         delay.reset()
         return result
       }
-      const { awaitLive, fake } = yield* quickTree(settingsOf(dsn, 1))
+      const { awaitLive, fake } = yield* QuickTree.make(
+        // all rows go at once, on purpose
+        settingsOf(dsn, 1, { supervisor: { maxStopFraction: 1 } })
+      )
       yield* awaitLive(10_000)
       const added = spent()
       yield* sql`update cameras set enabled = false where id > 5000`

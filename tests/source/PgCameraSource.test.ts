@@ -235,7 +235,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           ["1e300::float8", 1e300],
           ["true", true],
           ["'Tür \"1\"'::text", 'Tür "1"'],
-          ["'ab'::char(4)", "ab  "],
+          ["'ab'::char(4)", "ab"],
           ["'c'::\"char\"", "c"],
           ["'n'::name", "n"],
           [`'{"audio": "drop", "n": [1.0, null]}'::jsonb`, { audio: "drop", n: [1, null] }],
@@ -284,12 +284,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         }
         const columns = values.map(([value], index) => `${value} as c${index}`)
         const query = `select ${columns.join(", ")}`
-        const source = PgCameraSource.layer({ query }).pipe(
-          Layer.provide(Layer.succeed(PgClient.PgClient, sql))
-        )
-        const { rows } = yield* Effect.provide(
-          Effect.flatMap(CameraSource, ({ refresh }) => refresh),
-          source
+        const { rows } = yield* Effect.provideService(
+          PgCameraSource.fetchResult(query),
+          PgClient.PgClient,
+          sql
         )
         assert.deepStrictEqual(
           Object.values(rows[0]!).map((value, index) => [values[index]![0], value]),
@@ -316,12 +314,13 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   ] as const) {
     it.effect(`takes a query with ${what}`, () =>
       Effect.gen(function* () {
-        const { rows } = yield* (yield* CameraSource).refresh
+        yield* setRows([row(1)])
+        const { rows } = yield* PgCameraSource.fetchResult(query)
         assert.deepStrictEqual(
           rows.map((row) => row["id"] ?? row["column1"]),
           [1]
         )
-      }).pipe(Effect.provide(sourceWith([row(1)], { query })))
+      }).pipe(Effect.provide(database))
     )
   }
 

@@ -367,6 +367,22 @@ const definitions = {
     })
   }),
 
+  supervisor: group("Protection from mass mistakes in the table of cameras.", {
+    maxStopFraction: setting(SettingType.fraction, {
+      appliedBy: "reload",
+      description:
+        "Share of the relays that one change of the table may stop at once. A change that would stop more, and at least 10, is held for supervisor.massStopDelay. 1 disables the protection.",
+      unit: "fraction",
+      default: 0.5
+    }),
+    massStopDelay: setting(delay, {
+      appliedBy: "reload",
+      description:
+        "Time for which all reads must agree before a change that stops more relays than supervisor.maxStopFraction allows is applied.",
+      default: "1 minute"
+    })
+  }),
+
   ffmpeg: group(
     "The FFmpeg programs. Required only for cameras and options that the native engine does not support.",
     {

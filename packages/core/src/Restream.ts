@@ -27,6 +27,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { CameraType } from "./camera-type/CameraType.ts"
 import { CameraTypes } from "./camera-type/CameraTypes.ts"
 import { DesiredCameras } from "./desired/DesiredCameras.ts"
+import { knownColumns } from "./desired/KnownColumns.ts"
 import { Engines } from "./engine/Engines.ts"
 import * as FfmpegEngine from "./engine/ffmpeg/FfmpegEngine.ts"
 import * as NativeEngine from "./engine/native/NativeEngine.ts"
@@ -88,9 +89,15 @@ export const layer = (
     )
   )
 
-/** The cameras of the settings' table or query, read with the client in context. */
+/**
+ * The cameras of the settings' table or query, read with the client in context.
+ *
+ * @param types the same as of {@link layer}: only the columns that a type reads are fetched. Default: all
+ * columns are fetched.
+ */
 export const cameraTable = (
-  settings: LiveOrFixedSettings
+  settings: LiveOrFixedSettings,
+  types?: ReadonlyArray<CameraType>
 ): Layer.Layer<CameraSource, never, PgClient> =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -99,6 +106,11 @@ export const cameraTable = (
       return PgCameraSource.layer({
         query: cameraQuery({ database }),
         channel: database.listen ? database.channel : undefined,
+        known:
+          types && Effect.map(SubscriptionRef.get(live), (current) => knownColumns(current, types)),
+        massStopDelay: Effect.map(SubscriptionRef.get(live), ({ supervisor }) =>
+          supervisor.maxStopFraction === 1 ? undefined : supervisor.massStopDelay
+        ),
         timing: Effect.map(SubscriptionRef.get(live), ({ database }) => ({
           pollInterval: database.pollInterval,
           fetchTimeout: database.queryTimeout

@@ -25,6 +25,7 @@ export * as Polling from "./source/Polling.ts"
 // which cameras are desired
 export * as CameraDecoder from "./desired/CameraDecoder.ts"
 export * from "./desired/DesiredCameras.ts"
+export { knownColumns } from "./desired/KnownColumns.ts"
 export * from "./settings/LiveSettings.ts"
 // how they are probed and relayed
 export * as Deadline from "./time/Deadline.ts"
@@ -55,6 +56,7 @@ export * from "./player/PlayerUrls.ts"
 // who minds them
 export * as CameraActor from "./supervision/CameraActor.ts"
 export * as Diff from "./supervision/Diff.ts"
+export * as MassStop from "./supervision/MassStop.ts"
 export * as ReconcileLog from "./supervision/ReconcileLog.ts"
 export * as CredentialGuard from "./probing/CredentialGuard.ts"
 export * as RefusalGuard from "./probing/RefusalGuard.ts"

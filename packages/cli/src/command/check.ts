@@ -8,7 +8,8 @@ import {
   PgCameraSource,
   ProbeScheduler,
   PublishedStreams,
-  Restream
+  Restream,
+  knownColumns
 } from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -79,7 +80,10 @@ export const check = Command.make(
     if (most !== undefined && most < 1)
       return yield* usageFailure([`--concurrency: ${most} is out of range (1 or more)`])
 
-    const rows = yield* PgCameraSource.fetchRows(Restream.cameraQuery(settings)).pipe(
+    const rows = yield* PgCameraSource.fetchRows(
+      Restream.cameraQuery(settings),
+      knownColumns(settings, types)
+    ).pipe(
       Effect.timeoutOrElse({
         duration: settings.database.queryTimeout,
         orElse: () =>

@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function* (
 
   const tree = yield* Layer.build(
     Restream.layer(settings).pipe(
-      Layer.provide(Restream.cameraTable(settings)),
+      Layer.provide(Restream.cameraTable(settings, [])),
       Layer.provide(Layer.succeedContext(database))
     )
   )

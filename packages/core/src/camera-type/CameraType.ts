@@ -21,8 +21,10 @@ export interface CameraType {
   readonly name: string
   /** One sentence for people: which cameras, which form of address. */
   readonly description: string
-  /** The columns that it reads, for people; `undefined` where they are not known. */
-  readonly columns?: ReadonlyArray<{ readonly name: string; readonly isRequired: boolean }>
+  /** The columns that it reads. `undefined`: not known, so all columns of the table are fetched. */
+  readonly columns?:
+    | ReadonlyArray<{ readonly name: string; readonly isRequired: boolean }>
+    | undefined
   /** The address of the row's stream, or what the row lacks for one. Pure. */
   readonly toUrl: (columns: Columns) => Result.Result<StreamUrl, InvalidUrl>
 }
@@ -81,9 +83,10 @@ export const make = <
     name,
     isRequired: !SchemaAST.isOptional(schema.ast)
   }))
-  const made = of({
+  return of({
     name: type.name,
     description: type.description,
+    columns,
     toUrl: (columns) => {
       const decoded = decode(columns, { errors: "all" })
       if (Result.isSuccess(decoded)) return type.toUrl(decoded.success)
@@ -93,7 +96,6 @@ export const make = <
       return Result.fail(new InvalidUrl({ detail: problems.join("; ") }))
     }
   })
-  return { ...made, columns }
 }
 
 /**
@@ -103,10 +105,13 @@ export const make = <
 export const of = (type: {
   readonly name: string
   readonly description?: string | undefined
+  readonly columns?: CameraType["columns"]
   readonly toUrl: (columns: Columns) => StreamUrl | string | Result.Result<StreamUrl, InvalidUrl>
 }): CameraType => ({
   name: type.name,
   description: type.description ?? "",
+  // a module is not type-checked
+  columns: Array.isArray(type.columns) ? type.columns : undefined,
   toUrl: (columns) => {
     try {
       const url = type.toUrl(columns)

@@ -24,6 +24,10 @@ type Piece =
 
 const placeholder = /\{([A-Za-z_][A-Za-z0-9_]*)(?:\|([^{}]*))?\}/g
 
+/** The columns that a template names. */
+export const columnsOf = (template: string): ReadonlyArray<string> =>
+  [...template.matchAll(/\{([^{}|]+)(?:\|[^{}]*)?\}/g)].map(([, name]) => name ?? "")
+
 /** A value for the place of a port, which takes no other. */
 const samplePort = "1"
 

@@ -5,6 +5,8 @@
  * SELECT and no other. Any table works, by a query whose columns are named as the camera types expect.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
+import type * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlError } from "effect/sql/SqlError"
@@ -17,6 +19,8 @@ import {
   Unavailable
 } from "./CameraSource.ts"
 import * as Notifications from "./Notifications.ts"
+import * as Monotonic from "../time/Monotonic.ts"
+import { missingId, type ReadResult, ResultShape } from "./ResultShape.ts"
 import * as Polling from "./Polling.ts"
 import * as RowQuery from "./RowQuery.ts"
 import { codeOf, describe, refusedParameter } from "./SqlProblem.ts"
@@ -26,13 +30,25 @@ export interface PgCameraSourceOptions {
   readonly query: string
   /** The channel on which the table's trigger notifies; `undefined` to poll only. */
   readonly channel?: string | undefined
+  /**
+   * The columns that anything reads, see `knownColumns`; the others are not fetched. Read before each fetch.
+   * Default: all columns.
+   */
+  readonly known?: Effect.Effect<ReadonlySet<string> | undefined> | undefined
+  /**
+   * Protection from mass mistakes: how long a column may be empty in every row before that is accepted;
+   * `undefined`: results of another shape are accepted at once. Read after each fetch. Default 1 minute.
+   */
+  readonly massStopDelay?: Effect.Effect<Duration.Duration | undefined> | undefined
   /** Default: polls every 10 s, with a timeout of 10 s. */
   readonly timing?: Effect.Effect<Polling.PollTiming> | undefined
   readonly listenTiming?: Notifications.ListenTiming | undefined
 }
 
 /**
- * All rows, once. Unprepared: a prepared `select *` fails for ever after the table gained a column.
+ * All rows, once, with those of the columns that are known; `undefined`: with all columns.
+ *
+ * Unprepared: a prepared `select *` fails for ever after the table gained a column.
  *
  * A session that ends under the query is replaced once: an administrator, a pooler or a firewall may have
  * ended it while it was idle. If the database is away, the new one says so, and why.
@@ -43,46 +59,87 @@ export interface PgCameraSourceOptions {
  * A query that gives no rows because it asks for none, such as a DELETE or a comment, fails as `InvalidQuery`:
  * an empty list would stop all relays.
  */
-export const fetchRows = (
-  query: string
-): Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError, PgClient.PgClient> =>
+export const fetchResult = (
+  query: string,
+  known?: ReadonlySet<string>
+): Effect.Effect<ReadResult, CameraSourceError, PgClient.PgClient> =>
   Effect.flatMap(PgClient.PgClient, (sql) =>
-    selectReadOnly(sql, RowQuery.asRows(query)).pipe(
+    readOnly(sql, (run) =>
+      Effect.gen(function* () {
+        const { fields } = yield* run(RowQuery.asDescribed(query))
+        if (fields.length === 0) return { columns: [], rows: [] }
+        const isWanted = (name: string) => known === undefined || known.has(name)
+        const { rows } = yield* run(RowQuery.asRows(query, fields, isWanted))
+        return {
+          columns: [...new Set(fields.map(({ name }) => name))],
+          rows: rows.map(({ row }) => RowQuery.read(String(row)))
+        }
+      })
+    ).pipe(
       Effect.catch((error) =>
         isAboutForm(error)
           ? Effect.andThen(inItsOwnWords(sql, query), Effect.fail(noSelect))
           : Effect.fail(toSourceError(error))
       ),
-      Effect.map((rows) => rows.map(({ row }) => RowQuery.read(row as string))),
       Effect.filterOrFail(
-        ([first]) => first === undefined || Object.keys(first).length > 0,
+        ({ columns }) => columns.length > 0,
         () => noSelect
       ),
       Effect.withSpan("PgCameraSource.fetchRows")
     )
   )
 
-/** Not by `withTransaction`, to which a session that ends is a defect. */
-const selectReadOnly = (sql: PgClient.PgClient, query: string) =>
+/** All rows, once. A result without a column `id` fails as `InvalidQuery`: none of its rows makes a camera. */
+export const fetchRows = (
+  query: string,
+  known?: ReadonlySet<string>
+): Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError, PgClient.PgClient> =>
+  Effect.flatMap(fetchResult(query, known), (result) =>
+    Effect.as(failOn(missingId(result)), result.rows)
+  )
+
+const failOn = (problem: string | undefined): Effect.Effect<void, CameraSourceError> =>
+  problem === undefined
+    ? Effect.void
+    : Effect.fail(new CameraSourceError({ reason: new InvalidQuery({ detail: problem }) }))
+
+/** Runs a statement, unprepared. */
+type Run = (statement: string) => Effect.Effect<PgConnection.Result, SqlError>
+
+/**
+ * Runs statements in a transaction that only reads.
+ *
+ * Not by `withTransaction`, to which a session that ends is a defect.
+ */
+const readOnly = <A>(
+  sql: PgClient.PgClient,
+  statements: (run: Run) => Effect.Effect<A, SqlError>
+): Effect.Effect<A, SqlError> =>
   Effect.suspend(() => {
     let refusals = 0
+    const reserve = Effect.map(sql.reserve, (session): Run => {
+      // the client's own statements do not tell the types of the columns
+      const { connection } = session as unknown as {
+        readonly connection: PgConnection.PgConnection
+      }
+      return (statement) => connection.query(statement, [], false)
+    })
     return Effect.gen(function* () {
-      const session = yield* sql.reserve
-      const run = (statement: string) => session.executeUnprepared(statement, [], undefined)
+      const run = yield* reserve
       yield* Effect.tapError(run("begin read only"), (error) =>
         Effect.sync(() => {
           if (isSessionLost(error)) refusals++
         })
       )
       yield* Effect.addFinalizer(() => Effect.ignore(run("rollback")))
-      return yield* run(query)
+      return yield* statements(run)
     }).pipe(
       Effect.scoped,
       Effect.retry({ times: 1, while: isSessionLost }),
       // a pooler in statement mode ends a session that begins a transaction
       Effect.catchIf(
         (error) => isSessionLost(error) && refusals === 2,
-        () => sql.unsafe(query).unprepared
+        () => Effect.scoped(Effect.flatMap(reserve, statements))
       )
     )
   })
@@ -113,9 +170,22 @@ const noSelect = new CameraSourceError({
 export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions) {
   const sql = yield* PgClient.PgClient
 
+  let shape = new ResultShape()
+
+  const fetchChecked = Effect.gen(function* () {
+    const known = yield* options.known ?? Effect.succeed(undefined)
+    const result = yield* fetchResult(options.query, known)
+    yield* failOn(missingId(result))
+    const delay = yield* options.massStopDelay ?? Effect.succeed(Duration.minutes(1))
+    if (delay === undefined) shape = new ResultShape()
+    const delayMs = Duration.toMillis(delay ?? Duration.zero)
+    yield* failOn(shape.accept(result, { known, delayMs, nowMs: yield* Monotonic.now }))
+    return result.rows
+  })
+
   return yield* Polling.make({
     label: "database",
-    fetchRows: Effect.provideService(fetchRows(options.query), PgClient.PgClient, sql),
+    fetchRows: Effect.provideService(fetchChecked, PgClient.PgClient, sql),
     hints:
       options.channel === undefined
         ? undefined

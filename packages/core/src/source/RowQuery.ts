@@ -1,5 +1,6 @@
 /**
- * The question that is put to PostgreSQL: any SELECT, with each row as one JSON text.
+ * The question that is put to PostgreSQL: any SELECT, with each row as one JSON text of the columns that are
+ * read.
  *
  * The driver takes values in PostgreSQL's binary format and knows that of the common types; what it does
  * not know it takes for text. One column of another type, a `point` say, would fail the whole snapshot,
@@ -7,19 +8,53 @@
  */
 import type { CameraRow } from "./CameraSource.ts"
 
+/** A column of the result, as the driver describes it. */
+export interface Column {
+  readonly name: string
+  /** The OID of its type; of a domain, that of the type below. */
+  readonly dataTypeId: number
+}
+
 /**
- * The query as a part of ours. PostgreSQL takes nothing that writes in this place: no DELETE, and no
- * WITH that holds one.
- *
- * The name stands with a star because a column of the same name would be taken for the row otherwise.
+ * The query as a part of ours, for its columns alone: LIMIT 0 runs nothing. PostgreSQL takes nothing that
+ * writes in this place: no DELETE, and no WITH that holds one.
  */
-export const asRows = (query: string): string =>
+export const asDescribed = (query: string): string =>
   // a comment at the end of the query ends with the line
-  `select row_to_json(restream_row.*)::text as row from (\n${withoutSemicolon(query)}\n) restream_row`
+  `select * from (\n${withoutSemicolon(query)}\n) restream_row limit 0`
+
+/** `char(n)`, and a list of them: PostgreSQL pads the values, and drops the padding in the cast to text. */
+const unpadded: Readonly<Record<number, string>> = { 1042: "::text", 1014: "::text[]" }
+
+/**
+ * The query with each row as one JSON text of the columns that are wanted.
+ *
+ * Columns are taken by their position, because a query may give several the same name: the last one counts.
+ *
+ * @param columns those of {@link asDescribed}, all of them.
+ * @param isWanted tells by its name whether a column is read.
+ */
+export const asRows = (
+  query: string,
+  columns: ReadonlyArray<Column>,
+  isWanted: (name: string) => boolean = () => true
+): string => {
+  const last = new Map(columns.map(({ name }, index) => [name, index]))
+  const list = columns.flatMap(({ dataTypeId, name }, index) =>
+    isWanted(name) && last.get(name) === index
+      ? [`c${index}${unpadded[dataTypeId] ?? ""} as "${name.replaceAll('"', '""')}"`]
+      : []
+  )
+  const aliases = columns.map((_, index) => `c${index}`)
+  // the name stands with a star because a column of the same name would be taken for the row otherwise
+  return `select row_to_json(restream_row.*)::text as row from (
+select ${list.join(", ")} from (\n${withoutSemicolon(query)}\n) restream_result(${aliases.join(", ")})
+) restream_row`
+}
 
 /**
  * Has the server read the query as it stands, without running it: for its own words about a mistake,
- * which {@link asRows} may have changed.
+ * which {@link asDescribed} may have changed.
  */
 export const asExplained = (query: string): string =>
   // without the parentheses, a query that begins with ANALYZE would be run

@@ -20,6 +20,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberHandle from "effect/FiberHandle"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -27,17 +28,20 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Camera, CameraId } from "../camera/Camera.ts"
-import { cameraLabel } from "../camera/CameraNames.ts"
+import { cameraLabel, nameSome } from "../camera/CameraNames.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { type CameraSet, DesiredCameras } from "../desired/DesiredCameras.ts"
 import type { MediaServer } from "../media-server/MediaServer.ts"
 import type { ProbeScheduler } from "../probing/ProbeScheduler.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
+import { flappingSuffix, Incidents } from "../status/Incidents.ts"
 import * as Metrics from "../status/Metrics.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import { format } from "../time/DurationText.ts"
+import * as Monotonic from "../time/Monotonic.ts"
 import * as CameraActor from "./CameraActor.ts"
 import { type Action, apply, diff, type LastApplied } from "./Diff.ts"
+import { type Hold, MassStopGuard } from "./MassStop.ts"
 import * as ReconcileLog from "./ReconcileLog.ts"
 import * as StartRateLimiter from "./StartRateLimiter.ts"
 
@@ -82,6 +86,9 @@ const make = Effect.gen(function* () {
   const actors = new Map<CameraId, CameraActor.CameraActor>()
   const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
   const ready = yield* Deferred.make<void>()
+  const massStop = new MassStopGuard()
+  const massStops = new Incidents<"mass stop">()
+  const recheck = yield* FiberHandle.make()
   let applied: LastApplied = new Map()
   let reconciliations = 0
 
@@ -181,8 +188,41 @@ const make = Effect.gen(function* () {
     }
   })
 
+  /** Nothing of the set is applied: what else it asks for may be a part of the same mistake. */
+  const hold = Effect.fnUntraced(function* ({ recheckAfter, relays, stops }: Hold) {
+    // the next read by schedule may be far away
+    yield* FiberHandle.run(recheck, Effect.delay(desired.refresh, recheckAfter))
+    const notice = massStops.failed("mass stop", "mass stop", yield* Monotonic.now)
+    if (notice === undefined) return
+    const cameras = stops.map((id) => {
+      const camera = applied.get(id)
+      return { id, name: camera?._tag === "Camera" ? camera.name : id }
+    })
+    const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
+    yield* Effect.logError(
+      `camera list would stop ${stops.length} of ${relays} relays at once: ${nameSome(cameras)}; no change is applied unless the camera list stays so for ${format(recheckAfter)} (supervisor.massStopDelay, supervisor.maxStopFraction)${suffix}`
+    )
+  })
+
+  const endHold = Effect.fnUntraced(function* (actions: ReadonlyArray<Action>) {
+    yield* FiberHandle.clear(recheck)
+    const isConfirmed = actions.some(({ _tag }) => _tag === "Stop" || _tag === "Invalidate")
+    switch (massStops.succeeded("mass stop", yield* Monotonic.now)) {
+      case "resolved":
+        return yield* isConfirmed
+          ? Effect.logWarning("camera list still stops those relays: applying it")
+          : Effect.logInfo("camera list has its cameras again: no relay was stopped")
+      case "stable":
+        return yield* Effect.logInfo("camera list: stable")
+    }
+  })
+
   const reconcile = Effect.fn("Supervisor.reconcile")(function* (set: CameraSet) {
     const actions = diff(applied, set.cameras)
+    const { supervisor } = SubscriptionRef.getUnsafe(settings)
+    const held = massStop.decide(applied, actions, supervisor, yield* Monotonic.now)
+    if (held !== undefined) return yield* hold(held)
+    if (massStops.has("mass stop")) yield* endHold(actions)
     if (reconciliations === 0 || actions.length > 0) {
       const { level, message } = ReconcileLog.describe({ ...set, before: applied, actions })
       yield* Effect.logWithLevel(level)(message)

@@ -1,0 +1,29 @@
+/** The columns of a row that anything reads: the decoder, the camera types and the templates of the settings. */
+import type { Settings } from "@restream/config"
+import type { CameraType } from "../camera-type/CameraType.ts"
+import { builtin } from "../camera-type/CameraTypes.ts"
+import * as UrlTemplate from "../camera-type/UrlTemplate.ts"
+
+/** The columns that mean the same for every camera type. */
+const common = ["id", "name", "type", "path", "enabled", "options"]
+
+/**
+ * The columns that are read by the settings in force.
+ *
+ * @param types camera types besides the built-in ones and the settings' templates.
+ * @returns `undefined` where one of the types does not tell its columns, and may read any.
+ */
+export const knownColumns = (
+  { cameraTypes, mediaServer }: Pick<Settings, "cameraTypes" | "mediaServer">,
+  types: Iterable<CameraType>
+): ReadonlySet<string> | undefined => {
+  const columns = new Set([...common, ...UrlTemplate.columnsOf(mediaServer.pathTemplate)])
+  for (const template of Object.values(cameraTypes)) {
+    for (const name of UrlTemplate.columnsOf(template)) columns.add(name)
+  }
+  for (const type of [...builtin, ...types]) {
+    if (type.columns === undefined) return undefined
+    for (const { name } of type.columns) columns.add(name)
+  }
+  return columns
+}

@@ -1,0 +1,76 @@
+/**
+ * Protection from mass mistakes: a set of cameras that would stop too many relays at once is held until
+ * further reads agree.
+ *
+ * A WHERE clause too many, an emptied table or a query with other ids looks like a deliberate DELETE. A
+ * deliberate one only waits; a mistake that is corrected in time stops nothing.
+ */
+import * as Duration from "effect/Duration"
+import type { CameraId } from "../camera/Camera.ts"
+import type { Action, LastApplied } from "./Diff.ts"
+
+export interface MassStopPolicy {
+  /** The share of the relays that may stop at once. 1 disables the protection. */
+  readonly maxStopFraction: number
+  /** How long a camera must be missing from all reads before it counts as removed. */
+  readonly massStopDelay: Duration.Duration
+}
+
+/** Fewer relays than these are stopped at once, whatever share of all they are. */
+export const fewestHeld = 10
+
+/** A set that is not applied now. */
+export interface Hold {
+  /** The cameras whose relays the set would stop. */
+  readonly stops: ReadonlyArray<CameraId>
+  /** How many cameras are relayed. */
+  readonly relays: number
+  /** The time after which the cameras have to be read again. */
+  readonly recheckAfter: Duration.Duration
+}
+
+export class MassStopGuard {
+  /** Since when each camera has been missing from every read, by a monotonic clock. */
+  #missingSince: ReadonlyMap<CameraId, number> = new Map()
+
+  /**
+   * Decides whether the actions that a set asks for are held. `undefined`: apply them.
+   *
+   * Reads agree camera by camera, so a table that changes meanwhile does not prolong the delay.
+   *
+   * @param nowMs by a monotonic clock.
+   */
+  decide(
+    applied: LastApplied,
+    actions: ReadonlyArray<Action>,
+    { massStopDelay, maxStopFraction }: MassStopPolicy,
+    nowMs: number
+  ): Hold | undefined {
+    const stops = stopped(applied, actions)
+    const before = this.#missingSince
+    this.#missingSince = new Map(stops.map((id) => [id, before.get(id) ?? nowMs]))
+    const relays = [...applied.values()].filter(({ _tag }) => _tag === "Camera").length
+    const delayMs = Duration.toMillis(massStopDelay)
+    const remainingMs = [...this.#missingSince.values()]
+      .map((since) => since + delayMs - nowMs)
+      .filter((remaining) => remaining > 0)
+    if (remainingMs.length < fewestHeld || remainingMs.length <= maxStopFraction * relays) {
+      this.#missingSince = new Map()
+      return undefined
+    }
+    const least = remainingMs.reduce((a, b) => Math.min(a, b))
+    return { stops, relays, recheckAfter: Duration.millis(least) }
+  }
+}
+
+/** The cameras that are relayed and would be neither relayed nor restarted any more. */
+const stopped = (applied: LastApplied, actions: ReadonlyArray<Action>): ReadonlyArray<CameraId> =>
+  actions.flatMap((action) => {
+    const id =
+      action._tag === "Stop"
+        ? action.id
+        : action._tag === "Invalidate"
+          ? action.camera.id
+          : undefined
+    return id !== undefined && applied.get(id)?._tag === "Camera" ? [id] : []
+  })
