@@ -6,10 +6,11 @@ import { databaseLayer } from "@restream/cli/demo"
 import { defaultSettings, Dsn } from "@restream/config"
 import { CameraSource, PgCameraSource } from "@restream/core"
 import { EmbeddedPostgres } from "@restream/core/testing"
-import { Context, Effect, Layer, Redacted, Result } from "effect"
+import { Context, Effect, Exit, Layer, Redacted, Result, Scope, Stream } from "effect"
 import { chownSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { connect, createServer, type Socket } from "node:net"
 import { join } from "node:path"
+import { withLog } from "../kit/Log.ts"
 import { client, Postgres } from "../kit/Postgres.ts"
 import { certificate, key } from "../rtsp/Certificate.ts"
 
@@ -35,6 +36,9 @@ const refusal = (dsn: string) =>
       )
     )
   )
+
+const until = (condition: () => boolean) =>
+  Effect.repeat(Effect.sleep("20 millis"), { until: condition })
 
 /** A TCP server that lives as long as the scope. */
 const serve = (onConnection: (socket: Socket) => void) =>
@@ -316,6 +320,53 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   })
 
   describe("several hosts", () => {
+    it.effect("follows a failover from a primary that stops to a standby that is promoted", () =>
+      withLog((lines) =>
+        Effect.gen(function* () {
+          const standby = yield* EmbeddedPostgres.makeStandby
+          const primary = yield* EmbeddedPostgres.makeCluster
+          const running = yield* Scope.fork(yield* Effect.scope)
+          yield* Scope.provide(primary.start, running)
+          const password = new URL(Redacted.value(standby.dsn)).password
+          yield* Effect.scoped(
+            Effect.flatMap(client(primary.dsn), (sql) =>
+              sql.unsafe(`alter role postgres password '${password}'`)
+            )
+          )
+          const hosts = [primary, standby].map(({ port }) => `127.0.0.1:${port}`).join()
+          const dsn = `postgres://postgres:${password}@${hosts}/postgres?target_session_attrs=read-write`
+          yield* Effect.gen(function* () {
+            const { snapshots } = yield* CameraSource
+            const readFrom = (port: number) =>
+              Stream.runHead(Stream.filter(snapshots, ({ rows }) => rows[0]?.["id"] === port))
+            yield* readFrom(primary.port)
+            yield* Scope.close(running, Exit.void)
+            yield* until(() => lines.some((line) => line.startsWith("Error")))
+            yield* Effect.flatMap(client(standby.dsn), (sql) => sql`select pg_promote()`)
+            yield* readFrom(standby.port)
+            yield* until(() => lines.some((line) => line.includes("notifications resumed")))
+            const about = (what: RegExp) => lines.filter((line) => what.test(line))
+            assert.lengthOf(about(/^Error database: /), 1)
+            assert.lengthOf(about(/^Info database: reachable again/), 1)
+            assert.lengthOf(about(/^Warn database: notifications unavailable/), 1)
+            assert.lengthOf(lines, 4, lines.join("\n"))
+          }).pipe(
+            Effect.provide(
+              PgCameraSource.layer({
+                query: "select current_setting('port')::int as id",
+                channel: "cameras",
+                timing: Effect.succeed({ pollInterval: "500 millis" }),
+                listenTiming: { stableAfter: "500 millis" }
+              }).pipe(
+                Layer.provide(databaseLayer(parse(dsn), defaultSettings.database)),
+                Layer.provide(NodeServices.layer)
+              )
+            )
+          )
+        }).pipe(Effect.provide(NodeServices.layer), Effect.scoped)
+      )
+    )
+
     it.effect("connects to the first that is reachable and has the wanted role", () =>
       Effect.gen(function* () {
         const primary = yield* parts

@@ -46,7 +46,7 @@ class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
 }) {}
 
 /** The timeout of a statement about notifications: LISTEN and NOTIFY. */
-const statementTimeout = "10 seconds"
+const statementTimeout = Duration.seconds(10)
 
 /** A session that broke is replaced after 0.5, 1, 2, 4, then every 5 s. */
 const reconnectDelay = (failures: number): Duration.Duration =>
@@ -59,7 +59,7 @@ const inTime = (statement: string) =>
   Deadline.within(statementTimeout, () =>
     Effect.fail(
       new ListenError({
-        detail: `no response to ${statement} within ${statementTimeout}`,
+        detail: `no response to ${statement} within ${format(statementTimeout)}`,
         isPassing: true
       })
     )
