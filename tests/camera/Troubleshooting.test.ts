@@ -69,6 +69,7 @@ const samples: {
   ],
   Stalled: [
     new Reason.Stalled({ side: "input", afterMs: seconds(10) }),
+    new Reason.Stalled({ side: "input", afterMs: seconds(10), unannouncedType: 50 }),
     new Reason.Stalled({ side: "output", afterMs: seconds(10) })
   ],
   InvalidUrl: [

@@ -112,6 +112,11 @@ const h265Sets = {
   "sprop-pps": "RAHBcrRiQA=="
 }
 
+/** The fmtp of H.265 video. */
+export const h265Fmtp = Object.entries(h265Sets)
+  .map(([name, set]) => `${name}=${set}`)
+  .join(";")
+
 const words = (text: string): fc.Arbitrary<string> => fc.constantFrom(...text.split(" "))
 
 const value = fc.oneof(

@@ -73,6 +73,19 @@ describe.skipIf(mediaMtx === undefined)("MediaMTX", () => {
     ["a camera with a loudspeaker", withBackchannel],
     ["a camera with a broken description", broken],
     [
+      "a camera with H.265 as the type of JPEG",
+      lines("m=video 0 RTP/AVP 26", "a=rtpmap:26 H265/90000")
+    ],
+    [
+      "a camera with PCMU as the type of PCMA",
+      lines(
+        "m=video 0 RTP/AVP 35",
+        "a=rtpmap:35 H264/90000",
+        "m=audio 0 RTP/AVP 8",
+        "a=rtpmap:8 PCMU/8000"
+      )
+    ],
+    [
       "a camera with start codes in its parameter sets",
       lines(
         "m=video 0 RTP/AVP 96",

@@ -22,8 +22,20 @@ const setUp = () => {
   const forwarder = new PacketForwarder.PacketForwarder({
     trackByChannel: ChannelMap.trackByChannel(camera),
     tracks: [
-      { kind: "video", startsKeyframe: Keyframe.startsKeyframe("h264"), channels: server[0] },
-      { kind: "audio", startsKeyframe: Keyframe.startsKeyframe("aac"), channels: server[1] }
+      {
+        kind: "video",
+        startsKeyframe: Keyframe.startsKeyframe("h264"),
+        payloadType: 96,
+        announcedType: 96,
+        channels: server[0]
+      },
+      {
+        kind: "audio",
+        startsKeyframe: Keyframe.startsKeyframe("aac"),
+        payloadType: 96,
+        announcedType: 96,
+        channels: server[1]
+      }
     ],
     writer: {
       send: (piece, length) => {
@@ -73,7 +85,10 @@ const anyPacket = fc.oneof(
     .tuple(fc.nat(0xffff), fc.boolean(), fc.uint8Array({ maxLength: 40 }))
     .map(([sequence, marker, payload]) => packet(sequence, marker, ...payload)),
   fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
-  fc.integer({ min: 60_000, max: 65_535 }).map((length) => Buffer.alloc(length, 0x80))
+  fc.constant(Rtcp.makeReceiverReport({ ssrc: 1, blocks: [], name: "x" })),
+  fc
+    .integer({ min: 60_000, max: 65_535 })
+    .map((length) => Buffer.concat([packet(7, false), Buffer.alloc(length - 14, 0x80)]))
 )
 
 const anyFrame = fc
@@ -102,8 +117,12 @@ describe("PacketForwarder", () => {
             const trackSlot =
               ChannelMap.trackByChannel(camera)[InterleavedFrame.channel(frame, 0)] ?? 255
             if (trackSlot === ChannelMap.unassigned) return []
-            const isMedia = (trackSlot & 1) === 0
-            if (isMedia && !Rtp.isRtp(frame, InterleavedFrame.headerBytes, frame.length)) return []
+            const at = InterleavedFrame.headerBytes
+            const isSent =
+              (trackSlot & 1) === 0
+                ? Rtp.isRtp(frame, at, frame.length) && Rtp.payloadType(frame, at) === 96
+                : Rtcp.isRtcp(frame, at, frame.length)
+            if (!isSent) return []
             return [moved(frame, server.flat()[trackSlot] ?? 255)]
           })
           const all = Buffer.concat(expected)

@@ -88,6 +88,7 @@ describe("a native relay to a media server that is too slow", () => {
       forwarder: {
         silentMs: 0,
         lastVideoAt: 0,
+        unannouncedType: undefined,
         get isDropping() {
           return server.isDropping
         }

@@ -199,14 +199,19 @@ export class CertificateError extends Schema.TaggedClass<CertificateError>()("Ce
 /** Nothing advanced for the stall timeout: the camera stopped sending, or the media server stopped reading. */
 export class Stalled extends Schema.TaggedClass<Stalled>()("Stalled", {
   side: Schema.Literals(["input", "output"]),
-  afterMs: Schema.Finite
+  afterMs: Schema.Finite,
+  /** An RTP payload type that the camera sends instead of the one in its description. */
+  unannouncedType: Schema.optionalKey(Schema.Finite)
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
     const seconds = `${this.afterMs / 1000} s`
-    return this.side === "input"
-      ? `no video from the camera for ${seconds}`
-      : `the media server accepted no data for ${seconds}`
+    if (this.side === "output") return `the media server accepted no data for ${seconds}`
+    const instead =
+      this.unannouncedType === undefined
+        ? ""
+        : `; it sends payload type ${this.unannouncedType}, which its description does not announce`
+    return `no video from the camera for ${seconds}${instead}`
   }
 }
 

@@ -220,7 +220,15 @@ const makeFlow = Effect.fnUntraced(function* (
       const track = sent[index]?.track
       return track === undefined
         ? []
-        : [{ kind: track.kind, startsKeyframe: startsKeyframe(track.codec), channels }]
+        : [
+            {
+              kind: track.kind,
+              startsKeyframe: startsKeyframe(track.codec),
+              payloadType: track.payloadType,
+              announcedType: track.published.format.payloadType,
+              channels
+            }
+          ]
     }),
     writer: {
       send: (piece, length) => void connection.writePiece(piece, length),

@@ -1,7 +1,8 @@
 /**
  * The hot path: forwards a camera's packets to the media server, in place.
  *
- * It reads a few bytes of each packet and changes one: the channel. Adjacent packets are copied and sent
+ * It reads a few bytes of each packet and changes one or two: the channel, and a payload type that servers do not
+ * know. Adjacent packets are copied and sent
  * together. It allocates nothing per packet, so that one process can relay hundreds of cameras.
  *
  * It never waits. Up to {@link highWater} bytes may be unsent; beyond that it drops whole packets until most of
@@ -10,6 +11,7 @@
 import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import type { StartsKeyframe } from "../../rtsp/codec/Keyframe.ts"
 import { ReceptionStats } from "../../rtsp/rtp/ReceptionStats.ts"
+import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
 import * as Rtp from "../../rtsp/rtp/Rtp.ts"
 import { unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
 import { WriteBatcher, type Send } from "./WriteBatcher.ts"
@@ -36,6 +38,10 @@ export interface ServerWriter {
 export interface PacketForwarderTrack {
   readonly kind: "video" | "audio"
   readonly startsKeyframe: StartsKeyframe
+  /** The payload type of the camera's packets. Packets of other types are not forwarded. */
+  readonly payloadType: number
+  /** The payload type that was announced to the server. */
+  readonly announcedType: number
   /** The server's channels for RTP and RTCP. */
   readonly channels: readonly [rtp: number, rtcp: number]
 }
@@ -57,6 +63,8 @@ export class PacketForwarder {
   dropped = 0
   /** When the last video arrived, in milliseconds since 1970; `undefined` before the first. */
   lastVideoAt: number | undefined
+  /** The last payload type on a video channel that the camera did not announce, since the last video. */
+  unannouncedType: number | undefined
   readonly receptions: ReadonlyArray<ReceptionStats>
   readonly #writer: ServerWriter
   readonly #batcher: WriteBatcher
@@ -67,6 +75,8 @@ export class PacketForwarder {
   /** By track: whether it is video, and the test for a keyframe. */
   readonly #isVideo: ReadonlyArray<boolean>
   readonly #startsKeyframe: ReadonlyArray<StartsKeyframe>
+  readonly #payloadTypes: Uint8Array
+  readonly #announcedTypes: Uint8Array
   readonly #hasVideo: boolean
   /** When the last video arrived, or the forwarder was made, by `performance.now`: a monotonic clock. */
   #advancedAt = performance.now()
@@ -85,6 +95,8 @@ export class PacketForwarder {
     this.#channels = Uint8Array.from(options.tracks.flatMap(({ channels }) => channels))
     this.#isVideo = options.tracks.map(({ kind }) => kind === "video")
     this.#startsKeyframe = options.tracks.map(({ startsKeyframe }) => startsKeyframe)
+    this.#payloadTypes = Uint8Array.from(options.tracks, ({ payloadType }) => payloadType)
+    this.#announcedTypes = Uint8Array.from(options.tracks, ({ announcedType }) => announcedType)
     this.#hasVideo = this.#isVideo.includes(true)
     this.receptions = options.tracks.map(() => new ReceptionStats())
   }
@@ -118,14 +130,15 @@ export class PacketForwarder {
       const next = InterleavedFrame.end(bytes, at)
       const trackSlot = trackByChannel[InterleavedFrame.channel(bytes, at)] ?? unassigned
       let keeps = trackSlot !== unassigned
-      if (keeps && (trackSlot & 1) === 0) {
+      if (keeps) {
         const packet = InterleavedFrame.packetStart(at)
         const track = trackSlot >> 1
-        keeps = Rtp.isRtp(bytes, packet, next)
-        if (keeps) {
-          this.receptions[track]?.take(Rtp.sequence(bytes, packet), Rtp.ssrc(bytes, packet))
-          if (this.#isVideo[track] === true) {
-            sawVideo = true
+        if ((trackSlot & 1) !== 0) keeps = Rtcp.isRtcp(bytes, packet, next)
+        else {
+          keeps = Rtp.isRtp(bytes, packet, next) && this.#isAnnounced(bytes, packet, track)
+          if (keeps && this.#isVideo[track] === true) {
+            // a camera whose encoder hangs may continue to send empty packets
+            sawVideo ||= Rtp.hasPayload(bytes, packet, next)
             completesPicture ||= Rtp.marker(bytes, packet)
           }
         }
@@ -142,6 +155,7 @@ export class PacketForwarder {
     }
     this.#send(bytes, run, end, completesPicture || !this.#hasVideo)
     if (!sawVideo) return
+    this.unannouncedType = undefined
     const isFirst = this.lastVideoAt === undefined
     this.lastVideoAt = Date.now()
     this.#advancedAt = performance.now()
@@ -151,6 +165,19 @@ export class PacketForwarder {
   /** Sends the packets that are held for a batch. */
   flush(): void {
     this.#batcher.flush()
+  }
+
+  /** Whether a packet has the payload type of its track. If so, it gets the type that the server knows. */
+  #isAnnounced(bytes: Buffer, packet: number, track: number): boolean {
+    const type = Rtp.payloadType(bytes, packet)
+    const reception = this.receptions[track]
+    const ssrc = Rtp.ssrc(bytes, packet)
+    const isAnnounced = type === this.#payloadTypes[track]
+    // one source numbers the packets of all its types, so its other packets are no losses
+    if (isAnnounced || reception?.ssrc === ssrc) reception?.take(Rtp.sequence(bytes, packet), ssrc)
+    if (isAnnounced) Rtp.setPayloadType(bytes, packet, this.#announcedTypes[track] ?? type)
+    else if (this.#isVideo[track] === true) this.unannouncedType = type
+    return isAnnounced
   }
 
   #send(bytes: Buffer, start: number, end: number, isUrgent: boolean): void {

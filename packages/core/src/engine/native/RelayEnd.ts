@@ -16,7 +16,10 @@ export interface Watched {
   readonly publisher: Pick<PublisherSession, "closed" | "uri"> & {
     readonly connection: Pick<Connection, "exchange" | "isClosed" | "received" | "unsent">
   }
-  readonly forwarder: Pick<PacketForwarder, "isDropping" | "lastVideoAt" | "silentMs">
+  readonly forwarder: Pick<
+    PacketForwarder,
+    "isDropping" | "lastVideoAt" | "silentMs" | "unannouncedType"
+  >
   /** How long the video may pause, and how long the server may send no sign of life. */
   readonly stallTimeout: Duration.Input
   /** How long the first video may take, if that is longer than `stallTimeout`. */
@@ -74,7 +77,15 @@ const cameraStalls = (watched: Watched): Effect.Effect<RelayReason> =>
         // the first packet shortens what remains
         longestSleepMs: timeoutMs
       }),
-      () => new Stalled({ side: "input", afterMs: Math.round(silentMs()) })
+      () => {
+        const afterMs = Math.round(silentMs())
+        const { unannouncedType } = forwarder
+        return new Stalled(
+          unannouncedType === undefined
+            ? { side: "input", afterMs }
+            : { side: "input", afterMs, unannouncedType }
+        )
+      }
     )
   })
 

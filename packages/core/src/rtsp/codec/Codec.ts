@@ -48,6 +48,35 @@ export const withStaticType = (format: Format): Format => {
   return format.clockRate === undefined ? { ...format, clockRate } : format
 }
 
+/** The encodings whose static payload types stand for one clock rate and number of channels only. */
+const withFixedClock: ReadonlySet<string> = new Set(["pcmu", "pcma", "l16", "dvi4"])
+
+/** Whether a static payload type stands for a format. */
+const standsFor = (payloadType: number, format: Format): boolean => {
+  const known = staticTypes[payloadType]
+  if (known === undefined) return false
+  const [encoding, clockRate, channels = 1] = known
+  if (encoding.toLowerCase() !== format.encoding?.toLowerCase()) return false
+  return (
+    !withFixedClock.has(encoding.toLowerCase()) ||
+    (clockRate === format.clockRate && String(channels) === (format.parameters ?? "1"))
+  )
+}
+
+/** The payload types for formats that have none of their own (RFC 3551 §6: 96 to 127). */
+const dynamicType = { video: 126, audio: 127 } as const
+
+/**
+ * The payload type under which every receiver decodes the format: receivers take a type below 96 for the codec
+ * of its static assignment, whatever its `rtpmap` says.
+ */
+export const receivableType = (format: Format, kind: "video" | "audio"): number => {
+  const { payloadType } = format
+  if (payloadType >= 96 || standsFor(payloadType, format)) return payloadType
+  const other = Object.keys(staticTypes).find((type) => standsFor(Number(type), format))
+  return other === undefined ? dynamicType[kind] : Number(other)
+}
+
 /** ffmpeg's names by encoding in lower case. */
 const ffmpegNames: Readonly<Record<string, string>> = {
   h264: "h264",

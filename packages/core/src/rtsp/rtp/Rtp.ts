@@ -49,6 +49,19 @@ export const payloadEnd = (bytes: Uint8Array, at: number, end: number): number =
   return padding === 0 || trimmed < at + headerBytes ? -1 : trimmed
 }
 
+/** Whether the packet carries anything besides its header and its padding. */
+export const hasPayload = (bytes: Uint8Array, at: number, end: number): boolean => {
+  // most packets: no padding, no extension, no contributing sources
+  if (bytes[at] === 0x80) return end - at > headerBytes
+  const start = payloadStart(bytes, at, end)
+  return start !== -1 && start < payloadEnd(bytes, at, end)
+}
+
+/** Overwrites the payload type and keeps the marker. */
+export const setPayloadType = (bytes: Uint8Array, at: number, type: number): void => {
+  bytes[at + 1] = ((bytes[at + 1] ?? 0) & 0x80) | type
+}
+
 export interface RtpHeader {
   readonly marker: boolean
   readonly payloadType: number

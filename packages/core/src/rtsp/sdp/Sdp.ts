@@ -147,15 +147,34 @@ const smart = /^smart\/\d+\/\d+$/i
 /** An encoding with its clock rate and parameters. */
 const rtpmapText = /^([\w!#$%&'*+.^`{|}~-]+)\s*(?:\/\s*(\d{1,9})\s*(?:\/\s*(\S+))?)?/
 
+/** What the fmtp of an encoding contains, for an fmtp under the wrong payload type. */
+const ownParameters: Readonly<Record<string, RegExp>> = {
+  h264: /(?:sprop-parameter-sets|packetization-mode)\s*=/i,
+  h265: /sprop-[vsp]ps\s*=/i,
+  "mpeg4-generic": /config\s*=/i,
+  "mp4a-latm": /config\s*=/i
+}
+
 /**
- * Some cameras put the fmtp of H.264 below the audio (AlexxIT/WebRTC#419). If the audio has the same payload
+ * Some cameras put the fmtp of one media below another, such as that of H.264 below the audio (AlexxIT/WebRTC#419). If the audio has the same payload
  * type, the fmtp is the audio's own.
  */
-const strayFmtp = (all: ReadonlyArray<MediaLines>, payloadType: number): string | undefined =>
+const strayFmtp = (
+  all: ReadonlyArray<MediaLines>,
+  payloadType: number,
+  encoding: string
+): string | undefined =>
   all
     .filter(({ payloadTypes }) => !payloadTypes.includes(String(payloadType)))
     .map(({ fmtps }) => about(fmtps, payloadType)?.text)
-    .find((text) => text !== undefined)
+    .find((text) => text !== undefined && ownParameters[encoding]?.test(text) === true)
+
+/** The only fmtp of a media with one format, although it names another payload type (gortsplib#658). */
+const misnumberedFmtp = (media: MediaLines, encoding: string): string | undefined => {
+  const [first, ...others] = media.fmtps
+  if (first === undefined || others.length > 0 || media.payloadTypes.length !== 1) return undefined
+  return ownParameters[encoding]?.test(first.text) === true ? first.text : undefined
+}
 
 const toFormat = (
   payloadType: number,
@@ -166,7 +185,10 @@ const toFormat = (
   const encoding = match?.[1]
   const clockRate = match?.[2]
   let fmtp = about(media.fmtps, payloadType)?.text
-  if (fmtp === undefined && /^h26[45]$/i.test(encoding ?? "")) fmtp = strayFmtp(all, payloadType)
+  const name = encoding?.toLowerCase() ?? ""
+  if (name in ownParameters) {
+    fmtp ??= misnumberedFmtp(media, name) ?? strayFmtp(all, payloadType, name)
+  }
   return {
     payloadType,
     encoding,

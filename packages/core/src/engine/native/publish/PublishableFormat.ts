@@ -122,12 +122,50 @@ const h265 = (format: Format): PublishableFormat => {
   )
 }
 
+/**
+ * H.264 or H.265, by the parameter sets: some cameras name the other codec than the one that they send
+ * (go2rtc#264).
+ */
+const h26x = (format: Format, named: "h264" | "h265"): PublishableFormat => {
+  const { fmtp } = format
+  const namesH265Sets = fmtp.has("sprop-vps") || fmtp.has("sprop-sps") || fmtp.has("sprop-pps")
+  const isOther =
+    named === "h264"
+      ? !fmtp.has("sprop-parameter-sets") && h265Sets(format) !== undefined
+      : !namesH265Sets && h264Sets(format) !== undefined
+  return (named === "h264") === isOther ? h265(format) : h264(format)
+}
+
 const audioDetails = (format: Format): FormatDetails => ({
   sampleRate: format.clockRate,
   channels: whole(format.parameters) ?? 1
 })
 
 const withoutQuotes = (text: string | undefined): string | undefined => text?.replaceAll('"', "")
+
+/** The fields of RFC 3640 §4.1 that may follow the size and the index of an access unit. */
+const furtherFields = [
+  "ctsdeltalength",
+  "dtsdeltalength",
+  "randomaccessindication",
+  "streamstateindication",
+  "auxiliarydatasizelength",
+  "constantsize",
+  "constantduration"
+]
+
+/** Whether packets are laid out as AAC-hbr: by its name, or by its lengths in the mode `generic`. */
+const isHbr = (fmtp: Format["fmtp"]): boolean => {
+  const mode = fmtp.get("mode")?.toLowerCase() ?? "aac-hbr"
+  if (mode === "aac-hbr" || mode === "aac_hbr") return true
+  return (
+    mode === "generic" &&
+    fmtp.get("sizelength") === "13" &&
+    fmtp.get("indexlength") === "3" &&
+    fmtp.get("indexdeltalength") === "3" &&
+    furtherFields.every((name) => (fmtp.get(name) ?? "0") === "0")
+  )
+}
 
 const aac = (format: Format): PublishableFormat => {
   const { fmtp } = format
@@ -140,10 +178,7 @@ const aac = (format: Format): PublishableFormat => {
   if (size === undefined || size === 0 || size > 100) {
     return unsupported("the AAC sizelength is missing or invalid", details)
   }
-  const mode = fmtp.get("mode")?.toLowerCase() ?? "aac-hbr"
-  if (mode !== "aac-hbr" && mode !== "aac_hbr") {
-    return unsupported("the AAC mode is not AAC-hbr", details)
-  }
+  if (!isHbr(fmtp)) return unsupported("the AAC mode is not AAC-hbr", details)
   const { channels } = config.channels === 0 ? audioDetails(format) : config
   return supported(format, { sampleRate: config.sampleRate, channels }, () => [
     ["streamtype", "5"],
@@ -186,10 +221,10 @@ const mpeg4 = (format: Format): PublishableFormat =>
 const byEncoding = (format: Format, encoding: string): PublishableFormat => {
   switch (encoding) {
     case "h264":
-      return h264(format)
+      return h26x(format, "h264")
     case "h265":
     case "hevc":
-      return h265(format)
+      return h26x(format, "h265")
     case "mp4v-es":
       return mpeg4(format)
     case "av1":

@@ -15,6 +15,7 @@ export interface PublishableTrack extends FormatDetails {
   readonly published: Supported
   /** In lower case, by ffmpeg's name: `h264`, `hevc`, `aac`, `pcm_alaw`, … */
   readonly codec: string
+  /** Of the camera's packets. The announced payload type may differ. */
   readonly payloadType: number
   /** Of the RTP timestamps, in Hz. */
   readonly clockRate: number
@@ -51,16 +52,19 @@ const isBackChannel = ({ direction }: Media): boolean => direction === "sendonly
 
 const track = (
   media: AudioOrVideo,
-  published: Supported,
+  { format, ...rest }: Supported,
   secrets: ReadonlyArray<string>
 ): PublishableTrack => {
-  const { channels, height, sampleRate, width } = published.details
+  const { channels, height, sampleRate, width } = rest.details
+  const { payloadType } = format
+  const announcedType = Codec.receivableType(format, media.kind)
+  const published = { ...rest, format: { ...format, payloadType: announcedType } }
   return {
     kind: media.kind,
     media,
     published,
     codec: Codec.nameOf(published.format, secrets),
-    payloadType: published.format.payloadType,
+    payloadType,
     clockRate: published.format.clockRate ?? 0,
     control: media.control,
     ...(media.kind === "video" ? { width, height } : { sampleRate, channels })
