@@ -293,6 +293,27 @@ describe("Dsn", () => {
     assert.isAbove(read, 5, "both outcomes occur")
   })
 
+  it("never prints a password of keywords and values", () => {
+    fc.assert(
+      fc.property(
+        markedPassword,
+        fc.constantFrom("bare", "quoted", "unclosed"),
+        fc.constantFrom("", " port=0", " sslmode=x", " x=y", " host", " user='", " host=h host=i"),
+        fc.constantFrom("host=h password=", "user=u password =  ", "PASSWORD="),
+        (password, how, after, before) => {
+          const quoted = `'${password.replaceAll(/['\\]/g, "\\$&")}'`
+          const value = how === "bare" ? password : how === "quoted" ? quoted : quoted.slice(0, -1)
+          const text = `${before}${value}${after}`
+          const result = Dsn.parse(text)
+          assertHidden(renderings(result))
+          if (Result.isSuccess(result)) assertHidden(Dsn.show(result.success))
+          assertHidden(renderings(load({ env: { PG_DSN: text } })))
+        }
+      ),
+      { numRuns: 500 }
+    )
+  })
+
   it("never prints a password of the query", () => {
     fc.assert(
       fc.property(

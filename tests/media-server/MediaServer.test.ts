@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { MediaPath, MediaServer, MediaServerError, StreamUrl } from "@restream/core"
-import { Effect, Fiber, Result } from "effect"
+import { Effect, Fiber, Logger, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../kit/Log.ts"
 import { blockEventLoop } from "../kit/EventLoop.ts"
@@ -92,6 +92,30 @@ describe("MediaServer", () => {
         )
         assert.strictEqual(lines.length, 3)
       }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("goes on checking with a logger that throws", () =>
+    Effect.gen(function* () {
+      const { fake, server } = yield* make
+      for (let n = 0; n < 3; n++) {
+        fake.answer = refused
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* server.status)._tag, "Down")
+        fake.answer = Effect.void
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* server.status)._tag, "Up")
+        yield* server.awaitUp
+      }
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(
+        Logger.layer([
+          Logger.make(() => {
+            throw new Error("the logger's disk is full")
+          })
+        ])
+      )
     )
   )
 

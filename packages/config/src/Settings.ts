@@ -105,7 +105,7 @@ const definitions = {
     query: optionalSetting(query, {
       appliedBy: "restart",
       description:
-        "SELECT statement that returns the cameras, for an existing table with other column names (use aliases). Overrides database.table.",
+        "SELECT statement that returns the cameras, for an existing table with other column names (use aliases). Runs in a read-only transaction. Overrides database.table.",
       example: "SELECT id, address AS host FROM devices"
     }),
     pollInterval: setting(interval, {
