@@ -172,6 +172,71 @@ describe("DesiredCameras", () => {
     )
   })
 
+  describe("with rows of one id", () => {
+    const [one, two, three] = [5, 6, 7].map((n) => ({ id: 1, url: `rtsp://10.0.0.${n}/live` }))
+    /** The host of the camera, and the names of the rows whose id it has. */
+    const hostIn = ({ cameras }: ReturnType<typeof read>) => {
+      const camera = cameras.get("1" as CameraId)
+      return camera?._tag === "Camera" ? camera.url.host : camera?._tag
+    }
+
+    it("takes the same row whatever the order of the rows", () => {
+      const sets = [read(one!, two!, three!), read(three!, two!, one!), read(two!, three!, one!)]
+      assert.deepStrictEqual(sets.map(hostIn), ["10.0.0.5", "10.0.0.5", "10.0.0.5"])
+    })
+
+    it("keeps the row that runs when another one comes, which would be the first", () => {
+      const readRows = reader()
+      assert.strictEqual(hostIn(readRows([two!])), "10.0.0.6")
+      assert.strictEqual(hostIn(readRows([one!, two!])), "10.0.0.6")
+      assert.strictEqual(hostIn(readRows([two!, { ...one!, name: "Gate" }])), "10.0.0.6")
+    })
+
+    it("follows a change of the row that runs, and takes another when it is gone", () => {
+      const readRows = reader()
+      readRows([two!, three!])
+      assert.strictEqual(
+        hostIn(readRows([three!, { ...two!, url: "rtsp://10.0.0.8/a" }])),
+        "10.0.0.8"
+      )
+      assert.strictEqual(hostIn(readRows([three!])), "10.0.0.7")
+    })
+
+    it("takes another row when the one that runs is disabled", () => {
+      const readRows = reader()
+      readRows([one!, two!])
+      assert.strictEqual(hostIn(readRows([{ ...one!, enabled: false }, two!])), "10.0.0.6")
+    })
+
+    it("gives a path to the same of two ids that differ in zeros only", () => {
+      const rows = ["1", "01"].map((id) => ({ id, url, path: "gate" }))
+      const valid = ({ cameras }: ReturnType<typeof read>) =>
+        [...cameras.values()].filter(({ _tag }) => _tag === "Camera").map(({ id }) => `${id}`)
+      assert.deepStrictEqual(valid(read(...rows)), valid(read(...rows.toReversed())))
+    })
+  })
+
+  it("keeps the number of a row without an id, wherever it comes in the result", () => {
+    const readRows = reader()
+    const names = (rows: ReadonlyArray<CameraRow>) =>
+      Object.fromEntries(
+        [...readRows(rows).cameras.values()].map(({ id, type }) => [type, `${id}`])
+      )
+    const [a, b, c] = ["a", "b", "c"].map((type) => ({ type, url }))
+    assert.deepStrictEqual(names([a!, b!, c!]), { a: "row 1", b: "row 2", c: "row 3" })
+    assert.deepStrictEqual(names([c!, { id: 1, url }, a!, b!]), {
+      a: "row 1",
+      b: "row 2",
+      c: "row 3",
+      url: "1"
+    })
+    assert.deepStrictEqual(names([c!, { type: "d", url }, b!]), {
+      b: "row 2",
+      c: "row 3",
+      d: "row 1"
+    })
+  })
+
   it("looks once for an id for each row whose id is taken", () => {
     const look = vi.spyOn(Map.prototype, "has")
     const rows = Array.from({ length: 2000 }, () => ({ id: 1, url }))
@@ -203,7 +268,7 @@ describe("DesiredCameras", () => {
     readRows(rows([1, 1, 1, null, 2, 3]))
     assert.strictEqual(asked, 6)
     readRows(rows([1, 1, null, 3, 2]))
-    assert.strictEqual(asked, 7)
+    assert.strictEqual(asked, 6)
   })
 
   it("keeps names on one line", () => {

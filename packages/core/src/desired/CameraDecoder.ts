@@ -80,11 +80,11 @@ const pathValues = (columns: Columns): Record<string, string> => {
 }
 
 /** The identity of a row, whatever else is wrong with it. */
-const identify = (columns: Columns, position: number) => {
+const identify = (columns: Columns, number: number) => {
   const id = displayId(columns["id"])
   return {
-    id: oneLine(id ?? `row ${position + 1}`) as CameraId,
-    name: oneLine(displayScalar(columns["name"]) ?? id ?? `row ${position + 1}`),
+    id: oneLine(id ?? `row ${number}`) as CameraId,
+    name: oneLine(displayScalar(columns["name"]) ?? id ?? `row ${number}`),
     type: oneLine(displayScalar(columns["type"]) ?? "url")
   }
 }
@@ -92,15 +92,11 @@ const identify = (columns: Columns, position: number) => {
 /**
  * Decodes a row. A camera type that throws makes the row invalid.
  *
- * @param position of the row in the snapshot, counted from 0: it names a row without an id.
+ * @param number names a row without an id.
  */
-export const decodeRow = (
-  row: CameraRow,
-  position: number,
-  options: DecoderOptions
-): DecodedRow => {
+export const decodeRow = (row: CameraRow, number: number, options: DecoderOptions): DecodedRow => {
   const columns = presentColumns(row)
-  const identity = identify(columns, position)
+  const identity = identify(columns, number)
   try {
     return decodeColumns(columns, identity, options)
   } catch {

@@ -13,19 +13,14 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { CameraTypes } from "../camera-type/CameraTypes.ts"
 import * as UrlTemplate from "../camera-type/UrlTemplate.ts"
-import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
-import type * as MediaPath from "../camera/MediaPath.ts"
 import { Engines } from "../engine/Engines.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { type CameraRow, CameraSource } from "../source/CameraSource.ts"
 import * as CameraDecoder from "./CameraDecoder.ts"
+import * as Conflicts from "./Conflicts.ts"
+import type { CameraSet } from "./Conflicts.ts"
 
-/** All cameras that a snapshot asks for. */
-export interface CameraSet {
-  readonly cameras: ReadonlyMap<CameraId, Camera | InvalidCamera>
-  /** The rows whose `enabled` is false. */
-  readonly disabled: ReadonlyMap<CameraId, CameraDecoder.DisabledCamera>
-}
+export type { CameraSet }
 
 export class DesiredCameras extends Context.Service<
   DesiredCameras,
@@ -128,84 +123,82 @@ const isSameRow = (a: CameraRow, b: CameraRow): boolean => {
 export const makeDecoder = (
   options: CameraDecoder.DecoderOptions
 ): ((rows: ReadonlyArray<CameraRow>) => CameraSet) => {
-  let remembered: ReadonlyArray<{
-    readonly row: CameraRow
-    readonly decoded: CameraDecoder.DecodedRow
-  }> = []
-  let set: CameraSet = { cameras: new Map(), disabled: new Map() }
+  let remembered: ReadonlyArray<Remembered> = []
+  let resolved = Conflicts.none
   return (rows) => {
-    let byId: ReadonlyMap<string | undefined, (typeof remembered)[number]> | undefined
-    const current = rows.map((row, position) => {
+    let byId: ReadonlyMap<string | undefined, Remembered> | undefined
+    const current = numberRows(rows, remembered).map(({ number, row }, position): Remembered => {
       const before = remembered[position]
-      if (before !== undefined && isSameRow(before.row, row)) return before
-      const id = CameraDecoder.displayId(row["id"])
-      byId ??= new Map(remembered.map((entry) => [CameraDecoder.displayId(entry.row["id"]), entry]))
-      const known = id === undefined ? undefined : byId.get(id)
+      if (before !== undefined && before.number === number && isSameRow(before.row, row)) {
+        return before
+      }
+      byId ??= new Map(remembered.map((entry) => [entryId(entry), entry]))
+      const known = byId.get(entryId({ number, row }))
       return known !== undefined && isSameRow(known.row, row)
         ? known
-        : { row, decoded: CameraDecoder.decodeRow(row, position, options) }
+        : { number, row, decoded: CameraDecoder.decodeRow(row, number ?? 0, options) }
     })
     const isUnchanged =
       current.length === remembered.length &&
       current.every((entry, index) => entry === remembered[index])
-    if (!isUnchanged) set = resolveConflicts(current.map(({ decoded }) => decoded))
+    if (!isUnchanged) {
+      resolved = Conflicts.resolve(
+        current.map(({ decoded }) => decoded),
+        resolved
+      )
+    }
     remembered = current
-    return set
+    return resolved.set
   }
 }
 
-/** Two rows may claim one id or one path: the first row by id keeps it, the other is invalid. */
-const resolveConflicts = (rows: ReadonlyArray<CameraDecoder.DecodedRow>): CameraSet => {
-  const cameras = new Map<CameraId, Camera | InvalidCamera>()
-  const disabled = new Map<CameraId, CameraDecoder.DisabledCamera>()
-  const pathOwners = new Map<MediaPath.MediaPath, CameraId>()
-  /** The last number that told a row from an earlier row of the same id. */
-  const counts = new Map<CameraId, number>()
-  for (const row of [...rows].sort(byId)) {
-    if (row._tag === "DisabledCamera") {
-      disabled.set(row.id, row)
-      continue
-    }
-    let entry = row
-    if (cameras.has(entry.id)) {
-      entry = {
-        ...asInvalid(entry, `another row has the id ${entry.id}, too`),
-        id: unusedId(cameras, counts, entry.id)
-      }
-    }
-    if (entry._tag === "Camera") {
-      const owner = pathOwners.get(entry.path)
-      if (owner === undefined) pathOwners.set(entry.path, entry.id)
-      else entry = asInvalid(entry, `the path ${entry.path} belongs to camera ${owner}`)
-    }
-    cameras.set(entry.id, entry)
-  }
-  return { cameras, disabled }
+interface NumberedRow {
+  /** Of a row without an id; `undefined` where the row has one. */
+  readonly number: number | undefined
+  readonly row: CameraRow
 }
 
-const asInvalid = ({ id, name, type }: Camera | InvalidCamera, problem: string): InvalidCamera => ({
-  _tag: "InvalidCamera",
-  id,
-  name,
-  type,
-  problem
-})
-
-/** Continues from the last number of the same id: starting from 2 each time takes minutes for 100,000 rows. */
-const unusedId = (
-  taken: ReadonlyMap<CameraId, unknown>,
-  counts: Map<CameraId, number>,
-  id: CameraId
-): CameraId => {
-  for (let n = (counts.get(id) ?? 1) + 1; ; n++) {
-    const unused = `${id} (${n})` as CameraId
-    if (taken.has(unused)) continue
-    counts.set(id, n)
-    return unused
-  }
+interface Remembered extends NumberedRow {
+  readonly decoded: CameraDecoder.DecodedRow
 }
 
-/** Numbers by value, text by letter: `9` comes before `10`. Rows of one id keep the source's order. */
-const order = new Intl.Collator("en", { numeric: true })
-const byId = (a: CameraDecoder.DecodedRow, b: CameraDecoder.DecodedRow): number =>
-  order.compare(a.id, b.id)
+const entryId = ({ number, row }: NumberedRow): string | undefined =>
+  number === undefined ? CameraDecoder.displayId(row["id"]) : `\u0000${number}`
+
+/** Gives each row without an id the number that it had, wherever it comes in the result; a new one is free. */
+const numberRows = (
+  rows: ReadonlyArray<CameraRow>,
+  remembered: ReadonlyArray<Remembered>
+): ReadonlyArray<NumberedRow> => {
+  const withoutId = rows.filter((row) => CameraDecoder.displayId(row["id"]) === undefined)
+  if (withoutId.length === 0) return rows.map((row) => ({ number: undefined, row }))
+  const before = new Map<string, Array<number>>()
+  for (const { number, row } of remembered) {
+    if (number === undefined) continue
+    const content = contentOf(row)
+    const known = before.get(content)
+    if (known === undefined) before.set(content, [number])
+    else known.push(number)
+  }
+  const numbers = withoutId.map((row) => before.get(contentOf(row))?.shift())
+  const taken = new Set(numbers)
+  let next = 1
+  const all = new Map(
+    withoutId.map((row, index) => {
+      const known = numbers[index]
+      if (known !== undefined) return [row, known]
+      while (taken.has(next)) next++
+      return [row, next++]
+    })
+  )
+  return rows.map((row) => ({ number: all.get(row), row }))
+}
+
+/** JSON may be nested deeper than the stack: such rows count as the same. */
+const contentOf = (row: CameraRow): string => {
+  try {
+    return JSON.stringify(row)
+  } catch {
+    return ""
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * Rows that claim the same id or the same path. Pure.
+ *
+ * The order of the rows means nothing: an UPDATE of any column moves a row to another place of the result.
+ */
+import { type Camera, type CameraId, type InvalidCamera, relayKey } from "../camera/Camera.ts"
+import type * as MediaPath from "../camera/MediaPath.ts"
+import type * as CameraDecoder from "./CameraDecoder.ts"
+
+/** All cameras that a snapshot asks for. */
+export interface CameraSet {
+  readonly cameras: ReadonlyMap<CameraId, Camera | InvalidCamera>
+  /** The rows whose `enabled` is false. */
+  readonly disabled: ReadonlyMap<CameraId, CameraDecoder.DisabledCamera>
+}
+
+type EnabledRow = Camera | InvalidCamera
+
+export interface Resolved {
+  readonly set: CameraSet
+  /** The rows whose id belongs to another row. */
+  readonly displaced: ReadonlySet<EnabledRow>
+}
+
+export const none: Resolved = {
+  set: { cameras: new Map(), disabled: new Map() },
+  displaced: new Set()
+}
+
+/**
+ * Of the rows with one id, the row that had it before keeps it; the others are invalid. Of the cameras with
+ * one path, the first by id keeps it.
+ *
+ * @param before what the same rows, or earlier ones, came to.
+ */
+export const resolve = (
+  rows: ReadonlyArray<CameraDecoder.DecodedRow>,
+  before: Resolved
+): Resolved => {
+  const cameras = new Map<CameraId, EnabledRow>()
+  const disabled = new Map<CameraId, CameraDecoder.DisabledCamera>()
+  const displaced = new Set<EnabledRow>()
+  const pathOwners = new Map<MediaPath.MediaPath, CameraId>()
+  /** The last number that told a row from an earlier row of the same id. */
+  const counts = new Map<CameraId, number>()
+  const enabled: Array<EnabledRow> = []
+  for (const row of rows) {
+    if (row._tag === "DisabledCamera") disabled.set(row.id, row)
+    else enabled.push(row)
+  }
+  for (const row of enabled.sort(byPrecedence(before))) {
+    let entry = row
+    if (cameras.has(entry.id)) {
+      displaced.add(row)
+      entry = {
+        ...asInvalid(entry, `another row has the id ${entry.id}, too`),
+        id: unusedId(cameras, counts, entry.id)
+      }
+    }
+    if (entry._tag === "Camera") {
+      const owner = pathOwners.get(entry.path)
+      if (owner === undefined) pathOwners.set(entry.path, entry.id)
+      else entry = asInvalid(entry, `the path ${entry.path} belongs to camera ${owner}`)
+    }
+    cameras.set(entry.id, entry)
+  }
+  return { set: { cameras, disabled }, displaced }
+}
+
+const asInvalid = ({ id, name, type }: EnabledRow, problem: string): InvalidCamera => ({
+  _tag: "InvalidCamera",
+  id,
+  name,
+  type,
+  problem
+})
+
+/** Continues from the last number of the same id: starting from 2 each time takes minutes for 100,000 rows. */
+const unusedId = (
+  taken: ReadonlyMap<CameraId, unknown>,
+  counts: Map<CameraId, number>,
+  id: CameraId
+): CameraId => {
+  for (let n = (counts.get(id) ?? 1) + 1; ; n++) {
+    const unused = `${id} (${n})` as CameraId
+    if (taken.has(unused)) continue
+    counts.set(id, n)
+    return unused
+  }
+}
+
+/** Numbers by value, text by letter: `9` comes before `10`. */
+const order = new Intl.Collator("en", { numeric: true })
+
+/** By id; of one id, the row that is relayed first, and then by what the rows mean. */
+const byPrecedence = ({ displaced, set }: Resolved) => {
+  const rank = (row: EnabledRow): number => {
+    const holder = set.cameras.get(row.id)
+    if (
+      row._tag === "Camera" &&
+      holder?._tag === "Camera" &&
+      contentOf(row) === contentOf(holder)
+    ) {
+      return 0
+    }
+    // the row that had the id may have changed
+    return displaced.has(row) ? 2 : 1
+  }
+  return (a: EnabledRow, b: EnabledRow): number => {
+    if (a.id !== b.id) return order.compare(a.id, b.id) || compare(a.id, b.id)
+    return rank(a) - rank(b) || compare(contentOf(a), contentOf(b)) || compare(a.name, b.name)
+  }
+}
+
+const contentOf = (row: EnabledRow): string => (row._tag === "Camera" ? relayKey(row) : row.problem)
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
