@@ -32,14 +32,10 @@ export interface DisabledCamera {
 /** What one row means, before rows are compared with each other. */
 export type DecodedRow = Camera | InvalidCamera | DisabledCamera
 
-/**
- * The columns with a value: NULL and empty strings count as missing, and the blanks with which PostgreSQL
- * pads a `char(n)` are no content.
- */
+/** The columns with a value: NULL and empty strings count as missing. */
 const presentColumns = (row: CameraRow): Columns => {
   const columns: Record<string, unknown> = {}
-  for (const [name, given] of Object.entries(row)) {
-    const value = typeof given === "string" ? given.replace(/ +$/, "") : given
+  for (const [name, value] of Object.entries(row)) {
     if (value !== null && value !== undefined && value !== "") columns[name] = value
   }
   return columns

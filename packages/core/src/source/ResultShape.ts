@@ -45,7 +45,12 @@ export class ResultShape {
       return `the result no longer has ${list(lost)}; if that is intended, restart restream`
     }
     const { rows } = result
-    const emptied = rows.length < fewestRows ? [] : this.#filled.filter(isEmptyIn(rows))
+    const isEmptied = isEmptyIn(rows)
+    const emptied =
+      rows.length < fewestRows
+        ? []
+        : // a column that nothing reads any more is not fetched
+          this.#filled.filter((name) => matter(name) && isEmptied(name))
     this.#emptySinceMs = emptied.length === 0 ? undefined : (this.#emptySinceMs ?? nowMs)
     if (this.#emptySinceMs !== undefined && nowMs - this.#emptySinceMs < delayMs) {
       return `${list(emptied)} ${emptied.length === 1 ? "is" : "are"} empty in every row, which is accepted if it lasts (supervisor.massStopDelay)`
