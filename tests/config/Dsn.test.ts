@@ -86,6 +86,8 @@ describe("Dsn", () => {
 
   it.each([
     ["postgres://h/x?ssl=true", { sslmode: "require" }],
+    ["postgresql+asyncpg://u@h/x?ssl=verify-full", { user: "u", sslmode: "verify-full" }],
+    ["jdbc:postgresql://h:7/x?user=u&loginTimeout=5", { user: "u", ignored: ["loginTimeout"] }],
     ["postgres://h/x?ssl=1", { sslmode: "require" }],
     ["postgres://h/x?ssl=false", { sslmode: "disable" }],
     ["postgres://h/x?ssl=true&sslmode=verify-full", { sslmode: "verify-full" }],
@@ -151,6 +153,7 @@ describe("Dsn", () => {
     ["host=x host=y", "duplicate parameter host"],
     ["hostaddr=10.0.0.1 user=u", "parameter hostaddr is not supported"],
     ["mysql://u:p@h/x", "expected a DSN such as"],
+    ["Host=db;Username=u;Password=p", "unknown parameter Host; supported: host, port"],
     ["postgres:///x?host=h1,h2,h3&port=1,2", "the number of ports differs"],
     ["postgres://h1,h 2/x", "the host is not a host name"],
     [
@@ -253,7 +256,10 @@ describe("Dsn", () => {
   // the colon and the last @ are intact; everything else may be broken
   const broken = fc
     .tuple(
-      mostly(["postgres://", "POSTGRESQL://", " postgres://"], ["postgres:/", "http://", ""]),
+      mostly(
+        ["postgres://", "POSTGRESQL://", " postgres://", "jdbc:postgresql://"],
+        ["postgres:/", "http://", ""]
+      ),
       mostly(["", "u", "user%40host"], ["u%", "a b"]),
       fc.constant(":"),
       fc.oneof(

@@ -215,8 +215,11 @@ export const parse = (text: string): Result.Result<Dsn, string> =>
     }
   })
 
+/** Also of JDBC, and with the driver of SQLAlchemy: `postgresql+asyncpg://`. */
+const urlScheme = /^(?:jdbc:)?postgres(?:ql)?(?:\+\w+)?:\/\//i
+
 const readParts = (text: string): Result.Result<Parts, string> => {
-  const scheme = /^postgres(?:ql)?:\/\//i.exec(text)
+  const scheme = urlScheme.exec(text)
   if (scheme !== null) return readUrl(text.slice(scheme[0].length))
   return /^[a-z_]+\s*=/i.test(text)
     ? readKeywords(text)
@@ -389,9 +392,12 @@ const readTls = (parameter: Read): Result.Result<Pick<Dsn, "sslmode" | "sslrootc
     return { sslmode: isStrict ? "verify-full" : sslmode, sslrootcert }
   })
 
-/** `ssl=true`, which libpq takes as `sslmode=require`, and its older `requiressl=1`. */
+/** `ssl=true`, which libpq takes as `sslmode=require`; its older `requiressl=1`; asyncpg's `ssl=require`. */
 const readSsl = (parameter: Read): Result.Result<string | undefined, string> => {
-  switch (parameter("ssl")?.toLowerCase() ?? parameter("requiressl")) {
+  const value = parameter("ssl")?.toLowerCase() ?? parameter("requiressl")
+  const mode = sslModes.find((one) => one === value)
+  if (mode !== undefined) return Result.succeed(mode)
+  switch (value) {
     case undefined:
       return Result.succeed(undefined)
     case "true":

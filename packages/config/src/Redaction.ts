@@ -47,6 +47,9 @@ const named = (names: string) =>
 const namedSecret = named(`${userNames}|${secretNames}`)
 const namedPassword = named(secretNames)
 
+/** libpq's `password = value`, with spaces or in single quotes. */
+const keywordPassword = /\b(password\s{0,8}=)\s{0,8}('(?:[^'\\]|\\.)*'?|(?:[^\s'"&\\]|\\.)+)/gi
+
 /** `?name=value` and `&name=value` anywhere in a text. */
 const queryField = /([?&])([^=&?#/\s"'<>]{1,64})=([^&\s"'<>]*)/g
 
@@ -135,6 +138,7 @@ export const redact = (text: string, secrets: ReadonlyArray<string> = []): strin
     .replaceAll(queryField, (field, before: string, name: string, value: string) =>
       isHarmless(name, value) ? field : `${before}${name}=${mask}`
     )
+    .replaceAll(keywordPassword, `$1${mask}`)
     .replaceAll(namedSecret, `$1$2${mask}`)
     .replaceAll(authorization, `$1$2 ${mask}`)
 }
