@@ -114,6 +114,30 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   }
 
   it.effect.skipIf(!canNotify)(
+    `a standby is ready, says who relays the cameras, and feeds the watchdog${skipped}`,
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const name = join(yield* folder, "notify")
+          const socket = yield* notifySocket(name)
+          const site = yield* Site.make
+          const paths = yield* site.insertCameras("native", 1)
+          const active = yield* Daemon.start({ env: site.env })
+          yield* site.awaitLive(paths)
+          yield* Daemon.start({
+            under: ["sh", "-c", 'WATCHDOG_PID=$$ exec "$0" "$@"'],
+            env: { ...site.env, NOTIFY_SOCKET: name, WATCHDOG_USEC: "400000" }
+          })
+          yield* socket.await(/^READY=1$/)
+          yield* socket.await(/^STATUS=standby; the cameras are relayed by restream@/)
+          yield* socket.await(/^WATCHDOG=1$/)
+          yield* active.signal("SIGKILL")
+          yield* socket.await(/^STATUS=1 cameras: 1 live$/)
+        })
+      )
+  )
+
+  it.effect.skipIf(!canNotify)(
     `the watchdog is fed while the daemon turns, and not while it is stopped${skipped}`,
     () =>
       Effect.scoped(

@@ -128,6 +128,12 @@ const definitions = {
       description: "LISTEN for notifications, so that a change takes effect at once.",
       default: true
     }),
+    guard: setting(SettingType.boolean, {
+      appliedBy: "restart",
+      description:
+        "Take an advisory lock for the table and the media server, so that of several daemons one relays the cameras and the others are standbys.",
+      default: true
+    }),
     channel: setting(channel, {
       appliedBy: "restart",
       description: "Channel that the table's trigger notifies.",

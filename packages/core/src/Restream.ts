@@ -18,14 +18,16 @@
  * ```
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { parseTableName, type Settings } from "@restream/config"
+import { parseTableName, type Settings, type TableName } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import { hostname } from "node:os"
 import type { CameraType } from "./camera-type/CameraType.ts"
 import { CameraTypes } from "./camera-type/CameraTypes.ts"
+import * as OneHolder from "./cluster/OneHolder.ts"
 import { DesiredCameras } from "./desired/DesiredCameras.ts"
 import { knownColumns } from "./desired/KnownColumns.ts"
 import { Engines } from "./engine/Engines.ts"
@@ -58,7 +60,8 @@ export type LiveOrFixedSettings = Settings | SubscriptionRef.SubscriptionRef<Set
  * Relays the cameras of the source in context, for as long as the layer lives. Closing it ends every
  * relay and waits for their ends.
  *
- * A registry of `Engines` in context replaces the built-in engines.
+ * A registry of `Engines` in context replaces the built-in engines. With an `Ownership` in context only the
+ * cameras that it calls ours are relayed.
  *
  * @param types camera types besides the built-in ones and the settings' templates.
  */
@@ -119,14 +122,34 @@ export const cameraTable = (
     })
   ).pipe(Layer.provide([LiveSettings.layer(settings), SafeLoggers.layer()]))
 
-/** The SELECT that gives all rows. */
-export const cameraQuery = ({ database }: Pick<Settings, "database">): string => {
-  const table = parseTableName(database.table)
-  // an embedding program may pass a name that is not valid: it is quoted as one identifier
-  return (
-    database.query ?? CameraTable.selectAll(table ?? { schema: undefined, name: database.table })
-  )
+/**
+ * Relays the cameras only as long as this program holds the lock for its table and its media server; until
+ * then it is a standby. Provide it to `layer`. Does nothing where `database.guard` is off.
+ */
+export const guard = ({
+  database,
+  mediaServer: { host, port }
+}: Pick<Settings, "database" | "mediaServer">): Layer.Layer<never, never, PgClient> => {
+  if (!database.guard) return Layer.empty
+  const isLoopback = /^(?:localhost|127\.[\d.]+|::1)$/i.test(host)
+  return OneHolder.layer({
+    cameras:
+      database.query === undefined
+        ? { table: CameraTable.tableSql(tableOf(database)) }
+        : { query: database.query },
+    // two machines, each with a media server of its own, are no rivals
+    mediaServer: `${isLoopback ? `localhost of ${hostname()}` : host.toLowerCase()}:${port}`,
+    hostname: hostname()
+  })
 }
+
+/** The SELECT that gives all rows. */
+export const cameraQuery = ({ database }: Pick<Settings, "database">): string =>
+  database.query ?? CameraTable.selectAll(tableOf(database))
+
+/** An embedding program may pass a name that is not valid: it is quoted as one identifier. */
+const tableOf = ({ table }: Settings["database"]): TableName =>
+  parseTableName(table) ?? { schema: undefined, name: table }
 
 /** The media server of the settings, and the watch over it. */
 export const mediaServer: Layer.Layer<MediaServer, never, LiveSettings> = Layer.effect(

@@ -53,6 +53,9 @@ export * as Process from "./process/index.ts"
 export * from "./media-server/MediaServer.ts"
 export { rtspCheck } from "./media-server/RtspCheck.ts"
 export * from "./player/PlayerUrls.ts"
+// which of them are ours
+export * from "./cluster/Ownership.ts"
+export * as OneHolder from "./cluster/OneHolder.ts"
 // who minds them
 export * as CameraActor from "./supervision/CameraActor.ts"
 export * as Diff from "./supervision/Diff.ts"

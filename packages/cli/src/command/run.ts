@@ -44,6 +44,7 @@ export const run = Command.make(
       const logs = yield* Logs.make(settings.log, logStream)
       const tree = Restream.layer(live, resolved.types).pipe(
         Layer.provideMerge(Restream.cameraTable(live, resolved.types)),
+        Layer.provideMerge(Restream.guard(settings)),
         Layer.provide(databaseLayer(dsn, settings.database)),
         Layer.merge(Coalescing.layer(settings.relay.coalescing))
       )

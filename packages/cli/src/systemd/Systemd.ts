@@ -3,7 +3,7 @@
  *
  * Does nothing without a notify socket in the environment.
  */
-import { CameraState, CameraSource, StatusStore, Supervisor } from "@restream/core"
+import { CameraState, CameraSource, Ownership, StatusStore, Supervisor } from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -61,11 +61,17 @@ export const fromEnvironment = Effect.fnUntraced(function* (
     const store = yield* StatusStore
     const source = yield* CameraSource
     const supervisor = yield* Supervisor
+    const ownership = yield* Ownership
 
     const status = Effect.gen(function* () {
       const tally = yield* store.countByState
       const health = yield* source.health
-      return statusLine(tally, isReady, health._tag === "Down" ? health.error.message : undefined)
+      return statusLine(
+        tally,
+        isReady,
+        health._tag === "Down" ? health.error.message : undefined,
+        yield* ownership.activeDaemon
+      )
     })
     let sent: string | undefined
     const sendStatus = Effect.map(status, (line) => {
@@ -124,15 +130,19 @@ const annotated = Effect.annotateLogs("module", "daemon")
 export const statusLine = (
   tally: Readonly<Partial<Record<CameraState.Tag, number>>>,
   isReady: boolean,
-  sourceProblem: string | undefined
+  sourceProblem: string | undefined,
+  activeDaemon?: string
 ): string => {
   const counts = CameraState.tags.flatMap((tag) =>
     tally[tag] === undefined ? [] : [[tag, tally[tag]] as const]
   )
   const total = counts.reduce((sum, [, count]) => sum + count, 0)
   const states = counts.map(([tag, count]) => `${count} ${tag.toLowerCase()}`).join(", ")
-  const cameras = isReady
-    ? `${total} cameras${states === "" ? "" : `: ${states}`}`
-    : "waiting for the first snapshot of the camera table"
+  const cameras =
+    activeDaemon !== undefined
+      ? `standby; the cameras are relayed by ${activeDaemon}`
+      : isReady
+        ? `${total} cameras${states === "" ? "" : `: ${states}`}`
+        : "waiting for the first snapshot of the camera table"
   return sourceProblem === undefined ? cameras : `${cameras}; database: ${sourceProblem}`
 }

@@ -13,9 +13,12 @@ export const CameraState = Schema.TaggedUnion({
   Invalid: { problem: Schema.String },
   /**
    * Nothing is wrong with the camera. It waits for the media server, for its turn to be probed or started,
-   * for the end of a previous relay on its path, or for an operator who stopped it.
+   * for the end of a previous relay on its path, until no other daemon may relay it, or for an operator who
+   * stopped it.
    */
-  Waiting: { for: Schema.Literals(["media server", "turn", "previous relay", "operator"]) },
+  Waiting: {
+    for: Schema.Literals(["media server", "turn", "previous relay", "ownership", "operator"])
+  },
   /** The camera is being probed. `attempt` counts from 1, over all failures in a row. */
   Probing: { attempt: Schema.Finite },
   /**
@@ -134,5 +137,6 @@ const waiting = {
   "media server": "waiting for the media server",
   turn: "queued",
   "previous relay": "waiting for the previous relay on its path to end",
+  ownership: "waiting until no other daemon may relay it",
   operator: "stopped by an operator"
 }

@@ -17,6 +17,7 @@ import type { Settings } from "@restream/config"
 import type { Camera } from "../camera/Camera.ts"
 import { cameraLabel } from "../camera/CameraNames.ts"
 import { InternalError, type Reason } from "../camera/Reason.ts"
+import { Ownership } from "../cluster/Ownership.ts"
 import { DesiredCameras } from "../desired/DesiredCameras.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
 import { type OpenedStream, type OpenHooks, ProbeScheduler } from "../probing/ProbeScheduler.ts"
@@ -85,13 +86,18 @@ const run = Effect.fnUntraced(function* (
   const desired = yield* DesiredCameras
   const status = yield* StatusStore
   const access = yield* (yield* ProbeScheduler).access(camera)
+  const ownership = yield* Ownership
   const settings = SubscriptionRef.get(yield* LiveSettings)
   const destination = mediaServer.destination(camera.path)
   const retryRequested = Latch.makeUnsafe(false)
+  /** Why the last relay ended. */
+  let lastEnd: Reason | undefined
   /** Whether the camera waited for the media server since its last relay ended. */
   let sawOutage = false
 
   const isServerUp = Effect.map(mediaServer.status, ({ _tag }) => _tag === "Up")
+  /** Whether nothing but the camera itself keeps it from being relayed. */
+  const isReady = Effect.map(isServerUp, (isUp) => isUp && ownership.mayStart(camera.id, lastEnd))
 
   const awaitMediaServer = Effect.gen(function* () {
     const { _tag } = yield* mediaServer.status
@@ -100,6 +106,16 @@ const run = Effect.fnUntraced(function* (
     yield* status.transition(camera, { _tag: "Waiting", for: "media server" })
     yield* mediaServer.awaitUp
   })
+
+  /** Waits while another daemon may relay the camera, without a connection to the camera. */
+  const awaitPermit = Effect.suspend(() =>
+    ownership.mayStart(camera.id, lastEnd)
+      ? Effect.void
+      : Effect.andThen(
+          status.transition(camera, { _tag: "Waiting", for: "ownership" }),
+          ownership.permit(camera.id, lastEnd)
+        )
+  )
 
   /**
    * Enters a state, and waits until the delay is over or an operator asks for the next attempt. A request
@@ -115,8 +131,11 @@ const run = Effect.fnUntraced(function* (
   const hooks = (attempt: number): OpenHooks => ({
     // The permit to start comes first, so that nothing is waited for between the answer of the camera and
     // the relay: an idle connection takes one of the few that a camera serves, and may be closed.
-    awaitReady: Effect.andThen(awaitMediaServer, startRateLimiter.acquire),
-    isReady: isServerUp,
+    awaitReady: awaitMediaServer.pipe(
+      Effect.andThen(awaitPermit),
+      Effect.andThen(startRateLimiter.acquire)
+    ),
+    isReady,
     onQueued: status.transition(camera, { _tag: "Waiting", for: "turn" }),
     onBlocked: ({ reason, until }) =>
       status.transition(camera, {
@@ -177,9 +196,9 @@ const run = Effect.fnUntraced(function* (
   /** From a camera that may not answer to the end of its relay; `undefined`: begin again at once. */
   const attempt: Effect.Effect<RestartSchedule.RelayEnd | undefined> = Effect.gen(function* () {
     const opened = yield* open
-    // The server may have gone while the camera answered. The stream is closed then, and opened again when
-    // the server is back.
-    if (!(yield* isServerUp)) return undefined
+    // The server or the permit may have gone while the camera answered. The stream is closed then, and opened
+    // again when they are back.
+    if (!(yield* isReady)) return undefined
     const { error, uptime } = yield* publish(opened).pipe(
       Effect.catch((error) => Effect.succeed({ error, uptime: Duration.zero }))
     )
@@ -213,6 +232,7 @@ const run = Effect.fnUntraced(function* (
   const cycle = Effect.gen(function* () {
     const end = yield* relayUntilItEnds
     if (end === undefined) return
+    lastEnd = end.reason
     const delay = yield* restartDelay(end)
     const at = (yield* Clock.currentTimeMillis) + Duration.toMillis(delay)
     const restarting = Effect.gen(function* () {

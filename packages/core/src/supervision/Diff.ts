@@ -31,16 +31,24 @@ export type Action =
   | { readonly _tag: "Invalidate"; readonly camera: InvalidCamera }
   | { readonly _tag: "Stop"; readonly id: CameraId }
 
-/** The actions that lead from the applied to the desired cameras, those that stop a relay first. */
-export const diff = (applied: LastApplied, desired: Cameras): ReadonlyArray<Action> => {
+/**
+ * The actions that lead from the applied to the desired cameras, those that stop a relay first.
+ *
+ * @param isOurs the desired cameras that this daemon relays. Default: all.
+ */
+export const diff = (
+  applied: LastApplied,
+  desired: Cameras,
+  isOurs: (id: CameraId) => boolean = () => true
+): ReadonlyArray<Action> => {
   const ending: Array<Action> = []
   const others: Array<Action> = []
   for (const id of applied.keys()) {
-    if (!desired.has(id)) ending.push({ _tag: "Stop", id })
+    if (!desired.has(id) || !isOurs(id)) ending.push({ _tag: "Stop", id })
   }
   for (const [id, camera] of desired) {
     const before = applied.get(id)
-    if (before === camera) continue
+    if (before === camera || !isOurs(id)) continue
     const action = change(before, camera)
     if (action === undefined) continue
     if (action._tag === "Invalidate") ending.push(action)

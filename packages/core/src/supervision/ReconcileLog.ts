@@ -10,6 +10,8 @@ export interface Reconciliation {
   /** The rows that are disabled. */
   readonly disabled: { readonly size: number; readonly has: (id: CameraId) => boolean }
   readonly actions: ReadonlyArray<Action>
+  /** Whether this daemon relays a camera. Default: every camera. */
+  readonly isOurs?: ((id: CameraId) => boolean) | undefined
 }
 
 export interface ReconcileLine {
@@ -24,7 +26,7 @@ interface Member {
 }
 
 export const describe = (reconciliation: Reconciliation): ReconcileLine => {
-  const { before, cameras, disabled } = reconciliation
+  const { before, cameras, disabled, isOurs = () => true } = reconciliation
   const disabledCount = disabled.size === 0 ? "" : ` (${disabled.size} disabled)`
   if (cameras.size === 0 && before.size > 0) {
     const relays = before.size === 1 ? "the last relay" : `all ${before.size} relays`
@@ -32,16 +34,28 @@ export const describe = (reconciliation: Reconciliation): ReconcileLine => {
   }
   const groups = describeGroups(reconciliation)
   const what = groups.length === 0 ? "" : `: ${groups.join("; ")}`
-  return { level: "Info", message: `${countCameras(cameras.size)}${disabledCount}${what}` }
+  const others = [...cameras.keys()].filter((id) => !isOurs(id)).length
+  const elsewhere =
+    others === 0 ? "" : `, ${others === cameras.size ? "all" : others} relayed by another daemon`
+  return {
+    level: "Info",
+    message: `${countCameras(cameras.size)}${disabledCount}${elsewhere}${what}`
+  }
 }
 
-const describeGroups = ({ actions, before, disabled }: Reconciliation): ReadonlyArray<string> => {
+const describeGroups = ({
+  actions,
+  before,
+  cameras,
+  disabled
+}: Reconciliation): ReadonlyArray<string> => {
   const groups = {
     started: [] as Array<Member>,
     restarted: [] as Array<Member>,
     renamed: [] as Array<Member>,
     invalid: [] as Array<Member>,
     disabled: [] as Array<Member>,
+    moved: [] as Array<Member>,
     removed: [] as Array<Member>
   }
   for (const action of actions) {
@@ -65,7 +79,12 @@ const describeGroups = ({ actions, before, disabled }: Reconciliation): Readonly
       case "Stop": {
         const camera = before.get(action.id)
         const name = camera === undefined || camera._tag === "Unknown" ? action.id : camera.name
-        groups[disabled.has(action.id) ? "disabled" : "removed"].push({ id: action.id, name })
+        const group = disabled.has(action.id)
+          ? groups.disabled
+          : cameras.has(action.id)
+            ? groups.moved
+            : groups.removed
+        group.push({ id: action.id, name })
         break
       }
     }
@@ -76,6 +95,7 @@ const describeGroups = ({ actions, before, disabled }: Reconciliation): Readonly
     verb("renamed", groups.renamed),
     subject(groups.invalid, "invalid"),
     subject(groups.disabled, "disabled"),
+    subject(groups.moved, "moved to another daemon"),
     subject(groups.removed, "removed from the table")
   ].filter((text) => text !== undefined)
 }

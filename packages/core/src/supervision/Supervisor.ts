@@ -30,6 +30,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Camera, CameraId } from "../camera/Camera.ts"
 import { cameraLabel, nameSome } from "../camera/CameraNames.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
+import { Ownership } from "../cluster/Ownership.ts"
 import { type CameraSet, DesiredCameras } from "../desired/DesiredCameras.ts"
 import type { MediaServer } from "../media-server/MediaServer.ts"
 import type { ProbeScheduler } from "../probing/ProbeScheduler.ts"
@@ -76,6 +77,7 @@ const make = Effect.gen(function* () {
   const desired = yield* DesiredCameras
   const status = yield* StatusStore
   const settings = yield* LiveSettings
+  const ownership = yield* Ownership
   const services = yield* Effect.context<
     DesiredCameras | LiveSettings | MediaServer | ProbeScheduler | StatusStore
   >()
@@ -217,14 +219,23 @@ const make = Effect.gen(function* () {
     }
   })
 
+  const isMoved = (action: Action) => action._tag === "Stop" && !ownership.isOurs(action.id)
+
   const reconcile = Effect.fn("Supervisor.reconcile")(function* (set: CameraSet) {
-    const actions = diff(applied, set.cameras)
+    const { isOurs } = ownership
+    const all = diff(applied, set.cameras, isOurs)
+    // another daemon relays these: no mistake in the table
+    const moved = all.filter(isMoved)
+    const changes = moved.length === 0 ? all : all.filter((action) => !isMoved(action))
     const { supervisor } = SubscriptionRef.getUnsafe(settings)
-    const held = massStop.decide(applied, actions, supervisor, yield* Monotonic.now)
-    if (held !== undefined) return yield* hold(held)
-    if (massStops.has("mass stop")) yield* endHold(actions)
+    const held = massStop.decide(applied, changes, supervisor, yield* Monotonic.now)
+    if (held !== undefined) {
+      yield* hold(held)
+      if (moved.length === 0) return
+    } else if (massStops.has("mass stop")) yield* endHold(changes)
+    const actions = held === undefined ? all : moved
     if (reconciliations === 0 || actions.length > 0) {
-      const { level, message } = ReconcileLog.describe({ ...set, before: applied, actions })
+      const { level, message } = ReconcileLog.describe({ ...set, before: applied, actions, isOurs })
       yield* Effect.logWithLevel(level)(message)
     }
     const done: Array<Action> = []
@@ -246,13 +257,38 @@ const make = Effect.gen(function* () {
   )
 
   const lock = Semaphore.makeUnsafe(1)
+  let latest: CameraSet | undefined
+  let isOwnershipKnown = false
+
+  /** Applies the latest set, from when it is known which of its cameras are ours. */
+  const reconcileLatest = lock.withPermit(
+    Effect.suspend(() =>
+      latest === undefined || !isOwnershipKnown
+        ? Effect.void
+        : catchDefect(
+            Effect.trackDuration(reconcile(latest), Metrics.reconcileDuration, Duration.toSeconds)
+          )
+    )
+  )
+
+  yield* ownership.changes.pipe(
+    Stream.runForEach(() =>
+      Effect.suspend(() => {
+        isOwnershipKnown = true
+        return reconcileLatest
+      })
+    ),
+    Effect.annotateLogs("module", "supervisor"),
+    // where every camera is ours, that is known before the first set
+    Effect.forkScoped({ startImmediately: true })
+  )
+
   const loop = yield* Stream.suspend(() => desired.changes).pipe(
     Stream.runForEach((set) =>
-      lock.withPermit(
-        catchDefect(
-          Effect.trackDuration(reconcile(set), Metrics.reconcileDuration, Duration.toSeconds)
-        )
-      )
+      Effect.suspend(() => {
+        latest = set
+        return reconcileLatest
+      })
     ),
     Effect.andThen(Effect.die(new Error("the stream of desired cameras ended"))),
     // without it every later change of the table would be ignored

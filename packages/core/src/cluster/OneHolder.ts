@@ -1,0 +1,377 @@
+/**
+ * Ownership by one advisory lock: the daemon that holds it relays every camera, all others are standbys.
+ *
+ * The lock belongs to one session of its own, so PostgreSQL releases it when the daemon ends, however that
+ * happens. A standby asks for it every 250 ms. The holder confirms it every second; a daemon that is frozen
+ * for `lease` loses its session by `idle_session_timeout` (PostgreSQL 14 or later), and with it the lock.
+ *
+ * A session that was lost takes no relay away: while nobody reaches the database, nobody can take over, and
+ * the media server lets one publisher of a path live. The daemon asks for the lock again, and gives the
+ * cameras up only when another daemon has it. Meanwhile, if a standby was there, it does not restart a camera
+ * whose publisher was replaced at the media server: the standby may have taken over.
+ *
+ * Where no lock can be had, that is logged once and every camera is ours.
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { type SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import { createHash } from "node:crypto"
+import * as SqlProblem from "../source/SqlProblem.ts"
+import * as Deadline from "../time/Deadline.ts"
+import { Ownership, type OwnershipService } from "./Ownership.ts"
+
+export interface OneHolderOptions {
+  /** What the lock stands for: one table, or one query. */
+  readonly cameras: { readonly table: string } | { readonly query: string }
+  /** Where the cameras are published. Two daemons with different media servers are no rivals. */
+  readonly mediaServer: string
+  /** The name of this machine, shown to the standbys as part of `application_name`. */
+  readonly hostname: string
+}
+
+/** Who holds the lock, as far as the database role may see it. */
+interface Holder {
+  /** Tells a session from every other one. */
+  readonly session: string
+  readonly description: string
+}
+
+type Standing =
+  /** The lock was not asked for yet, or the database did not respond. */
+  | { readonly _tag: "Unknown" }
+  /**
+   * We hold the lock, and no one else can have it before `until`, in milliseconds of `performance.now()`. A
+   * daemon that has no standby has nobody to lose the lock to later.
+   */
+  | { readonly _tag: "Active"; readonly until: number; readonly hasStandby: boolean }
+  | { readonly _tag: "Standby"; readonly holder: Holder }
+  /** No lock can be had. */
+  | { readonly _tag: "Unguarded" }
+
+/** How often a standby asks for the lock. */
+const askInterval = "250 millis"
+/** How often the holder confirms that it has the lock. */
+const confirmInterval = "1 second"
+/** How long the server keeps the lock for a daemon that sends nothing. */
+const lease = Duration.seconds(10)
+/** The timeout of one statement. */
+const statementTimeout = "3 seconds"
+/** After a restart of the database the daemon that held the lock asks first. */
+const standbyDelay = "5 seconds"
+/** How often a daemon without a lock asks for one again. */
+const unguardedInterval = "1 minute"
+/** How often in a row the lock may fail at the start, while the rows can be read. */
+const maxFailures = 3
+
+/** The lock was lost, or cannot be asked for. */
+class LockFailed {
+  readonly _tag = "LockFailed"
+  readonly detail: string
+  /** Whether it is known that no lock can be had, so that asking again is of no use. */
+  readonly isFinal: boolean
+  constructor(detail: string, isFinal = false) {
+    this.detail = detail
+    this.isFinal = isFinal
+  }
+}
+
+const toFailure = (error: SqlError): LockFailed => new LockFailed(SqlProblem.describe(error))
+
+/** A lock by its key, and the condition that finds it in `pg_locks`. */
+interface Lock {
+  readonly key: bigint
+  readonly isLocked: string
+}
+
+/** The lock of a text: its key is the first 64 bits of the text's SHA-256 digest. */
+const lockOf = (text: string): Lock => {
+  const digest = createHash("sha256").update(`restream guard\n${text}`).digest()
+  return {
+    key: digest.readBigInt64BE(0),
+    isLocked: `locktype = 'advisory' and granted and objsubid = 1
+      and classid = '${digest.readUInt32BE(0)}'::oid and objid = '${digest.readUInt32BE(4)}'::oid
+      and database = (select oid from pg_database where datname = current_database())`
+  }
+}
+
+/** `application_name` holds 63 bytes, and only ASCII is shown. */
+const nameOf = (application: string, hostname: string): string =>
+  `${application}@${hostname}`.replaceAll(/[^\x21-\x7e]/g, "?").slice(0, 63)
+
+const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
+  const sql = yield* PgClient.PgClient
+  const application = sql.config.applicationName ?? "restream"
+  const config = {
+    ...sql.config,
+    applicationName: nameOf(application, options.hostname)
+  }
+  const standing = yield* SubscriptionRef.make<Standing>({ _tag: "Unknown" })
+  const current = () => SubscriptionRef.getUnsafe(standing)
+  /** Our session that held the lock last: one that broke may keep it for a while. */
+  let ownSession: string | undefined
+  let cameras: string | undefined
+  let failures = 0
+  let isReplicaReported = false
+
+  const onActive = Effect.fnUntraced(function* (sentAt: number, hasStandby: boolean) {
+    const before = current()
+    yield* SubscriptionRef.set(standing, {
+      _tag: "Active",
+      until: sentAt + Duration.toMillis(lease),
+      hasStandby
+    })
+    if (before._tag === "Standby") {
+      yield* Effect.logInfo("the database lock is free: taking over the cameras")
+    } else if (before._tag === "Unknown") yield* Effect.logDebug("database lock acquired")
+  })
+
+  const onHeldByOther = Effect.fnUntraced(function* (holder: Holder) {
+    // the server has not noticed yet that our last session is gone
+    if (holder.session === ownSession) return
+    const before = current()
+    yield* SubscriptionRef.set(standing, { _tag: "Standby", holder })
+    if (before._tag === "Active" || before._tag === "Unguarded") {
+      yield* Effect.logWarning(
+        `another daemon has taken over the cameras: ${holder.description}; stopping the relays, now a standby`
+      )
+    } else if (before._tag === "Unknown" || before.holder.session !== holder.session) {
+      yield* Effect.logInfo(
+        `standby: the cameras are relayed by ${holder.description}; taking over when that daemon ends`
+      )
+    }
+  })
+
+  /** Fails where the database does not answer the client that reads the rows. */
+  const isReachable = Effect.mapError(sql.unsafe("select 1").unprepared, toFailure)
+
+  /** One session: asks for the lock, and holds it until the session ends. */
+  const session = Effect.gen(function* () {
+    const wasStandby = current()._tag === "Standby"
+    // the rows come first where the role may have few connections
+    if (current()._tag === "Unknown") yield* isReachable
+    // Closed after the connection: a query on a connection that a proxy dropped is not interrupted at once.
+    const queries = yield* Scope.fork(yield* Effect.scope)
+    const connection = yield* Effect.mapError(PgConnection.make(config), toFailure)
+
+    /** A statement with a timeout; a timeout ends the session. */
+    const query = Effect.fnUntraced(function* (text: string) {
+      const fiber = yield* Effect.forkIn(connection.query(text, [], false), queries)
+      const { rows } = yield* Effect.mapError(Fiber.join(fiber), toFailure).pipe(
+        Deadline.within(statementTimeout, () =>
+          Effect.fail(new LockFailed(`no response within ${statementTimeout}`))
+        )
+      )
+      return rows
+    })
+    const one = Effect.fnUntraced(function* (text: string) {
+      const [row] = yield* query(text)
+      return row ?? {}
+    })
+
+    const { is_replica, pid, started, version } = yield* one(
+      `select pg_backend_pid() as pid, pg_is_in_recovery() as is_replica,
+        current_setting('server_version_num')::int as version,
+        (select ${startOf} from pg_stat_activity a where a.pid = pg_backend_pid()) as started`
+    )
+    if (connection.processId !== pid) yield* rejectTransactionPooler(sql, Number(pid))
+    else yield* limitIdleTime(query, Number(version))
+    if (is_replica === true && !isReplicaReported) {
+      isReplicaReported = true
+      yield* Effect.logWarning(
+        "the database is a read replica: the protection against a second daemon covers only daemons that use this replica"
+      )
+    }
+    while (cameras === undefined) {
+      const found = yield* "query" in options.cameras
+        ? Effect.succeed(options.cameras.query)
+        : Effect.map(one(qualifiedName(options.cameras.table)), ({ name }) => name)
+      // no daemon relays anything as long as the table does not exist
+      if (typeof found === "string") cameras = found
+      else yield* Effect.sleep("1 second")
+    }
+    const lock = lockOf(`${cameras}\n${options.mediaServer}`)
+    /** Shared by the holder and all standbys. */
+    const membership = lockOf(`members\n${cameras}\n${options.mediaServer}`)
+    yield* one(`select pg_advisory_lock_shared(${membership.key})`)
+    if (wasStandby) yield* Effect.sleep(standbyDelay)
+
+    for (;;) {
+      const sentAt = performance.now()
+      const { acquired } = yield* one(`select pg_try_advisory_lock(${lock.key}) as acquired`)
+      if (acquired === true) {
+        ownSession = sessionOf(pid, started)
+        yield* onActive(sentAt, true)
+        break
+      }
+      const holder = yield* one(
+        `select l.pid, ${startOf} as started, a.application_name as name, host(a.client_addr) as address,
+          to_char(a.backend_start at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since
+          from pg_locks l left join pg_stat_activity a on a.pid = l.pid where ${lock.isLocked} limit 1`
+      )
+      // it may have been released in between
+      if (holder["pid"] !== undefined) yield* onHeldByOther(holderOf(holder))
+      yield* Effect.sleep(askInterval)
+    }
+    for (;;) {
+      const sentAt = performance.now()
+      const {
+        has_standby,
+        is_held,
+        pid: pidNow
+      } = yield* one(
+        `select pg_backend_pid() as pid,
+          exists (select from pg_locks where pid = pg_backend_pid() and ${lock.isLocked}) as is_held,
+          exists (select from pg_locks where pid <> pg_backend_pid() and ${membership.isLocked}) as has_standby`
+      )
+      if (pidNow !== pid) return yield* Effect.fail(transactionPooler)
+      if (is_held !== true) return yield* Effect.fail(new LockFailed("the lock was released"))
+      yield* onActive(sentAt, has_standby === true)
+      yield* Effect.sleep(confirmInterval)
+    }
+  }).pipe(Effect.scoped)
+
+  /**
+   * Decides what follows a failure. The guard is never the reason why no camera is relayed: where the rows can be
+   * read and no lock can be had, it gives way. A daemon that has held the lock goes on, and a standby must not
+   * fight.
+   */
+  const onFailed = Effect.fnUntraced(function* ({ detail, isFinal }: LockFailed) {
+    yield* Effect.logDebug(`database lock: ${detail}; asking again`)
+    const { _tag } = current()
+    if (_tag === "Standby" || (_tag === "Active" && !isFinal)) return askInterval
+    if (_tag === "Unguarded") return unguardedInterval
+    if (!isFinal && (++failures < maxFailures || (yield* Effect.isFailure(isReachable)))) {
+      return askInterval
+    }
+    yield* SubscriptionRef.set(standing, { _tag: "Unguarded" })
+    yield* Effect.logWarning(
+      `no protection against a second daemon: ${detail}; run only one daemon for these cameras, or set database.guard to no to silence this message`
+    )
+    return unguardedInterval
+  })
+
+  yield* session.pipe(
+    Effect.catchCause((cause) => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
+      const failure = Cause.findErrorOption(cause)
+      return failure._tag === "Some"
+        ? onFailed(failure.value)
+        : Effect.andThen(
+            Effect.logError("database lock: internal error", cause),
+            onFailed(new LockFailed("internal error; see the log"))
+          )
+    }),
+    Effect.flatMap(Effect.sleep),
+    Effect.forever,
+    Effect.annotateLogs("module", "daemon"),
+    Effect.forkScoped
+  )
+
+  const mayStart = (state: Standing, lastEnd: Parameters<OwnershipService["mayStart"]>[1]) =>
+    state._tag === "Unguarded" ||
+    (state._tag === "Active" &&
+      (performance.now() < state.until ||
+        !state.hasStandby ||
+        lastEnd?._tag !== "PublisherReplaced"))
+
+  const isOurs = ({ _tag }: Standing) => _tag === "Active" || _tag === "Unguarded"
+
+  return {
+    isOurs: () => isOurs(current()),
+    changes: SubscriptionRef.changes(standing).pipe(
+      Stream.filter(({ _tag }) => _tag !== "Unknown"),
+      Stream.map(isOurs),
+      Stream.changes,
+      Stream.map(() => undefined)
+    ),
+    mayStart: (_, lastEnd) => mayStart(current(), lastEnd),
+    permit: (_, lastEnd) =>
+      SubscriptionRef.changes(standing).pipe(
+        Stream.filter((state) => mayStart(state, lastEnd)),
+        Stream.take(1),
+        Stream.runDrain
+      ),
+    activeDaemon: Effect.sync(() => {
+      const state = current()
+      return state._tag === "Standby" ? state.holder.description : undefined
+    })
+  } satisfies OwnershipService
+})
+
+/** Asks for the lock in the layer's scope; closing it releases the lock. Never fails. */
+export const layer = (options: OneHolderOptions): Layer.Layer<never, never, PgClient.PgClient> =>
+  Layer.effect(Ownership, make(options))
+
+/** When a session began, as text: it tells two sessions of one process id apart. */
+const startOf = "extract(epoch from a.backend_start)::text"
+
+const sessionOf = (pid: unknown, started: unknown): string => `${String(pid)} ${String(started)}`
+
+const holderOf = (row: PgConnection.Row): Holder => {
+  const { address, name, pid, since, started } = row
+  const details = [
+    // the role may not be allowed to see them
+    typeof address === "string" ? address : undefined,
+    typeof since === "string" ? `since ${since}` : undefined
+  ].filter((detail) => detail !== undefined)
+  const suffix = details.length === 0 ? "" : ` (${details.join(", ")})`
+  return {
+    session: sessionOf(pid, started),
+    description: `${typeof name === "string" && name !== "" ? name : "another session"}${suffix}`
+  }
+}
+
+/** The table's name with its schema, however it is written; null where there is none. */
+const qualifiedName = (table: string): string =>
+  `select (select n.nspname || '.' || c.relname from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = to_regclass('${table.replaceAll("'", "''")}')) as name`
+
+const transactionPooler = new LockFailed(
+  "a connection pooler in transaction mode gives each statement another session, and the lock belongs to one",
+  true
+)
+
+/**
+ * A pooler gives the client a process id of its own. In transaction mode our idle session is anybody's: a
+ * transaction of another client gets it.
+ */
+const rejectTransactionPooler = (sql: PgClient.PgClient, pid: number) =>
+  sql
+    .withTransaction(
+      sql.unsafe<{ readonly pid: number }>("select pg_backend_pid() as pid").unprepared
+    )
+    .pipe(
+      Effect.mapError(toFailure),
+      Effect.flatMap(([row]) => (row?.pid === pid ? Effect.fail(transactionPooler) : Effect.void))
+    )
+
+/** A daemon that is frozen, or whose machine has lost its power, must not keep the lock. */
+const limitIdleTime = <E>(
+  query: (text: string) => Effect.Effect<unknown, E>,
+  version: number
+): Effect.Effect<void, E> => {
+  const leaseMs = Duration.toMillis(lease)
+  const limits = {
+    tcp_keepalives_idle: "3",
+    tcp_keepalives_interval: "2",
+    tcp_keepalives_count: "3",
+    ...(version >= 120_000 ? { tcp_user_timeout: `${leaseMs}` } : {}),
+    ...(version >= 140_000 ? { idle_session_timeout: `${leaseMs}` } : {})
+  }
+  return Effect.asVoid(
+    query(
+      `select ${Object.entries(limits)
+        .map(([name, value]) => `set_config('${name}', '${value}', false)`)
+        .join(", ")}`
+    )
+  )
+}

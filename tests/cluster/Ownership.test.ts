@@ -1,0 +1,175 @@
+/** The supervisor and the camera fibers under an ownership that a test changes. */
+import { assert, describe, it } from "@effect/vitest"
+import { type CameraId, Ownership, type OwnershipService, Reason } from "@restream/core"
+import { Effect, Layer, Stream, SubscriptionRef } from "effect"
+import { TestClock } from "effect/testing"
+import * as FakeEngine from "../kit/FakeEngine.ts"
+import { withLog } from "../kit/Log.ts"
+import { layer, row, setRows, stateOf, tagOf } from "../kit/Tree.ts"
+
+interface State {
+  /** The shards that are ours; odd cameras are in shard 1, even ones in shard 0. */
+  readonly shards: ReadonlyArray<number>
+  /** Whether a relay may start after this end. */
+  readonly mayStart: (lastEnd: Reason.Reason | undefined) => boolean
+}
+
+const fakeOwnership = (shards: ReadonlyArray<number> | undefined) => {
+  const state = Effect.runSync(
+    SubscriptionRef.make<State | undefined>(
+      shards === undefined ? undefined : { shards, mayStart: () => true }
+    )
+  )
+  const isOurs = (id: CameraId) =>
+    SubscriptionRef.getUnsafe(state)?.shards.includes(Number(id) % 2) === true
+  const ownership: OwnershipService = {
+    isOurs,
+    changes: Stream.map(
+      Stream.filter(SubscriptionRef.changes(state), (now) => now !== undefined),
+      () => undefined
+    ),
+    mayStart: (id, lastEnd) =>
+      isOurs(id) && SubscriptionRef.getUnsafe(state)?.mayStart(lastEnd) === true,
+    permit: (id, lastEnd) =>
+      SubscriptionRef.changes(state).pipe(
+        Stream.filter((now) => isOurs(id) && now?.mayStart(lastEnd) === true),
+        Stream.take(1),
+        Stream.runDrain
+      ),
+    activeDaemon: Effect.succeed(undefined)
+  }
+  return {
+    layer: Layer.succeed(Ownership, ownership),
+    setShards: (next: ReadonlyArray<number>) =>
+      SubscriptionRef.update(state, (now) => ({ mayStart: () => true, ...now, shards: next })),
+    setMayStart: (mayStart: State["mayStart"]) =>
+      SubscriptionRef.update(state, (now) => ({ shards: [], ...now, mayStart }))
+  }
+}
+
+const settle = TestClock.adjust("1 second")
+
+describe("Ownership", () => {
+  it.effect("relays the cameras of our shards, and touches no others when a shard moves", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      const ownership = fakeOwnership([0])
+      return Effect.gen(function* () {
+        yield* settle
+        assert.deepStrictEqual(
+          fake.relays.map(({ camera }) => camera.id),
+          ["2", "4"]
+        )
+        assert.isUndefined(yield* stateOf(1))
+        yield* ownership.setShards([0, 1])
+        yield* settle
+        assert.deepStrictEqual(
+          fake.relays.map(({ camera }) => camera.id),
+          ["2", "4", "1", "3"]
+        )
+        yield* ownership.setShards([1])
+        yield* settle
+        assert.deepStrictEqual(
+          fake.relays.map(({ endedAt }) => endedAt !== undefined),
+          [true, true, false, false]
+        )
+        assert.isUndefined(yield* stateOf(2))
+        yield* setRows([row(1), row(2), row(4)])
+        yield* settle
+        yield* ownership.setShards([])
+        yield* settle
+        assert.deepStrictEqual(
+          lines.filter((line) => / cameras?[,:]/.test(line)),
+          [
+            'Info 4 cameras, 2 relayed by another daemon: started 2 cameras: 2 "Camera 2", 4 "Camera 4"',
+            'Info 4 cameras: started 2 cameras: 1 "Camera 1", 3 "Camera 3"',
+            'Info 4 cameras, 2 relayed by another daemon: 2 cameras moved to another daemon: 2 "Camera 2", 4 "Camera 4"',
+            'Info 3 cameras, 2 relayed by another daemon: camera 3 "Camera 3" removed from the table',
+            'Info 3 cameras, all relayed by another daemon: camera 1 "Camera 1" moved to another daemon'
+          ]
+        )
+      }).pipe(
+        Effect.provide(
+          layer(
+            [fake],
+            [1, 2, 3, 4].map((id) => row(id))
+          ).pipe(Layer.provide(ownership.layer))
+        )
+      )
+    })
+  )
+
+  it.effect("stops all cameras that another daemon relays at once, however many they are", () => {
+    const fake = FakeEngine.make()
+    const ownership = fakeOwnership([0, 1])
+    const rows = Array.from({ length: 20 }, (_, index) => row(index + 1))
+    return Effect.gen(function* () {
+      yield* settle
+      assert.lengthOf(fake.relays, 20)
+      // a set that is held as a mass mistake holds nothing of this back
+      yield* setRows([])
+      yield* settle
+      assert.lengthOf(
+        fake.relays.filter(({ endedAt }) => endedAt === undefined),
+        20
+      )
+      yield* ownership.setShards([])
+      yield* settle
+      assert.isEmpty(fake.relays.filter(({ endedAt }) => endedAt === undefined))
+    }).pipe(Effect.provide(layer([fake], rows).pipe(Layer.provide(ownership.layer))))
+  })
+
+  it.effect("starts nothing before it is known what is ours", () => {
+    const fake = FakeEngine.make()
+    const ownership = fakeOwnership(undefined)
+    return Effect.gen(function* () {
+      yield* settle
+      assert.isEmpty(fake.probes)
+      yield* ownership.setShards([0, 1])
+      yield* settle
+      assert.lengthOf(fake.relays, 1)
+    }).pipe(Effect.provide(layer([fake], [row(1)]).pipe(Layer.provide(ownership.layer))))
+  })
+
+  it.effect(
+    "waits for the permit without a connection, and takes a permit that is gone seriously",
+    () => {
+      const fake = FakeEngine.make()
+      const ownership = fakeOwnership([0, 1])
+      return Effect.gen(function* () {
+        fake.answer = () => Effect.as(Effect.sleep("2 seconds"), FakeEngine.offer)
+        yield* TestClock.adjust("1 second")
+        assert.lengthOf(fake.probes, 1)
+        yield* ownership.setMayStart(() => false)
+        yield* TestClock.adjust("1 minute")
+        // the camera answered meanwhile, and nothing was published
+        assert.isEmpty(fake.relays)
+        assert.lengthOf(fake.probes, 1)
+        assert.deepStrictEqual(yield* stateOf(1), { _tag: "Waiting", for: "ownership" })
+        yield* ownership.setMayStart(() => true)
+        yield* TestClock.adjust("2 seconds")
+        assert.lengthOf(fake.probes, 2)
+        assert.strictEqual(yield* tagOf(1), "Live")
+      }).pipe(Effect.provide(layer([fake], [row(1)]).pipe(Layer.provide(ownership.layer))))
+    }
+  )
+
+  it.effect("asks for the permit with the reason why the last relay ended", () => {
+    const fake = FakeEngine.make()
+    const ownership = fakeOwnership([0, 1])
+    return Effect.gen(function* () {
+      yield* ownership.setMayStart((lastEnd) => lastEnd?._tag !== "PublisherReplaced")
+      yield* settle
+      yield* fake.relays[0]!.end(new Reason.Exited({ status: 1, lastWords: "" }))
+      yield* TestClock.adjust("1 minute")
+      assert.lengthOf(fake.relays, 2)
+      yield* fake.relays[1]!.end(new Reason.PublisherReplaced())
+      yield* TestClock.adjust("1 hour")
+      assert.lengthOf(fake.relays, 2)
+      assert.deepStrictEqual(yield* stateOf(1), { _tag: "Waiting", for: "ownership" })
+      yield* ownership.setMayStart(() => true)
+      yield* settle
+      assert.lengthOf(fake.relays, 3)
+    }).pipe(Effect.provide(layer([fake], [row(1)]).pipe(Layer.provide(ownership.layer))))
+  })
+})
