@@ -1,0 +1,53 @@
+/** The rooms whose tests are measured: what is mutated, and which tests may notice it. */
+import { existsSync, statSync } from "node:fs"
+
+export interface Room {
+  /** The sources to mutate, as globs from the root of the repository. */
+  readonly sources: ReadonlyArray<string>
+  /** The tests that run, as globs. Suites that need an external program are left out: they are slow. */
+  readonly tests: ReadonlyArray<string>
+  /** One mutant in so many is tried, so that a room takes minutes. */
+  readonly oneIn: number
+}
+
+const core = "packages/core/src"
+
+const rtsp = [
+  "Authentication",
+  "BaseUrl",
+  "Connection",
+  "Framer",
+  "Headers",
+  "Media",
+  "Message",
+  "PublisherSession",
+  "ReaderSession",
+  "Sdp"
+].map((name) => `tests/rtsp/${name}.test.ts`)
+
+const rooms: Readonly<Record<string, Omit<Room, "sources">>> = {
+  supervision: {
+    tests: ["tests/supervision/*.test.ts", "tests/probing/CredentialGuard.test.ts"],
+    oneIn: 4
+  },
+  source: { tests: ["tests/source/*.test.ts"], oneIn: 2 },
+  probing: { tests: ["tests/probing/*.test.ts", "tests/supervision/*.test.ts"], oneIn: 5 },
+  "media-server": { tests: ["tests/media-server/*.test.ts"], oneIn: 1 },
+  rtsp: { tests: [...rtsp, "tests/engine/native/publish/*.test.ts"], oneIn: 16 }
+}
+
+/** A room such as `source`, a folder in it such as `rtsp/sdp`, or one file of it. */
+export const roomOf = (name: string): Room | undefined => {
+  const [top = ""] = name.split("/")
+  const path = `${core}/${name}`
+  const room = rooms[top]
+  if (room === undefined || !existsSync(path)) return undefined
+  return {
+    ...room,
+    sources: [statSync(path).isDirectory() ? `${path}/**/*.ts` : path],
+    // a part of a room is small
+    oneIn: name === top ? room.oneIn : 1
+  }
+}
+
+export const roomNames = Object.keys(rooms)

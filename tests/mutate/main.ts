@@ -1,0 +1,65 @@
+/**
+ * Mutation testing: changes the sources of a room, one place at a time, and runs the room's tests.
+ *
+ * `npm run mutate -- ROOM`, where ROOM is a room, a folder in a room, or a file: `source`, `rtsp/sdp`,
+ * `supervision/Diff.ts`. Prints each mutant that survived, and the score. Of a large room one mutant in so
+ * many is tried; `--one-in 1` tries all of them. Results are kept in `node_modules/.cache/mutate`, so that a
+ * second run repeats only what changed; `--again` repeats everything.
+ */
+import { Stryker } from "@stryker-mutator/core"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { roomNames, roomOf } from "./Rooms.ts"
+
+process.chdir(fileURLToPath(new URL("../..", import.meta.url)))
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { again: { type: "boolean" }, "one-in": { type: "string" } }
+})
+const [name = ""] = positionals
+const room = roomOf(name)
+if (room === undefined) {
+  console.error(
+    `usage: npm run mutate -- ROOM [--one-in N] [--again]; the rooms are ${roomNames.join(", ")}`
+  )
+  process.exit(2)
+}
+
+const oneIn = Number(values["one-in"] ?? room.oneIn)
+process.env["MUTATE_ONE_IN"] = String(oneIn)
+process.env["MUTATE_TESTS"] = JSON.stringify(room.tests)
+// the wait that loses no camera in 100,000 times is for a release
+process.env["STRESS_WAITS"] ??= "1000"
+
+const cache = `node_modules/.cache/mutate/${name.replaceAll("/", "-")}-${oneIn}`
+
+await new Stryker({
+  mutate: [...room.sources],
+  mutator: {
+    plugins: [],
+    // texts: their wording is held by the few tests that own it, and tags by the compiler
+    excludedMutations: ["StringLiteral"]
+  },
+  testRunner: "vitest",
+  plugins: ["@stryker-mutator/vitest-runner", fileURLToPath(new URL("Sample.ts", import.meta.url))],
+  checkers: ["sample"],
+  vitest: { configFile: "tests/mutate/vitest.config.ts", related: false },
+  coverageAnalysis: "perTest",
+  // what runs when a module is loaded needs a run of all tests for each mutant
+  ignoreStatic: true,
+  incremental: true,
+  incrementalFile: `${cache}.json`,
+  force: values.again === true,
+  concurrency: 1,
+  timeoutMS: 5000,
+  disableTypeChecks: false,
+  tempDirName: join(tmpdir(), `restream-mutate-${process.pid}`),
+  cleanTempDir: "always",
+  ignorePatterns: ["/docs", "/deploy", "/dist", "/packages/*/dist"],
+  reporters: ["clear-text", "json"],
+  clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
+  jsonReporter: { fileName: `${cache}-report.json` }
+}).runMutationTest()
