@@ -30,8 +30,6 @@ export interface Daemon {
   readonly awaitLine: (pattern: RegExp, from?: number) => Effect.Effect<string>
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
   readonly exit: Effect.Effect<Exit>
-  /** Exits, and tells how long that took from now, in milliseconds. */
-  readonly exitTime: Effect.Effect<Exit & { readonly ms: number }>
 }
 
 const collect = (stream: NodeJS.ReadableStream | null): Array<string> => {
@@ -98,10 +96,6 @@ export const start = (options: DaemonOptions = {}) =>
       stdout,
       awaitLine,
       signal: (signal: NodeJS.Signals) => Effect.sync(() => void child.kill(signal)),
-      exit,
-      exitTime: Effect.suspend(() => {
-        const before = performance.now()
-        return Effect.map(exit, (exit) => ({ ...exit, ms: performance.now() - before }))
-      })
+      exit
     } satisfies Daemon
   })

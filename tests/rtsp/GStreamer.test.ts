@@ -3,14 +3,15 @@ import { Effect } from "effect"
 import { ReaderSession } from "@restream/core/rtsp"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { play, publishPattern, url, publishable } from "./LiveCamera.ts"
-import { gstreamer, gstreamerPython, serving, skipped } from "./Peers.ts"
+import { gstreamer, gstreamerLacks, serving, skipped } from "./Peers.ts"
 
-if (gstreamerPython === undefined) {
-  skipped("GStreamer as a peer", "no Python with gir1.2-gst-rtsp-server-1.0 and python3-gi")
-}
+const noCamera = gstreamerLacks("camera")
+const noReader = gstreamerLacks("reader")
+if (noCamera !== undefined) skipped("GStreamer as a camera", noCamera)
+if (noReader !== undefined) skipped("GStreamer as a reader", noReader)
 
-describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
-  it.live("serves as a camera for ReaderSession", () =>
+describe("GStreamer", () => {
+  it.live.skipIf(noCamera !== undefined)("serves as a camera for ReaderSession", () =>
     Effect.gen(function* () {
       const { port } = yield* serving("camera")
       const { session, watched } = yield* play({ url: url(`rtsp://127.0.0.1:${port}/cam`) })
@@ -27,7 +28,7 @@ describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
   )
 
   for (const method of ["digest", "basic"]) {
-    it.live(`serves as a camera with ${method} authentication`, () =>
+    it.live.skipIf(noCamera !== undefined)(`serves as a camera with ${method} authentication`, () =>
       Effect.gen(function* () {
         const { port } = yield* serving("camera", method)
         const { reason } = yield* Effect.flip(
@@ -44,15 +45,17 @@ describe.skipIf(gstreamerPython === undefined)("GStreamer", () => {
     )
   }
 
-  it.live("receives and decodes what PublisherSession publishes", () =>
-    Effect.gen(function* () {
-      const { port, running } = yield* serving("sink")
-      yield* publishPattern(`rtsp://127.0.0.1:${port}/out`, { frameRate: 25, keyframeEvery: 1 })
-      yield* running.awaitSaid(/pictures \d+/)
-    })
+  it.live.skipIf(noReader !== undefined)(
+    "receives and decodes what PublisherSession publishes",
+    () =>
+      Effect.gen(function* () {
+        const { port, running } = yield* serving("sink")
+        yield* publishPattern(`rtsp://127.0.0.1:${port}/out`, { frameRate: 25, keyframeEvery: 1 })
+        yield* running.awaitSaid(/pictures \d+/)
+      })
   )
 
-  it.live("reads and decodes a stream of RtspServer", () =>
+  it.live.skipIf(noReader !== undefined)("reads and decodes a stream of RtspServer", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       yield* TestPattern.publish(server, "cam", { frameRate: 25, keyframeEvery: 1 })

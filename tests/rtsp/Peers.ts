@@ -4,9 +4,6 @@ import { Programs } from "@restream/cli/demo"
 import { Effect, type Scope } from "effect"
 import { type Ended, run, type Running, start } from "../kit/Spawn.ts"
 
-const runs = (command: string, args: ReadonlyArray<string>): boolean =>
-  spawnSync(command, args, { stdio: "ignore", timeout: 20_000 }).status === 0
-
 /** ffmpeg from PATH, or else from the npm package. */
 export const ffmpeg: string = Programs.ffmpeg()
 
@@ -62,19 +59,46 @@ export const publishWithFfmpeg = (
     url
   ])
 
-/** The Python with GStreamer's RTSP server; the distribution's Python comes first. */
-export const gstreamerPython: string | undefined = ["/usr/bin/python3", "python3"].find((python) =>
-  runs(python, [
-    "-c",
-    "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-  ])
-)
+/** What `gstreamer.py` needs to be a camera, and what it needs to take a stream and decode it. */
+const gstreamerElements = {
+  camera: "videotestsrc x264enc rtph264pay audiotestsrc mulawenc rtppcmupay",
+  reader: "rtph264depay avdec_h264 rtppcmudepay mulawdec"
+}
+
+const missingElements = `
+import gi, sys
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import Gst, GstRtspServer
+Gst.init(None)
+print(*(name for name in sys.argv[1:] if Gst.ElementFactory.find(name) is None))
+`
+
+/** A Python with GStreamer's RTSP server, and the elements that it lacks; the distribution's Python comes first. */
+const gstreamerFound = ["/usr/bin/python3", "python3"].flatMap((python) => {
+  const elements = Object.values(gstreamerElements).join(" ").split(" ")
+  const { status, stdout } = spawnSync(python, ["-c", missingElements, ...elements], {
+    encoding: "utf8",
+    timeout: 20_000
+  })
+  return status === 0 ? [{ python, missing: new Set(stdout.trim().split(" ")) }] : []
+})[0]
+
+/** Why GStreamer can't be a camera here, or can't read a stream; `undefined`: it can. */
+export const gstreamerLacks = (role: keyof typeof gstreamerElements): string | undefined => {
+  if (gstreamerFound === undefined) {
+    return "no Python with python3-gi and gir1.2-gst-rtsp-server-1.0"
+  }
+  const missing = gstreamerElements[role]
+    .split(" ")
+    .filter((name) => gstreamerFound.missing.has(name))
+  return missing.length === 0 ? undefined : `GStreamer has no ${missing.join(", ")}`
+}
 
 const gstreamerScript = new URL("gstreamer.py", import.meta.url).pathname
 
 /** A GStreamer program, see `gstreamer.py`. The scope kills it. */
 export const gstreamer = (...args: ReadonlyArray<string>) =>
-  start(gstreamerPython ?? "python3", [gstreamerScript, ...args])
+  start(gstreamerFound?.python ?? "python3", [gstreamerScript, ...args])
 
 /** A GStreamer server, and its port. */
 export const serving = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {

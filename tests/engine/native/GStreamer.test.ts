@@ -3,13 +3,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { NativeEngine, type ProbeError, type RelayError } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Schedule } from "effect"
-import { gstreamerPython, readFrames, serving, skipped } from "../../rtsp/Peers.ts"
+import { gstreamerLacks, readFrames, serving, skipped } from "../../rtsp/Peers.ts"
 import { camera, job, probe, startRelay } from "../Streams.ts"
 import * as RecordingProxy from "../../kit/RecordingProxy.ts"
 
-if (gstreamerPython === undefined) {
-  skipped("the native engine with GStreamer", "no Python with gir1.2-gst-rtsp-server-1.0")
-}
+const noCamera = gstreamerLacks("camera")
+const noReader = gstreamerLacks("reader")
+if (noCamera !== undefined) skipped("the native engine with GStreamer as a camera", noCamera)
+if (noReader !== undefined) skipped("the native engine with GStreamer as a reader", noReader)
 
 const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
 
@@ -40,29 +41,34 @@ const passwords = (proxy: RecordingProxy.RecordingProxy) => {
   return counts
 }
 
-describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreamer", () => {
-  it.live("as camera, probes it and brings its picture and its sound", () =>
-    Effect.gen(function* () {
-      const { port } = yield* serving("camera")
-      const sink = yield* RtspServer.make()
-      const address = `rtsp://127.0.0.1:${port}/cam`
-      assert.deepStrictEqual(yield* probing(address), {
-        video: { codec: "h264", width: 320, height: 240 },
-        audio: { codec: "pcm_mulaw", sampleRate: 8000, channels: 1, copyable: true }
+describe("the native engine, with GStreamer", () => {
+  it.live.skipIf(noCamera !== undefined)(
+    "as camera, probes it and brings its picture and its sound",
+    () =>
+      Effect.gen(function* () {
+        const { port } = yield* serving("camera")
+        const sink = yield* RtspServer.make()
+        const address = `rtsp://127.0.0.1:${port}/cam`
+        assert.deepStrictEqual(yield* probing(address), {
+          video: { codec: "h264", width: 320, height: 240 },
+          audio: { codec: "pcm_mulaw", sampleRate: 8000, channels: 1, copyable: true }
+        })
+        const running = yield* patiently(startRelay(native, job(address, sink.url("out"))))
+        yield* running.flowing
+        const { code, stderr, stdout } = yield* readFrames(sink.url("out"), 15)
+        assert.deepStrictEqual([code, stderr], [0, ""])
+        for (const track of [0, 1]) {
+          assert.isAbove(
+            stdout.split("\n").filter((line) => line.startsWith(`${track},`)).length,
+            4
+          )
+        }
+        assert.deepInclude(running.counters(), { lost: 0, dropped: 0 })
       })
-      const running = yield* patiently(startRelay(native, job(address, sink.url("out"))))
-      yield* running.flowing
-      const { code, stderr, stdout } = yield* readFrames(sink.url("out"), 15)
-      assert.deepStrictEqual([code, stderr], [0, ""])
-      for (const track of [0, 1]) {
-        assert.isAbove(stdout.split("\n").filter((line) => line.startsWith(`${track},`)).length, 4)
-      }
-      assert.deepInclude(running.counters(), { lost: 0, dropped: 0 })
-    })
   )
 
   for (const method of ["digest", "basic"]) {
-    it.live(
+    it.live.skipIf(noCamera !== undefined)(
       `as camera with ${method}, gets in without a wrong attempt, and is refused after one`,
       () =>
         Effect.gen(function* () {
@@ -98,27 +104,28 @@ describe.skipIf(gstreamerPython === undefined)("the native engine, with GStreame
     )
   }
 
-  it.live.each([
-    [false, ["video"]],
-    [true, ["video", "sound"]]
-  ] as const)("as media server, is understood by it; with sound: %s", ([audio]) =>
-    Effect.gen(function* () {
-      const { port, running } = yield* audio ? serving("sink", "sound") : serving("sink")
-      const camera = yield* RtspServer.make()
-      yield* TestPattern.publish(camera, "cam", { frameRate: 25, keyframeEvery: 5, audio })
-      const proxy = yield* RecordingProxy.make("sink", port)
-      const relayed = yield* startRelay(
-        native,
-        job(camera.url("cam"), `rtsp://127.0.0.1:${proxy.port}/out`)
-      )
-      yield* relayed.flowing
-      yield* running.awaitSaid(/pictures \d+/)
-      if (audio) yield* running.awaitSaid(/sounds \d+/)
-      assert.deepInclude(relayed.counters(), { lost: 0, dropped: 0 })
-    })
-  )
+  for (const audio of [false, true]) {
+    it.live.skipIf(noReader !== undefined)(
+      `as media server, is understood by it; with sound: ${audio}`,
+      () =>
+        Effect.gen(function* () {
+          const { port, running } = yield* audio ? serving("sink", "sound") : serving("sink")
+          const camera = yield* RtspServer.make()
+          yield* TestPattern.publish(camera, "cam", { frameRate: 25, keyframeEvery: 5, audio })
+          const proxy = yield* RecordingProxy.make("sink", port)
+          const relayed = yield* startRelay(
+            native,
+            job(camera.url("cam"), `rtsp://127.0.0.1:${proxy.port}/out`)
+          )
+          yield* relayed.flowing
+          yield* running.awaitSaid(/pictures \d+/)
+          if (audio) yield* running.awaitSaid(/sounds \d+/)
+          assert.deepInclude(relayed.counters(), { lost: 0, dropped: 0 })
+        })
+    )
+  }
 
-  it.live("as media server, is told of the end", () =>
+  it.live.skipIf(noReader !== undefined)("as media server, is told of the end", () =>
     Effect.gen(function* () {
       const { port, running } = yield* serving("sink")
       const camera = yield* RtspServer.make()

@@ -120,15 +120,23 @@ describe.concurrent("a native relay, frame by frame,", () => {
             camera.url("cam")
           ])
           yield* camera.awaitPackets("cam")
+          // the clip goes on when all readers are there, however long a busy machine takes to start them
+          publisher.process.kill("SIGSTOP")
           const scope = yield* Scope.make()
-          const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
+          const native = NativeEngine.make({
+            checkServer: Effect.succeed(true),
+            stallTimeout: "1 minute"
+          })
           const running = yield* Scope.provide(
             startRelay(native, job(camera.url("cam"), sink.url("out"))),
             scope
           )
-          yield* Effect.raceFirst(running.flowing, running.ended)
           const direct = yield* Effect.forkChild(hash(camera.url("cam"), format))
           const relayed = yield* Effect.forkChild(hash(sink.url("out"), format))
+          yield* camera.awaitReaders("cam", 2)
+          yield* sink.awaitReaders("out", 1)
+          publisher.process.kill("SIGCONT")
+          yield* Effect.raceFirst(running.flowing, running.ended)
           assert.strictEqual((yield* publisher.ended).code, 0)
           yield* Effect.flip(running.ended)
           assert.deepInclude(running.counters(), { lost: 0, dropped: 0 })
