@@ -59,6 +59,7 @@ const samples: {
   Rejected: [
     new Reason.Rejected({ status: 503, detail: "Service Unavailable", request: "DESCRIBE" })
   ],
+  DeviceFull: [new Reason.DeviceFull({ status: 453 })],
   NoVideo: [new Reason.NoVideo()],
   ProtocolError: [
     new Reason.ProtocolError({ detail: 'not RTSP: the response begins with "SSH-2.0-OpenSSH"' })

@@ -29,6 +29,7 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "mediaServer.webrtcUrl": ["http://mtx:8889", "https://video.example/webrtc"],
   "mediaServer.hlsUrl": ["http://mtx:8888", "https://[::1]:8888"],
   "mediaServer.rtspUrl": ["rtsp://mtx:8554", "rtsps://10.0.0.1"],
+  "device.maxSessions": [{ "10.0.0.*": 32 }, { nvr1: 8, "*": "64" }],
   "relay.coalescing": ["0 ms", "5ms", "0.02 s"],
   cameraTypes: [{ a: "rtsp://{host}" }, { b: "rtsp://{host}/1", c: "http://{host}" }],
   "log.modules": [{ camera: "debug" }, { source: "warn", engine: "error" }]

@@ -66,6 +66,7 @@ export const options: {
 export interface Changed {
   readonly probe?: Partial<Settings["probe"]>
   readonly relay?: Partial<Settings["relay"]>
+  readonly device?: Partial<Settings["device"]>
   /** The status store of the tree, from its own. */
   readonly status?: (own: StatusStore["Service"]) => StatusStore["Service"]
 }
@@ -107,7 +108,8 @@ export const layer = (
       LiveSettings.layer({
         ...settings,
         probe: overlay(settings.probe, changed.probe),
-        relay: overlay(settings.relay, changed.relay)
+        relay: overlay(settings.relay, changed.relay),
+        device: overlay(settings.device, changed.device)
       })
     ),
     Layer.provideMerge(

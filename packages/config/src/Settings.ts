@@ -327,6 +327,17 @@ const definitions = {
     })
   }),
 
+  device: group("Limits of devices that serve several cameras, such as recorders.", {
+    maxSessions: setting(SettingType.record("host pattern", SettingType.integer(1, 10_000)), {
+      appliedBy: "reload",
+      description:
+        "Maximum number of sessions per device, by host pattern: * matches any text, and the first match applies. Without it, the limit of a device is found when the device refuses a session.",
+      example: { "10.0.0.*": 32 },
+      default: {},
+      fileOnly: true
+    })
+  }),
+
   relay: group("Publishing a camera to the media server.", {
     restartDelay: setting(interval, {
       appliedBy: "reload",

@@ -75,6 +75,7 @@ const kinds: Record<ProbeReasonTag | "Invalid", string> = {
   RedirectRefused: "refused redirect",
   NotFound: "stream not found",
   Rejected: "rejected by the camera",
+  DeviceFull: "device full",
   NoVideo: "no video",
   ProtocolError: "not valid RTSP",
   Unsupported: "not supported",

@@ -154,6 +154,16 @@ export class Rejected extends Schema.TaggedClass<Rejected>()("Rejected", {
   }
 }
 
+/** The device serves other cameras, and refuses one more session. */
+export class DeviceFull extends Schema.TaggedClass<DeviceFull>()("DeviceFull", {
+  status: Schema.Finite
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `the device serves no more sessions (${this.status})`
+  }
+}
+
 /** The camera's stream has no video track. */
 export class NoVideo extends Schema.TaggedClass<NoVideo>()("NoVideo", {}) {
   readonly pace: RetryPace = "backoff"
@@ -327,6 +337,7 @@ export const ProbeReason = Schema.Union([
   RedirectRefused,
   NotFound,
   Rejected,
+  DeviceFull,
   NoVideo,
   ProtocolError,
   Unsupported,

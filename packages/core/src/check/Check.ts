@@ -88,6 +88,7 @@ const check = (
           awaitReady: Effect.void,
           isReady: Effect.succeed(true),
           onQueued: Effect.void,
+          onFull: Effect.void,
           onBlocked: ({ reason }) => Effect.fail(new ProbeError({ reason })),
           onConnecting: Effect.sync(() => {
             connectedAtMs ??= nowMs(clock)

@@ -58,7 +58,7 @@ export const make = (
   const guard = RefusalGuard.make<Redacted.Redacted, Unauthorized>({
     provesFirst: true,
     isSinglePass,
-    delays: trustedDelays,
+    delays: () => trustedDelays,
     lastDelay: lockoutDelay,
     sharedReason: ({ credentials }, refusedFor) => new Unauthorized({ credentials, refusedFor })
   })

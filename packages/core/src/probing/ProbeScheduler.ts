@@ -14,13 +14,15 @@ import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Camera } from "../camera/Camera.ts"
 import { cameraLabel } from "../camera/CameraNames.ts"
-import { type ProbeReason, type Reason, Unauthorized } from "../camera/Reason.ts"
+import { type DeviceFull, type ProbeReason, type Reason, Unauthorized } from "../camera/Reason.ts"
 import { type CameraStream, ProbeError } from "../engine/CameraStream.ts"
 import { EngineFallback, type NextStep } from "../engine/EngineFallback.ts"
 import { Engines } from "../engine/Engines.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import * as CredentialGuard from "./CredentialGuard.ts"
 import * as ProbeLimiter from "./ProbeLimiter.ts"
+import type * as RefusalGuard from "./RefusalGuard.ts"
+import * as SessionGuard from "./SessionGuard.ts"
 
 /** A stream that was opened, and by which engine. */
 export interface OpenedStream {
@@ -38,8 +40,12 @@ export interface OpenHooks {
   readonly isReady: Effect.Effect<boolean>
   /** The camera waits for others. */
   readonly onQueued: Effect.Effect<void>
-  /** The credentials were refused, to this camera or to another one. Failing ends the opening. */
-  readonly onBlocked: (refusal: CredentialGuard.Refusal) => Effect.Effect<void, ProbeError>
+  /** The device serves as many sessions as may be open. */
+  readonly onFull: Effect.Effect<void>
+  /** The device refused the credentials or a session, to this camera or to another one. Failing ends the opening. */
+  readonly onBlocked: (
+    refusal: RefusalGuard.Refusal<Unauthorized | DeviceFull>
+  ) => Effect.Effect<void, ProbeError>
   /** The camera is being connected to. */
   readonly onConnecting: Effect.Effect<void>
 }
@@ -54,7 +60,7 @@ export interface CameraAccess {
   /** Begins a new attempt: an engine that could not start gets another chance. */
   readonly reset: Effect.Effect<void>
   /** Takes the failure of a relay: whether the next engine is worth trying at once. */
-  readonly onRelayFailure: <R extends Reason>(reason: R) => Effect.Effect<NextStep<R>>
+  readonly onRelayFailure: (reason: Reason) => Effect.Effect<NextStep<Reason>>
   /** Records that media flows: the device accepted all requests of the stream. */
   readonly onFlowing: Effect.Effect<void>
   /** Allows one attempt in spite of refused credentials. */
@@ -68,14 +74,19 @@ export class ProbeScheduler extends Context.Service<
     readonly access: (camera: Camera) => Effect.Effect<CameraAccess, never, Scope.Scope>
   }
 >()("@restream/core/probing/ProbeScheduler") {
-  /** Limits and lockout delay by the settings in force. */
+  /** Limits and delays by the settings in force. */
   static readonly layer: Layer.Layer<ProbeScheduler, never, Engines | LiveSettings> = Layer.effect(
     ProbeScheduler,
     Effect.gen(function* () {
       const settings = yield* LiveSettings
+      const current = () => SubscriptionRef.getUnsafe(settings)
       return yield* make({
-        limits: () => SubscriptionRef.getUnsafe(settings).probe,
-        lockoutDelay: () => SubscriptionRef.getUnsafe(settings).probe.lockoutDelay,
+        limits: () => current().probe,
+        lockoutDelay: () => current().probe.lockoutDelay,
+        sessions: SessionGuard.make(() => ({
+          retryDelays: current().probe.retryDelays,
+          maxSessions: current().device.maxSessions
+        })),
         isSinglePass: false
       })
     })
@@ -87,13 +98,24 @@ export class ProbeScheduler extends Context.Service<
   ): Layer.Layer<ProbeScheduler, never, Engines> =>
     Layer.effect(
       ProbeScheduler,
-      make({ limits: () => limits, lockoutDelay: () => Duration.infinity, isSinglePass: true })
+      make({
+        limits: () => limits,
+        lockoutDelay: () => Duration.infinity,
+        // a session ends as soon as it is open
+        sessions: SessionGuard.make(() => ({ retryDelays: [] })),
+        isSinglePass: true
+      })
     )
 }
+
+/** Whether a guard decides when the camera may ask again. */
+export const isHeldByGuard = (reason: Reason): boolean =>
+  reason._tag === "Unauthorized" || reason._tag === "DeviceFull"
 
 const make = Effect.fnUntraced(function* (options: {
   readonly limits: () => ProbeLimiter.Limits
   readonly lockoutDelay: () => Duration.Duration
+  readonly sessions: SessionGuard.SessionGuard
   /** Whether each camera is opened once. */
   readonly isSinglePass: boolean
 }): Effect.fn.Return<ProbeScheduler["Service"], never, Engines> {
@@ -103,7 +125,8 @@ const make = Effect.fnUntraced(function* (options: {
   return ProbeScheduler.of({
     access: Effect.fnUntraced(function* (camera) {
       const lease = yield* guard.acquire(camera)
-      return new Access(camera, engines, limiter, lease, options.lockoutDelay)
+      const session = yield* options.sessions.acquire(camera)
+      return new Access(camera, engines, limiter, lease, session, options.lockoutDelay)
     })
   })
 })
@@ -113,9 +136,10 @@ class Access implements CameraAccess {
   readonly #engines: Engines["Service"]
   readonly #limiter: ProbeLimiter.ProbeLimiter
   readonly #lease: CredentialGuard.Lease
+  readonly #session: SessionGuard.Lease
   readonly #lockoutDelay: () => Duration.Duration
   #fallback: EngineFallback
-  /** Whether the device refused the credentials after DESCRIBE: then an open stream proves nothing. */
+  /** Whether the device refused something after DESCRIBE: then an open stream proves nothing. */
   #isRefusedAfterOpen = false
 
   constructor(
@@ -123,12 +147,14 @@ class Access implements CameraAccess {
     engines: Engines["Service"],
     limiter: ProbeLimiter.ProbeLimiter,
     lease: CredentialGuard.Lease,
+    session: SessionGuard.Lease,
     lockoutDelay: () => Duration.Duration
   ) {
     this.#camera = camera
     this.#engines = engines
     this.#limiter = limiter
     this.#lease = lease
+    this.#session = session
     this.#lockoutDelay = lockoutDelay
     this.#fallback = this.#newFallback()
   }
@@ -151,21 +177,19 @@ class Access implements CameraAccess {
     return Effect.sync(() => {
       this.#isRefusedAfterOpen = false
       this.#lease.accepted()
+      this.#session.accepted()
     })
   }
 
   get tryNow(): Effect.Effect<void> {
-    return Effect.sync(() => this.#lease.tryNow())
+    return Effect.sync(() => {
+      this.#lease.tryNow()
+      this.#session.tryNow()
+    })
   }
 
-  onRelayFailure<R extends Reason>(reason: R): Effect.Effect<NextStep<R>> {
-    return Effect.suspend(() => {
-      if (reason._tag === "Unauthorized") {
-        this.#isRefusedAfterOpen = true
-        this.#lease.refused(reason)
-      }
-      return this.#nextEngine(reason)
-    })
+  onRelayFailure(reason: Reason): Effect.Effect<NextStep<Reason>> {
+    return Effect.suspend(() => this.#nextEngine(this.#judge(reason, true)))
   }
 
   #nextEngine<R extends Reason>(reason: R): Effect.Effect<NextStep<R>> {
@@ -205,21 +229,37 @@ class Access implements CameraAccess {
         this.#fallback.engine
       )(this.#connect(hooks))
     )
+    const session = this.#session
+    const withSession = session.withPermit((refusal) =>
+      refusal !== undefined
+        ? hooks.onBlocked(refusal)
+        : session.isFull
+          ? hooks.onFull
+          : hooks.onQueued
+    )(Effect.andThen(hooks.onQueued, limited))
     const queued = lease.withPermit((refusal) =>
       refusal === undefined ? hooks.onQueued : hooks.onBlocked(refusal)
-    )(Effect.andThen(hooks.onQueued, limited))
+    )(withSession)
     return Effect.andThen(hooks.awaitReady, queued)
   }
 
   #connect(hooks: OpenHooks): Effect.Effect<OpenedStream | undefined, ProbeError, Scope.Scope> {
     const lease = this.#lease
+    const session = this.#session
     const fallback = this.#fallback
     return Effect.gen({ self: this }, function* () {
       // While this camera waited, the media server may have gone. And what was refused to another camera
       // meanwhile need not be refused to this one, too.
-      if (lease.isBlocked || !(yield* hooks.isReady)) return undefined
+      if (lease.isBlocked || session.isBlocked || !(yield* hooks.isReady)) return undefined
       yield* hooks.onConnecting
       const { engine, hasFallback } = fallback
+      // after the stream is closed
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          lease.ended()
+          session.ended()
+        })
+      )
       // a stream that did not open leaves nothing behind before the next engine connects
       const scope = yield* Scope.fork(yield* Effect.scope)
       const stream = yield* engine.open(this.#camera).pipe(
@@ -228,20 +268,29 @@ class Access implements CameraAccess {
         }),
         Scope.provide(scope),
         Effect.onError(() => Scope.close(scope, Exit.void)),
-        Effect.mapError(({ reason }) => new ProbeError({ reason: this.#judge(reason) }))
+        Effect.mapError(({ reason }) => new ProbeError({ reason: this.#judge(reason, false) }))
       )
-      if (!this.#isRefusedAfterOpen) lease.accepted()
-      yield* Effect.addFinalizer(() => Effect.sync(() => lease.ended()))
+      lease.accepted(!this.#isRefusedAfterOpen)
+      session.accepted(!this.#isRefusedAfterOpen)
       return { engine: engine.name, hasFallback, stream }
     })
   }
 
-  /** Tells the guard what the device refused. Many devices respond to a locked account with 403. */
-  #judge(reason: ProbeReason): ProbeReason {
+  /** Tells the guards what the device refused. Many devices respond to a locked account with 403. */
+  #judge<R extends Reason>(reason: R, isAfterOpen: boolean): R | Unauthorized | DeviceFull {
+    const isLocked = reason._tag === "Rejected" && reason.status === 403 && this.#lease.isRefused
+    const full = SessionGuard.mayBeFull(reason, this.#session)
+    if (reason._tag !== "Unauthorized" && !isLocked && full === undefined) return reason
+    this.#isRefusedAfterOpen ||= isAfterOpen
     if (reason._tag === "Unauthorized") this.#lease.refused(reason)
-    if (reason._tag !== "Rejected" || reason.status !== 403 || !this.#lease.isRefused) return reason
-    const locked = new Unauthorized({ credentials: "locked" })
-    this.#lease.refused(locked, this.#lockoutDelay())
-    return locked
+    if (isLocked) {
+      const locked = new Unauthorized({ credentials: "locked" })
+      this.#lease.refused(locked, this.#lockoutDelay())
+      return locked
+    }
+    if (full === undefined) return reason
+    this.#session.refused(full)
+    // for a single camera another status than 453 may be about its channel
+    return full.status === 453 || this.#session.isGroupBlocked ? full : reason
   }
 }

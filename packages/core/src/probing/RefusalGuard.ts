@@ -19,7 +19,7 @@ import { nowMs } from "../time/Monotonic.ts"
 import { type Failure, isFailureOfHost } from "./ProbeLimiter.ts"
 
 /** How a group of cameras treats refusals. */
-export interface Policy<Reason> {
+export interface Policy<Key, Reason> {
   /**
    * Whether one camera asks at a time until the device has accepted one, and again after a refusal while no
    * camera of the group is live.
@@ -28,11 +28,13 @@ export interface Policy<Reason> {
   /** Whether each camera asks once, as in a check: then a group that the device accepted is never blocked. */
   readonly isSinglePass: boolean
   /** Delays after the first, second, … refusal in a row, if the device accepted a camera of the group before. */
-  readonly delays: ReadonlyArray<Duration.Duration>
+  readonly delays: () => ReadonlyArray<Duration.Duration>
   /** The delay after further refusals, and after each one if the device never accepted a camera. */
   readonly lastDelay: () => Duration.Duration
   /** The reason of a camera that waits because of a refusal to another one. */
   readonly sharedReason: (reason: Reason, refusedFor: CameraId) => Reason
+  /** How many cameras of a group may ask or be live at a time; read when it applies. Default: any number. */
+  readonly most?: (key: Key) => number
 }
 
 /** Why a camera has to wait. */
@@ -61,10 +63,21 @@ export interface Lease<Reason> {
   readonly isBlocked: boolean
   /** Whether the device refused this camera or its group since it last accepted one. */
   readonly isRefused: boolean
+  /** Whether refusals to two cameras block the group. */
+  readonly isGroupBlocked: boolean
+  /** Whether as many cameras ask or are live as may. */
+  readonly isFull: boolean
+  /** How many other cameras of the group are live. */
+  readonly othersLive: number
   /** Lets the camera ask once in spite of a refusal: an operator requested it. */
   tryNow(): void
-  /** Records that the device accepted the camera, which is live until {@link ended}. */
-  accepted(): void
+  /**
+   * Records that the device accepted the camera, which is live until {@link ended}.
+   *
+   * @param isProof whether refusals before are disproved. Default true. Otherwise the camera keeps its permit
+   * until the device accepts or refuses the rest.
+   */
+  accepted(isProof?: boolean): void
   /** Records the end of what the device accepted. */
   ended(): void
   /**
@@ -100,6 +113,9 @@ interface Member<Reason> {
   refusals: number
   wasAccepted: boolean
   isLive: boolean
+  isAsking: boolean
+  /** Whether the device accepted it in part, which disproves no refusal. */
+  isUnproven: boolean
   mayTryNow: boolean
 }
 
@@ -119,14 +135,18 @@ class Group<Reason> {
   live = 0
   wasAccepted = false
   isProven: boolean
-  readonly policy: Policy<Reason>
+  readonly policy: Policy<any, Reason>
+  readonly most: () => number
+  /** Members that ask or are live. */
+  occupied = 0
   /** The member that asks, while only one may. */
   trying: Member<Reason> | undefined
   hostFailure: Failure | undefined
   /** Done at the next change of any of these. */
   changed = Deferred.makeUnsafe<void>()
 
-  constructor(policy: Policy<Reason>) {
+  constructor(policy: Policy<any, Reason>, most: () => number) {
+    this.most = most
     this.policy = policy
     this.isProven = !policy.provesFirst
   }
@@ -182,10 +202,29 @@ class Group<Reason> {
 
   /** When a member may ask if nothing changes, by the monotonic clock. */
   freeAtMs(member: Member<Reason>): number {
+    if (this.isFull) return Infinity
     const refusedUntilMs = member.mayTryNow ? -Infinity : this.refusedUntilMs(member)
     return this.trying === undefined || !this.isOneAtATime(member)
       ? refusedUntilMs
       : Math.max(refusedUntilMs, this.trying.triedMs + longestAttemptMs)
+  }
+
+  /** Takes the permit of a member back, if it has it. */
+  passOn(member: Member<Reason>): void {
+    if (this.trying === member) this.trying = undefined
+  }
+
+  /** Changes what a member does. */
+  set(member: Member<Reason>, change: { isAsking?: boolean; isLive?: boolean }): void {
+    const before = member.isAsking || member.isLive
+    if (member.isLive) this.live--
+    Object.assign(member, change)
+    if (member.isLive) this.live++
+    this.occupied += Number(member.isAsking || member.isLive) - Number(before)
+  }
+
+  get isFull(): boolean {
+    return this.occupied >= this.most()
   }
 
   /** Of those that may ask now, the one whose last attempt is the oldest. */
@@ -206,6 +245,7 @@ class Group<Reason> {
       this.trying = member
     }
     this.waiting.delete(member)
+    this.set(member, { isAsking: true })
     member.triedMs = now
     member.mayTryNow = false
     return true
@@ -226,12 +266,15 @@ export interface RefusalGuard<Key, Reason> {
   ) => Effect.Effect<Lease<Reason>, never, Scope.Scope>
 }
 
-export const make = <Key, Reason>(policy: Policy<Reason>): RefusalGuard<Key, Reason> => {
+export const make = <Key, Reason>(policy: Policy<Key, Reason>): RefusalGuard<Key, Reason> => {
   const groups = MutableHashMap.empty<Key, Group<Reason>>()
 
   const groupOf = (key: Key | undefined): Group<Reason> => {
-    if (key === undefined) return new Group(policy)
-    const group = Option.getOrElse(MutableHashMap.get(groups, key), () => new Group<Reason>(policy))
+    if (key === undefined) return new Group(policy, () => Infinity)
+    const group = Option.getOrElse(
+      MutableHashMap.get(groups, key),
+      () => new Group<Reason>(policy, () => policy.most?.(key) ?? Infinity)
+    )
     MutableHashMap.set(groups, key, group)
     return group
   }
@@ -263,6 +306,8 @@ class MemberLease<Reason> implements Lease<Reason> {
       refusals: 0,
       wasAccepted: false,
       isLive: false,
+      isAsking: false,
+      isUnproven: false,
       mayTryNow: false
     }
     this.#group = group
@@ -320,7 +365,8 @@ class MemberLease<Reason> implements Lease<Reason> {
   #release(exit: Exit.Exit<unknown, unknown>): void {
     const group = this.#group
     const wasWaiting = group.waiting.delete(this.#member)
-    if (group.trying === this.#member) group.trying = undefined
+    group.set(this.#member, { isAsking: false })
+    if (!this.#member.isUnproven) group.passOn(this.#member)
     // a failure that came from another camera is not passed on
     if (!wasWaiting && isFailureOfHost(exit)) group.hostFailure = exit
     group.tellChange()
@@ -353,6 +399,18 @@ class MemberLease<Reason> implements Lease<Reason> {
     return this.#member.refusals > 0 || this.#group.refusals > 0
   }
 
+  get isGroupBlocked(): boolean {
+    return this.#group.suspects.size >= suspectsToBlock
+  }
+
+  get isFull(): boolean {
+    return this.#group.isFull
+  }
+
+  get othersLive(): number {
+    return this.#group.live - Number(this.#member.isLive)
+  }
+
   tryNow(): void {
     // a camera that does not wait asks by itself
     if (!this.#group.waiting.has(this.#member)) return
@@ -360,12 +418,13 @@ class MemberLease<Reason> implements Lease<Reason> {
     this.#group.tellChange()
   }
 
-  accepted(): void {
+  accepted(isProof = true): void {
     const group = this.#group
     const member = this.#member
+    group.set(member, { isLive: true })
+    member.isUnproven = !isProof
+    if (!isProof) return
     const isRelease = group.isOneAtATime(member)
-    if (!member.isLive) group.live++
-    member.isLive = true
     member.wasAccepted = true
     member.refused = undefined
     member.refusals = 0
@@ -374,6 +433,7 @@ class MemberLease<Reason> implements Lease<Reason> {
     group.refused = undefined
     group.refusals = 0
     group.suspects.clear()
+    group.passOn(member)
     if (isRelease) for (const other of group.members) other.refused = undefined
     group.tellChange()
   }
@@ -381,8 +441,9 @@ class MemberLease<Reason> implements Lease<Reason> {
   ended(): void {
     const group = this.#group
     if (!this.#member.isLive || group.policy.isSinglePass) return
-    this.#member.isLive = false
-    group.live--
+    group.set(this.#member, { isLive: false })
+    this.#member.isUnproven = false
+    group.passOn(this.#member)
     if (group.live === 0) group.doubt()
     // the device may accept another one now
     const soonMs = nowMs(this.#clock) + this.#delayMs(1)
@@ -396,7 +457,7 @@ class MemberLease<Reason> implements Lease<Reason> {
   #delayMs(refusals: number): number {
     const { policy, wasAccepted } = this.#group
     const last = policy.lastDelay()
-    const delay = wasAccepted ? policy.delays[refusals - 1] : undefined
+    const delay = wasAccepted ? policy.delays()[refusals - 1] : undefined
     return Duration.toMillis(delay === undefined ? last : Duration.min(delay, last))
   }
 
@@ -404,6 +465,8 @@ class MemberLease<Reason> implements Lease<Reason> {
     const group = this.#group
     const member = this.#member
     const now = nowMs(this.#clock)
+    group.set(member, { isLive: false })
+    member.isUnproven = false
     const refusedAfter = (refusals: number): Refused<Reason> => ({
       by: member.id,
       reason,
@@ -415,7 +478,7 @@ class MemberLease<Reason> implements Lease<Reason> {
     // the first refusal blocks nobody else
     group.refused = refusedAfter(Math.max(1, group.refusals++))
     // a camera that got the permit because this attempt was slow gives it back before it asks
-    if (group.trying !== member) group.trying = undefined
+    group.trying = undefined
     if (group.live === 0) group.doubt()
     group.tellChange()
   }

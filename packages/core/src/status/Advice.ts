@@ -18,6 +18,9 @@ export const adviceFor = (reason: Reason): string => {
     case "Closed":
       return "The camera closed the connection: reduce its other clients, or choose its sub stream."
     case "Unauthorized":
+      if (reason.credentials === "locked") {
+        return "Unlock the account in the camera, or wait; check the user name and password in the row."
+      }
       if (reason.credentials === "unsupported") {
         return "Allow Basic or Digest authentication (MD5, SHA-256) in the camera."
       }
@@ -28,6 +31,8 @@ export const adviceFor = (reason: Reason): string => {
       return "Check the camera type, the channel and the path of the URL in the row."
     case "Rejected":
       return "Reduce the other clients of the camera, or choose its sub stream; if that does not help, restart it."
+    case "DeviceFull":
+      return "Disconnect other clients of the device, or raise its limit; the camera starts when a session is free."
     case "NoVideo":
       return "Switch on video in the profile of the camera, or choose another channel or stream."
     case "ProtocolError":
@@ -64,6 +69,9 @@ export const adviceOf = (state: CameraState, reason: Reason | undefined): string
   if (state._tag === "Invalid") return "Correct the row as the message says."
   if (state._tag === "Waiting" && state.for === "media server") {
     return "Check that the media server runs and is reachable; the camera continues when it is back."
+  }
+  if (state._tag === "Waiting" && state.for === "session") {
+    return "All sessions that device.maxSessions allows are in use: raise it if the device serves more."
   }
   if (state._tag === "Waiting" && state.for === "operator") {
     return "An operator stopped the camera: retry or restart it to go on."

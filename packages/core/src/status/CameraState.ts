@@ -13,11 +13,18 @@ export const CameraState = Schema.TaggedUnion({
   Invalid: { problem: Schema.String },
   /**
    * Nothing is wrong with the camera. It waits for the media server, for its turn to be probed or started,
-   * for the end of a previous relay on its path, until no other daemon may relay it, or for an operator who
-   * stopped it.
+   * for one of the sessions that its device may serve, for the end of a previous relay on its path, until no
+   * other daemon may relay it, or for an operator who stopped it.
    */
   Waiting: {
-    for: Schema.Literals(["media server", "turn", "previous relay", "ownership", "operator"])
+    for: Schema.Literals([
+      "media server",
+      "turn",
+      "session",
+      "previous relay",
+      "ownership",
+      "operator"
+    ])
   },
   /** The camera is being probed. `attempt` counts from 1, over all failures in a row. */
   Probing: { attempt: Schema.Finite },
@@ -136,6 +143,7 @@ export const describe = (
 const waiting = {
   "media server": "waiting for the media server",
   turn: "queued",
+  session: "waiting for a session of the device (device.maxSessions)",
   "previous relay": "waiting for the previous relay on its path to end",
   ownership: "waiting until no other daemon may relay it",
   operator: "stopped by an operator"

@@ -22,6 +22,7 @@ export const sharedCauseOf = (reason: Reason, host: string | undefined): string 
     case "Refused":
     case "Closed":
     case "Unauthorized":
+    case "DeviceFull":
     case "CertificateError":
       return `${reason._tag} ${host}`
     case "ServerUnauthorized":

@@ -20,7 +20,12 @@ import { InternalError, type Reason } from "../camera/Reason.ts"
 import { Ownership } from "../cluster/Ownership.ts"
 import { DesiredCameras } from "../desired/DesiredCameras.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
-import { type OpenedStream, type OpenHooks, ProbeScheduler } from "../probing/ProbeScheduler.ts"
+import {
+  isHeldByGuard,
+  type OpenedStream,
+  type OpenHooks,
+  ProbeScheduler
+} from "../probing/ProbeScheduler.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import * as RestartSchedule from "./RestartSchedule.ts"
@@ -137,6 +142,7 @@ const run = Effect.fnUntraced(function* (
     ),
     isReady,
     onQueued: status.transition(camera, { _tag: "Waiting", for: "turn" }),
+    onFull: status.transition(camera, { _tag: "Waiting", for: "session" }),
     onBlocked: ({ reason, until }) =>
       status.transition(camera, {
         _tag: "Unreachable",
@@ -154,8 +160,8 @@ const run = Effect.fnUntraced(function* (
       const opened = yield* Effect.result(access.open(hooks(attempt)))
       if (opened._tag === "Success") return opened.success
       const { reason } = opened.failure
-      // when refused credentials are tried again is the credential guard's decision
-      if (reason._tag !== "Unauthorized") {
+      // the guard decides when what the device refused is tried again
+      if (!isHeldByGuard(reason)) {
         const delay = yield* nextDelay({ reason })
         const retryAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(delay)
         yield* waitIn(
@@ -203,8 +209,8 @@ const run = Effect.fnUntraced(function* (
       Effect.catch((error) => Effect.succeed({ error, uptime: Duration.zero }))
     )
     const next = yield* access.onRelayFailure(error.reason)
-    // when refused credentials are tried again is the credential guard's decision
-    return next._tag === "TryNext" || next.reason._tag === "Unauthorized"
+    // the guard decides when what the device refused is tried again
+    return next._tag === "TryNext" || isHeldByGuard(next.reason)
       ? undefined
       : { reason: next.reason, uptime, afterOutage: sawOutage }
   }).pipe(Effect.scoped)

@@ -1,0 +1,67 @@
+/**
+ * Keeps a device that serves no more sessions from being asked for one by each of its waiting cameras.
+ *
+ * Cameras and recorders limit their sessions, and respond to one more with 453, 500 or 503. Those that are live
+ * are left alone. Of the others one asks at a time, see `RefusalGuard`; at once when a session ends.
+ */
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Camera } from "../camera/Camera.ts"
+import { DeviceFull, type Reason } from "../camera/Reason.ts"
+import * as RefusalGuard from "./RefusalGuard.ts"
+
+export type Lease = RefusalGuard.Lease<DeviceFull>
+
+export interface SessionGuard {
+  /** A camera's lease of a session of its device, for as long as the scope. */
+  readonly acquire: (camera: Pick<Camera, "id" | "url">) => Effect.Effect<Lease, never, Scope.Scope>
+}
+
+export interface SessionLimits {
+  /** The delays after refusals, read at each one. The last delay repeats. */
+  readonly retryDelays: ReadonlyArray<Duration.Duration>
+  /** The most sessions of a device, by host pattern; the first match applies. Default: any number. */
+  readonly maxSessions?: Readonly<Record<string, number>> | undefined
+}
+
+/** @param limits read when they apply. */
+export const make = (limits: () => SessionLimits): SessionGuard => {
+  const guard = RefusalGuard.make<string, DeviceFull>({
+    provesFirst: false,
+    isSinglePass: false,
+    delays: () => limits().retryDelays,
+    lastDelay: () => limits().retryDelays.at(-1) ?? Duration.zero,
+    sharedReason: (reason) => reason,
+    most: (authority) => maxSessionsOf(authority, limits().maxSessions)
+  })
+  return { acquire: ({ id, url }) => guard.acquire(id, url.authority.toLowerCase()) }
+}
+
+/** The limit of the first pattern that matches the host, or the host with its port. Pure. */
+export const maxSessionsOf = (
+  authority: string,
+  patterns: Readonly<Record<string, number>> = {}
+): number => {
+  const hosts = [authority, authority.replace(/:\d+$/, "")]
+  const match = Object.entries(patterns).find(([pattern]) => {
+    const escaped = pattern
+      .trim()
+      .replace(/[.+?^${}()|[\]\\]/g, "\\$&")
+      .replaceAll("*", ".*")
+    const whole = new RegExp(`^${escaped}$`, "i")
+    return hosts.some((host) => whole.test(host))
+  })
+  return match?.[1] ?? Infinity
+}
+
+/**
+ * Whether a reason may mean that the device serves no more sessions: only while it serves another camera, since
+ * the same statuses come from a defect.
+ */
+export const mayBeFull = (reason: Reason, { othersLive }: Lease): DeviceFull | undefined =>
+  reason._tag === "Rejected" && fullStatuses.has(reason.status) && othersLive > 0
+    ? new DeviceFull({ status: reason.status })
+    : undefined
+
+const fullStatuses: ReadonlySet<number> = new Set([453, 500, 503])
