@@ -90,7 +90,17 @@ const samples: {
     new Reason.ServerUnauthorized({ credentials: "wrong" }),
     new Reason.ServerUnauthorized({ credentials: "missing" })
   ],
-  ServerRejected: [new Reason.ServerRejected({ status: 400, detail: "Bad Request" })],
+  ServerRejected: [
+    new Reason.ServerRejected({ status: 400, detail: "Bad Request" }),
+    new Reason.ServerRejected({ status: 400, detail: "Bad Request", request: "RECORD" }),
+    new Reason.ServerRejected({
+      status: 400,
+      detail: "Bad Request",
+      request: "RECORD",
+      expected: "h264 + aac/48000/2",
+      announced: "hevc"
+    })
+  ],
   ServerGone: [new Reason.ServerGone({ detail: "connection closed" })],
   PublisherReplaced: [new Reason.PublisherReplaced()]
 }

@@ -79,6 +79,8 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
         assert.lengthOf(lines, 2)
         assert.match(lines[0]!, /h264 64x64, no audio/)
         assert.match(lines[1]!, /hevc( 320x180)? \+ aac/)
+        const changed = new RegExp(`camera ${id} .*: tracks changed from h264 to hevc \\+ aac`)
+        assert.lengthOf(tree.log.matching(changed), 1)
       }
     })
   )

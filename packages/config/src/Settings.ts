@@ -171,6 +171,12 @@ const definitions = {
         description: "Password for publishing.",
         example: "secret"
       }),
+      query: optionalSetting(SettingType.secret, {
+        appliedBy: "restart",
+        description:
+          "Query of the URLs for publishing, without the question mark, for a media server that expects a token there.",
+        example: "jwt=eyJhbGciOi…"
+      }),
       pathTemplate: setting(pathTemplate, {
         appliedBy: "reload",
         description:

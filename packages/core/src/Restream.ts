@@ -33,7 +33,7 @@ import { knownColumns } from "./desired/KnownColumns.ts"
 import { Engines } from "./engine/Engines.ts"
 import * as FfmpegEngine from "./engine/ffmpeg/FfmpegEngine.ts"
 import * as NativeEngine from "./engine/native/NativeEngine.ts"
-import { MediaServer, serverAddress } from "./media-server/MediaServer.ts"
+import { MediaServer, pathAddress, serverAddress } from "./media-server/MediaServer.ts"
 import { rtspCheck } from "./media-server/RtspCheck.ts"
 import * as ProcessLauncher from "./process/ProcessLauncher.ts"
 import { ProbeScheduler } from "./probing/ProbeScheduler.ts"
@@ -160,6 +160,7 @@ export const mediaServer: Layer.Layer<MediaServer, never, LiveSettings> = Layer.
     const address = serverAddress(server)
     return yield* MediaServer.make({
       address,
+      destination: pathAddress(server),
       check: rtspCheck(address, trustOf(server)),
       timing: Effect.map(SubscriptionRef.get(live), ({ mediaServer }) => mediaServer)
     })

@@ -493,8 +493,9 @@ describe.concurrent("the native engine, on the wire,", () => {
         yield* TestPattern.publish(all.camera, "cam", living)
         const { reason } = yield* Effect.flip(Effect.scoped(all.start()))
         assert.strictEqual(reason._tag, "ServerRejected")
+        // with audio, and once more without
         yield* settle
-        assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 1 })
+        assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 2 })
       })
     )
 
@@ -601,7 +602,7 @@ describe.concurrent("the native engine, on the wire,", () => {
         assert.deepStrictEqual(yield* codecsAt(sink), ["h264"])
         assert.isUndefined(relay.published.audio)
         assert.deepStrictEqual(relay.notices, [
-          "relaying without audio: the media server rejected the announcement with audio"
+          "relaying without audio: the media server rejected the stream with audio"
         ])
         // the sound goes nowhere, and not among the pictures either
         assert.strictEqual(relay.counters().packets, hand.sent[0])

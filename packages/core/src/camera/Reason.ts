@@ -271,16 +271,29 @@ export class ServerUnauthorized extends Schema.TaggedClass<ServerUnauthorized>()
 /** The media server rejected the stream or its path. */
 export class ServerRejected extends Schema.TaggedClass<ServerRejected>()("ServerRejected", {
   status: Schema.Finite,
-  detail: Schema.String
+  detail: Schema.String,
+  /** The rejected RTSP method. */
+  request: Schema.optionalKey(Schema.String),
+  /** The tracks of the path on the media server, if they differ from {@link announced}. */
+  expected: Schema.optionalKey(Schema.String),
+  /** The tracks that were announced. */
+  announced: Schema.optionalKey(Schema.String)
 }) {
   readonly pace: RetryPace = "rejected"
   get message(): string {
     const status = `${this.status}${this.detail === "" ? "" : ` ${this.detail}`}`
-    const hint =
-      this.status === 400
-        ? "; in MediaMTX, check that paths: allows the path (all_others), and its log"
-        : ""
-    return `the media server rejected the stream (${status})${hint}`
+    return `the media server rejected the stream (${status})${this.#hint}`
+  }
+
+  /** What to check in MediaMTX. It answers 400 to all of its own checks, and logs which one failed. */
+  get #hint(): string {
+    if (this.status !== 400) return ""
+    if (this.expected !== undefined) {
+      return `: the path has ${this.expected}, the camera sends ${this.announced}; in MediaMTX, check alwaysAvailableTracks of the path, or its other publisher`
+    }
+    return this.request === "RECORD"
+      ? "; in MediaMTX, check source, overridePublisher and alwaysAvailable of the path, and its log"
+      : "; in MediaMTX, check that paths: allows the path (all_others), and its log"
   }
 }
 

@@ -11,7 +11,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Camera } from "../camera/Camera.ts"
 import * as NativeEngine from "../engine/native/NativeEngine.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
-import { serverAddress } from "../media-server/MediaServer.ts"
+import { pathAddress, serverAddress } from "../media-server/MediaServer.ts"
 import { rtspCheck } from "../media-server/RtspCheck.ts"
 import { trustOf } from "../rtsp/client/Dialer.ts"
 import * as Deadline from "../time/Deadline.ts"
@@ -48,9 +48,10 @@ export const make = Effect.fnUntraced(function* ({
     transport: "tcp",
     wallclock: false
   } as const
+  const destination = pathAddress(mediaServer)
   const permits = Semaphore.makeUnsafe(concurrency)
   return (camera) =>
-    engine.open({ url: address.withTarget(`/${camera.path}`), options }).pipe(
+    engine.open({ url: destination(camera.path), options }).pipe(
       Effect.map(({ info }) => info),
       // 404: not published. 401: reading is not allowed, so the camera itself has to be probed
       Effect.catch(() => Effect.undefined),

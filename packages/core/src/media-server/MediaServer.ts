@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { MediaPath } from "../camera/MediaPath.ts"
@@ -48,6 +49,15 @@ export const serverAddress = ({
   username
 }: Settings["mediaServer"]): StreamUrl => new StreamUrl({ scheme, host, port, username, password })
 
+/** The address of a path on the media server of the settings. */
+export const pathAddress = (server: Settings["mediaServer"]): ((path: MediaPath) => StreamUrl) => {
+  const address = serverAddress(server)
+  const text = server.query === undefined ? "" : Redacted.value(server.query).replace(/^\?/, "")
+  // a request line holds no spaces and no control characters
+  const query = text === "" ? "" : `?${text.replaceAll(/[^!-~]/gu, encodeURIComponent)}`
+  return (path) => address.withTarget(`/${path}${query}`)
+}
+
 /** When the server is checked. */
 export interface CheckTiming {
   /** The interval while the server is reachable. Default 5 s; while it is not, 1 s. */
@@ -59,6 +69,8 @@ export interface CheckTiming {
 export interface MediaServerOptions {
   /** The server's address with its credentials; the path is each camera's own. */
   readonly address: StreamUrl
+  /** The address of a path. Default: the server's address with the path. */
+  readonly destination?: ((path: MediaPath) => StreamUrl) | undefined
   /** Succeeds where the server answers. Interrupted at `checkTimeout`. */
   readonly check: Effect.Effect<void, MediaServerError>
   /** Read before each check and each interval, so it may follow settings. */
@@ -145,7 +157,7 @@ export class MediaServer extends Context.Service<
     }).pipe(Effect.annotateLogs("module", "media-server"))
 
     return MediaServer.of({
-      destination: (path) => options.address.withTarget(`/${path}`),
+      destination: options.destination ?? ((path) => options.address.withTarget(`/${path}`)),
       awaitUp: Latch.await(up),
       checkNow: Effect.isSuccess(poller.now),
       reportFailure: poller.invalidate,

@@ -29,7 +29,7 @@ export const sharedCauseOf = (reason: Reason, host: string | undefined): string 
     case "ServerGone":
       return reason._tag
     case "ServerRejected":
-      return `${reason._tag} ${reason.status}`
+      return `${reason._tag} ${reason.status} ${reason.request} ${reason.expected} ${reason.announced}`
     case "LaunchFailed":
       return `${reason._tag} ${reason.detail}`
     default:

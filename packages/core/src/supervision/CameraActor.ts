@@ -19,6 +19,7 @@ import { cameraLabel } from "../camera/CameraNames.ts"
 import { InternalError, type Reason } from "../camera/Reason.ts"
 import { Ownership } from "../cluster/Ownership.ts"
 import { DesiredCameras } from "../desired/DesiredCameras.ts"
+import type { StreamInfo } from "../engine/StreamInfo.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
 import {
   isHeldByGuard,
@@ -97,6 +98,8 @@ const run = Effect.fnUntraced(function* (
   const retryRequested = Latch.makeUnsafe(false)
   /** Why the last relay ended. */
   let lastEnd: Reason | undefined
+  /** The tracks of the relay before. */
+  let publishedTracks: string | undefined
   /** Whether the camera waited for the media server since its last relay ended. */
   let sawOutage = false
 
@@ -190,6 +193,13 @@ const run = Effect.fnUntraced(function* (
         Effect.annotateLogs({ module: "engine", camera: camera.id })
       )
     }
+    const tracks = codecsOf(relay.published)
+    if (publishedTracks !== undefined && tracks !== publishedTracks) {
+      yield* Effect.logInfo(
+        `${cameraLabel(camera)}: tracks changed from ${publishedTracks} to ${tracks}; readers must reconnect`
+      ).pipe(Effect.annotateLogs({ module: "engine", camera: camera.id }))
+    }
+    publishedTracks = tracks
     yield* status.transition(camera, { _tag: "Live", engine, offer: relay.published, since })
     yield* Effect.forkScoped(
       Effect.delay(status.markStable(camera.id), RestartSchedule.resetUptime)
@@ -280,6 +290,10 @@ const run = Effect.fnUntraced(function* (
     Effect.forever
   )
 }, Effect.scoped)
+
+/** The codecs that readers depend on. */
+const codecsOf = ({ audio, video }: StreamInfo): string =>
+  audio === undefined ? video.codec : `${video.codec} + ${audio.codec}`
 
 /** The time before a camera continues after a defect outside of its schedules. */
 const defectDelay = Duration.seconds(10)

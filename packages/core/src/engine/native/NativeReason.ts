@@ -16,7 +16,11 @@ export const serverReason = (reason: RtspReason): Reason.RelayReason => {
             credentials: reason.credentials === "missing" ? "missing" : "wrong"
           })
     case "Rejected":
-      return new Reason.ServerRejected({ status: reason.status, detail: reason.detail })
+      return new Reason.ServerRejected({
+        status: reason.status,
+        detail: reason.detail,
+        ...(reason.request !== undefined && { request: reason.request })
+      })
     case "Unsupported":
       return new Reason.ServerRejected({ status: 461, detail: reason.what })
     case "CertificateError":

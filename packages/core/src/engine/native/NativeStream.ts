@@ -12,13 +12,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { CameraOptions } from "../../camera/CameraOptions.ts"
-import { NoVideo, type RelayReason, Unsupported } from "../../camera/Reason.ts"
+import { NoVideo, type RelayReason, ServerRejected, Unsupported } from "../../camera/Reason.ts"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import type { Trust } from "../../rtsp/client/Dialer.ts"
 import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
-import type * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
+import * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
 import type { RtspError } from "../../rtsp/client/RtspError.ts"
 import { startsKeyframe } from "../../rtsp/codec/Keyframe.ts"
+import type { Method } from "../../rtsp/message/Method.ts"
 import { trackByChannel } from "../../rtsp/interleaved/ChannelMap.ts"
 import type { CameraStream, PublishOptions, StreamSource } from "../CameraStream.ts"
 import { RelayError, type RunningRelay } from "../RunningRelay.ts"
@@ -26,8 +27,18 @@ import type { StreamInfo } from "../StreamInfo.ts"
 import { beginFlow, beginStart } from "./RelayLoad.ts"
 import { cameraReason, serverReason } from "./NativeReason.ts"
 import { announcement } from "./publish/Announcement.ts"
-import type { PublishableTrack, PublishableTracks } from "./publish/PublishableTracks.ts"
-import { isAudio, isVideo, selectTracks, unsupportedAudio } from "./publish/TrackSelection.ts"
+import {
+  type PublishableTrack,
+  type PublishableTracks,
+  publishableTracks
+} from "./publish/PublishableTracks.ts"
+import {
+  describeTracks,
+  isAudio,
+  isVideo,
+  selectTracks,
+  unsupportedAudio
+} from "./publish/TrackSelection.ts"
 import { PacketForwarder } from "./PacketForwarder.ts"
 import { sendReceiverReports } from "./ReceiverReports.ts"
 import { firstEnd, keepServerSession } from "./RelayEnd.ts"
@@ -156,12 +167,51 @@ const chooseTracks = Effect.fnUntraced(function* (
   return tracks.some(isVideo) ? tracks : yield* Effect.fail(new NoVideo())
 })
 
-const isRejectedAnnouncement = ({ reason }: RtspError): boolean =>
-  reason._tag === "Rejected" && reason.request === "ANNOUNCE" && reason.status === 400
+const isRejectedAt =
+  (request: Method) =>
+  ({ reason }: RtspError): boolean =>
+    reason._tag === "Rejected" && reason.request === request && reason.status === 400
+
+const isRejectedAnnouncement = isRejectedAt("ANNOUNCE")
+const isRejectedRecording = isRejectedAt("RECORD")
+
+/** The tracks that the path has on the media server; `undefined` if it has none, or reading is not allowed. */
+const tracksOfPath = (destination: StreamUrl, options: NativeStreamOptions) =>
+  ReaderSession.open({
+    url: destination,
+    trust: options.serverTrust,
+    openTimeout: options.serverTimeout,
+    requestTimeout: options.serverTimeout
+  }).pipe(
+    Effect.map(({ connection, description }) =>
+      describeTracks(publishableTracks(description, connection.secrets).tracks)
+    ),
+    Effect.orElseSucceed(() => undefined),
+    Effect.scoped
+  )
+
+/** A rejection by the media server; of RECORD, with the tracks that the path has. */
+const rejection = (
+  error: RtspError,
+  tracks: ReadonlyArray<PublishableTrack>,
+  destination: StreamUrl,
+  options: NativeStreamOptions
+): Effect.Effect<never, RelayReason> => {
+  const reason = fromServer(error)
+  if (reason._tag !== "ServerRejected" || !isRejectedRecording(error)) return Effect.fail(reason)
+  return Effect.flatMap(tracksOfPath(destination, options), (expected) => {
+    const announced = describeTracks(tracks)
+    return Effect.fail(
+      expected === undefined || expected === announced
+        ? reason
+        : new ServerRejected({ ...reason, expected, announced })
+    )
+  })
+}
 
 /**
  * Announces and records. If the server rejects the camera's parameter sets, it reads them from the stream
- * instead; if it rejects that as well, the audio may be the cause and is left out.
+ * instead; if it rejects that as well, or the tracks, the audio may be the cause and is left out.
  */
 const publishTracks = (
   tracks: ReadonlyArray<PublishableTrack>,
@@ -189,15 +239,20 @@ const publishTracks = (
     )
     return { publisher, announced }
   })
-  const videoOnly = Effect.tap(attempt(tracks.filter(isVideo), false), () =>
-    Effect.sync(() =>
-      notices.push(withoutAudio("the media server rejected the announcement with audio"))
+  const withoutAnyAudio = (parameterSets: boolean) =>
+    Effect.tap(attempt(tracks.filter(isVideo), parameterSets), () =>
+      Effect.sync(() =>
+        notices.push(withoutAudio("the media server rejected the stream with audio"))
+      )
     )
+  const withAudio = attempt(tracks, true).pipe(
+    Effect.catchIf(isRejectedAnnouncement, () => attempt(tracks, false))
   )
-  return attempt(tracks, true).pipe(
-    Effect.catchIf(isRejectedAnnouncement, () => attempt(tracks, false)),
-    tracks.length > 1 ? Effect.catchIf(isRejectedAnnouncement, () => videoOnly) : (self) => self,
-    Effect.mapError(fromServer)
+  const mayBeAudio = (error: RtspError) =>
+    tracks.length > 1 && (isRejectedAnnouncement(error) || isRejectedRecording(error))
+  return withAudio.pipe(
+    Effect.catchIf(mayBeAudio, (error) => withoutAnyAudio(isRejectedRecording(error))),
+    Effect.catch((error) => rejection(error, tracks, destination, options))
   )
 }
 

@@ -1,4 +1,5 @@
 /** The response to `DESCRIBE`. */
+import * as Result from "effect/Result"
 import { header, type Request } from "../../rtsp/message/Message.ts"
 import * as Sdp from "../../rtsp/sdp/Sdp.ts"
 import type { ServerResponse } from "./ServerResponse.ts"
@@ -26,12 +27,16 @@ const contentBase = (uri: string, quirk: ContentBaseQuirk | undefined): string |
   }
 }
 
-/** A publisher's description with the server's controls for the tracks. */
-const describeStream = (stream: ServerStream): string =>
+/** The description of a path that always has one; `undefined` for other paths. */
+export const alwaysDescribed = ({ alwaysAvailable }: Quirks): Sdp.SessionDescription | undefined =>
+  alwaysAvailable === undefined ? undefined : Result.getOrUndefined(Sdp.parse(alwaysAvailable))
+
+/** A description with the server's controls for the tracks. */
+const withControls = (description: Sdp.SessionDescription): string =>
   Sdp.render({
-    name: stream.description.name,
+    name: description.name,
     control: "*",
-    medias: stream.description.medias.map(({ direction, formats, kind, protocol }, track) => ({
+    medias: description.medias.map(({ direction, formats, kind, protocol }, track) => ({
       kind,
       protocol,
       formats,
@@ -51,8 +56,9 @@ export const describe = (
   if (quirks.requiresUserAgent === true && header(request, "user-agent") === undefined) {
     return { status: 400 }
   }
-  if (stream === undefined) return { status: 404 }
-  const sdp = describeStream(stream)
+  const description = stream?.description ?? alwaysDescribed(quirks)
+  if (description === undefined) return { status: 404 }
+  const sdp = withControls(description)
   const headers: Array<readonly [string, string]> = []
   if (quirks.contentType !== "missing") {
     headers.push([

@@ -56,6 +56,11 @@ export interface Quirks {
   readonly claimsUdp?: boolean | undefined
   /** Rejects audio: 404 to `SETUP` of an audio track, 400 to an `ANNOUNCE` with audio. */
   readonly rejectsAudio?: boolean | undefined
+  /**
+   * A description that the path always has, as `alwaysAvailable` of MediaMTX: `DESCRIBE` needs no publisher, and
+   * `RECORD` of other codecs gets 400.
+   */
+  readonly alwaysAvailable?: string | undefined
   /** Supports UDP only: 461 to every `SETUP` by TCP. */
   readonly udpOnly?: boolean | undefined
   /** How responses write the sequence number: `cseq`, or not at all. */

@@ -11,6 +11,8 @@ import {
   render,
   type Request
 } from "../../rtsp/message/Message.ts"
+import * as Codec from "../../rtsp/codec/Codec.ts"
+import type * as Sdp from "../../rtsp/sdp/Sdp.ts"
 import { methods } from "../../rtsp/message/Method.ts"
 import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
 import * as SessionHeader from "../../rtsp/message/SessionHeader.ts"
@@ -18,7 +20,7 @@ import * as Transport from "../../rtsp/message/Transport.ts"
 import { readAnnouncement } from "./AnnounceRules.ts"
 import type { ServerResponse } from "./ServerResponse.ts"
 import { type PathManager, withoutQuery } from "./PathManager.ts"
-import { describe } from "./Describe.ts"
+import { alwaysDescribed, describe } from "./Describe.ts"
 import { ServerAuth } from "./ServerAuth.ts"
 import { ServerStream } from "./ServerStream.ts"
 import { garbage, optionsRequest, strayFrames } from "./Faults.ts"
@@ -40,6 +42,15 @@ export interface ServerConnectionOptions {
   readonly reportsToPublishers: boolean
   readonly onClose: () => void
 }
+
+/** The codecs of a description, in order of their names. */
+const codecsOf = ({ medias }: Sdp.SessionDescription): string =>
+  medias
+    .flatMap(({ formats: [format] }) =>
+      format === undefined ? [] : [Codec.nameOf(Codec.withStaticType(format))]
+    )
+    .sort()
+    .join(" ")
 
 /** The most unsent bytes per client besides frames. */
 const maxUnreadResponses = 8_388_608
@@ -248,7 +259,7 @@ export class ServerConnection {
       case "PLAY":
         return this.#play(request, quirks)
       case "RECORD":
-        return this.#record(path)
+        return this.#record(path, quirks)
       case "PAUSE":
         return this.#pause()
       case "TEARDOWN":
@@ -311,13 +322,17 @@ export class ServerConnection {
     return { status: 200, headers: [["Session", session.id]] }
   }
 
-  #record(path: string): ServerResponse {
+  #record(path: string, quirks: Quirks): ServerResponse {
     const session = this.#session
     if (session?.role !== "publisher" || session.stream !== undefined) {
       return { status: 400, close: "RECORD out of order" }
     }
     if (session.channels.size !== session.description.medias.length) {
       return { status: 400, close: "not every announced media is set up" }
+    }
+    const expected = alwaysDescribed(quirks)
+    if (expected !== undefined && codecsOf(expected) !== codecsOf(session.description)) {
+      return { status: 400, close: "the path expects other tracks" }
     }
     const { paths, id } = this.#options
     const stream = new ServerStream({

@@ -47,3 +47,11 @@ export const selectTracks = (
   const audio = hasAudio ? tracks.find(isAudio) : undefined
   return tracks.filter((track) => track === video || track === audio)
 }
+
+/** Tracks for an operator: `h264 + aac/48000/2`. In the order of the kinds, as servers compare them. */
+export const describeTracks = (tracks: ReadonlyArray<PublishableTrack>): string =>
+  [...tracks.filter(isVideo), ...tracks.filter(isAudio)]
+    .map(({ channels = 1, codec, kind, sampleRate }) =>
+      kind === "video" || sampleRate === undefined ? codec : `${codec}/${sampleRate}/${channels}`
+    )
+    .join(" + ")
