@@ -55,6 +55,51 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("col
     })
   )
 
+  it.effect("that nothing reads are named once, with the name that was probably meant", () =>
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      yield* sql`create table devices (id int, url text, active bool, login text, passwrd text, note text)`
+      yield* sql`insert into devices values (1, 'rtsp://127.0.0.1:1/live', true, 'admin', 'x', 'y')`
+      const { log } = yield* start(
+        settingsOf(dsn, 1, {
+          database: { query: "select * from devices", pollInterval: "100ms" }
+        })
+      )
+      yield* log.awaitLine(/^Info 1 camera: started/)
+      assert.deepStrictEqual(log.matching(/nothing reads/), [
+        "Warn database: nothing reads the columns active (did you mean enabled?), login (did you mean username?), passwrd (did you mean password?), note"
+      ])
+      yield* sql`alter table devices add column zone text`
+      yield* log.awaitLine(/^Info database: nothing reads the column zone$/)
+      assert.lengthOf(log.matching(/nothing reads/), 2)
+    })
+  )
+
+  it.effect("of type inet and numeric give hosts and ports, whatever their names", () =>
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      const camera = yield* RtspServer.make({ resolve: () => "cam" })
+      yield* TestPattern.publish(camera, "cam")
+      const sink = yield* RtspServer.make()
+      yield* sql`create table devices (id int, type text, host inet, port numeric(8, 2), channel numeric(4, 1),
+        addr inet, rtsp_port numeric(8, 2), path text)`
+      yield* sql`insert into devices values
+        (1, 'hikvision', '127.0.0.1/8', ${camera.port}, 2, null, null, 'vendor'),
+        (2, 'site', null, null, null, '127.0.0.1/8', ${camera.port}, 'template'),
+        (3, 'site', null, null, null, '127.0.0.1', 99999, 'bad')`
+      const tree = yield* start(
+        settingsOf(dsn, sink.port, {
+          database: { query: "select * from devices" },
+          cameraTypes: { site: "rtsp://{addr}:{rtsp_port}/live" } as never
+        })
+      )
+      yield* tree.awaitState(1, "Live")
+      yield* tree.awaitState(2, "Live")
+      const { problem } = yield* tree.awaitState(3, "Invalid")
+      assert.strictEqual(problem, "column rtsp_port: 99999 is out of range (1 to 65535)")
+    })
+  )
+
   /** The names of the columns that are fetched. */
   const fetched = Effect.fnUntraced(function* (
     given: Given,

@@ -12,6 +12,7 @@ import { InvalidUrl } from "../camera/Reason.ts"
 import { bracketed, isHost, withoutBrackets } from "@restream/config"
 import { StreamUrl } from "../camera/StreamUrl.ts"
 import type { CameraType, Columns } from "./CameraType.ts"
+import { parsePort, withoutMask } from "./Column.ts"
 
 type Piece =
   | { readonly _tag: "Text"; readonly text: string }
@@ -19,7 +20,7 @@ type Piece =
       readonly _tag: "Column"
       readonly name: string
       readonly fallback: string | undefined
-      readonly isHost: boolean
+      readonly place: "host" | "port" | "elsewhere"
     }
 
 const placeholder = /\{([A-Za-z_][A-Za-z0-9_]*)(?:\|([^{}]*))?\}/g
@@ -31,13 +32,27 @@ export const columnsOf = (template: string): ReadonlyArray<string> =>
 /** A value for the place of a port, which takes no other. */
 const samplePort = "1"
 
+/** Whether a placeholder makes the port, by what stands on both sides of it; the column may have any name. */
+const isPort = (template: string, start: number, end: number): boolean =>
+  template[start - 1] === ":" && /^(?:[/?#]|$)/.test(template.slice(end))
+
+/** The template with a value for each placeholder. */
+const sampleOf = (template: string, valueOf: (fallback: string | undefined) => string): string =>
+  template.replaceAll(
+    placeholder,
+    (match: string, name: string, fallback: string | undefined, start: number) => {
+      const value = valueOf(fallback)
+      const isNumber = name === "port" || isPort(template, start, start + match.length)
+      return isNumber && value !== fallback ? samplePort : value
+    }
+  )
+
 /** Which of the placeholders make the host: those that the reader of addresses finds in it. */
 const inHost = (template: string): ReadonlySet<number> => {
   let count = 0
-  const sample = template.replaceAll(placeholder, (_, name: string, fallback?: string) => {
+  const sample = sampleOf(template, (fallback) => {
     const mark = `placeholder-${count++}-`
-    if (/^\d+$/.test(fallback ?? "")) return fallback ?? ""
-    return name === "port" ? samplePort : `${mark}x`
+    return fallback !== undefined && /^\d+$/.test(fallback) ? fallback : `${mark}x`
   })
   const url = StreamUrl.parse(sample)
   // a template without any reading is a fault, which the start has told
@@ -59,7 +74,11 @@ const pieces = (template: string): ReadonlyArray<Piece> => {
       _tag: "Column",
       name: match[1] ?? "",
       fallback: match[2],
-      isHost: hosts.has(index)
+      place: hosts.has(index)
+        ? "host"
+        : isPort(template, match.index, match.index + match[0].length)
+          ? "port"
+          : "elsewhere"
     })
     end = match.index + match[0].length
   }
@@ -72,7 +91,7 @@ const shown = (value: unknown): string =>
 
 /** A host as an address takes it; `undefined` if it is none. A piece of a host name is a host name, too. */
 const asHost = (value: string): string | undefined => {
-  const bare = withoutBrackets(value)
+  const bare = withoutMask(withoutBrackets(value))
   if (!isHost(bare)) return undefined
   return bracketed(bare)
 }
@@ -91,7 +110,12 @@ const fill = (
         if (piece.fallback === undefined) wrong.push(`column ${piece.name} is missing`)
         return piece.fallback ?? ""
       }
-      if (!piece.isHost) return encode(shown(value))
+      if (piece.place === "elsewhere") return encode(shown(value))
+      if (piece.place === "port") {
+        const port = parsePort(shown(value))
+        if (Result.isFailure(port)) wrong.push(`column ${piece.name}: ${port.failure}`)
+        return Result.isSuccess(port) ? String(port.success) : ""
+      }
       const host = asHost(shown(value))
       if (host === undefined)
         wrong.push(`column ${piece.name}: the value is not a host name or an IP address`)
@@ -107,10 +131,7 @@ const fill = (
 export const fault = (template: string): string | undefined => {
   const rest = template.replaceAll(placeholder, "x")
   if (/[{}]/.test(rest)) return "a brace that belongs to no {column} or {column|default}"
-  const sample = template.replaceAll(
-    placeholder,
-    (_, name: string, fallback?: string) => fallback ?? (name === "port" ? samplePort : "x")
-  )
+  const sample = sampleOf(template, (fallback) => fallback ?? "x")
   const url = StreamUrl.parse(sample)
   return Result.isFailure(url) ? url.failure.message : undefined
 }

@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlError } from "effect/sql/SqlError"
+import { oneLine } from "@restream/config"
 import {
   type CameraRow,
   CameraSource,
@@ -23,6 +24,7 @@ import * as Monotonic from "../time/Monotonic.ts"
 import { missingId, type ReadResult, ResultShape } from "./ResultShape.ts"
 import * as Polling from "./Polling.ts"
 import * as RowQuery from "./RowQuery.ts"
+import * as UnreadColumns from "./UnreadColumns.ts"
 import { codeOf, describe, refusedParameter } from "./SqlProblem.ts"
 
 export interface PgCameraSourceOptions {
@@ -171,6 +173,21 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
   const sql = yield* PgClient.PgClient
 
   let shape = new ResultShape()
+  const named = new Set<string>()
+
+  /** Once for each column: a switch or a password under another name would be ignored in silence. */
+  const nameUnread = (columns: ReadonlyArray<string>, known: ReadonlySet<string> | undefined) => {
+    const unread =
+      known === undefined
+        ? undefined
+        : UnreadColumns.describe(columns, new Set([...known, ...named]))
+    for (const column of columns) named.add(column)
+    return unread === undefined
+      ? Effect.void
+      : Effect.logWithLevel(unread.isSuspicious ? "Warn" : "Info")(
+          `database: ${oneLine(unread.message)}`
+        ).pipe(Effect.annotateLogs("module", "source"))
+  }
 
   const fetchChecked = Effect.gen(function* () {
     const known = yield* options.known ?? Effect.succeed(undefined)
@@ -180,6 +197,7 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
     if (delay === undefined) shape = new ResultShape()
     const delayMs = Duration.toMillis(delay ?? Duration.zero)
     yield* failOn(shape.accept(result, { known, delayMs, nowMs: yield* Monotonic.now }))
+    yield* nameUnread(result.columns, known)
     return result.rows
   })
 
