@@ -11,6 +11,7 @@ import * as Hash from "effect/Hash"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { bracketed, isHost, isPort, redact, secretsIn, withoutBrackets } from "@restream/config"
+import * as ForeignAddress from "./ForeignAddress.ts"
 import * as PercentEncoding from "./PercentEncoding.ts"
 import { InvalidUrl } from "./Reason.ts"
 import { readingOf } from "./UrlReading.ts"
@@ -27,7 +28,10 @@ export interface StreamUrlParts {
   readonly username?: string | undefined
   /** As plain text or percent-encoded. */
   readonly password?: Redacted.Redacted | string | undefined
-  /** The path with its query, from the slash on. Default `/`. It may hold secrets, too. */
+  /**
+   * The path with its query, from the slash on. Default `/`. It may hold secrets, too. A fragment is not a part
+   * of what a client sends (RFC 3986 §3.5), and is dropped.
+   */
   readonly target?: string | undefined
 }
 
@@ -50,17 +54,21 @@ export class StreamUrl implements Equal.Equal {
   readonly #username: string | undefined
   readonly #password: string | undefined
   readonly #target: string
+  /** What an operator should know of the address, in one line without secrets. */
+  readonly notice: string | undefined
 
   constructor(parts: StreamUrlParts) {
     const password = Redacted.isRedacted(parts.password)
       ? Redacted.value(parts.password)
       : parts.password
-    const target = parts.target ?? "/"
+    const [target = "/", ...fragment] = (parts.target ?? "/").split("#")
     this.scheme = parts.scheme.toLowerCase()
     this.host = parts.host
     this.port = parts.port
     this.#username = parts.username
     this.#password = password
+    this.notice =
+      fragment.length === 0 ? undefined : ForeignAddress.describeFragment(fragment.join("#"))
     this.#target = PercentEncoding.encodeTarget(
       target.startsWith("/") || target.startsWith("?") ? target : `/${target}`
     )
@@ -187,6 +195,8 @@ export class StreamUrl implements Equal.Equal {
     const bad = (detail: string) => Result.fail(new InvalidUrl({ detail }))
     if (text.length > longest) return bad(`the address is longer than ${longest} characters`)
     const trimmed = text.trim()
+    const advice = ForeignAddress.advice(trimmed)
+    if (advice !== undefined) return bad(advice)
     const schemeEnd = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(trimmed)
     if (schemeEnd === null) {
       return bad("the address needs a scheme, such as rtsp://host/path")

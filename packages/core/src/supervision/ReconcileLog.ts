@@ -1,5 +1,5 @@
 /** The log line of a reconciliation: which cameras were started, restarted or stopped, and why. Pure. */
-import type { CameraId, InvalidCamera } from "../camera/Camera.ts"
+import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
 import { countCameras, nameSome } from "../camera/CameraNames.ts"
 import type { Action, LastApplied, Cameras } from "./Diff.ts"
 
@@ -41,6 +41,23 @@ export const describe = (reconciliation: Reconciliation): ReconcileLine => {
     level: "Info",
     message: `${countCameras(cameras.size)}${disabledCount}${elsewhere}${what}`
   }
+}
+
+/** What an operator should know of the addresses that are taken into use, in one line for each fact. */
+export const notices = (actions: ReadonlyArray<Action>): ReadonlyArray<string> => {
+  const groups = new Map<string, Array<Camera>>()
+  for (const action of actions) {
+    if (action._tag !== "Start" && action._tag !== "Restart") continue
+    const { notice } = action.camera.url
+    if (notice === undefined) continue
+    const group = groups.get(notice)
+    if (group === undefined) groups.set(notice, [action.camera])
+    else group.push(action.camera)
+  }
+  return [...groups].map(
+    ([notice, cameras]) =>
+      `${cameras.length === 1 ? "camera" : countCameras(cameras.length) + ":"} ${nameSome(cameras)}: ${notice}`
+  )
 }
 
 const describeGroups = ({

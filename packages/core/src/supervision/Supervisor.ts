@@ -237,6 +237,7 @@ const make = Effect.gen(function* () {
     if (reconciliations === 0 || actions.length > 0) {
       const { level, message } = ReconcileLog.describe({ ...set, before: applied, actions, isOurs })
       yield* Effect.logWithLevel(level)(message)
+      for (const line of ReconcileLog.notices(actions)) yield* Effect.logWarning(line)
     }
     const done: Array<Action> = []
     const failed: Array<Action> = []
