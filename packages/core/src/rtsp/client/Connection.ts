@@ -5,6 +5,7 @@
  * that one process can relay hundreds of cameras.
  */
 import type { Socket } from "node:net"
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -31,6 +32,7 @@ import { Authenticator } from "./Authenticator.ts"
 import * as SendPool from "./SendPool.ts"
 import { dial, type Endpoint, type Trust } from "./Dialer.ts"
 import { phaseOf, type RtspReason, RtspError } from "./RtspError.ts"
+import { messageBytes, WasteBudget } from "./WasteBudget.ts"
 
 /** The other end of the connection. */
 export interface Peer extends Endpoint {
@@ -127,6 +129,7 @@ export class Connection {
   readonly #options: ConnectionOptions
   readonly #authenticator: Authenticator
   readonly #framer: Framer
+  readonly #waste: WasteBudget
   readonly #pending = new Map<number, Pending>()
   readonly #abandoned = new Set<number>()
   #socket: Socket | undefined
@@ -142,16 +145,23 @@ export class Connection {
   #understood = false
   #streaming = false
 
-  constructor({ credentials, refusesBasic, secrets = [] }: Peer, options: ConnectionOptions) {
+  constructor(
+    { credentials, refusesBasic, secrets = [] }: Peer,
+    options: ConnectionOptions,
+    clock: Clock.Clock
+  ) {
     this.secrets = secrets
     this.#options = options
     this.#authenticator = new Authenticator(credentials, secrets, refusesBasic)
+    this.#waste = new WasteBudget(clock)
     this.#framer = new Framer({
       frames: (bytes, start, end, reused) => {
         this.#understood = true
+        this.#waste.refill(end - start)
         this.#handler?.frames(bytes, start, end, reused)
       },
       message: (message) => this.#onMessage(message),
+      blank: (bytes) => this.#spend(bytes),
       skipped: (bytes, fault) => this.#onGarbage(bytes, fault?.detail),
       failed: (fault) => this.#end(() => fail(new ProtocolError({ detail: fault.detail })))
     })
@@ -225,17 +235,26 @@ export class Connection {
   #onGarbage(bytes: number, fault: string | undefined): void {
     this.garbage += bytes
     // garbage between frames is skipped; before the first frame it takes the place of the response
-    if (this.#streaming || (fault === undefined && this.#understood)) return
+    if (this.#streaming || (fault === undefined && this.#understood)) return this.#spend(bytes)
     this.#end(() => fail(new ProtocolError({ detail: fault ?? this.#describeGarbage() })))
+  }
+
+  /** Counts bytes without use, and closes a connection with too many of them. */
+  #spend(bytes: number): void {
+    if (!this.#waste.spend(bytes)) return
+    const detail = "too many messages or bytes that are neither media nor responses"
+    this.#end(() => fail(new ProtocolError({ detail })))
   }
 
   #onMessage(message: Message): void {
     this.#understood = true
-    if (message._tag === "Request") return this.#onRequest(message)
-    if (message.status < 200) return
-    const exchange = this.#exchangeOf(message)
+    if (message._tag === "Request") {
+      this.#spend(messageBytes)
+      return this.#onRequest(message)
+    }
+    const exchange = message.status < 200 ? undefined : this.#exchangeOf(message)
     const pending = exchange === undefined ? undefined : this.#pending.get(exchange)
-    if (exchange === undefined || pending === undefined) return
+    if (exchange === undefined || pending === undefined) return this.#spend(messageBytes)
     this.#pending.delete(exchange)
     pending.resume(Effect.succeed(message))
   }
@@ -430,7 +449,7 @@ export const make = (
   Deadline.use(
     options.connectTimeout ?? defaultTimeout,
     (deadline) => {
-      const connection = new Connection(peer, options)
+      const connection = new Connection(peer, options, deadline.clock)
       const socket = dial({
         host: peer.host,
         port: peer.port,

@@ -54,6 +54,8 @@ export interface FramerHandlers {
   readonly frames: (bytes: Buffer, start: number, end: number, reused: boolean) => void
   /** A request or a response, in its own memory. */
   readonly message: (message: Message) => void
+  /** Empty lines were skipped, of so many bytes. */
+  readonly blank?: ((bytes: number) => void) | undefined
   /** Bytes were skipped. `fault` describes an invalid message; it is `undefined` for other garbage. */
   readonly skipped: (bytes: number, fault: Malformed | undefined) => void
   /** Too much garbage. The framer ignores all further bytes. */
@@ -77,6 +79,9 @@ const plausibleFrame = (chunk: Buffer, at: number): boolean => {
   const following = chunk[end]
   return following === undefined || following === InterleavedFrame.dollar || isLetter(following)
 }
+
+const isLineEnd = (byte: number | undefined): boolean =>
+  byte === carriageReturn || byte === lineFeed
 
 /** A frame header inside a supposed head starts this many bytes before the first byte that is not text. */
 const reachBack = InterleavedFrame.headerBytes - 1
@@ -195,7 +200,12 @@ export class Framer {
       return at
     }
     // some cameras send empty lines after a body
-    if (byte === carriageReturn || byte === lineFeed) return at + 1
+    if (isLineEnd(byte)) {
+      let next = at + 1
+      while (next < size && isLineEnd(chunk[next])) next++
+      this.#handlers.blank?.(next - at)
+      return next
+    }
     const looks = looksLikeMessage(chunk, at, size)
     if (looks === true) return this.#beginHead(chunk, at)
     if (looks === false) this.#become("searching")
