@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { MediaPath, MediaServer, MediaServerError, StreamUrl } from "@restream/core"
 import { Effect, Fiber, Logger, Result } from "effect"
 import { TestClock } from "effect/testing"
+import * as fc from "fast-check"
 import { withLog } from "../kit/Log.ts"
 import { blockEventLoop } from "../kit/EventLoop.ts"
 
@@ -188,4 +189,94 @@ describe("MediaServer", () => {
       assert.strictEqual(String(destination), "rtsp://***@127.0.0.1:8554/site/cam1")
     }).pipe(Effect.scoped)
   )
+
+  /** What happens around a media server, in order. */
+  const anyEvent = fc.oneof(
+    fc.record({
+      _tag: fc.constant("Answers"),
+      how: fc.constantFrom("up", "refused", "never", "die")
+    }),
+    fc.record({ _tag: fc.constant("Waits") }),
+    fc.record({ _tag: fc.constant("Leaves"), who: fc.nat() }),
+    fc.record({ _tag: fc.constant("Reports"), times: fc.integer({ min: 1, max: 5 }) }),
+    fc.record({ _tag: fc.constant("Passes"), ms: fc.constantFrom(0, 1, 60, 1000, 2500, 7000) })
+  )
+
+  const answers: Record<string, Effect.Effect<void, MediaServerError>> = {
+    up: Effect.void,
+    refused,
+    never: Effect.never,
+    die: Effect.die(new Error("by a test"))
+  }
+
+  it("keeps nobody waiting that saw it up, and runs one check at a time, whatever happens when", () =>
+    fc.assert(
+      fc.asyncProperty(fc.array(anyEvent, { maxLength: 40 }), (events) =>
+        Effect.gen(function* () {
+          const checks = { running: 0, most: 0 }
+          let answer = answers["up"]!
+          const check = Effect.acquireUseRelease(
+            Effect.sync(() => {
+              checks.most = Math.max(checks.most, ++checks.running)
+            }),
+            () => Effect.suspend(() => answer),
+            () => Effect.sync(() => checks.running--)
+          )
+          const server = yield* MediaServer.make({ address, check })
+          const waiting = new Set<Fiber.Fiber<void>>()
+          const look = Effect.gen(function* () {
+            const { _tag } = yield* server.status
+            for (const fiber of waiting) {
+              if (fiber.pollUnsafe() !== undefined) waiting.delete(fiber)
+            }
+            // whoever waits does so because the server is not up
+            if (_tag === "Up") assert.strictEqual(waiting.size, 0)
+            assert.isAtMost(checks.most, 1)
+          })
+          for (const event of events) {
+            switch (event._tag) {
+              case "Answers":
+                answer = answers[event.how]!
+                break
+              case "Waits": {
+                const wasUp = (yield* server.status)._tag === "Up"
+                const fiber = yield* Effect.forkScoped(server.awaitUp)
+                yield* TestClock.adjust(0)
+                assert.isTrue(
+                  wasUp || (yield* server.status)._tag === "Up" || fiber.pollUnsafe() === undefined
+                )
+                waiting.add(fiber)
+                break
+              }
+              case "Leaves": {
+                const fiber = [...waiting][event.who % waiting.size]
+                if (fiber !== undefined) yield* Fiber.interrupt(fiber)
+                break
+              }
+              case "Reports":
+                yield* Effect.repeat(server.reportFailure, { times: event.times })
+                break
+              case "Passes":
+                yield* TestClock.adjust(event.ms)
+            }
+            yield* look
+          }
+          answer = Effect.void
+          // what hangs is given up, and the next check is at most a second behind it
+          yield* TestClock.adjust("10 seconds")
+          yield* look
+          assert.strictEqual((yield* server.status)._tag, "Up")
+          assert.strictEqual(waiting.size, 0)
+          // and it still notices that it is gone
+          answer = refused
+          yield* TestClock.adjust("10 seconds")
+          assert.strictEqual((yield* server.status)._tag, "Down")
+        }).pipe(
+          Effect.scoped,
+          (test) => withLog(() => test),
+          Effect.provide(TestClock.layer()),
+          Effect.runPromise
+        )
+      )
+    ))
 })

@@ -377,26 +377,46 @@ describe("ProbeLimiter", () => {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency, perHost }))
       const quick = { name: "native", slowAfter: Duration.millis(2 * unitMs), concurrency: 1 }
       const running = new Map<string, number>()
+      const waiting = new Map<string, number>()
       let [done, most, mostAtHost] = [0, 0, 0]
-      const add = (host: string, by: number) =>
-        Effect.sync(() => running.set(host, (running.get(host) ?? 0) + by))
+      const totalOf = (counts: ReadonlyMap<string, number>) =>
+        [...counts.values()].reduce((sum, one) => sum + one, 0)
+      const addTo = (counts: Map<string, number>, host: string, by: number) =>
+        Effect.sync(() => counts.set(host, (counts.get(host) ?? 0) + by))
+      const add = (host: string, by: number) => addTo(running, host, by)
+      /** A permit that nobody has is given to whoever waits for it: at no moment is it kept. */
+      const assertBusy = () => {
+        for (const [host, count] of waiting) {
+          if (count === 0) continue
+          const isFull = totalOf(running) >= concurrency || (running.get(host) ?? 0) >= perHost
+          assert.isTrue(isFull, `${count} wait for ${host}, and permits are free`)
+        }
+      }
       const fiber = yield* Effect.forEach(
         probes,
         ({ fails, host, interruptedAfter, startsAt, takes }) => {
+          let isWaiting = true
+          const endWait = Effect.suspend(() => {
+            if (!isWaiting) return Effect.void
+            isWaiting = false
+            return addTo(waiting, host, -1)
+          })
           const probe = Effect.acquireUseRelease(
-            add(host, 1),
+            Effect.andThen(endWait, add(host, 1)),
             () => {
               const all = [...running.values()]
               mostAtHost = Math.max(mostAtHost, ...all)
-              most = Math.max(
-                most,
-                all.reduce((sum, one) => sum + one, 0)
-              )
+              most = Math.max(most, totalOf(running))
               const end = fails === undefined ? Effect.void : Effect.fail(fails)
               return takes === 0 ? end : Effect.andThen(Effect.sleep(takes * unitMs), end)
             },
             () => add(host, -1)
-          ).pipe(withPermit(host, quick), Effect.ignore)
+          ).pipe(
+            withPermit(host, quick),
+            Effect.ignore,
+            (probe) => Effect.andThen(addTo(waiting, host, 1), probe),
+            Effect.ensuring(endWait)
+          )
           const one = Effect.gen(function* () {
             yield* Effect.sleep(startsAt * unitMs)
             const fiber = yield* Effect.forkChild(probe)
@@ -411,6 +431,11 @@ describe("ProbeLimiter", () => {
         },
         { concurrency: "unbounded", discard: true }
       ).pipe(Effect.forkChild)
+      for (let step = 0; step < 40; step++) {
+        yield* TestClock.adjust(0)
+        assertBusy()
+        yield* TestClock.adjust(unitMs)
+      }
       yield* TestClock.adjust(1000 * unitMs)
       assert.strictEqual(done, probes.length)
       assert.isAtMost(most, concurrency * (1 + ProbeLimiter.slowShare))
@@ -429,7 +454,7 @@ describe("ProbeLimiter", () => {
       assert.strictEqual(done, before + concurrency)
     }).pipe(Effect.scoped, Effect.provide(TestClock.layer()))
 
-  it("gives all their turn within the limits, whatever ends, fails or is interrupted when", () =>
+  it("gives all their turn, at once where permits are free and within the limits, whatever ends when", () =>
     fc.assert(
       fc.asyncProperty(anyProbes, (all) => Effect.runPromise(runAll(all))),
       { numRuns: 300 }

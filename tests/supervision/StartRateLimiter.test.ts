@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { StartRateLimiter } from "@restream/core"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import * as fc from "fast-check"
 import { blockEventLoop } from "../kit/EventLoop.ts"
 
 describe("StartRateLimiter", () => {
@@ -68,4 +69,65 @@ describe("StartRateLimiter", () => {
       assert.isDefined(next.pollUnsafe())
     })
   )
+
+  const anyEvent = fc.oneof(
+    fc.record({ _tag: fc.constant("Asks"), times: fc.integer({ min: 1, max: 6 }) }),
+    fc.record({ _tag: fc.constant("Leaves"), who: fc.nat() }),
+    fc.record({ _tag: fc.constant("Passes"), ms: fc.constantFrom(0, 1, 40, 100, 260, 1000) })
+  )
+
+  it("lets all that still wait start in order, one gap after another, whoever leaves when", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(anyEvent, { maxLength: 40 }),
+        fc.constantFrom(0, 100),
+        (events, spacingMs) =>
+          Effect.gen(function* () {
+            const limiter = StartRateLimiter.make(spacingMs)
+            const starts: Array<{ readonly n: number; readonly at: number }> = []
+            const waiting: Array<{ readonly n: number; readonly fiber: Fiber.Fiber<unknown> }> = []
+            const left = new Set<number>()
+            let asked = 0
+            for (const event of events) {
+              switch (event._tag) {
+                case "Asks":
+                  for (let time = 0; time < event.times; time++) {
+                    const n = asked++
+                    const start = Effect.andThen(
+                      limiter.acquire,
+                      Effect.map(Clock.currentTimeMillis, (at) => starts.push({ n, at }))
+                    )
+                    waiting.push({ n, fiber: yield* Effect.forkScoped(start) })
+                  }
+                  // in the order in which they ask
+                  yield* TestClock.adjust(0)
+                  break
+                case "Leaves": {
+                  const one = waiting[event.who % waiting.length]
+                  if (one === undefined || one.fiber.pollUnsafe() !== undefined) break
+                  yield* Fiber.interrupt(one.fiber)
+                  left.add(one.n)
+                  break
+                }
+                case "Passes":
+                  yield* TestClock.adjust(event.ms)
+              }
+            }
+            yield* TestClock.adjust(1.5 * spacingMs * (asked + 1))
+            const expected = Array.from({ length: asked }, (_, n) => n).filter((n) => !left.has(n))
+            assert.deepStrictEqual(
+              starts.map(({ n }) => n),
+              expected
+            )
+            for (const [index, { at }] of starts.slice(1).entries()) {
+              assert.isAtLeast(at - starts[index]!.at, Math.floor(spacingMs / 2))
+            }
+            // and after a time without any, the next one starts at once
+            yield* TestClock.adjust(2 * spacingMs)
+            const next = yield* Effect.forkScoped(limiter.acquire)
+            yield* TestClock.adjust(0)
+            assert.isDefined(next.pollUnsafe())
+          }).pipe(Effect.scoped, Effect.provide(TestClock.layer()), Effect.runPromise)
+      )
+    ))
 })
