@@ -12,6 +12,8 @@ export interface DeafProxy {
   dropsNotifications: boolean
   /** Whether a connection is closed that begins a transaction, as by a pooler in statement mode. */
   refusesTransactions: boolean
+  /** Whether NOTIFY fails, as by a compatible server on which the role may not. */
+  refusesNotify: boolean
   /** Forwards nothing more of the connections that exist and fit, and closes none of them. */
   readonly swallow: (fits?: (connection: { readonly listens: boolean }) => boolean) => void
   /** How many connections were opened. */
@@ -50,7 +52,9 @@ export const make = (serverPort: number) =>
         }
         client.on("data", (chunk) => {
           if (/listen /i.test(chunk.toString("latin1"))) connection.listens = true
-          if (proxy.refusesTransactions && /begin/i.test(chunk.toString("latin1"))) client.destroy()
+          const text = chunk.toString("latin1")
+          if (proxy.refusesTransactions && /begin/i.test(text)) client.destroy()
+          else if (proxy.refusesNotify && /notify /i.test(text)) client.write(denied)
           else if (!connection.isSwallowed) upstream.write(chunk)
         })
         let rest = Buffer.alloc(0)
@@ -69,6 +73,7 @@ export const make = (serverPort: number) =>
         port: 0,
         dropsNotifications: false,
         refusesTransactions: false,
+        refusesNotify: false,
         swallow: (fits: (connection: Connection) => boolean = () => true) => {
           for (const each of connections) if (fits(each)) each.isSwallowed = true
         },
@@ -86,6 +91,19 @@ export const make = (serverPort: number) =>
     }),
     ({ close }) => Effect.sync(close)
   ).pipe(Effect.map(({ proxy }): DeafProxy => proxy))
+
+const message = (type: string, body: string) => {
+  const head = Buffer.alloc(5)
+  head.write(type, "latin1")
+  head.writeInt32BE(body.length + 4, 1)
+  return Buffer.concat([head, Buffer.from(body, "latin1")])
+}
+
+/** ErrorResponse and ReadyForQuery. */
+const denied = Buffer.concat([
+  message("E", "SERROR\0C42501\0Mpermission denied for NOTIFY\0\0"),
+  message("Z", "I")
+])
 
 /** Where the first message ends: a type, and a length that counts itself. */
 const endOf = (bytes: Buffer): number | undefined => {

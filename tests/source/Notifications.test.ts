@@ -115,6 +115,35 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   }
 
+  it.effect("polls where the role may not NOTIFY, and says so once", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const { add, proxy, source } = yield* site
+        proxy.refusesNotify = true
+        yield* Effect.gen(function* () {
+          const seen = yield* observe
+          yield* awaitIds(seen, ["1"])
+          yield* until(() => lines.length > 0)
+          const before = proxy.count()
+          yield* until(() => proxy.count() >= before + 3)
+          yield* add(row(2))
+          yield* awaitIds(seen, ["1", "2"])
+          assert.deepStrictEqual(lines, [
+            "Warn database: notifications unavailable: the role may not use them: permission denied for NOTIFY; polling only; retrying in 0.1 s"
+          ])
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(
+            source({
+              timing: Effect.succeed({ pollInterval: "100 millis" }),
+              listenTiming: { retryDelay: "100 millis" }
+            })
+          )
+        )
+      }).pipe(Effect.scoped)
+    )
+  )
+
   it.effect("reads through a pooler that allows no transaction", () =>
     Effect.gen(function* () {
       const { proxy, source } = yield* site

@@ -46,7 +46,7 @@ class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
 }) {}
 
 /** The timeout of a statement about notifications: LISTEN and NOTIFY. */
-const statementTimeout = Duration.seconds(10)
+const statementTimeout = Duration.seconds(5)
 
 /** A session that broke is replaced after 0.5, 1, 2, 4, then every 5 s. */
 const reconnectDelay = (failures: number): Duration.Duration =>
