@@ -16,6 +16,10 @@ export default defineConfig({
         replacement: source("packages/core/src/testing/index.ts")
       },
       { find: /^@restream\/cli\/demo$/, replacement: source("packages/cli/src/demo/index.ts") },
+      {
+        find: /^@restream\/cli\/http$/,
+        replacement: source("packages/cli/src/http/HttpServer.ts")
+      },
       { find: /^@restream\/cli\/log$/, replacement: source("packages/cli/src/log/Logs.ts") },
       {
         find: /^@restream\/cli\/systemd$/,

@@ -25,6 +25,7 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "database.channel": ["one", "two_2", "Three"],
   "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
   "mediaServer.pathTemplate": ["a{id}", "{name}/{id}", "site-4/{id}"],
+  "http.host": ["10.0.0.1", "10.0.0.2", "::"],
   "mediaServer.fingerprint": ["a1".repeat(32), "b2".repeat(32), Array(32).fill("C3").join(":")],
   "mediaServer.webrtcUrl": ["http://mtx:8889", "https://video.example/webrtc"],
   "mediaServer.hlsUrl": ["http://mtx:8888", "https://[::1]:8888"],
@@ -69,6 +70,7 @@ export const fileWith = (setting: Setting, value: unknown): string =>
 /** The variables that some settings require. */
 export const companions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "mediaServer.password": { RESTREAM_MEDIA_SERVER_USERNAME: "someone" },
+  "http.host": { RESTREAM_HTTP_TOKEN: "a token" },
   "mediaServer.fingerprint": { RESTREAM_MEDIA_SERVER_SCHEME: "rtsps" }
 }
 

@@ -57,6 +57,8 @@ export const make = Effect.gen(function* () {
     PG_DSN: dsn,
     MEDIA_SERVER_PORT: String(mediaServer.port),
     RESTREAM_LOG_FORMAT: "json",
+    // tests at the same time would want one port
+    RESTREAM_HTTP_ENABLED: "no",
     RESTREAM_FFMPEG_PATH: Programs.ffmpeg(),
     RESTREAM_FFMPEG_FFPROBE_PATH: Programs.ffprobe()
   }

@@ -58,7 +58,7 @@ export const start = (options: DaemonOptions = {}) =>
       Effect.sync(() =>
         spawn(command, args, {
           cwd: options.cwd,
-          env: { PATH: process.env["PATH"], ...options.env },
+          env: { PATH: process.env["PATH"], RESTREAM_HTTP_ENABLED: "no", ...options.env },
           stdio: options.stdio ?? ["ignore", "pipe", "pipe"]
         })
       ),

@@ -24,3 +24,9 @@ export const isPort = (port: number): boolean =>
 /** Whether the host is an IPv4 or IPv6 address, or looks like one, and not a name. */
 export const isAddress = (host: string): boolean =>
   host.includes(":") || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(host)
+
+/** Whether only this machine can reach the host: `localhost`, 127.0.0.0/8 or ::1. */
+export const isLoopback = (host: string): boolean => {
+  const bare = withoutBrackets(host).toLowerCase()
+  return bare === "localhost" || bare === "::1" || /^127(?:\.\d{1,3}){3}$/.test(bare)
+}

@@ -7,6 +7,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { AudioPolicy, EngineChoice, Transport } from "./CameraOptions.ts"
+import { isLoopback } from "./Host.ts"
 import { LogModule } from "./LogModule.ts"
 import {
   group,
@@ -420,6 +421,57 @@ const definitions = {
         default: "ffprobe"
       })
     }
+  ),
+
+  http: group(
+    "The HTTP server for the dashboard, the API, health checks and metrics.",
+    {
+      enabled: setting(SettingType.boolean, {
+        appliedBy: "restart",
+        description: "Whether the daemon runs the HTTP server.",
+        default: true
+      }),
+      host: setting(SettingType.host, {
+        appliedBy: "restart",
+        description:
+          "Address to listen on; 0.0.0.0 or :: for all interfaces. An address that other machines can reach requires http.token.",
+        default: "127.0.0.1"
+      }),
+      port: setting(SettingType.integer(0, 65_535), {
+        appliedBy: "restart",
+        description: "Port to listen on; 0 for any free port, which the log names.",
+        default: 9995
+      }),
+      token: optionalSetting(SettingType.secret, {
+        appliedBy: "restart",
+        description:
+          "Token that clients must present; without one, everybody who reaches the port has access. It is sent unencrypted unless a reverse proxy adds HTTPS.",
+        example: "a long random text"
+      }),
+      allowedHosts: setting(SettingType.list(SettingType.host, { minLength: 0 }), {
+        appliedBy: "restart",
+        description:
+          "Host names by which clients reach the server, besides loopback and the address that it listens on; for instance the name of a reverse proxy.",
+        example: ["restream.example"],
+        default: []
+      }),
+      insecure: setting(SettingType.boolean, {
+        appliedBy: "restart",
+        description:
+          "Listen on an address that other machines can reach without a token (everybody there has access).",
+        default: false
+      })
+    },
+    [
+      {
+        at: "host",
+        other: "token",
+        isViolated: ({ host, insecure, token }) =>
+          !isLoopback(host) && token === undefined && !insecure,
+        message:
+          "can be reached by other machines; set http.token, or http.insecure to allow access without a token"
+      }
+    ]
   ),
 
   log: group("Log output.", {

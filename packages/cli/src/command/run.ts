@@ -65,6 +65,10 @@ export const run = Command.make(
         const systemd = yield* Systemd.fromEnvironment(process.env, process.pid)
         const services = yield* Layer.build(tree)
         yield* Effect.provideContext(systemd.follow, services)
+        if (settings.http.enabled) {
+          const server = yield* Effect.promise(() => import("../http/HttpServer.ts"))
+          yield* Effect.provideContext(server.start(live), services)
+        }
 
         const applySettings = Effect.fnUntraced(function* (changed: Settings) {
           yield* logs.change(changed.log)

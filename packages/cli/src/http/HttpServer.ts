@@ -1,0 +1,161 @@
+/**
+ * The HTTP server of the daemon: the guard, the routes, and the headers of every response.
+ *
+ * It never stops a relay: a port that is taken is reported once, and tried again every 10 seconds.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { bracketed, type Settings } from "@restream/config"
+import { Monotonic } from "@restream/core"
+import { EventStreams, Handlers } from "@restream/core/http"
+import * as ByteSize from "effect/ByteSize"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as EffectHttpServer from "effect/http/HttpServer"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerError from "effect/http/HttpServerError"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import { createServer, type IncomingMessage, type Server } from "node:http"
+import { version } from "../version.ts"
+import * as ApiPage from "./ApiPage.ts"
+import { Guard } from "./Guard.ts"
+import { contentSecurityPolicy, securityHeaders } from "./SecurityHeaders.ts"
+import * as Session from "./Session.ts"
+
+const retryInterval = Duration.seconds(10)
+
+/** For requests that are under way when the daemon stops; event streams end at once. */
+const shutdownTimeout = Duration.seconds(1)
+
+const maxConnections = 256
+
+const logAs = Effect.annotateLogs("module", "daemon")
+
+/** Everything that the server answers. The dashboard's files and other routes are added here. */
+const routes = (guard: Guard) =>
+  Layer.mergeAll(Handlers.routes, ApiPage.route, Session.route(guard))
+
+/** Starts the server in the scope, without waiting until it listens. */
+export const start = Effect.fnUntraced(function* (live: SubscriptionRef.SubscriptionRef<Settings>) {
+  const { http } = SubscriptionRef.getUnsafe(live)
+  const guard = new Guard({
+    allowedHosts: http.allowedHosts,
+    token: http.token === undefined ? undefined : Redacted.value(http.token)
+  })
+  const services = yield* Layer.build(Handlers.services({ settings: live, version }))
+  const app = yield* HttpRouter.toHttpEffect(routes(guard)).pipe(
+    Effect.provideContext(services),
+    Effect.provide(NodeHttpServer.layerHttpServices)
+  )
+  const handler = guarded(guard, app, live)
+  const streams = yield* Effect.provideContext(Effect.service(EventStreams), services)
+
+  const listen = Effect.gen(function* () {
+    const server = yield* NodeHttpServer.make(makeServer, {
+      host: http.host,
+      port: http.port,
+      gracefulShutdownTimeout: shutdownTimeout
+    })
+    yield* server.serve(handler)
+    // closed before the server, which waits for its connections
+    yield* Effect.addFinalizer(() => streams.close)
+    yield* logAs(
+      Effect.logInfo(`HTTP server listens on ${EffectHttpServer.formatAddress(server.address)}`)
+    )
+    return yield* Effect.never
+  }).pipe(Effect.scoped)
+
+  const address = `${bracketed(http.host)}:${http.port}`
+  let reported: string | undefined
+  const attempt = Effect.catchTag(listen, "ServeError", (error) => {
+    const problem = problemOf(error.cause)
+    if (problem === reported) return Effect.void
+    reported = problem
+    return logAs(
+      Effect.logError(
+        `HTTP server cannot listen on ${address}: ${problem}; retrying every ${Duration.format(retryInterval)}; relays are unaffected`
+      )
+    )
+  })
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(attempt, Effect.sleep(retryInterval))))
+})
+
+const makeServer = (): Server => {
+  const server = createServer()
+  server.maxConnections = maxConnections
+  return server
+}
+
+const problemOf = (error: unknown): string => {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  switch (code) {
+    case "EADDRINUSE":
+      return "another program uses the port (http.port)"
+    case "EACCES":
+      return "permission denied (http.port)"
+    case "EADDRNOTAVAIL":
+      return "this machine has no such address (http.host)"
+    case "ENOTFOUND":
+      return "cannot resolve the host (http.host)"
+    default:
+      return error instanceof Error ? error.message : String(error)
+  }
+}
+
+type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+
+/** Lets a request pass or refuses it, and puts the headers on whatever is answered. */
+const guarded = <E, R>(
+  guard: Guard,
+  app: App<E, R>,
+  live: SubscriptionRef.SubscriptionRef<Settings>
+): App<never, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const { socket } = request.source as IncomingMessage
+    const refusal = guard.check(
+      {
+        method: request.method,
+        path: request.url.split("?", 1)[0] ?? "",
+        headers: request.headers,
+        cookies: request.cookies,
+        remoteAddress: Option.getOrElse(request.remoteAddress, () => ""),
+        localAddress: socket.localAddress ?? ""
+      },
+      yield* Monotonic.now
+    )
+    if (refusal !== undefined) {
+      const { message, status } = refusal
+      return HttpServerResponse.jsonUnsafe(
+        { message },
+        { status, headers: status === 401 ? { "www-authenticate": "Bearer" } : {} }
+      )
+    }
+    return yield* app
+  }).pipe(
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(8)),
+    Effect.catchCause((cause) =>
+      Effect.flatMap(HttpServerError.causeResponse(cause), ([response, rest]) =>
+        Effect.as(
+          Cause.hasDies(rest) ? logAs(Effect.logError("internal error", rest)) : Effect.void,
+          response
+        )
+      )
+    ),
+    Effect.map((response) => {
+      const { hlsUrl } = SubscriptionRef.getUnsafe(live).mediaServer
+      const policy = response.headers["content-security-policy"] ?? contentSecurityPolicy(hlsUrl)
+      return HttpServerResponse.setHeaders(response, {
+        "cache-control": "no-store",
+        ...response.headers,
+        ...securityHeaders,
+        "content-security-policy": policy
+      })
+    })
+  )
