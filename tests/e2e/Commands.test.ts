@@ -234,7 +234,16 @@ describe("restream", () => {
   it.live("helps, tells its version, and completes", () =>
     Effect.gen(function* () {
       const help = yield* restream(["--help"])
-      for (const command of ["run", "check", "demo", "db", "config"]) {
+      for (const command of [
+        "run",
+        "check",
+        "status",
+        "retry",
+        "restart",
+        "demo",
+        "db",
+        "config"
+      ]) {
         assert.match(help.stdout, new RegExp(`^ +${command} `, "m"))
       }
       // what there is to do comes before how it can be done otherwise

@@ -5,7 +5,9 @@ import { createServer } from "node:net"
 import { until } from "../kit/Eventually.ts"
 import * as Daemon from "../kit/Daemon.ts"
 import { Postgres } from "../kit/Postgres.ts"
+import { program } from "../kit/Program.ts"
 import * as Site from "../kit/Site.ts"
+import { start } from "../kit/Spawn.ts"
 
 /** A daemon with one live camera and its HTTP server on a free port. */
 const running = Effect.gen(function* () {
@@ -94,6 +96,77 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           assert.strictEqual(complaints.length, 1)
         })
       )
+  )
+
+  it.effect("status, retry and restart reach the daemon, with the documented exit statuses", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { site, url } = yield* running
+        const restreamAt =
+          (port: string) =>
+          (...args: ReadonlyArray<string>) =>
+            Effect.flatMap(
+              start(process.execPath, [program, ...args], { env: { RESTREAM_HTTP_PORT: port } }),
+              ({ ended }) => ended
+            )
+        const restream = restreamAt(new URL(url).port)
+
+        const well = yield* restream("status")
+        assert.deepStrictEqual([well.code, well.stdout.trim()], [0, "The camera is live."])
+        yield* site.insert([{ name: "Gate", url: "rtsp://127.0.0.1:1/x" }])
+        yield* json(`${url}/api/cameras?word=down`).pipe(
+          Effect.delay("50 millis"),
+          Effect.repeat({ until: ({ total }) => total === 1 })
+        )
+
+        const problem = yield* restream("status")
+        assert.strictEqual(problem.code, 1)
+        const lines = problem.stdout.trim().split("\n")
+        assert.strictEqual(lines[0], "1 of 2 cameras is live; 1 needs attention.")
+        assert.match(lines[1]!, /^- connection refused by 127\.0\.0\.1:1 \(1 camera\), since /)
+        assert.match(lines.at(-1)!, /^2 +Gate +down .*connection refused by 127\.0\.0\.1:1/)
+        const all = yield* restream("status", "--all", "--json")
+        assert.strictEqual(JSON.parse(all.stdout).cameras.length, 2)
+
+        const retried = yield* restream("retry", "2")
+        assert.deepStrictEqual(
+          [retried.code, retried.stdout.trim()],
+          [0, "camera 2: the camera is tried now"]
+        )
+        const restarted = yield* restream("restart", "1", "99")
+        assert.strictEqual(restarted.code, 1)
+        assert.include(restarted.stdout, "camera 1: the relay is restarted")
+        assert.include(restarted.stderr, 'no camera has the id "99"')
+
+        const nowhere = yield* restreamAt("1")("status")
+        assert.deepStrictEqual([nowhere.code, nowhere.stdout], [2, ""])
+        assert.match(nowhere.stderr, /^no daemon listens on http:\/\/127\.0\.0\.1:1;/)
+      })
+    )
+  )
+
+  it.effect("status --watch follows the changes until the daemon stops", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { daemon, site, url } = yield* running
+        const env = { RESTREAM_HTTP_PORT: new URL(url).port }
+        const watching = yield* start(process.execPath, [program, "status", "--watch", "--json"], {
+          env
+        })
+        yield* watching.awaitSaid(/"event":"beat"/)
+        yield* site.sql`update cameras set enabled = false`
+        yield* watching.awaitSaid(/"removed":\["1"\]/)
+        yield* daemon.signal("SIGTERM")
+        const { code, stderr, stdout } = yield* watching.ended
+        assert.strictEqual(code, 2)
+        assert.match(stderr, /has stopped/)
+        const events = stdout
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line))
+        assert.deepStrictEqual([events[0].event, events.at(-1).event], ["snapshot", "bye"])
+      })
+    )
   )
 
   it.effect("the daemon refuses to start on a public address without a token", () =>

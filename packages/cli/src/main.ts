@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { restart, retry } from "./command/camera.ts"
 import { check } from "./command/check.ts"
 import { config } from "./command/config.ts"
 import { db } from "./command/db.ts"
@@ -12,13 +13,14 @@ import { demo } from "./command/demo.ts"
 import { restream } from "./command/restream.ts"
 import { run } from "./command/run.ts"
 import { types } from "./command/types.ts"
+import { status } from "./command/status.ts"
 import { runMain } from "./process/Main.ts"
 import * as Output from "./process/Output.ts"
 import * as Usage from "./process/Usage.ts"
 import { version } from "./version.ts"
 
 restream.pipe(
-  Command.withSubcommands([run, check, demo, db, config, types]),
+  Command.withSubcommands([run, check, status, retry, restart, demo, db, config, types]),
   Command.run({ version }),
   Effect.provide(
     Layer.mergeAll(

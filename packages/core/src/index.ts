@@ -28,6 +28,7 @@ export * from "./desired/DesiredCameras.ts"
 export { knownColumns } from "./desired/KnownColumns.ts"
 export * from "./settings/LiveSettings.ts"
 // how they are probed and relayed
+export * as DurationText from "./time/DurationText.ts"
 export * as Monotonic from "./time/Monotonic.ts"
 export * as Deadline from "./time/Deadline.ts"
 export * from "./engine/Engine.ts"

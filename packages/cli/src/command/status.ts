@@ -1,0 +1,30 @@
+/** `restream status`: how the cameras of the running daemon do. */
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import { failOnSettings } from "../process/Failure.ts"
+import { loadSettings } from "../settings/LoadSettings.ts"
+import { settingFlagsOf } from "../settings/SettingFlags.ts"
+import { restream } from "./restream.ts"
+
+const flag = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
+export const status = Command.make(
+  "status",
+  {
+    all: flag("all", "List all cameras, not only those that are not live"),
+    json: flag("json", "Print a JSON document; with --watch, one object per event"),
+    watch: flag("watch", "Show changes until interrupted")
+  },
+  Effect.fnUntraced(function* (options) {
+    const { settings } = yield* failOnSettings(loadSettings(settingFlagsOf(yield* restream)))
+    const { show } = yield* Effect.promise(() => import("../operator/Status.ts"))
+    return yield* show(settings, options)
+  })
+).pipe(
+  Command.withDescription(
+    "Shows how the cameras of the running daemon do: what is wrong, since when, and what to do. Exit status: 0 all cameras live, 1 some cameras not live, 2 no daemon, or no access to it"
+  ),
+  Command.withShortDescription("Shows how the cameras of the running daemon do")
+)

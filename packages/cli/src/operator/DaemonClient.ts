@@ -1,0 +1,57 @@
+/** The daemon of the same settings, over its HTTP API. */
+import { bracketed, isLoopback, type Settings } from "@restream/config"
+import { Api } from "@restream/core/http"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpApiClient from "effect/http-api/HttpApiClient"
+import { type Failure, usageFailure } from "../process/Failure.ts"
+
+/** Where the daemon listens, as this machine reaches it. */
+export const daemonUrl = ({ host, port }: Settings["http"]): string => {
+  const isWildcard = host === "0.0.0.0" || host === "::"
+  return `http://${isWildcard || isLoopback(host) ? "127.0.0.1" : bracketed(host)}:${port}`
+}
+
+/** A typed client of the daemon. */
+export const connect = Effect.fnUntraced(function* ({ http }: Settings) {
+  const baseUrl = daemonUrl(http)
+  const httpClient = yield* HttpClient.HttpClient
+  const { token } = http
+  const client = yield* HttpApiClient.makeWith(Api, {
+    baseUrl,
+    httpClient:
+      token === undefined
+        ? httpClient
+        : HttpClient.mapRequest(httpClient, HttpClientRequest.bearerToken(Redacted.value(token)))
+  })
+  return { client, baseUrl }
+})
+
+export const transport = FetchHttpClient.layer
+
+/** Exit status 2 with a line that says what to do, for a daemon that does not answer as one. */
+export const failOnDaemon =
+  (baseUrl: string) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, Failure, R> =>
+    Effect.mapError(effect, (error) => usageFailure([problemOf(error, baseUrl)]))
+
+const problemOf = (error: unknown, baseUrl: string): string => {
+  if (HttpClientError.isHttpClientError(error)) {
+    const status = error.response?.status
+    switch (status) {
+      case undefined:
+        return `no daemon listens on ${baseUrl}; check that restream run is running with the same http.host and http.port`
+      case 401:
+        return `the daemon at ${baseUrl} requires a token, or another one; set http.token as the daemon has it`
+      case 429:
+        return `the daemon at ${baseUrl} refuses further attempts for a minute after too many wrong tokens`
+      default:
+        return `unexpected response from ${baseUrl} (HTTP ${status}); check that restream of the same version runs there`
+    }
+  }
+  return `unexpected response from ${baseUrl}; check that restream of the same version runs there`
+}

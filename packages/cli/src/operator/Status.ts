@@ -1,0 +1,101 @@
+/** What `restream status` does. Loaded by this command only, because it contains an HTTP client. */
+import type { Settings } from "@restream/config"
+import type { CameraSummary, Event, Overview } from "@restream/core/http"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as Screen from "../demo/Screen.ts"
+import { exitStatus, Failure, usageFailure } from "../process/Failure.ts"
+import { draw, print } from "../process/Output.ts"
+import { canRedraw } from "../text/Terminal.ts"
+import { connect, failOnDaemon, transport } from "./DaemonClient.ts"
+import { isWell, type Report, statusLines } from "./StatusReport.ts"
+
+export interface StatusOptions {
+  readonly all: boolean
+  readonly json: boolean
+  readonly watch: boolean
+}
+
+const columns = (): number | undefined =>
+  process.stdout.isTTY === true ? process.stdout.columns : undefined
+
+export const show = Effect.fnUntraced(function* (
+  settings: Settings,
+  { all, json, watch }: StatusOptions
+) {
+  const { baseUrl, client } = yield* connect(settings)
+  const failOn = failOnDaemon(baseUrl)
+  if (watch) {
+    const events = yield* failOn(client.status.events({ headers: {} }))
+    yield* failOn(json ? printEvents(events) : watchEvents(events, all))
+    return yield* usageFailure([`the daemon at ${baseUrl} has stopped`])
+  }
+  const report: Report = yield* failOn(
+    Effect.all({
+      overview: client.status.overview(),
+      cameras: Effect.map(
+        client.cameras.list({ query: { limit: 10_000 } }),
+        ({ cameras }) => cameras
+      )
+    })
+  )
+  yield* print(
+    json
+      ? JSON.stringify(report, undefined, 2)
+      : statusLines(report, { all, width: columns() }).join("\n")
+  )
+  if (!isWell(report)) return yield* new Failure({ status: exitStatus.problems, lines: [] })
+}, Effect.provide(transport))
+
+const printEvents = <E>(events: Stream.Stream<Event, E>) =>
+  Stream.runForEach(events, ({ data, event }) => print(JSON.stringify({ event, data })))
+
+/** Follows the events; redraws a terminal, and prints the report after each change elsewhere. */
+const watchEvents = <E>(events: Stream.Stream<Event, E>, all: boolean) => {
+  const cameras = new Map<string, CameraSummary>()
+  let overview: Overview | undefined
+  const screen = Screen.makeScreen()
+  const isDrawn = canRedraw(process.stdout)
+  let printed = ""
+  const show = Effect.suspend(() => {
+    if (overview === undefined) return Effect.void
+    const report: Report = { overview, cameras: [...cameras.values()] }
+    const lines = statusLines(report, { all, width: columns() })
+    if (isDrawn) {
+      const size = { rows: process.stdout.rows, columns: process.stdout.columns }
+      return draw(screen(Screen.fit(lines, [], size)))
+    }
+    // elsewhere a change of the words is news, and not that time passes
+    const news = JSON.stringify([report.cameras.map(({ id, word }) => [id, word])])
+    if (news === printed) return Effect.void
+    printed = news
+    return print(`${lines.join("\n")}\n`)
+  })
+  return Stream.runForEach(events, (event) => {
+    switch (event.event) {
+      case "snapshot":
+        cameras.clear()
+        for (const camera of event.data.cameras) cameras.set(camera.id, camera)
+        return Effect.void
+      case "cameras": {
+        const { data } = event
+        for (const camera of data.cameras) cameras.set(camera.id, camera)
+        for (const id of data.removed) cameras.delete(id)
+        if (overview !== undefined) {
+          overview = { ...overview, tally: data.tally, revision: data.revision }
+        }
+        return show
+      }
+      case "rates":
+        for (const [id, camera] of cameras) {
+          cameras.set(id, { ...camera, bitrate: event.data[id] ?? 0 })
+        }
+        return show
+      case "beat":
+        overview = event.data
+        return show
+      case "bye":
+        return Effect.void
+    }
+  })
+}

@@ -1,0 +1,88 @@
+/** The report of `restream status` as text. Pure. */
+import { DurationText, OperatorView } from "@restream/core"
+import type { CameraSummary, Overview } from "@restream/core/http"
+import { table } from "../text/Table.ts"
+
+export interface Report {
+  readonly overview: Overview
+  readonly cameras: ReadonlyArray<CameraSummary>
+}
+
+const byId = new Intl.Collator("en", { numeric: true })
+
+/** The worst first, then by the id. */
+const inOrder = (cameras: ReadonlyArray<CameraSummary>): ReadonlyArray<CameraSummary> =>
+  [...cameras].sort(
+    (a, b) =>
+      OperatorView.words.indexOf(a.word) - OperatorView.words.indexOf(b.word) ||
+      byId.compare(a.id, b.id)
+  )
+
+const bitrate = (bits: number): string => {
+  if (bits === 0) return "-"
+  return bits < 1e6 ? `${Math.round(bits / 1000)} kbit/s` : `${(bits / 1e6).toFixed(1)} Mbit/s`
+}
+
+const streamOf = ({ stream }: CameraSummary): string => {
+  if (stream === null) return ""
+  const size = stream.width === null ? "" : ` ${stream.width}x${stream.height}`
+  return `${stream.video}${size}${stream.audio === null ? ", no audio" : ` + ${stream.audio}`}`
+}
+
+/** What an operator wants to know beside the word: the problem and the next attempt, or the stream. */
+const detailOf = (camera: CameraSummary, now: number): string => {
+  const { problem, retryAt, state, word } = camera
+  if (word === "ok") return streamOf(camera)
+  const message = problem?.message ?? state
+  if (retryAt !== null) {
+    return `${message}; retrying in ${DurationText.formatMillis(retryAt - now)}`
+  }
+  return word === "down" ? `${message}; retrying now` : message
+}
+
+/** The table of cameras, the worst first. */
+export const cameraTable = (
+  cameras: ReadonlyArray<CameraSummary>,
+  now: number,
+  width?: number
+): string => {
+  const rows = inOrder(cameras).map((camera) => [
+    camera.id,
+    camera.name,
+    camera.word,
+    DurationText.formatElapsed(now - camera.since),
+    bitrate(camera.bitrate),
+    String(camera.restarts.lastHour),
+    detailOf(camera, now)
+  ])
+  return table([["ID", "NAME", "STATE", "SINCE", "BITRATE", "RESTARTS/H", "DETAIL"], ...rows], {
+    maxCellWidth: 40,
+    ...(width === undefined ? {} : { width })
+  })
+}
+
+const affected = (count: number): string =>
+  count === 0 ? "" : ` (${count} camera${count === 1 ? "" : "s"})`
+
+/** The sentence, the causes, and the cameras that are not live, or all of them. */
+export const statusLines = (
+  { cameras, overview }: Report,
+  options: { readonly all: boolean; readonly width?: number | undefined }
+): ReadonlyArray<string> => {
+  const { causes, now, tally } = overview
+  const listed = options.all ? cameras : cameras.filter(({ word }) => word !== "ok")
+  return [
+    OperatorView.sentenceOf(tally),
+    ...causes.flatMap(({ advice, count, host, message, since }) => [
+      `- ${message}${host === null || message.includes(host) ? "" : ` at ${host}`}${affected(count)}, since ${DurationText.formatElapsed(now - since)}`,
+      `  ${advice}`
+    ]),
+    ...(listed.length === 0 ? [] : ["", ...cameraTable(listed, now, options.width).split("\n")])
+  ]
+}
+
+/** Whether every camera is live. */
+export const isWell = ({ overview }: Report): boolean => {
+  const { tally } = overview
+  return OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
+}
