@@ -5,6 +5,7 @@ import { createServer } from "node:net"
 import { until } from "../kit/Eventually.ts"
 import * as Daemon from "../kit/Daemon.ts"
 import { Postgres } from "../kit/Postgres.ts"
+import { problemsOf, valuesOf } from "../metrics/ExpositionRules.ts"
 import { program } from "../kit/Program.ts"
 import * as Site from "../kit/Site.ts"
 import { start } from "../kit/Spawn.ts"
@@ -34,6 +35,18 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         assert.strictEqual(tally.ok, 1)
         assert.deepInclude(cameras[0], { word: "ok", engine: "native", path: "native1" })
         assert.strictEqual((yield* json(`${url}/health/ready`)).isOk, true)
+        const metrics = yield* Effect.promise(() =>
+          fetch(`${url}/metrics`).then((response) => response.text())
+        )
+        assert.deepStrictEqual(problemsOf(metrics), [])
+        const values = valuesOf(metrics)
+        assert.strictEqual(values.get('restream_cameras{state="live"}'), 1)
+        assert.strictEqual(values.get('restream_cameras{state="unreachable"}'), 0)
+        assert.isAbove(
+          values.get('restream_camera_relayed_bytes_total{camera="1",path="native1"}')!,
+          0
+        )
+        assert.isTrue(values.has('restream_probe_duration_seconds_count{outcome="answered"}'))
       })
     )
   )

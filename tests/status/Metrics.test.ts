@@ -45,7 +45,9 @@ describe("Metrics", () => {
       yield* TestClock.adjust("1 second")
       assert.deepInclude(yield* values, {
         "restream_cameras restarting": 1,
-        restream_restarts_total: 1,
+        "restream_restarts_total Stalled": 1,
+        restream_database_up: 1,
+        restream_media_server_up: 1,
         restream_stalls_total: 1,
         restream_lost_packets_total: 2,
         restream_dropped_packets_total: 1

@@ -5,7 +5,7 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { bracketed, type Settings } from "@restream/config"
-import { Monotonic } from "@restream/core"
+import { LiveSettings, Monotonic } from "@restream/core"
 import { EventStreams, Handlers } from "@restream/core/http"
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
@@ -22,6 +22,7 @@ import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { createServer, type IncomingMessage, type Server } from "node:http"
+import * as Scrape from "../metrics/Scrape.ts"
 import { version } from "../version.ts"
 import * as ApiPage from "./ApiPage.ts"
 import { Guard } from "./Guard.ts"
@@ -39,7 +40,7 @@ const logAs = Effect.annotateLogs("module", "daemon")
 
 /** Everything that the server answers. The dashboard's files and other routes are added here. */
 const routes = (guard: Guard) =>
-  Layer.mergeAll(Handlers.routes, ApiPage.route, Session.route(guard))
+  Layer.mergeAll(Handlers.routes, ApiPage.route, Session.route(guard), Scrape.route)
 
 /** Starts the server in the scope, without waiting until it listens. */
 export const start = Effect.fnUntraced(function* (live: SubscriptionRef.SubscriptionRef<Settings>) {
@@ -50,6 +51,7 @@ export const start = Effect.fnUntraced(function* (live: SubscriptionRef.Subscrip
   })
   const services = yield* Layer.build(Handlers.services({ settings: live, version }))
   const app = yield* HttpRouter.toHttpEffect(routes(guard)).pipe(
+    Effect.provideService(LiveSettings, live),
     Effect.provideContext(services),
     Effect.provide(NodeHttpServer.layerHttpServices)
   )

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as PubSub from "effect/PubSub"
+import { MediaServer } from "../media-server/MediaServer.ts"
 import { CameraSource } from "../source/CameraSource.ts"
 import { tags } from "./CameraState.ts"
 import type { StatusEvent } from "./CameraStatus.ts"
@@ -23,8 +24,9 @@ const camerasInState = tags.map(
   (tag) => [tag, Metric.withAttributes(cameras, { state: tag.toLowerCase() })] as const
 )
 
+/** The attribute `reason` is the tag of the reason. */
 export const restarts = Metric.counter("restream_restarts_total", {
-  description: "Relays that ended and were restarted",
+  description: "Relays that ended and were restarted, by reason",
   incremental: true
 })
 
@@ -72,49 +74,67 @@ export const snapshotAge = Metric.gauge("restream_snapshot_age_seconds", {
   description: "Time since the last successful read of the camera list"
 })
 
+/** 1 while the camera list can be read, otherwise 0. */
+export const databaseUp = Metric.gauge("restream_database_up", {
+  description: "Whether the last read of the camera list succeeded"
+})
+
+/** 1 while the media server is reachable, otherwise 0. */
+export const mediaServerUp = Metric.gauge("restream_media_server_up", {
+  description: "Whether the media server is reachable"
+})
+
 /** The interval at which counters and ages are read. */
 const sampleInterval = "5 seconds"
 
 /** Updates the metrics for as long as the layer lives. */
-export const layer: Layer.Layer<never, never, CameraSource | StatusStore> = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const store = yield* StatusStore
-    const source = yield* CameraSource
-    const subscription = yield* store.subscribe
-    let sampled = yield* store.traffic
+export const layer: Layer.Layer<never, never, CameraSource | MediaServer | StatusStore> =
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const store = yield* StatusStore
+      const source = yield* CameraSource
+      const mediaServer = yield* MediaServer
+      const subscription = yield* store.subscribe
+      let sampled = yield* store.traffic
 
-    const countStates = Effect.flatMap(store.countByState, (counts) =>
-      Effect.forEach(camerasInState, ([tag, gauge]) => Metric.update(gauge, counts[tag] ?? 0), {
-        discard: true
+      const countStates = Effect.flatMap(store.countByState, (counts) =>
+        Effect.forEach(camerasInState, ([tag, gauge]) => Metric.update(gauge, counts[tag] ?? 0), {
+          discard: true
+        })
+      )
+      const sample = Effect.gen(function* () {
+        const traffic = yield* store.traffic
+        yield* Metric.update(relayedBytes, traffic.bytes - sampled.bytes)
+        yield* Metric.update(relayedPackets, traffic.packets - sampled.packets)
+        yield* Metric.update(lostPackets, traffic.lost - sampled.lost)
+        yield* Metric.update(droppedPackets, traffic.dropped - sampled.dropped)
+        sampled = traffic
+        const server = yield* mediaServer.status
+        yield* Metric.update(mediaServerUp, server._tag === "Up" ? 1 : 0)
+        const health = yield* source.health
+        yield* Metric.update(databaseUp, health._tag === "Up" ? 1 : 0)
+        const lastSnapshotAt = health._tag === "Connecting" ? undefined : health.lastSnapshotAt
+        if (lastSnapshotAt === undefined) return
+        const now = yield* Clock.currentTimeMillis
+        yield* Metric.update(snapshotAge, (now - lastSnapshotAt) / 1000)
       })
-    )
-    const sample = Effect.gen(function* () {
-      const traffic = yield* store.traffic
-      yield* Metric.update(relayedBytes, traffic.bytes - sampled.bytes)
-      yield* Metric.update(relayedPackets, traffic.packets - sampled.packets)
-      yield* Metric.update(lostPackets, traffic.lost - sampled.lost)
-      yield* Metric.update(droppedPackets, traffic.dropped - sampled.dropped)
-      sampled = traffic
-      const health = yield* source.health
-      const lastSnapshotAt = health._tag === "Connecting" ? undefined : health.lastSnapshotAt
-      if (lastSnapshotAt === undefined) return
-      const now = yield* Clock.currentTimeMillis
-      yield* Metric.update(snapshotAge, (now - lastSnapshotAt) / 1000)
-    })
-    const onEvents = (events: ReadonlyArray<StatusEvent>) =>
-      Effect.andThen(Effect.forEach(events, onEvent, { discard: true }), countStates)
+      const onEvents = (events: ReadonlyArray<StatusEvent>) =>
+        Effect.andThen(Effect.forEach(events, onEvent, { discard: true }), countStates)
 
-    yield* countStates
-    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(PubSub.takeAll(subscription), onEvents)))
-    yield* Effect.forkScoped(Effect.forever(Effect.delay(sample, sampleInterval)))
-  })
-)
+      yield* countStates
+      yield* sample
+      yield* Effect.forkScoped(
+        Effect.forever(Effect.flatMap(PubSub.takeAll(subscription), onEvents))
+      )
+      yield* Effect.forkScoped(Effect.forever(Effect.delay(sample, sampleInterval)))
+    })
+  )
 
 const onEvent = Effect.fnUntraced(function* (event: StatusEvent) {
   if (event._tag !== "StateChanged") return
   const { elapsedMs, from, to } = event
   if (to._tag === "Restarting") {
-    yield* Metric.update(restarts, 1)
+    yield* Metric.update(Metric.withAttributes(restarts, { reason: to.reason._tag }), 1)
     if (to.reason._tag === "Stalled") yield* Metric.update(stalls, 1)
   }
   if (from?._tag === "Probing" && (to._tag === "Starting" || to._tag === "Unreachable")) {
