@@ -1,4 +1,5 @@
 /** What the handlers read: the services of the tree, as documents of the API. */
+import { redact } from "@restream/config"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -116,7 +117,7 @@ const serverOf = (status: MediaServerStatus): Api.Overview["mediaServer"] => {
     case "Up":
       return { state: "up", since: status.since, detail: null }
     case "Down":
-      return { state: "down", since: status.since, detail: status.detail }
+      return { state: "down", since: status.since, detail: redact(status.detail) }
   }
 }
 
@@ -131,7 +132,7 @@ const databaseOf = (health: SourceHealth): Api.Overview["database"] => {
         state: "down",
         since: health.since,
         lastReadAt: health.lastSnapshotAt ?? null,
-        detail: health.error.message
+        detail: redact(health.error.message)
       }
   }
 }

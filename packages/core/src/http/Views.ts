@@ -1,4 +1,9 @@
-/** The status of the tree as documents of the API. Pure. */
+/**
+ * The status of the tree as documents of the API. Pure.
+ *
+ * Texts that come from cameras, servers and rows are redacted here once more.
+ */
+import { redact } from "@restream/config"
 import type { RateHistory } from "../status/Rates.ts"
 import type { CameraLogLine } from "../status/CameraLog.ts"
 import type { CameraStatus } from "../status/CameraStatus.ts"
@@ -18,8 +23,8 @@ const streamOf = ({ audio, video }: StreamInfo) => ({
 })
 
 const problemOf = ({ reason, state }: CameraStatus) => {
-  if (state._tag === "Invalid") return { code: "InvalidUrl", message: state.problem }
-  return reason === undefined ? null : { code: reason._tag, message: reason.message }
+  if (state._tag === "Invalid") return { code: "InvalidUrl", message: redact(state.problem) }
+  return reason === undefined ? null : { code: reason._tag, message: redact(reason.message) }
 }
 
 /** A camera in the list. @param bitrate now, in bits per second. */
@@ -57,12 +62,15 @@ export const detailOf = (
   { bitrate, history, log, playerUrls, timeline }: DetailSources
 ): Api.CameraDetail => ({
   ...summaryOf(status, bitrate),
-  address: status.address ?? null,
+  address: status.address === undefined ? null : redact(status.address),
   advice: adviceOf(status.state, status.reason) ?? null,
   probeMs: status.probeMs ?? null,
   totals: status.totals,
   bitrates: history,
-  timeline: timeline.map((entry) => ({ ...entry, reason: entry.reason ?? null })),
+  timeline: timeline.map(({ reason, ...entry }) => ({
+    ...entry,
+    reason: reason === undefined ? null : redact(reason)
+  })),
   log,
   playerUrls: playerUrls ?? null,
   mediaServer: null
@@ -70,6 +78,7 @@ export const detailOf = (
 
 export const causeOf = (cause: Cause): Api.Overview["causes"][number] => ({
   ...cause,
+  message: redact(cause.message),
   host: cause.host ?? null
 })
 
