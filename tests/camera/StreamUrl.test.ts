@@ -44,7 +44,7 @@ describe("StreamUrl", () => {
   it("reads IPv6 hosts", () => {
     const url = parse("rtsp://admin:x@[fe80::1%25eth0]:554/live")
     assert.strictEqual(parse("rtsp://[2001:db8::1]:554/live").authority, "[2001:db8::1]:554")
-    assert.strictEqual(url.host, "fe80::1%25eth0")
+    assert.strictEqual(url.host, "fe80::1%eth0")
     assert.strictEqual(StreamUrl.reveal(parse("rtsp://[::1]/a")), "rtsp://[::1]/a")
   })
 

@@ -4,7 +4,8 @@ import { Effect, type Scope } from "effect"
 
 /** A server that handles each request with a callback. */
 export const scripted = (
-  onRequest: (request: string, socket: Socket, exchange: string) => void
+  onRequest: (request: string, socket: Socket, exchange: string) => void,
+  host = "127.0.0.1"
 ): Effect.Effect<{ readonly port: number; readonly sockets: Set<Socket> }, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<{ port: number; sockets: Set<Socket>; close: () => void }>((resume) => {
@@ -22,7 +23,7 @@ export const scripted = (
           }
         })
       })
-      server.listen(0, "127.0.0.1", () => {
+      server.listen(0, host, () => {
         const address = server.address()
         resume(
           Effect.succeed({

@@ -15,6 +15,14 @@ export const isHost = (text: string): boolean =>
 /** The host without surrounding white space and without the brackets of an IPv6 address. */
 export const withoutBrackets = (host: string): string => host.trim().replace(/^\[(.*)\]$/s, "$1")
 
+/** The zone of an IPv6 address in a URL, `%25eth0` (RFC 6874), as an address has it: `%eth0`. */
+export const withPlainZone = (host: string): string =>
+  host.includes(":") ? host.replace(/%25(?=.)/, "%") : host
+
+/** An IPv6 address without its zone, which means something on this machine only (RFC 6874 §1). */
+export const withoutZone = (host: string): string =>
+  host.includes(":") ? host.replace(/%.*$/s, "") : host
+
 /** An IPv6 address in brackets; any other host unchanged. */
 export const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host)
 

@@ -1,6 +1,6 @@
 /** How the native engine finds its peers, and whom it trusts, seen through its own door. */
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraOptions, HostResolver, NativeEngine } from "@restream/core"
+import { type CameraOptions, HostResolver, NativeEngine, rtspCheck } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Fiber, PubSub, type Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -10,7 +10,8 @@ import { networkInterfaces } from "node:os"
 import { connect, type Socket } from "node:net"
 import { skipped } from "../../rtsp/Peers.ts"
 import { certificate, key } from "../../rtsp/Certificate.ts"
-import { camera as cameraOf, job, probe, startRelay } from "../Streams.ts"
+import { scripted } from "../../kit/ScriptedServer.ts"
+import { camera as cameraOf, job, probe, startRelay, urlOf } from "../Streams.ts"
 
 const engine = (more: Partial<NativeEngine.NativeEngineOptions> = {}) =>
   NativeEngine.make({ checkServer: Effect.succeed(true), ...more })
@@ -109,6 +110,34 @@ describe.skipIf(!hasIpv6)("the native engine, by IPv6,", () => {
       const native = engine()
       yield* probe(native, cameraOf(camera.url("cam")))
       yield* (yield* startRelay(native, job(camera.url("cam"), sink.url("out")))).flowing
+    })
+  )
+})
+
+const hasZones = hasIpv6 && networkInterfaces()["lo"] !== undefined
+if (!hasZones) skipped("peers in a zone", "this machine has no ::1 on lo")
+
+describe.skipIf(!hasZones)("the native engine, by an IPv6 address with a zone,", () => {
+  it.live.each(["[::1%25lo]", "[::1%lo]"])("connects in the zone of %s, and names none", (host) =>
+    Effect.gen(function* () {
+      const requests: Array<string> = []
+      const { port } = yield* scripted((request, socket, exchange) => {
+        requests.push(request)
+        socket.write(
+          `RTSP/1.0 401 no\r\nCSeq: ${exchange}\r\nWWW-Authenticate: Digest realm="r", nonce="n"\r\n\r\n`
+        )
+      }, "::1")
+      const { host: dialled } = urlOf(`rtsp://${host}:${port}/cam`)
+      assert.strictEqual(dialled, "::1%lo")
+      const address = `rtsp://a:b@${host}:${port}/cam`
+      const probing = reasonOf(probe(engine(), cameraOf(address)))
+      assert.include(yield* probing, { _tag: "Unauthorized" })
+      assert.isFalse(requests.some((request) => request.includes("%")))
+      const uri = `rtsp://[::1]:${port}/cam`
+      assert.isTrue(requests.every((request) => request.startsWith(`DESCRIBE ${uri} RTSP/1.0`)))
+      assert.include(requests.at(-1), `uri="${uri}"`)
+      yield* rtspCheck(urlOf(address))
+      assert.include(requests.at(-1), `OPTIONS rtsp://[::1]:${port}/ RTSP/1.0`)
     })
   )
 })

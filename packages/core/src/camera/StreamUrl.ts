@@ -10,7 +10,16 @@ import * as Equal from "effect/Equal"
 import * as Hash from "effect/Hash"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { bracketed, isHost, isPort, redact, secretsIn, withoutBrackets } from "@restream/config"
+import {
+  bracketed,
+  isHost,
+  isPort,
+  redact,
+  secretsIn,
+  withoutBrackets,
+  withoutZone,
+  withPlainZone
+} from "@restream/config"
 import * as ForeignAddress from "./ForeignAddress.ts"
 import * as PercentEncoding from "./PercentEncoding.ts"
 import { InvalidUrl } from "./Reason.ts"
@@ -63,7 +72,7 @@ export class StreamUrl implements Equal.Equal {
       : parts.password
     const [target = "/", ...fragment] = (parts.target ?? "/").split("#")
     this.scheme = parts.scheme.toLowerCase()
-    this.host = parts.host
+    this.host = withPlainZone(parts.host)
     this.port = parts.port
     this.#username = parts.username
     this.#password = password
@@ -123,9 +132,12 @@ export class StreamUrl implements Equal.Equal {
     return [...new Set(found)]
   }
 
-  /** The URL without credentials, as a request line or an `ANNOUNCE` names it. It may hold secrets in its path. */
+  /**
+   * The URL without credentials and without the zone of an IPv6 address, as a request line names it. It may hold
+   * secrets in its path.
+   */
   get withoutUserInfo(): Redacted.Redacted {
-    return Redacted.make(this.#render(""))
+    return Redacted.make(this.#render("", withoutZone(this.host)))
   }
 
   /** The same address under another path. */
@@ -149,9 +161,9 @@ export class StreamUrl implements Equal.Equal {
     return new StreamUrl({ scheme, host, port, username, password, target: this.#target })
   }
 
-  #render(userInfo: string): string {
+  #render(userInfo: string, host = this.host): string {
     const port = this.port === undefined ? "" : `:${this.port}`
-    return `${this.scheme}://${userInfo}${bracketed(this.host)}${port}${this.#target}`
+    return `${this.scheme}://${userInfo}${bracketed(host)}${port}${this.#target}`
   }
 
   /** The whole URL, credentials percent-encoded. For the wire and for argv, never for people. */

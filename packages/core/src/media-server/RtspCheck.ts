@@ -1,5 +1,6 @@
 /** Asks a media server whether it is there, by RTSP. */
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import { dedupeKey } from "../camera/Reason.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
 import * as Connection from "../rtsp/client/Connection.ts"
@@ -18,7 +19,10 @@ export const rtspCheck = (
 ): Effect.Effect<void, MediaServerError> =>
   Connection.make({ ...Connection.endpointOf(address, trust), credentials: undefined }).pipe(
     Effect.flatMap((connection) =>
-      connection.exchange({ method: "OPTIONS", uri: `${address.scheme}://${address.authority}/` })
+      connection.exchange({
+        method: "OPTIONS",
+        uri: Redacted.value(address.withTarget("/").withoutUserInfo)
+      })
     ),
     Effect.catch((error) =>
       error.reason._tag === "Unauthorized"

@@ -6,7 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { CertificateError, Closed, DnsError, ProtocolError, TimedOut } from "../../camera/Reason.ts"
-import { bracketed } from "@restream/config"
+import { bracketed, withoutZone } from "@restream/config"
 import { HostResolver } from "../../network/HostResolver.ts"
 import { nowMs } from "../../time/Monotonic.ts"
 import * as Deadline from "../../time/Deadline.ts"
@@ -155,7 +155,7 @@ const normalFingerprint = (text: string): string => text.replaceAll(/[:\s]/g, ""
 
 const tlsOptions = (host: string, trust: Trust): ConnectionOptions => {
   const options: ConnectionOptions = {
-    ...(isIP(host) === 0 ? { servername: host } : { host }),
+    ...(isIP(host) === 0 ? { servername: host } : { host: withoutZone(host) }),
     // `distrust` decides: only after the handshake the error can name the fingerprint
     rejectUnauthorized: false
   }
