@@ -59,7 +59,10 @@ const samples: {
   Rejected: [
     new Reason.Rejected({ status: 503, detail: "Service Unavailable", request: "DESCRIBE" })
   ],
-  DeviceFull: [new Reason.DeviceFull({ status: 453 })],
+  DeviceFull: [
+    new Reason.DeviceFull({ status: 453 }),
+    new Reason.DeviceFull({ status: 453, keptForMs: 45_000 })
+  ],
   NoVideo: [new Reason.NoVideo()],
   ProtocolError: [
     new Reason.ProtocolError({ detail: 'not RTSP: the response begins with "SSH-2.0-OpenSSH"' })

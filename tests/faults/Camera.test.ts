@@ -344,6 +344,72 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
     )
   }
 
+  for (const [status, at] of [
+    [453, "SETUP"],
+    [503, "DESCRIBE"]
+  ] as const) {
+    it.effect(`sessions that a device keeps after a lost link are ended: ${status} to ${at}`, () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const sink = yield* RtspServer.make()
+        const camera = yield* RtspServer.make({
+          authentication: account,
+          sessions: { most: 3, status, at, keepsLost: "1 hour" }
+        })
+        const events = yield* camera.events
+        const ids = [1, 2, 3]
+        yield* addRows(sql, yield* channelsOf(camera, ids))
+        const tree = yield* start(
+          settingsOf(dsn, sink.port, { relay: { restartDelay: "300 millis" } })
+        )
+        for (const id of ids) yield* tree.awaitState(id, "Live")
+        yield* camera.dropConnections
+        for (const id of ids) {
+          yield* tree.until(
+            () =>
+              tree.history.filter((change) => change.id === idOf(id) && change.to?._tag === "Live")
+                .length === 2
+          )
+        }
+        assert.strictEqual(yield* camera.sessions, 3)
+        const seen = yield* PubSub.takeAll(events)
+        const teardowns = seen.filter(
+          (event) => event._tag === "Request" && event.method === "TEARDOWN"
+        )
+        assert.deepStrictEqual(
+          teardowns.map((event) => (event._tag === "Request" ? event.status : 0)),
+          [200, 200, 200]
+        )
+      })
+    )
+
+    it.effect(`a session that a camera keeps to itself is waited for: ${status} to ${at}`, () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const sink = yield* RtspServer.make()
+        const camera = yield* RtspServer.make({
+          authentication: account,
+          sessions: { most: 1, status, at, keepsLost: "3 seconds", endsKept: false }
+        })
+        yield* addRows(sql, yield* channelsOf(camera, [1]))
+        const tree = yield* start(
+          settingsOf(dsn, sink.port, {
+            probe: { retryDelays: ["500 millis"], jitter: 0 },
+            relay: { restartDelay: "300 millis" }
+          })
+        )
+        yield* tree.awaitState(1, "Live")
+        yield* camera.dropConnections
+        const { reason } = yield* tree.awaitState(1, "Unreachable")
+        assert.match(
+          reason.message,
+          /^the device serves no more sessions \(\d{3}\); it may keep the session of the lost connection for another \d\d s$/
+        )
+        yield* tree.awaitState(1, "Live")
+      })
+    )
+  }
+
   it.effect("403 after a wrong password is a locked account, tried as seldom", () =>
     Effect.gen(function* () {
       const { dsn, sql } = yield* database

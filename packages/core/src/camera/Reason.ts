@@ -154,13 +154,22 @@ export class Rejected extends Schema.TaggedClass<Rejected>()("Rejected", {
   }
 }
 
-/** The device serves other cameras, and refuses one more session. */
+/** The statuses of a device that serves no more sessions. A defect has them as well. */
+export const fullStatuses: ReadonlySet<number> = new Set([453, 500, 503])
+
+/** The device serves other cameras, or still keeps a lost session, and refuses one more. */
 export class DeviceFull extends Schema.TaggedClass<DeviceFull>()("DeviceFull", {
-  status: Schema.Finite
+  status: Schema.Finite,
+  /** How long the device may still keep the session of a lost connection. */
+  keptForMs: Schema.optionalKey(Schema.Finite)
 }) {
   readonly pace: RetryPace = "backoff"
   get message(): string {
-    return `the device serves no more sessions (${this.status})`
+    const kept =
+      this.keptForMs === undefined
+        ? ""
+        : `; it may keep the session of the lost connection for another ${Math.ceil(this.keptForMs / 1000)} s`
+    return `the device serves no more sessions (${this.status})${kept}`
   }
 }
 

@@ -291,6 +291,8 @@ class Access implements CameraAccess {
     if (full === undefined) return reason
     this.#session.refused(full)
     // for a single camera another status than 453 may be about its channel
-    return full.status === 453 || this.#session.isGroupBlocked ? full : reason
+    return full.status === 453 || full.keptForMs !== undefined || this.#session.isGroupBlocked
+      ? full
+      : reason
   }
 }

@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Camera } from "../camera/Camera.ts"
-import { DeviceFull, type Reason } from "../camera/Reason.ts"
+import { DeviceFull, fullStatuses, type Reason } from "../camera/Reason.ts"
 import * as RefusalGuard from "./RefusalGuard.ts"
 
 export type Lease = RefusalGuard.Lease<DeviceFull>
@@ -56,12 +56,12 @@ export const maxSessionsOf = (
 }
 
 /**
- * Whether a reason may mean that the device serves no more sessions: only while it serves another camera, since
- * the same statuses come from a defect.
+ * Whether a reason may mean that the device serves no more sessions: only while it serves another camera, or if
+ * the engine knows, since the same statuses come from a defect.
  */
-export const mayBeFull = (reason: Reason, { othersLive }: Lease): DeviceFull | undefined =>
-  reason._tag === "Rejected" && fullStatuses.has(reason.status) && othersLive > 0
+export const mayBeFull = (reason: Reason, { othersLive }: Lease): DeviceFull | undefined => {
+  if (reason._tag === "DeviceFull") return reason
+  return reason._tag === "Rejected" && fullStatuses.has(reason.status) && othersLive > 0
     ? new DeviceFull({ status: reason.status })
     : undefined
-
-const fullStatuses: ReadonlySet<number> = new Set([453, 500, 503])
+}

@@ -5,14 +5,17 @@
  * It forwards RTP packets as they are and transcodes nothing. UDP, protocols other than RTSP, and transcoding
  * are left to the engine `ffmpeg`.
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { Unsupported } from "../../camera/Reason.ts"
+import { type ProbeReason, type RelayReason, Unsupported } from "../../camera/Reason.ts"
 import { type Trust, trustOf } from "../../rtsp/client/Dialer.ts"
 import * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
 import { type CameraStream, ProbeError, type StreamSource } from "../CameraStream.ts"
 import type { Engine } from "../Engine.ts"
+import { nowMs } from "../../time/Monotonic.ts"
+import { KeptSessions } from "./KeptSessions.ts"
 import { cameraReason } from "./NativeReason.ts"
 import * as NativeStream from "./NativeStream.ts"
 import { publishableTracks } from "./publish/PublishableTracks.ts"
@@ -38,12 +41,16 @@ const defaultTimeout = Duration.seconds(10)
 /** Makes the engine. It opens no connection before it is used. */
 export const make = (options: NativeEngineOptions): Engine => {
   const defaultOpenTimeout = options.openTimeout ?? defaultTimeout
+  const kept = new KeptSessions()
   const open = Effect.fnUntraced(function* (
     source: StreamSource
   ): Effect.fn.Return<CameraStream, ProbeError, Scope.Scope> {
     const what = unsupported(source)
     if (what !== undefined) return yield* new ProbeError({ reason: new Unsupported({ what }) })
     const openTimeout = source.options.openTimeout ?? defaultOpenTimeout
+    const clock = yield* Clock.Clock
+    const explain = <R extends ProbeReason | RelayReason>(reason: R) =>
+      kept.explain(source.url, reason, nowMs(clock))
     const session = yield* ReaderSession.open({
       url: source.url,
       trust: trustOf(source.options),
@@ -51,8 +58,11 @@ export const make = (options: NativeEngineOptions): Engine => {
       // only the time for opening the camera limits a single step
       connectTimeout: Duration.infinity,
       requestTimeout: Duration.infinity,
-      sharedBuffer: true
-    }).pipe(Effect.mapError(({ reason }) => new ProbeError({ reason: cameraReason(reason) })))
+      sharedBuffer: true,
+      kept: kept.get(source.url, nowMs(clock))
+    }).pipe(
+      Effect.mapError(({ reason }) => new ProbeError({ reason: explain(cameraReason(reason)) }))
+    )
     const camera = publishableTracks(session.description, session.connection.secrets)
     const info = yield* Effect.mapError(
       Effect.fromResult(probeResult(camera)),
@@ -63,7 +73,10 @@ export const make = (options: NativeEngineOptions): Engine => {
       firstVideoTimeout: openTimeout,
       serverTimeout: defaultOpenTimeout,
       serverTrust: options.serverTrust ?? { _tag: "Verify" },
-      checkServer: options.checkServer
+      checkServer: options.checkServer,
+      explainRefusal: explain,
+      onPlaying: () => kept.delete(source.url),
+      onLeft: (left) => kept.add(source.url, left, nowMs(clock))
     })
   })
   // an open connection, and nothing else

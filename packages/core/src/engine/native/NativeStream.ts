@@ -12,7 +12,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { CameraOptions } from "../../camera/CameraOptions.ts"
-import { NoVideo, type RelayReason, ServerRejected, Unsupported } from "../../camera/Reason.ts"
+import {
+  NoVideo,
+  type ProbeReason,
+  type RelayReason,
+  ServerRejected,
+  Unsupported
+} from "../../camera/Reason.ts"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import type { Trust } from "../../rtsp/client/Dialer.ts"
 import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
@@ -54,6 +60,12 @@ export interface NativeStreamOptions {
   readonly serverTrust: Trust
   /** Whether the media server responds now. Runs when the server ended the stream. */
   readonly checkServer: Effect.Effect<boolean>
+  /** Makes the reason of a request that the camera refused more precise. */
+  readonly explainRefusal: (reason: ProbeReason) => RelayReason
+  /** The camera plays. */
+  readonly onPlaying: () => void
+  /** The session ended, and the camera may still keep it. */
+  readonly onLeft: (left: ReaderSession.LeftSession) => void
 }
 
 /** The interval of receiver reports (RFC 3550 §6.2: at least five seconds). */
@@ -74,7 +86,13 @@ export const make = (
     const notices: Array<string> = []
     const chosen = yield* chooseTracks(camera, source.options.audio, hasFallback, notices)
     // the end of the relay is the end of the session: nothing publishes it again
-    yield* Effect.addFinalizer(() => session.teardown)
+    yield* Effect.addFinalizer(() =>
+      Effect.map(session.teardown, () => {
+        if (session.left !== undefined) options.onLeft(session.left)
+      })
+    )
+    const fromCamera = ({ reason }: RtspError): RelayReason =>
+      options.explainRefusal(cameraReason(reason))
     const set = yield* Effect.mapError(session.setup(chosen), fromCamera)
     if (set.length < chosen.length) {
       notices.push(withoutAudio("the camera rejected SETUP of its audio track"))
@@ -93,6 +111,7 @@ export const make = (
       Effect.mapError(session.play({ frames: flow.forwarder.frames }), fromCamera),
       keepServerSession(publisher)
     )
+    options.onPlaying()
     // asks for the methods that the camera supports, now that no other request can collide with it
     yield* Effect.forkScoped(session.keepAlive)
     yield* sendReceiverReports(session.connection, sent, flow.forwarder.receptions, reportInterval)
@@ -130,7 +149,6 @@ export const make = (
   }
 }
 
-const fromCamera = ({ reason }: RtspError): RelayReason => cameraReason(reason)
 const fromServer = ({ reason }: RtspError): RelayReason => serverReason(reason)
 
 const withoutAudio = (why: string): string => `relaying without audio: ${why}`

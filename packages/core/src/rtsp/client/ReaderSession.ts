@@ -14,7 +14,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { ProtocolError, Unsupported } from "../../camera/Reason.ts"
+import { fullStatuses, ProtocolError, Unsupported } from "../../camera/Reason.ts"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
 import * as Deadline from "../../time/Deadline.ts"
 import { baseUrl, type BaseUrlInput, controlUrl } from "../url/BaseUrl.ts"
@@ -40,7 +40,21 @@ import {
   type SessionOptions
 } from "./SessionOptions.ts"
 
-export type ReaderSessionOptions = SessionOptions
+export interface ReaderSessionOptions extends SessionOptions {
+  /**
+   * A session that the camera may still keep. If the camera refuses another one, it is ended by TEARDOWN on the
+   * new connection, and the refused request is sent again.
+   */
+  readonly kept?: LeftSession | undefined
+}
+
+/** A session whose connection ended without a response to TEARDOWN. */
+export interface LeftSession {
+  readonly id: string
+  /** The URL of its requests, without user-info. */
+  readonly uri: string
+  readonly timeoutSeconds: number
+}
 
 /** A track to set up; a media of the session's description is one. */
 export interface TrackRequest {
@@ -86,11 +100,13 @@ export class ReaderSession {
   /** For DESCRIBE, SETUP and PLAY together. Time between the requests does not count. */
   readonly #deadline: Deadline.Deadline
   readonly #scope: Scope.Scope
+  readonly #kept: LeftSession | undefined
   /** The methods of the camera; `undefined` before they are known. */
   #publicMethods: ReadonlySet<string> | undefined
   #session: SessionHeader.SessionHeader | undefined
   #tracks: ReadonlyArray<SetupTrack> = []
   #isSetUp = false
+  #isTornDown = false
   /** One request at a time: some cameras lose the second, and each may use up the nonce of the other. */
   readonly #oneAtATime = Semaphore.makeUnsafe(1)
 
@@ -102,6 +118,7 @@ export class ReaderSession {
     readonly teardownTimeout: Duration.Input | undefined
     readonly deadline: Deadline.Deadline
     readonly scope: Scope.Scope
+    readonly kept: LeftSession | undefined
   }) {
     this.connection = fields.connection
     this.url = fields.url
@@ -110,6 +127,7 @@ export class ReaderSession {
     this.#teardownTimeout = fields.teardownTimeout ?? defaultTeardownTimeout
     this.#deadline = fields.deadline
     this.#scope = fields.scope
+    this.#kept = fields.kept
   }
 
   /** The URL in every request of the session. */
@@ -154,7 +172,7 @@ export class ReaderSession {
         const asked = freePair(done)
         const uri = controlUrl(this.#baseUrl, track.control)
         this.#isSetUp = true
-        const response = yield* this.#exchange({
+        const exchange = this.#exchange({
           method: "SETUP",
           uri,
           headers: [
@@ -163,6 +181,9 @@ export class ReaderSession {
           ],
           deadline: this.#deadline
         })
+        const response = yield* done.length === 0
+          ? afterKept(this.connection, exchange, this.#kept, this.#deadline)
+          : exchange
         if (response.status === 461) {
           return yield* fail(new Unsupported({ what: "camera offers UDP only" }))
         }
@@ -255,10 +276,49 @@ export class ReaderSession {
           headers: this.#headers,
           timeout: this.#teardownTimeout
         })
-        .pipe(Effect.ignore)
+        .pipe(
+          Effect.map((response) => {
+            this.#isTornDown = isSuccess(response)
+          }),
+          Effect.ignore
+        )
     })
   }
+
+  /** What the camera may keep: the session, unless it responded to TEARDOWN. */
+  get left(): LeftSession | undefined {
+    if (this.#session === undefined || this.#isTornDown) return undefined
+    const { id, timeoutSeconds = SessionHeader.defaultTimeoutSeconds } = this.#session
+    return { id, timeoutSeconds, uri: this.#baseUrl }
+  }
 }
+
+/** Sends a request again after it was refused for want of a session, if the kept session could be ended. */
+const afterKept = (
+  connection: Connection,
+  request: Effect.Effect<Response, RtspError>,
+  kept: LeftSession | undefined,
+  deadline: Deadline.Deadline
+): Effect.Effect<Response, RtspError> =>
+  kept === undefined
+    ? request
+    : Effect.filterOrElse(
+        request,
+        ({ status }) => !fullStatuses.has(status),
+        (refused) =>
+          Effect.matchEffect(
+            connection.exchange({
+              method: "TEARDOWN",
+              uri: kept.uri,
+              headers: [["Session", kept.id]],
+              deadline
+            }),
+            {
+              onSuccess: (response) => (isSuccess(response) ? request : Effect.succeed(refused)),
+              onFailure: () => Effect.succeed(refused)
+            }
+          )
+      )
 
 interface Described {
   readonly connection: Connection
@@ -274,14 +334,16 @@ const isFinal = ({ status }: Response): boolean => status !== 400 && status !== 
 const describe = (
   connection: Connection,
   uri: string,
-  deadline: Deadline.Deadline
+  deadline: Deadline.Deadline,
+  kept: LeftSession | undefined
 ): Effect.Effect<Response, RtspError> => {
   const headers: Headers = [["Accept", "application/sdp"]]
   const ask = connection.exchange({ method: "DESCRIBE", uri, headers, deadline })
-  return Effect.filterOrElse(ask, isFinal, () =>
+  const described = Effect.filterOrElse(ask, isFinal, () =>
     // the status of OPTIONS does not matter: 404 is common
     Effect.andThen(connection.exchange({ method: "OPTIONS", uri, deadline }), ask)
   )
+  return afterKept(connection, described, kept, deadline)
 }
 
 const isRedirect = ({ status }: Response): boolean =>
@@ -305,7 +367,7 @@ const describeSomewhere = (
   }
   return Effect.flatMap(make(peer, options, deadline), (connection) => {
     const uri = Redacted.value(url.withoutUserInfo)
-    return Effect.flatMap(describe(connection, uri, deadline), (response) => {
+    return Effect.flatMap(describe(connection, uri, deadline, options.kept), (response) => {
       if (!isRedirect(response)) return Effect.succeed({ connection, url, uri, response })
       connection.close()
       if (redirects === maxRedirects)
@@ -321,7 +383,7 @@ const describeSomewhere = (
 /** Parses the response to DESCRIBE. */
 const readDescription = (
   { connection, response, uri, url }: Described,
-  { teardownTimeout }: ReaderSessionOptions,
+  { kept, teardownTimeout }: ReaderSessionOptions,
   deadline: Deadline.Deadline,
   scope: Scope.Scope
 ): Effect.Effect<ReaderSession, RtspError> => {
@@ -345,7 +407,8 @@ const readDescription = (
       },
       teardownTimeout,
       deadline,
-      scope
+      scope,
+      kept
     })
   )
 }
