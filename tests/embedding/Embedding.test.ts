@@ -20,7 +20,8 @@ const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta
 describe("embedding", () => {
   it.each([
     ["README.md", "tests/embedding/one-camera.ts"],
-    ["docs/embedding.md", "tests/embedding/whole-tree.ts"]
+    ["docs/embedding.md", "tests/embedding/whole-tree.ts"],
+    ["docs/embedding.md", "tests/embedding/http-api.ts"]
   ])("the program in %s compiles: it is %s", (document, program) => {
     assert.include(read(document), `\`\`\`ts\n${read(program)}\`\`\``)
   })

@@ -12,7 +12,8 @@ import type { CameraState } from "./CameraState.ts"
  * - `ok`: media reaches the media server.
  * - `starting`: on its way to be live, and nothing went wrong.
  * - `down`: something is wrong with the camera, its relay or its path; restream retries.
- * - `waiting`: nothing is wrong with the camera; it waits for the media server or for an operator.
+ * - `waiting`: nothing is wrong with the camera; it waits for the media server, for another daemon
+ *   or for an operator.
  * - `invalid`: the row makes no camera.
  */
 export const Word = Schema.Literals(["ok", "starting", "down", "waiting", "invalid"])
@@ -31,8 +32,16 @@ export const wordOf = (state: CameraState, reason: Reason | undefined): Word => 
     case "Stopping":
       return "waiting"
     case "Waiting":
-      if (state.for === "media server" || state.for === "operator") return "waiting"
-      return reason === undefined ? "starting" : "down"
+      switch (state.for) {
+        case "media server":
+        case "operator":
+        case "ownership":
+          return "waiting"
+        case "turn":
+        case "session":
+        case "previous relay":
+          return reason === undefined ? "starting" : "down"
+      }
     case "Unreachable":
     case "Restarting":
       return "down"
