@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MediaPath, MediaServer, MediaServerError, StreamUrl } from "@restream/core"
-import { Effect, Fiber, Logger, Result } from "effect"
+import { defaultSettings } from "@restream/config"
+import { MediaPath, MediaServer, MediaServerError, serverAddress, StreamUrl } from "@restream/core"
+import { Effect, Fiber, Logger, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import { withLog } from "../kit/Log.ts"
@@ -142,6 +143,56 @@ describe("MediaServer", () => {
       }).pipe(Effect.scoped)
     )
   )
+
+  it.effect("says once that it flaps, and when it is stable again", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const { fake } = yield* make
+        yield* TestClock.adjust("1 second")
+        for (let n = 0; n < 5; n++) {
+          fake.answer = refused
+          yield* TestClock.adjust("10 seconds")
+          fake.answer = Effect.void
+          yield* TestClock.adjust("10 seconds")
+        }
+        const flapping = lines.filter((line) => line.includes("flapping"))
+        assert.deepStrictEqual(flapping, [
+          "Error media server 127.0.0.1:8554 is unreachable: connection refused; cameras that are not live wait for it; flapping; further messages suppressed until it is stable"
+        ])
+        const before = lines.length
+        assert.strictEqual(lines.at(-1), flapping[0])
+        yield* TestClock.adjust("10 minutes")
+        assert.deepStrictEqual(lines.slice(before), ["Info media server 127.0.0.1:8554 is stable"])
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("tells since when it is up, and since when it is not", () =>
+    Effect.gen(function* () {
+      const { fake, server } = yield* make
+      assert.deepStrictEqual(yield* server.status, { _tag: "Unknown" })
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* server.status, { _tag: "Up", since: 0 })
+      fake.answer = refused
+      yield* server.reportFailure
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* server.status, {
+        _tag: "Down",
+        since: 60_000,
+        detail: "connection refused"
+      })
+    }).pipe(Effect.scoped)
+  )
+
+  it("has the address that the settings name", () => {
+    const settings = { ...defaultSettings.mediaServer, host: "10.0.0.9", port: 8555 }
+    assert.strictEqual(StreamUrl.reveal(serverAddress(settings)), "rtsp://10.0.0.9:8555/")
+    const password = Redacted.make("p@s")
+    const revealed = StreamUrl.reveal(
+      serverAddress({ ...settings, scheme: "rtsps", username: "relay", password })
+    )
+    assert.strictEqual(revealed, "rtsps://relay:p%40s@10.0.0.9:8555/")
+  })
 
   it.effect("checks at most twice for a thousand suspicions at once", () =>
     Effect.gen(function* () {

@@ -31,6 +31,7 @@ if (room === undefined) {
 const oneIn = Number(values["one-in"] ?? room.oneIn)
 process.env["MUTATE_ONE_IN"] = String(oneIn)
 process.env["MUTATE_TESTS"] = JSON.stringify(room.tests)
+process.env["MUTATE_TEST_TIMEOUT"] = String(room.testTimeout)
 // the wait that loses no camera in 100,000 times is for a release
 process.env["STRESS_WAITS"] ??= "1000"
 

@@ -9,6 +9,6 @@ export default {
     // one load of Effect for all files of a run
     isolate: false,
     // virtual time that never comes is noticed by this; what waits for sockets takes far less
-    testTimeout: 10_000
+    testTimeout: Number(process.env["MUTATE_TEST_TIMEOUT"] ?? 10_000)
   }
 }
