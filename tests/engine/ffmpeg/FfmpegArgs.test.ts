@@ -153,6 +153,25 @@ describe("the arguments of ffmpeg", () => {
     assert.notInclude(revealed(relaying(v5, { insecure: true }, aac, bare)), "-tls_verify")
     const pinned = { insecure: true, fingerprint: "00".repeat(32) }
     assert.strictEqual(tagOf(relaying(v8, pinned, aac, named)), "Unsupported")
+    // ffmpeg 9 verifies by default, and older ones pass no option on
+    assert.strictEqual(
+      valueOf(revealed(relaying(v8, { insecure: true }, aac, bare)), "-tls_verify"),
+      "0"
+    )
+    // one rule for all that is encrypted
+    for (const scheme of ["https", "rtmps"]) {
+      const at = (host: string) => `${scheme}://${host}/live`
+      assert.strictEqual(tagOf(relaying(v5, {}, aac, at("gate.example"))), "Unsupported")
+      assert.strictEqual(tagOf(relaying(v8, {}, aac, at("10.0.0.5"))), "Unsupported")
+      assert.strictEqual(tagOf(relaying(v8, pinned, aac, at("gate.example"))), "Unsupported")
+      const verified = revealed(relaying(v8, {}, aac, at("gate.example")))
+      assert.strictEqual(valueOf(verified, "-tls_verify"), "1")
+      assert.isBelow(verified.indexOf("-tls_verify"), verified.indexOf("-i"))
+      for (const version of [v5, v8]) {
+        const any = revealed(relaying(version, { insecure: true }, aac, at("10.0.0.5")))
+        assert.strictEqual(valueOf(any, "-tls_verify"), "0")
+      }
+    }
     // it is no matter where nothing is encrypted
     assert.isUndefined(tagOf(relaying(v5, pinned)))
   })

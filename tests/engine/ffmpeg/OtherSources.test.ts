@@ -1,22 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RtspServer } from "@restream/core/testing"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { execFileSync, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer, type RequestListener } from "node:http"
+import { createServer as createSecureServer } from "node:https"
 import { createServer as createTcpServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { certificate, key } from "../../rtsp/Certificate.ts"
 import { anyFfmpeg, ffmpegs, ffprobes } from "./Binaries.ts"
 import { engine } from "./Engines.ts"
 import { camera, job, probe, startRelay } from "../Streams.ts"
 import * as FakeBinary from "../../kit/FakeBinary.ts"
 
 /** A web server; gives its address. */
-const serve = (listener: RequestListener) =>
+const serve = (listener: RequestListener, isSecure = false) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
-      const server = createServer(listener)
+      const server = isSecure
+        ? createSecureServer({ cert: certificate, key }, listener)
+        : createServer(listener)
       server.listen(0, "127.0.0.1", () => {
         const address = server.address()
         const port = typeof address === "object" && address !== null ? address.port : 0
@@ -24,7 +28,8 @@ const serve = (listener: RequestListener) =>
           server.close()
           server.closeAllConnections()
         }
-        resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, close }))
+        const scheme = isSecure ? "https" : "http"
+        resume(Effect.succeed({ url: `${scheme}://127.0.0.1:${port}`, close }))
       })
     }),
     ({ close }) => Effect.sync(close)
@@ -35,7 +40,7 @@ const live =
   "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -tune zerolatency -g 10 -c:a aac -f flv pipe:1"
 
 /** A camera that sends Flash video by HTTP, as Dahua and Reolink do. */
-const httpCamera = serve((request, response) => {
+const sendsFlv: RequestListener = (request, response) => {
   if (request.url !== "/live.flv") {
     response.writeHead(request.url === "/secret" ? 401 : 404).end()
     return
@@ -44,6 +49,39 @@ const httpCamera = serve((request, response) => {
   response.on("close", () => encoder.kill("SIGKILL"))
   response.writeHead(200, { "content-type": "video/x-flv" })
   encoder.stdout.pipe(response)
+}
+const httpCamera = serve(sendsFlv)
+
+describe.concurrent.each(ffprobes)("$label, with a camera that speaks HTTPS,", ({ path }) => {
+  const opening = (options: Parameters<typeof camera>[1]) =>
+    Effect.gen(function* () {
+      let requests = 0
+      const { url } = yield* serve((request, response) => {
+        requests++
+        sendsFlv(request, response)
+      }, true)
+      const ffmpeg = yield* engine({ ffprobePath: path })
+      const address = `${url.replace("://", "://admin:geheim@")}/live.flv`
+      const result = yield* Effect.result(probe(ffmpeg, camera(address, options)))
+      return { result, requests }
+    })
+
+  it.live("takes its certificate unseen if the row allows it", () =>
+    Effect.gen(function* () {
+      const { result } = yield* opening({ insecure: true })
+      assert.isTrue(Result.isSuccess(result))
+    })
+  )
+
+  it.live.each([{}, { fingerprint: "00".repeat(32) }, { fingerprint: "00", insecure: true }])(
+    "sends no password to an unknown one with the options %j",
+    (options) =>
+      Effect.gen(function* () {
+        const { requests, result } = yield* opening(options)
+        assert.isTrue(Result.isFailure(result))
+        assert.strictEqual(requests, 0)
+      })
+  )
 })
 
 describe.concurrent.each(ffprobes)("$label, with a camera that speaks HTTP,", ({ path }) => {

@@ -58,31 +58,35 @@ export const inputArguments = (
   }
   const ioTimeout = String(Math.max(1, Math.round(ioTimeoutMs)) * 1000)
   const address = ["-protocol_whitelist", whitelist, "-i", Redacted.make(StreamUrl.reveal(url))]
-  if (!isRtsp(url)) {
-    // not -timeout: for RTMP it means "listen"
-    return Result.succeed(["-rw_timeout", ioTimeout, ...address])
-  }
   return Result.map(
     trust(url, trustOf(options), version, "the camera's option insecure"),
-    (trusting) => [
-      "-rtsp_transport",
-      options.transport,
-      // in microseconds; before ffmpeg 5, -timeout meant "listen, for so many seconds"
-      isAtLeast(version, 59) ? "-timeout" : "-stimeout",
-      ioTimeout,
-      "-allowed_media_types",
-      wantsAudio ? "video+audio" : "video",
-      ...trusting,
-      ...address
-    ]
+    (trusting) => {
+      // not -timeout: for RTMP it means "listen"
+      if (!isRtsp(url)) return ["-rw_timeout", ioTimeout, ...trusting, ...address]
+      return [
+        "-rtsp_transport",
+        options.transport,
+        // in microseconds; before ffmpeg 5, -timeout meant "listen, for so many seconds"
+        isAtLeast(version, 59) ? "-timeout" : "-stimeout",
+        ioTimeout,
+        "-allowed_media_types",
+        wantsAudio ? "video+audio" : "video",
+        ...trusting,
+        ...address
+      ]
+    }
   )
 }
 
+/** The schemes of addresses that are encrypted with TLS. */
+const tlsSchemes = new Set(["rtsps", "https", "rtmps"])
+
 /**
- * The arguments with which ffmpeg verifies the certificate of an `rtsps` peer.
+ * The arguments with which ffmpeg verifies the certificate of a peer, or accepts any.
  *
- * Before ffmpeg 8, RTSP passes no options on to TLS, so older versions accept any certificate. They are refused
- * unless `waiver`, an option, disables verification.
+ * Before ffmpeg 8, RTSP passes no options on to TLS, and a build with OpenSSL compares no certificate with the
+ * host: older versions are refused unless `waiver`, an option, disables verification. ffmpeg 9 verifies by
+ * default, but accepts any certificate for which an authority vouches, of a host at an IP address, too.
  */
 export const trust = (
   url: StreamUrl,
@@ -90,7 +94,11 @@ export const trust = (
   version: FfmpegVersion,
   waiver: string
 ): Result.Result<ReadonlyArray<string>, Unsupported> => {
-  if (url.scheme !== "rtsps" || trust._tag === "Insecure") return Result.succeed([])
+  if (!tlsSchemes.has(url.scheme)) return Result.succeed([])
+  if (trust._tag === "Insecure") {
+    const isPassedOn = url.scheme !== "rtsps" || isAtLeast(version, 62)
+    return Result.succeed(isPassedOn ? ["-tls_verify", "0"] : [])
+  }
   if (trust._tag === "Fingerprint") {
     return Result.fail(new Unsupported({ what: "the fingerprint of a certificate, by ffmpeg" }))
   }
