@@ -4,7 +4,7 @@ import { Result, Schema } from "effect"
 import * as fc from "fast-check"
 
 describe("MediaPath", () => {
-  for (const path of ["cam1", "site-4/gate_2", "a.b", "A/B/C", "..a", "a..b/c."]) {
+  for (const path of ["cam1", "site-4/gate_2", "a.b", "A/B/C", "a:b~c", "..a", "a..b/c."]) {
     it(`takes ${path}`, () => assert.isTrue(Result.isSuccess(MediaPath.parse(path))))
   }
 
@@ -20,12 +20,18 @@ describe("MediaPath", () => {
     "a?b",
     "a%20b",
     "~a",
+    "a@b",
+    "a".repeat(MediaPath.maxLength + 1),
     "a\n"
   ]) {
     it(`rejects ${JSON.stringify(path)}`, () => {
       assert.isTrue(Result.isFailure(MediaPath.parse(path)))
     })
   }
+
+  it("takes the longest path", () => {
+    assert.isTrue(Result.isSuccess(MediaPath.parse("a".repeat(MediaPath.maxLength))))
+  })
 
   it("takes exactly what its schema takes", () => {
     const is = Schema.is(MediaPath.MediaPath)

@@ -96,6 +96,7 @@ const samples: {
   ServerRejected: [
     new Reason.ServerRejected({ status: 400, detail: "Bad Request" }),
     new Reason.ServerRejected({ status: 400, detail: "Bad Request", request: "RECORD" }),
+    new Reason.ServerRejected({ status: 400, detail: "Bad Request", character: ":" }),
     new Reason.ServerRejected({
       status: 400,
       detail: "Bad Request",

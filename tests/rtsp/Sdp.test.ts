@@ -151,6 +151,19 @@ describe("Sdp", () => {
     assert.isTrue(Result.isFailure(Sdp.parse("m=video 0 RTP/AVP 96\n".repeat(1000))))
   })
 
+  it("reads no more payload types of a media than any camera has", () => {
+    const types = Array.from({ length: 128 }, (_, type) => type)
+    const media = lines(
+      `m=video 0 RTP/AVP ${types.join(" ")}`,
+      ...types.map((type) => `a=rtpmap:${type} H264/90000`)
+    )
+    const session = parse(media.repeat(32))
+    assert.deepStrictEqual(
+      session.medias.map(({ formats }) => formats.length),
+      Array.from({ length: 32 }, () => 32)
+    )
+  })
+
   it("spends no time on pathological lines", () => {
     for (const filler of [" ", "/", "=", ";", "\t=", "a=control:"]) {
       const long = filler.repeat(200_000 / filler.length)

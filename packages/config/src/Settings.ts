@@ -51,9 +51,9 @@ const query = SettingType.text({
 
 const pathTemplate = SettingType.text({
   problem:
-    "is not a path with a column in braces, such as cam{id} (letters, digits and _ . / - are allowed)",
+    "is not a path with a column in braces, such as cam{id} (letters, digits and _ . / - ~ : are allowed)",
   parse: (text) =>
-    /^(?!\/)(?:[0-9a-zA-Z_./-]|\{[^{}]+\})+(?<!\/)$/.test(text.trim()) && text.includes("{")
+    /^(?![/~])(?:[0-9a-zA-Z_.~:/-]|\{[^{}]+\})+(?<!\/)$/.test(text.trim()) && text.includes("{")
       ? text.trim()
       : undefined
 })

@@ -259,6 +259,22 @@ describe("PacketForwarder", () => {
       )
     })
 
+    it.each([
+      ["without slice data", [0x7c, 0x85]],
+      ["that is the only one", [0x7c, 0xc5, 0x88]],
+      ["with the reserved bit", [0x7c, 0xa5, 0x88]]
+    ] as const)("goes on at the first fragment of an IDR slice %s", (_, fragment) => {
+      const all = setUp()
+      all.peers.unsent = PacketForwarder.highWater + 1
+      all.push(video(1))
+      all.push(video(2))
+      assert.isTrue(all.forwarder.isDropping)
+      all.peers.unsent = 0
+      all.push(video(3), video(4, false, ...fragment), video(5, true, 0x7c, 0x45, 1))
+      assert.isFalse(all.forwarder.isDropping)
+      assert.strictEqual(all.forwarder.packets, 3)
+    })
+
     it("goes on with any picture when no keyframe comes for a minute", () => {
       const { peers, forwarder, push } = dropping()
       const startedAt = performance.now()

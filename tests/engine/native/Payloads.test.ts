@@ -34,10 +34,15 @@ const relayOf = Effect.fnUntraced(function* (
   const send = (
     payloadType: number,
     payload: ReadonlyArray<number> | Uint8Array = [0x65, 0x88],
-    more: { readonly marker?: boolean; readonly ssrc?: number; readonly track?: number } = {}
+    more: {
+      readonly marker?: boolean
+      readonly ssrc?: number
+      readonly track?: number
+      readonly sequence?: number
+    } = {}
   ) => {
     const ssrc = more.ssrc ?? videoSsrc
-    const sequence = next.get(ssrc) ?? 0
+    const sequence = more.sequence ?? next.get(ssrc) ?? 0
     next.set(ssrc, sequence + 1)
     publisher.writeRtp(
       more.track ?? 0,
@@ -326,6 +331,89 @@ describe.concurrent("a native relay", () => {
         assert.strictEqual(packet.length, 0xffff)
         assert.isTrue(packet.subarray(Rtp.headerBytes).equals(payload))
       }
+    })
+  )
+
+  it.live.each<[string, ReadonlyArray<readonly [first: number, ssrc: number]>]>([
+    [
+      "the sequence numbers start over",
+      [
+        [60_000, 7],
+        [3, 7]
+      ]
+    ],
+    [
+      "the sequence numbers go back a little",
+      [
+        [2_000, 7],
+        [1_500, 7]
+      ]
+    ],
+    [
+      "the sequence numbers go back around zero",
+      [
+        [10, 7],
+        [64_000, 7]
+      ]
+    ],
+    [
+      "the source changes",
+      [
+        [100, 7],
+        [50_000, 8],
+        [1, 7]
+      ]
+    ]
+  ])("counts no packets as lost when %s", ([, runs]) =>
+    Effect.gen(function* () {
+      const { publisher, received, relay, send } = yield* relayOf(h264)
+      send(96, [0x65, 0x88], { ssrc: 7, sequence: runs[0]![0] - 1 })
+      for (const [first, ssrc] of runs) {
+        for (let n = 0; n < 20; n++) {
+          publisher.writeRtp(
+            0,
+            Rtp.make(
+              {
+                marker: true,
+                payloadType: 96,
+                sequence: (first + n) & 0xffff,
+                // the timestamp starts over, too
+                timestamp: n,
+                ssrc
+              },
+              Uint8Array.of(0x41, 0x88)
+            )
+          )
+        }
+      }
+      yield* received(1 + 20 * runs.length)
+      assert.strictEqual(relay.counters().lost, 0)
+    })
+  )
+
+  it.live.each<[string, ReadonlyArray<string>]>([
+    ["the rtpmap", ["a=control:trackID=1a=rtpmap:96 H264/90000"]],
+    ["another attribute", ["a=rtpmap:96 H264/90000", "a=control:trackID=1a=recvonly"]],
+    [
+      "the next media",
+      ["a=rtpmap:96 H264/90000", "a=control:trackID=1m=audio 0 RTP/AVP 0", "a=control:trackID=2"]
+    ]
+  ])("reads a control attribute that is merged with %s", ([, media]) =>
+    Effect.gen(function* () {
+      const camera = yield* RtspServer.make({
+        settings: () => ({
+          quirks: {
+            sdp: () => ["v=0", "s=-", "t=0 0", "m=video 0 RTP/AVP 96", ...media, ""].join("\r\n")
+          }
+        })
+      })
+      const sink = yield* RtspServer.make()
+      const toCamera = yield* RecordingProxy.make("camera", camera.port)
+      yield* camera.publish("cam", ["v=0", "s=-", "t=0 0", ...h264, ...pcmu, ""].join("\r\n"))
+      const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
+      yield* startRelay(native, job(`rtsp://127.0.0.1:${toCamera.port}/cam`, sink.url("out")))
+      const [setup] = toCamera.all(RecordingProxy.request("SETUP"))
+      assert.match(setup?._tag === "Request" ? setup.uri : "", /\/cam\/trackID=1$/)
     })
   )
 })

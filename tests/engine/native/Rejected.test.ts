@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings } from "@restream/config"
 import {
   type CameraId,
+  MediaPath,
   MemoryCameraSource,
   NativeEngine,
   Restream,
@@ -35,9 +36,9 @@ const relayTo = Effect.fnUntraced(function* (to: string, audio = true) {
   return yield* startRelay(native, job(camera.url("cam"), to))
 })
 
-const rejects = Effect.fnUntraced(function* (quirks: Quirks) {
+const rejects = Effect.fnUntraced(function* (quirks: Quirks, path = "out") {
   const sink = yield* RtspServer.make({ settings: () => ({ quirks }) })
-  const { reason } = yield* Effect.flip(relayTo(sink.url("out")))
+  const { reason } = yield* Effect.flip(relayTo(sink.url(path)))
   return reason
 })
 
@@ -84,6 +85,8 @@ describe.concurrent("a native relay to a path with tracks of its own", () => {
       }
       const announce = yield* rejects({ rejectWith: { ANNOUNCE: 400 } })
       assert.include(announce.message, "all_others")
+      const colon = yield* rejects({ rejectWith: { ANNOUNCE: 400 } }, "gate:1")
+      assert.include(colon.message, 'allow no ":" in a path')
     })
   )
 
@@ -100,6 +103,7 @@ describe.concurrent("a native relay to a path with tracks of its own", () => {
         [
           ...path("video", "H264"),
           ...path("hevc", "H265"),
+          '"~^any/":',
           "other:",
           "  source: rtsp://127.0.0.1:1/none"
         ]
@@ -112,6 +116,11 @@ describe.concurrent("a native relay to a path with tracks of its own", () => {
       assert.include(other.reason.message, "check source, overridePublisher")
       const absent = yield* Effect.flip(relayTo(server.at("absent")))
       assert.include(absent.reason.message, "all_others")
+      for (const character of ["~", ":"]) {
+        const { reason } = yield* Effect.flip(relayTo(server.at(`any/a${character}b`)))
+        assert.include(reason.message, `allow no "${character}" in a path`)
+      }
+      yield* (yield* relayTo(server.at(`any/${"a".repeat(MediaPath.maxLength - 4)}`))).flowing
     })
   )
 

@@ -2,17 +2,27 @@
  * The path under which a camera stands on the media server.
  *
  * The rule is MediaMTX's (internal/conf/path.go, `isValidPathName`): letters, digits and `_ . / -`, no
- * slash at either end, no `.` or `..` segment.
+ * slash at either end, no `.` or `..` segment. Some versions also allow `~` and `:`; others reject the
+ * publisher, see {@link versionDependent}.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { oneLine } from "@restream/config"
 
+/** In characters. MediaMTX reads 2,048 bytes of a URL, with the host, the query and the track. */
+export const maxLength = 1024
+
+/** A character that only some versions of MediaMTX allow; `undefined` if the path has none. */
+export const versionDependent = (path: string): string | undefined => /[~:]/.exec(path)?.[0]
+
 const whatIsWrong = (path: string): string | undefined => {
   if (path === "") return "the path is empty"
-  const illegal = /[^0-9a-zA-Z_./-]/u.exec(path)
+  if (path.length > maxLength) {
+    return `the path has ${path.length} characters; ${maxLength} are allowed`
+  }
+  const illegal = /^~|[^0-9a-zA-Z_.~:/-]/u.exec(path)
   if (illegal !== null) {
-    return `the path "${oneLine(path)}" holds "${oneLine(illegal[0])}"; letters, digits and _ . / - may stand in it`
+    return `the path "${oneLine(path)}" holds "${oneLine(illegal[0])}"; letters, digits and _ . / - ~ : are allowed, and no ~ at the start`
   }
   if (path.startsWith("/") || path.endsWith("/")) {
     return `the path "${path}" begins or ends with a slash`

@@ -286,7 +286,9 @@ export class ServerRejected extends Schema.TaggedClass<ServerRejected>()("Server
   /** The tracks of the path on the media server, if they differ from {@link announced}. */
   expected: Schema.optionalKey(Schema.String),
   /** The tracks that were announced. */
-  announced: Schema.optionalKey(Schema.String)
+  announced: Schema.optionalKey(Schema.String),
+  /** A character of the path that only some versions of MediaMTX allow. */
+  character: Schema.optionalKey(Schema.String)
 }) {
   readonly pace: RetryPace = "rejected"
   get message(): string {
@@ -299,6 +301,9 @@ export class ServerRejected extends Schema.TaggedClass<ServerRejected>()("Server
     if (this.status !== 400) return ""
     if (this.expected !== undefined) {
       return `: the path has ${this.expected}, the camera sends ${this.announced}; in MediaMTX, check alwaysAvailableTracks of the path, or its other publisher`
+    }
+    if (this.character !== undefined) {
+      return `; some versions of MediaMTX allow no "${this.character}" in a path: change the path, or mediaServer.pathTemplate`
     }
     return this.request === "RECORD"
       ? "; in MediaMTX, check source, overridePublisher and alwaysAvailable of the path, and its log"

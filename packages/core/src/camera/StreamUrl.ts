@@ -140,6 +140,11 @@ export class StreamUrl implements Equal.Equal {
     return Redacted.make(this.#render("", withoutZone(this.host)))
   }
 
+  /** The path without the query and without the first slash. It may hold secrets. */
+  get path(): string {
+    return this.#target.replace(/\?.*$/s, "").replace(/^\//, "")
+  }
+
   /** The same address under another path. */
   withTarget(target: string): StreamUrl {
     return new StreamUrl({

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { CameraOptions } from "../../camera/CameraOptions.ts"
+import * as MediaPath from "../../camera/MediaPath.ts"
 import {
   NoVideo,
   type ProbeReason,
@@ -216,7 +217,14 @@ const rejection = (
   options: NativeStreamOptions
 ): Effect.Effect<never, RelayReason> => {
   const reason = fromServer(error)
-  if (reason._tag !== "ServerRejected" || !isRejectedRecording(error)) return Effect.fail(reason)
+  if (reason._tag !== "ServerRejected") return Effect.fail(reason)
+  if (isRejectedAnnouncement(error)) {
+    const character = MediaPath.versionDependent(destination.path)
+    return Effect.fail(
+      character === undefined ? reason : new ServerRejected({ ...reason, character })
+    )
+  }
+  if (!isRejectedRecording(error)) return Effect.fail(reason)
   return Effect.flatMap(tracksOfPath(destination, options), (expected) => {
     const announced = describeTracks(tracks)
     return Effect.fail(

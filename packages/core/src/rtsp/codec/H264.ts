@@ -22,6 +22,9 @@ const begins = (type: number, bytes: Uint8Array, at: number, end: number): boole
     ? at < end && ((bytes[at] ?? 0) & 0x80) !== 0
     : type === sequenceParameterSet || type === pictureParameterSet
 
+/** The start of a slice with the first macroblock. */
+const firstSlice = Uint8Array.of(0x80)
+
 /**
  * Whether a decoder can start with the RTP packet `bytes[at, end)`: the packet contains the start of an IDR
  * picture, or of the parameter sets before it. Later slices of the picture do not count.
@@ -47,7 +50,11 @@ export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): bool
     case fragmentB: {
       const header = bytes[start + 1] ?? 0
       const content = start + (type === fragmentA ? 2 : 4)
-      return (header & 0x80) !== 0 && begins(header & 0x1f, bytes, content, limit)
+      if ((header & 0x80) === 0) return false
+      // some cameras send the first slice data with the second fragment
+      return content >= limit
+        ? begins(header & 0x1f, firstSlice, 0, 1)
+        : begins(header & 0x1f, bytes, content, limit)
     }
     default:
       return begins(type, bytes, start + 1, limit)

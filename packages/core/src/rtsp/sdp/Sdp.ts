@@ -10,6 +10,9 @@ import { Malformed, maxLineBytes } from "../message/Message.ts"
 /** A description with more media is rejected. */
 const maxMedias = 32
 
+/** More payload types of a media are ignored. Each of them costs a search among all media. */
+const maxFormats = 32
+
 export interface Format {
   readonly payloadType: number
   /** From `rtpmap`, in the camera's spelling; `undefined` without an `rtpmap`. */
@@ -97,15 +100,17 @@ const about = (statements: ReadonlyArray<Statement>, payloadType: number): State
 
 const readRtpmap = ({ rtpmaps }: MediaLines, value: string): void => {
   const statement = readStatement(value)
-  if (statement === undefined || about(rtpmaps, statement.payloadType) !== undefined) return
-  rtpmaps.push(statement)
+  if (statement === undefined || rtpmaps.length === 2 * maxFormats) return
+  if (about(rtpmaps, statement.payloadType) === undefined) rtpmaps.push(statement)
 }
 
 const readFmtp = ({ fmtps }: MediaLines, value: string): void => {
   const statement = readStatement(value)
   if (statement === undefined) return
   const before = about(fmtps, statement.payloadType)
-  if (before === undefined) fmtps.push(statement)
+  if (before === undefined) {
+    if (fmtps.length < 2 * maxFormats) fmtps.push(statement)
+  }
   // merge an fmtp that is split into two lines
   else before.text = `${before.text};${statement.text}`
 }
@@ -116,7 +121,7 @@ const beginMedia = (value: string): MediaLines => {
   return {
     kind: (words[0] ?? "").toLowerCase(),
     protocol: (words[2] ?? "").toUpperCase(),
-    payloadTypes: words.slice(3),
+    payloadTypes: words.slice(3, 3 + maxFormats),
     rtpmaps: [],
     fmtps: [],
     control: undefined,
@@ -210,6 +215,21 @@ const toFormats = (media: MediaLines, all: ReadonlyArray<MediaLines>): ReadonlyA
   return formats
 }
 
+/**
+ * Splits a control attribute from the next line, if the line end between them is missing (mediamtx#95). An `a=`
+ * behind `?` or `&` belongs to the query of the control.
+ */
+const withoutMerged = (line: string): ReadonlyArray<string> => {
+  if (line.length > maxLineBytes || !/^a=control:/i.test(line)) return [line]
+  const next =
+    /(?<![?&;])(?:a=(?:rtpmap|fmtp|control|range|framerate|framesize|x-[\w-]+):|a=(?:recvonly|sendonly|sendrecv|inactive)\s*$|m=(?:video|audio|application) \d)/i.exec(
+      line.slice(1)
+    )
+  if (next === null) return [line]
+  const at = next.index + 1
+  return [line.slice(0, at), ...withoutMerged(line.slice(at))]
+}
+
 /** The lines without surrounding white space. Line endings of all kinds occur, even mixed. */
 const linesOf = (text: string): ReadonlyArray<string> => {
   const spaced = text.replaceAll("\t", " ")
@@ -222,7 +242,7 @@ export const parse = (text: string): Result.Result<SessionDescription, Malformed
   let name = ""
   let control: string | undefined
   let ignoresDirections = false
-  for (const line of linesOf(text)) {
+  for (const line of linesOf(text).flatMap(withoutMerged)) {
     const equals = line.length <= maxLineBytes ? line.indexOf("=") : -1
     const type = line.slice(0, Math.max(0, equals)).trim()
     if (type === "") continue
