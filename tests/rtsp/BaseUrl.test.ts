@@ -123,4 +123,9 @@ describe("controlUrl", () => {
       })
     )
   })
+
+  it("drops slashes at the beginning of a control only", () => {
+    assert.strictEqual(BaseUrl.controlUrl("rtsp://h/live/", "track/1"), "rtsp://h/live/track/1")
+    assert.strictEqual(BaseUrl.controlUrl("rtsp://h/live/", "//track/1"), "rtsp://h/live/track/1")
+  })
 })

@@ -163,4 +163,16 @@ describe("RtpInfo", () => {
       })
     )
   })
+
+  it("renders what is known", () => {
+    assert.strictEqual(
+      RtpInfo.render([
+        { url: "a", sequence: 1, timestamp: 2 },
+        { url: "b", sequence: undefined, timestamp: undefined },
+        { url: "c", sequence: 0, timestamp: undefined },
+        { url: "d", sequence: undefined, timestamp: 0 }
+      ]),
+      "url=a;seq=1;rtptime=2,url=b,url=c;seq=0,url=d;rtptime=0"
+    )
+  })
 })

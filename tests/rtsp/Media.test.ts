@@ -72,6 +72,28 @@ describe("Rtp", () => {
     assert.isFalse(Rtp.isRtp(Buffer.alloc(20), 0, 20))
     assert.isFalse(Rtp.isRtp(Buffer.alloc(20, 0x80), 10, 40))
   })
+
+  it("has a payload if anything is left between header, extension and padding", () => {
+    const has = (first: number, ...rest: ReadonlyArray<number>) => {
+      const packet = Buffer.concat([Buffer.alloc(12), Buffer.from(rest)])
+      packet[0] = first
+      return Rtp.hasPayload(...inside(packet))
+    }
+    assert.isFalse(has(0x80))
+    assert.isTrue(has(0x80, 1))
+    // padding of two bytes, behind a payload and alone; of more bytes than there are
+    assert.isTrue(has(0xa0, 1, 0, 2))
+    assert.isFalse(has(0xa0, 0, 2))
+    assert.isFalse(has(0xa0, 0, 9))
+    // one contributing source, and one that is cut off
+    assert.isTrue(has(0x81, 0, 0, 0, 0, 1))
+    assert.isFalse(has(0x81, 0, 0, 0, 0))
+    assert.isFalse(has(0x81, 0, 0))
+    // an extension of one word, and one that is cut off
+    assert.isTrue(has(0x90, 0, 0, 0, 1, 0, 0, 0, 0, 1))
+    assert.isFalse(has(0x90, 0, 0, 0, 1, 0, 0, 0, 0))
+    assert.isFalse(has(0x90, 0, 0, 0, 1, 0))
+  })
 })
 
 describe("ReceptionStats", () => {
@@ -202,6 +224,19 @@ describe("Rtcp", () => {
       })
     )
   })
+
+  it("is told from other packets by its version, its type and its length", () => {
+    const report = (first: number, type: number, length = 8) => {
+      const bytes = Buffer.alloc(16)
+      bytes[4] = first
+      bytes[5] = type
+      return Rtcp.isRtcp(bytes, 4, 4 + length)
+    }
+    for (const type of [192, 200, 223]) assert.isTrue(report(0x80, type))
+    for (const type of [0, 191, 224, 255]) assert.isFalse(report(0x80, type), String(type))
+    for (const first of [0x00, 0x40, 0xc0]) assert.isFalse(report(first, 200))
+    assert.isFalse(report(0x80, 200, 7))
+  })
 })
 
 const size = (codec: { pictureSize: (sps: Uint8Array) => unknown }, sps: string) =>
@@ -279,6 +314,16 @@ describe("H264", () => {
         H264.startsKeyframe(bytes, 0, bytes.length)
       })
     )
+  })
+
+  it("reads the size from a sequence parameter set only", () => {
+    const sps = Buffer.from("Z2QAKKzZQHgCJ+XARAAAAwAEAAADAMg8YMZY", "base64")
+    assert.deepStrictEqual(H264.pictureSize(sps), { width: 1920, height: 1080 })
+    for (const type of [0x61, 0x65, 0x68, 0x6f]) {
+      const other = Buffer.from(sps)
+      other[0] = type
+      assert.isUndefined(H264.pictureSize(other))
+    }
   })
 })
 
@@ -380,6 +425,19 @@ describe("Mpeg4", () => {
       assert.isFalse(Mpeg4.isConfig(hex), hex)
     }
   })
+
+  it("finds start codes of two zeros and a one only", () => {
+    const valid = "000001b0f3000001b58913000001000000012000c488"
+    assert.isTrue(Mpeg4.isConfig(valid))
+    // the code of a frame, which no configuration holds, behind what is no start
+    for (const noStart of ["000501", "050001", "000002"]) {
+      assert.isTrue(Mpeg4.isConfig(`${valid}${noStart}b6`), noStart)
+    }
+    assert.isFalse(Mpeg4.isConfig(`${valid}000001b6`))
+    assert.isFalse(Mpeg4.isConfig(`${valid}0`))
+    assert.isFalse(Mpeg4.isConfig(`${valid}zz`))
+    assert.isFalse(Mpeg4.isConfig(` ${valid}`))
+  })
 })
 
 describe("Aac", () => {
@@ -420,5 +478,17 @@ describe("Aac", () => {
         Aac.parseMuxConfig(hex)
       })
     )
+  })
+
+  it("rejects an extended configuration without a sample rate", () => {
+    const config = (bits: string) => {
+      const text = bits.replaceAll(" ", "")
+      const bytes = text.padEnd(Math.ceil(text.length / 8) * 8, "0").match(/.{8}/g) ?? []
+      return Buffer.from(bytes.map((byte) => Number.parseInt(byte, 2))).toString("hex")
+    }
+    // type, rate, channels, extension's rate, type
+    assert.deepInclude(Aac.parseConfig(config("00101 0100 0001 0011 00010 000")), { channels: 1 })
+    assert.isUndefined(Aac.parseConfig(config("00101 0100 0001 1101 00010 000")))
+    assert.isUndefined(Aac.parseConfig(config("00101 0100 0001 0011 00001 000")))
   })
 })

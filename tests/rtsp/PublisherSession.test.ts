@@ -10,6 +10,7 @@ import {
   StreamUrl
 } from "@restream/core/rtsp"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
+import { scripted } from "../kit/ScriptedServer.ts"
 import { next, nextRequest } from "./Events.ts"
 import { cameraWith, url, watch, publishable } from "./LiveCamera.ts"
 
@@ -283,6 +284,20 @@ describe("PublisherSession", () => {
       yield* Fiber.interrupt(fiber)
       assert.deepInclude(yield* nextRequest(events, "TEARDOWN"), { status: 200 })
       yield* server.awaitConnections(0)
+    })
+  )
+
+  it.live("fails with Unsupported if the server takes UDP only", () =>
+    Effect.gen(function* () {
+      const { port } = yield* scripted((request, socket, exchange) => {
+        const isSetup = request.startsWith("SETUP")
+        const transport = "Transport: RTP/AVP;unicast;client_port=5000-5001\r\n"
+        socket.write(
+          `RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\nSession: 1\r\n${isSetup ? transport : ""}\r\n`
+        )
+      })
+      const { reason } = yield* Effect.flip(Effect.scoped(publish(`rtsp://127.0.0.1:${port}/out`)))
+      assert.deepInclude(reason, { _tag: "Unsupported" })
     })
   )
 })

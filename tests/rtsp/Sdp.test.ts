@@ -243,4 +243,27 @@ describe("Sdp", () => {
       })
     )
   })
+
+  it("takes attributes from attribute lines only, and quotation marks off both ends", () => {
+    const session = parse(
+      lines(
+        "v=0",
+        "i=control:session",
+        "m=video 0 RTP/AVP 96",
+        "i=control:track9",
+        "k=sendonly",
+        "a=control:track1"
+      )
+    )
+    assert.isUndefined(session.control)
+    assert.strictEqual(session.medias[0]?.control, "track1")
+    assert.isUndefined(session.medias[0]?.direction)
+    assert.deepStrictEqual(['"a"', '"a', 'a"', "a", ' "a" '].map(Sdp.unquoted), [
+      "a",
+      "a",
+      "a",
+      "a",
+      "a"
+    ])
+  })
 })
