@@ -52,6 +52,29 @@ describe("StartRateLimiter", () => {
     })
   )
 
+  it.effect("keeps the gaps after a time in which nobody asked", () =>
+    Effect.gen(function* () {
+      const limiter = StartRateLimiter.make("100 millis")
+      yield* limiter.acquire
+      yield* TestClock.adjust("390 millis")
+      const starts: Array<number> = []
+      yield* Effect.forkChild(
+        Effect.repeat(
+          Effect.andThen(
+            limiter.acquire,
+            Effect.map(Clock.currentTimeMillis, (at) => starts.push(at))
+          ),
+          { times: 3 }
+        )
+      )
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(starts[0], 390)
+      const gaps = starts.slice(1).map((at, index) => at - starts[index]!)
+      assert.lengthOf(gaps, 3)
+      assert.isAtLeast(Math.min(...gaps), 50)
+    })
+  )
+
   it.effect("keeps no time for those who were interrupted before their turn", () =>
     Effect.gen(function* () {
       const pacing = StartRateLimiter.make("10 millis")
@@ -128,6 +151,7 @@ describe("StartRateLimiter", () => {
             yield* TestClock.adjust(0)
             assert.isDefined(next.pollUnsafe())
           }).pipe(Effect.scoped, Effect.provide(TestClock.layer()), Effect.runPromise)
-      )
+      ),
+      { numRuns: Number(process.env["INTERLEAVINGS"] ?? 200) }
     ))
 })

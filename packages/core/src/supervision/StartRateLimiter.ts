@@ -24,20 +24,29 @@ const mostAtOnce = 4
 export const make = (spacing: Duration.Input | (() => Duration.Input)): StartRateLimiter => {
   // One at a time, in order. Who is interrupted leaves the queue, and no time is kept for it.
   const queue = Semaphore.makeUnsafe(1)
+  /** When the last start was due, and when it was. */
   let lastMs = -Infinity
+  let startedMs = -Infinity
   // monotonic: if the wall clock were set back, nothing would start until it has caught up
   const now = Effect.map(Clock.Clock, nowMs)
   return {
-    acquire: Effect.gen(function* () {
-      const mean = typeof spacing === "function" ? spacing() : spacing
-      const meanMs = Duration.toMillis(Duration.fromInputUnsafe(mean))
-      const gapMs = meanMs * (0.5 + (yield* Random.next))
-      const dueMs = lastMs + gapMs
-      const waitMs = dueMs - (yield* now)
-      if (waitMs > 0) yield* Effect.sleep(waitMs)
-      const woken = yield* now
-      // a busy machine wakes us late each time: made up for, or a ramp would take many times as long
-      lastMs = woken - dueMs < meanMs * mostAtOnce ? dueMs : woken
-    }).pipe(queue.withPermit)
+    acquire: Effect.flatMap(now, (askedMs) =>
+      queue.withPermit(
+        Effect.gen(function* () {
+          const mean = typeof spacing === "function" ? spacing() : spacing
+          const meanMs = Duration.toMillis(Duration.fromInputUnsafe(mean))
+          const gapMs = meanMs * (0.5 + (yield* Random.next))
+          const dueMs = lastMs + gapMs
+          const waitMs = dueMs - (yield* now)
+          if (waitMs > 0) yield* Effect.sleep(waitMs)
+          const woken = yield* now
+          // A busy machine wakes us late each time: made up for, or a ramp would take many times as long. A
+          // time in which nobody asked, or somebody who left was to start, is not.
+          const isLate = askedMs <= dueMs && (waitMs > 0 || lastMs < startedMs)
+          lastMs = isLate && woken - dueMs < meanMs * mostAtOnce ? dueMs : woken
+          startedMs = woken
+        })
+      )
+    )
   }
 }
