@@ -425,6 +425,51 @@ describe("DesiredCameras", () => {
     }
   })
 
+  describe("with several addresses", () => {
+    const addresses = (row: CameraRow) => {
+      const [camera] = read({ id: 1, ...row }).cameras.values()
+      return camera?._tag === "Camera"
+        ? [camera.url, ...(camera.backups ?? [])].map(StreamUrl.reveal)
+        : camera?.problem
+    }
+    const [a, b, c] = ["a", "b", "c"].map((path) => `rtsp://10.0.0.5/${path}`)
+    const all = [a!, b!, c!]
+
+    for (const [what, row] of [
+      ["lines of url", { url: ` ${a}\r\n\n${b}\n${c}\n` }],
+      ["a list in urls", { urls: all }],
+      ["JSON in urls", { urls: JSON.stringify(all) }],
+      ["lines of urls", { urls: all.join("\n") }],
+      ["url, and the rest in urls", { url: a, urls: [b, c] }],
+      ["urls with one twice", { url: a, urls: [a, b, null, c, b] }]
+    ] as const) {
+      it(`takes ${what} in their order`, () => assert.deepStrictEqual(addresses(row), all))
+    }
+
+    it("gives each address the user name and the password of the row", () => {
+      assert.deepStrictEqual(
+        addresses({
+          type: "axis",
+          host: "10.0.0.7",
+          username: "u",
+          password: "p",
+          urls: [a, "rtsp://x:y@10.0.0.8/"]
+        }),
+        [
+          "rtsp://u:p@10.0.0.7/axis-media/media.amp?camera=1",
+          "rtsp://u:p@10.0.0.5/a",
+          "rtsp://x:y@10.0.0.8/"
+        ]
+      )
+    })
+
+    it("makes the row invalid where one of them is, and says which", () => {
+      assert.match(`${addresses({ url: `${a}\nnone` })}`, /^address 2: the address needs a scheme/)
+      assert.match(`${addresses({ urls: [a, 5] })}`, /^address 2: /)
+      assert.strictEqual(addresses({ urls: [] }), "column url is missing")
+    })
+  })
+
   it("takes a password from its column literally, and decodes only a whole url", () => {
     const revealed = (row: CameraRow) => {
       const [camera] = read({ id: 1, ...row }).cameras.values()

@@ -327,6 +327,19 @@ const definitions = {
       unit: "fraction",
       default: 0.1
     }),
+    failoverAfter: setting(SettingType.integer(1, 1000), {
+      appliedBy: "reload",
+      description:
+        "Failures in a row of one address of a camera after which the next one is used, for a camera with backup addresses (several lines in url, or the column urls).",
+      unit: "failures",
+      default: 3
+    }),
+    failbackAfter: setting(interval, {
+      appliedBy: "reload",
+      description:
+        "Time for which a preferred address must answer before a camera returns to it from a backup address. It is probed beside the relay three times in that time.",
+      default: "1 minute"
+    }),
     lockoutDelay: setting(interval, {
       appliedBy: "reload",
       description: "Delay after failed authentication. Cameras lock accounts after a few failures.",

@@ -59,6 +59,7 @@ export * from "./player/PlayerUrls.ts"
 export * from "./cluster/Ownership.ts"
 export * as OneHolder from "./cluster/OneHolder.ts"
 // who minds them
+export { AddressChoice } from "./supervision/AddressChoice.ts"
 export * as CameraActor from "./supervision/CameraActor.ts"
 export * as Diff from "./supervision/Diff.ts"
 export * as MassStop from "./supervision/MassStop.ts"

@@ -18,6 +18,8 @@ export interface Camera {
   readonly type: string
   /** Where its stream is. */
   readonly url: StreamUrl
+  /** Where its stream is as well, in the order of preference. Default: nowhere. */
+  readonly backups?: ReadonlyArray<StreamUrl> | undefined
   /** Where its stream goes on the media server. */
   readonly path: MediaPath
   readonly options: CameraOptions
@@ -35,4 +37,8 @@ export interface InvalidCamera {
 
 /** All that a relay depends on. Two cameras with the same key need no restart between them. */
 export const relayKey = (camera: Camera): string =>
-  JSON.stringify([StreamUrl.reveal(camera.url), camera.path, camera.options])
+  JSON.stringify([
+    [camera.url, ...(camera.backups ?? [])].map(StreamUrl.reveal),
+    camera.path,
+    camera.options
+  ])

@@ -4,12 +4,14 @@
  * A row that makes no camera becomes an {@link InvalidCamera} with its problem; it affects no other row.
  */
 import { oneLine, SettingType } from "@restream/config"
+import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import type { CameraTypes } from "../camera-type/CameraTypes.ts"
 import type { Columns } from "../camera-type/CameraType.ts"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
 import { type CameraOptions, parseOptions, withDefaults } from "../camera/CameraOptions.ts"
 import type { CameraRow } from "../source/CameraSource.ts"
+import type { StreamUrl } from "../camera/StreamUrl.ts"
 import * as MediaPath from "../camera/MediaPath.ts"
 
 export interface DecoderOptions {
@@ -75,6 +77,46 @@ const pathValues = (columns: Columns): Record<string, string> => {
   return values
 }
 
+/** A list, a JSON list as text, or one item a line. */
+const itemsOf = (value: unknown): ReadonlyArray<unknown> => {
+  if (Array.isArray(value)) return value.filter((item) => item !== null && item !== "")
+  if (typeof value !== "string") return value === undefined ? [] : [value]
+  if (value.trimStart().startsWith("[")) {
+    try {
+      return itemsOf(JSON.parse(value))
+    } catch {
+      // an address that begins with a bracket is refused in its own words
+    }
+  }
+  return value.split(/[\r\n]+/).filter((line) => line.trim() !== "")
+}
+
+/**
+ * The addresses of a row, in the order of preference: the one that its camera type makes, or each line of its
+ * `url`; then those of the column `urls`.
+ */
+const addressesOf = (columns: Columns, type: string, types: CameraTypes["Service"]) => {
+  const { urls, ...rest } = columns
+  const isUrl = type.trim().toLowerCase() === "url"
+  const lines = isUrl ? itemsOf(rest["url"]) : []
+  const more = itemsOf(urls)
+  const results = [
+    ...(isUrl && (lines.length > 0 || more.length > 0)
+      ? lines.map((url) => types.toUrl(type, { ...rest, url }))
+      : [types.toUrl(type, rest)]),
+    ...more.map((url) => types.toUrl("url", { ...rest, url }))
+  ]
+  const found: Array<StreamUrl> = []
+  const problems: Array<string> = []
+  for (const [index, result] of results.entries()) {
+    if (Result.isFailure(result)) {
+      const where = results.length > 1 ? `address ${index + 1}: ` : ""
+      problems.push(where + result.failure.message)
+    } else if (!found.some((url) => Equal.equals(url, result.success))) found.push(result.success)
+  }
+  return { urls: found, problems }
+}
+
 /** The identity of a row, whatever else is wrong with it. */
 const identify = (columns: Columns, number: number) => {
   const id = displayId(columns["id"])
@@ -136,13 +178,14 @@ const decodeColumns = (
     problems.push(path.failure)
   }
 
-  const url = options.types.toUrl(identity.type, columns)
-  if (Result.isFailure(url)) problems.push(url.failure.message)
+  const addresses = addressesOf(columns, identity.type, options.types)
+  problems.push(...addresses.problems)
+  const [url, ...backups] = addresses.urls
 
   if (
     problems.length > 0 ||
     Result.isFailure(path) ||
-    Result.isFailure(url) ||
+    url === undefined ||
     Result.isFailure(chosen)
   ) {
     return { _tag: "InvalidCamera", ...identity, problem: oneLine(problems.join("; ")) }
@@ -150,7 +193,8 @@ const decodeColumns = (
   return {
     _tag: "Camera",
     ...identity,
-    url: url.success,
+    url,
+    ...(backups.length > 0 && { backups }),
     path: path.success,
     options: withDefaults(chosen.success, options.defaults)
   }

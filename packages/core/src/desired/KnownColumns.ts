@@ -5,7 +5,7 @@ import { builtin } from "../camera-type/CameraTypes.ts"
 import * as UrlTemplate from "../camera-type/UrlTemplate.ts"
 
 /** The columns that mean the same for every camera type. */
-const common = ["id", "name", "type", "path", "enabled", "options"]
+const common = ["id", "name", "type", "path", "enabled", "options", "urls"]
 
 /**
  * The columns that are read by the settings in force.

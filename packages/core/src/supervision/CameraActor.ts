@@ -18,6 +18,7 @@ import type { Camera } from "../camera/Camera.ts"
 import { cameraLabel } from "../camera/CameraNames.ts"
 import { InternalError, type Reason } from "../camera/Reason.ts"
 import { Ownership } from "../cluster/Ownership.ts"
+import { ProbeError } from "../engine/CameraStream.ts"
 import { DesiredCameras } from "../desired/DesiredCameras.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
@@ -28,7 +29,11 @@ import {
   ProbeScheduler
 } from "../probing/ProbeScheduler.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
+import type { CameraState } from "../status/CameraState.ts"
+import * as Incidents from "../status/Incidents.ts"
 import { StatusStore } from "../status/StatusStore.ts"
+import * as Monotonic from "../time/Monotonic.ts"
+import { AddressChoice } from "./AddressChoice.ts"
 import * as RestartSchedule from "./RestartSchedule.ts"
 import * as RetrySchedule from "./RetrySchedule.ts"
 import type { StartRateLimiter } from "./StartRateLimiter.ts"
@@ -84,17 +89,29 @@ export const make = Effect.fnUntraced(function* (
 })
 
 const run = Effect.fnUntraced(function* (
-  camera: Camera,
+  row: Camera,
   startRateLimiter: StartRateLimiter,
   mailbox: Queue.Queue<Command>
 ) {
   const mediaServer = yield* MediaServer
   const desired = yield* DesiredCameras
   const status = yield* StatusStore
-  const access = yield* (yield* ProbeScheduler).access(camera)
+  const { access: accessOf } = yield* ProbeScheduler
+  const { id } = row
+  const candidates = yield* Effect.forEach([row.url, ...(row.backups ?? [])], (url, index) => {
+    const camera = index === 0 ? row : { ...row, url }
+    return Effect.map(accessOf(camera), (access) => ({ access, camera }))
+  })
+  const choice = new AddressChoice(candidates.length)
+  /** The addresses that failed, so that each is reported once. */
+  const incidents = new Incidents.Incidents<number>()
+  /** The address in use: the camera with it, and its access. */
+  const inUse = () => candidates[choice.index]!
   const ownership = yield* Ownership
   const settings = SubscriptionRef.get(yield* LiveSettings)
-  const destination = mediaServer.destination(camera.path)
+  const destination = mediaServer.destination(row.path)
+  const transition = (state: CameraState) =>
+    Effect.suspend(() => status.transition(inUse().camera, state))
   const retryRequested = Latch.makeUnsafe(false)
   /** Why the last relay ended. */
   let lastEnd: Reason | undefined
@@ -105,23 +122,23 @@ const run = Effect.fnUntraced(function* (
 
   const isServerUp = Effect.map(mediaServer.status, ({ _tag }) => _tag === "Up")
   /** Whether nothing but the camera itself keeps it from being relayed. */
-  const isReady = Effect.map(isServerUp, (isUp) => isUp && ownership.mayStart(camera.id, lastEnd))
+  const isReady = Effect.map(isServerUp, (isUp) => isUp && ownership.mayStart(id, lastEnd))
 
   const awaitMediaServer = Effect.gen(function* () {
     const { _tag } = yield* mediaServer.status
     if (_tag === "Up") return
     if (_tag === "Down") sawOutage = true
-    yield* status.transition(camera, { _tag: "Waiting", for: "media server" })
+    yield* transition({ _tag: "Waiting", for: "media server" })
     yield* mediaServer.awaitUp
   })
 
   /** Waits while another daemon may relay the camera, without a connection to the camera. */
   const awaitPermit = Effect.suspend(() =>
-    ownership.mayStart(camera.id, lastEnd)
+    ownership.mayStart(id, lastEnd)
       ? Effect.void
       : Effect.andThen(
-          status.transition(camera, { _tag: "Waiting", for: "ownership" }),
-          ownership.permit(camera.id, lastEnd)
+          transition({ _tag: "Waiting", for: "ownership" }),
+          ownership.permit(id, lastEnd)
         )
   )
 
@@ -144,69 +161,129 @@ const run = Effect.fnUntraced(function* (
       Effect.andThen(startRateLimiter.acquire)
     ),
     isReady,
-    onQueued: status.transition(camera, { _tag: "Waiting", for: "turn" }),
-    onFull: status.transition(camera, { _tag: "Waiting", for: "session" }),
+    onQueued: transition({ _tag: "Waiting", for: "turn" }),
+    onFull: transition({ _tag: "Waiting", for: "session" }),
     onBlocked: ({ reason, until }) =>
-      status.transition(camera, {
-        _tag: "Unreachable",
-        reason,
-        attempt: attempt - 1,
-        retryAt: until
-      }),
-    onConnecting: status.transition(camera, { _tag: "Probing", attempt })
+      choice.mayMoveOn
+        ? Effect.fail(new ProbeError({ reason }))
+        : transition({ _tag: "Unreachable", reason, attempt: attempt - 1, retryAt: until }),
+    onConnecting: transition({ _tag: "Probing", attempt })
+  })
+
+  const address = (index: number) =>
+    `address ${index + 1} of ${candidates.length} (${candidates[index]?.camera.url.authority})`
+  /** A change of the address in use; above `debug` only where it is news. */
+  const logAddress = Effect.fnUntraced(function* (
+    level: "Info" | "Warn",
+    line: string,
+    notice: Incidents.Notice | undefined
+  ) {
+    const suffix = notice === "flapping" ? `; ${Incidents.flappingSuffix}` : ""
+    yield* Effect.logWithLevel(notice === undefined ? "Debug" : level)(
+      `${cameraLabel(row)}: ${line}${suffix}`
+    ).pipe(Effect.annotateLogs({ module: "camera", camera: id }))
+  })
+
+  /** Counts a failure of the address in use. Whether the next address is used now. */
+  const countFailure = Effect.fnUntraced(function* (reason: Reason) {
+    const { probe } = yield* settings
+    const before = choice.index
+    if (!choice.failed(probe.failoverAfter, isHeldByGuard(reason))) return false
+    const notice = incidents.failed(before, "address", yield* Monotonic.now)
+    const line = `${address(before)}: ${reason.message}; using ${address(choice.index)}`
+    yield* logAddress("Warn", line, notice)
+    return true
   })
 
   /** Opens the stream, however often that takes. */
   const open: Effect.Effect<OpenedStream, never, Scope.Scope> = Effect.gen(function* () {
     const nextDelay = yield* driver(RetrySchedule.make(Effect.map(settings, retryPolicy)))
     for (let attempt = 1; ; attempt++) {
-      const opened = yield* Effect.result(access.open(hooks(attempt)))
+      const opened = yield* Effect.result(inUse().access.open(hooks(attempt)))
       if (opened._tag === "Success") return opened.success
       const { reason } = opened.failure
+      // after the last address comes the first again, at the pace of an unreachable camera
+      const isNext = (yield* countFailure(reason)) && choice.index > 0
       // the guard decides when what the device refused is tried again
-      if (!isHeldByGuard(reason)) {
+      if (!isHeldByGuard(reason) && !isNext) {
         const delay = yield* nextDelay({ reason })
         const retryAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(delay)
-        yield* waitIn(
-          status.transition(camera, { _tag: "Unreachable", reason, attempt, retryAt }),
-          delay
-        )
+        yield* waitIn(transition({ _tag: "Unreachable", reason, attempt, retryAt }), delay)
       }
-      yield* access.reset
+      yield* inUse().access.reset
     }
   })
 
-  /** Publishes the stream until the relay ends; its process and its connections are gone then. */
+  /**
+   * Done with a preferred address when that has answered for a while; never, while the first address is used.
+   * It is probed beside the relay, which goes on meanwhile.
+   */
+  const preferredAnswers: Effect.Effect<number> = Effect.gen(function* () {
+    if (choice.index === 0) return yield* Effect.never
+    const answeringSince = new Map<number, number>()
+    for (;;) {
+      const { probe } = yield* settings
+      const after = Duration.toMillis(probe.failbackAfter)
+      const retry = probe.retryDelays.at(-1) ?? Duration.seconds(30)
+      yield* Effect.sleep(answeringSince.size > 0 ? Duration.millis(after / 3) : retry)
+      for (const [index, { access }] of candidates.slice(0, choice.index).entries()) {
+        yield* access.reset
+        const opened = yield* Effect.result(Effect.scoped(access.open(probeHooks)))
+        if (opened._tag === "Failure") {
+          answeringSince.delete(index)
+          continue
+        }
+        const now = yield* Monotonic.now
+        const since = answeringSince.get(index) ?? now
+        answeringSince.set(index, since)
+        if (now - since >= after) return index
+        break
+      }
+    }
+  })
+
+  /**
+   * Publishes the stream until the relay ends; its process and its connections are gone then. `undefined`: it was
+   * ended because a preferred address answers again.
+   */
   const publish = Effect.fnUntraced(function* ({ engine, hasFallback, stream }: OpenedStream) {
-    yield* status.transition(camera, { _tag: "Starting", engine })
+    yield* transition({ _tag: "Starting", engine })
     const relay = yield* Effect.withSpan(
       stream.publish({ destination, hasFallback }),
       "CameraStream.publish",
-      { attributes: { camera: camera.id, engine } }
+      { attributes: { camera: id, engine } }
     )
-    yield* status.attachCounters(camera.id, relay.counters)
+    yield* status.attachCounters(id, relay.counters)
     yield* Effect.raceFirst(relay.flowing, relay.ended)
-    yield* access.onFlowing
+    yield* inUse().access.onFlowing
     const since = yield* Clock.currentTimeMillis
     for (const notice of relay.notices) {
-      yield* Effect.logWarning(`${cameraLabel(camera)}: ${notice}`).pipe(
-        Effect.annotateLogs({ module: "engine", camera: camera.id })
+      yield* Effect.logWarning(`${cameraLabel(row)}: ${notice}`).pipe(
+        Effect.annotateLogs({ module: "engine", camera: id })
       )
     }
     const tracks = codecsOf(relay.published)
     if (publishedTracks !== undefined && tracks !== publishedTracks) {
       yield* Effect.logInfo(
-        `${cameraLabel(camera)}: tracks changed from ${publishedTracks} to ${tracks}; readers must reconnect`
-      ).pipe(Effect.annotateLogs({ module: "engine", camera: camera.id }))
+        `${cameraLabel(row)}: tracks changed from ${publishedTracks} to ${tracks}; readers must reconnect`
+      ).pipe(Effect.annotateLogs({ module: "engine", camera: id }))
     }
     publishedTracks = tracks
-    yield* status.transition(camera, { _tag: "Live", engine, offer: relay.published, since })
-    yield* Effect.forkScoped(
-      Effect.delay(status.markStable(camera.id), RestartSchedule.resetUptime)
-    )
+    yield* transition({ _tag: "Live", engine, offer: relay.published, since })
+    incidents.succeeded(choice.index, yield* Monotonic.now)
+    yield* Effect.forkScoped(Effect.delay(status.markStable(id), RestartSchedule.resetUptime))
     // measured by the monotonic clock, which nobody sets
-    const [uptime, error] = yield* Effect.timed(Effect.flip(relay.ended))
-    return { error, uptime }
+    const [uptime, end] = yield* Effect.timed(
+      Effect.raceFirst(Effect.flip(relay.ended), preferredAnswers)
+    )
+    if (typeof end !== "number") return { error: end, uptime }
+    const { probe } = yield* settings
+    const before = choice.index
+    choice.goBack(end, probe.failoverAfter)
+    const notice = incidents.succeeded(end, yield* Monotonic.now)
+    const line = `${address(end)} answers again; using it instead of ${address(before)}`
+    yield* logAddress("Info", line, notice)
+    return undefined
   }, Effect.scoped)
 
   /** From a camera that may not answer to the end of its relay; `undefined`: begin again at once. */
@@ -215,10 +292,16 @@ const run = Effect.fnUntraced(function* (
     // The server or the permit may have gone while the camera answered. The stream is closed then, and opened
     // again when they are back.
     if (!(yield* isReady)) return undefined
-    const { error, uptime } = yield* publish(opened).pipe(
+    const end = yield* publish(opened).pipe(
       Effect.catch((error) => Effect.succeed({ error, uptime: Duration.zero }))
     )
-    const next = yield* access.onRelayFailure(error.reason)
+    if (end === undefined) return undefined
+    const { error, uptime } = end
+    const next = yield* inUse().access.onRelayFailure(error.reason)
+    if (next._tag === "GiveUp" && !blamesServer(next.reason)) {
+      if (Duration.isGreaterThanOrEqualTo(uptime, RestartSchedule.resetUptime)) choice.worked()
+      yield* countFailure(next.reason)
+    }
     // the guard decides when what the device refused is tried again
     return next._tag === "TryNext" || isHeldByGuard(next.reason)
       ? undefined
@@ -228,13 +311,13 @@ const run = Effect.fnUntraced(function* (
   const relayUntilItEnds = Effect.suspend(() => {
     sawOutage = false
     return Effect.andThen(
-      access.reset,
+      Effect.suspend(() => inUse().access.reset),
       Effect.repeat(attempt, { until: (end) => end !== undefined })
     )
   }).pipe(
     // a defect ends this relay and nothing else
     Effect.catchCause((cause) =>
-      Effect.as(logDefect(camera, cause), {
+      Effect.as(logDefect(row, cause), {
         reason: new InternalError(),
         uptime: Duration.zero,
         afterOutage: false
@@ -252,7 +335,7 @@ const run = Effect.fnUntraced(function* (
     const delay = yield* restartDelay(end)
     const at = (yield* Clock.currentTimeMillis) + Duration.toMillis(delay)
     const restarting = Effect.gen(function* () {
-      yield* status.transition(camera, { _tag: "Restarting", reason: end.reason, at })
+      yield* transition({ _tag: "Restarting", reason: end.reason, at })
       if (blamesMediaServer(end.reason)) yield* mediaServer.reportFailure
       // Is the camera still in the table? If not, the supervisor interrupts this fiber. A source that does
       // not answer delays no restart, so the query runs beside the wait.
@@ -261,16 +344,16 @@ const run = Effect.fnUntraced(function* (
     yield* waitIn(restarting, delay)
   }).pipe(
     // a defect between two relays must not end the camera
-    Effect.catchCause((cause) =>
-      Effect.andThen(logDefect(camera, cause), Effect.sleep(defectDelay))
-    ),
+    Effect.catchCause((cause) => Effect.andThen(logDefect(row, cause), Effect.sleep(defectDelay))),
     Effect.forever
   )
 
   /** Serves `RetryNow`; done at the first command that ends what runs. */
   const interruption = Effect.repeat(
     Effect.tap(Queue.take(mailbox), (command) =>
-      command === "RetryNow" ? Effect.andThen(access.tryNow, retryRequested.open) : Effect.void
+      command === "RetryNow"
+        ? Effect.andThen(inUse().access.tryNow, retryRequested.open)
+        : Effect.void
     ),
     { until: (command) => command !== "RetryNow" }
   )
@@ -278,13 +361,9 @@ const run = Effect.fnUntraced(function* (
   return yield* Effect.raceFirst(cycle, interruption).pipe(
     Effect.flatMap((command) =>
       command === "Stop"
-        ? status
-            .transition(camera, { _tag: "Waiting", for: "operator" })
-            .pipe(
-              Effect.andThen(
-                Effect.repeat(Queue.take(mailbox), { until: (next) => next !== "Stop" })
-              )
-            )
+        ? transition({ _tag: "Waiting", for: "operator" }).pipe(
+            Effect.andThen(Effect.repeat(Queue.take(mailbox), { until: (next) => next !== "Stop" }))
+          )
         : Effect.void
     ),
     Effect.forever
@@ -317,3 +396,18 @@ const logDefect = (camera: Camera, cause: Cause.Cause<unknown>) =>
 
 const blamesMediaServer = (reason: Reason): boolean =>
   reason._tag === "ServerGone" || (reason._tag === "Stalled" && reason.side === "output")
+
+/** Whether a relay ended for a reason that another address of the camera cannot mend. */
+const blamesServer = (reason: Reason): boolean =>
+  blamesMediaServer(reason) ||
+  ["ServerUnauthorized", "ServerRejected", "PublisherReplaced"].includes(reason._tag)
+
+/** For a probe beside the relay: it enters no state, and waits for no other camera's lockout. */
+const probeHooks: OpenHooks = {
+  awaitReady: Effect.void,
+  isReady: Effect.succeed(true),
+  onQueued: Effect.void,
+  onFull: Effect.void,
+  onBlocked: ({ reason }) => Effect.fail(new ProbeError({ reason })),
+  onConnecting: Effect.void
+}

@@ -82,6 +82,7 @@ const changes = (before: Camera, desired: Camera): ReadonlyArray<string> => {
   const changed: Array<string> = []
   if (String(before.url) !== String(desired.url)) changed.push("url")
   else if (!Equal.equals(before.url, desired.url)) changed.push("credentials")
+  if (!Equal.equals(before.backups, desired.backups)) changed.push("backup addresses")
   if (before.path !== desired.path) changed.push("path")
   const options = new Set([...Object.keys(before.options), ...Object.keys(desired.options)])
   for (const name of options as Set<keyof CameraOptions>) {

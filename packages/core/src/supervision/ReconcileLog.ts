@@ -48,11 +48,13 @@ export const notices = (actions: ReadonlyArray<Action>): ReadonlyArray<string> =
   const groups = new Map<string, Array<Camera>>()
   for (const action of actions) {
     if (action._tag !== "Start" && action._tag !== "Restart") continue
-    const { notice } = action.camera.url
-    if (notice === undefined) continue
-    const group = groups.get(notice)
-    if (group === undefined) groups.set(notice, [action.camera])
-    else group.push(action.camera)
+    const { backups = [], url } = action.camera
+    for (const notice of new Set([url, ...backups].map(({ notice }) => notice))) {
+      if (notice === undefined) continue
+      const group = groups.get(notice)
+      if (group === undefined) groups.set(notice, [action.camera])
+      else group.push(action.camera)
+    }
   }
   return [...groups].map(
     ([notice, cameras]) =>
