@@ -157,7 +157,7 @@ describe("load", () => {
         RESTREAM_RELAY_STAL_TIMEOUT: "5s",
         RESTREAM_MEDIA_SERVER_PORT: "1",
         RESTREAM_LOG_MODULES: "x",
-        MEDIA_SERVER_PORT: "tcp://10.0.0.1:8554"
+        MEDIA_SERVER_PORT: "http://10.0.0.1:8554"
       }
     })
     assert.deepStrictEqual(lines, [
@@ -172,7 +172,7 @@ describe("load", () => {
       "RESTREAM_MEDIA_SERVER_PORT: unknown variable; did you mean MEDIA_SERVER_PORT?",
       "RESTREAM_LOG_MODULES: unknown variable; log.modules can be set only in the file",
       "database.dsn (from --pg_dsn): unescaped @ or # after the host; in the user name and password, write / # ? % @ as %2F %23 %3F %25 %40",
-      'mediaServer.port (from MEDIA_SERVER_PORT): "tcp://10.0.0.1:8554" is not a whole number',
+      'mediaServer.port (from MEDIA_SERVER_PORT): "http://10.0.0.1:8554" is not a whole number',
       "mediaServer.password (from restream.yaml:10): the value must be quoted: YAML reads it as a number",
       'camera.engine (from RESTREAM_CAMERA_ENGINE): "nativ\\nx" is not one of auto, native, ffmpeg; did you mean native?',
       "probe.retryDelays (from restream.yaml:8): the list is empty",

@@ -5,6 +5,7 @@ import { Effect, Fiber } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Writable } from "node:stream"
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-logs-"))),
@@ -101,4 +102,40 @@ describe("Logs", () => {
       )
     )
   }
+
+  it.live("drops lines that nobody reads, within a bound, and says how many", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        let goOn: (() => void) | undefined
+        const unread = new Writable({
+          write: (chunk, _, done) => {
+            lines.push(String(chunk))
+            goOn = done
+          }
+        })
+        const { layer } = yield* Logs.make(
+          defaultSettings.log,
+          () => unread as unknown as NodeJS.WriteStream
+        )
+        const say = (text: string) => Effect.provide(Effect.logInfo(text), layer)
+        const long = "x".repeat(1000)
+        yield* Effect.forEach(Array.from({ length: 5000 }), () => say(long), { discard: true })
+        assert.isBelow(unread.writableLength, 1.1 * 2 ** 20)
+        while (unread.writableLength > 0) {
+          goOn?.()
+          yield* Effect.yieldNow
+        }
+        yield* say("last")
+        while (unread.writableLength > 0) {
+          goOn?.()
+          yield* Effect.yieldNow
+        }
+        const written = lines.filter((line) => line.includes(long)).length
+        const [notice, last] = lines.slice(-2)
+        assert.include(notice, `${5000 - written} log lines dropped: their reader did not keep up`)
+        assert.include(last, "last")
+      })
+    )
+  )
 })

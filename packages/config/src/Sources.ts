@@ -147,9 +147,9 @@ interface Names {
   /** The name that the key gives, even if it is not accepted. */
   readonly derived: (setting: Setting) => string
   readonly origin: (name: string) => Origin
-  readonly isSet: (value: unknown) => boolean
+  readonly isSet: (value: unknown, name: string) => boolean
   /** Whether a name that belongs to no setting is a problem. */
-  readonly isOurs: (name: string, value: string) => boolean
+  readonly isOurs: (name: string) => boolean
   readonly nearest: (name: string, known: ReadonlySet<string>) => string | undefined
 }
 
@@ -170,8 +170,10 @@ const variableNames: Names = {
   of: ({ env }) => (env === undefined ? [] : [env]),
   derived: ({ derivedEnv }) => derivedEnv,
   origin: (name) => ({ _tag: "Env", name }),
-  isSet: (value) => value !== undefined && value !== "",
-  isOurs: (name, value) => prefix.test(name) && !isServiceLink(name, value),
+  // a service named media-server sets MEDIA_SERVER_PORT=tcp://…
+  isSet: (value, name) =>
+    value !== undefined && value !== "" && !isServiceLink(name, String(value)),
+  isOurs: (name) => prefix.test(name),
   // PG_DSN and others have no prefix, so names are compared without it
   nearest: (name, known) => {
     const byBareName = new Map([...known].map((one) => [one.replace(prefix, ""), one]))
@@ -201,13 +203,13 @@ const fromNames = (
     for (const name of names.of(setting)) {
       known.add(name)
       const value = Object.hasOwn(given, name) ? given[name] : undefined
-      if (names.isSet(value) && !values.has(setting.key)) {
+      if (names.isSet(value, name) && !values.has(setting.key)) {
         values.set(setting.key, { value, origin: names.origin(name) })
       }
     }
   }
   for (const [name, value] of Object.entries(given)) {
-    if (known.has(name) || !names.isSet(value) || !names.isOurs(name, String(value))) continue
+    if (known.has(name) || !names.isSet(value, name) || !names.isOurs(name)) continue
     problems.push({
       key: undefined,
       origin: originText(names.origin(displayName(name))),

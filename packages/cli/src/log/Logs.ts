@@ -96,7 +96,15 @@ const open = Effect.fnUntraced(function* (
   const format: Format =
     settings.format === "auto" ? (stream.isTTY === true ? "pretty" : "logfmt") : settings.format
   const toStream = render(format, hasColor(stream))
-  const write = safely(stream)
+  const write = unlessUnread(stream, (dropped) =>
+    toStream({
+      time: new Date(),
+      level: "Warn",
+      message: `${dropped} log lines dropped: their reader did not keep up`,
+      module: "daemon",
+      fields: {}
+    })
+  )
   const file =
     settings.file === undefined
       ? undefined
@@ -133,6 +141,38 @@ export const layer = (settings: LogSettings, stream: NodeJS.WriteStream): Layer.
       ({ layer }) => layer
     )
   )
+
+/** What a reader may leave unread before lines are dropped, in bytes. */
+const maxUnread = 2 ** 20
+
+/**
+ * Writes log lines to a stream whose reader may stop reading: neither the process nor its memory depends on
+ * that. Lines are dropped then, and their number is written when the reader goes on.
+ */
+const unlessUnread = (
+  stream: NodeJS.WriteStream,
+  notice: (dropped: number) => string
+): ((text: string) => void) => {
+  setNonBlocking(stream)
+  const write = safely(stream)
+  let dropped = 0
+  return (text) => {
+    if (stream.writableLength > maxUnread) {
+      dropped++
+      return
+    }
+    if (dropped > 0) write(`${notice(dropped)}\n`)
+    dropped = 0
+    write(text)
+  }
+}
+
+/** Node writes to a terminal synchronously: Ctrl-S, or a console that nobody reads, would stop the process. */
+const setNonBlocking = (stream: NodeJS.WriteStream): void => {
+  if (stream.isTTY !== true) return
+  const { _handle: handle } = stream as { _handle?: { setBlocking?: (blocks: boolean) => number } }
+  handle?.setBlocking?.(false)
+}
 
 /**
  * Writes to a stream that may be closed, full or gone at any time. Nothing is thrown then.

@@ -6,8 +6,10 @@
  * less CPU time (docs/decisions/0009).
  *
  * V8 accepts the limit only at its start. So the process replaces itself with the same program and the limit,
- * with the same pid and descriptors, before it does anything else.
+ * with the same pid and descriptors, before it does anything else. Where `execve` is not allowed,
+ * `NODE_OPTIONS=--max-semi-space-size=16` sets the limit without it.
  */
+import { accessSync, constants } from "node:fs"
 
 /** In MiB. */
 const semiSpaceSize = 16
@@ -24,6 +26,12 @@ const isLimited = (): boolean =>
 export const limit = (): void => {
   // execve would close the IPC channel of a parent Node process
   if (isLimited() || process.channel !== undefined || process.execve === undefined) return
+  // a failed execve aborts the process: the program may have been replaced or deleted meanwhile
+  try {
+    accessSync(process.execPath, constants.X_OK)
+  } catch {
+    return
+  }
   const args = [...flags, ...process.execArgv, ...process.argv.slice(1)]
   try {
     process.execve(process.execPath, [process.argv0, ...args])

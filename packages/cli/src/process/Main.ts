@@ -77,6 +77,8 @@ export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
     shutDown()
   }
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal)
+  // without a listener Node opens its debugger, which lets every local user run code in this process
+  process.on("SIGUSR1", () => {})
 
   /** After an uncaught error the state is unreliable: shut down in order, and let systemd restart the process. */
   const onDefect = (error: unknown) => {

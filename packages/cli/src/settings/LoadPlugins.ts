@@ -2,8 +2,10 @@
  * Loads the modules named in the settings, which add camera types.
  *
  * A module exports one or more camera types as `cameraTypes` or as its default export, each with a `name` and a
- * `toUrl`. Or it exports a function that returns them and receives the exports of `@restream/core`, because a
- * module beside the settings file cannot import that package.
+ * `toUrl`. Or it exports a function that returns them and receives the exports of `@restream/core`.
+ *
+ * A module that imports `@restream/core` gets the copy in this program, installed or not: objects of another copy
+ * would not be recognized.
  */
 import { type LoadAttempt, oneLine, redact, type SettingsProblem } from "@restream/config"
 import * as core from "@restream/core"
@@ -12,7 +14,7 @@ import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
-import { createRequire } from "node:module"
+import { createRequire, registerHooks } from "node:module"
 import { basename, dirname, join, resolve } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 
@@ -32,6 +34,7 @@ export const loadPlugins = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Plugins> {
   const isFromFile = origins.get("plugins")?._tag === "File"
   const directory = isFromFile && file !== undefined ? dirname(resolve(file)) : process.cwd()
+  if (settings.plugins.length > 0) provideCore()
   const results = yield* Effect.forEach(settings.plugins, (name) =>
     Effect.map(Effect.result(loadPlugin(name, directory)), (result) => ({ name, result }))
   )
@@ -45,6 +48,26 @@ export const loadPlugins = Effect.fnUntraced(function* (
     )
   }
 })
+
+const coreName = "@restream/core"
+const coreUrl = "restream:core"
+const coreKey = Symbol.for(coreName)
+
+/** Resolves `@restream/core` to the copy in this program, for all modules that are loaded from now on. */
+const provideCore = (): void => {
+  if (coreKey in globalThis) return
+  Object.assign(globalThis, { [coreKey]: core })
+  const names = Object.keys(core)
+  const source = `const core = globalThis[Symbol.for("${coreName}")]\nexport const { ${names.join(", ")} } = core\n`
+  registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier === coreName
+        ? { url: coreUrl, format: "module", shortCircuit: true }
+        : next(specifier, context),
+    load: (url, context, next) =>
+      url === coreUrl ? { format: "module", source, shortCircuit: true } : next(url, context)
+  })
+}
 
 const display = (text: string): string => oneLine(redact(text))
 

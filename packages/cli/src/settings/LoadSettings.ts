@@ -52,11 +52,15 @@ export const loadSettings = Effect.fnUntraced(function* (
   flags: SettingFlags,
   requirements: Requirements = {}
 ): Effect.fn.Return<ResolvedSettings, SettingsError, FileSystem.FileSystem> {
-  const { attempt, file } = yield* read(flags)
+  const { attempt, file, owner } = yield* read(flags)
+  const foreign = file === undefined ? [] : foreignPrograms(attempt, file, owner)
   const plugins =
-    requirements.plugins === true ? yield* loadPlugins(attempt, file) : { types: [], problems: [] }
+    requirements.plugins === true && foreign.length === 0
+      ? yield* loadPlugins(attempt, file)
+      : { types: [], problems: [] }
   const problems = [
     ...attempt.problems,
+    ...foreign,
     ...(requirements.database === true ? yield* databaseProblems(attempt) : []),
     ...(requirements.templates === true ? templateProblems(attempt) : []),
     ...plugins.problems
@@ -73,7 +77,13 @@ const read = Effect.fnUntraced(function* ({ config, flags }: SettingFlags) {
   const text = yield* Effect.result(fs.readFileString(name))
   const others = { flags, env, otherVariables }
   if (Result.isSuccess(text)) {
-    return { attempt: attempt({ ...others, file: { name, text: text.success } }), file: name }
+    // a file that is named is meant
+    const info = named === undefined ? yield* Effect.option(fs.stat(name)) : Option.none()
+    return {
+      attempt: attempt({ ...others, file: { name, text: text.success } }),
+      file: name,
+      owner: Option.getOrUndefined(Option.flatMap(info, ({ uid }) => uid))
+    }
   }
   const rest = attempt(others)
   if (named === undefined && text.failure.reason._tag === "NotFound") {
@@ -87,6 +97,28 @@ const read = Effect.fnUntraced(function* ({ config, flags }: SettingFlags) {
   const problems = [unreadable, ...rest.problems]
   return { attempt: { ...rest, problems, isComplete: false }, file: undefined }
 })
+
+/** The settings that name programs. */
+const programKeys = ["plugins", "ffmpeg.path", "ffmpeg.ffprobePath"]
+
+/**
+ * The programs that `restream.yaml` of the working directory names, if the file belongs to somebody else than us
+ * and root: in a folder that others may write, any command of restream would run them.
+ */
+const foreignPrograms = (
+  { originOf, origins }: LoadAttempt,
+  file: string,
+  owner: number | undefined
+): ReadonlyArray<SettingsProblem> =>
+  owner === undefined || owner === 0 || owner === process.getuid?.()
+    ? []
+    : programKeys
+        .filter((key) => origins.get(key)?._tag === "File")
+        .map((key) => ({
+          key,
+          origin: originOf(key.split(".")),
+          message: `${file} belongs to another user (uid ${owner}); to run the programs that it names, pass --config ${file}`
+        }))
 
 /** What prevents a connection, as far as it is known without one. */
 const databaseProblems = Effect.fnUntraced(function* (attempt: LoadAttempt) {

@@ -17,15 +17,15 @@ import { SpawnLimiter } from "./SpawnLimiter.ts"
 export type Argv = readonly [program: string, ...args: ReadonlyArray<CommandLine.Word>]
 
 export interface ParentDeathSignal {
-  /** The command with the parent death signal, if the system supports it. */
-  readonly wrap: (argv: Argv) => Effect.Effect<Argv>
+  /** The command with the parent death signal; `undefined` where the system does not support it. */
+  readonly wrap: (argv: Argv) => Effect.Effect<Argv | undefined>
 }
 
 const prefix = ["setpriv", "--pdeathsig", "KILL", "--"] as const
 
 /**
- * Checks with the first use whether `setpriv` exists and knows the option. Without it (macOS, busybox), children
- * are started as they are.
+ * Checks with the first use whether `setpriv` exists and knows the option. Without it (macOS, busybox), a
+ * shell guards each child; see `OrphanGuard.ts`.
  */
 export const make: Effect.Effect<ParentDeathSignal, never, ChildProcessSpawner> = Effect.gen(
   function* () {
@@ -62,7 +62,7 @@ export const make: Effect.Effect<ParentDeathSignal, never, ChildProcessSpawner> 
     return {
       wrap: ([program, ...args]) =>
         Effect.map(isAvailable, (available) =>
-          available ? [...prefix, program, ...args] : [program, ...args]
+          available ? [...prefix, program, ...args] : undefined
         )
     }
   }

@@ -1,9 +1,10 @@
-/** Starts child processes: one at a time, and with the parent death signal. */
+/** Starts child processes: one at a time, and so that none outlives this process. */
 import * as Effect from "effect/Effect"
 import type * as PlatformError from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Child from "./Child.ts"
+import * as OrphanGuard from "./OrphanGuard.ts"
 import * as ParentDeathSignal from "./ParentDeathSignal.ts"
 
 export interface ProcessLauncher {
@@ -21,7 +22,11 @@ export const make: Effect.Effect<ProcessLauncher, never, ChildProcessSpawner> = 
     return {
       launch: (options) =>
         parentDeathSignal.wrap(options.argv).pipe(
-          Effect.flatMap((argv) => Child.spawn({ ...options, argv })),
+          Effect.flatMap((argv) =>
+            argv === undefined
+              ? Effect.tap(Child.spawn(options), ({ pid }) => OrphanGuard.guard(pid))
+              : Child.spawn({ ...options, argv })
+          ),
           Effect.provideService(ChildProcessSpawner, spawner)
         )
     }

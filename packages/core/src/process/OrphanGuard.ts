@@ -1,0 +1,42 @@
+/**
+ * Ends a child process when this process dies, where the kernel does not: macOS, Alpine without util-linux.
+ *
+ * A shell waits for the end of its input, which this process holds open, and then kills the child. It costs a
+ * process for each child. A child that was started in the moment of a SIGKILL may be missed.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as ChildProcess from "effect/process/ChildProcess"
+import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import { SpawnLimiter } from "./SpawnLimiter.ts"
+
+/** Children lead process groups of their own. */
+const script = `trap '' HUP INT TERM
+read -r _
+kill -KILL "-$1" 2>/dev/null || kill -KILL "$1"`
+
+/** Guards a child until the scope closes, which has to be before the child's own end is awaited. */
+export const guard = (pid: number): Effect.Effect<void, never, ChildProcessSpawner | Scope.Scope> =>
+  Effect.gen(function* () {
+    const spawner = yield* ChildProcessSpawner
+    const limiter = yield* SpawnLimiter
+    yield* limiter.withPermit(
+      spawner.spawn(
+        ChildProcess.make("/bin/sh", ["-c", script, "sh", String(pid)], {
+          stdin: "pipe",
+          stdout: "ignore",
+          stderr: "ignore",
+          killSignal: "SIGKILL",
+          extendEnv: false,
+          env: {}
+        })
+      )
+    )
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.logWarning(
+        `ffmpeg process ${pid} would outlive a SIGKILL of this process: neither setpriv nor a shell can be started: ${error.message}`
+      )
+    ),
+    Effect.annotateLogs("module", "engine")
+  )
