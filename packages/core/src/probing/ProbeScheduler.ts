@@ -7,14 +7,14 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Camera } from "../camera/Camera.ts"
 import { cameraLabel } from "../camera/CameraNames.ts"
 import { type DeviceFull, type ProbeReason, type Reason, Unauthorized } from "../camera/Reason.ts"
+import { scopedAttempt } from "../engine/Attempt.ts"
 import { type CameraStream, ProbeError } from "../engine/CameraStream.ts"
 import { EngineFallback, type NextStep } from "../engine/EngineFallback.ts"
 import { Engines } from "../engine/Engines.ts"
@@ -261,13 +261,10 @@ class Access implements CameraAccess {
         })
       )
       // a stream that did not open leaves nothing behind before the next engine connects
-      const scope = yield* Scope.fork(yield* Effect.scope)
-      const stream = yield* engine.open(this.#camera).pipe(
+      const stream = yield* scopedAttempt(engine.open(this.#camera)).pipe(
         Effect.withSpan("Engine.open", {
           attributes: { camera: this.#camera.id, engine: engine.name }
         }),
-        Scope.provide(scope),
-        Effect.onError(() => Scope.close(scope, Exit.void)),
         Effect.mapError(({ reason }) => new ProbeError({ reason: this.#judge(reason, false) }))
       )
       lease.accepted(!this.#isRefusedAfterOpen)

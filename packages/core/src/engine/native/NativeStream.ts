@@ -10,7 +10,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type { CameraOptions } from "../../camera/CameraOptions.ts"
 import * as MediaPath from "../../camera/MediaPath.ts"
 import {
@@ -28,6 +28,7 @@ import type { RtspError } from "../../rtsp/client/RtspError.ts"
 import { startsKeyframe } from "../../rtsp/codec/Keyframe.ts"
 import type { Method } from "../../rtsp/message/Method.ts"
 import { trackByChannel } from "../../rtsp/interleaved/ChannelMap.ts"
+import { scopedAttempt } from "../Attempt.ts"
 import type { CameraStream, PublishOptions, StreamSource } from "../CameraStream.ts"
 import { RelayError, type RunningRelay } from "../RunningRelay.ts"
 import type { StreamInfo } from "../StreamInfo.ts"
@@ -249,19 +250,16 @@ const publishTracks = (
     announced: ReadonlyArray<PublishableTrack>,
     parameterSets: boolean
   ) {
-    const scope = yield* Scope.fork(yield* Effect.scope)
-    const publisher = yield* PublisherSession.open({
-      url: destination,
-      trust: options.serverTrust,
-      announcement: announcement(announced, { parameterSets }),
-      openTimeout: options.serverTimeout,
-      // a server that checks credentials may take seconds for it
-      requestTimeout: options.serverTimeout,
-      sharedBuffer: true
-    }).pipe(
-      Scope.provide(scope),
-      // the next attempt makes its own connection
-      Effect.onError(() => Scope.close(scope, Exit.void))
+    const publisher = yield* scopedAttempt(
+      PublisherSession.open({
+        url: destination,
+        trust: options.serverTrust,
+        announcement: announcement(announced, { parameterSets }),
+        openTimeout: options.serverTimeout,
+        // a server that checks credentials may take seconds for it
+        requestTimeout: options.serverTimeout,
+        sharedBuffer: true
+      })
     )
     return { publisher, announced }
   })
