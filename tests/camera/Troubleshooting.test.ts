@@ -69,7 +69,12 @@ const samples: {
   ],
   Unsupported: [new Reason.Unsupported({ what: "camera offers UDP only" })],
   CertificateError: [
-    new Reason.CertificateError({ detail: "self-signed", fingerprint: "9F:86:D0" })
+    new Reason.CertificateError({ detail: "self-signed", fingerprint: "9F:86:D0" }),
+    new Reason.CertificateError({
+      detail: "the device supports TLS 1.0 only, which is not secure",
+      fingerprint: "9F:86:D0"
+    }),
+    new Reason.CertificateError({ detail: "certificate verify failed" })
   ],
   Stalled: [
     new Reason.Stalled({ side: "input", afterMs: seconds(10) }),

@@ -13,6 +13,7 @@ import {
 import { HostResolver } from "@restream/core"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
 import { certificate, key } from "./Certificate.ts"
+import { createServer as createSecureServer, type SecureVersion, type Server } from "node:tls"
 import { scripted } from "../kit/ScriptedServer.ts"
 import { nextRequest } from "./Events.ts"
 import { cameraWith, play, url, watch, publishable } from "./LiveCamera.ts"
@@ -749,6 +750,78 @@ describe("Connection, with TLS", () => {
       const server = yield* secured
       const { watched } = yield* play({ url: url(server.url("cam")), trust: { _tag: "Insecure" } })
       yield* watched.first(0)
+    })
+  )
+
+  /** A device that speaks these versions of TLS only, and what it was sent. */
+  const speaking = (version: SecureVersion) =>
+    Effect.acquireRelease(
+      Effect.callback<{ port: number; received: Array<string>; server: Server }>((resume) => {
+        const received: Array<string> = []
+        const server = createSecureServer(
+          {
+            cert: certificate,
+            key,
+            minVersion: "TLSv1",
+            maxVersion: version,
+            ciphers: "DEFAULT@SECLEVEL=0"
+          },
+          (socket) => {
+            socket.on("error", () => {})
+            socket.on("data", (chunk: Buffer) => {
+              received.push(chunk.toString())
+              const exchange = /CSeq: (\d+)/.exec(chunk.toString())?.[1]
+              socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
+            })
+          }
+        )
+        server.on("tlsClientError", () => {})
+        server.listen(0, "127.0.0.1", () => {
+          const address = server.address()
+          const port = typeof address === "object" && address !== null ? address.port : 0
+          resume(Effect.succeed({ port, received, server }))
+        })
+      }),
+      ({ server }) => Effect.sync(() => server.close())
+    )
+
+  it.live.each([
+    ["TLSv1", "TLS 1.0"],
+    ["TLSv1.1", "TLS 1.1"]
+  ] as const)(
+    "names the fingerprint of a device that speaks only %s, and accepts it",
+    ([version, name]) =>
+      Effect.gen(function* () {
+        const { port, received } = yield* speaking(version)
+        for (const trust of [{ _tag: "Verify" }, { _tag: "Verify", ca: certificate }] as const) {
+          const { message, reason } = yield* Effect.flip(connect(port, { tls: trust }))
+          assert.deepInclude(reason, { _tag: "CertificateError", fingerprint })
+          assert.strictEqual(
+            message,
+            `certificate not trusted: the device supports ${name} only, which is not secure; to accept it, set fingerprint to ${fingerprint}`
+          )
+        }
+        assert.deepStrictEqual(received, [])
+        for (const trust of [
+          { _tag: "Fingerprint", sha256: fingerprint },
+          { _tag: "Insecure" }
+        ] as const) {
+          const connection = yield* connect(port, { tls: trust })
+          assert.strictEqual((yield* connection.request(options)).status, 200)
+        }
+      })
+  )
+
+  it.live("says that a device does not speak TLS", () =>
+    Effect.gen(function* () {
+      const { port } = yield* scripted(() => {})
+      const server = yield* RtspServer.make()
+      for (const plain of [server.port, port]) {
+        const { reason } = yield* Effect.flip(
+          connect(plain, { tls: { _tag: "Verify" }, connectTimeout: "1 second" })
+        )
+        assert.include(["ProtocolError", "Closed", "TimedOut"], reason._tag)
+      }
     })
   )
 

@@ -210,7 +210,7 @@ export class CertificateError extends Schema.TaggedClass<CertificateError>()("Ce
   readonly pace: RetryPace = "rejected"
   get message(): string {
     return this.fingerprint === undefined
-      ? `certificate not trusted: ${this.detail}`
+      ? `certificate not trusted: ${this.detail}; to accept any certificate, set insecure`
       : `certificate not trusted: ${this.detail}; to accept it, set fingerprint to ${this.fingerprint}`
   }
 }

@@ -4,6 +4,7 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "n
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { CertificateError, Closed, DnsError, ProtocolError, TimedOut } from "../../camera/Reason.ts"
 import { bracketed, withoutZone } from "@restream/config"
@@ -207,7 +208,7 @@ const secure = (
   socket: Socket,
   options: DialOptions,
   trust: Trust
-): Effect.Effect<Socket, RtspError> =>
+): Effect.Effect<TLSSocket, RtspError> =>
   Effect.callback((resume) => {
     const secured = connectTls({ socket, ...tlsOptions(options.host, trust) })
     const onError = (error: NodeJS.ErrnoException) => {
@@ -233,6 +234,38 @@ const secure = (
       socket.destroy()
     })
   })
+
+/** The names of TLS versions that are not accepted without a fingerprint. */
+const obsoleteVersions: Readonly<Record<string, string>> = {
+  TLSv1: "TLS 1.0",
+  "TLSv1.1": "TLS 1.1"
+}
+
+/**
+ * After a handshake failed: fails with the fingerprint of the certificate if the peer offers obsolete TLS only,
+ * because a configured fingerprint accepts that. Sends no data.
+ */
+const findObsolete = (
+  options: DialOptions,
+  addresses: ReadonlyArray<string>,
+  opened: Set<Socket>
+): Effect.Effect<void, RtspError> =>
+  race({ ...options, receive: () => {} }, addresses, opened).pipe(
+    Effect.flatMap((socket) => secure(socket, options, { _tag: "Insecure" })),
+    Effect.option,
+    Effect.flatMap(
+      Option.match({
+        onNone: () => Effect.void,
+        onSome: (socket) => {
+          const { fingerprint256: fingerprint } = socket.getPeerCertificate()
+          const version = obsoleteVersions[socket.getProtocol() ?? ""] ?? "old encryption"
+          socket.destroy()
+          const detail = `the device supports ${version} only, which is not secure`
+          return fail(new CertificateError({ detail, fingerprint }))
+        }
+      })
+    )
+  )
 
 /**
  * Opens a connection. The scope owns every socket opened on the way: closing the scope destroys them at once.
@@ -283,5 +316,13 @@ const resolveAndOpen = Effect.fnUntraced(function* (
   const socket = yield* race(options, addresses, opened)
   // another address may have connected at the same moment
   opened.forEach((other) => other !== socket && other.destroy())
-  return options.tls === undefined ? socket : yield* secure(socket, options, options.tls)
+  const { tls } = options
+  if (tls === undefined) return socket
+  const secured = secure(socket, options, tls)
+  if (tls._tag !== "Verify") return yield* secured
+  return yield* Effect.catchIf(
+    secured,
+    ({ reason }) => reason._tag !== "CertificateError",
+    (error) => Effect.andThen(findObsolete(options, addresses, opened), Effect.fail(error))
+  )
 })
