@@ -9,6 +9,7 @@ import { execFileSync } from "node:child_process"
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   mkdirSync,
   readdirSync,
   rmSync,
@@ -30,6 +31,7 @@ for (const file of readdirSync(dist)) {
   if (/^restream.*\.(?:js|txt)$/.test(file))
     copyFileSync(join(dist, file), join(folder, "lib", "dist", file))
 }
+cpSync(join(dist, "dashboard"), join(folder, "lib", "dist", "dashboard"), { recursive: true })
 copyFileSync(join(cli, "package.json"), join(folder, "lib", "package.json"))
 copyFileSync(join(cli, "LICENSE"), join(folder, "LICENSE"))
 copyFileSync(process.execPath, join(folder, "lib", "node"))

@@ -1,0 +1,255 @@
+/** `#/cameras/7`: everything about one camera, and what can be done. */
+import { useComputed, useSignal } from "@preact/signals"
+import type { CameraDetail } from "@restream/core/http"
+import type { ComponentChildren } from "preact"
+import { useEffect, useRef } from "preact/hooks"
+import { getCamera, Refused, sendCommand } from "./api.ts"
+import { Chart } from "./chart.tsx"
+import { Section, Since, streamText, WordLabel } from "./parts.tsx"
+import { cameras, now } from "./store.ts"
+import { bytes, clockTime, count, dateTime, duration, words } from "./text.ts"
+
+const refreshMs = 5000
+
+const Copyable = ({ text }: { readonly text: string }) => {
+  const w = words()
+  const isCopied = useSignal(false)
+  const copy = async () => {
+    // needs a secure context; elsewhere the address can be selected by hand
+    await navigator.clipboard.writeText(text)
+    isCopied.value = true
+    setTimeout(() => {
+      isCopied.value = false
+    }, 2000)
+  }
+  return (
+    <>
+      <code>{text}</code>{" "}
+      {isSecureContext && (
+        <button class="plain" onClick={() => void copy()}>
+          {isCopied.value ? w.copied : w.copy}
+        </button>
+      )}
+    </>
+  )
+}
+
+/** The words of the last changes as a bar, and the same as a list. */
+const Timeline = ({ timeline }: Pick<CameraDetail, "timeline">) => {
+  const first = timeline[0]
+  if (first === undefined) return null
+  const span = Math.max(1, now.value - first.at)
+  const parts = timeline.map((item, index) => ({
+    ...item,
+    until: timeline[index + 1]?.at ?? now.value
+  }))
+  return (
+    <>
+      <svg class="timeline" viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true">
+        {parts.map(({ at, until, word }) => (
+          <rect
+            key={at}
+            class={word}
+            x={((at - first.at) / span) * 1000}
+            width={Math.max(1, ((until - at) / span) * 1000)}
+            height={20}
+          />
+        ))}
+      </svg>
+      <ol class="changes">
+        {parts.toReversed().map(({ at, reason, until, word }) => (
+          <li key={at}>
+            <time dateTime={new Date(at).toISOString()} title={dateTime(at)}>
+              {clockTime(at)}
+            </time>
+            <WordLabel word={word} />
+            <span>{duration(until - at)}</span>
+            <span class="quiet">{reason}</span>
+          </li>
+        ))}
+      </ol>
+    </>
+  )
+}
+
+const Fact = ({
+  children,
+  name
+}: {
+  readonly name: string
+  readonly children: ComponentChildren
+}) => (
+  <>
+    <dt>{name}</dt>
+    <dd>{children}</dd>
+  </>
+)
+
+const Facts = ({ detail }: { readonly detail: CameraDetail }) => {
+  const w = words()
+  const { bytes: received, lost, packets } = detail.totals
+  const share = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 2 })
+  return (
+    <dl>
+      <Fact name={w.stream}>{streamText(detail) || w.unknown}</Fact>
+      <Fact name={w.engine}>{detail.engine ?? w.unknown}</Fact>
+      <Fact name={w.path}>{detail.path}</Fact>
+      <Fact name={w.address}>{detail.address}</Fact>
+      {detail.probeMs !== null && (
+        <Fact name={w.probe}>
+          {detail.probeMs < 1000 ? `${Math.round(detail.probeMs)} ms` : duration(detail.probeMs)}
+        </Fact>
+      )}
+      <Fact name={w.received}>
+        {bytes(received)},{" "}
+        {w.lost(count(lost), share.format(packets === 0 ? 0 : lost / (packets + lost)))}
+      </Fact>
+      <Fact name={w.restarts}>
+        {count(detail.restarts.lastHour)} ({w.total(detail.restarts.total)})
+      </Fact>
+      <Fact name={w.stalls}>
+        {count(detail.stalls.lastHour)} ({w.total(detail.stalls.total)})
+      </Fact>
+      <Fact name={w.health}>{w[`health_${detail.health}`]}</Fact>
+      {detail.mediaServer !== null && (
+        <Fact name={w.serverWord}>
+          {detail.mediaServer.isOnline
+            ? w.serverOnline(detail.mediaServer.readers)
+            : w.serverOffline}
+        </Fact>
+      )}
+    </dl>
+  )
+}
+
+export const CameraView = ({ id }: { readonly id: string }) => {
+  const w = words()
+  const live = cameras.value.get(id)?.value
+  const detail = useSignal<CameraDetail | undefined>(undefined)
+  const problem = useSignal("")
+  const outcome = useSignal("")
+  const dialog = useRef<HTMLDialogElement>(null)
+  const revision = live?.revision
+
+  useEffect(() => {
+    let isOver = false
+    const load = async () => {
+      try {
+        const loaded = await getCamera(id)
+        if (!isOver) detail.value = loaded
+      } catch (error) {
+        // without an answer the bar says so; the next attempt is near
+        if (!isOver && error instanceof Refused) problem.value = w.unknownCamera
+      }
+    }
+    void load()
+    const timer = setInterval(() => void load(), refreshMs)
+    return () => {
+      isOver = true
+      clearInterval(timer)
+    }
+    // at once when the camera changes, and every few seconds for what is counted
+  }, [id, revision])
+
+  const chart = useComputed(() => {
+    const recent = detail.value?.bitrates.recent ?? []
+    const end = now.peek()
+    return {
+      values: recent,
+      times: recent.map((_, index) => end - (recent.length - 1 - index) * 5000)
+    }
+  })
+
+  const send = async (command: "retry" | "restart") => {
+    try {
+      outcome.value = (await sendCommand(id, command)).message || w.accepted
+    } catch (error) {
+      outcome.value = w.failed(error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  if (problem.value !== "" && live === undefined) return <p role="alert">{problem}</p>
+  const shown = detail.value
+  const camera = live ?? shown
+  if (camera === undefined) return <p>{w.loading}</p>
+  const isWrong = camera.word === "down"
+  return (
+    <>
+      <h1>
+        <WordLabel word={camera.word} /> {camera.name} <small class="quiet">{camera.id}</small>
+      </h1>
+      <p>
+        {camera.problem?.message}{" "}
+        <span class="quiet">
+          <Since at={camera.since} />
+        </span>{" "}
+        {isWrong && (
+          <span class="quiet">
+            {camera.retryAt === null
+              ? w.tryingNow
+              : w.nextTry(w.in(duration(camera.retryAt - now.value)))}
+          </span>
+        )}
+      </p>
+      {shown?.advice && (
+        <p class="advice">
+          <strong>{w.whatToDo}:</strong> {shown.advice}
+        </p>
+      )}
+      {camera.word !== "invalid" && (
+        <p class="actions">
+          <button onClick={() => void send("retry")} disabled={camera.word === "ok"}>
+            {w.retry}
+          </button>
+          <button onClick={() => dialog.current?.showModal()}>{w.restart}</button>
+          <span role="status">{outcome}</span>
+        </p>
+      )}
+      <dialog ref={dialog} aria-label={w.restart}>
+        <form method="dialog">
+          <p>{w.restartAsk}</p>
+          <button value="cancel">{w.cancel}</button>
+          <button value="restart" onClick={() => void send("restart")}>
+            {w.restart}
+          </button>
+        </form>
+      </dialog>
+      {shown !== undefined && (
+        <>
+          <Section title={w.bitrate}>
+            <Chart times={chart.value.times} values={chart.value.values} label={w.bitrate} />
+          </Section>
+          <Section title={w.timeline}>
+            <Timeline timeline={shown.timeline} />
+          </Section>
+          <Section title={w.facts}>
+            <Facts detail={shown} />
+          </Section>
+          {shown.playerUrls !== null && (
+            <Section title={w.watch}>
+              <dl>
+                {Object.entries(shown.playerUrls).map(([protocol, url]) => (
+                  <Fact
+                    key={protocol}
+                    name={protocol === "webrtc" ? "WebRTC" : protocol.toUpperCase()}
+                  >
+                    <Copyable text={url} />
+                  </Fact>
+                ))}
+              </dl>
+            </Section>
+          )}
+          <Section title={w.log}>
+            <ol class="log">
+              {shown.log.toReversed().map(({ at, level, message }) => (
+                <li key={`${at} ${message}`} class={level}>
+                  <time dateTime={new Date(at).toISOString()}>{clockTime(at)}</time> {message}
+                </li>
+              ))}
+            </ol>
+          </Section>
+        </>
+      )}
+    </>
+  )
+}

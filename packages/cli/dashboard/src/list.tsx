@@ -1,0 +1,368 @@
+/** `#/cameras`: all cameras in a table of which only the visible rows exist. The filter and the order are in the address. */
+import { computed, useComputed, useSignal } from "@preact/signals"
+import type { Signal } from "@preact/signals"
+import {
+  elementScroll,
+  observeElementOffset,
+  observeElementRect,
+  Virtualizer
+} from "@tanstack/virtual-core"
+import { useEffect, useRef } from "preact/hooks"
+import { getHistories, sendCommand } from "./api.ts"
+import { allWords, Since, Sparkline, streamText, type Word, WordLabel } from "./parts.tsx"
+import { hrefTo, replaceQuery, route } from "./route.ts"
+import { type Camera, cameras } from "./store.ts"
+import { bitrate, count, words } from "./text.ts"
+
+const rowHeight = 44
+/** A phone shows a camera in two lines. */
+const narrowRowHeight = 64
+const narrow = matchMedia("(max-width: 640px)")
+const historiesEveryMs = 60_000
+
+const columns = ["name", "word", "since", "bitrate", "restarts", "health"] as const
+type Column = (typeof columns)[number]
+
+const healths = ["poor", "fair", "good"]
+const byText = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" })
+
+const comparisons: Record<Column, (a: Camera, b: Camera) => number> = {
+  name: (a, b) => byText.compare(a.name, b.name),
+  word: (a, b) => allWords.indexOf(a.word) - allWords.indexOf(b.word),
+  since: (a, b) => b.since - a.since,
+  bitrate: (a, b) => a.bitrate - b.bitrate,
+  restarts: (a, b) => a.restarts.lastHour - b.restarts.lastHour,
+  health: (a, b) => healths.indexOf(a.health) - healths.indexOf(b.health)
+}
+
+const query = computed(() => {
+  const { query } = route.value
+  const sort = query.get("sort") as Column | null
+  return {
+    q: query.get("q") ?? "",
+    word: (query.get("word") ?? "") as Word | "",
+    sort: sort !== null && columns.includes(sort) ? sort : "word",
+    order: query.get("order") === "desc" ? "desc" : "asc"
+  } as const
+})
+
+const setQuery = (change: Partial<typeof query.value>) => {
+  const { order, q, sort, word } = { ...query.value, ...change }
+  replaceQuery({
+    q,
+    word,
+    sort: sort === "word" ? "" : sort,
+    order: order === "asc" ? "" : order
+  })
+}
+
+/** The cameras that match, in order. */
+const listed = computed(() => {
+  const { order, q, sort, word } = query.value
+  const text = q.trim().toLowerCase()
+  const sign = order === "asc" ? 1 : -1
+  const compare = comparisons[sort]
+  return [...cameras.value.values()]
+    .filter(
+      ({ value: camera }) =>
+        (word === "" || camera.word === word) &&
+        (text === "" ||
+          [camera.id, camera.name, camera.path, camera.host].some(
+            (field) => field?.toLowerCase().includes(text) === true
+          ))
+    )
+    .sort((a, b) => sign * compare(a.value, b.value) || byText.compare(a.value.id, b.value.id))
+})
+
+const Header = ({ column }: { readonly column: Column }) => {
+  const w = words()
+  const { order, sort } = query.value
+  const isSorted = sort === column
+  const label = {
+    name: w.name,
+    word: w.state,
+    since: w.sinceColumn,
+    bitrate: w.bitrate,
+    restarts: w.restarts,
+    health: w.health
+  }[column]
+  return (
+    <div
+      role="columnheader"
+      class={column}
+      aria-sort={isSorted ? (order === "asc" ? "ascending" : "descending") : "none"}
+    >
+      <button
+        class="plain"
+        onClick={() =>
+          setQuery({ sort: column, order: isSorted && order === "asc" ? "desc" : "asc" })
+        }
+      >
+        {label}
+        <span aria-hidden="true">{isSorted ? (order === "asc" ? " ▲" : " ▼") : ""}</span>
+      </button>
+    </div>
+  )
+}
+
+interface RowProps {
+  readonly camera: Signal<Camera>
+  readonly index: number
+  readonly top: number
+  readonly height: number
+  readonly history: ReadonlyArray<number> | undefined
+  readonly selected: Signal<ReadonlySet<string>>
+}
+
+const Row = ({ camera: { value: camera }, height, history, index, selected, top }: RowProps) => {
+  const w = words()
+  const toggle = () => {
+    const next = new Set(selected.value)
+    if (!next.delete(camera.id)) next.add(camera.id)
+    selected.value = next
+  }
+  return (
+    <div
+      role="row"
+      class="row"
+      aria-rowindex={index + 2}
+      style={{ transform: `translateY(${top}px)`, height: `${height}px` }}
+    >
+      <div role="cell" class="select">
+        <input
+          type="checkbox"
+          aria-label={w.select(camera.name)}
+          checked={selected.value.has(camera.id)}
+          onChange={toggle}
+        />
+      </div>
+      <div role="cell" class="name">
+        <a href={hrefTo(`cameras/${encodeURIComponent(camera.id)}`)}>{camera.name}</a>
+        <span class="quiet reason">{camera.problem?.message ?? streamText(camera)}</span>
+      </div>
+      <div role="cell" class="word">
+        <WordLabel word={camera.word} />
+      </div>
+      <div role="cell" class="since">
+        <Since at={camera.since} />
+      </div>
+      <div role="cell" class="bitrate">
+        <span>{bitrate(camera.bitrate)}</span>
+        {history !== undefined && <Sparkline values={history} />}
+      </div>
+      <div role="cell" class="restarts">
+        {count(camera.restarts.lastHour)}
+      </div>
+      <div role="cell" class={`health ${camera.health}`}>
+        {w[`health_${camera.health}`]}
+      </div>
+    </div>
+  )
+}
+
+const Filters = () => {
+  const w = words()
+  const input = useRef<HTMLInputElement>(null)
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key !== "/" || event.target instanceof HTMLInputElement) return
+      event.preventDefault()
+      input.current?.focus()
+    }
+    addEventListener("keydown", onKey)
+    return () => removeEventListener("keydown", onKey)
+  }, [])
+  return (
+    <div class="filters">
+      <input
+        ref={input}
+        type="search"
+        aria-label={w.filter}
+        placeholder={w.filter}
+        value={query.value.q}
+        onInput={(event) => setQuery({ q: event.currentTarget.value })}
+      />
+      <select
+        aria-label={w.state}
+        value={query.value.word}
+        onChange={(event) => setQuery({ word: event.currentTarget.value as Word | "" })}
+      >
+        <option value="">{w.all}</option>
+        {allWords.map((word) => (
+          <option key={word} value={word}>
+            {w[`word_${word}`]}
+          </option>
+        ))}
+      </select>
+    </div>
+  )
+}
+
+/** The number of rows for a screen reader, said at most every 5 seconds. */
+const Shown = () => {
+  const text = useSignal("")
+  useEffect(() => {
+    const say = () => {
+      text.value = words().shown(count(listed.peek().length), count(cameras.peek().size))
+    }
+    say()
+    const timer = setInterval(say, 5000)
+    return () => clearInterval(timer)
+  }, [])
+  return (
+    <p class="hidden" role="status">
+      {text}
+    </p>
+  )
+}
+
+export const ListView = () => {
+  const w = words()
+  const place = useRef<HTMLDivElement>(null)
+  const visible = useSignal<ReadonlyArray<{ readonly index: number; readonly start: number }>>([])
+  const selected = useSignal<ReadonlySet<string>>(new Set())
+  const histories = useSignal<ReadonlyMap<string, ReadonlyArray<number>>>(new Map())
+  const outcome = useSignal("")
+  /** The order as it was when the pointer or the focus came in: rows must not jump under either. */
+  const held = useSignal<ReadonlyArray<Signal<Camera>> | undefined>(undefined)
+  const rows = useComputed(() => {
+    if (held.value === undefined) return listed.value
+    const matching = new Set(listed.value)
+    const kept = held.value.filter((camera) => matching.has(camera))
+    const known = new Set(kept)
+    return [...kept, ...listed.value.filter((camera) => !known.has(camera))]
+  })
+  const isOutOfOrder = useComputed(() =>
+    rows.value.some((camera, index) => camera !== listed.value[index])
+  )
+  const height = narrow.matches ? narrowRowHeight : rowHeight
+
+  const virtualizer = useRef<Virtualizer<HTMLDivElement, HTMLDivElement> | undefined>(undefined)
+  const options = () => ({
+    count: rows.value.length,
+    getScrollElement: () => place.current,
+    estimateSize: () => height,
+    overscan: 8,
+    scrollToFn: elementScroll,
+    observeElementRect,
+    observeElementOffset,
+    onChange: (instance: Virtualizer<HTMLDivElement, HTMLDivElement>) => {
+      visible.value = instance.getVirtualItems().map(({ index, start }) => ({ index, start }))
+    }
+  })
+  useEffect(() => {
+    const made = new Virtualizer<HTMLDivElement, HTMLDivElement>(options())
+    virtualizer.current = made
+    const unmount = made._didMount()
+    made._willUpdate()
+    visible.value = made.getVirtualItems().map(({ index, start }) => ({ index, start }))
+    return unmount
+  }, [])
+  const total = rows.value.length
+  useEffect(() => {
+    const made = virtualizer.current
+    if (made === undefined) return
+    made.setOptions(options())
+    made._willUpdate()
+    visible.value = made.getVirtualItems().map(({ index, start }) => ({ index, start }))
+  }, [total])
+
+  useEffect(() => {
+    const load = async () => {
+      try {
+        const list = await getHistories()
+        histories.value = new Map(list.cameras.map(({ bitrates = [], id }) => [id, bitrates]))
+      } catch {
+        // the list does without sparklines
+      }
+    }
+    void load()
+    const timer = setInterval(() => void load(), historiesEveryMs)
+    return () => clearInterval(timer)
+  }, [])
+
+  const hold = () => {
+    held.value ??= rows.peek()
+  }
+  const release = () => {
+    const isInside = place.current?.matches(":hover") === true
+    if (!isInside && place.current?.contains(document.activeElement) !== true)
+      held.value = undefined
+  }
+
+  const retrySelected = async () => {
+    const ids = [...selected.value]
+    const results = await Promise.allSettled(ids.map((id) => sendCommand(id, "retry")))
+    const refused = results.find((result) => result.status === "rejected")
+    outcome.value = refused === undefined ? w.accepted : w.failed(String(refused.reason.message))
+    selected.value = new Set()
+  }
+
+  return (
+    <>
+      <h1 class="hidden">{w.cameras}</h1>
+      <Filters />
+      <Shown />
+      <p class="list-line">
+        <span>{w.shown(count(total), count(cameras.value.size))}</span>
+        {isOutOfOrder.value && (
+          <button
+            onClick={() => {
+              held.value = undefined
+            }}
+          >
+            {w.reorder}
+          </button>
+        )}
+        {selected.value.size > 0 && (
+          <button onClick={() => void retrySelected()}>
+            {w.retrySelected(selected.value.size)}
+          </button>
+        )}
+        <span role="status">{outcome}</span>
+      </p>
+      <div
+        role="table"
+        aria-label={w.cameras}
+        aria-rowcount={total + 1}
+        class="table"
+        ref={place}
+        // a region that scrolls can be reached by the keyboard
+        tabIndex={0}
+        onMouseEnter={hold}
+        onMouseLeave={release}
+        onFocusIn={hold}
+        onFocusOut={() => setTimeout(release)}
+      >
+        <div role="row" class="row head" aria-rowindex={1}>
+          <div role="columnheader" class="select">
+            <span class="hidden">{w.selection}</span>
+          </div>
+          {columns.map((column) => (
+            <Header key={column} column={column} />
+          ))}
+        </div>
+        <div role="rowgroup">
+          <div class="all" style={{ height: `${total * height}px` }}>
+            {visible.value.map(({ index, start }) => {
+              const camera = rows.value[index]
+              return (
+                camera !== undefined && (
+                  <Row
+                    key={camera.peek().id}
+                    camera={camera}
+                    index={index}
+                    top={start}
+                    height={height}
+                    history={histories.value.get(camera.peek().id)}
+                    selected={selected}
+                  />
+                )
+              )
+            })}
+          </div>
+        </div>
+      </div>
+    </>
+  )
+}

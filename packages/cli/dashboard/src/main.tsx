@@ -1,0 +1,54 @@
+/** The dashboard: the frame, the views by route, and the bar that says when what is shown is old. */
+import { render } from "preact"
+import { CameraView } from "./camera.tsx"
+import { ListView } from "./list.tsx"
+import { OverviewView } from "./overview.tsx"
+import { hrefTo, route } from "./route.ts"
+import { SignIn } from "./sign-in.tsx"
+import { needsToken, staleSince, start } from "./store.ts"
+import { clockTime, switchLanguage, words } from "./text.ts"
+import "./theme.css"
+
+const View = () => {
+  const { path } = route.value
+  if (path.startsWith("cameras/")) {
+    const id = decodeURIComponent(path.slice("cameras/".length))
+    return <CameraView key={id} id={id} />
+  }
+  return path === "cameras" ? <ListView /> : <OverviewView />
+}
+
+const Link = ({ label, path }: { readonly path: string; readonly label: string }) => (
+  <a href={hrefTo(path)} aria-current={route.value.path === path ? "page" : undefined}>
+    {label}
+  </a>
+)
+
+const App = () => {
+  const w = words()
+  if (needsToken.value) return <SignIn />
+  const since = staleSince.value
+  return (
+    <>
+      <header>
+        <b>restream</b>
+        <nav>
+          <Link path="" label={w.overview} />
+          <Link path="cameras" label={w.cameras} />
+        </nav>
+        <button class="plain" onClick={switchLanguage}>
+          {w.language}
+        </button>
+      </header>
+      <div role="alert">
+        {since !== undefined && <p class="stale">{w.stale(clockTime(since))}</p>}
+      </div>
+      <main class={since === undefined ? "" : "old"}>
+        <View />
+      </main>
+    </>
+  )
+}
+
+start()
+render(<App />, document.querySelector("#app")!)

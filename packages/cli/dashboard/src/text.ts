@@ -1,0 +1,245 @@
+/** The page's words, in English and Russian, and numbers and times as people read them. */
+import { signal } from "@preact/signals"
+
+const en = {
+  overview: "Overview",
+  cameras: "Cameras",
+  allLive: (n: string) => `All ${n} cameras are live.`,
+  someLive: (live: string, all: string) => `${live} of ${all} cameras are live.`,
+  needAttention: (n: number) => (n === 1 ? "1 camera needs you." : `${n} cameras need you.`),
+  noCameras: "The camera list is empty.",
+  loading: "Connecting to restream…",
+  whatIsWrong: "What is wrong",
+  nothing: "Nothing.",
+  lastChanges: "What changed last",
+  noChanges: "Nothing since this page was opened.",
+  bitrateOfAll: "Bitrate of all cameras",
+  live: "live cameras",
+  since: (time: string) => `since ${time}`,
+  for: (time: string) => `for ${time}`,
+  ago: (time: string) => `${time} ago`,
+  in: (time: string) => `in ${time}`,
+  showCameras: (n: number) => (n === 1 ? "Show the camera" : `Show ${n} cameras`),
+  version: "Version",
+  uptime: "up for",
+  lastRead: "camera list read",
+  word_ok: "live",
+  word_down: "down",
+  word_waiting: "waiting",
+  word_starting: "starting",
+  word_invalid: "invalid",
+  all: "all",
+  filter: "Filter by name, path, host or id",
+  shown: (shown: string, all: string) => `${shown} of ${all} cameras`,
+  name: "Name",
+  state: "State",
+  sinceColumn: "Since",
+  bitrate: "Bitrate",
+  restarts: "Restarts, last hour",
+  health: "Health",
+  reason: "Reason",
+  health_good: "good",
+  health_fair: "fair",
+  health_poor: "poor",
+  reorder: "The order has changed: sort again",
+  retrySelected: (n: number) => `Retry ${n} selected`,
+  selection: "Selection",
+  select: (name: string) => `Select ${name}`,
+  whatToDo: "What to do",
+  retry: "Retry now",
+  restart: "Restart",
+  restartAsk: "Restart the relay? Viewers lose the picture for a moment.",
+  cancel: "Cancel",
+  accepted: "Accepted.",
+  failed: (why: string) => `Not accepted: ${why}`,
+  unknownCamera: "There is no camera of this id.",
+  nextTry: (time: string) => `Next attempt ${time}.`,
+  tryingNow: "Being tried now.",
+  timeline: "Timeline",
+  facts: "Details",
+  engine: "Engine",
+  stream: "Stream",
+  path: "Path",
+  address: "Address",
+  probe: "Probe",
+  received: "Received",
+  lost: (lost: string, percent: string) => `${lost} packets lost (${percent})`,
+  total: (n: number) => `${n} in all`,
+  stalls: "Stalls, last hour",
+  serverWord: "Media server",
+  serverOnline: (readers: number) =>
+    readers === 1 ? "online, 1 reader" : `online, ${readers} readers`,
+  serverOffline: "does not have this path",
+  log: "Log",
+  watch: "Watch",
+  copy: "Copy",
+  copied: "Copied",
+  lastHour: "last hour",
+  stale: (time: string) => `No word from restream since ${time}. What you see may be old.`,
+  signIn: "Sign in",
+  token: "Token",
+  wrongToken: "That token is not accepted.",
+  tooMany: "Too many attempts; wait a minute.",
+  language: "Русский",
+  video: "video",
+  noAudio: "no audio",
+  unknown: "unknown"
+}
+
+type Words = typeof en
+
+const ruPlural = (n: number, one: string, few: string, many: string): string => {
+  const form = new Intl.PluralRules("ru").select(n)
+  return form === "one" ? one : form === "few" ? few : many
+}
+
+const ru: Words = {
+  overview: "Обзор",
+  cameras: "Камеры",
+  allLive: (n) => `Все камеры работают (${n}).`,
+  someLive: (live, all) => `Работают ${live} из ${all} камер.`,
+  needAttention: (n) =>
+    `${n} ${ruPlural(n, "камера требует", "камеры требуют", "камер требуют")} внимания.`,
+  noCameras: "Список камер пуст.",
+  loading: "Соединение с restream…",
+  whatIsWrong: "Что не так",
+  nothing: "Ничего.",
+  lastChanges: "Последние изменения",
+  noChanges: "С открытия страницы изменений не было.",
+  bitrateOfAll: "Битрейт всех камер",
+  live: "работающие камеры",
+  since: (time) => `с ${time}`,
+  for: (time) => `уже ${time}`,
+  ago: (time) => `${time} назад`,
+  in: (time) => `через ${time}`,
+  showCameras: (n) => `Показать ${n} ${ruPlural(n, "камеру", "камеры", "камер")}`,
+  version: "Версия",
+  uptime: "работает",
+  lastRead: "список камер прочитан",
+  word_ok: "работает",
+  word_down: "не работает",
+  word_waiting: "ожидает",
+  word_starting: "запускается",
+  word_invalid: "ошибка в строке",
+  all: "все",
+  filter: "Фильтр по имени, пути, адресу или id",
+  shown: (shown, all) => `${shown} из ${all} камер`,
+  name: "Имя",
+  state: "Состояние",
+  sinceColumn: "С какого времени",
+  bitrate: "Битрейт",
+  restarts: "Перезапуски за час",
+  health: "Стабильность",
+  reason: "Причина",
+  health_good: "хорошая",
+  health_fair: "средняя",
+  health_poor: "плохая",
+  reorder: "Порядок изменился: отсортировать заново",
+  retrySelected: (n) => `Повторить для выбранных (${n})`,
+  selection: "Выбор",
+  select: (name) => `Выбрать ${name}`,
+  whatToDo: "Что делать",
+  retry: "Повторить сейчас",
+  restart: "Перезапустить",
+  restartAsk: "Перезапустить трансляцию? Зрители на мгновение потеряют изображение.",
+  cancel: "Отмена",
+  accepted: "Принято.",
+  failed: (why) => `Не принято: ${why}`,
+  unknownCamera: "Камеры с таким id нет.",
+  nextTry: (time) => `Следующая попытка ${time}.`,
+  tryingNow: "Идёт попытка.",
+  timeline: "История",
+  facts: "Подробности",
+  engine: "Движок",
+  stream: "Поток",
+  path: "Путь",
+  address: "Адрес",
+  probe: "Проверка",
+  received: "Получено",
+  lost: (lost, percent) => `потеряно пакетов: ${lost} (${percent})`,
+  total: (n) => `всего ${n}`,
+  stalls: "Остановки видео за час",
+  serverWord: "Медиасервер",
+  serverOnline: (readers) => `в эфире, зрителей: ${readers}`,
+  serverOffline: "этого пути нет",
+  log: "Журнал",
+  watch: "Смотреть",
+  copy: "Копировать",
+  copied: "Скопировано",
+  lastHour: "за час",
+  stale: (time) => `Нет связи с restream с ${time}. Данные могли устареть.`,
+  signIn: "Войти",
+  token: "Токен",
+  wrongToken: "Токен не подходит.",
+  tooMany: "Слишком много попыток; подождите минуту.",
+  language: "English",
+  video: "видео",
+  noAudio: "без звука",
+  unknown: "неизвестно"
+}
+
+export type Language = "en" | "ru"
+
+const stored = (): Language => {
+  const chosen = localStorage.getItem("language") ?? navigator.language
+  return chosen.startsWith("ru") ? "ru" : "en"
+}
+
+export const language = signal<Language>(stored())
+
+export const switchLanguage = () => {
+  language.value = language.value === "en" ? "ru" : "en"
+  localStorage.setItem("language", language.value)
+  document.documentElement.lang = language.value
+}
+document.documentElement.lang = language.value
+
+/** The words of the language that is chosen. */
+export const words = (): Words => (language.value === "ru" ? ru : en)
+
+export const count = (value: number): string => new Intl.NumberFormat(language.value).format(value)
+
+const unit = (value: number, unit: string, digits = 0): string =>
+  new Intl.NumberFormat(language.value, {
+    style: "unit",
+    unit,
+    unitDisplay: "narrow",
+    maximumFractionDigits: digits
+  }).format(value)
+
+/** `3d 4h`, `2h 5m`, `45s`: the two largest units. */
+export const duration = (ms: number): string => {
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  const parts = [
+    [Math.floor(seconds / 86_400), "day"],
+    [Math.floor(seconds / 3600) % 24, "hour"],
+    [Math.floor(seconds / 60) % 60, "minute"],
+    [seconds % 60, "second"]
+  ] as const
+  const first = parts.findIndex(([value]) => value > 0)
+  if (first === -1) return unit(0, "second")
+  return parts
+    .slice(first, first + 2)
+    .filter(([value]) => value > 0)
+    .map(([value, name]) => unit(value, name))
+    .join(" ")
+}
+
+export const bitrate = (bits: number): string => {
+  if (bits === 0) return "–"
+  return bits >= 1_000_000
+    ? `${new Intl.NumberFormat(language.value, { maximumFractionDigits: 1 }).format(bits / 1_000_000)} Mbit/s`
+    : `${new Intl.NumberFormat(language.value, { maximumFractionDigits: 0 }).format(bits / 1000)} kbit/s`
+}
+
+export const bytes = (value: number): string =>
+  value >= 1e9 ? unit(value / 1e9, "gigabyte", 1) : unit(value / 1e6, "megabyte", 1)
+
+export const clockTime = (at: number): string =>
+  new Intl.DateTimeFormat(language.value, { timeStyle: "medium" }).format(at)
+
+export const hourAndMinute = (at: number): string =>
+  new Intl.DateTimeFormat(language.value, { timeStyle: "short" }).format(at)
+
+export const dateTime = (at: number): string =>
+  new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "medium" }).format(at)

@@ -1,0 +1,244 @@
+/** What an operator does with the dashboard, in a real browser, against the daemon as it is built. */
+import { assert, describe, layer } from "@effect/vitest"
+import { freePort, TestPattern } from "@restream/core/testing"
+import axe from "axe-core"
+import { Effect, Exit, Scope } from "effect"
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import * as Installation from "../e2e/Installation.ts"
+import { launch, missing } from "../kit/Browser.ts"
+import { Postgres } from "../kit/Postgres.ts"
+
+/** `SCREENSHOTS=docs/images` keeps pictures of the views there. */
+const screenshots = process.env["SCREENSHOTS"]
+
+/** A promise of the browser, as an effect. */
+const by = <A>(promise: () => Promise<A>) => Effect.promise(promise)
+
+interface Visit {
+  readonly page: Page
+  /** What the page complained about in its console. */
+  readonly complaints: ReadonlyArray<string>
+}
+
+const site = Effect.gen(function* () {
+  const installation = yield* Installation.make
+  const port = yield* freePort
+  const env = { RESTREAM_HTTP_ENABLED: "yes", RESTREAM_HTTP_PORT: String(port) }
+  const browser = yield* Effect.acquireRelease(by(launch), (browser) => by(() => browser.close()))
+  // the browser ends with its last page
+  yield* by(() => browser.newPage())
+  const visit = (hash = "", options: BrowserContextOptions = {}) =>
+    open(browser, `http://127.0.0.1:${port}/${hash}`, options)
+  return {
+    ...installation,
+    port,
+    visit,
+    startDaemon: (more: Installation.Env = {}) =>
+      Effect.tap(installation.startDaemon([], { ...env, ...more }), ({ awaitSaid }) =>
+        awaitSaid(/HTTP server listens/)
+      )
+  }
+})
+
+const open = (browser: Browser, url: string, options: BrowserContextOptions) =>
+  Effect.gen(function* () {
+    const context = yield* Effect.acquireRelease(
+      by(() => browser.newContext({ locale: "en-US", reducedMotion: "reduce", ...options })),
+      (context) => by(() => context.close())
+    )
+    const page = yield* by(() => context.newPage())
+    page.setDefaultTimeout(20_000)
+    const complaints: Array<string> = []
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning")
+        complaints.push(message.text())
+    })
+    page.on("pageerror", (error) => complaints.push(error.message))
+    yield* by(() => page.goto(url))
+    return { page, complaints } satisfies Visit
+  })
+
+/** Waits until the element's text matches. */
+const awaitText = ({ page }: Visit, selector: string, pattern: RegExp) =>
+  by(() => page.locator(selector).filter({ hasText: pattern }).first().waitFor())
+
+const picture = ({ page }: Visit, name: string) =>
+  by(async () => {
+    if (screenshots === undefined) return
+    mkdirSync(screenshots, { recursive: true })
+    await page.screenshot({ path: join(screenshots, `${name}.png`) })
+  })
+
+/** What axe finds wrong with the page. */
+const faults = ({ page }: Visit) =>
+  by(async () => {
+    // evaluated, because the policy of the page allows no script of ours
+    await page.evaluate(axe.source)
+    const { violations } = await page.evaluate(() =>
+      (globalThis as unknown as { axe: typeof axe }).axe.run()
+    )
+    return violations.map(({ help, nodes }) => `${help}: ${nodes.map(({ html }) => html).join()}`)
+  })
+
+layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
+  "the dashboard",
+  (it) => {
+    describe.skipIf(missing !== undefined)(missing ?? "in Chromium", () => {
+      it.effect("says what is wrong within moments, and what became of a retry", () =>
+        Effect.gen(function* () {
+          const { cameras, sql, startDaemon, visit } = yield* site
+          const show = (path: string) =>
+            Effect.gen(function* () {
+              const scope = yield* Scope.make()
+              yield* TestPattern.publish(cameras, path, {}).pipe(Scope.provide(scope))
+              return Scope.close(scope, Exit.void)
+            })
+          const hideGate = yield* show("gate")
+          yield* show("yard")
+          yield* sql`insert into cameras ${sql.insert([
+            { name: "Gate", url: cameras.url("gate") },
+            { name: "Yard", url: cameras.url("yard") }
+          ])}`
+          yield* startDaemon()
+
+          const overview = yield* visit()
+          yield* awaitText(overview, ".sentence", /All 2 cameras are live/)
+          const list = yield* visit("#/cameras")
+          yield* awaitText(list, "[role=row]:has-text('Gate')", /live/)
+
+          yield* hideGate
+          yield* awaitText(overview, ".sentence", /1 of 2 cameras are live. 1 camera needs you/)
+          yield* awaitText(overview, ".causes", /not found|404|no stream/i)
+          yield* awaitText(overview, ".changes", /down.*Gate/)
+          assert.match(yield* by(() => overview.page.title()), /^\(1\)/)
+          yield* awaitText(list, "[role=row]:has-text('Gate')", /down/)
+          // the worst first
+          const first = list.page.locator("[role=rowgroup] [role=row]").first()
+          assert.match(yield* by(() => first.innerText()), /Gate/)
+          yield* picture(overview, "dashboard-overview")
+          yield* picture(list, "dashboard-cameras")
+
+          yield* by(() => list.page.getByRole("link", { name: "Gate" }).click())
+          yield* awaitText(list, ".advice", /What to do/)
+          yield* awaitText(list, ".log", /Gate/)
+          yield* picture(list, "dashboard-camera")
+          yield* show("gate")
+          yield* by(() => list.page.getByRole("button", { name: "Retry now" }).click())
+          yield* awaitText(list, "h1", /live/)
+          yield* awaitText(overview, ".sentence", /All 2 cameras are live/)
+
+          // viewers lose the picture, so it asks first
+          yield* by(() => list.page.getByRole("button", { name: "Restart" }).click())
+          yield* by(() =>
+            list.page.getByRole("dialog").getByRole("button", { name: "Restart" }).click()
+          )
+          yield* awaitText(list, ".actions [role=status]", /./)
+          yield* awaitText(list, "dl", /\(1 in all\)/)
+          assert.deepStrictEqual([...overview.complaints, ...list.complaints], [])
+        }).pipe(Effect.scoped)
+      )
+
+      it.effect("filters and sorts, and keeps both in the address", () =>
+        Effect.gen(function* () {
+          const { sql, startDaemon, visit } = yield* site
+          yield* sql`insert into cameras (name, url, enabled)
+            select 'Camera ' || n, 'rtsp://127.0.0.1:1/' || n, true from generate_series(1, 300) n`
+          yield* startDaemon()
+          const list = yield* visit("#/cameras?sort=name&order=desc&q=camera+2")
+          yield* awaitText(list, ".list-line", /111 of 300 cameras/)
+          const rows = list.page.locator("[role=rowgroup] [role=row]")
+          assert.match(yield* by(() => rows.first().innerText()), /^Camera 299\b/)
+          // only what is in view exists
+          assert.isBelow(yield* by(() => rows.count()), 60)
+
+          yield* by(() => list.page.getByRole("button", { name: "Name" }).click())
+          yield* by(() => list.page.keyboard.press("Escape"))
+          yield* by(() => list.page.getByRole("searchbox").fill("camera 29"))
+          yield* awaitText(list, ".list-line", /11 of 300 cameras/)
+          assert.include(list.page.url(), "q=camera+29")
+          yield* by(() => list.page.reload())
+          yield* awaitText(list, ".list-line", /11 of 300 cameras/)
+          assert.deepStrictEqual(list.complaints, [])
+        }).pipe(Effect.scoped)
+      )
+
+      it.effect(
+        "says that it is old when the daemon is gone, and is right again when it is back",
+        () =>
+          Effect.gen(function* () {
+            const { cameras, sql, startDaemon, visit } = yield* site
+            yield* TestPattern.publish(cameras, "gate", {})
+            yield* sql`insert into cameras ${sql.insert({ name: "Gate", url: cameras.url("gate") })}`
+            const first = yield* startDaemon()
+            const overview = yield* visit()
+            yield* awaitText(overview, ".sentence", /The camera|All 1 cameras are live/)
+            first.process.kill("SIGKILL")
+            yield* first.ended
+            yield* awaitText(overview, "[role=alert]", /No word from restream since/)
+            yield* sql`insert into cameras ${sql.insert({ name: "Bad", url: "nonsense" })}`
+            yield* startDaemon()
+            yield* awaitText(overview, ".sentence", /1 of 2 cameras/)
+            yield* by(() => overview.page.locator(".stale").waitFor({ state: "detached" }))
+          }).pipe(Effect.scoped)
+      )
+
+      it.effect("asks for the token, and lets nobody in without", () =>
+        Effect.gen(function* () {
+          const { sql, startDaemon, visit } = yield* site
+          yield* sql`insert into cameras ${sql.insert({ name: "Bad", url: "nonsense" })}`
+          yield* startDaemon({ RESTREAM_HTTP_TOKEN: "correct horse battery" })
+          const page = yield* visit()
+          yield* by(() => page.page.getByLabel("Token").fill("wrong"))
+          yield* by(() => page.page.getByRole("button", { name: "Sign in" }).click())
+          yield* awaitText(page, "[role=alert]", /not accepted/)
+          yield* by(() => page.page.getByLabel("Token").fill("correct horse battery"))
+          yield* by(() => page.page.getByRole("button", { name: "Sign in" }).click())
+          yield* awaitText(page, ".sentence", /0 of 1 cameras/)
+        }).pipe(Effect.scoped)
+      )
+
+      it.effect("reads well on a phone, in the dark, in Russian, and for screen readers", () =>
+        Effect.gen(function* () {
+          const { cameras, sql, startDaemon, visit } = yield* site
+          yield* TestPattern.publish(cameras, "gate", { audio: true })
+          yield* sql`insert into cameras ${sql.insert([
+            { name: "Gate", url: cameras.url("gate") },
+            { name: "Yard", url: "rtsp://127.0.0.1:1/yard" },
+            { name: "Bad", url: "nonsense" }
+          ])}`
+          yield* startDaemon()
+          for (const colorScheme of ["light", "dark"] as const) {
+            for (const [name, hash, ready] of [
+              ["overview", "", /1 of 3 cameras|Работают 1 из 3/],
+              ["list", "#/cameras", /Gate/],
+              ["camera", "#/cameras/1", /Gate/]
+            ] as const) {
+              const isDark = colorScheme === "dark"
+              const visited = yield* visit(hash, {
+                colorScheme,
+                viewport: isDark ? { width: 360, height: 740 } : { width: 1280, height: 800 },
+                locale: isDark ? "ru-RU" : "en-US"
+              })
+              yield* awaitText(visited, "main", ready)
+              if (name === "camera") yield* awaitText(visited, "main", /WebRTC/)
+              assert.deepStrictEqual(yield* faults(visited), [], `${name}, ${colorScheme}`)
+              const overflow = yield* by(() =>
+                visited.page.evaluate<number>(
+                  "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                )
+              )
+              assert.strictEqual(overflow, 0, `${name} is wider than the screen`)
+              if (isDark) {
+                assert.match(yield* by(() => visited.page.innerText("nav")), /Обзор/)
+                yield* picture(visited, `dashboard-${name}-phone`)
+              }
+              assert.deepStrictEqual(visited.complaints, [])
+            }
+          }
+        }).pipe(Effect.scoped)
+      )
+    })
+  }
+)
