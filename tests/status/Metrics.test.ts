@@ -39,7 +39,7 @@ describe("Metrics", () => {
       })
       const store = yield* StatusStore
       const counters = { bytes: 1500, packets: 3, lost: 2, dropped: 1, lastVideoAt: undefined }
-      yield* store.attachCounters("1" as CameraId, () => counters)
+      yield* store.attachRelay("1" as CameraId, { counters: () => counters })
       yield* TestClock.adjust("5 seconds")
       yield* fake.relays[0]!.end(new Reason.Stalled({ side: "input", afterMs: 10_000 }))
       yield* TestClock.adjust("1 second")

@@ -144,8 +144,8 @@ describe("the operator's view", () => {
         lastVideoAt
       })
       yield* enter(probing, starting)
-      yield* store.attachCounters(camera.id, counters(1000, 5))
-      yield* store.attachCounters(camera.id, counters(10, undefined))
+      yield* store.attachRelay(camera.id, { counters: counters(1000, 5) })
+      yield* store.attachRelay(camera.id, { counters: counters(10, undefined) })
       const { counters: current, lastVideoAt, totals } = yield* status
       assert.strictEqual(current.bytes, 10)
       assert.deepStrictEqual(totals, { bytes: 1010, packets: 2, lost: 2, dropped: 0 })
@@ -200,13 +200,15 @@ describe("Rates", () => {
       const store = yield* StatusStore
       const rates = yield* Rates
       yield* enter(probing, starting)
-      yield* store.attachCounters(camera.id, () => ({
-        bytes,
-        packets: 0,
-        lost: 0,
-        dropped: 0,
-        lastVideoAt: undefined
-      }))
+      yield* store.attachRelay(camera.id, {
+        counters: () => ({
+          bytes,
+          packets: 0,
+          lost: 0,
+          dropped: 0,
+          lastVideoAt: undefined
+        })
+      })
       yield* TestClock.adjust("5 seconds")
       bytes = 10_000
       yield* TestClock.adjust("5 seconds")

@@ -236,8 +236,8 @@ describe("StatusStore", () => {
         lastVideoAt: undefined
       })
       yield* enterAll(["Probing"])
-      yield* store.attachCounters(camera.id, counters(1000))
-      yield* store.attachCounters(camera.id, counters(5))
+      yield* store.attachRelay(camera.id, { counters: counters(1000) })
+      yield* store.attachRelay(camera.id, { counters: counters(5) })
       assert.deepInclude(yield* store.traffic, { bytes: 1005, packets: 2, lost: 4 })
       yield* store.remove(camera.id)
       assert.deepInclude(yield* store.traffic, { bytes: 1005, packets: 2, lost: 4 })
@@ -285,13 +285,15 @@ describe("StatusStore", () => {
       yield* TestClock.adjust("1 second")
       yield* enterAll(["Probing", "Starting", "Live"])
       const store = yield* StatusStore
-      yield* store.attachCounters(camera.id, () => ({
-        bytes: 5,
-        packets: 2,
-        lost: 1,
-        dropped: 3,
-        lastVideoAt: 900
-      }))
+      yield* store.attachRelay(camera.id, {
+        counters: () => ({
+          bytes: 5,
+          packets: 2,
+          lost: 1,
+          dropped: 3,
+          lastVideoAt: 900
+        })
+      })
       const [status] = yield* store.all
       assert.notInclude(JSON.stringify(status), "TopSecret1")
       assert.deepStrictEqual(status, {

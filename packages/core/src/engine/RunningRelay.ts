@@ -2,6 +2,7 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { RelayReason } from "../camera/Reason.ts"
+import type { Keyframe } from "../picture/KeyframeTap.ts"
 import type { StreamInfo } from "./StreamInfo.ts"
 
 /** Counters of one relay since its start. They only grow. */
@@ -45,4 +46,9 @@ export interface RunningRelay {
    * once `flowing` is done.
    */
   readonly notices: ReadonlyArray<string>
+  /**
+   * The next keyframe of the camera, for a picture. It does not end after the relay has ended. Absent if the
+   * engine does not see the packets, or if the codec has no keyframes that can be taken.
+   */
+  readonly keyframe?: Effect.Effect<Keyframe>
 }

@@ -250,6 +250,13 @@ export class CameraInvalid extends Schema.TaggedError<CameraInvalid>()(
   { httpApiStatus: 409 }
 ) {}
 
+/** The camera is not live, its engine gives no keyframes, or it sent none within 12 seconds. */
+export class NoPicture extends Schema.TaggedError<NoPicture>()(
+  "NoPicture",
+  { message: Schema.String },
+  { httpApiStatus: 409 }
+) {}
+
 export class TooManyStreams extends Schema.TaggedError<TooManyStreams>()(
   "TooManyStreams",
   { message: Schema.String },
@@ -297,6 +304,11 @@ export const ListQuery = {
   history: Schema.optionalKey(flag)
 }
 
+export const PictureQuery = {
+  /** The greatest age, in seconds. Default 10. */
+  maxAge: Schema.optionalKey(count(0, 3600))
+}
+
 const describe = (summary: string) => OpenApi.annotations({ summary })
 const id = { id: CameraId }
 
@@ -311,6 +323,14 @@ export class CamerasGroup extends HttpApiGroup.make("cameras")
       success: CameraDetail,
       error: CameraNotFound
     }).annotateMerge(describe("One camera with everything that is known about it")),
+    HttpApiEndpoint.get("picture", "/api/cameras/:id/picture", {
+      params: id,
+      query: PictureQuery,
+      success: HttpApiSchema.StreamUint8Array({ contentType: "video/mp4" }),
+      error: [CameraNotFound, NoPicture]
+    }).annotateMerge(
+      describe("The last keyframe as an MP4 of one picture; x-picture-time says when it was taken")
+    ),
     HttpApiEndpoint.post("retry", "/api/cameras/:id/retry", {
       params: id,
       success: CommandResult.pipe(HttpApiSchema.status(202)),

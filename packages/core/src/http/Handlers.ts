@@ -19,11 +19,19 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type { CameraId } from "../camera/Camera.ts"
 import { format } from "../time/DurationText.ts"
 import type { LiveOrFixedSettings } from "../Restream.ts"
+import { Pictures } from "../picture/Pictures.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import type { Command } from "../supervision/CameraActor.ts"
 import { Supervisor } from "../supervision/Supervisor.ts"
-import { Api, CameraInvalid, CameraNotFound, type CommandResult, NotHealthy } from "./Api.ts"
+import {
+  Api,
+  CameraInvalid,
+  CameraNotFound,
+  type CommandResult,
+  NoPicture,
+  NotHealthy
+} from "./Api.ts"
 import { Board } from "./Board.ts"
 import { EventStreams } from "./EventStreams.ts"
 import * as Views from "./Views.ts"
@@ -61,29 +69,47 @@ const cameras = HttpApiBuilder.group(
       return { id, command: name, message: messageOf(name, status) } satisfies CommandResult
     })
 
-    return handlers.handleAll({
-      list: Effect.fnUntraced(function* ({ query }) {
-        const all = yield* board.cameras
-        const { page, total } = Views.select(all, query)
-        const tally = { down: 0, invalid: 0, waiting: 0, starting: 0, ok: 0 }
-        for (const { word } of all) tally[word]++
-        return {
-          boot: board.boot,
-          revision: yield* board.revision,
-          total,
-          tally,
-          cameras:
-            query.history === "true"
-              ? page.map((camera) => ({ ...camera, bitrates: board.bitrates(camera.id) }))
-              : page
-        }
-      }),
-      get: Effect.fnUntraced(function* ({ params }) {
-        return (yield* board.camera(params.id)) ?? (yield* unknownCamera(params.id))
-      }),
-      retry: ({ params }) => command(params.id, "retry", "RetryNow"),
-      restart: ({ params }) => command(params.id, "restart", "Restart")
+    const pictures = yield* Pictures
+
+    const picture = Effect.fnUntraced(function* (id: CameraId, maxAge: number) {
+      if ((yield* store.get(id)) === undefined) return yield* unknownCamera(id)
+      const picture = yield* pictures.get(id, Duration.seconds(maxAge))
+      if (picture === undefined) {
+        return yield* new NoPicture({
+          message: `camera ${id} gives no picture: it is not live, sends no keyframe, or is relayed by ffmpeg`
+        })
+      }
+      return HttpServerResponse.uint8Array(picture.mp4, {
+        contentType: "video/mp4",
+        headers: { "x-picture-time": String(picture.at) }
+      })
     })
+
+    return handlers
+      .handleRaw("picture", ({ params, query }) => picture(params.id, query.maxAge ?? 10))
+      .handleAll({
+        list: Effect.fnUntraced(function* ({ query }) {
+          const all = yield* board.cameras
+          const { page, total } = Views.select(all, query)
+          const tally = { down: 0, invalid: 0, waiting: 0, starting: 0, ok: 0 }
+          for (const { word } of all) tally[word]++
+          return {
+            boot: board.boot,
+            revision: yield* board.revision,
+            total,
+            tally,
+            cameras:
+              query.history === "true"
+                ? page.map((camera) => ({ ...camera, bitrates: board.bitrates(camera.id) }))
+                : page
+          }
+        }),
+        get: Effect.fnUntraced(function* ({ params }) {
+          return (yield* board.camera(params.id)) ?? (yield* unknownCamera(params.id))
+        }),
+        retry: ({ params }) => command(params.id, "retry", "RetryNow"),
+        restart: ({ params }) => command(params.id, "restart", "Restart")
+      })
   })
 )
 
@@ -160,6 +186,7 @@ export const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }
 export const services = ({ settings, version }: HandlerOptions) =>
   EventStreams.layer.pipe(
     Layer.provideMerge(Board.layer(version)),
+    Layer.merge(Pictures.layer),
     Layer.provide(LiveSettings.layer(settings))
   )
 

@@ -13,7 +13,8 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
 import type { Reason } from "../camera/Reason.ts"
-import type { RelayCounters } from "../engine/RunningRelay.ts"
+import type { RelayCounters, RunningRelay } from "../engine/RunningRelay.ts"
+import type { Keyframe } from "../picture/KeyframeTap.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
 import { nowMs } from "../time/Monotonic.ts"
 import * as CameraState from "./CameraState.ts"
@@ -45,6 +46,7 @@ interface Entry {
   readonly history: History
   readonly timeline: Timeline
   counters: () => RelayCounters
+  keyframe: RunningRelay["keyframe"]
   /** What the camera's earlier relays have counted. */
   before: Traffic
   /** When the last video of the earlier relays arrived. */
@@ -85,8 +87,16 @@ export class StatusStore extends Context.Service<
     readonly rename: (camera: Camera | InvalidCamera) => Effect.Effect<void>
     /** Says that a camera has been live long enough for its last problem to be over. */
     readonly markStable: (id: CameraId) => Effect.Effect<void>
-    /** Sets where the counters of the camera's relay are read. */
-    readonly attachCounters: (id: CameraId, counters: () => RelayCounters) => Effect.Effect<void>
+    /** Sets where the counters and the keyframes of the camera's relay are read. */
+    readonly attachRelay: (
+      id: CameraId,
+      relay: Pick<RunningRelay, "counters" | "keyframe">
+    ) => Effect.Effect<void>
+    /**
+     * The next keyframe of a camera that is live; `undefined` if it is not, or if its engine gives none. Waits
+     * for as long as the camera sends none.
+     */
+    readonly keyframe: (id: CameraId) => Effect.Effect<Keyframe | undefined>
     /** Forgets a camera. */
     readonly remove: (id: CameraId) => Effect.Effect<void>
     /** Every camera, in the order in which they were first seen. */
@@ -238,7 +248,14 @@ export class StatusStore extends Context.Service<
             ...lastHourOf(entry, now)
           })
         }),
-        attachCounters: (id, counters) =>
+        keyframe: (id) =>
+          Effect.suspend(() => {
+            const entry = entries.get(id)
+            return entry?.state._tag === "Live" && entry.keyframe !== undefined
+              ? entry.keyframe
+              : Effect.succeed(undefined)
+          }),
+        attachRelay: (id, { counters, keyframe }) =>
           Effect.sync(() => {
             const entry = entries.get(id)
             if (entry === undefined) return
@@ -246,6 +263,7 @@ export class StatusStore extends Context.Service<
             entry.before = addTraffic(entry.before, last)
             entry.lastVideoAt = last.lastVideoAt ?? entry.lastVideoAt
             entry.counters = counters
+            entry.keyframe = keyframe
           }),
         remove: Effect.fnUntraced(function* (id) {
           const entry = entries.get(id)
@@ -333,6 +351,7 @@ const newEntry = (
   history: new History(),
   timeline: new Timeline(),
   counters: () => noCounters,
+  keyframe: undefined,
   before: noCounters,
   lastVideoAt: undefined,
   downSince: wallMs,

@@ -253,7 +253,7 @@ const run = Effect.fnUntraced(function* (
       "CameraStream.publish",
       { attributes: { camera: id, engine } }
     )
-    yield* status.attachCounters(id, relay.counters)
+    yield* status.attachRelay(id, relay)
     yield* Effect.raceFirst(relay.flowing, relay.ended)
     yield* inUse().access.onFlowing
     const since = yield* Clock.currentTimeMillis

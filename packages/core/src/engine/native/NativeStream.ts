@@ -31,6 +31,7 @@ import { trackByChannel } from "../../rtsp/interleaved/ChannelMap.ts"
 import { scopedAttempt } from "../Attempt.ts"
 import type { CameraStream, PublishOptions, StreamSource } from "../CameraStream.ts"
 import { RelayError, type RunningRelay } from "../RunningRelay.ts"
+import { isTapped, type Keyframe, KeyframeTap } from "../../picture/KeyframeTap.ts"
 import type { StreamInfo } from "../StreamInfo.ts"
 import { beginFlow, beginStart } from "./RelayLoad.ts"
 import { cameraReason, serverReason } from "./NativeReason.ts"
@@ -136,7 +137,8 @@ export const make = (
         lastVideoAt: flow.forwarder.lastVideoAt
       }),
       published: announced.some(isAudio) ? info : { ...info, audio: undefined },
-      notices
+      notices,
+      ...(flow.keyframe === undefined ? {} : { keyframe: flow.keyframe })
     }
   })
 
@@ -285,6 +287,35 @@ interface Flow {
   readonly forwarder: PacketForwarder
   /** Done when the first video was sent to the server. */
   readonly flowing: Effect.Effect<void>
+  readonly keyframe: RunningRelay["keyframe"]
+}
+
+/** The parameter sets that the description has for a track. */
+const describedSets = ({ published }: PublishableTrack): ReadonlyArray<Uint8Array> =>
+  (published.parameters?.(true) ?? [])
+    .filter(([name]) => name.startsWith("sprop-"))
+    .flatMap(([, value]) => (value ?? "").split(","))
+    .map((value) => Buffer.from(value, "base64"))
+
+/** Takes keyframes of the video for those who wait for one. */
+const makeTap = (track: PublishableTrack | undefined) => {
+  if (track === undefined || !isTapped(track.codec)) return undefined
+  const waiting = new Set<(keyframe: Keyframe) => void>()
+  const tap = new KeyframeTap(track.codec, describedSets(track), (keyframe) => {
+    tap.disarm()
+    for (const resume of waiting) resume(keyframe)
+    waiting.clear()
+  })
+  const keyframe = Effect.callback<Keyframe>((resume) => {
+    const onKeyframe = (keyframe: Keyframe) => resume(Effect.succeed(keyframe))
+    waiting.add(onKeyframe)
+    tap.arm()
+    return Effect.sync(() => {
+      waiting.delete(onKeyframe)
+      if (waiting.size === 0) tap.disarm()
+    })
+  })
+  return { tap, keyframe }
 }
 
 const makeFlow = Effect.fnUntraced(function* (
@@ -293,6 +324,7 @@ const makeFlow = Effect.fnUntraced(function* (
   { channels, connection }: PublisherSession.PublisherSession
 ): Effect.fn.Return<Flow, never, Scope.Scope> {
   const flowing = yield* Deferred.make<void>()
+  const tapped = makeTap(sent.find(({ track }) => isVideo(track))?.track)
   const forwarder = new PacketForwarder({
     trackByChannel: trackByChannel(sent.map((track) => track.channels)),
     tracks: channels.flatMap((channels, index) => {
@@ -313,7 +345,8 @@ const makeFlow = Effect.fnUntraced(function* (
       send: (piece, length) => void connection.writePiece(piece, length),
       unsent: () => connection.unsent
     },
-    onFirstVideo: () => Deferred.doneUnsafe(flowing, Exit.void)
+    onFirstVideo: () => Deferred.doneUnsafe(flowing, Exit.void),
+    tap: tapped?.tap
   })
   const endFlow = beginFlow()
   yield* Effect.addFinalizer(() =>
@@ -324,7 +357,7 @@ const makeFlow = Effect.fnUntraced(function* (
       endFlow()
     })
   )
-  return { forwarder, flowing: Deferred.await(flowing) }
+  return { forwarder, flowing: Deferred.await(flowing), keyframe: tapped?.keyframe }
 })
 
 /** Keeps the camera's session alive for as long as the scope lives: at a fixed rate, answered or not. */

@@ -14,6 +14,7 @@ import { ReceptionStats } from "../../rtsp/rtp/ReceptionStats.ts"
 import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
 import * as Rtp from "../../rtsp/rtp/Rtp.ts"
 import { unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
+import type { KeyframeTap } from "../../picture/KeyframeTap.ts"
 import { WriteBatcher, type Send } from "./WriteBatcher.ts"
 
 /** The most unsent bytes. At 2 Mbit/s this is 8 s of video. */
@@ -53,6 +54,8 @@ export interface PacketForwarderOptions {
   readonly trackByChannel: Uint8Array
   /** Called with the first video. */
   readonly onFirstVideo: () => void
+  /** Sees the packets of the video while it is armed. */
+  readonly tap?: KeyframeTap | undefined
 }
 
 export class PacketForwarder {
@@ -70,6 +73,7 @@ export class PacketForwarder {
   readonly #batcher: WriteBatcher
   readonly #trackByChannel: Uint8Array
   readonly #onFirstVideo: () => void
+  readonly #tap: KeyframeTap | undefined
   /** The server's channel by track slot. */
   readonly #channels: Uint8Array
   /** By track: whether it is video, and the test for a keyframe. */
@@ -92,6 +96,7 @@ export class PacketForwarder {
     })
     this.#trackByChannel = options.trackByChannel
     this.#onFirstVideo = options.onFirstVideo
+    this.#tap = options.tap
     this.#channels = Uint8Array.from(options.tracks.flatMap(({ channels }) => channels))
     this.#isVideo = options.tracks.map(({ kind }) => kind === "video")
     this.#startsKeyframe = options.tracks.map(({ startsKeyframe }) => startsKeyframe)
@@ -140,6 +145,7 @@ export class PacketForwarder {
             // a camera whose encoder hangs may continue to send empty packets
             sawVideo ||= Rtp.hasPayload(bytes, packet, next)
             completesPicture ||= Rtp.marker(bytes, packet)
+            if (this.#tap?.isArmed === true) this.#tap.take(bytes, packet, next)
           }
         }
       }

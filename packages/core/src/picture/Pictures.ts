@@ -1,0 +1,108 @@
+/**
+ * The last picture of each camera, for those who look at it.
+ *
+ * A picture is taken when somebody asks and the last one is too old; it is kept for half a minute after the last
+ * request. A camera that nobody looks at costs nothing.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { CameraId } from "../camera/Camera.ts"
+import { StatusStore } from "../status/StatusStore.ts"
+import { mp4Of } from "./Mp4Picture.ts"
+
+export interface Picture {
+  /** An MP4 file of one picture. */
+  readonly mp4: Uint8Array<ArrayBuffer>
+  /** When it was taken, in milliseconds since 1970. */
+  readonly at: number
+}
+
+/** Cameras send a keyframe every 1 to 10 seconds. */
+const keyframeTimeout = Duration.seconds(12)
+const keptFor = Duration.seconds(30)
+
+interface Entry {
+  picture: Picture | undefined
+  /** The picture that is being taken. */
+  pending: Deferred.Deferred<Picture | undefined> | undefined
+  usedAt: number
+}
+
+export class Pictures extends Context.Service<
+  Pictures,
+  {
+    /**
+     * The picture of a camera, at most `maxAge` old. If none can be taken within 12 seconds, an older one, if
+     * there is one; `undefined` if there is none, or if the camera's engine gives no keyframes.
+     */
+    readonly get: (id: CameraId, maxAge: Duration.Duration) => Effect.Effect<Picture | undefined>
+  }
+>()("@restream/core/picture/Pictures") {
+  static readonly layer: Layer.Layer<Pictures, never, StatusStore> = Layer.effect(
+    Pictures,
+    Effect.suspend(() => make)
+  )
+}
+
+const make = Effect.gen(function* () {
+  const store = yield* StatusStore
+  const scope = yield* Effect.scope
+  const entries = new Map<CameraId, Entry>()
+
+  const forgetOld = (now: number) => {
+    for (const [id, { pending, usedAt }] of entries) {
+      if (pending === undefined && now - usedAt > Duration.toMillis(keptFor)) entries.delete(id)
+    }
+  }
+
+  const take = Effect.fnUntraced(function* (id: CameraId) {
+    const keyframe = yield* store.keyframe(id)
+    if (keyframe === undefined) return undefined
+    const mp4 = yield* Effect.promise(() => mp4Of(keyframe))
+    return mp4 === undefined ? undefined : { mp4, at: keyframe.at }
+  })
+
+  /** Takes a picture once for all who ask meanwhile. */
+  const fresh = Effect.fnUntraced(function* (id: CameraId, entry: Entry) {
+    if (entry.pending === undefined) {
+      const pending = Deferred.makeUnsafe<Picture | undefined>()
+      entry.pending = pending
+      yield* take(id).pipe(
+        Effect.timeoutOrElse({
+          duration: keyframeTimeout,
+          orElse: () => Effect.succeed(undefined)
+        }),
+        Effect.tap((picture) =>
+          Effect.sync(() => {
+            entry.picture = picture ?? entry.picture
+            entry.pending = undefined
+          })
+        ),
+        Deferred.into(pending),
+        // who asked first may go away, and others wait
+        Effect.forkIn(scope)
+      )
+    }
+    return entry.pending === undefined
+      ? entry.picture
+      : ((yield* Deferred.await(entry.pending)) ?? entry.picture)
+  })
+
+  return Pictures.of({
+    get: Effect.fnUntraced(function* (id, maxAge) {
+      const now = yield* Clock.currentTimeMillis
+      forgetOld(now)
+      const entry = entries.get(id) ?? { picture: undefined, pending: undefined, usedAt: now }
+      entry.usedAt = now
+      entries.set(id, entry)
+      const { picture } = entry
+      return picture !== undefined && now - picture.at <= Duration.toMillis(maxAge)
+        ? picture
+        : yield* fresh(id, entry)
+    })
+  })
+})
