@@ -2,7 +2,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { freePort, TestPattern } from "@restream/core/testing"
 import axe from "axe-core"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Schedule, Scope } from "effect"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
@@ -89,14 +89,9 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       it.effect("says what is wrong within moments, and what became of a retry", () =>
         Effect.gen(function* () {
           const { cameras, sql, startDaemon, visit } = yield* site
-          const show = (path: string) =>
-            Effect.gen(function* () {
-              const scope = yield* Scope.make()
-              yield* TestPattern.publish(cameras, path, {}).pipe(Scope.provide(scope))
-              return Scope.close(scope, Exit.void)
-            })
-          const hideGate = yield* show("gate")
-          yield* show("yard")
+          const gate = yield* Scope.make()
+          yield* TestPattern.publish(cameras, "gate", {}).pipe(Scope.provide(gate))
+          yield* TestPattern.publish(cameras, "yard", {})
           yield* sql`insert into cameras ${sql.insert([
             { name: "Gate", url: cameras.url("gate") },
             { name: "Yard", url: cameras.url("yard") }
@@ -108,7 +103,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           const list = yield* visit("#/cameras")
           yield* awaitText(list, "[role=row]:has-text('Gate')", /live/)
 
-          yield* hideGate
+          yield* Scope.close(gate, Exit.void)
           yield* awaitText(overview, ".sentence", /1 of 2 cameras are live. 1 camera needs you/)
           yield* awaitText(overview, ".causes", /not found|404|no stream/i)
           yield* awaitText(overview, ".changes", /down.*Gate/)
@@ -124,7 +119,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           yield* awaitText(list, ".advice", /What to do/)
           yield* awaitText(list, ".log", /Gate/)
           yield* picture(list, "dashboard-camera")
-          yield* show("gate")
+          yield* TestPattern.publish(cameras, "gate", {})
           yield* by(() => list.page.getByRole("button", { name: "Retry now" }).click())
           yield* awaitText(list, "h1", /live/)
           yield* awaitText(overview, ".sentence", /All 2 cameras are live/)
@@ -184,6 +179,41 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           }).pipe(Effect.scoped)
       )
 
+      it.effect("shows a picture of each camera on the wall, and takes it anew", () =>
+        Effect.gen(function* () {
+          const { cameras, sql, startDaemon, visit } = yield* site
+          yield* TestPattern.publish(cameras, "gate", {})
+          yield* sql`insert into cameras ${sql.insert([
+            { name: "Gate", url: cameras.url("gate") },
+            { name: "Yard", url: "rtsp://127.0.0.1:1/yard" }
+          ])}`
+          yield* startDaemon()
+          const wall = yield* visit("#/wall")
+          const video = wall.page.getByLabel("Gate")
+          yield* by(() => video.waitFor())
+          const size = yield* by(() =>
+            video.evaluate((element) => {
+              const { videoHeight, videoWidth } = element as unknown as Record<string, number>
+              return [videoWidth, videoHeight]
+            })
+          )
+          assert.deepStrictEqual(size, [64, 64])
+          const source = () => by(() => video.evaluate((element) => element.getAttribute("src")))
+          const first = yield* source()
+          yield* Effect.suspend(source).pipe(
+            Effect.repeat({
+              until: (next) => next !== first,
+              schedule: Schedule.spaced("200 millis")
+            })
+          )
+          // of a camera that is down, its problem and no picture
+          yield* awaitText(wall, "li:has-text('Yard') figcaption", /connection refused/)
+          assert.isFalse(yield* by(() => wall.page.getByLabel("Yard").isVisible()))
+          yield* picture(wall, "dashboard-wall")
+          assert.deepStrictEqual(wall.complaints, [])
+        }).pipe(Effect.scoped)
+      )
+
       it.effect("asks for the token, and lets nobody in without", () =>
         Effect.gen(function* () {
           const { sql, startDaemon, visit } = yield* site
@@ -213,7 +243,8 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             for (const [name, hash, ready] of [
               ["overview", "", /1 of 3 cameras|Работают 1 из 3/],
               ["list", "#/cameras", /Gate/],
-              ["camera", "#/cameras/1", /Gate/]
+              ["camera", "#/cameras/1", /Gate/],
+              ["wall", "#/wall", /Gate/]
             ] as const) {
               const isDark = colorScheme === "dark"
               const visited = yield* visit(hash, {

@@ -29,13 +29,15 @@ const goLive = Effect.fnUntraced(function* (camera: Camera, bytes: number, lastV
   const store = yield* StatusStore
   yield* store.transition(camera, { _tag: "Probing", attempt: 1 })
   yield* store.transition(camera, { _tag: "Starting", engine: "native" })
-  yield* store.attachCounters(camera.id, () => ({
-    bytes,
-    packets: bytes / 100,
-    lost: 0,
-    dropped: 0,
-    lastVideoAt
-  }))
+  yield* store.attachRelay(camera.id, {
+    counters: () => ({
+      bytes,
+      packets: bytes / 100,
+      lost: 0,
+      dropped: 0,
+      lastVideoAt
+    })
+  })
   yield* store.transition(camera, {
     _tag: "Live",
     engine: "native",

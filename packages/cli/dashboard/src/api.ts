@@ -7,14 +7,19 @@ export class Unauthorized extends Error {}
 /** The daemon answered with an error, in its words. */
 export class Refused extends Error {}
 
+const bodyOf = (response: Response): Promise<unknown> => response.json().catch(() => undefined)
+
+const problemOf = async (response: Response): Promise<Error> => {
+  if (response.status === 401) return new Unauthorized()
+  const message = ((await bodyOf(response)) as { readonly message?: unknown } | undefined)?.message
+  return new Refused(typeof message === "string" ? message : `${response.status}`)
+}
+
 const request = async (path: string, init?: RequestInit): Promise<unknown> => {
   // relative to the page, which may live below a path of a proxy
   const response = await fetch(`./api/${path}`, init)
-  if (response.status === 401) throw new Unauthorized()
-  const body: unknown = await response.json().catch(() => undefined)
-  if (response.ok) return body
-  const message = (body as { readonly message?: unknown } | undefined)?.message
-  throw new Refused(typeof message === "string" ? message : `${response.status}`)
+  if (!response.ok) throw await problemOf(response)
+  return bodyOf(response)
 }
 
 const camera = (id: string) => `cameras/${encodeURIComponent(id)}`
@@ -23,6 +28,19 @@ export const getCamera = (id: string) => request(camera(id)) as Promise<CameraDe
 
 /** All cameras with their bitrates of the last hour. */
 export const getHistories = () => request("cameras?history=true&limit=10000") as Promise<CameraList>
+
+/** The last picture, at most so many seconds old. */
+export const getPicture = async (
+  id: string,
+  maxAge: number
+): Promise<{ readonly blob: Blob; readonly at: number }> => {
+  const response = await fetch(`./api/${camera(id)}/picture?maxAge=${Math.round(maxAge)}`)
+  if (!response.ok) throw await problemOf(response)
+  return {
+    blob: await response.blob(),
+    at: Number(response.headers.get("x-picture-time") ?? Date.now())
+  }
+}
 
 export const sendCommand = (id: string, command: "retry" | "restart") =>
   request(`${camera(id)}/${command}`, { method: "POST" }) as Promise<CommandResult>

@@ -7,6 +7,7 @@ import { hrefTo, route } from "./route.ts"
 import { SignIn } from "./sign-in.tsx"
 import { needsToken, staleSince, start } from "./store.ts"
 import { clockTime, switchLanguage, words } from "./text.ts"
+import { WallView } from "./wall.tsx"
 import "./theme.css"
 
 const View = () => {
@@ -15,6 +16,7 @@ const View = () => {
     const id = decodeURIComponent(path.slice("cameras/".length))
     return <CameraView key={id} id={id} />
   }
+  if (path === "wall") return <WallView />
   return path === "cameras" ? <ListView /> : <OverviewView />
 }
 
@@ -35,6 +37,7 @@ const App = () => {
         <nav>
           <Link path="" label={w.overview} />
           <Link path="cameras" label={w.cameras} />
+          <Link path="wall" label={w.wall} />
         </nav>
         <button class="plain" onClick={switchLanguage}>
           {w.language}

@@ -83,7 +83,11 @@ const en = {
   language: "Русский",
   video: "video",
   noAudio: "no audio",
-  unknown: "unknown"
+  unknown: "unknown",
+  wall: "Wall",
+  picture: "Picture",
+  noPictureYet: "Waiting for a picture…",
+  cannotShow: (codec: string) => `This browser can't show ${codec}.`
 }
 
 type Words = typeof en
@@ -175,7 +179,11 @@ const ru: Words = {
   language: "English",
   video: "видео",
   noAudio: "без звука",
-  unknown: "неизвестно"
+  unknown: "неизвестно",
+  wall: "Стена",
+  picture: "Изображение",
+  noPictureYet: "Ожидание изображения…",
+  cannotShow: (codec) => `Этот браузер не показывает ${codec}.`
 }
 
 export type Language = "en" | "ru"

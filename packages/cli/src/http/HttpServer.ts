@@ -25,6 +25,7 @@ import { createServer, type IncomingMessage, type Server } from "node:http"
 import * as Scrape from "../metrics/Scrape.ts"
 import { version } from "../version.ts"
 import * as ApiPage from "./ApiPage.ts"
+import * as DashboardFiles from "./DashboardFiles.ts"
 import { Guard } from "./Guard.ts"
 import { contentSecurityPolicy, securityHeaders } from "./SecurityHeaders.ts"
 import * as Session from "./Session.ts"
@@ -38,9 +39,15 @@ const maxConnections = 256
 
 const logAs = Effect.annotateLogs("module", "daemon")
 
-/** Everything that the server answers. The dashboard's files and other routes are added here. */
+/** Everything that the server answers. */
 const routes = (guard: Guard) =>
-  Layer.mergeAll(Handlers.routes, ApiPage.route, Session.route(guard), Scrape.route)
+  Layer.mergeAll(
+    Handlers.routes,
+    ApiPage.route,
+    Session.route(guard),
+    Scrape.route,
+    DashboardFiles.routes
+  )
 
 /** Starts the server in the scope, without waiting until it listens. */
 export const start = Effect.fnUntraced(function* (live: SubscriptionRef.SubscriptionRef<Settings>) {
