@@ -25,6 +25,7 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "database.channel": ["one", "two_2", "Three"],
   "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
   "mediaServer.pathTemplate": ["a{id}", "{name}/{id}", "site-4/{id}"],
+  "otlp.url": ["http://127.0.0.1:4318", "https://otel.example/otlp"],
   "http.host": ["10.0.0.1", "10.0.0.2", "::"],
   "mediaServer.fingerprint": ["a1".repeat(32), "b2".repeat(32), Array(32).fill("C3").join(":")],
   "mediaServer.webrtcUrl": ["http://mtx:8889", "https://video.example/webrtc"],

@@ -80,6 +80,8 @@ const viewerUrl = (...schemes: ReadonlyArray<string>) =>
     display: (url) => url
   })
 
+const collectorUrl = viewerUrl("http", "https")
+
 const logLevel = SettingType.choice(Schema.Literals(["trace", "debug", "info", "warn", "error"]))
 
 // a template may contain a password that all cameras share
@@ -486,6 +488,25 @@ const definitions = {
       }
     ]
   ),
+
+  otlp: group("Export of traces, metrics and log lines to an OpenTelemetry collector.", {
+    url: optionalSetting(collectorUrl, {
+      appliedBy: "restart",
+      description:
+        "Base URL of the collector (OTLP over HTTP, JSON); /v1/traces, /v1/metrics and /v1/logs are appended. Default: no export.",
+      example: "http://127.0.0.1:4318"
+    }),
+    headers: optionalSetting(SettingType.secret, {
+      appliedBy: "restart",
+      description: "Headers for the collector, as name=value pairs separated by commas.",
+      example: "authorization=Bearer token"
+    }),
+    interval: setting(SettingType.duration({ least: "1 second" }), {
+      appliedBy: "restart",
+      description: "Interval between exports.",
+      default: "10 seconds"
+    })
+  }),
 
   log: group("Log output.", {
     level: setting(logLevel, {

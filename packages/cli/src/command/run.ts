@@ -91,7 +91,11 @@ export const run = Command.make(
           Effect.forever
         )
       })
-      return yield* Effect.provide(Effect.scoped(daemon), logs.layer)
+      const telemetry =
+        settings.otlp.url === undefined
+          ? Layer.empty
+          : (yield* Effect.promise(() => import("../metrics/Otlp.ts"))).layer(settings.otlp)
+      return yield* Effect.provide(Effect.scoped(daemon), Layer.provideMerge(telemetry, logs.layer))
     },
     Effect.scoped,
     failOnSettings

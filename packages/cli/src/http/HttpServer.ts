@@ -17,6 +17,7 @@ import * as Redacted from "effect/Redacted"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as EffectHttpServer from "effect/http/HttpServer"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
@@ -149,6 +150,8 @@ const guarded = <E, R>(
     return yield* app
   }).pipe(
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(8)),
+    // a span per request is not worth its cost, and its attributes would hold addresses and headers
+    Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true),
     Effect.catchCause((cause) =>
       Effect.flatMap(HttpServerError.causeResponse(cause), ([response, rest]) =>
         Effect.as(
