@@ -158,6 +158,30 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
+  it.effect("status says that the camera list was not read yet", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const daemon = yield* Daemon.start({
+          env: {
+            PG_DSN: "postgres://nobody:x@127.0.0.1:1/x",
+            RESTREAM_HTTP_ENABLED: "yes",
+            RESTREAM_HTTP_PORT: "0"
+          }
+        })
+        const line = yield* daemon.awaitLine(/HTTP server listens on http:\S+/)
+        const port = /:(\d+)"?$/.exec(line)![1]!
+        yield* daemon.awaitLine(/127\.0\.0\.1:1/)
+        const { ended } = yield* start(process.execPath, [program, "status"], {
+          env: { RESTREAM_HTTP_PORT: port }
+        })
+        const { code, stdout } = yield* ended
+        assert.strictEqual(code, 1)
+        assert.match(stdout, /^The camera list has not been read yet\.\n/)
+        assert.match(stdout, /camera list cannot be read: connection refused by 127\.0\.0\.1:1/)
+      })
+    )
+  )
+
   it.effect("status --watch follows the changes until the daemon stops", () =>
     Effect.scoped(
       Effect.gen(function* () {

@@ -72,7 +72,7 @@ export const statusLines = (
   const { causes, now, tally } = overview
   const listed = options.all ? cameras : cameras.filter(({ word }) => word !== "ok")
   return [
-    OperatorView.sentenceOf(tally),
+    isRead(overview) ? OperatorView.sentenceOf(tally) : "The camera list has not been read yet.",
     ...causes.flatMap(({ advice, count, host, message, since }) => [
       `- ${message}${host === null || message.includes(host) ? "" : ` at ${host}`}${affected(count)}, since ${DurationText.formatElapsed(now - since)}`,
       `  ${advice}`
@@ -81,8 +81,10 @@ export const statusLines = (
   ]
 }
 
+const isRead = ({ database }: Overview): boolean => database.lastReadAt !== null
+
 /** Whether every camera is live. */
 export const isWell = ({ overview }: Report): boolean => {
   const { tally } = overview
-  return OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
+  return isRead(overview) && OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
 }
