@@ -88,7 +88,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         assert.match(rows[4] ?? "", /^5 +Typo +hikvison +invalid .*did you mean hikvision/)
         assert.match(
           stderr,
-          /^4 failed: 1 connection refused, 1 authentication failed, 1 timed out, 1 invalid row\n5 cameras: 1 ok, 4 failed, 1 disabled, in \d+\.\d s\n$/
+          /^warning: G.711 audio: no sound by HLS \(camera 1\)\n4 failed: 1 connection refused, 1 authentication failed, 1 timed out, 1 invalid row\n5 cameras: 1 ok, 4 failed, 1 disabled, in \d+\.\d s\n$/
         )
         assert.notInclude(stdout + stderr, "Wr0ngSecret")
       })
@@ -109,7 +109,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             .map((row) => row.split(" ")[0])
         const all = yield* check()
         assert.deepStrictEqual(idsOf(all.stdout), ["1", "7", "5", "8", "2", "3", "4"])
-        assert.match(all.stderr, /^5 failed: 2 invalid rows, 1 connection refused, /)
+        assert.match(all.stderr, /^5 failed: 2 invalid rows, 1 connection refused, /m)
         const wrong = yield* check("--wrong")
         assert.deepStrictEqual(idsOf(wrong.stdout), ["5", "8", "2", "3", "4"])
         assert.match(wrong.stderr, /\n7 cameras: 2 ok, 5 failed, /)
@@ -122,6 +122,43 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         const none = yield* check("--wrong", "--camera", "1")
         assert.strictEqual(none.stdout, "")
         assert.match(none.stderr, /^1 camera: 1 ok, 0 failed, in \d+\.\d s\n$/)
+      })
+    )
+
+    it.effect("warns about what browsers do not play", () =>
+      Effect.gen(function* () {
+        const { cameras, check, sql } = yield* make
+        const hevc = ["m=video 0 RTP/AVP 96", "a=rtpmap:96 H265/90000", "m=audio 0 RTP/AVP 0"]
+        const sdp = (media: ReadonlyArray<string>) =>
+          ["v=0", "s=-", "t=0 0", ...media, ""].join("\r\n")
+        yield* cameras.publish("hevc", sdp(hevc))
+        yield* cameras.publish("mjpeg", sdp(["m=video 0 RTP/AVP 26"]))
+        yield* sql`insert into cameras ${sql.insert([
+          { name: "H.265", type: "url", url: cameras.url("hevc") },
+          { name: "H.265 too", type: "url", url: cameras.url("hevc") },
+          { name: "MJPEG", type: "url", url: cameras.url("mjpeg") }
+        ])}`
+        const { code, stderr } = yield* check(
+          "--camera",
+          "1",
+          "--camera",
+          "7",
+          "--camera",
+          "8",
+          "--camera",
+          "9"
+        )
+        assert.strictEqual(code, 0)
+        assert.deepStrictEqual(stderr.split("\n").slice(0, 3), [
+          "warning: G.711 audio: no sound by HLS (cameras 1, 7, 8)",
+          "warning: H.265 video: many browsers do not play it (cameras 7, 8)",
+          "warning: MJPEG video: no browser plays it by WebRTC or HLS (camera 9)"
+        ])
+        const json = JSON.parse((yield* check("--json", "--camera", "1", "--camera", "9")).stdout)
+        assert.deepStrictEqual(
+          json.cameras.map(({ warnings }: { warnings: ReadonlyArray<string> }) => warnings.length),
+          [1, 1]
+        )
       })
     )
 

@@ -57,6 +57,7 @@ export * as Process from "./process/index.ts"
 // where they go
 export * from "./media-server/MediaServer.ts"
 export { rtspCheck } from "./media-server/RtspCheck.ts"
+export * from "./player/BrowserSupport.ts"
 export * from "./player/PlayerUrls.ts"
 // which of them are ours
 export * from "./cluster/Ownership.ts"

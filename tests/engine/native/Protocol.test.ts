@@ -643,8 +643,10 @@ describe.concurrent("the native engine, on the wire,", () => {
           { ...reason },
           { _tag: "Unsupported", what: `transcoding pcm_mulaw audio to ${audio}` }
         )
-        yield* (yield* start({ audio })).flowing
+        const relay = yield* start({ audio })
+        yield* relay.flowing
         assert.strictEqual((yield* sink.path("out"))?.publisher?.tracks.length, 1)
+        assert.isUndefined(relay.published.audio)
       })
     )
   })

@@ -1,6 +1,7 @@
 /** The output of `restream check`. */
 import { oneLine } from "@restream/config"
 import {
+  browserProblems,
   type Camera,
   type CameraRow,
   CameraState,
@@ -206,6 +207,28 @@ export const checkSummary = (
   ]
 }
 
+/** So many cameras are named in a warning. */
+const maxNamed = 3
+
+/** What browsers cannot play, one line for all cameras with the same problem. */
+export const checkWarnings = (results: ReadonlyArray<Check.CheckResult>): ReadonlyArray<string> => {
+  const byProblem = new Map<string, Array<string>>()
+  for (const result of results) {
+    const offer = offerOf(result)
+    for (const problem of offer === undefined ? [] : browserProblems(offer)) {
+      const cameras = byProblem.get(problem) ?? []
+      cameras.push(result.camera.id)
+      byProblem.set(problem, cameras)
+    }
+  }
+  return [...byProblem].map(([problem, cameras]) => {
+    const more = cameras.length - maxNamed
+    const named = cameras.slice(0, maxNamed).join(", ")
+    const which = `camera${cameras.length === 1 ? "" : "s"} ${named}${more > 0 ? ` and ${more} more` : ""}`
+    return `warning: ${problem} (${which})`
+  })
+}
+
 /** The unchanged names of the rows, by the camera's id. The names of cameras are on one line. */
 export const namesInRows = (rows: ReadonlyArray<CameraRow>): ReadonlyMap<string, string> =>
   new Map(
@@ -247,6 +270,7 @@ export const checkJson = (
       engine: result._tag === "Answered" ? result.engine : null,
       video: offer?.video ?? null,
       audio: offer?.audio ?? null,
+      warnings: offer === undefined ? [] : browserProblems(offer),
       tookMs: Math.round(Duration.toMillis(result.took)),
       reason:
         result._tag === "Unreachable"

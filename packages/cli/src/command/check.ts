@@ -29,6 +29,7 @@ import {
   checkJson,
   checkSummary,
   checkTable,
+  checkWarnings,
   inOrder,
   hasFailed,
   jsonText,
@@ -147,6 +148,7 @@ export const check = Command.make(
       const listed = report.filter(isListed)
       const width = process.stdout.isTTY === true ? process.stdout.columns : undefined
       if (listed.length > 0) yield* print(checkTable(listed, width))
+      for (const line of checkWarnings(listed)) yield* printMessage(line)
       for (const line of checkSummary(report, took, disabled)) yield* printMessage(line)
     }
     if (report.some(hasFailed))
