@@ -37,9 +37,9 @@ const bad: ReadonlyArray<(n: number) => CameraRow> = [
   (n) => ({ id: `x${n}`, url: "rtsp://10.0.0.1\n\u001b[2J/live" }),
   (n) => ({ id: `l${n}`, url: "rtsp://a%0d%0aTeardown:b@10.0.0.1/live" }),
   (n) => ({ id: `v${n}`, type: "axis", host: "10.0.0.1", username: "a\r\nX: y", password: "b" }),
-  // the path and the id of a good one
+  // the path and the id of a good one, which the order of the addresses gives to the good one
   () => ({ id: `zz`, url: "rtsp://10.0.0.1/live", path: "cam1" }),
-  () => ({ id: `1`, url: "rtsp://10.0.0.1/live", path: "other" })
+  () => ({ id: `1`, url: "rtsp://10.9.0.1/live", path: "other" })
 ]
 
 /** Control characters, line breaks and whatever turns a terminal's text around. */
