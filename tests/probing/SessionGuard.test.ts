@@ -2,14 +2,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   type Camera,
+  type CameraId,
   type CameraStatus,
   type Engine,
   ProbeError,
   Reason,
   SessionGuard,
-  StatusStore
+  StatusStore,
+  StreamUrl
 } from "@restream/core"
-import { Clock, Effect, Layer } from "effect"
+import { Clock, Effect, Layer, Result } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import * as FakeEngine from "../kit/FakeEngine.ts"
@@ -174,6 +176,24 @@ describe("SessionGuard", () => {
         assert.lengthOf(fake.probes, 4)
       }).pipe(Effect.provide(layer([fake], channels(8), undefined, limited({ "10.0.0.*": 3 }))))
     }
+  )
+
+  it.effect("notices a limit that was raised", () =>
+    Effect.gen(function* () {
+      let most = 1
+      const guard = SessionGuard.make(() => ({ retryDelays: [], maxSessions: { "*": most } }))
+      const url = Result.getOrThrow(StreamUrl.parse("rtsp://10.0.0.9/live"))
+      const acquire = (id: string) => guard.acquire({ id: id as CameraId, url })
+      const first = yield* acquire("1")
+      first.accepted()
+      const second = yield* acquire("2")
+      const asking = yield* Effect.forkChild(second.withPermit(() => Effect.void)(Effect.void))
+      yield* TestClock.adjust("1 hour")
+      assert.isUndefined(asking.pollUnsafe())
+      most = 2
+      yield* TestClock.adjust("30 seconds")
+      assert.isDefined(asking.pollUnsafe())
+    })
   )
 
   it("finds the limit of a host by the first pattern", () => {

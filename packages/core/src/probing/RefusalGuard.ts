@@ -252,6 +252,9 @@ class Group<Reason> {
   }
 }
 
+/** The interval at which a full group reads its limit again: a reload of the settings may have raised it. */
+const limitCheck = Duration.seconds(30)
+
 const longestAttemptMs = Duration.toMillis(longestAttempt)
 
 export interface RefusalGuard<Key, Reason> {
@@ -355,9 +358,9 @@ class MemberLease<Reason> implements Lease<Reason> {
         }
         const waitMs = group.freeAtMs(member) - now
         const changed = Deferred.await(group.changed)
-        yield* waitMs > 0 && Number.isFinite(waitMs)
-          ? Effect.timeoutOption(changed, waitMs)
-          : changed
+        if (group.isFull) yield* Effect.timeoutOption(changed, limitCheck)
+        else if (waitMs > 0 && Number.isFinite(waitMs)) yield* Effect.timeoutOption(changed, waitMs)
+        else yield* changed
       }
     })
   }
