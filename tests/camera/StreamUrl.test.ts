@@ -41,6 +41,24 @@ describe("StreamUrl", () => {
     assert.strictEqual(parse("rtsp://10.0.0.5:8554/live").authority, "10.0.0.5:8554")
   })
 
+  it("takes a name with a port for no IPv6 address", () => {
+    for (const host of ["cafe:8080", "dead:beef:1", "1:2:3:4:5:6:7", "cafe:", "cafe:8080%eth0"]) {
+      assert.isTrue(Result.isFailure(StreamUrl.fromParts({ scheme: "rtsp", host })), host)
+      assert.isTrue(Result.isFailure(StreamUrl.parse(`rtsp://[${host}]/live`)), host)
+    }
+    for (const host of [
+      "::",
+      "cafe::8080",
+      "1:2:3:4:5:6:7:8",
+      "::ffff:10.0.0.5",
+      "1:2:3:4:5:6:10.0.0.5"
+    ]) {
+      assert.isTrue(Result.isSuccess(StreamUrl.fromParts({ scheme: "rtsp", host })), host)
+    }
+    const url = parse("rtsp://cafe:8080/live")
+    assert.strictEqual(`${url.host} ${url.port}`, "cafe 8080")
+  })
+
   it("reads IPv6 hosts", () => {
     const url = parse("rtsp://admin:x@[fe80::1%25eth0]:554/live")
     assert.strictEqual(parse("rtsp://[2001:db8::1]:554/live").authority, "[2001:db8::1]:554")

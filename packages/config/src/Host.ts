@@ -4,8 +4,9 @@
 const hostName =
   /^(?=.{1,253}$)[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?(?:\.[\p{L}\p{N}_](?:[\p{L}\p{N}_-]*[\p{L}\p{N}_])?)*\.?$/u
 
-/** An IPv6 address without brackets, with or without its zone. */
-export const ipv6 = /^[0-9a-fA-F:]*:[0-9a-fA-F:.]*(?:%[0-9A-Za-z._~-]+)?$/
+/** An IPv6 address without brackets, with or without its zone. It has eight groups, or `::` for some of them. */
+export const ipv6 =
+  /^(?=.*::|(?:[^:]*:){7}[^:]*$|(?:[^:]*:){6}[^:]*\.[^:]*$)[0-9a-fA-F:]*:[0-9a-fA-F:.]*(?:%[0-9A-Za-z._~-]+)?$/
 
 /** Whether the text can be a host: a name, an IPv4 address, or an IPv6 address without brackets. */
 export const isHost = (text: string): boolean =>
