@@ -1,6 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings } from "@restream/config"
-import { MediaPath, MediaServer, MediaServerError, serverAddress, StreamUrl } from "@restream/core"
+import {
+  MediaPath,
+  MediaServer,
+  MediaServerError,
+  pathAddress,
+  serverAddress,
+  StreamUrl
+} from "@restream/core"
 import { Effect, Fiber, Logger, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
@@ -192,6 +199,27 @@ describe("MediaServer", () => {
       serverAddress({ ...settings, scheme: "rtsps", username: "relay", password })
     )
     assert.strictEqual(revealed, "rtsps://relay:p%40s@10.0.0.9:8555/")
+  })
+
+  it("appends the query of the settings to each path, percent-encoded where it has to be", () => {
+    const settings = { ...defaultSettings.mediaServer, host: "10.0.0.9" }
+    const path = Result.getOrThrow(MediaPath.parse("site/cam1"))
+    const addressed = (query?: string) =>
+      StreamUrl.reveal(
+        pathAddress({ ...settings, query: query === undefined ? undefined : Redacted.make(query) })(
+          path
+        )
+      )
+    assert.strictEqual(addressed(), "rtsp://10.0.0.9:8554/site/cam1")
+    assert.strictEqual(addressed(""), "rtsp://10.0.0.9:8554/site/cam1")
+    for (const query of ["user=a&pass=b?c", "?user=a&pass=b?c"]) {
+      assert.strictEqual(addressed(query), "rtsp://10.0.0.9:8554/site/cam1?user=a&pass=b?c")
+    }
+    assert.strictEqual(addressed("a=ü b"), "rtsp://10.0.0.9:8554/site/cam1?a=%C3%BC%20b")
+  })
+
+  it("has an error with its detail as the message", () => {
+    assert.strictEqual(new MediaServerError({ detail: "no response" }).message, "no response")
   })
 
   it.effect("checks at most twice for a thousand suspicions at once", () =>

@@ -26,13 +26,13 @@ const supervision = named(
 const rooms: Readonly<Record<string, Omit<Room, "sources">>> = {
   supervision: {
     tests: [...supervision, ...named("probing", "CredentialGuard")],
-    testTimeout: 10_000,
-    oneIn: 3
+    testTimeout: 20_000,
+    oneIn: 4
   },
   // some tests wait for sessions that end every second
-  source: { tests: ["tests/source/*.test.ts"], testTimeout: 30_000, oneIn: 4 },
-  probing: { tests: ["tests/probing/*.test.ts", ...supervision], testTimeout: 10_000, oneIn: 5 },
-  "media-server": { tests: ["tests/media-server/*.test.ts"], testTimeout: 10_000, oneIn: 1 },
+  source: { tests: ["tests/source/*.test.ts"], testTimeout: 60_000, oneIn: 12 },
+  probing: { tests: ["tests/probing/*.test.ts", ...supervision], testTimeout: 20_000, oneIn: 5 },
+  "media-server": { tests: ["tests/media-server/*.test.ts"], testTimeout: 20_000, oneIn: 1 },
   rtsp: {
     tests: [
       ...named(
@@ -41,8 +41,8 @@ const rooms: Readonly<Record<string, Omit<Room, "sources">>> = {
       ),
       "tests/engine/native/publish/*.test.ts"
     ],
-    testTimeout: 10_000,
-    oneIn: 12
+    testTimeout: 20_000,
+    oneIn: 20
   }
 }
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { StartRateLimiter } from "@restream/core"
-import { Clock, Effect, Fiber } from "effect"
+import { Clock, Effect, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import { blockEventLoop } from "../kit/EventLoop.ts"
@@ -74,6 +74,28 @@ describe("StartRateLimiter", () => {
       assert.isAtLeast(Math.min(...gaps), 50)
     })
   )
+
+  it.effect("keeps the gap behind a start that took the place of one that left", () => {
+    const drawn = [0.5, 1, 0, 0, 0]
+    const random = { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => drawn.shift() ?? 0 }
+    return Effect.gen(function* () {
+      const limiter = StartRateLimiter.make("100 millis")
+      const starts: Array<number> = []
+      const asking = yield* Effect.forEach([1, 2, 3, 4], () =>
+        Effect.forkChild(
+          Effect.andThen(
+            limiter.acquire,
+            Effect.map(Clock.currentTimeMillis, (at) => starts.push(at))
+          )
+        )
+      )
+      // the second would start at 150, and the third at 50 in its place
+      yield* TestClock.adjust("100 millis")
+      yield* Fiber.interrupt(asking[1]!)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(starts, [0, 100, 150])
+    }).pipe(Effect.provideService(Random.Random, random))
+  })
 
   it.effect("keeps no time for those who were interrupted before their turn", () =>
     Effect.gen(function* () {
