@@ -42,7 +42,7 @@ export const make = (spacing: Duration.Input | (() => Duration.Input)): StartRat
           const woken = yield* now
           // A busy machine wakes us late each time: made up for, or a ramp would take many times as long. A
           // time in which nobody asked, or somebody who left was to start, is not.
-          const isLate = askedMs <= dueMs && (waitMs > 0 || lastMs < startedMs)
+          const isLate = askedMs <= dueMs && (waitMs > 0 || startedMs - lastMs > 1)
           lastMs = isLate && woken - dueMs < meanMs * mostAtOnce ? dueMs : woken
           startedMs = woken
         })
