@@ -1,5 +1,5 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Queue, Redacted } from "effect"
+import { Effect, Queue, Redacted, Schedule } from "effect"
 import { spawnSync } from "node:child_process"
 import {
   closeSync,
@@ -19,7 +19,8 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
 import { program } from "../kit/Program.ts"
-import { restream } from "./Installation.ts"
+import { start } from "../kit/Spawn.ts"
+import { invocation, restream } from "./Installation.ts"
 
 layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("restream db", (it) => {
   const columns = (dsn: string) =>
@@ -459,6 +460,32 @@ describe("restream demo", () => {
       }
       assert.strictEqual(code, 0)
     })
+  )
+  it.live("serves the dashboard with pictures while it runs, and says where first", () =>
+    Effect.gen(function* () {
+      const { command, environment } = invocation(["demo", "--cameras", "1", "--json"])
+      const demo = yield* start(process.execPath, command, { env: environment })
+      yield* demo.awaitSaid(/"event":"dashboard","url":"[^"]+"/)
+      const first = demo
+        .said()
+        .split("\n")
+        .find((line) => line.startsWith('{"event"'))
+      const { event, url } = JSON.parse(first ?? "") as {
+        readonly event: string
+        readonly url: string
+      }
+      assert.strictEqual(event, "dashboard")
+      const get = (path: string) =>
+        Effect.tryPromise(() => fetch(new URL(path, url))).pipe(
+          Effect.repeat({ until: ({ ok }) => ok, schedule: Schedule.spaced("200 millis") }),
+          Effect.eventually
+        )
+      const page = yield* get("")
+      assert.include(yield* Effect.promise(() => page.text()), "<title>restream</title>")
+      const picture = yield* get("api/cameras/1/picture")
+      assert.strictEqual(picture.headers.get("content-type"), "video/mp4")
+      assert.isAbove((yield* Effect.promise(() => picture.arrayBuffer())).byteLength, 500)
+    }).pipe(Effect.scoped)
   )
   it.live("shows a hundred cameras, each with a port of its own", () =>
     Effect.gen(function* () {

@@ -20,7 +20,7 @@ import {
   Restream,
   StatusStore
 } from "@restream/core"
-import { EmbeddedPostgres, type RtspServerError } from "@restream/core/testing"
+import { EmbeddedPostgres, freePort, type RtspServerError } from "@restream/core/testing"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -32,8 +32,10 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { SqlError } from "effect/sql/SqlError"
 import { layer as databaseLayer } from "../database/Database.ts"
+import * as HttpServer from "../http/HttpServer.ts"
 import * as DemoMediaServer from "./DemoMediaServer.ts"
 import * as Programs from "./Programs.ts"
 import * as SimulatedCamera from "./SimulatedCamera.ts"
@@ -57,6 +59,8 @@ export interface Demo {
   readonly mediaServer: DemoMediaServer.DemoMediaServer
   /** What the real tree says of its cameras. */
   readonly status: StatusStore["Service"]
+  /** The address of the dashboard, for as long as the demo runs. */
+  readonly dashboard: string
 }
 
 const table: TableName = { schema: undefined, name: "cameras" }
@@ -102,7 +106,9 @@ export const make = Effect.fnUntraced(function* (
     ...options.settings,
     database: { ...defaultSettings.database, dsn },
     mediaServer: { ...defaultSettings.mediaServer, port: mediaServer.port },
-    ffmpeg: { path: Programs.ffmpeg(), ffprobePath: Programs.ffprobe() }
+    ffmpeg: { path: Programs.ffmpeg(), ffprobePath: Programs.ffprobe() },
+    // beside a daemon that has the default port, and for this machine only
+    http: { ...defaultSettings.http, port: yield* freePort }
   }
   const database = yield* Layer.build(databaseLayer(dsn, settings.database))
   const sql = Context.get(database, PgClient.PgClient)
@@ -116,10 +122,12 @@ export const make = Effect.fnUntraced(function* (
 
   const tree = yield* Layer.build(
     Restream.layer(settings).pipe(
-      Layer.provide(Restream.cameraTable(settings, [])),
+      Layer.provideMerge(Restream.cameraTable(settings, [])),
       Layer.provide(Layer.succeedContext(database))
     )
   )
+  const live = yield* SubscriptionRef.make(settings)
+  yield* Effect.provideContext(HttpServer.start(live), tree)
 
   /** Waits for a part of the duration, tells what comes, and does it. */
   const chapter = <E, R>(part: number, what: string, act: Effect.Effect<unknown, E, R>) =>
@@ -148,6 +156,7 @@ export const make = Effect.fnUntraced(function* (
     story,
     isHealthy: (name: string) => names.has(name),
     mediaServer,
-    status: Context.get(tree, StatusStore)
+    status: Context.get(tree, StatusStore),
+    dashboard: `http://127.0.0.1:${settings.http.port}/`
   }
 })

@@ -55,6 +55,8 @@ export const changeJson = (change: StatusChange): string =>
     detail: change.to === undefined ? "removed" : CameraState.describe(change.to, change.at)
   })
 
+export const dashboardJson = (url: string): string => JSON.stringify({ event: "dashboard", url })
+
 export const stepJson = (what: string): string => JSON.stringify({ event: "step", what })
 
 const bytesInWords = (bytes: number): string =>

@@ -42,6 +42,8 @@ export const runDemo = Effect.fnUntraced(
     yield* printMessage(
       `demo: ${cameras} healthy cameras and 4 others, ${demo.mediaServer.name} at rtsp://127.0.0.1:${demo.mediaServer.port}, for ${Duration.format(duration)}`
     )
+    if (isJson) yield* print(Report.dashboardJson(demo.dashboard))
+    else yield* printMessage(`demo: dashboard at ${demo.dashboard} while it runs`)
     if (demo.mediaServer.page !== undefined)
       yield* printMessage(`demo: watch at ${demo.mediaServer.page("cam1")}`)
 
