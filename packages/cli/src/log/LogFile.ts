@@ -57,6 +57,8 @@ export const make = (
       let isBroken = false
       /** Which file is open; `undefined` while the library opens or rotates it. */
       let identity: string | undefined
+      /** Whether somebody asked to open it again meanwhile. */
+      let wasAsked = false
       const incidents = new Incidents.Incidents<LogFileOptions>()
 
       const open = () => {
@@ -75,7 +77,10 @@ export const make = (
         })
         stream = opened
         opened.on("open", () => {
-          if (stream === opened) identity = identityOf(options.path)
+          if (stream !== opened) return
+          // a file that went away before it was known is none that is there
+          identity = identityOf(options.path) ?? "gone"
+          if (wasAsked) reopenIfMoved()
         })
         opened.on("rotation", () => {
           if (stream === opened) identity = undefined
@@ -128,7 +133,8 @@ export const make = (
       }
 
       const reopenIfMoved = () => {
-        if (identity === undefined || identityOf(options.path) === identity) return
+        wasAsked = identity === undefined
+        if (wasAsked || identityOf(options.path) === identity) return
         const moved = stream
         identity = undefined
         open()
