@@ -73,7 +73,9 @@ const hash = Effect.fnUntraced(function* (from: string, { audio }: Format) {
     ..."-vsync passthrough -f framemd5 -".split(" "),
     ...(audio === undefined ? [] : "-map 0:a:0 -f null -".split(" "))
   ])
-  assert.strictEqual(stderr, "")
+  // ffmpeg corrects its clock by the sender reports, and its null muxer complains of times, not of contents
+  const complaints = stderr.split("\n").filter((line) => !line.includes("increasing dts"))
+  assert.deepStrictEqual(complaints.filter(Boolean), [])
   const track = (index: number) =>
     stdout
       .split("\n")
