@@ -137,7 +137,8 @@ describe("Redaction", () => {
         for (let n = 0; n < 16; n++) redact(short)
       })
       const inLong = cpuTime(() => void redact(long))
-      assert.isBelow(inLong, 6 * inShort + 2000)
+      // the system counts in ticks of some milliseconds; a square takes hundreds
+      assert.isBelow(inLong, 6 * inShort + 20_000)
     })
   }
 
