@@ -238,6 +238,9 @@ export const ListView = () => {
   const height = narrow.matches ? narrowRowHeight : rowHeight
 
   const virtualizer = useRef<Virtualizer<HTMLDivElement, HTMLDivElement> | undefined>(undefined)
+  const show = (instance: Virtualizer<HTMLDivElement, HTMLDivElement>) => {
+    visible.value = instance.getVirtualItems().map(({ index, start }) => ({ index, start }))
+  }
   const options = () => ({
     count: rows.value.length,
     getScrollElement: () => place.current,
@@ -246,16 +249,14 @@ export const ListView = () => {
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,
-    onChange: (instance: Virtualizer<HTMLDivElement, HTMLDivElement>) => {
-      visible.value = instance.getVirtualItems().map(({ index, start }) => ({ index, start }))
-    }
+    onChange: show
   })
   useEffect(() => {
     const made = new Virtualizer<HTMLDivElement, HTMLDivElement>(options())
     virtualizer.current = made
     const unmount = made._didMount()
     made._willUpdate()
-    visible.value = made.getVirtualItems().map(({ index, start }) => ({ index, start }))
+    show(made)
     return unmount
   }, [])
   const total = rows.value.length
@@ -264,7 +265,7 @@ export const ListView = () => {
     if (made === undefined) return
     made.setOptions(options())
     made._willUpdate()
-    visible.value = made.getVirtualItems().map(({ index, start }) => ({ index, start }))
+    show(made)
   }, [total])
 
   useEffect(() => {

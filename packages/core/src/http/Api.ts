@@ -15,8 +15,6 @@ import { CameraId } from "../camera/Camera.ts"
 import { Health } from "../status/History.ts"
 import { Word } from "../status/OperatorView.ts"
 
-const orNull = <S extends Schema.Top>(schema: S) => Schema.NullOr(schema)
-
 export const State = Schema.Literals([
   "live",
   "starting",
@@ -32,9 +30,9 @@ export const State = Schema.Literals([
 export const StreamDescription = Schema.Struct({
   /** `h264`, `hevc`, … */
   video: Schema.String,
-  width: orNull(Schema.Finite),
-  height: orNull(Schema.Finite),
-  audio: orNull(Schema.String)
+  width: Schema.NullOr(Schema.Finite),
+  height: Schema.NullOr(Schema.Finite),
+  audio: Schema.NullOr(Schema.String)
 })
 
 /** Why a camera is not live. */
@@ -53,27 +51,27 @@ const summaryFields = {
   /** The camera type. */
   type: Schema.String,
   /** The path on the media server; `null` for an invalid row. */
-  path: orNull(Schema.String),
+  path: Schema.NullOr(Schema.String),
   /** The camera's `host:port`. */
-  host: orNull(Schema.String),
+  host: Schema.NullOr(Schema.String),
   /** The state for an operator. */
   word: Word,
   state: State,
   /** Since when the camera is live, or since when it is not. */
   since: Schema.Finite,
   /** The last problem; kept while the camera is tried again. */
-  problem: orNull(Problem),
+  problem: Schema.NullOr(Problem),
   /** When the camera is tried next; `null` while it is being tried, and where nothing is wrong. */
-  retryAt: orNull(Schema.Finite),
+  retryAt: Schema.NullOr(Schema.Finite),
   /** The engine that relays the camera, or did last. */
-  engine: orNull(Schema.String),
+  engine: Schema.NullOr(Schema.String),
   /** What is sent to the media server, or was last. */
-  stream: orNull(StreamDescription),
+  stream: Schema.NullOr(StreamDescription),
   bitrate: Schema.Finite,
   restarts: Occurrences,
   stalls: Occurrences,
   health: Health,
-  lastVideoAt: orNull(Schema.Finite),
+  lastVideoAt: Schema.NullOr(Schema.Finite),
   revision: Schema.Finite
 }
 
@@ -89,7 +87,7 @@ export const TimelineItem = Schema.Struct({
   word: Word,
   /** The word holds from then until the next item. */
   at: Schema.Finite,
-  reason: orNull(Schema.String)
+  reason: Schema.NullOr(Schema.String)
 })
 
 export const LogItem = Schema.Struct({
@@ -101,7 +99,7 @@ export const LogItem = Schema.Struct({
 /** What the media server says about the path of a camera. */
 export const ServerWord = Schema.Struct({
   isOnline: Schema.Boolean,
-  since: orNull(Schema.Finite),
+  since: Schema.NullOr(Schema.Finite),
   readers: Schema.Finite,
   inboundBytes: Schema.Finite
 })
@@ -110,11 +108,11 @@ export const ServerWord = Schema.Struct({
 export const CameraDetail = Schema.Struct({
   ...summaryFields,
   /** The URL of the camera without credentials. */
-  address: orNull(Schema.String),
+  address: Schema.NullOr(Schema.String),
   /** What to do. */
-  advice: orNull(Schema.String),
+  advice: Schema.NullOr(Schema.String),
   /** How long the last probe took, in milliseconds. */
-  probeMs: orNull(Schema.Finite),
+  probeMs: Schema.NullOr(Schema.Finite),
   /** Counted over all relays since the camera was first seen. */
   totals: Schema.Struct({
     bytes: Schema.Finite,
@@ -133,11 +131,11 @@ export const CameraDetail = Schema.Struct({
   /** The last 20 log lines about this camera alone, the oldest first. */
   log: Schema.Array(LogItem),
   /** Where viewers watch the camera. */
-  playerUrls: orNull(
+  playerUrls: Schema.NullOr(
     Schema.Struct({ webrtc: Schema.String, hls: Schema.String, rtsp: Schema.String })
   ),
   /** `null` where the media server was not asked. */
-  mediaServer: orNull(ServerWord)
+  mediaServer: Schema.NullOr(ServerWord)
 })
 export type CameraDetail = typeof CameraDetail.Type
 
@@ -149,7 +147,7 @@ export const Cause = Schema.Struct({
   advice: Schema.String,
   since: Schema.Finite,
   /** The `host:port` that all the cameras share. */
-  host: orNull(Schema.String),
+  host: Schema.NullOr(Schema.String),
   /** How many cameras it affects. */
   count: Schema.Finite,
   /** The first 100 of them. */
@@ -180,14 +178,14 @@ export const Overview = Schema.Struct({
   bitrate: Schema.Finite,
   mediaServer: Schema.Struct({
     state: Schema.Literals(["unknown", "up", "down"]),
-    since: orNull(Schema.Finite),
-    detail: orNull(Schema.String)
+    since: Schema.NullOr(Schema.Finite),
+    detail: Schema.NullOr(Schema.String)
   }),
   database: Schema.Struct({
     state: Schema.Literals(["connecting", "up", "down"]),
-    since: orNull(Schema.Finite),
-    lastReadAt: orNull(Schema.Finite),
-    detail: orNull(Schema.String)
+    since: Schema.NullOr(Schema.Finite),
+    lastReadAt: Schema.NullOr(Schema.Finite),
+    detail: Schema.NullOr(Schema.String)
   })
 })
 export type Overview = typeof Overview.Type
@@ -273,12 +271,12 @@ export type CommandResult = typeof CommandResult.Type
 
 const Condition = Schema.Struct({ isOk: Schema.Boolean, message: Schema.String })
 
-class NotHealthy extends Schema.TaggedError<NotHealthy>()(
+/** The daemon does not do its work; the message says what is wrong. */
+export class NotHealthy extends Schema.TaggedError<NotHealthy>()(
   "NotHealthy",
   { message: Schema.String },
   { httpApiStatus: 503 }
 ) {}
-export { NotHealthy }
 
 const count = (least: number, most: number) =>
   Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: least, maximum: most }))

@@ -21,6 +21,7 @@ import { format } from "../time/DurationText.ts"
 import type { LiveOrFixedSettings } from "../Restream.ts"
 import { Pictures } from "../picture/Pictures.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
+import { tallyOf } from "../status/OperatorView.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import type { Command } from "../supervision/CameraActor.ts"
 import { Supervisor } from "../supervision/Supervisor.ts"
@@ -91,13 +92,11 @@ const cameras = HttpApiBuilder.group(
         list: Effect.fnUntraced(function* ({ query }) {
           const all = yield* board.cameras
           const { page, total } = Views.select(all, query)
-          const tally = { down: 0, invalid: 0, waiting: 0, starting: 0, ok: 0 }
-          for (const { word } of all) tally[word]++
           return {
             boot: board.boot,
             revision: yield* board.revision,
             total,
-            tally,
+            tally: tallyOf(all),
             cameras:
               query.history === "true"
                 ? page.map((camera) => ({ ...camera, bitrates: board.bitrates(camera.id) }))

@@ -46,8 +46,8 @@ const syntaxes: Record<TappedCodec, Syntax> = {
     type: H264.nalType,
     isSlice: (type) => type >= 1 && type <= 5,
     sets: [H264.sequenceParameterSet, H264.pictureParameterSet],
-    aggregation: 24,
-    fragment: 28,
+    aggregation: H264.aggregationA,
+    fragment: H264.fragmentA,
     unitHeader: (bytes, at) => [((bytes[at] ?? 0) & 0xe0) | ((bytes[at + 1] ?? 0) & 0x1f)]
   },
   hevc: {
@@ -55,8 +55,8 @@ const syntaxes: Record<TappedCodec, Syntax> = {
     type: H265.nalType,
     isSlice: (type) => type <= 31,
     sets: [H265.videoParameterSet, H265.sequenceParameterSet, H265.pictureParameterSet],
-    aggregation: 48,
-    fragment: 49,
+    aggregation: H265.aggregation,
+    fragment: H265.fragment,
     unitHeader: (bytes, at) => [
       ((bytes[at] ?? 0) & 0x81) | (((bytes[at + 2] ?? 0) & 0x3f) << 1),
       bytes[at + 1] ?? 0

@@ -5,9 +5,9 @@ import * as Rtp from "../rtp/Rtp.ts"
 const idr = 5
 export const sequenceParameterSet = 7
 export const pictureParameterSet = 8
-const aggregationA = 24
+export const aggregationA = 24
 const aggregationB = 25
-const fragmentA = 28
+export const fragmentA = 28
 const fragmentB = 29
 
 /** The type of the NAL unit at an offset. */

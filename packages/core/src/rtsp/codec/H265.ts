@@ -8,8 +8,8 @@ const lastIrap = 23
 export const videoParameterSet = 32
 export const sequenceParameterSet = 33
 export const pictureParameterSet = 34
-const aggregation = 48
-const fragment = 49
+export const aggregation = 48
+export const fragment = 49
 
 /** The type of the NAL unit at an offset. */
 export const nalType = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) >> 1) & 0x3f
