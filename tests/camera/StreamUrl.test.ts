@@ -189,27 +189,37 @@ describe("StreamUrl", () => {
   })
 
   it("survives being revealed and read again", () => {
+    const text = fc.oneof(
+      fc.string({ unit: "grapheme" }),
+      fc.string({ unit: fc.constantFrom(..."@@/?:.a1") })
+    )
+    const maybe = <A>(arbitrary: fc.Arbitrary<A>) => fc.option(arbitrary, { nil: undefined })
     fc.assert(
       fc.property(
-        fc.string({ unit: "grapheme" }),
-        fc.option(fc.string({ unit: "grapheme" }), { nil: undefined }),
-        fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: undefined }),
-        fc.string({ unit: "grapheme" }),
-        (username, password, port, path) => {
-          const url = new StreamUrl({
-            scheme: "rtsp",
-            host: "cam.example",
-            port,
-            username,
-            password,
-            target: `/${path}`
-          })
+        fc.constantFrom("cam.example", "cam", "10.0.0.5", "::1"),
+        maybe(text),
+        maybe(text),
+        maybe(fc.integer({ min: 1, max: 65_535 })),
+        text,
+        (host, username, password, port, path) => {
+          const target = path.startsWith("?") ? path : `/${path}`
+          const url = new StreamUrl({ scheme: "rtsp", host, port, username, password, target })
           const again = parse(StreamUrl.reveal(url))
           assert.isTrue(Equal.equals(url, again))
+          assert.strictEqual(again.authority, url.authority)
           assert.strictEqual(StreamUrl.reveal(again), StreamUrl.reveal(url))
-          assert.strictEqual(StreamUrl.reveal(url.withTarget(`/${path}`)), StreamUrl.reveal(url))
+          assert.strictEqual(StreamUrl.reveal(url.withTarget(target)), StreamUrl.reveal(url))
         }
-      )
+      ),
+      {
+        numRuns: 1000,
+        examples: [
+          ["cam.example", "", undefined, undefined, "@"],
+          ["cam.example", "u", "p", undefined, "a@b"],
+          ["cam.example", undefined, undefined, 8554, "a@b"],
+          ["cam.example", undefined, undefined, undefined, "?x@10.0.0.5/live"]
+        ]
+      }
     )
   })
 

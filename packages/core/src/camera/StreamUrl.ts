@@ -166,18 +166,27 @@ export class StreamUrl implements Equal.Equal {
     return new StreamUrl({ scheme, host, port, username, password, target: this.#target })
   }
 
-  #render(userInfo: string, host = this.host): string {
+  #render(userInfo: string, host = this.host, target = this.#target): string {
     const port = this.port === undefined ? "" : `:${this.port}`
-    return `${this.scheme}://${userInfo}${bracketed(host)}${port}${this.#target}`
+    return `${this.scheme}://${userInfo}${bracketed(host)}${port}${target}`
   }
 
-  /** The whole URL, credentials percent-encoded. For the wire and for argv, never for people. */
+  /**
+   * The whole URL, credentials percent-encoded, as {@link parse} reads it. For the wire and for argv, never for
+   * people.
+   */
   static reveal(url: StreamUrl): string {
-    if (!url.hasCredentials) return url.#render("")
     // the colon stands even before an empty password: without it some clients send no answer at all
     const username = PercentEncoding.encode(url.#username ?? "")
     const password = PercentEncoding.encode(url.#password ?? "")
-    return url.#render(`${username}:${password}@`)
+    const userInfo = url.hasCredentials ? `${username}:${password}@` : ""
+    const revealed = url.#render(userInfo)
+    if (!url.#target.includes("@")) return revealed
+    // an @ in the path may be taken for the one before the host
+    const reading = readingOf(revealed.slice(url.scheme.length + 3))
+    return reading !== "doubtful" && reading?.target === url.#target
+      ? revealed
+      : url.#render(userInfo, url.host, url.#target.replaceAll("@", "%40"))
   }
 
   /** The URL for people: `rtsp://***@10.0.0.5/Streaming/Channels/101`. */
