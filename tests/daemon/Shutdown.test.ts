@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { hasParentDeathSignal } from "../kit/ParentDeathSignal.ts"
+import { until } from "../kit/Eventually.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import * as Daemon from "../kit/Daemon.ts"
 import * as Proc from "../kit/Proc.ts"
@@ -84,6 +85,38 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       })
     )
   )
+
+  for (const what of ["processes", "sessions"] as const) {
+    it.effect(`the daemon ends in order although the ${what} of the database hang`, () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const all = yield* running({ env: { RESTREAM_DATABASE_POLL_INTERVAL: "1s" } })
+          const { port } = yield* Postgres
+          const sessions = yield* all.site.sql<{ readonly pid: number }>`
+            select pid from pg_stat_activity
+            where datname = current_database() and application_name like 'restream%'`
+          const [session] = sessions
+          assert.isDefined(session)
+          const frozen =
+            what === "sessions"
+              ? sessions
+              : Proc.family(Proc.readStat(session.pid)?.parent ?? assert.fail("no server"))
+          yield* Effect.addFinalizer(() =>
+            Effect.sync(() => frozen.forEach(({ pid }) => process.kill(pid, "SIGCONT")))
+          )
+          for (const { pid } of frozen) process.kill(pid, "SIGSTOP")
+          // a read of the table, and the confirmation of the lock
+          yield* until("two statements in flight", () => Proc.unreadSockets(port) >= 2)
+          yield* all.daemon.signal("SIGTERM")
+          assert.strictEqual((yield* all.daemon.exit).code, 0)
+          const log = all.daemon.stderr.join("\n")
+          assert.notMatch(log, isForced)
+          assert.notMatch(log, /level=(warn|error)/)
+          yield* assertNothingLeft(all)
+        })
+      )
+    )
+  }
 
   it.effect("SIGHUP while it ends changes nothing", () =>
     Effect.scoped(

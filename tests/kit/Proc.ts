@@ -74,6 +74,16 @@ const megabytes = (file: string, line: RegExp): number => {
   }
 }
 
+/** How many IPv4 sockets of a local port hold bytes that their process has not read. */
+export const unreadSockets = (port: number): number => {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`
+  return readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, address, , , queues]) => address?.endsWith(local) && !queues?.endsWith(":00000000"))
+    .length
+}
+
 /** The family's proportional share of memory, in megabytes. */
 export const pssMb = (pid: number): number =>
   family(pid).reduce(

@@ -42,10 +42,13 @@ export const run = Command.make(
       mainOptions.onHangup = () => Queue.offerUnsafe(hangups, undefined)
 
       const logs = yield* Logs.make(settings.log, logStream)
+      const sessions = new AbortController()
       const tree = Restream.layer(live, resolved.types).pipe(
+        // the relays have ended by then
+        Layer.provideMerge(Layer.effectDiscard(breakLater(sessions))),
         Layer.provideMerge(Restream.cameraTable(live, resolved.types)),
         Layer.provideMerge(Restream.guard(settings)),
-        Layer.provide(databaseLayer(dsn, settings.database)),
+        Layer.provide(databaseLayer(dsn, settings.database, sessions.signal)),
         Layer.merge(Coalescing.layer(settings.relay.coalescing))
       )
 
@@ -101,5 +104,16 @@ export const run = Command.make(
     failOnSettings
   )
 ).pipe(Command.withDescription("Runs the daemon until SIGTERM or SIGINT"))
+
+/** How long the sessions of the database may take to end. The driver waits 5 s for a server that hangs. */
+const sessionsTimeoutMs = 500
+
+/** Breaks the sessions that have not ended in time after the end of the scope. */
+const breakLater = (sessions: AbortController) =>
+  Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      setTimeout(() => sessions.abort(), sessionsTimeoutMs).unref()
+    })
+  )
 
 const say = (line: string) => Effect.annotateLogs(Effect.logInfo(line), "module", "daemon")

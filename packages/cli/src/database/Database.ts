@@ -9,6 +9,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { userInfo } from "node:os"
+import { addAbortSignal } from "node:stream"
 import { type ConnectionOptions, getCACertificates } from "node:tls"
 import { fileProblem } from "../text/FileProblem.ts"
 import * as HostSelection from "./HostSelection.ts"
@@ -17,10 +18,16 @@ import { connectServer, type Encryption } from "./ServerStream.ts"
 /** One for snapshots, and one in reserve for a query that hangs. LISTEN has another one. */
 const maxConnections = 2
 
-/** Provides the client. It connects on demand, so the database need not be reachable yet. */
+/**
+ * Provides the client. It connects on demand, so the database need not be reachable yet.
+ *
+ * @param signal breaks all connections when aborted. Default: they end with the layer, which waits up to 5 s for
+ * the response to a statement.
+ */
 export const layer = (
   dsn: Dsn.Dsn,
-  settings: Settings["database"]
+  settings: Settings["database"],
+  signal: AbortSignal = new AbortController().signal
 ): Layer.Layer<PgClient.PgClient | SqlClient, SettingsError, FileSystem.FileSystem> =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -46,7 +53,8 @@ export const layer = (
       }
       // as for cameras: by default, Node keeps a name waiting while two others do not resolve
       const lookup = HostResolver.nodeLookup(yield* HostResolver.HostResolver)
-      const connect = (host: Dsn.DsnHost) => connectServer({ ...host, lookup }, encryption)
+      const connect = (host: Dsn.DsnHost) =>
+        addAbortSignal(signal, connectServer({ ...host, lookup }, encryption))
       const [host] = dsn.hosts
       const transport =
         dsn.hosts.length === 1 && host !== undefined && isAny(dsn)

@@ -9,6 +9,7 @@ import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import { oneLine } from "@restream/config"
 import {
@@ -165,6 +166,13 @@ const noSelect = new CameraSourceError({
   reason: new InvalidQuery({ detail: "the query is not one SELECT of columns that only reads" })
 })
 
+/** Interrupts all fibers of the scope at once: what ends for one of them is no failure to another. */
+const interruptTogether = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.scope.pipe(
+    Effect.flatMap((scope) => Scope.fork(scope, "parallel")),
+    Effect.flatMap((scope) => Scope.provide(effect, scope))
+  )
+
 /**
  * Takes snapshots with the `PgClient` in context, which must allow two connections at least. LISTEN has
  * another one, with the client's configuration.
@@ -210,7 +218,7 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
         : yield* Notifications.make(options.channel, options.listenTiming),
     timing: options.timing
   })
-})
+}, interruptTogether)
 
 /** Provides the camera source over the `PgClient` in context. */
 export const layer = (
