@@ -162,6 +162,73 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       })
     )
 
+    it.effect(
+      "probes each address of a camera, in one row with a line for each other address",
+      () =>
+        Effect.gen(function* () {
+          const { cameras, env, sql } = yield* Installation.make
+          const port = yield* freePort
+          const gone = `rtsp://127.0.0.1:${port}/`
+          const host = new URL(cameras.url("cam1")).host
+          yield* sql`insert into cameras ${sql.insert([
+            { name: "Backup", url: `${gone}\n${cameras.url("cam1")}` },
+            { name: "First", url: `${cameras.url("cam1")}\n${gone}\n${cameras.url("none")}` },
+            { name: "Both", url: `${cameras.url("cam1")}\n${cameras.url("cam1")}?x=1` },
+            { name: "Neither", url: `${gone}\n${cameras.url("none")}` }
+          ])}`
+          const { code, stderr, stdout } = yield* Installation.restream(["check"], env)
+          assert.strictEqual(code, 1)
+          assert.match(stderr, /^1 failed: 1 connection refused\n4 cameras: 3 ok, 1 failed, /m)
+          const escaped = (text: string) => text.replaceAll(".", "\\.")
+          const lines = stdout.trimEnd().split("\n").slice(1)
+          const expected = [
+            "^1 +Backup +url +ok +fair +h264 .* at address 2; 1 of 2 addresses failed$",
+            `^ +address 1: 127\\.0\\.0\\.1:${port} +unreachable +poor .* connection refused by`,
+            "^2 +First +url +ok +fair +h264 .* 2 of 3 addresses failed$",
+            `^ +address 2: .* unreachable .* connection refused by`,
+            `^ +address 3: .* unreachable .* no stream at this path`,
+            "^3 +Both +url +ok +good +h264 ",
+            `^ +address 2: ${escaped(host)} +ok +good +h264 `,
+            "^4 +Neither +url +unreachable +poor .* connection refused by",
+            "^ +address 2: .* unreachable .* no stream at this path"
+          ]
+          assert.strictEqual(lines.length, expected.length, stdout)
+          for (const [index, line] of lines.entries()) {
+            assert.match(line, new RegExp(expected[index]!))
+          }
+          const json = yield* Installation.restream(["check", "--json", "--camera", "1"], env)
+          const [camera] = JSON.parse(json.stdout).cameras
+          assert.deepInclude(camera, { state: "ok", reason: null, address: cameras.url("cam1") })
+          assert.deepStrictEqual(
+            camera.addresses.map(({ address, reason, state }: Record<string, any>) => [
+              address,
+              state,
+              reason?.["code"]
+            ]),
+            [
+              [gone, "unreachable", "Refused"],
+              [cameras.url("cam1"), "ok", undefined]
+            ]
+          )
+        })
+    )
+
+    it.effect("names the columns that nothing reads", () =>
+      Effect.gen(function* () {
+        const { check, env } = yield* make
+        assert.notInclude((yield* check("--camera", "1")).stderr, "nothing reads")
+        const { code, stderr } = yield* Installation.restream(["check", "--camera", "1"], {
+          ...env,
+          RESTREAM_DATABASE_QUERY: "select id, url, enabled as active, now() as seen from cameras"
+        })
+        assert.strictEqual(code, 0)
+        assert.include(
+          stderr,
+          "database: nothing reads the columns active (did you mean enabled?), seen\n"
+        )
+      })
+    )
+
     it.effect("keeps within the columns of a terminal", () =>
       Effect.gen(function* () {
         const { env } = yield* make

@@ -435,6 +435,30 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(2))))
   })
 
+  it.effect("costs a device two attempts for all addresses of one camera", () => {
+    const fake = FakeEngine.make()
+    recorder(fake)
+    const addresses = [1, 2, 3, 4].map((n) => `rtsp://admin:old@10.0.0.100/${n}`).join("\n")
+    const { cameras } = camerasOf([row(1, { url: addresses })])
+    return Effect.gen(function* () {
+      const [result] = [...(yield* Stream.runCollect(Check.run(cameras.values())))]
+      assert.strictEqual(fake.probes.length, 2)
+      assert.deepStrictEqual(
+        result?.addresses.map((address) =>
+          address._tag === "Unreachable" ? address.reason.message : address._tag
+        ),
+        [
+          "wrong user name or password",
+          "wrong user name or password",
+          "not tried: the same user name and password were refused for camera 1",
+          "not tried: the same user name and password were refused for camera 1"
+        ]
+      )
+    }).pipe(
+      Effect.provide(ProbeScheduler.layerOnce({}).pipe(Layer.provide(Engines.layer([fake.engine]))))
+    )
+  })
+
   it.effect("keeps a check to two attempts, too, and names the camera that made the second", () => {
     const fake = FakeEngine.make()
     recorder(fake)

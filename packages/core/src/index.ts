@@ -21,6 +21,7 @@ export * as CameraTable from "./source/CameraTable.ts"
 export * as MemoryCameraSource from "./source/MemoryCameraSource.ts"
 export * as PgCameraSource from "./source/PgCameraSource.ts"
 export * as SqlProblem from "./source/SqlProblem.ts"
+export * as UnreadColumns from "./source/UnreadColumns.ts"
 export * as Polling from "./source/Polling.ts"
 // which cameras are desired
 export * as CameraDecoder from "./desired/CameraDecoder.ts"

@@ -3,9 +3,10 @@ import { oneLine } from "@restream/config"
 import {
   browserProblems,
   type Camera,
+  type CameraId,
   type CameraRow,
   CameraState,
-  type Check,
+  Check,
   type InvalidCamera,
   playerUrls,
   type ViewerAddresses
@@ -13,11 +14,13 @@ import {
 import * as Duration from "effect/Duration"
 import { table, widthsOf } from "../text/Table.ts"
 
-export const hasFailed = (result: Check.CheckResult): boolean =>
+type Result = Check.CheckResult | Check.ProbeOutcome
+
+export const hasFailed = (result: Result): boolean =>
   result._tag === "Unreachable" || result._tag === "Invalid"
 
 /** What the camera sends, if that is known. */
-const offerOf = (result: Check.CheckResult) =>
+const offerOf = (result: Result) =>
   result._tag === "Answered" || result._tag === "Relayed" ? result.offer : undefined
 
 /** The results in the order of the cameras. */
@@ -29,7 +32,7 @@ export const inOrder = (
   return cameras.flatMap(({ id }) => byId.get(id) ?? [])
 }
 
-const stateOf = (result: Check.CheckResult): string => {
+const stateOf = (result: Result): string => {
   switch (result._tag) {
     case "Answered":
       return "ok"
@@ -42,15 +45,26 @@ const stateOf = (result: Check.CheckResult): string => {
   }
 }
 
-/** The reason of the failure, or a remark about a camera of fair health. */
+/** The address that answered, of a camera with several, and how many failed. */
+const addressRemarks = (result: Check.CheckResult): ReadonlyArray<string> => {
+  const failed = result.addresses.filter(hasFailed).length
+  if (failed === 0) return []
+  const used = result.addresses.findIndex((address) => !hasFailed(address))
+  return [
+    ...(used > 0 ? [`at address ${used + 1}`] : []),
+    `${failed} of ${result.addresses.length} addresses failed`
+  ]
+}
+
+/** The reason of the failure, or remarks about a camera of fair health. */
 const reasonOf = (result: Check.CheckResult): string => {
   switch (result._tag) {
     case "Answered":
-      return result.offer.audio?.copyable === false
-        ? "audio codec requires transcoding"
-        : result.health === "fair"
-          ? "slow to respond"
-          : ""
+      return [
+        ...(result.offer.audio?.copyable === false ? ["audio codec requires transcoding"] : []),
+        ...(Duration.isGreaterThan(result.took, Check.slow) ? ["slow to respond"] : []),
+        ...addressRemarks(result)
+      ].join("; ")
     case "Relayed":
       return "already relayed; not probed"
     case "Unreachable":
@@ -152,6 +166,14 @@ const columns: ReadonlyArray<
   ["REASON", reasonOf]
 ]
 
+/** The addresses of a camera besides the one in its row, as rows below it. */
+const otherAddresses = (result: Check.CheckResult): ReadonlyArray<Check.CheckResult> =>
+  result.addresses.flatMap((address, index) => {
+    const name = `  address ${index + 1}: ${address.camera.url.authority}`
+    const camera = { ...address.camera, id: "" as CameraId, type: "", name }
+    return address.camera === result.camera ? [] : [{ ...address, camera, addresses: [] }]
+  })
+
 /** The columns that a narrow terminal omits, the least useful first. */
 const optionalColumns = ["HEALTH", "TYPE", "TIME", "AUDIO", "VIDEO", "STATE"]
 
@@ -170,7 +192,9 @@ export const checkTable = (
   const sorted = failedLast(results)
   const rowsOf = (shown: typeof columns) => [
     shown.map(([heading]) => heading),
-    ...sorted.map((result) => shown.map(([, cell]) => cell(result)))
+    ...sorted
+      .flatMap((result) => [result, ...otherAddresses(result)])
+      .map((result) => shown.map(([, cell]) => cell(result)))
   ]
   const fits = (shown: typeof columns): boolean => {
     const widths = widthsOf(rowsOf(shown)).map((one) => Math.min(one, maxCellWidth))
@@ -272,15 +296,23 @@ export const checkJson = (
       audio: offer?.audio ?? null,
       warnings: offer === undefined ? [] : browserProblems(offer),
       tookMs: Math.round(Duration.toMillis(result.took)),
-      reason:
-        result._tag === "Unreachable"
-          ? { code: result.reason._tag, message: result.reason.message }
-          : result._tag === "Invalid"
-            ? { code: "Invalid", message: result.problem }
-            : null
+      reason: reasonJson(result),
+      addresses: result.addresses.map((address) => ({
+        address: String(address.camera.url),
+        state: stateOf(address),
+        tookMs: Math.round(Duration.toMillis(address.took)),
+        reason: reasonJson(address)
+      }))
     }
   })
 })
+
+const reasonJson = (result: Result) =>
+  result._tag === "Unreachable"
+    ? { code: result.reason._tag, message: result.reason.message }
+    : result._tag === "Invalid"
+      ? { code: "Invalid", message: result.problem }
+      : null
 
 /** The document as text. Control characters that JSON does not escape become escapes. */
 export const jsonText = (document: unknown): string =>

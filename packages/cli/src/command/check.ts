@@ -1,4 +1,5 @@
 /** `restream check`: probes every camera once and reports the failures. */
+import { oneLine } from "@restream/config"
 import {
   CameraTypes,
   Check,
@@ -9,6 +10,7 @@ import {
   ProbeScheduler,
   PublishedStreams,
   Restream,
+  UnreadColumns,
   knownColumns
 } from "@restream/core"
 import * as Duration from "effect/Duration"
@@ -81,9 +83,10 @@ export const check = Command.make(
     if (most !== undefined && most < 1)
       return yield* usageFailure([`--concurrency: ${most} is out of range (1 or more)`])
 
-    const rows = yield* PgCameraSource.fetchRows(
+    const known = knownColumns(settings, types)
+    const { columns, rows } = yield* PgCameraSource.fetchRows(
       Restream.cameraQuery(settings),
-      knownColumns(settings, types)
+      known
     ).pipe(
       Effect.timeoutOrElse({
         duration: settings.database.queryTimeout,
@@ -96,6 +99,8 @@ export const check = Command.make(
       Effect.provide(databaseLayer(dsn, settings.database)),
       failOnSettings
     )
+    const unread = known && UnreadColumns.describe(columns, known)
+    if (unread !== undefined) yield* printMessage(oneLine(`database: ${unread.message}`))
     const live = LiveSettings.layer(settings)
     const engines = Restream.builtInEngines(Effect.succeed(true)).pipe(Layer.provide(live))
     const set = yield* DesiredCameras.pipe(

@@ -18,24 +18,34 @@ import type { Health } from "../status/History.ts"
 import { nowMs } from "../time/Monotonic.ts"
 import * as PublishedStreams from "./PublishedStreams.ts"
 
-/** What came of one camera's check. */
-export type CheckResult = {
+interface Checked {
   readonly camera: Camera | InvalidCamera
   /** How long the camera took; its wait for others does not count. Zero for an invalid row. */
   readonly took: Duration.Duration
   /**
    * - `good`: it answered, and its stream can be relayed unchanged; or it is relayed already.
-   * - `fair`: it answered, but slowly, or with audio that can't be copied.
+   * - `fair`: it answered, but slowly, with audio that can't be copied, or not at each of its addresses.
    * - `poor`: it did not answer as it should, or its row is invalid.
    */
   readonly health: Health
-} & (
-  | { readonly _tag: "Answered"; readonly engine: string; readonly offer: StreamInfo }
+}
+
+/** What came of probing a camera at one address. */
+export type ProbeOutcome = Checked & { readonly camera: Camera } & (
+    | { readonly _tag: "Answered"; readonly engine: string; readonly offer: StreamInfo }
+    | { readonly _tag: "Unreachable"; readonly reason: ProbeReason }
+  )
+
+/** What came of one camera's check. Of several addresses, by the first that answered, else by the first. */
+export type CheckResult = (
+  | ProbeOutcome
   /** The camera is relayed already: it was not probed, and `offer` is what the media server describes. */
-  | { readonly _tag: "Relayed"; readonly offer: StreamInfo }
-  | { readonly _tag: "Unreachable"; readonly reason: ProbeReason }
-  | { readonly _tag: "Invalid"; readonly problem: string }
-)
+  | (Checked & { readonly _tag: "Relayed"; readonly offer: StreamInfo })
+  | (Checked & { readonly _tag: "Invalid"; readonly problem: string })
+) & {
+  /** For a probed camera with several addresses: each of them, in the order of preference. Empty for others. */
+  readonly addresses: ReadonlyArray<ProbeOutcome>
+}
 
 /** A camera that takes longer than this is slow. */
 export const slow = Duration.seconds(2)
@@ -73,11 +83,30 @@ export const run = (
     ).pipe(Effect.andThen(Queue.end(results)))
   )
 
-/** The scope owns what is known of the camera's credentials: they must outlive this camera's check. */
+/** Checks a camera at each of its addresses. */
 const check = (
   camera: Camera,
   scheduler: ProbeScheduler["Service"]
 ): Effect.Effect<CheckResult, never, Scope.Scope> =>
+  Effect.forEach(
+    [camera.url, ...(camera.backups ?? [])],
+    (url) => probe({ ...camera, url }, scheduler),
+    // the scheduler limits
+    { concurrency: "unbounded" }
+  ).pipe(
+    Effect.map((addresses): CheckResult => {
+      const used = addresses.find(({ _tag }) => _tag === "Answered") ?? addresses[0]!
+      if (addresses.length === 1) return { ...used, addresses: [] }
+      const isFair = used._tag === "Answered" && addresses.some(({ _tag }) => _tag !== used._tag)
+      return { ...used, health: isFair ? "fair" : used.health, addresses }
+    })
+  )
+
+/** The scope owns what is known of the camera's credentials: they must outlive this camera's check. */
+const probe = (
+  camera: Camera,
+  scheduler: ProbeScheduler["Service"]
+): Effect.Effect<ProbeOutcome, never, Scope.Scope> =>
   Effect.flatMap(Clock.Clock, (clock) => {
     let connectedAtMs: number | undefined
     const took = () =>
@@ -97,9 +126,9 @@ const check = (
       )
     ).pipe(
       Effect.match({
-        onSuccess: ({ engine, stream }): CheckResult =>
+        onSuccess: ({ engine, stream }): ProbeOutcome =>
           answered(camera, took(), engine, stream.info),
-        onFailure: ({ reason }): CheckResult => ({
+        onFailure: ({ reason }): ProbeOutcome => ({
           _tag: "Unreachable",
           camera,
           took: took(),
@@ -115,6 +144,7 @@ const invalid = (camera: InvalidCamera): CheckResult => ({
   camera,
   took: Duration.zero,
   health: "poor",
+  addresses: [],
   problem: camera.problem
 })
 
@@ -123,6 +153,7 @@ const relayed = (camera: Camera, offer: StreamInfo): CheckResult => ({
   camera,
   took: Duration.zero,
   health: "good",
+  addresses: [],
   offer
 })
 
@@ -131,7 +162,7 @@ const answered = (
   took: Duration.Duration,
   engine: string,
   offer: StreamInfo
-): CheckResult => {
+): ProbeOutcome => {
   const isFair = Duration.isGreaterThan(took, slow) || offer.audio?.copyable === false
   return { _tag: "Answered", camera, took, health: isFair ? "fair" : "good", engine, offer }
 }

@@ -62,5 +62,5 @@ export const make = (
     lastDelay: lockoutDelay,
     sharedReason: ({ credentials }, refusedFor) => new Unauthorized({ credentials, refusedFor })
   })
-  return { acquire: ({ id, url }) => guard.acquire(id, keyOf(url)) }
+  return { acquire: ({ id, url }) => guard.acquire(id, keyOf(url), url.path) }
 }

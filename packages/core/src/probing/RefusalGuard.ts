@@ -105,6 +105,8 @@ interface Refused<Reason> {
 
 interface Member<Reason> {
   readonly id: CameraId
+  /** Tells it from the others in {@link Group.suspects}. */
+  readonly suspect: string
   /** The start of its last attempt, by the monotonic clock. */
   triedMs: number
   /** Its last refusal, until the device accepts it or its group is released. */
@@ -124,10 +126,10 @@ class Group<Reason> {
   readonly members = new Set<Member<Reason>>()
   readonly waiting = new Set<Member<Reason>>()
   /**
-   * The cameras that were refused since the device last accepted one, and whether it ever accepted them. One
-   * that left still counts: the device counts as well.
+   * The cameras, by their addresses, that were refused since the device last accepted one, and whether it ever
+   * accepted them. One that left still counts: the device counts as well.
    */
-  readonly suspects = new Map<CameraId, boolean>()
+  readonly suspects = new Map<string, boolean>()
   /** The last refusal since the device accepted a member. */
   refused: Refused<Reason> | undefined
   /** Refusals since the device last accepted a member. */
@@ -191,7 +193,7 @@ class Group<Reason> {
   refusedUntilMs(member: Member<Reason>): number {
     const refused = this.refusalOf(member)
     if (refused === undefined) return -Infinity
-    return this.isTrusted && !this.suspects.has(member.id) && refused !== member.refused
+    return this.isTrusted && !this.suspects.has(member.suspect) && refused !== member.refused
       ? Math.min(refused.soonMs, refused.untilMs)
       : refused.untilMs
   }
@@ -262,10 +264,12 @@ export interface RefusalGuard<Key, Reason> {
    * A camera's lease, for as long as the scope. What is known of a group goes with its last camera.
    *
    * @param key what the camera shares with others; `undefined`: nothing, it is a group of its own.
+   * @param address of a camera with several that share the key. Default: it has one.
    */
   readonly acquire: (
     id: CameraId,
-    key: Key | undefined
+    key: Key | undefined,
+    address?: string
   ) => Effect.Effect<Lease<Reason>, never, Scope.Scope>
 }
 
@@ -283,10 +287,10 @@ export const make = <Key, Reason>(policy: Policy<Key, Reason>): RefusalGuard<Key
   }
 
   return {
-    acquire: (id, key) =>
+    acquire: (id, key, address = "") =>
       Clock.clockWith((clock) =>
         Effect.acquireRelease(
-          Effect.sync(() => new MemberLease(id, groupOf(key), clock)),
+          Effect.sync(() => new MemberLease(id, address, groupOf(key), clock)),
           (lease) =>
             Effect.sync(() => {
               if (lease.leave() && key !== undefined) MutableHashMap.remove(groups, key)
@@ -301,9 +305,10 @@ class MemberLease<Reason> implements Lease<Reason> {
   readonly #member: Member<Reason>
   readonly #clock: Clock.Clock
 
-  constructor(id: CameraId, group: Group<Reason>, clock: Clock.Clock) {
+  constructor(id: CameraId, address: string, group: Group<Reason>, clock: Clock.Clock) {
     this.#member = {
       id,
+      suspect: `${id}\n${address}`,
       triedMs: -Infinity,
       refused: undefined,
       refusals: 0,
@@ -476,7 +481,7 @@ class MemberLease<Reason> implements Lease<Reason> {
       untilMs: now + Math.max(this.#delayMs(refusals), Duration.toMillis(least)),
       soonMs: now + Math.max(this.#delayMs(1), Duration.toMillis(least))
     })
-    group.suspects.set(member.id, member.wasAccepted)
+    group.suspects.set(member.suspect, member.wasAccepted)
     member.refused = refusedAfter(++member.refusals)
     // the first refusal blocks nobody else
     group.refused = refusedAfter(Math.max(1, group.refusals++))

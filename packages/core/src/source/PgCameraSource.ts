@@ -13,7 +13,6 @@ import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import { oneLine } from "@restream/config"
 import {
-  type CameraRow,
   CameraSource,
   CameraSourceError,
   AccessDenied,
@@ -92,14 +91,12 @@ export const fetchResult = (
     )
   )
 
-/** All rows, once. A result without a column `id` fails as `InvalidQuery`: none of its rows makes a camera. */
+/** The same; a result without a column `id` fails as `InvalidQuery`: none of its rows makes a camera. */
 export const fetchRows = (
   query: string,
   known?: ReadonlySet<string>
-): Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError, PgClient.PgClient> =>
-  Effect.flatMap(fetchResult(query, known), (result) =>
-    Effect.as(failOn(missingId(result)), result.rows)
-  )
+): Effect.Effect<ReadResult, CameraSourceError, PgClient.PgClient> =>
+  Effect.tap(fetchResult(query, known), (result) => failOn(missingId(result)))
 
 const failOn = (problem: string | undefined): Effect.Effect<void, CameraSourceError> =>
   problem === undefined
@@ -199,8 +196,7 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
 
   const fetchChecked = Effect.gen(function* () {
     const known = yield* options.known ?? Effect.succeed(undefined)
-    const result = yield* fetchResult(options.query, known)
-    yield* failOn(missingId(result))
+    const result = yield* fetchRows(options.query, known)
     const delay = yield* options.massStopDelay ?? Effect.succeed(Duration.minutes(1))
     if (delay === undefined) shape = new ResultShape()
     const delayMs = Duration.toMillis(delay ?? Duration.zero)
