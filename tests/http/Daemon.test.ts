@@ -1,14 +1,18 @@
 /** The HTTP server of the daemon as a process of its own. */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { anyFfmpeg } from "../engine/ffmpeg/Binaries.ts"
 import { until } from "../kit/Eventually.ts"
 import * as Daemon from "../kit/Daemon.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import { problemsOf, valuesOf } from "../metrics/ExpositionRules.ts"
 import { program } from "../kit/Program.ts"
 import * as Site from "../kit/Site.ts"
-import { start } from "../kit/Spawn.ts"
+import { run, start } from "../kit/Spawn.ts"
 
 /** A daemon with one live camera and its HTTP server on a free port. */
 const running = Effect.gen(function* () {
@@ -153,6 +157,56 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
 
         const nowhere = yield* restreamAt("1")("status")
         assert.deepStrictEqual([nowhere.code, nowhere.stdout], [2, ""])
+        assert.match(nowhere.stderr, /^no daemon listens on http:\/\/127\.0\.0\.1:1;/)
+      })
+    )
+  )
+
+  it.effect("snapshot writes a picture that ffmpeg decodes, or says why there is none", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { site, url } = yield* running
+        yield* site.insertCameras("ffmpeg", 1)
+        yield* site.insert([{ name: "Gate", url: "rtsp://127.0.0.1:1/x" }])
+        yield* json(`${url}/api/cameras`).pipe(
+          Effect.delay("50 millis"),
+          Effect.repeat({ until: ({ tally }) => tally.ok === 2 && tally.down === 1 })
+        )
+        const folder = mkdtempSync(join(tmpdir(), "restream-snapshot-"))
+        yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true })))
+        const file = join(folder, "picture.mp4")
+        const snapshot = (id: string, port = new URL(url).port) =>
+          run(
+            "/bin/sh",
+            ["-c", '"$0" "$1" snapshot "$2" > "$3"', process.execPath, program, id, file],
+            {
+              env: { RESTREAM_HTTP_PORT: port }
+            }
+          )
+
+        const taken = yield* snapshot("1")
+        assert.deepStrictEqual([taken.code, taken.stderr], [0, ""])
+        const decoded = yield* run(anyFfmpeg, [
+          ..."-nostdin -hide_banner -loglevel error -i".split(" "),
+          file,
+          ..."-f framemd5 -".split(" ")
+        ])
+        assert.deepStrictEqual([decoded.code, decoded.stderr], [0, ""])
+        assert.include(decoded.stdout, "#dimensions 0: 64x64")
+        assert.strictEqual(decoded.stdout.trim().split("\n").at(-1)?.split(",").length, 6)
+
+        for (const [id, reason] of [
+          ["2", /relayed by ffmpeg, and pictures are taken by the native engine only/],
+          ["3", /not live: connection refused by 127\.0\.0\.1:1/],
+          ["99", /^no camera has the id "99"$/m]
+        ] as const) {
+          const { code, stderr } = yield* snapshot(id)
+          assert.strictEqual(code, 1)
+          assert.match(stderr, reason)
+          assert.strictEqual(readFileSync(file).length, 0)
+        }
+        const nowhere = yield* snapshot("1", "1")
+        assert.strictEqual(nowhere.code, 2)
         assert.match(nowhere.stderr, /^no daemon listens on http:\/\/127\.0\.0\.1:1;/)
       })
     )

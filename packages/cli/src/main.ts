@@ -12,6 +12,7 @@ import { db } from "./command/db.ts"
 import { demo } from "./command/demo.ts"
 import { restream } from "./command/restream.ts"
 import { run } from "./command/run.ts"
+import { snapshot } from "./command/snapshot.ts"
 import { types } from "./command/types.ts"
 import { status } from "./command/status.ts"
 import { runMain } from "./process/Main.ts"
@@ -20,7 +21,7 @@ import * as Usage from "./process/Usage.ts"
 import { version } from "./version.ts"
 
 restream.pipe(
-  Command.withSubcommands([run, check, status, retry, restart, demo, db, config, types]),
+  Command.withSubcommands([run, check, status, retry, restart, snapshot, demo, db, config, types]),
   Command.run({ version }),
   Effect.provide(
     Layer.mergeAll(

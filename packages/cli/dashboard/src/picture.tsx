@@ -28,7 +28,7 @@ const isInView = (element: Element | null): boolean => {
 }
 
 interface PictureProps {
-  readonly camera: Pick<Camera, "id" | "name" | "problem" | "stream" | "word">
+  readonly camera: Pick<Camera, "engine" | "id" | "name" | "problem" | "stream" | "word">
   /** How often it is taken anew, in milliseconds. */
   readonly every: number
 }
@@ -40,6 +40,7 @@ export const Picture = ({ camera, every }: PictureProps) => {
   const takenAt = useSignal<number | undefined>(undefined)
   const problem = useSignal("")
   const isLive = camera.word === "ok"
+  const isTaken = camera.engine === null || camera.engine === "native"
 
   useEffect(() => {
     let url: string | undefined
@@ -57,16 +58,20 @@ export const Picture = ({ camera, every }: PictureProps) => {
         if (!isOver && error instanceof Error) problem.value = error.message
       }
     }
-    if (isLive) void load()
-    const timer = isLive ? setInterval(() => void load(), every) : undefined
+    if (isLive && isTaken) void load()
+    const timer = isLive && isTaken ? setInterval(() => void load(), every) : undefined
     return () => {
       isOver = true
       clearInterval(timer)
       if (url !== undefined) URL.revokeObjectURL(url)
     }
-  }, [camera.id, isLive, every])
+  }, [camera.id, isLive, isTaken, every])
 
   const codec = camera.stream?.video ?? ""
+  const absent = () => {
+    if (!isLive) return camera.problem?.message ?? ""
+    return isTaken ? problem.value || w.noPictureYet : w.noPictureOf(camera.engine ?? "")
+  }
   return (
     <figure class={`picture ${isLive ? "" : "down"}`} ref={place}>
       <video
@@ -84,9 +89,7 @@ export const Picture = ({ camera, every }: PictureProps) => {
         }}
       />
       <figcaption>
-        {takenAt.value === undefined
-          ? problem.value || (isLive ? w.noPictureYet : (camera.problem?.message ?? ""))
-          : w.ago(duration(now.value - takenAt.value))}
+        {takenAt.value === undefined ? absent() : w.ago(duration(now.value - takenAt.value))}
       </figcaption>
     </figure>
   )

@@ -81,6 +81,8 @@ const en = {
   wall: "Wall",
   picture: "Picture",
   noPictureYet: "Waiting for a picture…",
+  noPictureOf: (engine: string) =>
+    `The engine ${engine} relays this camera; pictures are taken by the native engine only.`,
   cannotShow: (codec: string) => `This browser can't show ${codec}.`
 }
 
@@ -171,6 +173,8 @@ const ru: Words = {
   wall: "Стена",
   picture: "Изображение",
   noPictureYet: "Ожидание изображения…",
+  noPictureOf: (engine) =>
+    `Эту камеру передаёт движок ${engine}; изображения снимает только движок native.`,
   cannotShow: (codec) => `Этот браузер не показывает ${codec}.`
 }
 

@@ -182,14 +182,14 @@ const setNonBlocking = (stream: NodeJS.WriteStream): void => {
 export const safely = (
   stream: NodeJS.WriteStream,
   onError?: (error: Error) => void
-): ((text: string) => void) => {
+): ((data: string | Uint8Array) => void) => {
   // one who hears of it is enough, and the log is opened again and again
   if (onError !== undefined || stream.listenerCount("error") === 0) {
     stream.on("error", onError ?? (() => {}))
   }
-  return (text) => {
+  return (data) => {
     try {
-      stream.write(text)
+      stream.write(data)
     } catch (error) {
       // a stream that was closed beneath us
       onError?.(error instanceof Error ? error : new Error(String(error)))

@@ -29,8 +29,8 @@ const isFile = (): boolean => {
 }
 
 /** Writes all bytes. On a full disk Node counts a partial write as complete. */
-const toFile = (text: string): void => {
-  const bytes = Buffer.from(text)
+const toFile = (data: string | Uint8Array): void => {
+  const bytes = typeof data === "string" ? Buffer.from(data) : data
   try {
     for (let at = 0; at < bytes.length;) at += writeSync(1, bytes, at)
   } catch (error) {
@@ -44,6 +44,10 @@ const toStderr = safely(process.stderr)
 
 /** Prints a line of data. */
 export const print = (line: string): Effect.Effect<void> => Effect.sync(() => toStdout(`${line}\n`))
+
+/** Writes the bytes of a file. */
+export const printBytes = (bytes: Uint8Array): Effect.Effect<void> =>
+  Effect.sync(() => toStdout(bytes))
 
 /** Prints a line for people. */
 export const printMessage = (line: string): Effect.Effect<void> =>

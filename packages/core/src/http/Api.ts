@@ -248,7 +248,7 @@ export class CameraInvalid extends Schema.TaggedError<CameraInvalid>()(
   { httpApiStatus: 409 }
 ) {}
 
-/** The camera is not live, its engine gives no keyframes, or it sent none within 12 seconds. */
+/** There is no picture of the camera; the message says why. */
 export class NoPicture extends Schema.TaggedError<NoPicture>()(
   "NoPicture",
   { message: Schema.String },

@@ -10,6 +10,7 @@
  *
  * They check no access: the daemon does that before the router.
  */
+import { redact } from "@restream/config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -19,8 +20,9 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type { CameraId } from "../camera/Camera.ts"
 import { format } from "../time/DurationText.ts"
 import type { LiveOrFixedSettings } from "../Restream.ts"
-import { Pictures } from "../picture/Pictures.ts"
+import { type PictureProblem, Pictures } from "../picture/Pictures.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
+import type { CameraStatus } from "../status/CameraStatus.ts"
 import { tallyOf } from "../status/OperatorView.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import type { Command } from "../supervision/CameraActor.ts"
@@ -73,13 +75,13 @@ const cameras = HttpApiBuilder.group(
     const pictures = yield* Pictures
 
     const picture = Effect.fnUntraced(function* (id: CameraId, maxAge: number) {
-      if ((yield* store.get(id)) === undefined) return yield* unknownCamera(id)
-      const picture = yield* pictures.get(id, Duration.seconds(maxAge))
-      if (picture === undefined) {
-        return yield* new NoPicture({
-          message: `camera ${id} gives no picture: it is not live, sends no keyframe, or is relayed by ffmpeg`
-        })
-      }
+      const status = yield* store.get(id)
+      if (status === undefined) return yield* unknownCamera(id)
+      const picture = yield* Effect.mapError(
+        pictures.get(id, Duration.seconds(maxAge)),
+        (problem) =>
+          new NoPicture({ message: `no picture of camera ${id}: ${whyNoPicture(problem, status)}` })
+      )
       return HttpServerResponse.uint8Array(picture.mp4, {
         contentType: "video/mp4",
         headers: { "x-picture-time": String(picture.at) }
@@ -111,6 +113,24 @@ const cameras = HttpApiBuilder.group(
       })
   })
 )
+
+const whyNoPicture = (
+  problem: PictureProblem,
+  { engine, offer, problem: cameraProblem, reason }: CameraStatus
+): string => {
+  switch (problem) {
+    case "NotLive":
+      return `the camera is not live: ${redact(cameraProblem ?? reason?.message ?? "it is being started")}`
+    case "NoKeyframes":
+      return engine === "native"
+        ? `pictures are taken of H.264 and H.265 only, and the camera sends ${offer?.video.codec ?? "another codec"}`
+        : `the camera is relayed by ${engine ?? "another engine"}, and pictures are taken by the native engine only`
+    case "TimedOut":
+      return "the camera sent no keyframe within 12 s"
+    case "Unreadable":
+      return "the parameter sets of the keyframe are invalid"
+  }
+}
 
 const messageOf = (
   name: "retry" | "restart",

@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type { CameraId } from "../camera/Camera.ts"
 import { StatusStore } from "../status/StatusStore.ts"
@@ -21,6 +22,16 @@ export interface Picture {
   readonly at: number
 }
 
+/**
+ * Why there is no picture of a camera.
+ *
+ * - `NotLive`: the camera is not live.
+ * - `NoKeyframes`: the engine does not see the packets, or the codec has no keyframes that can be taken.
+ * - `TimedOut`: the camera sent no keyframe within 12 seconds.
+ * - `Unreadable`: the parameter sets of the keyframe are invalid.
+ */
+export type PictureProblem = "NotLive" | "NoKeyframes" | "TimedOut" | "Unreadable"
+
 /** Cameras send a keyframe every 1 to 10 seconds. */
 const keyframeTimeout = Duration.seconds(12)
 const keptFor = Duration.seconds(30)
@@ -28,7 +39,7 @@ const keptFor = Duration.seconds(30)
 interface Entry {
   picture: Picture | undefined
   /** The picture that is being taken. */
-  pending: Deferred.Deferred<Picture | undefined> | undefined
+  pending: Deferred.Deferred<Picture, PictureProblem> | undefined
   usedAt: number
 }
 
@@ -36,10 +47,13 @@ export class Pictures extends Context.Service<
   Pictures,
   {
     /**
-     * The picture of a camera, at most `maxAge` old. If none can be taken within 12 seconds, an older one, if
-     * there is one; `undefined` if there is none, or if the camera's engine gives no keyframes.
+     * The picture of a camera, at most `maxAge` old. If none can be taken within 12 seconds, an older one.
+     * Fails if there is none either.
      */
-    readonly get: (id: CameraId, maxAge: Duration.Duration) => Effect.Effect<Picture | undefined>
+    readonly get: (
+      id: CameraId,
+      maxAge: Duration.Duration
+    ) => Effect.Effect<Picture, PictureProblem>
   }
 >()("@restream/core/picture/Pictures") {
   static readonly layer: Layer.Layer<Pictures, never, StatusStore> = Layer.effect(
@@ -61,24 +75,23 @@ const make = Effect.gen(function* () {
 
   const take = Effect.fnUntraced(function* (id: CameraId) {
     const keyframe = yield* store.keyframe(id)
-    if (keyframe === undefined) return undefined
     const mp4 = yield* Effect.promise(() => mp4Of(keyframe))
-    return mp4 === undefined ? undefined : { mp4, at: keyframe.at }
+    return mp4 === undefined ? yield* Effect.fail("Unreadable" as const) : { mp4, at: keyframe.at }
   })
 
   /** Takes a picture once for all who ask meanwhile. */
   const fresh = Effect.fnUntraced(function* (id: CameraId, entry: Entry) {
+    const pending = entry.pending ?? Deferred.makeUnsafe<Picture, PictureProblem>()
     if (entry.pending === undefined) {
-      const pending = Deferred.makeUnsafe<Picture | undefined>()
       entry.pending = pending
       yield* take(id).pipe(
         Effect.timeoutOrElse({
           duration: keyframeTimeout,
-          orElse: () => Effect.succeed(undefined)
+          orElse: () => Effect.fail("TimedOut" as const)
         }),
-        Effect.tap((picture) =>
+        Effect.onExit((exit) =>
           Effect.sync(() => {
-            entry.picture = picture ?? entry.picture
+            if (Exit.isSuccess(exit)) entry.picture = exit.value
             entry.pending = undefined
           })
         ),
@@ -87,9 +100,9 @@ const make = Effect.gen(function* () {
         Effect.forkIn(scope)
       )
     }
-    return entry.pending === undefined
-      ? entry.picture
-      : ((yield* Deferred.await(entry.pending)) ?? entry.picture)
+    return yield* Effect.catch(Deferred.await(pending), (problem) =>
+      entry.picture === undefined ? Effect.fail(problem) : Effect.succeed(entry.picture)
+    )
   })
 
   return Pictures.of({

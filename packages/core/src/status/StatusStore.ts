@@ -93,10 +93,10 @@ export class StatusStore extends Context.Service<
       relay: Pick<RunningRelay, "counters" | "keyframe">
     ) => Effect.Effect<void>
     /**
-     * The next keyframe of a camera that is live; `undefined` if it is not, or if its engine gives none. Waits
-     * for as long as the camera sends none.
+     * The next keyframe of a camera that is live. Fails if it is not, or if its engine gives none. Waits for as
+     * long as the camera sends none.
      */
-    readonly keyframe: (id: CameraId) => Effect.Effect<Keyframe | undefined>
+    readonly keyframe: (id: CameraId) => Effect.Effect<Keyframe, "NotLive" | "NoKeyframes">
     /** Forgets a camera. */
     readonly remove: (id: CameraId) => Effect.Effect<void>
     /** Every camera, in the order in which they were first seen. */
@@ -251,9 +251,9 @@ export class StatusStore extends Context.Service<
         keyframe: (id) =>
           Effect.suspend(() => {
             const entry = entries.get(id)
-            return entry?.state._tag === "Live" && entry.keyframe !== undefined
-              ? entry.keyframe
-              : Effect.succeed(undefined)
+            return entry?.state._tag === "Live"
+              ? (entry.keyframe ?? Effect.fail("NoKeyframes"))
+              : Effect.fail("NotLive")
           }),
         attachRelay: (id, { counters, keyframe }) =>
           Effect.sync(() => {
