@@ -9,6 +9,10 @@ export default defineConfig({
     alias: [
       { find: /^@restream\/config$/, replacement: source("packages/config/src/index.ts") },
       { find: /^@restream\/core$/, replacement: source("packages/core/src/index.ts") },
+      {
+        find: /^@restream\/core\/alerts$/,
+        replacement: source("packages/core/src/alerts/index.ts")
+      },
       { find: /^@restream\/core\/http$/, replacement: source("packages/core/src/http/index.ts") },
       { find: /^@restream\/core\/rtsp$/, replacement: source("packages/core/src/rtsp/index.ts") },
       {

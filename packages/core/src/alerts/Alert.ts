@@ -1,0 +1,50 @@
+/** An alert as it is delivered: data without secrets. */
+import type { CameraId } from "../camera/Camera.ts"
+
+/**
+ * - `opened`: something has been wrong for `alerts.after`.
+ * - `updated`: more cameras have joined an open alert.
+ * - `resolved`: all that the alert was about is in order again.
+ * - `test`: sent by `restream alerts test`; nothing is wrong.
+ */
+export type AlertEvent = "opened" | "updated" | "resolved" | "test"
+
+export type Severity = "critical" | "warning"
+
+export interface AlertCamera {
+  readonly id: CameraId
+  readonly name: string
+  /** The path on the media server; an invalid camera has none. */
+  readonly path: string | undefined
+  /** Since when the camera is not live, in milliseconds since 1970. */
+  readonly since: number
+  /** Why, in one line. */
+  readonly reason: string
+}
+
+export interface Alert {
+  readonly event: AlertEvent
+  /** The same for all events of one alert, and never used again. */
+  readonly id: string
+  /** What the alert is about: the same when the same problem comes again, also after a restart. */
+  readonly key: string
+  /** `media-server`, `database`, `invalid`, `flapping`, or the tag of a reason: `Refused`, … */
+  readonly kind: string
+  readonly severity: Severity
+  /** What and where, in one line: `32 cameras at 10.0.0.9:554: connection refused by 10.0.0.9:554`. */
+  readonly title: string
+  /** What to do. */
+  readonly advice: string
+  /** The `host:port` that all the cameras share; `undefined` where they have several. */
+  readonly host: string | undefined
+  /** When the first of the cameras went down, in milliseconds since 1970. */
+  readonly since: number
+  /** In milliseconds since 1970. */
+  readonly openedAt: number
+  /** In milliseconds since 1970; `undefined` while the alert is open. */
+  readonly resolvedAt: number | undefined
+  /** How many cameras it affects. */
+  readonly count: number
+  /** The first 100 of them. */
+  readonly cameras: ReadonlyArray<AlertCamera>
+}

@@ -1,0 +1,134 @@
+/** What alerts are about: each camera, the media server and the database, as subjects of one form. Pure. */
+import type { Reason } from "../camera/Reason.ts"
+import { dedupeKey } from "../camera/Reason.ts"
+import type { MediaServerStatus } from "../media-server/MediaServer.ts"
+import type { SourceHealth } from "../source/CameraSource.ts"
+import type { CameraStatus } from "../status/CameraStatus.ts"
+
+/** What is wrong with a subject. */
+export interface Problem {
+  /** `media-server`, `database`, `invalid`, `flapping`, or the tag of a reason. */
+  readonly kind: string
+  /** Problems of one family that begin together have one cause. */
+  readonly family: string
+  /** The `host:port` that may be the cause; `undefined` where hosts do not matter. */
+  readonly device: string | undefined
+  /** Whether it is counted over the last hour, so that it need not last. */
+  readonly isCounted: boolean
+}
+
+export interface Subject {
+  /** `media-server`, `database`, or `camera` with its id. */
+  readonly key: string
+  /**
+   * - `ok`: in order.
+   * - `failed`: it has a `problem`.
+   * - `pending`: on its way to be live, and nothing went wrong.
+   * - `held`: another problem explains it, or it waits for something that is none of its own.
+   * - `released`: no alert is about it any more, although it is not in order.
+   */
+  readonly condition: "ok" | "failed" | "pending" | "held" | "released"
+  /** When the condition began, as the source of it says; another value is another occurrence. */
+  readonly since: number | undefined
+  readonly problem: Problem | undefined
+  readonly camera: CameraStatus | undefined
+}
+
+export interface Surroundings {
+  readonly cameras: ReadonlyArray<CameraStatus>
+  readonly mediaServer: MediaServerStatus
+  readonly source: SourceHealth
+}
+
+export const subjectsOf = ({
+  cameras,
+  mediaServer,
+  source
+}: Surroundings): ReadonlyArray<Subject> => [
+  service("media-server", mediaServer),
+  service("database", source),
+  ...cameras.map((camera) => subjectOf(camera, mediaServer._tag === "Down"))
+]
+
+const service = (kind: string, status: MediaServerStatus | SourceHealth): Subject => ({
+  key: kind,
+  condition: status._tag === "Down" ? "failed" : status._tag === "Up" ? "ok" : "pending",
+  since: status._tag === "Down" ? status.since : undefined,
+  problem: { kind, family: kind, device: undefined, isCounted: false },
+  camera: undefined
+})
+
+const subjectOf = (camera: CameraStatus, isServerDown: boolean): Subject => {
+  const { state, word } = camera
+  const subject = { key: `camera ${camera.id}`, since: camera.since, camera, problem: undefined }
+  switch (word) {
+    case "ok":
+      return camera.health === "poor"
+        ? { ...subject, condition: "failed", problem: flapping }
+        : { ...subject, condition: "ok" }
+    case "starting":
+      return { ...subject, condition: "pending" }
+    case "waiting":
+      return {
+        ...subject,
+        condition: state._tag === "Waiting" && state.for === "operator" ? "released" : "held"
+      }
+    case "invalid":
+      return { ...subject, condition: "failed", problem: invalid }
+    case "down": {
+      const { reason } = camera
+      return reason === undefined || (isServerDown && isAboutServer(reason))
+        ? { ...subject, condition: "held" }
+        : { ...subject, condition: "failed", problem: problemOf(reason, camera.host) }
+    }
+  }
+}
+
+const flapping: Problem = {
+  kind: "flapping",
+  family: "flapping",
+  device: undefined,
+  isCounted: true
+}
+
+const invalid: Problem = {
+  kind: "invalid",
+  family: "invalid",
+  device: undefined,
+  isCounted: false
+}
+
+/** What happens to relays when the media server goes. */
+const isAboutServer = (reason: Reason): boolean =>
+  reason._tag === "ServerGone" ||
+  reason._tag === "PublisherReplaced" ||
+  (reason._tag === "Stalled" && reason.side === "output")
+
+/**
+ * A device or a switch that goes shows itself in many ways: some cameras are refused, others time out, and
+ * the reason changes while the device boots. They are one family.
+ */
+const problemOf = (reason: Reason, host: string | undefined): Problem => {
+  const kind = reason._tag
+  const common = { kind, device: host, isCounted: false }
+  switch (reason._tag) {
+    case "Refused":
+    case "HostUnreachable":
+    case "TimedOut":
+    case "Closed":
+    case "DnsError":
+      return { ...common, family: "unreachable" }
+    case "Stalled":
+      return reason.side === "input"
+        ? { ...common, family: "unreachable" }
+        : { ...common, family: dedupeKey(reason), device: undefined }
+    case "ServerGone":
+    case "ServerUnauthorized":
+    case "ServerRejected":
+    case "LaunchFailed":
+    case "InternalError":
+      return { ...common, family: dedupeKey(reason), device: undefined }
+    default:
+      return { ...common, family: dedupeKey(reason) }
+  }
+}
