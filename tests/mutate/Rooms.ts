@@ -20,12 +20,16 @@ const named = (folder: string, names: string): ReadonlyArray<string> =>
 // without `EveryTransition`, which takes half a minute
 const supervision = named(
   "supervision",
-  "CameraActor Commands Diff LiveSettings MassStop ReconcileLog StartRateLimiter Supervisor schedules"
+  "AddressChoice BackupAddresses CameraActor Commands Diff LiveSettings MassStop ReconcileLog StartRateLimiter Supervisor schedules"
 )
 
 const rooms: Readonly<Record<string, Omit<Room, "sources">>> = {
   supervision: {
-    tests: [...supervision, ...named("probing", "CredentialGuard")],
+    tests: [
+      ...supervision,
+      ...named("probing", "CredentialGuard"),
+      ...named("cluster", "Ownership")
+    ],
     testTimeout: 20_000,
     oneIn: 4
   },

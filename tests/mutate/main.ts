@@ -56,6 +56,8 @@ await new Stryker({
   force: values.again === true,
   concurrency: 1,
   timeoutMS: 5000,
+  // the first run of all tests of a room, on a machine that is slow and busy
+  dryRunTimeoutMinutes: 20,
   disableTypeChecks: false,
   tempDirName: join(tmpdir(), `restream-mutate-${process.pid}`),
   cleanTempDir: "always",

@@ -115,4 +115,76 @@ describe("ReconcileLog", () => {
       'Info 2 cameras: renamed camera 1 "Door"; camera 7 "Yard" invalid'
     )
   })
+
+  it("says of a camera that another daemon relays that it moved", () => {
+    const applied = new Map([gate, yard].map((entry) => [entry.id, entry]))
+    const isOurs = (id: CameraId) => id === gate.id
+    const { message } = ReconcileLog.describe({
+      before: applied,
+      cameras: applied,
+      disabled: new Set<CameraId>(),
+      actions: Diff.diff(applied, applied, isOurs),
+      isOurs
+    })
+    assert.strictEqual(
+      message,
+      '2 cameras, 1 relayed by another daemon: camera 7 "Yard" moved to another daemon'
+    )
+  })
+
+  it("names a removed camera by its id where a defect made its state unknown", () => {
+    const { message } = ReconcileLog.describe({
+      before: new Map([[gate.id, { _tag: "Unknown" as const }]]),
+      cameras: new Map([[yard.id, yard]]),
+      disabled: new Set<CameraId>(),
+      actions: [{ _tag: "Stop", id: gate.id }]
+    })
+    assert.strictEqual(message, "1 camera: camera 1 removed from the table")
+  })
+})
+
+describe("the notices of a reconciliation", () => {
+  const withFragment = (host: string, fragment = "audio=aac") =>
+    new StreamUrl({ scheme: "rtsp", host, target: `/live#${fragment}` })
+  const fact = withFragment("10.0.0.1").notice ?? "no notice"
+  const start = (entry: Camera): Diff.Action => ({ _tag: "Start", camera: entry })
+
+  it("say a fact of several cameras once, with their names", () => {
+    const first = camera(1, "Gate", { url: withFragment("10.0.0.1") })
+    const second = camera(7, "Yard", { url: withFragment("10.0.0.7") })
+    assert.deepStrictEqual(ReconcileLog.notices([start(first), start(camera(2))]), [
+      `camera 1 "Gate": ${fact}`
+    ])
+    assert.deepStrictEqual(
+      ReconcileLog.notices([
+        start(first),
+        { _tag: "Restart", camera: second, changed: ["url"] },
+        start(camera(8, "Hall"))
+      ]),
+      [`2 cameras: 1 "Gate", 7 "Yard": ${fact}`]
+    )
+  })
+
+  it("name a camera once whose addresses share a fact, and once for each fact", () => {
+    const other = withFragment("10.0.0.9", "video=copy")
+    const entry = camera(1, "Gate", {
+      backups: [withFragment("10.0.0.8"), withFragment("10.0.0.10"), other]
+    })
+    assert.deepStrictEqual(ReconcileLog.notices([start(entry)]), [
+      `camera 1 "Gate": ${fact}`,
+      `camera 1 "Gate": ${other.notice}`
+    ])
+  })
+
+  it("are for addresses that are taken into use", () => {
+    const entry = camera(1, "Gate", { url: withFragment("10.0.0.1") })
+    assert.deepStrictEqual(
+      ReconcileLog.notices([
+        { _tag: "Rename", camera: entry },
+        { _tag: "Stop", id: entry.id },
+        { _tag: "Invalidate", camera: invalid(7, "Yard") }
+      ]),
+      []
+    )
+  })
 })
