@@ -9,11 +9,11 @@ import { CameraTable } from "@restream/core"
 import { EmbeddedPostgres } from "@restream/core/testing"
 import { Effect, Exit, PubSub, Redacted, Scope } from "effect"
 import { hostname } from "node:os"
+import { restream } from "../kit/Command.ts"
 import * as Daemon from "../kit/Daemon.ts"
 import { client, Postgres } from "../kit/Postgres.ts"
 import * as Proc from "../kit/Proc.ts"
 import * as Site from "../kit/Site.ts"
-import { restream } from "../faults/Cli.ts"
 import * as TransactionPooler from "./TransactionPooler.ts"
 
 const name = `restream@${hostname()}`.slice(0, 63)
@@ -435,13 +435,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         const daemon = yield* Daemon.start({ env: site.env })
         yield* site.awaitLive(["native1"])
         const before = (yield* lockSessions(site)).length
-        const { code, stderr, stdout } = yield* restream(
-          Redacted.make(site.env.PG_DSN),
-          ["check"],
-          {
-            MEDIA_SERVER_PORT: site.env.MEDIA_SERVER_PORT
-          }
-        )
+        const { code, stderr, stdout } = yield* restream(["check"], {
+          PG_DSN: site.env.PG_DSN,
+          MEDIA_SERVER_PORT: site.env.MEDIA_SERVER_PORT
+        })
         assert.strictEqual(code, 0, stdout + stderr)
         assert.match(stdout, /live/)
         assert.strictEqual((yield* lockSessions(site)).length, before)

@@ -6,7 +6,8 @@ import { Effect, Exit, Schedule, Scope } from "effect"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
-import * as Installation from "../e2e/Installation.ts"
+import { type Env } from "../kit/Command.ts"
+import * as Site from "../kit/Site.ts"
 import { launch, missing } from "../kit/Browser.ts"
 import { Postgres } from "../kit/Postgres.ts"
 
@@ -23,7 +24,7 @@ interface Visit {
 }
 
 const site = Effect.gen(function* () {
-  const installation = yield* Installation.make
+  const installation = yield* Site.asInstalled
   const port = yield* freePort
   const env = { RESTREAM_HTTP_ENABLED: "yes", RESTREAM_HTTP_PORT: String(port) }
   const browser = yield* Effect.acquireRelease(by(launch), (browser) => by(() => browser.close()))
@@ -35,7 +36,7 @@ const site = Effect.gen(function* () {
     ...installation,
     port,
     visit,
-    startDaemon: (more: Installation.Env = {}) =>
+    startDaemon: (more: Env = {}) =>
       Effect.tap(installation.startDaemon([], { ...env, ...more }), ({ awaitSaid }) =>
         awaitSaid(/HTTP server listens/)
       )

@@ -9,11 +9,12 @@ import { join } from "node:path"
 import { text } from "node:stream/consumers"
 import { Postgres } from "../kit/Postgres.ts"
 import { run } from "../kit/Spawn.ts"
-import * as Installation from "./Installation.ts"
+import { invocation, restream } from "../kit/Command.ts"
+import * as Site from "../kit/Site.ts"
 
 /** A table with one camera of every sort. */
 const make = Effect.gen(function* () {
-  const installation = yield* Installation.make
+  const installation = yield* Site.asInstalled
   const { cameras, env, sql } = installation
   yield* cameras.configure("locked", {
     authentication: { username: "admin", password: Redacted.make("right"), actions: ["read"] }
@@ -35,7 +36,7 @@ const make = Effect.gen(function* () {
     { name: "Off", type: "url", url: cameras.url("cam1"), enabled: false }
   ])}`
   const check = (...args: ReadonlyArray<string>) =>
-    Installation.restream(["check", ...args], { ...env, RESTREAM_PROBE_TIMEOUT: "2s" })
+    restream(["check", ...args], { ...env, RESTREAM_PROBE_TIMEOUT: "2s" })
   return { ...installation, check }
 })
 
@@ -43,9 +44,9 @@ const terminal = new URL("terminal.py", import.meta.url).pathname
 
 /** A check of a thousand cameras, whose document is not read. */
 const unread = Effect.gen(function* () {
-  const { env, sql } = yield* Installation.make
+  const { env, sql } = yield* Site.asInstalled
   yield* sql`insert into cameras (type) select 'hikvison' from generate_series(1, 1000)`
-  const { command, environment } = Installation.invocation(["check", "--json"], env)
+  const { command, environment } = invocation(["check", "--json"], env)
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
       spawn(process.execPath, command, {
@@ -166,7 +167,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       "probes each address of a camera, in one row with a line for each other address",
       () =>
         Effect.gen(function* () {
-          const { cameras, env, sql } = yield* Installation.make
+          const { cameras, env, sql } = yield* Site.asInstalled
           const port = yield* freePort
           const gone = `rtsp://127.0.0.1:${port}/`
           const host = new URL(cameras.url("cam1")).host
@@ -176,7 +177,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             { name: "Both", url: `${cameras.url("cam1")}\n${cameras.url("cam1")}?x=1` },
             { name: "Neither", url: `${gone}\n${cameras.url("none")}` }
           ])}`
-          const { code, stderr, stdout } = yield* Installation.restream(["check"], env)
+          const { code, stderr, stdout } = yield* restream(["check"], env)
           assert.strictEqual(code, 1)
           assert.match(stderr, /^1 failed: 1 connection refused\n4 cameras: 3 ok, 1 failed, /m)
           const escaped = (text: string) => text.replaceAll(".", "\\.")
@@ -196,7 +197,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           for (const [index, line] of lines.entries()) {
             assert.match(line, new RegExp(expected[index]!))
           }
-          const json = yield* Installation.restream(["check", "--json", "--camera", "1"], env)
+          const json = yield* restream(["check", "--json", "--camera", "1"], env)
           const [camera] = JSON.parse(json.stdout).cameras
           assert.deepInclude(camera, { state: "ok", reason: null, address: cameras.url("cam1") })
           assert.deepStrictEqual(
@@ -217,7 +218,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       Effect.gen(function* () {
         const { check, env } = yield* make
         assert.notInclude((yield* check("--camera", "1")).stderr, "nothing reads")
-        const { code, stderr } = yield* Installation.restream(["check", "--camera", "1"], {
+        const { code, stderr } = yield* restream(["check", "--camera", "1"], {
           ...env,
           RESTREAM_DATABASE_QUERY: "select id, url, enabled as active, now() as seen from cameras"
         })
@@ -232,7 +233,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
     it.effect("keeps within the columns of a terminal", () =>
       Effect.gen(function* () {
         const { env } = yield* make
-        const { command, environment } = Installation.invocation(["check"], {
+        const { command, environment } = invocation(["check"], {
           ...env,
           RESTREAM_PROBE_TIMEOUT: "2s",
           // nothing is drawn over
@@ -376,7 +377,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         writeFileSync(join(folder, "acme.js"), plugin)
         writeFileSync(join(folder, "restream.yaml"), "plugins: [./acme.js]\n")
         const args = ["check", "--json", "--camera", String(id)]
-        const { code, stderr, stdout } = yield* Installation.restream(args, {
+        const { code, stderr, stdout } = yield* restream(args, {
           ...env,
           RESTREAM_CONFIG: join(folder, "restream.yaml")
         })
@@ -390,7 +391,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       Effect.gen(function* () {
         const { env } = yield* make
         const dsn = new URL(env["PG_DSN"] ?? "")
-        const { code, stderr } = yield* Installation.restream(["check"], {
+        const { code, stderr } = yield* restream(["check"], {
           ...env,
           PG_DSN: `postgres://${dsn.host}${dsn.pathname}?password=wrong`,
           USER: undefined,
@@ -406,7 +407,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
     it.effect("names the ignored parameters of the DSN in one line", () =>
       Effect.gen(function* () {
         const { env } = yield* make
-        const { code, stderr } = yield* Installation.restream(["check", "--camera", "99"], {
+        const { code, stderr } = yield* restream(["check", "--camera", "99"], {
           ...env,
           PG_DSN: `${env["PG_DSN"]}?connection_limit=5&pgbouncer=true&statement_timeout=1000`
         })
@@ -428,7 +429,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           [2, ["--camera: no enabled camera has the id 99"]]
         )
         const port = yield* freePort
-        const noDatabase = yield* Installation.restream(["check"], {
+        const noDatabase = yield* restream(["check"], {
           ...env,
           PG_DSN: `postgres://me:TopSecret1@127.0.0.1:${port}/x`
         })
@@ -436,7 +437,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         assert.strictEqual(lines(noDatabase.stderr).length, 1)
         assert.match(noDatabase.stderr, /^database: .*(refused|ECONNREFUSED)/)
         assert.notInclude(noDatabase.stderr, "TopSecret1")
-        const noDsn = yield* Installation.restream(["check"])
+        const noDsn = yield* restream(["check"])
         assert.deepStrictEqual([noDsn.code, lines(noDsn.stderr).length], [2, 1])
         assert.match(noDsn.stderr, /database\.dsn.*PG_DSN/)
       })
@@ -444,13 +445,13 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
 
     it.effect("beside a daemon, probes a camera that is relayed only with --force", () =>
       Effect.gen(function* () {
-        const { cameras, env, mediaServer, sql, startDaemon } = yield* Installation.make
+        const { cameras, env, mediaServer, sql, startDaemon } = yield* Site.asInstalled
         yield* sql`insert into cameras ${sql.insert({ name: "Gate", url: cameras.url("cam1") })}`
         yield* startDaemon()
         yield* mediaServer.awaitPackets("cam1")
         const events = yield* cameras.events
         const check = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
-          const { code, stdout } = yield* Installation.restream(["check", "--json", ...args], env)
+          const { code, stdout } = yield* restream(["check", "--json", ...args], env)
           const [camera] = JSON.parse(stdout).cameras
           return [code, camera.state, camera.video.codec, camera.audio.codec]
         })

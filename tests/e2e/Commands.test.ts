@@ -20,7 +20,7 @@ import { dirname, join } from "node:path"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
 import { program } from "../kit/Program.ts"
 import { start } from "../kit/Spawn.ts"
-import { invocation, restream } from "./Installation.ts"
+import { invocation, restream } from "../kit/Command.ts"
 
 layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("restream db", (it) => {
   const columns = (dsn: string) =>

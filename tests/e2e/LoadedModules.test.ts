@@ -5,7 +5,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Postgres } from "../kit/Postgres.ts"
-import * as Installation from "./Installation.ts"
+import { restream } from "../kit/Command.ts"
+import * as Site from "../kit/Site.ts"
 
 const dist = fileURLToPath(new URL("../../packages/cli/dist/", import.meta.url))
 
@@ -54,11 +55,11 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
   (it) => {
     it.effect("do not load the test kit", () =>
       Effect.gen(function* () {
-        const { cameras, env, mediaServer, sql, startDaemon } = yield* Installation.make
+        const { cameras, env, mediaServer, sql, startDaemon } = yield* Site.asInstalled
         yield* sql`insert into cameras ${sql.insert({ name: "Gate", url: cameras.url("cam1") })}`
 
         const reportsOfCheck = yield* reportsFolder
-        const check = yield* Installation.restream(["check"], {
+        const check = yield* restream(["check"], {
           ...env,
           NODE_V8_COVERAGE: reportsOfCheck
         })

@@ -5,7 +5,7 @@ import { childrenOf, commandOf } from "../kit/Proc.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import { type Running } from "../kit/Spawn.ts"
 import { publishWithFfmpeg, readFrames } from "../rtsp/Peers.ts"
-import * as Installation from "./Installation.ts"
+import * as Site from "../kit/Site.ts"
 
 const engines = ["native", "ffmpeg"] as const
 
@@ -13,11 +13,11 @@ const engines = ["native", "ffmpeg"] as const
 const withDaemon = <A, E>(
   engine: (typeof engines)[number],
   test: (
-    installation: Installation.Installation & { readonly daemon: Running }
+    installation: Site.InstalledSite & { readonly daemon: Running }
   ) => Effect.Effect<A, E, Scope.Scope>
 ) =>
   Effect.gen(function* () {
-    const installation = yield* Installation.make
+    const installation = yield* Site.asInstalled
     const daemon = yield* installation.startDaemon([], { RESTREAM_CAMERA_ENGINE: engine })
     yield* installation.awaitReady(daemon)
     return yield* test({ ...installation, daemon })
@@ -186,7 +186,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
 
     it.effect("the environment beats the flag", () =>
       Effect.gen(function* () {
-        const { cameras, mediaServer, sql, startDaemon } = yield* Installation.make
+        const { cameras, mediaServer, sql, startDaemon } = yield* Site.asInstalled
         yield* sql`insert into cameras ${sql.insert({ url: cameras.url("cam1") })}`
         yield* startDaemon([
           "--pg_dsn",
@@ -200,7 +200,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
 
     it.effect("a view is enough, with no right to write", () =>
       Effect.gen(function* () {
-        const { cameras, dsn, mediaServer, sql, startDaemon } = yield* Installation.make
+        const { cameras, dsn, mediaServer, sql, startDaemon } = yield* Site.asInstalled
         yield* sql`create table devices (number text, title text, location text, active boolean)`
         yield* sql`insert into devices ${sql.insert({
           number: "A-7",

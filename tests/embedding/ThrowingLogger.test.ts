@@ -7,7 +7,7 @@ import { type CameraState, Restream, StatusStore } from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Context, Effect, Layer, Logger, Stream } from "effect"
 import { client, Postgres } from "../kit/Postgres.ts"
-import { addRows, database, row } from "../faults/Installation.ts"
+import { addRows, database, row } from "../kit/Installation.ts"
 
 let lines = 0
 const throwing = Logger.make(() => {

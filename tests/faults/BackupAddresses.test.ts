@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Redacted } from "effect"
 import { Postgres } from "../kit/Postgres.ts"
-import { addRows, database, type Given, idOf, row, settingsOf, start } from "./Installation.ts"
+import { addRows, database, type Given, idOf, row, settingsOf, start } from "../kit/Installation.ts"
 
 /** A camera that can go away: it answers every path with 404 then. */
 const switchable = Effect.gen(function* () {

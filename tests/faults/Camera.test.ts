@@ -6,8 +6,8 @@ import { Duration, Effect, PubSub, Redacted } from "effect"
 import { type AddressInfo, createServer, type Server } from "node:net"
 import { Postgres } from "../kit/Postgres.ts"
 import * as BlackHole from "./BlackHole.ts"
-import { restream } from "./Cli.ts"
-import { addRows, database, idOf, row, settingsOf, start } from "./Installation.ts"
+import { restream } from "../kit/Command.ts"
+import { addRows, database, idOf, row, settingsOf, start } from "../kit/Installation.ts"
 import * as Log from "../kit/Log.ts"
 
 const engines = ["native", "ffmpeg"] as const
@@ -259,7 +259,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       // the others are inserted when it was refused already
       yield* addRows(sql, rows.slice(1))
       for (const id of [2, 3, 4, 5, 6]) yield* tree.awaitState(id, "Live")
-      const { stdout } = yield* restream(dsn, ["check", "--json"])
+      const { stdout } = yield* restream(["check", "--json"], { PG_DSN: Redacted.value(dsn) })
       const { cameras } = JSON.parse(stdout) as {
         cameras: ReadonlyArray<{ id: string; state: string }>
       }
@@ -515,11 +515,11 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       })
       yield* TestPattern.publish(server, "cam")
       yield* addRows(sql, [row(1, server.url("cam").replace("//", "//admin:wrong@"))])
-      const { code, stdout } = yield* restream(dsn, ["check"])
+      const { code, stdout } = yield* restream(["check"], { PG_DSN: Redacted.value(dsn) })
       assert.strictEqual(code, 1)
       assert.match(stdout, /Camera 1 +url +unreachable +poor .*wrong user name or password/)
       assert.strictEqual(yield* server.authenticationFailures, 1)
-      const json = yield* restream(dsn, ["check", "--json"])
+      const json = yield* restream(["check", "--json"], { PG_DSN: Redacted.value(dsn) })
       assert.deepInclude(
         (JSON.parse(json.stdout) as { cameras: ReadonlyArray<object> }).cameras[0],
         {

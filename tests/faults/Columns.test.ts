@@ -7,7 +7,7 @@ import { CameraSource, type CameraType, Restream, StreamUrl } from "@restream/co
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Context, Effect, Layer, Redacted, Result, SubscriptionRef } from "effect"
 import { Postgres } from "../kit/Postgres.ts"
-import { database, type Given, settingsOf, start } from "./Installation.ts"
+import { database, type Given, settingsOf, start } from "../kit/Installation.ts"
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("columns", (it) => {
   it.effect("of type char(n) give values without padding, and a text keeps its last blank", () =>

@@ -19,7 +19,7 @@ import {
   row,
   settingsOf,
   start
-} from "./Installation.ts"
+} from "../kit/Installation.ts"
 
 interface Site {
   readonly tree: Installation

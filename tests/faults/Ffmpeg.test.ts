@@ -10,7 +10,7 @@ import { join } from "node:path"
 import { anyFfmpeg } from "../engine/ffmpeg/Binaries.ts"
 import * as FakeBinary from "../kit/FakeBinary.ts"
 import { Postgres } from "../kit/Postgres.ts"
-import { addRows, database, row, settingsOf, start } from "./Installation.ts"
+import { addRows, database, row, settingsOf, start } from "../kit/Installation.ts"
 
 /** How a program can be wrong, and what the log says of it. */
 const programs: ReadonlyArray<readonly [string, (path: string) => void, RegExp]> = [

@@ -8,7 +8,7 @@ import { withLog } from "../kit/Log.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import * as FakeEngine from "../kit/FakeEngine.ts"
 import * as Tree from "../kit/Tree.ts"
-import { addRows, database, idOf, row, settingsOf, start } from "./Installation.ts"
+import { addRows, database, idOf, row, settingsOf, start } from "../kit/Installation.ts"
 
 const gone = new Reason.Closed({ phase: "streaming" })
 

@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { Postgres } from "../kit/Postgres.ts"
-import { addRows, database, row, settingsOf, start } from "./Installation.ts"
+import { addRows, database, row, settingsOf, start } from "../kit/Installation.ts"
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
   "addresses of go2rtc and Frigate",

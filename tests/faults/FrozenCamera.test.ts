@@ -14,7 +14,7 @@ import {
   row,
   settingsOf,
   start
-} from "./Installation.ts"
+} from "../kit/Installation.ts"
 import * as Log from "../kit/Log.ts"
 
 const stallMs = 3000

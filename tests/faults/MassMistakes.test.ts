@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import type { PgClient } from "@effect/sql-pg"
 import { Effect, type Redacted } from "effect"
 import { Postgres } from "../kit/Postgres.ts"
-import { database, type Given, settingsOf } from "./Installation.ts"
+import { database, type Given, settingsOf } from "../kit/Installation.ts"
 import * as QuickTree from "./QuickTree.ts"
 
 const insert = (sql: PgClient.PgClient, from: number, to: number) =>

@@ -3,7 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { freePort, type LocalPublisher, RtspServer, TestPattern } from "@restream/core/testing"
 import { Duration, Effect, Exit, PubSub, Redacted, Scope } from "effect"
 import { Postgres } from "../kit/Postgres.ts"
-import { addRows, database, idOf, row, settingsOf, start } from "./Installation.ts"
+import { addRows, database, idOf, row, settingsOf, start } from "../kit/Installation.ts"
 import * as Log from "../kit/Log.ts"
 import * as MediaServerProcess from "./MediaServerProcess.ts"
 

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NameServer from "../kit/NameServer.ts"
 import { Postgres } from "../kit/Postgres.ts"
-import { addRows, database, row, settingsOf, start } from "./Installation.ts"
+import { addRows, database, row, settingsOf, start } from "../kit/Installation.ts"
 
 const count = 20
 const byName = Array.from({ length: count }, (_, index) => index + 1)

@@ -6,7 +6,7 @@ import { ffprobes } from "../engine/ffmpeg/Binaries.ts"
 import { run, start as startProgram } from "../kit/Spawn.ts"
 import { ffmpeg } from "../rtsp/Peers.ts"
 import { Postgres } from "../kit/Postgres.ts"
-import { addRows, database, row, settingsOf, start } from "./Installation.ts"
+import { addRows, database, row, settingsOf, start } from "../kit/Installation.ts"
 
 /** What an independent reader finds at an address. */
 const tracksAt = (url: string) =>

@@ -11,9 +11,16 @@ import { childrenOf, commandOf } from "../kit/Proc.ts"
 import { start as startProgram } from "../kit/Spawn.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import { program } from "../kit/Program.ts"
-import { restream } from "./Cli.ts"
+import { restream } from "../kit/Command.ts"
 import * as QuickTree from "./QuickTree.ts"
-import { addRows, database, type Installation, row, settingsOf, start } from "./Installation.ts"
+import {
+  addRows,
+  database,
+  type Installation,
+  row,
+  settingsOf,
+  start
+} from "../kit/Installation.ts"
 
 const count = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n)
 
@@ -215,7 +222,8 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
               assert.match(line, begins[format])
             }
           })
-        const check = (...more: ReadonlyArray<string>) => restream(dsn, ["check", ...more], env)
+        const check = (...more: ReadonlyArray<string>) =>
+          restream(["check", ...more], { PG_DSN: Redacted.value(dsn), ...env })
         const [table, json] = yield* Effect.all(
           [check(), check("--json"), daemon("pretty"), daemon("logfmt"), daemon("json")],
           { concurrency: "unbounded" }

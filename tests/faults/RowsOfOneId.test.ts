@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Postgres } from "../kit/Postgres.ts"
-import { database, settingsOf } from "./Installation.ts"
+import { database, settingsOf } from "../kit/Installation.ts"
 import * as QuickTree from "./QuickTree.ts"
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(

@@ -9,8 +9,15 @@ import { type CameraRow, CameraState } from "@restream/core"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { inspect } from "node:util"
 import { Postgres } from "../kit/Postgres.ts"
-import { restream } from "./Cli.ts"
-import { addRows, database, type Installation, row, settingsOf, start } from "./Installation.ts"
+import { restream } from "../kit/Command.ts"
+import {
+  addRows,
+  database,
+  type Installation,
+  row,
+  settingsOf,
+  start
+} from "../kit/Installation.ts"
 
 const user = "plantedUser"
 const password = "planted@Info/1"
@@ -169,12 +176,12 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a s
         const broken = Redacted.make("postgres://u:planted#/?@[:broken")
         const outputs = yield* Effect.all(
           {
-            check: restream(mine, ["check"], env),
-            checkJson: restream(mine, ["check", "--json"], env),
-            config: restream(mine, ["config"], env),
-            configJson: restream(mine, ["config", "--json"], env),
-            wrongPassword: restream(wrong, ["check"], env),
-            brokenAddress: restream(broken, ["check"], env)
+            check: restream(["check"], { ...env, PG_DSN: Redacted.value(mine) }),
+            checkJson: restream(["check", "--json"], { ...env, PG_DSN: Redacted.value(mine) }),
+            config: restream(["config"], { ...env, PG_DSN: Redacted.value(mine) }),
+            configJson: restream(["config", "--json"], { ...env, PG_DSN: Redacted.value(mine) }),
+            wrongPassword: restream(["check"], { ...env, PG_DSN: Redacted.value(wrong) }),
+            brokenAddress: restream(["check"], { ...env, PG_DSN: Redacted.value(broken) })
           },
           { concurrency: 2 }
         )

@@ -1,87 +1,146 @@
-/** Runs other programs as processes of their own, with what they write. */
+/** Starts other programs as processes, and collects their output. */
 import { Effect, type Scope } from "effect"
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, spawn, type StdioOptions } from "node:child_process"
 
-export interface Ended {
+export interface Exit {
   readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export interface Ended extends Exit {
   readonly stdout: string
   readonly stderr: string
 }
 
 export interface Running {
+  readonly pid: number
   readonly process: ChildProcess
+  /** The complete lines so far. */
+  readonly stdout: ReadonlyArray<string>
+  readonly stderr: ReadonlyArray<string>
   /** The output so far, both stdout and stderr. */
   readonly said: () => string
-  /** Succeeds once the output matches. Dies if the program ends before. */
+  /** Succeeds once the output matches. Dies if the program ends before, or after 25 s. */
   readonly awaitSaid: (pattern: RegExp) => Effect.Effect<string>
+  /** The first line of stderr, from the `from`-th on, that matches. Dies as `awaitSaid` does. */
+  readonly awaitLine: (pattern: RegExp, from?: number) => Effect.Effect<string>
+  readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Succeeds once the process is gone. A child of it may hold its output open for longer. */
+  readonly exit: Effect.Effect<Exit>
+  /** Succeeds once the process is gone and its output is complete. */
   readonly ended: Effect.Effect<Ended>
 }
 
 export interface StartOptions {
-  /** Added to the environment of the tests; `undefined` removes a variable. */
+  /** The environment. `undefined` removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** Whether `env` is added to the environment of the tests. Default: yes; else only `PATH` is. */
+  readonly inheritsEnv?: boolean
   readonly cwd?: string
+  /** Default: no input, and output that is collected. */
+  readonly stdio?: StdioOptions
+}
+
+const timeoutMs = 25_000
+
+/** Collects a stream as text and as lines. */
+const collect = (stream: NodeJS.ReadableStream | null, changed: () => void) => {
+  const lines: Array<string> = []
+  const collected = { text: "", lines }
+  let rest = ""
+  stream?.setEncoding("utf8")
+  stream?.on("data", (chunk: string) => {
+    collected.text += chunk
+    const parts = (rest + chunk).split("\n")
+    rest = parts.pop()!
+    lines.push(...parts)
+    changed()
+  })
+  return collected
 }
 
 /** Starts a program; the scope kills it. */
 export const start = (
   command: string,
   args: ReadonlyArray<string>,
-  options: StartOptions = {}
+  { cwd, env, inheritsEnv = true, stdio = ["ignore", "pipe", "pipe"] }: StartOptions = {}
 ): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(command, args, {
-        stdio: ["ignore", "pipe", "pipe"],
-        env: { ...process.env, ...options.env },
-        ...(options.cwd === undefined ? {} : { cwd: options.cwd })
+        stdio,
+        cwd,
+        env: { ...(inheritsEnv ? process.env : { PATH: process.env["PATH"] }), ...env }
       })
-      let stdout = ""
-      let stderr = ""
-      let code: number | null | undefined
       const watchers = new Set<() => void>()
       const changed = () => watchers.forEach((watcher) => watcher())
-      child.stdout.on("data", (chunk: Buffer) => {
-        stdout += chunk.toString()
+      const stdout = collect(child.stdout, changed)
+      const stderr = collect(child.stderr, changed)
+      const said = () => stdout.text + stderr.text
+      let exit: Exit | undefined
+      let isClosed = false
+      child.on("exit", (code, signal) => {
+        exit = { code, signal }
         changed()
       })
-      child.stderr.on("data", (chunk: Buffer) => {
-        stderr += chunk.toString()
-        changed()
-      })
-      child.on("close", (exit) => {
-        code = exit
+      child.on("close", () => {
+        isClosed = true
         changed()
       })
       child.on("error", (error) => {
-        stderr += String(error)
-        code = -1
+        stderr.text += String(error)
+        exit = { code: -1, signal: null }
+        isClosed = true
         changed()
       })
-      const until = <A>(look: () => A | undefined, orDie: () => string | undefined) =>
+      const whenever = <A>(find: () => A | undefined) =>
         Effect.callback<A>((resume) => {
           const watcher = () => {
-            const found = look()
-            const wrong = found === undefined ? orDie() : undefined
-            if (found === undefined && wrong === undefined) return
+            const found = find()
+            if (found === undefined) return
             watchers.delete(watcher)
-            resume(found === undefined ? Effect.die(new Error(wrong)) : Effect.succeed(found))
+            resume(Effect.succeed(found))
           }
           watchers.add(watcher)
           watcher()
           return Effect.sync(() => watchers.delete(watcher))
         })
+      const output = (pattern: RegExp, find: () => string | undefined) =>
+        Effect.callback<string>((resume) => {
+          const stop = () => {
+            watchers.delete(watcher)
+            clearTimeout(timer)
+          }
+          const fail = (why: string) => {
+            stop()
+            resume(Effect.die(new Error(`${command} ${why} without ${pattern}:\n${said()}`)))
+          }
+          const watcher = () => {
+            const found = find()
+            if (found === undefined && !isClosed) return
+            if (found === undefined) return fail("ended")
+            stop()
+            resume(Effect.succeed(found))
+          }
+          // real time, also where the test's time is virtual
+          const timer = setTimeout(() => fail(`ran for ${timeoutMs} ms`), timeoutMs)
+          watchers.add(watcher)
+          watcher()
+          return Effect.sync(stop)
+        })
       const running: Running = {
+        pid: child.pid!,
         process: child,
-        said: () => stdout + stderr,
-        awaitSaid: (pattern) =>
-          until(
-            () => pattern.exec(stdout + stderr)?.[0],
-            () => (code === undefined ? undefined : `${command} ended: ${stdout}${stderr}`)
-          ),
-        ended: until(
-          () => (code === undefined ? undefined : { code, stdout, stderr }),
-          () => undefined
+        stdout: stdout.lines,
+        stderr: stderr.lines,
+        said,
+        awaitSaid: (pattern) => output(pattern, () => pattern.exec(said())?.[0]),
+        awaitLine: (pattern, from = 0) =>
+          output(pattern, () => stderr.lines.slice(from).find((line) => pattern.test(line))),
+        signal: (signal) => Effect.sync(() => void child.kill(signal)),
+        exit: whenever(() => exit),
+        ended: whenever(() =>
+          isClosed ? { ...exit!, stdout: stdout.text, stderr: stderr.text } : undefined
         )
       }
       return running

@@ -21,8 +21,8 @@ import {
 } from "@restream/core"
 import { Context, Effect, Layer, Redacted, Result, type Scope, Stream } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
-import { client, freshDatabase, type Postgres } from "../kit/Postgres.ts"
-import * as Log from "../kit/Log.ts"
+import { client, freshDatabase, type Postgres } from "./Postgres.ts"
+import * as Log from "./Log.ts"
 
 /** What a file of settings would say. */
 export type Given = Record<string, Record<string, unknown>>
