@@ -23,6 +23,7 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "database.table": ["one", "video.cameras", 'video."Cameras"'],
   "database.query": ["SELECT 1", "WITH x AS (SELECT 2) SELECT * FROM x", "-- why\nTABLE cameras"],
   "database.channel": ["one", "two_2", "Three"],
+  "source.file": ["cameras.yaml", "/etc/restream/cameras.csv", "a b.JSON"],
   "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
   "mediaServer.pathTemplate": ["a{id}", "{name}/{id}", "site-4/{id}"],
   "otlp.url": ["http://127.0.0.1:4318", "https://otel.example/otlp"],

@@ -120,7 +120,7 @@ describe("restream config", () => {
           assert.include(stdout, `${query}  `)
           assert.deepStrictEqual(stderr.trimEnd().split("\n"), [
             `settings file: ${file}`,
-            "database.dsn is not set; run, check and db init require it"
+            "neither database.dsn nor source.file is set; run and check require one of them"
           ])
           const json = yield* restream(["config", "--json", "-c", file])
           assert.strictEqual(JSON.parse(json.stdout).file, file)

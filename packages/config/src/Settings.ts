@@ -80,6 +80,11 @@ const viewerUrl = (...schemes: ReadonlyArray<string>) =>
     display: (url) => url
   })
 
+const cameraFile = SettingType.text({
+  problem: "is not a file whose name ends in .yaml, .yml, .json or .csv",
+  parse: (text) => (/[^/]\.(?:ya?ml|json|csv)$/i.test(text.trim()) ? text.trim() : undefined)
+})
+
 const collectorUrl = viewerUrl("http", "https")
 
 const logLevel = SettingType.choice(Schema.Literals(["trace", "debug", "info", "warn", "error"]))
@@ -141,6 +146,15 @@ const definitions = {
       appliedBy: "restart",
       description: "Channel that the table's trigger notifies.",
       default: "restream_cameras"
+    })
+  }),
+
+  source: group("A list of cameras outside of the database.", {
+    file: optionalSetting(cameraFile, {
+      appliedBy: "restart",
+      description:
+        "File that lists the cameras, read instead of the database: YAML or CSV, with the columns of the table. It is watched for changes. A relative path is resolved against the directory of the settings file, or against the working directory if set by a flag or the environment.",
+      example: "cameras.yaml"
     })
   }),
 

@@ -79,15 +79,41 @@ export const load = (sources: Sources = {}): Result.Result<LoadedSettings, Setti
 }
 
 /** The DSN, or an error if it is not set. */
-export const requireDsn = (settings: Settings): Result.Result<Dsn.Dsn, SettingsError> => {
-  const message =
-    "not set; set PG_DSN, --pg-dsn, or database.dsn in the settings file to postgres://user:password@host:5432/database"
-  return settings.database.dsn === undefined
-    ? Result.fail(
-        new SettingsError({ problems: [{ key: undefined, origin: "database.dsn", message }] })
-      )
+export const requireDsn = (settings: Settings): Result.Result<Dsn.Dsn, SettingsError> =>
+  settings.database.dsn === undefined
+    ? fail("database.dsn", `not set; ${howToSetDsn}`)
     : Result.succeed(settings.database.dsn)
+
+const howToSetDsn =
+  "set PG_DSN, --pg-dsn, or database.dsn in the settings file to postgres://user:password@host:5432/database"
+
+/** Where the cameras are listed. */
+export type CameraList =
+  | { readonly _tag: "Database"; readonly dsn: Dsn.Dsn }
+  | { readonly _tag: "File"; readonly file: string }
+
+/** The database or the file, or an error if neither or both of them are set. */
+export const requireCameraList = ({
+  database: { dsn },
+  source: { file }
+}: Settings): Result.Result<CameraList, SettingsError> => {
+  if (file !== undefined && dsn !== undefined) {
+    return fail(
+      "source.file",
+      "conflicts with database.dsn (PG_DSN), because both list the cameras; remove one of them"
+    )
+  }
+  if (file !== undefined) return Result.succeed({ _tag: "File", file })
+  return dsn === undefined
+    ? fail(
+        "database.dsn",
+        `not set, and source.file neither, so no cameras are known; ${howToSetDsn}, or set source.file to a YAML or CSV file`
+      )
+    : Result.succeed({ _tag: "Database", dsn })
 }
+
+const fail = (origin: string, message: string): Result.Result<never, SettingsError> =>
+  Result.fail(new SettingsError({ problems: [{ key: undefined, origin, message }] }))
 
 /** A setting for people. All texts are on one line. */
 export interface SettingRow {

@@ -22,6 +22,7 @@ import { parseTableName, type Settings, type TableName } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type { FileSystem } from "effect/FileSystem"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { hostname } from "node:os"
@@ -41,6 +42,7 @@ import { trustOf } from "./rtsp/client/Dialer.ts"
 import { LiveSettings } from "./settings/LiveSettings.ts"
 import type { CameraSource } from "./source/CameraSource.ts"
 import * as CameraTable from "./source/CameraTable.ts"
+import * as FileCameraSource from "./source/FileCameraSource.ts"
 import * as PgCameraSource from "./source/PgCameraSource.ts"
 import { CameraLog } from "./status/CameraLog.ts"
 import * as Metrics from "./status/Metrics.ts"
@@ -109,17 +111,42 @@ export const cameraTable = (
       return PgCameraSource.layer({
         query: cameraQuery({ database }),
         channel: database.listen ? database.channel : undefined,
-        known:
-          types && Effect.map(SubscriptionRef.get(live), (current) => knownColumns(current, types)),
-        massStopDelay: Effect.map(SubscriptionRef.get(live), ({ supervisor }) =>
-          supervisor.maxStopFraction === 1 ? undefined : supervisor.massStopDelay
-        ),
+        known: types && known(live, types),
+        massStopDelay: massStopDelay(live),
         timing: Effect.map(SubscriptionRef.get(live), ({ database }) => ({
           pollInterval: database.pollInterval,
           fetchTimeout: database.queryTimeout
         }))
       })
     })
+  ).pipe(Layer.provide([LiveSettings.layer(settings), SafeLoggers.layer()]))
+
+const known = (live: LiveSettings["Service"], types: ReadonlyArray<CameraType>) =>
+  Effect.map(SubscriptionRef.get(live), (current) => knownColumns(current, types))
+
+const massStopDelay = (live: LiveSettings["Service"]) =>
+  Effect.map(SubscriptionRef.get(live), ({ supervisor }) =>
+    supervisor.maxStopFraction === 1 ? undefined : supervisor.massStopDelay
+  )
+
+/**
+ * The cameras of a YAML or CSV file.
+ *
+ * @param types the same as of {@link layer}: a column that no type reads is logged. Default: none is.
+ */
+export const cameraFile = (
+  file: string,
+  settings: LiveOrFixedSettings,
+  types?: ReadonlyArray<CameraType>
+): Layer.Layer<CameraSource, never, FileSystem> =>
+  Layer.unwrap(
+    Effect.map(LiveSettings, (live) =>
+      FileCameraSource.layer({
+        file,
+        known: types && known(live, types),
+        massStopDelay: massStopDelay(live)
+      })
+    )
   ).pipe(Layer.provide([LiveSettings.layer(settings), SafeLoggers.layer()]))
 
 /**

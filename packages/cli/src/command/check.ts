@@ -1,31 +1,27 @@
 /** `restream check`: probes every camera once and reports the failures. */
-import { oneLine } from "@restream/config"
 import {
   CameraTypes,
   Check,
   DesiredCameras,
   LiveSettings,
   MemoryCameraSource,
-  PgCameraSource,
   ProbeScheduler,
   PublishedStreams,
   Restream,
-  UnreadColumns,
   knownColumns
 } from "@restream/core"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { ignoredParameters, layer as databaseLayer } from "../database/Database.ts"
 import * as Logs from "../log/Logs.ts"
 import { exitStatus, Failure, failOnSettings, usageFailure } from "../process/Failure.ts"
 import { draw, print, printMessage } from "../process/Output.ts"
-import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
+import { cameraListOf, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
+import * as CameraListing from "../source/CameraListing.ts"
 import { canRedraw } from "../text/Terminal.ts"
 import {
   checkJson,
@@ -72,35 +68,24 @@ export const check = Command.make(
   Effect.fnUntraced(function* ({ camera: only, concurrency, force, json, wrong }) {
     const { settings, types } = yield* failOnSettings(
       loadSettings(settingFlagsOf(yield* restream), {
-        database: true,
+        cameras: true,
         templates: true,
         plugins: true
       })
     )
-    const dsn = yield* failOnSettings(databaseOf(settings))
-    if (dsn.ignored.length > 0) yield* printMessage(`database: ${ignoredParameters(dsn)}`)
+    const list = yield* failOnSettings(cameraListOf(settings))
     const most = Option.getOrElse(concurrency, () => settings.probe.concurrency)
     if (most !== undefined && most < 1)
       return yield* usageFailure([`--concurrency: ${most} is out of range (1 or more)`])
 
     const known = knownColumns(settings, types)
-    const { columns, rows } = yield* PgCameraSource.fetchRows(
-      Restream.cameraQuery(settings),
-      known
-    ).pipe(
-      Effect.timeoutOrElse({
-        duration: settings.database.queryTimeout,
-        orElse: () =>
-          Effect.fail({
-            message: `no response within ${Duration.format(settings.database.queryTimeout)}`
-          })
-      }),
-      Effect.mapError(({ message }) => usageFailure([`database: ${message}`])),
-      Effect.provide(databaseLayer(dsn, settings.database)),
+    const { rows, warnings } = yield* CameraListing.fetch(list, settings, known).pipe(
+      Effect.mapError((error) =>
+        error._tag === "SettingsError" ? error : usageFailure([error.message])
+      ),
       failOnSettings
     )
-    const unread = known && UnreadColumns.describe(columns, known)
-    if (unread !== undefined) yield* printMessage(oneLine(`database: ${unread.message}`))
+    for (const warning of warnings) yield* printMessage(warning)
     const live = LiveSettings.layer(settings)
     const engines = Restream.builtInEngines(Effect.succeed(true)).pipe(Layer.provide(live))
     const set = yield* DesiredCameras.pipe(
@@ -161,7 +146,7 @@ export const check = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Probes every camera once and reports failures with their reasons. A camera whose path is published on the media server is reported as live and not probed, unless --force is given. Exit status: 0 all cameras ok, 1 some cameras failed, 2 invalid settings or no database"
+    "Probes every camera once and reports failures with their reasons. A camera whose path is published on the media server is reported as live and not probed, unless --force is given. Exit status: 0 all cameras ok, 1 some cameras failed, 2 invalid settings, or no list of cameras"
   ),
   Command.withShortDescription("Probes every camera once and reports failures")
 )

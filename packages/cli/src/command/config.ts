@@ -48,8 +48,11 @@ export const config = Command.make(
         ? `no settings file: ${resolve(defaultFile)} does not exist`
         : `settings file: ${file}`
     )
-    if (loaded.settings.database.dsn === undefined) {
-      yield* printMessage("database.dsn is not set; run, check and db init require it")
+    const { database, source } = loaded.settings
+    if (database.dsn === undefined && source.file === undefined) {
+      yield* printMessage(
+        "neither database.dsn nor source.file is set; run and check require one of them"
+      )
     }
   })
 ).pipe(Command.withDescription("Shows all settings with their origins, without secrets"))

@@ -1,5 +1,5 @@
 /** `restream run`: the daemon. */
-import { bracketed, Dsn, type Settings } from "@restream/config"
+import { bracketed, type Settings } from "@restream/config"
 import { CameraSource, Coalescing, Restream } from "@restream/core"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -7,11 +7,11 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Command from "effect/cli/Command"
-import { ignoredParameters, layer as databaseLayer } from "../database/Database.ts"
+import * as CameraListing from "../source/CameraListing.ts"
 import * as Logs from "../log/Logs.ts"
 import { failOnSettings } from "../process/Failure.ts"
 import { mainOptions } from "../process/Main.ts"
-import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
+import { cameraListOf, loadSettings } from "../settings/LoadSettings.ts"
 import { reload, withFile } from "../settings/Reload.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import * as Systemd from "../systemd/Systemd.ts"
@@ -29,14 +29,14 @@ export const run = Command.make(
     function* () {
       const flags = settingFlagsOf(yield* restream)
       const resolved = yield* loadSettings(flags, {
-        database: true,
+        cameras: true,
         templates: true,
         plugins: true
       })
       const { settings } = resolved
       const live = yield* SubscriptionRef.make(settings)
       let reloadFlags = withFile(flags, resolved)
-      const dsn = yield* databaseOf(settings)
+      const list = yield* cameraListOf(settings)
       const hangups = yield* Queue.sliding<void>(1)
       mainOptions.isDaemon = true
       mainOptions.onHangup = () => Queue.offerUnsafe(hangups, undefined)
@@ -46,23 +46,17 @@ export const run = Command.make(
       const tree = Restream.layer(live, resolved.types).pipe(
         // the relays have ended by then
         Layer.provideMerge(Layer.effectDiscard(breakLater(sessions))),
-        Layer.provideMerge(Restream.cameraTable(live, resolved.types)),
-        Layer.provideMerge(Restream.guard(settings)),
-        Layer.provide(databaseLayer(dsn, settings.database, sessions.signal)),
+        Layer.provideMerge(CameraListing.layer(list, live, resolved.types, sessions.signal)),
         Layer.merge(Coalescing.layer(settings.relay.coalescing))
       )
 
       const daemon = Effect.gen(function* () {
         const { mediaServer } = settings
         yield* say(
-          `restream ${version} started: database ${Dsn.show(dsn)}, media server ${mediaServer.scheme}://${bracketed(mediaServer.host)}:${mediaServer.port}`
+          `restream ${version} started: ${CameraListing.describe(list)}, media server ${mediaServer.scheme}://${bracketed(mediaServer.host)}:${mediaServer.port}`
         )
-        if (dsn.ignored.length > 0) {
-          yield* Effect.annotateLogs(
-            Effect.logWarning(`database: ${ignoredParameters(dsn)}`),
-            "module",
-            "daemon"
-          )
+        for (const warning of CameraListing.warnings(list)) {
+          yield* Effect.annotateLogs(Effect.logWarning(warning), "module", "daemon")
         }
         yield* Effect.addFinalizer(() => say("restream stopped"))
         const systemd = yield* Systemd.fromEnvironment(process.env, process.pid)

@@ -1,9 +1,11 @@
 /** Loads the settings of this process from the settings file, the flags and the environment. */
 import {
   attempt,
+  type CameraList,
   type Dsn,
   type LoadAttempt,
   type LoadedSettings,
+  requireCameraList,
   requireDsn,
   type Settings,
   SettingsError,
@@ -14,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import { dirname, resolve } from "node:path"
 import { dsnProblems } from "../database/Database.ts"
 import { fileProblem } from "../text/FileProblem.ts"
 import { loadPlugins } from "./LoadPlugins.ts"
@@ -29,6 +32,8 @@ export const otherVariables = ["RESTREAM_CONFIG"]
 export interface Requirements {
   /** A DSN that this machine can use. */
   readonly database?: boolean
+  /** A database or a file that lists the cameras. */
+  readonly cameras?: boolean
   /** Valid URL templates. */
   readonly templates?: boolean
   /** The modules that add camera types; they are loaded. */
@@ -61,12 +66,18 @@ export const loadSettings = Effect.fnUntraced(function* (
   const problems = [
     ...attempt.problems,
     ...foreign,
-    ...(requirements.database === true ? yield* databaseProblems(attempt) : []),
+    ...(requirements.database === true
+      ? yield* databaseProblems(attempt, requireDsn(attempt.settings))
+      : []),
+    ...(requirements.cameras === true
+      ? yield* databaseProblems(attempt, requireCameraList(attempt.settings))
+      : []),
     ...(requirements.templates === true ? templateProblems(attempt) : []),
     ...plugins.problems
   ]
   if (problems.length > 0) return yield* new SettingsError({ problems })
-  return { settings: attempt.settings, origins: attempt.origins, file, types: plugins.types }
+  const settings = withCameraFile(attempt, file)
+  return { settings, origins: attempt.origins, file, types: plugins.types }
 })
 
 const read = Effect.fnUntraced(function* ({ config, flags }: SettingFlags) {
@@ -120,18 +131,31 @@ const foreignPrograms = (
           message: `${file} belongs to another user (uid ${owner}); to run the programs that it names, pass --config ${file}`
         }))
 
+/** The file of cameras is relative to the settings file that names it. */
+const withCameraFile = ({ origins, settings }: LoadAttempt, file: string | undefined): Settings => {
+  const isFromFile = origins.get("source.file")?._tag === "File"
+  const directory = isFromFile && file !== undefined ? dirname(file) : "."
+  return settings.source.file === undefined
+    ? settings
+    : { ...settings, source: { file: resolve(directory, settings.source.file) } }
+}
+
 /** What prevents a connection, as far as it is known without one. */
-const databaseProblems = Effect.fnUntraced(function* (attempt: LoadAttempt) {
-  const key = "database.dsn"
-  const dsn = requireDsn(attempt.settings)
-  if (Result.isFailure(dsn)) {
-    // an invalid DSN, or a DSN in an unreadable file, is not missing
-    const isMissing = attempt.isComplete && !attempt.problems.some((problem) => problem.key === key)
-    return isMissing ? dsn.failure.problems : []
+const databaseProblems = Effect.fnUntraced(function* (
+  attempt: LoadAttempt,
+  required: Result.Result<unknown, SettingsError>
+) {
+  if (Result.isFailure(required)) {
+    // an invalid setting, or a setting in an unreadable file, is not missing
+    const isMissing =
+      attempt.isComplete &&
+      !attempt.problems.some(({ key }) => key === "database.dsn" || key === "source.file")
+    return isMissing ? required.failure.problems : []
   }
-  const messages = yield* dsnProblems(dsn.success)
+  const { dsn } = attempt.settings.database
+  const messages = dsn === undefined ? [] : yield* dsnProblems(dsn)
   return messages.map((message) => ({
-    key,
+    key: "database.dsn",
     origin: attempt.originOf(["database", "dsn"]),
     message
   }))
@@ -147,3 +171,7 @@ const templateProblems = ({ originOf, settings }: LoadAttempt): ReadonlyArray<Se
 /** The DSN, for a command that requires the database. */
 export const databaseOf = (settings: Settings): Effect.Effect<Dsn.Dsn, SettingsError> =>
   Effect.fromResult(requireDsn(settings))
+
+/** Where the cameras are listed, for a command that requires them. */
+export const cameraListOf = (settings: Settings): Effect.Effect<CameraList, SettingsError> =>
+  Effect.fromResult(requireCameraList(settings))

@@ -26,7 +26,7 @@ export const reload = Effect.fnUntraced(
     apply: (settings: Settings) => Effect.Effect<void, never, R>
   ) {
     // plugins are loaded at the start only
-    const next = yield* loadSettings(flags, { database: true, templates: true })
+    const next = yield* loadSettings(flags, { cameras: true, templates: true })
     const { applied, needRestart, settings } = settingsChange(current, next.settings)
     if (applied.length > 0) yield* apply(settings)
     yield* Effect.logInfo(

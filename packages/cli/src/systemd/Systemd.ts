@@ -3,7 +3,14 @@
  *
  * Does nothing without a notify socket in the environment.
  */
-import { CameraState, CameraSource, Ownership, StatusStore, Supervisor } from "@restream/core"
+import {
+  CameraState,
+  CameraSource,
+  Ownership,
+  sourceName,
+  StatusStore,
+  Supervisor
+} from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -69,7 +76,7 @@ export const fromEnvironment = Effect.fnUntraced(function* (
       return statusLine(
         tally,
         isReady,
-        health._tag === "Down" ? health.error.message : undefined,
+        health._tag === "Down" ? `${sourceName(health.error)}: ${health.error.message}` : undefined,
         yield* ownership.activeDaemon
       )
     })
@@ -144,5 +151,5 @@ export const statusLine = (
       : isReady
         ? `${total} cameras${states === "" ? "" : `: ${states}`}`
         : "waiting for the first snapshot of the camera table"
-  return sourceProblem === undefined ? cameras : `${cameras}; database: ${sourceProblem}`
+  return sourceProblem === undefined ? cameras : `${cameras}; ${sourceProblem}`
 }

@@ -104,6 +104,7 @@ const decoderOptions = (
 })
 
 const isSameRow = (a: CameraRow, b: CameraRow): boolean => {
+  if (a === b) return true
   const keys = Object.keys(a)
   try {
     return (

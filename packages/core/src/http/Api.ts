@@ -181,6 +181,7 @@ export const Overview = Schema.Struct({
     since: Schema.NullOr(Schema.Finite),
     detail: Schema.NullOr(Schema.String)
   }),
+  /** Where the list of cameras is read: a database or a file. */
   database: Schema.Struct({
     state: Schema.Literals(["connecting", "up", "down"]),
     since: Schema.NullOr(Schema.Finite),

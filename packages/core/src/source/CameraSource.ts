@@ -1,8 +1,8 @@
 /**
  * The port for the list of cameras: a stream of full snapshots.
  *
- * Adapters: `PgCameraSource` (a PostgreSQL table), `MemoryCameraSource` (rows held by a program). Any
- * other source is a `take` given to `Polling.make`. Every adapter passes the suite in
+ * Adapters: `PgCameraSource` (a PostgreSQL table), `FileCameraSource` (a YAML or CSV file), and
+ * `MemoryCameraSource` (rows held by a program). Any other source is a `fetchRows` given to `Polling.make`. Every adapter passes the suite in
  * `tests/source/CameraSourceContract.ts`.
  */
 import * as Context from "effect/Context"
@@ -47,15 +47,28 @@ export class InvalidQuery extends Schema.TaggedClass<InvalidQuery>()("InvalidQue
   }
 }
 
+/** The file of cameras cannot be read, or its content is not a list of cameras. */
+export class InvalidFile extends Schema.TaggedClass<InvalidFile>()("InvalidFile", {
+  detail: Schema.String
+}) {
+  get message(): string {
+    return this.detail
+  }
+}
+
 /** No snapshot could be taken. Whatever the reason, another is tried: all of them can pass. */
 export class CameraSourceError extends Schema.TaggedError<CameraSourceError>()(
   "CameraSourceError",
-  { reason: Schema.Union([Unavailable, AccessDenied, InvalidQuery]) }
+  { reason: Schema.Union([Unavailable, AccessDenied, InvalidQuery, InvalidFile]) }
 ) {
   override get message(): string {
     return this.reason.message
   }
 }
+
+/** What an operator has to look at: `database` or `camera file`. */
+export const sourceName = ({ reason }: CameraSourceError): string =>
+  reason._tag === "InvalidFile" ? "camera file" : "database"
 
 /** How the source does. */
 export type SourceHealth =

@@ -6,12 +6,10 @@
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
-import { oneLine } from "@restream/config"
 import {
   CameraSource,
   CameraSourceError,
@@ -20,28 +18,17 @@ import {
   Unavailable
 } from "./CameraSource.ts"
 import * as Notifications from "./Notifications.ts"
-import * as Monotonic from "../time/Monotonic.ts"
-import { missingId, type ReadResult, ResultShape } from "./ResultShape.ts"
+import * as ReadChecks from "./ReadChecks.ts"
+import { missingId, type ReadResult } from "./ResultShape.ts"
 import * as Polling from "./Polling.ts"
 import * as RowQuery from "./RowQuery.ts"
-import * as UnreadColumns from "./UnreadColumns.ts"
 import { codeOf, describe, refusedParameter } from "./SqlProblem.ts"
 
-export interface PgCameraSourceOptions {
+export interface PgCameraSourceOptions extends ReadChecks.ReadCheckOptions {
   /** The SELECT that gives all rows. */
   readonly query: string
   /** The channel on which the table's trigger notifies; `undefined` to poll only. */
   readonly channel?: string | undefined
-  /**
-   * The columns that anything reads, see `knownColumns`; the others are not fetched. Read before each fetch.
-   * Default: all columns.
-   */
-  readonly known?: Effect.Effect<ReadonlySet<string> | undefined> | undefined
-  /**
-   * Protection from mass mistakes: how long a column may be empty in every row before that is accepted;
-   * `undefined`: results of another shape are accepted at once. Read after each fetch. Default 1 minute.
-   */
-  readonly massStopDelay?: Effect.Effect<Duration.Duration | undefined> | undefined
   /** Default: polls every 10 s, with a timeout of 10 s. */
   readonly timing?: Effect.Effect<Polling.PollTiming> | undefined
   readonly listenTiming?: Notifications.ListenTiming | undefined
@@ -177,32 +164,10 @@ const interruptTogether = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions) {
   const sql = yield* PgClient.PgClient
 
-  let shape = new ResultShape()
-  const named = new Set<string>()
-
-  /** Once for each column: a switch or a password under another name would be ignored in silence. */
-  const nameUnread = (columns: ReadonlyArray<string>, known: ReadonlySet<string> | undefined) => {
-    const unread =
-      known === undefined
-        ? undefined
-        : UnreadColumns.describe(columns, new Set([...known, ...named]))
-    for (const column of columns) named.add(column)
-    return unread === undefined
-      ? Effect.void
-      : Effect.logWithLevel(unread.isSuspicious ? "Warn" : "Info")(
-          `database: ${oneLine(unread.message)}`
-        ).pipe(Effect.annotateLogs("module", "source"))
-  }
-
+  const check = ReadChecks.make("database", options, failOn)
   const fetchChecked = Effect.gen(function* () {
     const known = yield* options.known ?? Effect.succeed(undefined)
-    const result = yield* fetchRows(options.query, known)
-    const delay = yield* options.massStopDelay ?? Effect.succeed(Duration.minutes(1))
-    if (delay === undefined) shape = new ResultShape()
-    const delayMs = Duration.toMillis(delay ?? Duration.zero)
-    yield* failOn(shape.accept(result, { known, delayMs, nowMs: yield* Monotonic.now }))
-    yield* nameUnread(result.columns, known)
-    return result.rows
+    return yield* check(yield* fetchRows(options.query, known), known)
   })
 
   return yield* Polling.make({

@@ -3,7 +3,7 @@ import { describeForMany } from "./SharedCause.ts"
 import type { CameraId } from "../camera/Camera.ts"
 import { dedupeKey, type Reason } from "../camera/Reason.ts"
 import type { MediaServerStatus } from "../media-server/MediaServer.ts"
-import type { SourceHealth } from "../source/CameraSource.ts"
+import { type SourceHealth, sourceName } from "../source/CameraSource.ts"
 import { adviceFor, adviceOf } from "./Advice.ts"
 import type { CameraStatus } from "./CameraStatus.ts"
 
@@ -32,7 +32,7 @@ export interface Surroundings {
   readonly now: number
 }
 
-/** The causes, the worst first: the media server, the database, then by the number of cameras. */
+/** The causes, the worst first: the media server, the source of the cameras, then by the number of cameras. */
 export const causesOf = (
   cameras: ReadonlyArray<CameraStatus>,
   { mediaServer, now, source }: Surroundings
@@ -63,12 +63,13 @@ export const causesOf = (
     ...(source._tag === "Down"
       ? [
           {
+            // also of a file, because clients know this kind
             kind: "database",
             message: `camera list cannot be read: ${source.error.message}`,
             advice:
               source.lastSnapshotAt === undefined
-                ? "Check the database; no camera starts before the first read."
-                : `Check the database. Running relays are unaffected; last successful read ${Math.round((now - source.lastSnapshotAt) / 1000)} s ago.`,
+                ? `Check the ${sourceName(source.error)}; no camera starts before the first read.`
+                : `Check the ${sourceName(source.error)}. Running relays are unaffected; last successful read ${Math.round((now - source.lastSnapshotAt) / 1000)} s ago.`,
             since: source.since,
             ...affected([])
           }

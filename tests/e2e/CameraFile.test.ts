@@ -1,0 +1,106 @@
+/** `restream run` and `restream check` with a file of cameras, and no database. */
+import { assert, layer } from "@effect/vitest"
+import { RtspServer, TestPattern } from "@restream/core/testing"
+import { Effect, Layer } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { invocation, restream } from "../kit/Command.ts"
+import { start } from "../kit/Spawn.ts"
+
+const make = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-camera-file-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+  )
+  const cameras = yield* RtspServer.make()
+  yield* TestPattern.publish(cameras, "gate")
+  yield* TestPattern.publish(cameras, "yard")
+  const mediaServer = yield* RtspServer.make()
+  const env = {
+    MEDIA_SERVER_PORT: String(mediaServer.port),
+    RESTREAM_LOG_FORMAT: "logfmt",
+    RESTREAM_HTTP_ENABLED: "no",
+    RESTREAM_CONFIG: join(folder, "restream.yaml")
+  }
+  const file = join(folder, "cameras.yaml")
+  // relative to the settings file, not to the working directory
+  writeFileSync(env.RESTREAM_CONFIG, "source:\n  file: cameras.yaml\n")
+  const write = (text: string) => Effect.sync(() => writeFileSync(file, text, { mode: 0o600 }))
+  const call = (args: ReadonlyArray<string>, more: Record<string, string> = {}) =>
+    restream(args, { ...env, ...more })
+  return { call, cameras, env, file, mediaServer, write }
+})
+
+layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })(
+  "a file of cameras",
+  (it) => {
+    it.effect("is checked, with the reason of each failure", () =>
+      Effect.gen(function* () {
+        const { call, cameras, write } = yield* make
+        yield* write(
+          `cameras:\n  - name: Gate\n    url: ${cameras.url("gate")}\n  - name: Yard\n    type: hikvison\n`
+        )
+        const { code, stderr, stdout } = yield* call(["check"])
+        assert.strictEqual(code, 1)
+        assert.match(stdout, /^Gate +Gate +url +ok /m)
+        assert.match(stdout, /^Yard .*did you mean hikvision\?/m)
+        assert.match(stderr, /^1 failed: 1 invalid row\n2 cameras: 1 ok, 1 failed/)
+      })
+    )
+
+    it.effect("that cannot be read fails a check in one line", () =>
+      Effect.gen(function* () {
+        const { call, file, write } = yield* make
+        yield* write("cameras:\n  - name: 'Gate\n")
+        const { code, stderr, stdout } = yield* call(["check"])
+        assert.deepStrictEqual(
+          [code, stdout, stderr],
+          [2, "", `camera file: ${file}:2:11: the quote is not closed\n`]
+        )
+      })
+    )
+
+    it.effect("or a database is required, and not both", () =>
+      Effect.gen(function* () {
+        const { call, file } = yield* make
+        for (const command of ["run", "check"]) {
+          const neither = yield* call([command], { RESTREAM_CONFIG: "/dev/null" })
+          assert.strictEqual(neither.code, 2)
+          assert.match(
+            neither.stderr,
+            /^database\.dsn: not set, and source\.file neither, so no cameras are known; set PG_DSN, .* or set source\.file to a YAML or CSV file\n$/
+          )
+          const both = yield* call([command, "--source-file", file], { PG_DSN: "postgres://a@b/c" })
+          assert.deepStrictEqual(
+            [both.code, both.stderr],
+            [
+              2,
+              "source.file: conflicts with database.dsn (PG_DSN), because both list the cameras; remove one of them\n"
+            ]
+          )
+        }
+      })
+    )
+
+    it.effect("is followed by the daemon, whose relays survive a mistake in it", () =>
+      Effect.gen(function* () {
+        const { cameras, env, file, mediaServer, write } = yield* make
+        const gate = `- path: gate\n  url: ${cameras.url("gate")}\n`
+        const yard = `- path: yard\n  url: ${cameras.url("yard")}\n`
+        yield* write(gate)
+        const { command, environment } = invocation(["run"], env)
+        const daemon = yield* start(process.execPath, command, { env: environment })
+        yield* daemon.awaitSaid(new RegExp(`restream \\S+ started: camera file ${file}, media`))
+        yield* mediaServer.awaitPackets("gate")
+        yield* write("- path: 'gate\n")
+        yield* daemon.awaitSaid(/cameras\.yaml:1:9: the quote is not closed; running relays are/)
+        yield* write(gate + yard)
+        yield* mediaServer.awaitPackets("yard")
+        assert.notMatch(daemon.said(), /removed from the table|restarted/)
+        yield* write(yard)
+        yield* daemon.awaitSaid(/camera gate removed from the table/)
+      })
+    )
+  }
+)
