@@ -1,6 +1,5 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { spawn } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -10,6 +9,7 @@ import { program } from "../kit/Program.ts"
 import * as Daemon from "../kit/Daemon.ts"
 import * as Proc from "../kit/Proc.ts"
 import { until } from "../kit/Eventually.ts"
+import { start } from "../kit/Spawn.ts"
 import * as Site from "../kit/Site.ts"
 
 /** A daemon with two cameras and a settings file, which can be written anew and reloaded. */
@@ -243,35 +243,23 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         const site = yield* Site.make
         const paths = yield* site.insertCameras("ffmpeg", 1)
         // a terminal of python's making, which closes when python is asked to
-        const terminal = yield* Effect.acquireRelease(
-          Effect.sync(() =>
-            spawn(
-              "python3",
-              [
-                "-c",
-                "import os, pty, sys\npid, fd = pty.fork()\nif pid == 0: os.execvp(sys.argv[1], sys.argv[1:])\nprint(pid, flush=True)\nsys.stdin.read()\nos.close(fd)\nprint(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)",
-                process.execPath,
-                program,
-                "run"
-              ],
-              {
-                env: { PATH: process.env["PATH"], ...site.env },
-                stdio: ["pipe", "pipe", "inherit"]
-              }
-            )
-          ),
-          (child) => Effect.sync(() => child.kill("SIGKILL"))
+        const terminal = yield* start(
+          "python3",
+          [
+            "-c",
+            "import os, pty, sys\npid, fd = pty.fork()\nif pid == 0: os.execvp(sys.argv[1], sys.argv[1:])\nprint(pid, flush=True)\nsys.stdin.read()\nos.close(fd)\nprint('ended', os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)",
+            process.execPath,
+            program,
+            "run"
+          ],
+          { env: site.env, inheritsEnv: false, stdio: ["pipe", "pipe", "inherit"] }
         )
-        const said: Array<string> = []
-        terminal.stdout.on("data", (chunk: Buffer) => said.push(chunk.toString().trim()))
-        yield* until("its pid", () => said.length > 0)
-        const pid = Number(said[0])
+        const pid = Number(yield* terminal.awaitSaid(/^\d+(?=\n)/))
         yield* site.awaitLive(paths)
         const children = Proc.descendants(pid)
         assert.strictEqual(children.length, 1)
-        terminal.stdin.end()
-        yield* until("its end", () => said.length > 1)
-        assert.strictEqual(said[1], "0")
+        terminal.process.stdin!.end()
+        assert.strictEqual(yield* terminal.awaitSaid(/ended .*(?=\n)/), "ended 0")
         yield* Proc.awaitGone(children)
       })
     )

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
-import { spawn } from "node:child_process"
 import { childrenOf, commandOf, isAlive } from "../../kit/Proc.ts"
 import { hasParentDeathSignal } from "../../kit/ParentDeathSignal.ts"
+import { start } from "../../kit/Spawn.ts"
 import { anyFfmpeg } from "./Binaries.ts"
 
 const parent = new URL("orphan-parent.ts", import.meta.url).pathname
@@ -14,26 +14,19 @@ const killParent = (path: string | undefined, children: number) =>
     const camera = yield* RtspServer.make()
     const sink = yield* RtspServer.make()
     yield* TestPattern.publish(camera, "cam")
-    const parentProcess = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(process.execPath, [parent, camera.url("cam"), sink.url("cam7")], {
-          stdio: ["ignore", "pipe", "inherit"],
-          env: { ...process.env, ...(path === undefined ? {} : { PATH: path }) }
-        })
-      ),
-      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    const parentProcess = yield* start(
+      process.execPath,
+      [parent, camera.url("cam"), sink.url("cam7")],
+      path === undefined ? {} : { env: { PATH: path } }
     )
-    yield* Effect.callback<void>((resume) => {
-      parentProcess.stdout.once("data", () => resume(Effect.void))
-      parentProcess.once("exit", (code) => resume(Effect.die(`the parent ended with ${code}`)))
-    })
-    const pids = childrenOf(parentProcess.pid!)
+    yield* parentProcess.awaitSaid(/flowing/)
+    const pids = childrenOf(parentProcess.pid)
     assert.lengthOf(pids, children)
     assert.lengthOf(
       pids.filter((pid) => commandOf(pid)[0] === anyFfmpeg),
       1
     )
-    parentProcess.kill("SIGKILL")
+    yield* parentProcess.signal("SIGKILL")
     yield* sink.awaitNoPublisher("cam7")
     yield* camera.awaitConnections(0)
     while (pids.some(isAlive)) yield* Effect.sleep("20 millis")

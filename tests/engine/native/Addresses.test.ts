@@ -4,13 +4,13 @@ import { type CameraOptions, HostResolver, NativeEngine, rtspCheck } from "@rest
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Fiber, PubSub, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { spawn } from "node:child_process"
 import { X509Certificate } from "node:crypto"
 import { networkInterfaces } from "node:os"
 import { connect, type Socket } from "node:net"
 import { skipped } from "../../rtsp/Peers.ts"
 import { certificate, key } from "../../rtsp/Certificate.ts"
 import { scripted } from "../../kit/ScriptedServer.ts"
+import { start } from "../../kit/Spawn.ts"
 import { camera as cameraOf, job, probe, startRelay, urlOf } from "../Streams.ts"
 
 const engine = (more: Partial<NativeEngine.NativeEngineOptions> = {}) =>
@@ -168,20 +168,14 @@ describe("the native engine, at a name with several addresses,", () => {
   ): Effect.fn.Return<string, never, Scope.Scope> {
     const host = "127.0.0.2"
     // it listens, accepts nothing, and has its queue full
-    const listener = yield* Effect.acquireRelease(
-      Effect.callback<ReturnType<typeof spawn>>((resume) => {
-        const child = spawn(process.execPath, [
-          "-e",
-          `require("net").createServer().listen({ port: ${port}, host: "${host}", backlog: 1 }, () => {
-            require("fs").writeSync(1, "listening")
-            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
-          })`
-        ])
-        child.stdout?.once("data", () => resume(Effect.succeed(child)))
-      }),
-      (child) => Effect.sync(() => child.kill("SIGKILL"))
-    )
-    assert.isDefined(listener.pid)
+    const listener = yield* start(process.execPath, [
+      "-e",
+      `require("net").createServer().listen({ port: ${port}, host: "${host}", backlog: 1 }, () => {
+        require("fs").writeSync(1, "listening")
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+      })`
+    ])
+    yield* listener.awaitSaid(/listening/)
     const waiting: Array<Socket> = []
     yield* Effect.addFinalizer(() => Effect.sync(() => waiting.forEach((one) => one.destroy())))
     for (;;) {
