@@ -344,6 +344,42 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
     )
   }
 
+  it.effect(
+    "a recorder gets one connection at a time, at the start and after its own restart",
+    () =>
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        // a server that checks credentials takes its time, and the camera waits for PLAY meanwhile
+        const sink = yield* RtspServer.make({
+          settings: () => ({ quirks: { delays: { RECORD: "30 millis" } } })
+        })
+        const recorder = yield* RtspServer.make({
+          resolve: () => "channel",
+          sessions: { most: 64, starting: 1, status: 503 }
+        })
+        yield* TestPattern.publish(recorder, "channel")
+        const events = yield* recorder.events
+        const ids = Array.from({ length: 16 }, (_, index) => index + 1)
+        yield* addRows(
+          sql,
+          ids.map((id) => row(id, recorder.url(`channel${id}`)))
+        )
+        const tree = yield* start(
+          settingsOf(dsn, sink.port, { relay: { restartDelay: "300 millis" } })
+        )
+        const timesLive = (id: number) =>
+          tree.history.filter((change) => change.id === idOf(id) && change.to?._tag === "Live")
+            .length
+        yield* tree.until(() => ids.every((id) => timesLive(id) === 1))
+        yield* recorder.dropConnections
+        yield* tree.until(() => ids.every((id) => timesLive(id) === 2))
+        const rejections = (yield* PubSub.takeAll(events)).filter(
+          (event) => event._tag === "Request" && event.status === 503
+        )
+        assert.lengthOf(rejections, 0)
+      })
+  )
+
   for (const [status, at] of [
     [453, "SETUP"],
     [503, "DESCRIBE"]

@@ -36,6 +36,34 @@ describe("ProbeLimiter", () => {
     })
   )
 
+  it.effect("keeps the host's place after a probe until it is given back, or is slow", () =>
+    Effect.gen(function* () {
+      const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
+      const releases: Array<Effect.Effect<void>> = []
+      const keep = (release: Effect.Effect<void>) => void releases.push(release)
+      const probe = Effect.forkChild(withPermit("a", prober, keep)(Effect.void))
+      yield* Fiber.join(yield* probe)
+      const second = yield* probe
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(second.pollUnsafe())
+      // the place over all is free
+      yield* withPermit("b", prober)(Effect.void)
+      yield* releases[0]!
+      yield* Fiber.join(second)
+      const third = yield* probe
+      const fourth = yield* probe
+      yield* TestClock.adjust("2999 millis")
+      assert.isUndefined(third.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.isDefined(third.pollUnsafe())
+      assert.isUndefined(fourth.pollUnsafe())
+      // failures keep nothing
+      yield* Effect.exit(withPermit("c", prober, keep)(Effect.fail("no")))
+      yield* withPermit("c", prober)(Effect.void)
+      assert.lengthOf(releases, 3)
+    })
+  )
+
   it.effect("lets a slow probe keep nobody from theirs", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 4 }))

@@ -328,7 +328,7 @@ const definitions = {
     }),
     perHost: setting(SettingType.integer(1, 1000), {
       appliedBy: "reload",
-      description: "Maximum number of concurrent probes per host.",
+      description: "Maximum number of cameras per host that are probed or started at a time.",
       unit: "probes",
       default: 1
     }),

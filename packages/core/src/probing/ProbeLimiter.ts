@@ -43,10 +43,13 @@ export interface ProbeLimiter {
    * host, see `isAboutHost`: with the same error, so all effects against a host have to fail in one way.
    *
    * @param prober the engine: it tells when its probe is slow, and how many of its probes may run at a time.
+   * @param keepHost gets what gives the host's place back after an effect that succeeded. Default: it is given
+   * back at once.
    */
   readonly withPermit: (
     host: string,
-    prober: Pick<Engine, "name" | "slowAfter" | "concurrency">
+    prober: Pick<Engine, "name" | "slowAfter" | "concurrency">,
+    keepHost?: (release: Effect.Effect<void>) => void
   ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
@@ -185,11 +188,17 @@ export const make = (limits: () => Limits = () => ({})): ProbeLimiter => {
 
   /** Takes a turn out of wherever it is. */
   const takeOut = (turn: Turn, host: Host) => {
-    const { kind } = turn
     if (host.waiting.delete(turn)) waitingForHost--
     if (!host.turns.delete(turn)) return
     if (turn.isHostSlow) host.slow--
+    leaveKind(turn)
+  }
+
+  /** Gives back the place over all, and keeps the host's. */
+  const leaveKind = (turn: Turn) => {
+    const { kind } = turn
     if (kind === undefined) return
+    turn.kind = undefined
     if (!kind.running.delete(turn)) kind.waiting.delete(turn)
     if (turn.isSlow) kind.slow--
     if (kind.running.size + kind.waiting.size > 0) return
@@ -294,7 +303,7 @@ export const make = (limits: () => Limits = () => ({})): ProbeLimiter => {
 
   return {
     withPermit:
-      (host, prober) =>
+      (host, prober, keepHost) =>
       <A, E, R>(effect: Effect.Effect<A, E, R>) =>
         Clock.clockWith((clock) => {
           const turn: Turn = {
@@ -315,9 +324,17 @@ export const make = (limits: () => Limits = () => ({})): ProbeLimiter => {
               ? Effect.flatMap(awaitTurn(turn, clock), (instead) => instead ?? effect)
               : effect
           })
+          const leaveAll = (exit: Exit.Exit<unknown, unknown>) =>
+            Effect.suspend(() => {
+              leave(turn, exit, clock)
+              // the next one at its host may wait now, where nobody waited before
+              return watch(clock)
+            })
           return Effect.onExit(inTurn, (exit) => {
-            leave(turn, exit, clock)
-            // the next one at its host may wait now, where nobody waited before
+            if (keepHost === undefined || Exit.isFailure(exit)) return leaveAll(exit)
+            leaveKind(turn)
+            beginNext(clock)
+            keepHost(leaveAll(exit))
             return watch(clock)
           })
         })

@@ -59,6 +59,11 @@ export interface CameraAccess {
   readonly open: (hooks: OpenHooks) => Effect.Effect<OpenedStream, ProbeError, Scope.Scope>
   /** Begins a new attempt: an engine that could not start gets another chance. */
   readonly reset: Effect.Effect<void>
+  /**
+   * Records that the camera has accepted all requests of the stream, as far as the engine sends them itself. Until
+   * then, or until the stream is closed, the next camera of the host waits to connect.
+   */
+  readonly onStarted: Effect.Effect<void>
   /** Takes the failure of a relay: whether the next engine is worth trying at once. */
   readonly onRelayFailure: (reason: Reason) => Effect.Effect<NextStep<Reason>>
   /** Records that media flows: the device accepted all requests of the stream. */
@@ -141,6 +146,8 @@ class Access implements CameraAccess {
   #fallback: EngineFallback
   /** Whether the device refused something after DESCRIBE: then an open stream proves nothing. */
   #isRefusedAfterOpen = false
+  /** Gives back the place at the host that a stream has until it is started. */
+  #releaseHost: Effect.Effect<void> = Effect.void
 
   constructor(
     camera: Camera,
@@ -170,6 +177,14 @@ class Access implements CameraAccess {
       const [first] = Result.getOrThrow(this.#engines.select(this.#camera))
       if (first === this.#fallback.first) this.#fallback.reset()
       else this.#fallback = this.#newFallback()
+    })
+  }
+
+  get onStarted(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const release = this.#releaseHost
+      this.#releaseHost = Effect.void
+      return release
     })
   }
 
@@ -224,10 +239,12 @@ class Access implements CameraAccess {
   ): Effect.Effect<OpenedStream | undefined, ProbeError, Scope.Scope> {
     const lease = this.#lease
     const limited = Effect.suspend(() =>
-      this.#limiter.withPermit(
-        this.#camera.url.authority,
-        this.#fallback.engine
-      )(this.#connect(hooks))
+      this.#limiter.withPermit(this.#camera.url.authority, this.#fallback.engine, (release) => {
+        this.#releaseHost = release
+      })(this.#connect(hooks))
+    ).pipe(
+      // nothing was opened
+      Effect.tap((opened) => (opened === undefined ? this.onStarted : Effect.void))
     )
     const session = this.#session
     const withSession = session.withPermit((refusal) =>
@@ -255,9 +272,10 @@ class Access implements CameraAccess {
       const { engine, hasFallback } = fallback
       // after the stream is closed
       yield* Effect.addFinalizer(() =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
           lease.ended()
           session.ended()
+          return this.onStarted
         })
       )
       // a stream that did not open leaves nothing behind before the next engine connects

@@ -253,6 +253,7 @@ const run = Effect.fnUntraced(function* (
       "CameraStream.publish",
       { attributes: { camera: id, engine } }
     )
+    yield* inUse().access.onStarted
     yield* status.attachRelay(id, relay)
     yield* Effect.raceFirst(relay.flowing, relay.ended)
     yield* inUse().access.onFlowing

@@ -95,6 +95,7 @@ export class ServerConnection {
     this.#ended = true
     this.#framer.stop()
     const session = this.#session
+    this.#options.slots.leaveStart(this.#options.id)
     this.#endSession(why)
     this.#options.socket.destroy()
     this.#options.paths.emit({
@@ -230,7 +231,9 @@ export class ServerConnection {
     const publishes =
       method === "ANNOUNCE" || method === "RECORD" || this.#session?.role === "publisher"
     const full =
-      publishes || this.#session !== undefined ? undefined : this.#options.slots.rejection(method)
+      publishes || this.#session !== undefined
+        ? undefined
+        : this.#options.slots.rejection(method, this.#options.id)
     const rejection = this.#auth.judge(
       request,
       path,
@@ -408,6 +411,7 @@ export class ServerConnection {
     const { paths, id, readerBufferBytes, socket, timers } = this.#options
     const { path, stream } = session
     if (stream === undefined) return
+    this.#options.slots.leaveStart(id)
     const reader = new Reader({
       connection: id,
       socket,

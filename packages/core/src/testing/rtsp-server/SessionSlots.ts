@@ -9,6 +9,8 @@ export interface SessionLimit {
   readonly status: 401 | 453 | 500 | 503
   /** The method that is rejected. Default DESCRIBE. */
   readonly at?: "DESCRIBE" | "SETUP" | undefined
+  /** How many connections may have sent DESCRIBE and do not play yet; one more gets the status. Default: any number. */
+  readonly starting?: number | undefined
   /** How long a session is kept whose connection was lost without `TEARDOWN`. Default: not at all. */
   readonly keepsLost?: Duration.Input | undefined
   /** Whether another connection may end a kept session by `TEARDOWN`. Default true. */
@@ -19,6 +21,8 @@ export class SessionSlots {
   readonly #limit: SessionLimit | undefined
   readonly #timers: Timers
   readonly #held = new Set<string>()
+  /** The connections that do not play yet. */
+  readonly #starting = new Set<number>()
   /** The kept sessions of lost connections, with what cancels their end. */
   readonly #kept = new Map<string, () => void>()
 
@@ -27,16 +31,26 @@ export class SessionSlots {
     this.#timers = timers
   }
 
-  /** The status for another session at a method; `undefined` if it is served. */
-  rejection(method: string): number | undefined {
+  /** The status for another session at a method of a connection; `undefined` if it is served. */
+  rejection(method: string, connection: number): number | undefined {
     const limit = this.#limit
-    if (limit === undefined || method !== (limit.at ?? "DESCRIBE")) return undefined
+    if (limit === undefined) return undefined
+    if (method === "DESCRIBE" && !this.#starting.has(connection)) {
+      if (this.#starting.size >= (limit.starting ?? Infinity)) return limit.status
+      this.#starting.add(connection)
+    }
+    if (method !== (limit.at ?? "DESCRIBE")) return undefined
     return this.#held.size < limit.most ? undefined : limit.status
   }
 
   /** Sessions of readers, with those that are kept. */
   get count(): number {
     return this.#held.size
+  }
+
+  /** The connection plays, or ended. */
+  leaveStart(connection: number): void {
+    this.#starting.delete(connection)
   }
 
   hold(session: string): void {
