@@ -115,6 +115,49 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   }
 
+  it.effect("goes on listening while no other session can be opened", () =>
+    withLog((lines) =>
+      Effect.gen(function* () {
+        const { add, proxy, source, sql } = yield* site
+        const [database] = yield* sql<{ name: string }>`select current_database() as name`
+        const elsewhere = yield* client((yield* Postgres).dsn)
+        const allowConnections = (isAllowed: boolean) =>
+          elsewhere.unsafe(`alter database ${database!.name} allow_connections ${isAllowed}`)
+        yield* Effect.gen(function* () {
+          const seen = yield* observe
+          yield* awaitIds(seen, ["1"])
+          const ours = sql<{
+            pid: number
+            listens: boolean
+          }>`select pid, query = 'select 1' as listens
+            from pg_stat_activity where application_name = 'restream' and datname = current_database()`
+          const isProven = Effect.repeat(ours, {
+            until: (all) => all.some(({ listens }) => listens)
+          })
+          const before = proxy.count()
+          yield* allowConnections(false)
+          for (const { listens, pid } of yield* isProven) {
+            if (!listens) yield* sql`select pg_terminate_backend(${pid}, 5000)`
+          }
+          // each NOTIFY of ours needs another session, and gets none
+          yield* until(() => proxy.count() >= before + 3)
+          yield* allowConnections(true)
+          yield* add(row(2))
+          yield* awaitIds(seen, ["1", "2"])
+          assert.deepStrictEqual(lines, [])
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(
+            source({
+              timing: Effect.succeed({ pollInterval: "1 hour" }),
+              listenTiming: { proofInterval: "100 millis" }
+            })
+          )
+        )
+      }).pipe(Effect.scoped)
+    )
+  )
+
   it.effect("polls where the role may not NOTIFY, and says so once", () =>
     withLog((lines) =>
       Effect.gen(function* () {

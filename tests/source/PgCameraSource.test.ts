@@ -302,6 +302,9 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       "select * from video.cameras; -- all\n/* of /* them */ */ ;"
     ],
     ["a comment that is no end", "select * from video.cameras -- ;"],
+    ["comments in comments", "select /* a; /* b; */ c; */ * from video.cameras /**/;"],
+    ["quoted names with semicolons", 'select *, 1 as ";"";" from video.cameras;'],
+    ["a parameter's sign in a name", "select id, 1 as a$b$c, ';' as b$b$ from video.cameras;"],
     [
       "texts with semicolons",
       "select *, ';' || $x$;$x$ || e'\\';' as \"restream_row\" from video.cameras"
@@ -327,6 +330,8 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   for (const [query, said] of [
     ["", /syntax error at end of input/],
     ["-- nothing", /syntax error at end of input/],
+    ["select * from video.cameras /* all; /* of */ them", /unterminated \/\* comment/],
+    ["select * from video.cameras; /* all */ select 1", /cannot insert multiple commands/],
     ["select * from", /syntax error at end of input/],
     ["select * form video.cameras", /syntax error at or near "form"/],
     ["select ) from video.cameras", /syntax error at or near "\)"/],
