@@ -21,6 +21,7 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
     "postgres:///db?host=/run/pg"
   ],
   "database.table": ["one", "video.cameras", 'video."Cameras"'],
+  "database.statusTable": ["states", "ops.states", 'ops."States"'],
   "database.query": ["SELECT 1", "WITH x AS (SELECT 2) SELECT * FROM x", "-- why\nTABLE cameras"],
   "database.channel": ["one", "two_2", "Three"],
   "source.file": ["cameras.yaml", "/etc/restream/cameras.csv", "a b.JSON"],

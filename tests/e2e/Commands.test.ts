@@ -55,6 +55,43 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("res
     })
   )
 
+  it.effect("init --status makes the status table, and prints its SQL", () =>
+    Effect.gen(function* () {
+      const dsn = Redacted.value(yield* freshDatabase)
+      const sql = yield* client(Redacted.make(dsn))
+      const env = { PG_DSN: dsn, RESTREAM_DATABASE_STATUS_TABLE: "ops.camera_status" }
+      for (const _ of [1, 2]) {
+        const { code, stderr, stdout } = yield* restream(["db", "init", "--status"], env)
+        assert.deepStrictEqual(
+          [code, stderr, stdout],
+          [0, "", "status table ops.camera_status exists\n"]
+        )
+      }
+      assert.deepStrictEqual(yield* sql`select id, state, last_video from ops.camera_status`, [])
+      assert.deepStrictEqual(yield* sql`select to_regclass('cameras') as name`, [{ name: null }])
+
+      yield* sql`drop schema ops cascade`
+      const printed = yield* restream(["db", "init", "--status", "--print"], { ...env, PG_DSN: "" })
+      assert.strictEqual(printed.code, 0)
+      for (const statement of printed.stdout.split(";\n\n")) {
+        if (!/^\s*(--|$)/.test(statement)) yield* sql.unsafe(statement)
+      }
+      assert.deepStrictEqual(yield* sql`select id, state, last_video from ops.camera_status`, [])
+      assert.include(printed.stdout, "grant select, insert, update, delete")
+
+      yield* sql`alter table ops.camera_status drop column reason`
+      const other = yield* restream(["db", "init", "--status"], env)
+      assert.strictEqual(other.code, 2)
+      assert.match(other.stderr, /ops\.camera_status already exists, without the columns reason;/)
+      const unset = yield* restream(["db", "init", "--status"], { PG_DSN: dsn })
+      assert.strictEqual(unset.code, 2)
+      assert.match(unset.stderr, /^database\.statusTable is not set;/)
+      const same = yield* restream(["config"], { RESTREAM_DATABASE_STATUS_TABLE: '"cameras"' })
+      assert.strictEqual(same.code, 2)
+      assert.match(same.stderr, /statusTable.*is the table of cameras/)
+    })
+  )
+
   it.effect("init reports the missing columns of an existing table, and keeps its rows", () =>
     Effect.gen(function* () {
       const dsn = Redacted.value(yield* freshDatabase)

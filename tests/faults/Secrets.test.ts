@@ -5,7 +5,7 @@
  */
 import { assert, layer } from "@effect/vitest"
 import { freePort, type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
-import { type CameraRow, CameraState } from "@restream/core"
+import { type CameraRow, CameraState, StatusTable } from "@restream/core"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { inspect } from "node:util"
 import { Postgres } from "../kit/Postgres.ts"
@@ -106,6 +106,12 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a s
         const { dsn, sql } = yield* database
         yield* sql`create role relay_reader login password 'plantedDsn'`
         yield* sql`grant select on cameras to relay_reader`
+        for (const statement of [
+          ...StatusTable.initStatements({ schema: undefined, name: "states" }),
+          StatusTable.grantStatement({ schema: undefined, name: "states" }, "relay_reader")
+        ]) {
+          yield* sql.unsafe(statement)
+        }
         const mine = Redacted.make(
           Redacted.value(dsn).replace(/\/\/[^@]*@/, "//relay_reader:plantedDsn@")
         )
@@ -142,7 +148,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a s
           mediaServer: { ...credentials, checkInterval: "1 second", checkTimeout: "1 second" },
           probe: { timeout: "3 seconds", retryDelays: ["500 millis"], concurrency: 32 },
           relay: { stallTimeout: "3 seconds", restartDelay: "500 millis", killGrace: "500 millis" },
-          database: { pollInterval: "1 second", queryTimeout: "1 second" }
+          database: { pollInterval: "1 second", queryTimeout: "1 second", statusTable: "states" }
         }
         const tree = yield* start(settingsOf(mine, port, given))
         // every fault has come to its end
@@ -163,6 +169,16 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a s
           (yield* tree.status.all).filter(({ state }) => state._tag === "Invalid"),
           invalid.length
         )
+
+        const states = yield* sql<{ readonly state: string }>`select * from states`.pipe(
+          Effect.delay("50 millis"),
+          Effect.repeat({ until: (all) => all.length === cases.length + 1 + invalid.length })
+        )
+        assert.includeMembers(
+          states.map(({ state }) => state),
+          ["ok", "down", "invalid"]
+        )
+        assertClean({ "status table": inspect(states) })
 
         // the command line, while all of that goes wrong
         const env = {

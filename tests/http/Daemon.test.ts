@@ -2,6 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { StatusTable } from "@restream/core"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -18,8 +19,16 @@ import { run, start } from "../kit/Spawn.ts"
 const running = Effect.gen(function* () {
   const site = yield* Site.make
   const paths = yield* site.insertCameras("native", 1)
+  for (const statement of StatusTable.initStatements({ schema: undefined, name: "states" })) {
+    yield* site.sql.unsafe(statement)
+  }
   const daemon = yield* Daemon.start({
-    env: { ...site.env, RESTREAM_HTTP_ENABLED: "yes", RESTREAM_HTTP_PORT: "0" }
+    env: {
+      ...site.env,
+      RESTREAM_HTTP_ENABLED: "yes",
+      RESTREAM_HTTP_PORT: "0",
+      RESTREAM_DATABASE_STATUS_TABLE: "states"
+    }
   })
   const line = yield* daemon.awaitLine(/HTTP server listens on http:\S+/)
   const url = /http:[^\s"]+/.exec(line)![0]
@@ -34,11 +43,16 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   it.effect("the daemon tells of its cameras", () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const { url } = yield* running
+        const { site, url } = yield* running
         const { cameras, tally } = yield* json(`${url}/api/cameras`)
         assert.strictEqual(tally.ok, 1)
         assert.deepInclude(cameras[0], { word: "ok", engine: "native", path: "native1" })
         assert.strictEqual((yield* json(`${url}/health/ready`)).isOk, true)
+        const rows = yield* site.sql`select id, name, state, reason from states`.pipe(
+          Effect.delay("50 millis"),
+          Effect.repeat({ until: ([row]) => row?.["state"] === "ok" })
+        )
+        assert.deepStrictEqual(rows, [{ id: "1", name: "native1", state: "ok", reason: null }])
         const metrics = yield* Effect.promise(() =>
           fetch(`${url}/metrics`).then((response) => response.text())
         )

@@ -70,7 +70,8 @@ export const start = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Installation, never, Scope.Scope> {
   const log = Log.make()
   const dsn = Result.getOrThrow(requireDsn(settings))
-  const tree = Restream.layer(settings).pipe(
+  const tree = Restream.statusTable(settings).pipe(
+    Layer.provideMerge(Restream.layer(settings)),
     Layer.provideMerge(Restream.cameraTable(settings, [])),
     Layer.provide(databaseLayer(dsn, settings.database)),
     Layer.provide(NodeServices.layer),

@@ -31,6 +31,9 @@ const table = SettingType.text({
   parse: (text) => (parseTableName(text) === undefined ? undefined : text.trim())
 })
 
+const isSameTable = (one: string, other: string): boolean =>
+  JSON.stringify(parseTableName(one)) === JSON.stringify(parseTableName(other))
+
 const channel = SettingType.text({
   problem: "is not a channel name (a letter or _, then letters, digits and _, up to 63 characters)",
   parse: (text) => (/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(text.trim()) ? text.trim() : undefined)
@@ -96,58 +99,76 @@ const cameraTypes = SettingType.record("type", urlTemplate, {
 })
 
 const definitions = {
-  database: group("The PostgreSQL database that holds the table of cameras.", {
-    dsn: optionalSetting(SettingType.dsn, {
-      appliedBy: "restart",
-      description:
-        "URL of the database. Percent-encode the characters / # ? % @ in the user name and password.",
-      example: "postgres://user:password@host:5432/database",
-      env: "PG_DSN",
-      flags: ["pg-dsn", "pg_dsn"]
-    }),
-    table: setting(table, {
-      appliedBy: "restart",
-      description: "Table of cameras; with its schema if the schema is not on the search path.",
-      default: "cameras"
-    }),
-    query: optionalSetting(query, {
-      appliedBy: "restart",
-      description:
-        "SELECT statement that returns the cameras, for an existing table with other column names (use aliases). Runs in a read-only transaction. Overrides database.table.",
-      example: "SELECT id, address AS host FROM devices"
-    }),
-    pollInterval: setting(interval, {
-      appliedBy: "reload",
-      description: "Interval between reads of the camera table, in addition to notifications.",
-      default: "10 seconds"
-    }),
-    queryTimeout: setting(timeout, {
-      appliedBy: "reload",
-      description: "Timeout of one read.",
-      default: "10 seconds"
-    }),
-    connectTimeout: setting(timeout, {
-      appliedBy: "restart",
-      description: "Timeout for connecting to the database.",
-      default: "5 seconds"
-    }),
-    listen: setting(SettingType.boolean, {
-      appliedBy: "restart",
-      description: "LISTEN for notifications, so that a change takes effect at once.",
-      default: true
-    }),
-    guard: setting(SettingType.boolean, {
-      appliedBy: "restart",
-      description:
-        "Take an advisory lock for the table and the media server, so that of several daemons one relays the cameras and the others are standbys.",
-      default: true
-    }),
-    channel: setting(channel, {
-      appliedBy: "restart",
-      description: "Channel that the table's trigger notifies.",
-      default: "restream_cameras"
-    })
-  }),
+  database: group(
+    "The PostgreSQL database that holds the table of cameras.",
+    {
+      dsn: optionalSetting(SettingType.dsn, {
+        appliedBy: "restart",
+        description:
+          "URL of the database. Percent-encode the characters / # ? % @ in the user name and password.",
+        example: "postgres://user:password@host:5432/database",
+        env: "PG_DSN",
+        flags: ["pg-dsn", "pg_dsn"]
+      }),
+      table: setting(table, {
+        appliedBy: "restart",
+        description: "Table of cameras; with its schema if the schema is not on the search path.",
+        default: "cameras"
+      }),
+      query: optionalSetting(query, {
+        appliedBy: "restart",
+        description:
+          "SELECT statement that returns the cameras, for an existing table with other column names (use aliases). Runs in a read-only transaction. Overrides database.table.",
+        example: "SELECT id, address AS host FROM devices"
+      }),
+      pollInterval: setting(interval, {
+        appliedBy: "reload",
+        description: "Interval between reads of the camera table, in addition to notifications.",
+        default: "10 seconds"
+      }),
+      queryTimeout: setting(timeout, {
+        appliedBy: "reload",
+        description: "Timeout of one read.",
+        default: "10 seconds"
+      }),
+      connectTimeout: setting(timeout, {
+        appliedBy: "restart",
+        description: "Timeout for connecting to the database.",
+        default: "5 seconds"
+      }),
+      listen: setting(SettingType.boolean, {
+        appliedBy: "restart",
+        description: "LISTEN for notifications, so that a change takes effect at once.",
+        default: true
+      }),
+      guard: setting(SettingType.boolean, {
+        appliedBy: "restart",
+        description:
+          "Take an advisory lock for the table and the media server, so that of several daemons one relays the cameras and the others are standbys.",
+        default: true
+      }),
+      channel: setting(channel, {
+        appliedBy: "restart",
+        description: "Channel that the table's trigger notifies.",
+        default: "restream_cameras"
+      }),
+      statusTable: optionalSetting(table, {
+        appliedBy: "restart",
+        description:
+          "Table in which the daemon keeps one row per camera with its state, for joins with the table of cameras. restream db init --status creates it. Default: no such table.",
+        example: "camera_status"
+      })
+    },
+    [
+      {
+        at: "statusTable",
+        other: "table",
+        isViolated: ({ statusTable, table }) =>
+          statusTable !== undefined && isSameTable(statusTable, table),
+        message: "is the table of cameras; the state needs a table of its own"
+      }
+    ]
+  ),
 
   source: group("A list of cameras outside of the database.", {
     file: optionalSetting(cameraFile, {

@@ -50,6 +50,7 @@ import { Rates } from "./status/Rates.ts"
 import * as SafeLoggers from "./status/SafeLoggers.ts"
 import * as StatusLog from "./status/StatusLog.ts"
 import { StatusStore } from "./status/StatusStore.ts"
+import * as StatusTable from "./status/StatusTable.ts"
 import { Supervisor } from "./supervision/Supervisor.ts"
 
 /**
@@ -168,6 +169,21 @@ export const guard = ({
     mediaServer: `${isLoopback ? `localhost of ${hostname()}` : host.toLowerCase()}:${port}`,
     hostname: hostname()
   })
+}
+
+/**
+ * Keeps the state of the cameras in the table of `database.statusTable`, with the client in context. Does
+ * nothing where that is not set.
+ */
+export const statusTable = ({
+  database: { statusTable }
+}: Pick<Settings, "database">): Layer.Layer<
+  never,
+  never,
+  PgClient | Rates | StatusStore | Supervisor
+> => {
+  const table = statusTable === undefined ? undefined : parseTableName(statusTable)
+  return table === undefined ? Layer.empty : StatusTable.layer({ table, hostname: hostname() })
 }
 
 /** The SELECT that gives all rows. */

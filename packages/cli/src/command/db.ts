@@ -1,9 +1,10 @@
 /** `restream db`: creates the table of cameras, or prints its SQL. */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { oneLine, parseTableName, redact, type Settings, type TableName } from "@restream/config"
-import { CameraTable } from "@restream/core"
+import { CameraTable, StatusTable } from "@restream/core"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { layer as databaseLayer } from "../database/Database.ts"
 import { type Failure, failOnSettings, usageFailure } from "../process/Failure.ts"
 import { print } from "../process/Output.ts"
@@ -30,8 +31,11 @@ const databaseFailure = (error: {
 
 const columns = CameraTable.columns.map(([column]) => column)
 
-/** The columns that an existing table of that name lacks; none if there is no such table. */
-const missingColumns = Effect.fnUntraced(function* (name: TableName) {
+/** Those of the columns that an existing table of that name lacks; none if there is no such table. */
+const missingColumns = Effect.fnUntraced(function* (
+  name: TableName,
+  columns: ReadonlyArray<string>
+) {
   const sql = yield* PgClient.PgClient
   const found = yield* sql<{ readonly name: string }>`select attname as name from pg_attribute
     where attrelid = to_regclass(${CameraTable.tableSql(name)}) and attnum > 0 and not attisdropped`
@@ -60,29 +64,88 @@ const statementsFor = (
     hasOtherColumns(settings) || missing.length > 0 ? "all" : columns
   )
 
+/** Runs the statements in one transaction. */
+const execute = Effect.fnUntraced(function* (statements: ReadonlyArray<string>) {
+  const sql = yield* PgClient.PgClient
+  yield* sql.withTransaction(
+    Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
+  )
+})
+
+const initCameras = Effect.fnUntraced(function* (settings: Settings) {
+  const name = yield* tableOf(settings)
+  const missing = yield* missingColumns(name, columns)
+  yield* execute(statementsFor(settings, name, missing))
+  yield* print(
+    missing.length === 0
+      ? `table ${settings.database.table} and its trigger exist`
+      : `table ${settings.database.table} already existed, without the columns ${missing.join(", ")}; ` +
+          "its trigger has been created. Map its columns with the setting database.query"
+  )
+})
+
+const statusTableOf = ({
+  database: { statusTable }
+}: Settings): Effect.Effect<{ readonly text: string; readonly name: TableName }, Failure> => {
+  const name = statusTable === undefined ? undefined : parseTableName(statusTable)
+  return statusTable === undefined || name === undefined
+    ? Effect.fail(
+        usageFailure([
+          "database.statusTable is not set; set it to the name of the table, for instance camera_status"
+        ])
+      )
+    : Effect.succeed({ text: statusTable, name })
+}
+
+const initStatus = Effect.fnUntraced(function* (settings: Settings) {
+  const { name, text } = yield* statusTableOf(settings)
+  const missing = yield* missingColumns(
+    name,
+    StatusTable.columns.map(([column]) => column)
+  )
+  if (missing.length > 0) {
+    return yield* usageFailure([
+      `table ${text} already exists, without the columns ${missing.join(", ")}; choose another name for database.statusTable`
+    ])
+  }
+  yield* execute(StatusTable.initStatements(name))
+  yield* print(`status table ${text} exists`)
+})
+
+const statementsOf = Effect.fnUntraced(function* (settings: Settings, isStatus: boolean) {
+  if (!isStatus) return statementsFor(settings, yield* tableOf(settings))
+  const { name } = yield* statusTableOf(settings)
+  return [
+    ...StatusTable.initStatements(name),
+    // only somebody else's role needs it
+    `-- ${StatusTable.grantStatement(name, "restream")}`
+  ]
+})
+
+const printStatements = (statements: ReadonlyArray<string>) =>
+  Effect.forEach(statements, (statement) => print(`${statement};\n`), { discard: true })
+
+const flag = (name: string, description: string) =>
+  Flag.Boolean(name).pipe(Flag.withDescription(description), Flag.withDefault(false))
+
 const init = Command.make(
   "init",
-  {},
-  Effect.fnUntraced(function* () {
+  {
+    status: flag(
+      "status",
+      "Create the table of database.statusTable instead, for the state of the cameras"
+    ),
+    print: flag("print", "Print the SQL instead of running it")
+  },
+  Effect.fnUntraced(function* (options) {
     const { settings } = yield* failOnSettings(
-      loadSettings(settingFlagsOf(yield* restream), { database: true })
+      loadSettings(settingFlagsOf(yield* restream), { database: !options.print })
     )
+    if (options.print) {
+      return yield* printStatements(yield* statementsOf(settings, options.status))
+    }
     const dsn = yield* failOnSettings(databaseOf(settings))
-    const name = yield* tableOf(settings)
-    yield* Effect.gen(function* () {
-      const sql = yield* PgClient.PgClient
-      const missing = yield* missingColumns(name)
-      const statements = statementsFor(settings, name, missing)
-      yield* sql.withTransaction(
-        Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
-      )
-      yield* print(
-        missing.length === 0
-          ? `table ${settings.database.table} and its trigger exist`
-          : `table ${settings.database.table} already existed, without the columns ${missing.join(", ")}; ` +
-              "its trigger has been created. Map its columns with the setting database.query"
-      )
-    }).pipe(
+    yield* (options.status ? initStatus(settings) : initCameras(settings)).pipe(
       Effect.catchTag("SqlError", (error) => Effect.fail(databaseFailure(error))),
       Effect.provide(databaseLayer(dsn, settings.database)),
       failOnSettings
@@ -99,12 +162,9 @@ const sql = Command.make(
   {},
   Effect.fnUntraced(function* () {
     const { settings } = yield* failOnSettings(loadSettings(settingFlagsOf(yield* restream)))
-    const name = yield* tableOf(settings)
-    for (const statement of statementsFor(settings, name)) {
-      yield* print(`${statement};\n`)
-    }
+    yield* printStatements(yield* statementsOf(settings, false))
   })
-).pipe(Command.withDescription("Prints the SQL of db init"))
+).pipe(Command.withDescription("Prints the SQL of db init, as db init --print does"))
 
 export const db = Command.make("db").pipe(
   Command.withDescription("Creates the table of cameras, or prints its SQL"),

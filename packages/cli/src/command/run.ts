@@ -43,7 +43,8 @@ export const run = Command.make(
 
       const logs = yield* Logs.make(settings.log, logStream)
       const sessions = new AbortController()
-      const tree = Restream.layer(live, resolved.types).pipe(
+      const tree = CameraListing.statusTable(list, settings, sessions.signal).pipe(
+        Layer.provideMerge(Restream.layer(live, resolved.types)),
         // the relays have ended by then
         Layer.provideMerge(Layer.effectDiscard(breakLater(sessions))),
         Layer.provideMerge(CameraListing.layer(list, live, resolved.types, sessions.signal)),
@@ -55,7 +56,7 @@ export const run = Command.make(
         yield* say(
           `restream ${version} started: ${CameraListing.describe(list)}, media server ${mediaServer.scheme}://${bracketed(mediaServer.host)}:${mediaServer.port}`
         )
-        for (const warning of CameraListing.warnings(list)) {
+        for (const warning of CameraListing.warnings(list, settings)) {
           yield* Effect.annotateLogs(Effect.logWarning(warning), "module", "daemon")
         }
         yield* Effect.addFinalizer(() => say("restream stopped"))

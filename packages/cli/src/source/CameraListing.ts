@@ -6,7 +6,10 @@ import {
   type CameraType,
   FileCameraSource,
   PgCameraSource,
+  type Rates,
   Restream,
+  type StatusStore,
+  type Supervisor,
   UnreadColumns
 } from "@restream/core"
 import * as Data from "effect/Data"
@@ -22,10 +25,17 @@ export const describe = (list: CameraList): string =>
   list._tag === "File" ? `camera file ${list.file}` : `database ${Dsn.show(list.dsn)}`
 
 /** One line each, for an operator. */
-export const warnings = (list: CameraList): ReadonlyArray<string> =>
-  list._tag === "Database" && list.dsn.ignored.length > 0
-    ? [`database: ${ignoredParameters(list.dsn)}`]
-    : []
+export const warnings = (
+  list: CameraList,
+  { database }: Pick<Settings, "database">
+): ReadonlyArray<string> => {
+  if (list._tag === "File") {
+    return database.statusTable === undefined
+      ? []
+      : ["database.statusTable has no effect: the cameras are listed in a file (source.file)"]
+  }
+  return list.dsn.ignored.length > 0 ? [`database: ${ignoredParameters(list.dsn)}`] : []
+}
 
 /**
  * The source of the cameras. The lock that lets one of several daemons relay them is one of the database: a
@@ -44,6 +54,18 @@ export const layer = (
     Layer.provide(databaseLayer(list.dsn, settings.database, interrupted))
   )
 }
+
+/** Keeps the state of the cameras in the database that lists them, where the settings ask for it. */
+export const statusTable = (
+  list: CameraList,
+  settings: Settings,
+  interrupted: AbortSignal
+): Layer.Layer<never, SettingsError, FileSystem | Rates | StatusStore | Supervisor> =>
+  list._tag === "File"
+    ? Layer.empty
+    : Restream.statusTable(settings).pipe(
+        Layer.provide(databaseLayer(list.dsn, settings.database, interrupted))
+      )
 
 /** The list could not be read; one line. */
 export class ListProblem extends Data.TaggedError("ListProblem")<{ readonly message: string }> {}
@@ -66,7 +88,7 @@ export const fetch = (
       const all = [warning, unread].flatMap((one) =>
         one === undefined ? [] : [`${label}: ${one}`]
       )
-      return { rows, warnings: [...warnings(list), ...all].map(oneLine) }
+      return { rows, warnings: [...warnings(list, settings), ...all].map(oneLine) }
     }
   )
 

@@ -32,7 +32,7 @@ export const columns = [
 ] as const
 
 /** `if not exists` alone wants the right to make schemas, even where there is nothing to make. */
-const createSchema = (schema: string): string => `do $$
+export const createSchema = (schema: string): string => `do $$
 begin
   if to_regnamespace(${literal(quoted(schema))}) is null then
     create schema if not exists ${quoted(schema)};

@@ -1,0 +1,257 @@
+/**
+ * One row per camera in a table of the database, so that SQL can join the cameras with their state.
+ *
+ * A change of a camera's state is written within a second, and every row is written again every 30 seconds: a
+ * row that is older belongs to a daemon that does not run, or that cannot write. The table follows the status
+ * store by its revision, so nothing is queued, and after a failure all rows are written again.
+ *
+ * It has a connection of its own: the reads of the cameras stay read-only, and a write that hangs delays no
+ * read. Nothing waits for it.
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import { redact, type TableName } from "@restream/config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import type { SqlError } from "effect/sql/SqlError"
+import { createSchema, tableSql } from "../source/CameraTable.ts"
+import * as SqlProblem from "../source/SqlProblem.ts"
+import { Supervisor } from "../supervision/Supervisor.ts"
+import * as Deadline from "../time/Deadline.ts"
+import * as Monotonic from "../time/Monotonic.ts"
+import type { CameraStatus } from "./CameraStatus.ts"
+import { flappingSuffix, Incidents } from "./Incidents.ts"
+import { Rates } from "./Rates.ts"
+import { StatusStore } from "./StatusStore.ts"
+
+/** The columns of the table, in its order. */
+export const columns = [
+  ["id", "text primary key", "the camera's id as text"],
+  ["name", "text", ""],
+  ["state", "text not null", "ok, starting, down, waiting or invalid"],
+  ["since", "timestamptz not null", "since when the camera is live, or since when it is not"],
+  ["reason", "text", "why the camera is not live"],
+  ["bitrate", "bigint not null", "bits per second"],
+  ["last_video", "timestamptz", "when the last video arrived"],
+  ["updated_at", "timestamptz not null", "older than 90 seconds: the row is not up to date"],
+  ["instance", "text not null", "the daemon that wrote the row"]
+] as const
+
+/** The statements that make the table. Each can run again without harm, and none touches rows. */
+export const initStatements = (table: TableName): ReadonlyArray<string> => {
+  const width = Math.max(...columns.map(([name]) => name.length))
+  const lines = columns.map(([name, type, comment], index) => {
+    const comma = index === columns.length - 1 ? "" : ","
+    return `  ${name.padEnd(width)} ${type}${comma}${comment === "" ? "" : ` -- ${comment}`}`
+  })
+  return [
+    ...(table.schema === undefined ? [] : [createSchema(table.schema)]),
+    // room in each page for the new versions of its rows
+    `create table if not exists ${tableSql(table)} (\n${lines.join("\n")}\n) with (fillfactor = 50)`
+  ]
+}
+
+/** What the daemon's role needs. @param role as SQL takes it. */
+export const grantStatement = (table: TableName, role: string): string =>
+  `grant select, insert, update, delete on ${tableSql(table)} to ${role}`
+
+export interface StatusTableOptions {
+  readonly table: TableName
+  /** Names this daemon in its rows; the boot id of the status store is appended. */
+  readonly hostname: string
+  /** Default 1 second. */
+  readonly interval?: Duration.Input | undefined
+  /** How often every row is written. Default 30 seconds. */
+  readonly refreshInterval?: Duration.Input | undefined
+  /** Timeout of one statement. Default 10 seconds. */
+  readonly statementTimeout?: Duration.Input | undefined
+  /** Delay after a failure. Default 10 seconds. */
+  readonly retryDelay?: Duration.Input | undefined
+}
+
+/** How long the end of the layer waits for the connection to close. */
+const closeTimeout = Duration.millis(500)
+
+/** Rows of another daemon that are older than this are swept. */
+const abandonedAfter = "2 minutes"
+
+/** Rows in one statement. */
+const chunkSize = 1000
+
+interface Problem {
+  /** Two problems of one kind are the same. */
+  readonly kind: string
+  readonly message: string
+}
+
+const upsert = (table: string): string => `insert into ${table} as kept
+    (id, name, state, since, reason, bitrate, last_video, updated_at, instance)
+  select id, nullif(name, ''), state, since::timestamptz, nullif(reason, ''), bitrate::bigint,
+    nullif(last_video, '')::timestamptz, now(), $8
+  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+    as fresh (id, name, state, since, reason, bitrate, last_video)
+  order by id
+  on conflict (id) do update set name = excluded.name, state = excluded.state, since = excluded.since,
+    reason = excluded.reason, bitrate = excluded.bitrate, last_video = excluded.last_video,
+    updated_at = excluded.updated_at, instance = excluded.instance`
+
+const removal = (table: string): string =>
+  `delete from ${table} where id = any($1::text[]) and instance = $2`
+
+/** Rows that earlier daemons left, and rows of ours whose removal was missed. */
+const sweep = (table: string): string => `delete from ${table}
+  where not (id = any($1::text[])) and (instance = $2 or updated_at < now() - interval '${abandonedAfter}')`
+
+/** PostgreSQL stores no zero bytes. */
+const clean = (text: string): string => text.replaceAll("\0", "")
+
+const timeOf = (at: number | undefined): string =>
+  at === undefined ? "" : new Date(at).toISOString()
+
+/** The parameters of the statement, one array per column; an empty text stands for null. */
+const parametersOf = (
+  statuses: ReadonlyArray<CameraStatus>,
+  bitrate: (status: CameraStatus) => number
+): ReadonlyArray<ReadonlyArray<string>> => [
+  statuses.map(({ id }) => clean(id)),
+  statuses.map(({ name }) => clean(name)),
+  statuses.map(({ word }) => word),
+  statuses.map(({ since }) => timeOf(since)),
+  statuses.map(({ problem, reason }) => clean(redact(problem ?? reason?.message ?? ""))),
+  statuses.map((status) => String(status.word === "ok" ? Math.round(bitrate(status)) : 0)),
+  statuses.map(({ lastVideoAt }) => timeOf(lastVideoAt))
+]
+
+const problemOf = (table: string, error: SqlError): Problem => {
+  const code = SqlProblem.codeOf(error)
+  const is = (message: string): Problem => ({ kind: code ?? message, message })
+  switch (code) {
+    case "42P01":
+      return is(`status table ${table} does not exist; create it: restream db init --status`)
+    case "42501":
+      return is(
+        `the role of PG_DSN may not write the status table ${table}; grant it select, insert, update and delete on the table (restream db init --status --print prints the statement)`
+      )
+    case "42703":
+    case "42804":
+    case "42P10":
+    case "23502":
+      return is(
+        `status table ${table} has other columns than restream db init --status gives it: ${SqlProblem.describe(error)}`
+      )
+    case "25006":
+      return is(`status table ${table} cannot be written: the database is read-only`)
+    default: {
+      const detail = SqlProblem.describe(error)
+      return {
+        kind: code ?? error.reason._tag,
+        message: `status table ${table} cannot be written: ${detail}`
+      }
+    }
+  }
+}
+
+const make = Effect.fnUntraced(function* (options: StatusTableOptions) {
+  const { config } = yield* PgClient.PgClient
+  const store = yield* StatusStore
+  const rates = yield* Rates
+  const supervisor = yield* Supervisor
+  const table = tableSql(options.table)
+  const label = [options.table.schema, options.table.name]
+    .filter((part) => part !== undefined)
+    .join(".")
+  const instance = `${options.hostname}/${store.boot}`
+  const refreshMs = Duration.toMillis(
+    Duration.fromInputUnsafe(options.refreshInterval ?? "30 seconds")
+  )
+  const timeout = options.statementTimeout ?? "10 seconds"
+  const incidents = new Incidents<string>()
+
+  const onWritten = Effect.gen(function* () {
+    const notice = incidents.succeeded(label, yield* Monotonic.now)
+    if (notice === "resolved") yield* Effect.logInfo(`status table ${label} is up to date again`)
+    else if (notice === "stable") yield* Effect.logInfo(`status table ${label} is stable`)
+  })
+
+  const onFailed = Effect.fnUntraced(function* ({ kind, message }: Problem) {
+    const notice = incidents.failed(label, kind, yield* Monotonic.now)
+    const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
+    yield* Effect.logWithLevel(notice === undefined ? "Debug" : "Warn")(
+      `${message}; relays are unaffected${suffix}`
+    )
+  })
+
+  /** One session: writes until a statement fails. */
+  const session = Effect.gen(function* () {
+    const fail = (error: SqlError) => problemOf(label, error)
+    // closed after the connection: a query on a connection that a proxy dropped is not interrupted at once
+    const queries = yield* Scope.fork(yield* Effect.scope)
+    const connection = yield* Effect.mapError(PgConnection.make(config), fail)
+
+    const run = Effect.fnUntraced(function* (
+      statement: string,
+      parameters: ReadonlyArray<unknown>
+    ) {
+      const fiber = yield* Effect.forkIn(connection.query(statement, parameters, false), queries)
+      yield* Effect.mapError(Fiber.join(fiber), fail).pipe(
+        Deadline.within(timeout, () =>
+          Effect.fail<Problem>({
+            kind: "timeout",
+            message: `status table ${label} cannot be written: no response within ${Duration.format(Duration.fromInputUnsafe(timeout))}`
+          })
+        )
+      )
+    })
+
+    let revision = 0
+    let refreshedAtMs = -Infinity
+    for (;;) {
+      const nowMs = yield* Monotonic.now
+      const isDue = nowMs - refreshedAtMs >= refreshMs
+      const {
+        cameras,
+        isComplete,
+        removed,
+        revision: next
+      } = yield* store.changedSince(isDue ? 0 : revision)
+      for (let at = 0; at < cameras.length; at += chunkSize) {
+        const rows = parametersOf(cameras.slice(at, at + chunkSize), ({ id }) => rates.current(id))
+        yield* run(upsert(table), [...rows, instance])
+      }
+      if (isComplete) {
+        yield* run(sweep(table), [cameras.map(({ id }) => clean(id)), instance])
+        refreshedAtMs = nowMs
+      } else if (removed.length > 0) yield* run(removal(table), [removed.map(clean), instance])
+      revision = next
+      yield* onWritten
+      yield* Effect.sleep(options.interval ?? "1 second")
+    }
+  }).pipe(Effect.scoped)
+
+  const writer = yield* session.pipe(
+    Effect.catch(onFailed),
+    Effect.catchDefect((defect) =>
+      Effect.logError(`status table ${label}: internal error`, defect)
+    ),
+    Effect.andThen(Effect.sleep(options.retryDelay ?? "10 seconds")),
+    Effect.forever,
+    // an empty store before the first read says nothing about the cameras
+    (forever) => Effect.andThen(supervisor.ready, forever),
+    Effect.annotateLogs("module", "daemon"),
+    Effect.forkDetach
+  )
+  // the relays end after this: a statement that hangs must not keep them
+  yield* Effect.addFinalizer(() => {
+    writer.interruptUnsafe()
+    return Effect.timeoutOption(Fiber.await(writer), closeTimeout)
+  })
+})
+
+/** Keeps the table for as long as the layer lives. Never fails: what goes wrong is logged once. */
+export const layer = (
+  options: StatusTableOptions
+): Layer.Layer<never, never, PgClient.PgClient | Rates | StatusStore | Supervisor> =>
+  Layer.effectDiscard(make(options))
