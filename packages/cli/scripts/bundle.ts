@@ -13,7 +13,8 @@ const dist = join(cli, "dist")
 
 const bundle = await rolldown({
   input: { restream: join(dist, "bin.js") },
-  platform: "node"
+  platform: "node",
+  moduleTypes: { ".md": "text" }
 })
 const { output } = await bundle.write({
   dir: dist,

@@ -10,6 +10,7 @@ import { check } from "./command/check.ts"
 import { config } from "./command/config.ts"
 import { db } from "./command/db.ts"
 import { demo } from "./command/demo.ts"
+import { explain } from "./command/explain.ts"
 import { restream } from "./command/restream.ts"
 import { run } from "./command/run.ts"
 import { snapshot } from "./command/snapshot.ts"
@@ -21,7 +22,19 @@ import * as Usage from "./process/Usage.ts"
 import { version } from "./version.ts"
 
 restream.pipe(
-  Command.withSubcommands([run, check, status, retry, restart, snapshot, demo, db, config, types]),
+  Command.withSubcommands([
+    run,
+    check,
+    status,
+    retry,
+    restart,
+    snapshot,
+    explain,
+    demo,
+    db,
+    config,
+    types
+  ]),
   Command.run({ version }),
   Effect.provide(
     Layer.mergeAll(

@@ -51,7 +51,7 @@ const padded = (cell: string, width: number): string =>
   cell + " ".repeat(Math.max(0, width - displayWidth(cell)))
 
 /** The text in lines of at most `room` columns, broken between words; a longer word is not broken. */
-const wrapped = (text: string, room: number): ReadonlyArray<string> => {
+export const wrapped = (text: string, room: number): ReadonlyArray<string> => {
   if (displayWidth(text) <= room) return [text]
   const lines: Array<string> = []
   let line = ""
