@@ -119,6 +119,28 @@ describe("Ownership", () => {
     }).pipe(Effect.provide(layer([fake], rows).pipe(Layer.provide(ownership.layer))))
   })
 
+  it.effect("holds back what a mistake would stop, beside the cameras that moved", () => {
+    const fake = FakeEngine.make()
+    const ownership = fakeOwnership([0, 1])
+    const rows = Array.from({ length: 40 }, (_, index) => row(index + 1))
+    const running = () =>
+      fake.relays.filter(({ endedAt }) => endedAt === undefined).map(({ camera }) => camera.id)
+    return Effect.gen(function* () {
+      yield* settle
+      assert.lengthOf(running(), 40)
+      yield* setRows([])
+      yield* settle
+      yield* ownership.setShards([1])
+      yield* settle
+      assert.deepStrictEqual(
+        running(),
+        rows.map(({ id }) => String(id)).filter((id) => Number(id) % 2 === 1)
+      )
+      yield* TestClock.adjust("2 minutes")
+      assert.isEmpty(running())
+    }).pipe(Effect.provide(layer([fake], rows).pipe(Layer.provide(ownership.layer))))
+  })
+
   it.effect("starts nothing before it is known what is ours", () => {
     const fake = FakeEngine.make()
     const ownership = fakeOwnership(undefined)

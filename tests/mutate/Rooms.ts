@@ -27,7 +27,7 @@ const rooms: Readonly<Record<string, Omit<Room, "sources">>> = {
   supervision: {
     tests: [
       ...supervision,
-      ...named("probing", "CredentialGuard"),
+      ...named("probing", "CredentialGuard SessionGuard"),
       ...named("cluster", "Ownership")
     ],
     testTimeout: 20_000,

@@ -31,6 +31,8 @@ describe("AddressChoice", () => {
     assert.isTrue(choice.mayMoveOn)
     assert.deepStrictEqual(after(choice, "!!", 9), [1, 0])
     assert.isFalse(choice.mayMoveOn)
+    // from then on a refusal is a failure like others
+    assert.deepStrictEqual(after(choice, "!!", 9), [0, 0])
   })
 
   it("leaves an address that it went back to after one failure", () => {

@@ -4,14 +4,14 @@ import { Reason } from "@restream/core"
 import { Clock, Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "../kit/FakeEngine.ts"
-import { withLog } from "../kit/Log.ts"
-import { layer, row, tagOf } from "../kit/Tree.ts"
+import * as Log from "../kit/Log.ts"
+import { type Changed, layer, row, tagOf } from "../kit/Tree.ts"
 
 const exited = new Reason.Exited({ status: 1, lastWords: "" })
 const refused = (host: string) => new Reason.Refused({ authority: `${host}:554` })
 
 /** A camera whose addresses answer until the test takes them down. */
-const camera = (hosts: ReadonlyArray<string>) => {
+const camera = (hosts: ReadonlyArray<string>, changed: Changed = {}) => {
   const fake = FakeEngine.make()
   const down = new Set<string>()
   /** Which address was probed when, in seconds. */
@@ -30,7 +30,9 @@ const camera = (hosts: ReadonlyArray<string>) => {
     relayed: () => fake.relays.map(({ camera }) => camera.url.host),
     tree: layer(
       [fake],
-      [row(1, { name: "Gate", url: hosts.map((host) => `rtsp://${host}/live`).join("\n") })]
+      [row(1, { name: "Gate", url: hosts.map((host) => `rtsp://${host}/live`).join("\n") })],
+      undefined,
+      changed
     )
   }
 }
@@ -111,7 +113,7 @@ describe("a camera with backup addresses", () => {
   })
 
   it.effect("returns to a preferred address that has answered for a minute", () =>
-    withLog((lines) => {
+    Log.withLog((lines) => {
       const { down, fake, probes, relayed, tree } = camera(["a", "b"])
       down.add("a")
       return Effect.gen(function* () {
@@ -178,4 +180,61 @@ describe("a camera with backup addresses", () => {
       assert.isFalse(probes.some((probe) => probe.endsWith("b")))
     }).pipe(Effect.provide(tree))
   })
+
+  it.effect(
+    "probes preferred addresses at the pace of a camera that is unreachable for long",
+    () => {
+      const { down, probes, tree } = camera(["a", "b"], {
+        probe: { retryDelays: [Duration.seconds(1), Duration.seconds(10)], failoverAfter: 1 }
+      })
+      down.add("a")
+      return Effect.gen(function* () {
+        yield* TestClock.adjust("35 seconds")
+        assert.deepStrictEqual(probes, ["0 a", "0 b", "10 a", "20 a", "30 a"])
+      }).pipe(Effect.provide(tree))
+    }
+  )
+
+  it.effect(
+    "reports an address that fails again and again once, and anew when it was stable",
+    () => {
+      const { down, fake, tree } = camera(["a", "b"])
+      const log = Log.make()
+      const hasLeft = (host: string, other: string) =>
+        `Warn camera 1 "Gate": address ${host === "a" ? 1 : 2} of 2 (${host}:554): connection refused by ${host}:554; using address ${other === "a" ? 1 : 2} of 2 (${other}:554)`
+      /** One address goes, and the other is relayed instead. */
+      const fail = (host: string, other: string) =>
+        Effect.gen(function* () {
+          down.delete(other)
+          down.add(host)
+          yield* fake.relays.at(-1)?.end(exited) ?? Effect.void
+          // less than the time after which a preferred address is used again
+          yield* TestClock.adjust("40 seconds")
+          assert.strictEqual(fake.relays.at(-1)!.camera.url.host, other)
+          assert.strictEqual(yield* tagOf(1), "Live")
+        })
+      const flapping = "; flapping; further messages suppressed until it is stable"
+      return Effect.gen(function* () {
+        yield* fail("a", "b")
+        assert.deepStrictEqual(log.matching(/using/), [hasLeft("a", "b")])
+        yield* fail("b", "a")
+        yield* fail("a", "b")
+        const flaps = log.matching(/using/)
+        assert.lengthOf(flaps, 3)
+        assert.strictEqual(flaps[2], `${hasLeft("a", "b")}${flapping}`)
+        for (let n = 0; n < 3; n++) {
+          yield* fail("b", "a")
+          yield* fail("a", "b")
+        }
+        assert.lengthOf(log.matching(/using/), 4)
+        yield* fail("b", "a")
+        yield* TestClock.adjust("5 minutes")
+        yield* fail("a", "b")
+        assert.deepStrictEqual(log.matching(/using/).slice(4), [hasLeft("a", "b")])
+        // the line belongs to the camera
+        const { length } = log.everything().match(/using address.*"camera":"1"/g) ?? []
+        assert.isAbove(length, 4)
+      }).pipe(Effect.provide(tree), log.capture)
+    }
+  )
 })

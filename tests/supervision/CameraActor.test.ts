@@ -11,6 +11,7 @@ import {
 import { Duration, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "../kit/FakeEngine.ts"
+import { withLog } from "../kit/Log.ts"
 import { type FakeServer, layer, row, setRows, stateOf, tagOf } from "../kit/Tree.ts"
 
 const refused = new Reason.Refused({ authority: "10.0.0.1:554" })
@@ -351,6 +352,66 @@ describe("CameraActor", () => {
       assert.strictEqual(native.probes.length, 2)
     }).pipe(Effect.provide(layer([native, ffmpeg], [row(1)])))
   })
+
+  it.effect(
+    "hands a relay over to the next engine at once, too, without counting a failure",
+    () => {
+      const native = FakeEngine.make("native")
+      const ffmpeg = FakeEngine.make("ffmpeg")
+      return Effect.gen(function* () {
+        yield* TestClock.adjust("1 minute")
+        yield* native.relays[0]!.end(new Reason.Unsupported({ what: "UDP only" }))
+        yield* TestClock.adjust(0)
+        const state = yield* stateOf(1)
+        assert.strictEqual(state?._tag === "Live" && state.engine, "ffmpeg")
+        assert.deepStrictEqual(startTimes(ffmpeg), [60_000])
+        // the address is not the problem
+        assert.strictEqual(ffmpeg.relays[0]!.camera.url.host, "10.0.0.1")
+      }).pipe(
+        Effect.provide(
+          layer(
+            [native, ffmpeg],
+            [row(1, { url: "rtsp://10.0.0.1/live\nrtsp://10.0.0.2/live" })],
+            undefined,
+            { probe: { failoverAfter: 1 } }
+          )
+        )
+      )
+    }
+  )
+
+  it.effect("says when the tracks of a camera changed, which breaks off its readers", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      const next = (seconds: number) =>
+        Effect.gen(function* () {
+          yield* TestClock.adjust(`${seconds} seconds`)
+          yield* fake.relays.at(-1)!.end(exited)
+          yield* TestClock.adjust("5 seconds")
+          assert.strictEqual(yield* tagOf(1), "Live")
+        })
+      return withCamera(
+        fake,
+        Effect.gen(function* () {
+          yield* next(60)
+          const { video } = FakeEngine.offer
+          fake.answer = () =>
+            Effect.succeed({ video: { ...video, codec: "h265" }, audio: undefined })
+          yield* next(60)
+          yield* next(60)
+          fake.answer = () => Effect.succeed(FakeEngine.offer)
+          yield* next(60)
+          assert.deepStrictEqual(
+            lines.filter((line) => line.includes("tracks")),
+            [
+              'Info camera 1 "Camera 1": tracks changed from h264 + aac to h265; readers must reconnect',
+              'Info camera 1 "Camera 1": tracks changed from h265 to h264 + aac; readers must reconnect'
+            ]
+          )
+        })
+      )
+    })
+  )
 
   it.effect("retries an unsupported camera where no other engine is left", () => {
     const native = FakeEngine.make("native")

@@ -72,7 +72,9 @@ describe("Diff", () => {
     fc.assert(
       fc.property(cameras, cameras, (applied, wanted) => {
         const result = Diff.apply(applied, Diff.diff(applied, wanted))
-        assert.deepStrictEqual(Diff.diff(result, wanted), [])
+        // each read decodes its rows again
+        const readAgain = new Map([...wanted].map(([id, camera]) => [id, { ...camera }]))
+        assert.deepStrictEqual(Diff.diff(result, readAgain), [])
       })
     )
   })

@@ -148,4 +148,63 @@ describe("the supervisor, when a set would stop most of its relays", () => {
       }).pipe(Effect.provide(layer([fake], rows)))
     })
   )
+
+  it.effect("applies the changes that come with the cameras when these are back", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      return Effect.gen(function* () {
+        yield* TestClock.adjust("1 second")
+        yield* setRows([])
+        yield* TestClock.adjust("30 seconds")
+        lines.length = 0
+        yield* setRows([...rows, row(21)])
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(running(fake), 21)
+        assert.deepStrictEqual(lines.slice(0, 2), [
+          "Info camera list has its cameras again: no relay was stopped",
+          'Info 21 cameras: started camera 21 "Camera 21"'
+        ])
+      }).pipe(Effect.provide(layer([fake], rows)))
+    })
+  )
+
+  it.effect("applies a set that makes them invalid when it stays so", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      return Effect.gen(function* () {
+        yield* TestClock.adjust("1 second")
+        yield* setRows(numbers(20).map((n) => row(n, { url: null })))
+        yield* TestClock.adjust("30 seconds")
+        assert.strictEqual(running(fake), 20)
+        lines.length = 0
+        yield* TestClock.adjust("31 seconds")
+        assert.strictEqual(running(fake), 0)
+        assert.strictEqual(lines[0], "Warn camera list still stops those relays: applying it")
+      }).pipe(Effect.provide(layer([fake], rows)))
+    })
+  )
+
+  it.effect("reports a camera list that comes and goes as flapping, and when it is stable", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      const about = (words: RegExp) => lines.filter((line) => words.test(line))
+      return Effect.gen(function* () {
+        yield* TestClock.adjust("1 second")
+        for (let n = 0; n < 5; n++) {
+          yield* setRows([])
+          yield* TestClock.adjust("20 seconds")
+          yield* setRows(rows)
+          yield* TestClock.adjust("20 seconds")
+        }
+        const held = about(/would stop/)
+        assert.lengthOf(held, 2)
+        assert.match(held[1]!, /; flapping; further messages suppressed until it is stable$/)
+        assert.lengthOf(about(/has its cameras again/), 1)
+        yield* TestClock.adjust("5 minutes")
+        assert.deepStrictEqual(about(/stable$/).slice(1), ["Info camera list: stable"])
+        assert.strictEqual(running(fake), 20)
+        assert.lengthOf(fake.relays, 20)
+      }).pipe(Effect.provide(layer([fake], rows)))
+    })
+  )
 })

@@ -91,6 +91,7 @@ describe("ReconcileLog", () => {
         url: new StreamUrl({ scheme: "rtsp", host: "10.0.0.1", username: "a", password: "secret" })
       }
     ],
+    ["backup addresses", { backups: [new StreamUrl({ scheme: "rtsp", host: "10.0.0.9" })] }],
     ["path", { path: "gate" as MediaPath.MediaPath }],
     ["audio", { options: { ...options.defaults, audio: "drop" } }],
     [

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { StartRateLimiter } from "@restream/core"
-import { Clock, Effect, Fiber, Random } from "effect"
+import { Clock, Duration, Effect, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
 import { blockEventLoop } from "../kit/EventLoop.ts"
@@ -51,6 +51,46 @@ describe("StartRateLimiter", () => {
       assert.isBelow(blocks, 30)
     })
   )
+
+  it.effect("makes up for no more than four starts, however late a timer was", () => {
+    /** When six starts came that were due every 100 ms, where the first timer is late. */
+    const startsAfter = (lateMs: number) =>
+      Effect.gen(function* () {
+        const clock = yield* Clock.Clock
+        let sleeps = 0
+        const late: Clock.Clock = Object.assign(Object.create(clock), {
+          sleep: (duration: Duration.Duration) =>
+            clock.sleep(sleeps++ === 0 ? Duration.sum(duration, Duration.millis(lateMs)) : duration)
+        })
+        const limiter = StartRateLimiter.make("100 millis")
+        const starts: Array<number> = []
+        yield* Effect.forkScoped(
+          Effect.forEach(
+            Array.from({ length: 6 }),
+            () =>
+              Effect.andThen(
+                limiter.acquire,
+                Effect.map(Clock.currentTimeMillis, (at) => starts.push(at))
+              ),
+            { concurrency: "unbounded" }
+          ).pipe(Effect.provideService(Clock.Clock, late))
+        )
+        yield* TestClock.adjust("5 seconds")
+        return starts
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(TestClock.layer()),
+        Effect.provideService(Random.Random, {
+          nextIntUnsafe: () => 0,
+          nextDoubleUnsafe: () => 0.5
+        })
+      )
+    return Effect.gen(function* () {
+      assert.deepStrictEqual(yield* startsAfter(0), [0, 100, 200, 300, 400, 500])
+      assert.deepStrictEqual(yield* startsAfter(250), [0, 350, 350, 350, 400, 500])
+      assert.deepStrictEqual(yield* startsAfter(1000), [0, 1100, 1200, 1300, 1400, 1500])
+    })
+  })
 
   it.effect("keeps the gaps after a time in which nobody asked", () =>
     Effect.gen(function* () {

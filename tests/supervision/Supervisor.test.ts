@@ -102,6 +102,28 @@ describe("Supervisor", () => {
     })
   )
 
+  it.effect("reports a relay that does not end although its row is gone", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      return Effect.gen(function* () {
+        yield* settle
+        fake.endingTakes = 20_000
+        yield* setRows([])
+        yield* TestClock.adjust("19 seconds")
+        assert.deepStrictEqual(yield* ids, ["1"])
+        assert.deepStrictEqual(
+          lines.filter((line) => line.startsWith("Error")),
+          [
+            "Error camera 1: the previous relay has not ended within 15 s; waiting for it, because two relays must not publish to one path"
+          ]
+        )
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(yield* ids, [])
+        fake.endingTakes = 0
+      }).pipe(Effect.provide(layer([fake], [row(1)])))
+    })
+  )
+
   it.effect("keeps a new name, whatever happens to the camera after it", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {
@@ -396,16 +418,22 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1)])))
   })
 
-  it.effect("ends every relay when its scope is closed", () => {
-    const fake = FakeEngine.make()
-    return Effect.gen(function* () {
-      yield* settle.pipe(Effect.provide(layer([fake], [row(1), row(2)])))
-      assert.deepStrictEqual(
-        fake.relays.map(({ endedAt }) => endedAt),
-        [1000, 1000]
-      )
+  it.effect("ends every relay when its scope is closed, and says so where there is any", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      const stopping = () => lines.filter((line) => line.includes("stopping"))
+      return Effect.gen(function* () {
+        yield* settle.pipe(Effect.provide(layer([fake], [row(1), row(2)])))
+        assert.deepStrictEqual(
+          fake.relays.map(({ endedAt }) => endedAt),
+          [1000, 1000]
+        )
+        assert.deepStrictEqual(stopping(), ["Info stopping all 2 cameras"])
+        yield* settle.pipe(Effect.provide(layer([fake], [])))
+        assert.lengthOf(stopping(), 1)
+      })
     })
-  })
+  )
 
   it.effect("is ready when the first snapshot was applied", () => {
     const fake = FakeEngine.make()

@@ -313,7 +313,7 @@ const run = Effect.fnUntraced(function* (
     sawOutage = false
     return Effect.andThen(
       Effect.suspend(() => inUse().access.reset),
-      Effect.repeat(attempt, { until: (end) => end !== undefined })
+      Effect.repeat(attempt, { until: hasEnded })
     )
   }).pipe(
     // a defect ends this relay and nothing else
@@ -331,7 +331,6 @@ const run = Effect.fnUntraced(function* (
   /** Relays, waits, and relays again. */
   const cycle = Effect.gen(function* () {
     const end = yield* relayUntilItEnds
-    if (end === undefined) return
     lastEnd = end.reason
     const delay = yield* restartDelay(end)
     const at = (yield* Clock.currentTimeMillis) + Duration.toMillis(delay)
@@ -370,6 +369,10 @@ const run = Effect.fnUntraced(function* (
     Effect.forever
   )
 }, Effect.scoped)
+
+/** Whether the camera waits before the next attempt. */
+const hasEnded = (end: RestartSchedule.RelayEnd | undefined): end is RestartSchedule.RelayEnd =>
+  end !== undefined
 
 /** The codecs that readers depend on. */
 const codecsOf = ({ audio, video }: StreamInfo): string =>

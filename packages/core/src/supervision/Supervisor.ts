@@ -226,9 +226,9 @@ const make = Effect.gen(function* () {
     const all = diff(applied, set.cameras, isOurs)
     // another daemon relays these: no mistake in the table
     const moved = all.filter(isMoved)
-    const changes = moved.length === 0 ? all : all.filter((action) => !isMoved(action))
+    const changes = all.filter((action) => !isMoved(action))
     const { supervisor } = SubscriptionRef.getUnsafe(settings)
-    const held = massStop.decide(applied, changes, supervisor, yield* Monotonic.now)
+    const held = massStop.decide(apply(applied, moved), changes, supervisor, yield* Monotonic.now)
     if (held !== undefined) {
       yield* hold(held)
       if (moved.length === 0) return
@@ -280,8 +280,7 @@ const make = Effect.gen(function* () {
       })
     ),
     Effect.annotateLogs("module", "supervisor"),
-    // where every camera is ours, that is known before the first set
-    Effect.forkScoped({ startImmediately: true })
+    Effect.forkScoped
   )
 
   const loop = yield* Stream.suspend(() => desired.changes).pipe(
