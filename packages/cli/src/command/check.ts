@@ -1,8 +1,10 @@
 /** `restream check`: probes every camera once and reports the failures. */
 import {
+  type Camera,
   CameraTypes,
   Check,
   DesiredCameras,
+  type InvalidCamera,
   LiveSettings,
   MemoryCameraSource,
   ProbeScheduler,
@@ -104,7 +106,9 @@ export const check = Command.make(
         unknown.map((id) => `--camera: no enabled camera has the id ${id}`)
       )
     }
-    const cameras = only.length === 0 ? wanted : wanted.filter(({ id }) => only.includes(id))
+    const isChosen = ({ id, substream }: Camera | InvalidCamera) =>
+      only.includes(id) || (substream !== undefined && only.includes(substream.of))
+    const cameras = only.length === 0 ? wanted : wanted.filter(isChosen)
 
     const published = force ? PublishedStreams.none : yield* PublishedStreams.make(settings)
     const progress = makeProgress(cameras.length, json)

@@ -23,14 +23,30 @@ const bitrate = (bits: number): string => {
   return bits < 1e6 ? `${Math.round(bits / 1000)} kbit/s` : `${(bits / 1e6).toFixed(1)} Mbit/s`
 }
 
-const streamOf = ({ stream }: CameraSummary): string => {
+const streamOf = ({ stream }: Pick<CameraSummary, "stream">): string => {
   if (stream === null) return ""
   const size = stream.width === null ? "" : ` ${stream.width}x${stream.height}`
   return `${stream.video}${size}${stream.audio === null ? ", no audio" : ` + ${stream.audio}`}`
 }
 
+/** The stream of the camera, or its problem; the same of its further streams. */
+const detailOf = (camera: CameraSummary, now: number): string =>
+  [
+    mainDetailOf(camera, now),
+    ...(camera.substreams ?? []).map(
+      (substream) =>
+        `${substream.name}: ${mainDetailOf({ ...substream, state: substream.word }, now)}`
+    )
+  ].join("; ")
+
+const hasProblem = ({ substreams = [], word }: CameraSummary): boolean =>
+  word !== "ok" || substreams.some(({ word }) => word !== "ok")
+
 /** What an operator wants to know beside the word: the problem and the next attempt, or the stream. */
-const detailOf = (camera: CameraSummary, now: number): string => {
+const mainDetailOf = (
+  camera: Pick<CameraSummary, "problem" | "retryAt" | "stream" | "word"> & { state: string },
+  now: number
+): string => {
   const { problem, retryAt, state, word } = camera
   if (word === "ok") return streamOf(camera)
   const message = problem?.message ?? state
@@ -64,13 +80,13 @@ export const cameraTable = (
 const affected = (count: number): string =>
   count === 0 ? "" : ` (${count} camera${count === 1 ? "" : "s"})`
 
-/** The sentence, the causes, and the cameras that are not live, or all of them. */
+/** The sentence, the causes, and the cameras with a stream that is not live, or all of them. */
 export const statusLines = (
   { cameras, overview }: Report,
   options: { readonly all: boolean; readonly width?: number | undefined }
 ): ReadonlyArray<string> => {
   const { causes, now, tally } = overview
-  const listed = options.all ? cameras : cameras.filter(({ word }) => word !== "ok")
+  const listed = options.all ? cameras : cameras.filter(hasProblem)
   return [
     isRead(overview) ? OperatorView.sentenceOf(tally) : "The camera list has not been read yet.",
     ...causes.flatMap(({ advice, count, host, message, since }) => [
@@ -83,8 +99,9 @@ export const statusLines = (
 
 const isRead = ({ database }: Overview): boolean => database.lastReadAt !== null
 
-/** Whether every camera is live. */
-export const isWell = ({ overview }: Report): boolean => {
+/** Whether every stream of every camera is live. */
+export const isWell = ({ cameras, overview }: Report): boolean => {
   const { tally } = overview
+  if (cameras.some(hasProblem)) return false
   return isRead(overview) && OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
 }

@@ -3,7 +3,7 @@ import type { Reason } from "../camera/Reason.ts"
 import { dedupeKey } from "../camera/Reason.ts"
 import type { MediaServerStatus } from "../media-server/MediaServer.ts"
 import type { SourceHealth } from "../source/CameraSource.ts"
-import type { CameraStatus } from "../status/CameraStatus.ts"
+import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
 
 /** What is wrong with a subject. */
 export interface Problem {
@@ -47,7 +47,7 @@ export const subjectsOf = ({
 }: Surroundings): ReadonlyArray<Subject> => [
   service("media-server", mediaServer),
   service("database", source),
-  ...cameras.map((camera) => subjectOf(camera, mediaServer._tag === "Down"))
+  ...everyStream(cameras).map((camera) => subjectOf(camera, mediaServer._tag === "Down"))
 ]
 
 const service = (kind: string, status: MediaServerStatus | SourceHealth): Subject => ({

@@ -8,7 +8,15 @@ import { StreamUrl } from "./StreamUrl.ts"
 export const CameraId = Schema.String.pipe(Schema.brand("CameraId"))
 export type CameraId = typeof CameraId.Type
 
-/** A camera that can be relayed. */
+/** That a stream is a further one of a camera, beside its main stream. */
+export interface Substream {
+  /** The id of the camera. */
+  readonly of: CameraId
+  /** The name of the stream, such as `sub`. */
+  readonly name: string
+}
+
+/** A camera that can be relayed, or a further stream of one. */
 export interface Camera {
   readonly _tag: "Camera"
   readonly id: CameraId
@@ -16,6 +24,8 @@ export interface Camera {
   readonly name: string
   /** The name of its camera type. */
   readonly type: string
+  /** Set for a further stream of a camera, which is relayed beside the main stream. */
+  readonly substream?: Substream | undefined
   /** Where its stream is. */
   readonly url: StreamUrl
   /** Where its stream is as well, in the order of preference. Default: nowhere. */
@@ -31,6 +41,8 @@ export interface InvalidCamera {
   readonly id: CameraId
   readonly name: string
   readonly type: string
+  /** Set for a further stream of a camera, see `Camera.substream`. */
+  readonly substream?: Substream | undefined
   /** What is wrong with the row, in one line without secrets. */
   readonly problem: string
 }

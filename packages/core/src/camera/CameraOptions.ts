@@ -52,8 +52,11 @@ const types: {
   openTimeout: SettingType.duration({ least: "1 second", most: "10 minutes" })
 }
 
+/** The key of the column that names the streams to relay. It is no option of a single stream. */
+const streamsKey = "streams"
+
 /** The keys of the column. */
-export const optionNames: ReadonlyArray<string> = Object.keys(types)
+export const optionNames: ReadonlyArray<string> = [...Object.keys(types), streamsKey]
 
 const isName = (name: string): name is keyof CameraOptions => Object.hasOwn(types, name)
 
@@ -65,6 +68,12 @@ const fromJson = (given: unknown): unknown => {
   } catch {
     return given
   }
+}
+
+/** The value of the key `streams`, whatever it is; see the column `streams`. */
+export const streamsOption = (given: unknown): unknown => {
+  const options = fromJson(given)
+  return Predicate.isObject(options) ? Reflect.get(options, streamsKey) : undefined
 }
 
 /**
@@ -84,6 +93,7 @@ export const parseOptions = (
   const column: Record<string, unknown> = {}
   const faults: Array<string> = []
   for (const [name, value] of Object.entries(options)) {
+    if (name === streamsKey) continue
     if (!isName(name)) {
       faults.push(`column options: unknown key ${name}${didYouMean(name, optionNames)}`)
     } else if (value !== null && value !== undefined) {

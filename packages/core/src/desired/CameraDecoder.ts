@@ -1,5 +1,5 @@
 /**
- * Decodes one row of the table into a camera. Pure.
+ * Decodes one row of the table into a camera and its further streams. Pure.
  *
  * A row that makes no camera becomes an {@link InvalidCamera} with its problem; it affects no other row.
  */
@@ -9,7 +9,12 @@ import * as Result from "effect/Result"
 import type { CameraTypes } from "../camera-type/CameraTypes.ts"
 import type { Columns } from "../camera-type/CameraType.ts"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
-import { type CameraOptions, parseOptions, withDefaults } from "../camera/CameraOptions.ts"
+import {
+  type CameraOptions,
+  parseOptions,
+  streamsOption,
+  withDefaults
+} from "../camera/CameraOptions.ts"
 import type { CameraRow } from "../source/CameraSource.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
 import * as MediaPath from "../camera/MediaPath.ts"
@@ -31,7 +36,7 @@ export interface DisabledCamera {
   readonly name: string
 }
 
-/** What one row means, before rows are compared with each other. */
+/** What one row or one of its further streams means, before rows are compared with each other. */
 export type DecodedRow = Camera | InvalidCamera | DisabledCamera
 
 /** The columns with a value: NULL and empty strings count as missing. */
@@ -128,28 +133,123 @@ const identify = (columns: Columns, number: number) => {
 }
 
 /**
- * Decodes a row. A camera type that throws makes the row invalid.
+ * Decodes a row: one camera, and one for each further stream of `streams`. A camera type that throws makes the
+ * stream invalid.
  *
  * @param number names a row without an id.
  */
-export const decodeRow = (row: CameraRow, number: number, options: DecoderOptions): DecodedRow => {
+export const decodeRow = (
+  row: CameraRow,
+  number: number,
+  options: DecoderOptions
+): ReadonlyArray<DecodedRow> => {
   const columns = presentColumns(row)
   const identity = identify(columns, number)
-  try {
-    return decodeColumns(columns, identity, options)
-  } catch {
-    // the message of a thrown error may hold the row's secrets
-    const problem = `camera type ${identity.type} threw an error on this row`
-    return { _tag: "InvalidCamera", ...identity, problem }
+  const decode = (subject: Subject) => {
+    try {
+      return decodeColumns(columns, subject, options)
+    } catch {
+      // the message of a thrown error may hold the row's secrets
+      const problem = `camera type ${identity.type} threw an error on this row`
+      return invalid(subject, [problem])
+    }
+  }
+  const streams = streamsOf(columns)
+  const [first, ...further] = Result.getOrElse(streams, () => [])
+  const main = decode({ ...identity, ...(first !== undefined && { stream: first }) })
+  if (Result.isFailure(streams) && main._tag !== "DisabledCamera") {
+    const problems = main._tag === "InvalidCamera" ? [main.problem] : []
+    return [invalid(identity, [...problems, streams.failure])]
+  }
+  if (main._tag === "DisabledCamera" || displayId(columns["id"]) === undefined) return [main]
+  return [
+    main,
+    ...further.map((stream) => {
+      const id = `${identity.id}:${stream}` as CameraId
+      const name = columns["name"] === undefined ? id : identity.name
+      const substream = { of: identity.id, name: stream }
+      const camera = decode({ ...identity, id, name, stream, substream })
+      const isSameUrl =
+        main._tag === "Camera" && camera._tag === "Camera" && Equal.equals(main.url, camera.url)
+      return isSameUrl
+        ? invalid(camera, [
+            `the camera type ${camera.type} makes the same address as for stream ${first}: set the column url_${stream}`
+          ])
+        : camera
+    })
+  ]
+}
+
+/** Which stream of a row is decoded. */
+interface Subject extends Pick<InvalidCamera, "id" | "name" | "type" | "substream"> {
+  /** Default: the row's column `stream`. */
+  readonly stream?: string | undefined
+}
+
+const invalid = (
+  { id, name, substream, type }: Subject,
+  problems: ReadonlyArray<string>
+): InvalidCamera => ({
+  _tag: "InvalidCamera",
+  id,
+  name,
+  type,
+  ...(substream !== undefined && { substream }),
+  problem: oneLine(problems.join("; "))
+})
+
+/** The streams to relay, by the column `streams`, else by the key `streams` of the options. */
+const streamsOf = (columns: Columns): Result.Result<ReadonlyArray<string>, string> => {
+  const isColumn = columns["streams"] !== undefined
+  const given = isColumn ? columns["streams"] : streamsOption(columns["options"])
+  const where = isColumn ? "column streams" : "column options.streams"
+  const names = itemsOf(given)
+    .flatMap((item) => displayScalar(item)?.split(",") ?? [""])
+    .map((name) => name.trim().toLowerCase())
+  const isList = names.every((name) => /^[0-9a-z_-]{1,32}$/.test(name))
+  if (!isList || new Set(names).size < names.length) {
+    return Result.fail(
+      `${where}: the value is not a list of different streams such as ["main", "sub"]`
+    )
+  }
+  return Result.succeed(names)
+}
+
+/** The path of a stream: a further stream has its own column, else the path of the camera and its name. */
+const pathOf = (
+  columns: Columns,
+  substream: InvalidCamera["substream"],
+  { pathTemplate }: DecoderOptions
+) => {
+  const own = substream && displayScalar(columns[`path_${substream.name}`])
+  if (own !== undefined) return MediaPath.parse(own)
+  const given = displayScalar(columns["path"])
+  const path =
+    given === undefined
+      ? MediaPath.fromTemplate(pathTemplate, pathValues(columns))
+      : MediaPath.parse(given)
+  return substream === undefined
+    ? path
+    : Result.flatMap(path, (path) => MediaPath.parse(`${path}_${substream.name}`))
+}
+
+/** The columns by which a stream's addresses are made. */
+const columnsOf = (columns: Columns, { stream, substream }: Subject): Columns => {
+  if (substream === undefined) return stream === undefined ? columns : { ...columns, stream }
+  // other addresses of the row are addresses of its main stream
+  const { urls: _, ...rest } = columns
+  return {
+    ...rest,
+    stream: substream.name,
+    ...(columns[`url_${substream.name}`] !== undefined && {
+      url: columns[`url_${substream.name}`]
+    })
   }
 }
 
-const decodeColumns = (
-  columns: Columns,
-  identity: ReturnType<typeof identify>,
-  options: DecoderOptions
-): DecodedRow => {
-  const id = displayId(columns["id"])
+const decodeColumns = (columns: Columns, subject: Subject, options: DecoderOptions): DecodedRow => {
+  const { id, name, substream, type } = subject
+  const hasId = displayId(columns["id"]) !== undefined
   const problems: Array<string> = []
 
   const enabled =
@@ -157,28 +257,22 @@ const decodeColumns = (
       ? Result.succeed(true)
       : SettingType.boolean.parse(columns["enabled"])
   if (Result.isFailure(enabled)) problems.push(`column enabled: ${enabled.failure}`)
-  else if (!enabled.success) {
-    return { _tag: "DisabledCamera", id: identity.id, name: identity.name }
-  }
+  else if (!enabled.success) return { _tag: "DisabledCamera", id, name }
 
-  if (id === undefined) {
+  if (!hasId) {
     problems.push(`column id ${"id" in columns ? "has no text that shows it" : "is missing"}`)
   }
 
   const chosen = parseOptions(columns["options"], options.engines)
   if (Result.isFailure(chosen)) problems.push(...chosen.failure)
 
-  const given = displayScalar(columns["path"])
-  const path =
-    given === undefined
-      ? MediaPath.fromTemplate(options.pathTemplate, pathValues(columns))
-      : MediaPath.parse(given)
+  const path = pathOf(columns, substream, options)
   // without an id the template can't be filled, and that problem is reported already
-  if (Result.isFailure(path) && !(given === undefined && id === undefined)) {
+  if (Result.isFailure(path) && (hasId || displayScalar(columns["path"]) !== undefined)) {
     problems.push(path.failure)
   }
 
-  const addresses = addressesOf(columns, identity.type, options.types)
+  const addresses = addressesOf(columnsOf(columns, subject), type, options.types)
   problems.push(...addresses.problems)
   const [url, ...backups] = addresses.urls
 
@@ -188,11 +282,14 @@ const decodeColumns = (
     url === undefined ||
     Result.isFailure(chosen)
   ) {
-    return { _tag: "InvalidCamera", ...identity, problem: oneLine(problems.join("; ")) }
+    return invalid(subject, problems)
   }
   return {
     _tag: "Camera",
-    ...identity,
+    id,
+    name,
+    type,
+    ...(substream !== undefined && { substream }),
     url,
     ...(backups.length > 0 && { backups }),
     path: path.success,

@@ -67,11 +67,12 @@ export const resolve = (
   return { set: { cameras, disabled }, displaced }
 }
 
-const asInvalid = ({ id, name, type }: EnabledRow, problem: string): InvalidCamera => ({
+const asInvalid = ({ id, name, substream, type }: EnabledRow, problem: string): InvalidCamera => ({
   _tag: "InvalidCamera",
   id,
   name,
   type,
+  ...(substream !== undefined && { substream }),
   problem
 })
 

@@ -144,7 +144,7 @@ export const makeDecoder = (
       current.every((entry, index) => entry === remembered[index])
     if (!isUnchanged) {
       resolved = Conflicts.resolve(
-        current.map(({ decoded }) => decoded),
+        current.flatMap(({ decoded }) => decoded),
         resolved
       )
     }
@@ -160,7 +160,7 @@ interface NumberedRow {
 }
 
 interface Remembered extends NumberedRow {
-  readonly decoded: CameraDecoder.DecodedRow
+  readonly decoded: ReadonlyArray<CameraDecoder.DecodedRow>
 }
 
 const entryId = ({ number, row }: NumberedRow): string | undefined =>

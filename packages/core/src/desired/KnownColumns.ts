@@ -5,7 +5,20 @@ import { builtin } from "../camera-type/CameraTypes.ts"
 import * as UrlTemplate from "../camera-type/UrlTemplate.ts"
 
 /** The columns that mean the same for every camera type. */
-const common = ["id", "name", "type", "path", "enabled", "options", "urls"]
+const common = [
+  "id",
+  "name",
+  "type",
+  "path",
+  "enabled",
+  "options",
+  "urls",
+  "streams",
+  "url_sub",
+  "path_sub",
+  "url_third",
+  "path_third"
+]
 
 /**
  * The columns that are read by the settings in force.

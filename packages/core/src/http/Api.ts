@@ -45,6 +45,20 @@ export const Problem = Schema.Struct({
 
 const Occurrences = Schema.Struct({ total: Schema.Finite, lastHour: Schema.Finite })
 
+/** A further stream of a camera. By its id it can be retried and restarted alone. */
+export const Substream = Schema.Struct({
+  id: CameraId,
+  /** `sub`, `third`, … */
+  name: Schema.String,
+  path: Schema.NullOr(Schema.String),
+  word: Word,
+  since: Schema.Finite,
+  problem: Schema.NullOr(Problem),
+  retryAt: Schema.NullOr(Schema.Finite),
+  stream: Schema.NullOr(StreamDescription)
+})
+export type Substream = typeof Substream.Type
+
 const summaryFields = {
   id: CameraId,
   name: Schema.String,
@@ -72,6 +86,8 @@ const summaryFields = {
   stalls: Occurrences,
   health: Health,
   lastVideoAt: Schema.NullOr(Schema.Finite),
+  /** The further streams of the camera; left out where there are none. */
+  substreams: Schema.optionalKey(Schema.Array(Substream)),
   revision: Schema.Finite
 }
 

@@ -14,6 +14,7 @@ import { CameraLog } from "../status/CameraLog.ts"
 import { causesOf } from "../status/Causes.ts"
 import { tallyOf } from "../status/OperatorView.ts"
 import { Rates } from "../status/Rates.ts"
+import { everyStream } from "../status/CameraStatus.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import type * as Api from "./Api.ts"
 import * as Views from "./Views.ts"
@@ -78,7 +79,7 @@ export class Board extends Context.Service<
             const all = yield* store.all
             const server = yield* mediaServer.status
             const health = yield* source.health
-            const causes = causesOf(all, { mediaServer: server, source: health, now })
+            const causes = causesOf(everyStream(all), { mediaServer: server, source: health, now })
             return {
               version,
               boot: store.boot,

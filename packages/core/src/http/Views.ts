@@ -6,7 +6,7 @@
 import { redact } from "@restream/config"
 import type { RateHistory } from "../status/Rates.ts"
 import type { CameraLogLine } from "../status/CameraLog.ts"
-import type { CameraStatus } from "../status/CameraStatus.ts"
+import type { CameraStatus, SubstreamStatus } from "../status/CameraStatus.ts"
 import type { TimelineEntry } from "../status/Timeline.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
 import type { PlayerUrls } from "../player/PlayerUrls.ts"
@@ -46,7 +46,19 @@ export const summaryOf = (status: CameraStatus, bitrate: number): Api.CameraSumm
   stalls: status.stalls,
   health: status.health,
   lastVideoAt: status.lastVideoAt ?? null,
+  ...(status.substreams !== undefined && { substreams: status.substreams.map(substreamOf) }),
   revision: status.revision
+})
+
+const substreamOf = (status: SubstreamStatus): Api.Substream => ({
+  id: status.id,
+  name: status.stream,
+  path: status.path ?? null,
+  word: status.word,
+  since: status.since,
+  problem: problemOf(status),
+  retryAt: retryAtOf(status.state) ?? null,
+  stream: status.offer === undefined ? null : streamOf(status.offer)
 })
 
 export interface DetailSources {

@@ -4,7 +4,7 @@
  * They are no metrics of a registry: a camera that leaves the store leaves the exposition with it, its
  * counters are sums over all its relays, and the text of 1,000 cameras takes a few milliseconds.
  */
-import type { CameraStatus } from "../status/CameraStatus.ts"
+import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
 import { family, labels, type Sample } from "./Exposition.ts"
 
 export interface SeriesOptions {
@@ -18,12 +18,16 @@ export interface SeriesOptions {
 const isUp = ({ lastVideoAt, word }: CameraStatus, { now, stallTimeoutMs }: SeriesOptions) =>
   word === "ok" && lastVideoAt !== undefined && now - lastVideoAt <= stallTimeoutMs
 
-/** The families of all cameras. Labels: the id and the path; names and types in `restream_camera_info`. */
+/**
+ * The families of all cameras and of their further streams. Labels: the id and the path; names and types in
+ * `restream_camera_info`.
+ */
 export const cameraSeries = (
   cameras: ReadonlyArray<CameraStatus>,
   options: SeriesOptions
 ): string => {
-  const known = cameras.map((status) => ({
+  const streams = everyStream(cameras)
+  const known = streams.map((status) => ({
     status,
     labels: labels({ camera: status.id, path: status.path ?? "" })
   }))
@@ -37,7 +41,7 @@ export const cameraSeries = (
       "restream_camera_info",
       "gauge",
       "Name and type of a camera; always 1",
-      cameras.map(({ id, name, path = "", type }) => ({
+      streams.map(({ id, name, path = "", type }) => ({
         labels: labels({ camera: id, path, name, type }),
         value: 1
       }))

@@ -34,7 +34,7 @@ const Occurrences = Schema.Struct({
   lastHour: Schema.Finite
 })
 
-export const CameraStatus = Schema.Struct({
+const streamFields = {
   id: CameraId,
   name: Schema.String,
   /** The name of the camera type. */
@@ -74,8 +74,26 @@ export const CameraStatus = Schema.Struct({
   lastVideoAt: Schema.UndefinedOr(Schema.Finite),
   /** The revision of the store at which this camera's state or name last changed. */
   revision: Schema.Finite
+}
+
+/** A further stream of a camera. It has states of its own. */
+export const SubstreamStatus = Schema.Struct({
+  ...streamFields,
+  /** The name of the stream, such as `sub`. */
+  stream: Schema.String
+})
+export type SubstreamStatus = typeof SubstreamStatus.Type
+
+export const CameraStatus = Schema.Struct({
+  ...streamFields,
+  /** The further streams of the camera, beside its main stream. Left out where there are none. */
+  substreams: Schema.optionalKey(Schema.Array(SubstreamStatus))
 })
 export type CameraStatus = typeof CameraStatus.Type
+
+/** Every stream as a status of its own: each camera, followed by its further streams. */
+export const everyStream = (cameras: ReadonlyArray<CameraStatus>): ReadonlyArray<CameraStatus> =>
+  cameras.flatMap((camera) => [camera, ...(camera.substreams ?? [])])
 
 /** What every event says of its camera. */
 const subject = {

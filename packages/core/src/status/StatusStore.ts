@@ -99,14 +99,18 @@ export class StatusStore extends Context.Service<
     readonly keyframe: (id: CameraId) => Effect.Effect<Keyframe, "NotLive" | "NoKeyframes">
     /** Forgets a camera. */
     readonly remove: (id: CameraId) => Effect.Effect<void>
-    /** Every camera, in the order in which they were first seen. */
+    /**
+     * Every camera, in the order in which they were first seen. A further stream of a camera is listed in the
+     * status of its camera.
+     */
     readonly all: Effect.Effect<ReadonlyArray<CameraStatus>>
+    /** A camera, or a further stream by its own id. */
     readonly get: (id: CameraId) => Effect.Effect<CameraStatus | undefined>
-    /** How many cameras are in each state; a state without cameras is left out. */
+    /** How many cameras are in each state; a state without cameras is left out. Further streams do not count. */
     readonly countByState: Effect.Effect<Readonly<Partial<Record<CameraState.Tag, number>>>>
     /** What all cameras have counted, those that were removed included. */
     readonly traffic: Effect.Effect<Traffic>
-    /** What each camera has counted. */
+    /** What each camera and each further stream has counted. */
     readonly totals: Effect.Effect<ReadonlyMap<CameraId, Traffic>>
     /** The last changes of the operator's word, the oldest first; empty for an unknown camera. */
     readonly timeline: (id: CameraId) => Effect.Effect<ReadonlyArray<TimelineEntry>>
@@ -132,25 +136,50 @@ export class StatusStore extends Context.Service<
       const published = yield* PubSub.sliding<StatusEvent>(16_384)
       let revision = 0
       const counts = new Map<CameraState.Tag, number>()
+      /** The ids of the further streams of each camera. */
+      const substreams = new Map<CameraId, Set<CameraId>>()
       const boot = globalThis.crypto.randomUUID().slice(0, 8)
       /** The counters of cameras that were removed. */
       let removed: Traffic = noCounters
 
-      const count = (tag: CameraState.Tag, change: 1 | -1) => {
+      const count = ({ camera }: Entry, tag: CameraState.Tag, change: 1 | -1) => {
+        if (camera.substream !== undefined) return
         const sum = (counts.get(tag) ?? 0) + change
         if (sum === 0) counts.delete(tag)
         else counts.set(tag, sum)
       }
 
+      /** The camera that lists this entry as one of its further streams. */
+      const parentOf = ({ camera }: Entry) =>
+        camera.substream === undefined ? undefined : entries.get(camera.substream.of)
+
+      /** A further stream whose camera was removed first is about to be removed, too. */
+      const isListed = (entry: Entry) =>
+        entry.camera.substream === undefined ||
+        (parentOf(entry) === undefined && entry.state._tag !== "Stopping")
+
+      const substreamsOf = (id: CameraId): ReadonlyArray<Entry> =>
+        [...(substreams.get(id) ?? [])].flatMap((key) => {
+          const entry = entries.get(key)
+          return entry?.camera.substream?.of === id ? [entry] : []
+        })
+
       /** The fields that all events share; the event gets the next revision. */
-      const subject = ({ camera }: Entry, now: Clocks) => ({
-        revision: ++revision,
-        at: now.wallMs,
-        id: camera.id,
-        name: camera.name,
-        path: camera._tag === "Camera" ? camera.path : undefined,
-        host: camera._tag === "Camera" ? camera.url.authority : undefined
-      })
+      const subject = (entry: Entry, now: Clocks) => {
+        const { camera } = entry
+        revision++
+        // a camera changes with its further streams
+        const parent = parentOf(entry)
+        if (parent !== undefined) parent.revision = revision
+        return {
+          revision,
+          at: now.wallMs,
+          id: camera.id,
+          name: camera.name,
+          path: camera._tag === "Camera" ? camera.path : undefined,
+          host: camera._tag === "Camera" ? camera.url.authority : undefined
+        }
+      }
 
       const transition = Effect.fnUntraced(function* (
         camera: Camera | InvalidCamera,
@@ -165,9 +194,13 @@ export class StatusStore extends Context.Service<
           entries.set(camera.id, entry)
           tombstones.delete(camera.id)
         }
+        if (from !== undefined) count(entry, from._tag, -1)
         entry.camera = withNamesOf(camera, entry.camera)
-        if (from !== undefined) count(from._tag, -1)
-        count(state._tag, 1)
+        count(entry, state._tag, 1)
+        if (camera.substream !== undefined) {
+          const { of } = camera.substream
+          substreams.set(of, (substreams.get(of) ?? new Set()).add(camera.id))
+        }
         noteOperatorView(entry, state, now, elapsedMs)
         entry.state = state
         entry.enteredAt = now.wallMs
@@ -190,6 +223,20 @@ export class StatusStore extends Context.Service<
       })
 
       const statusOf = (entry: Entry, now: Clocks): CameraStatus => {
+        const further = substreamsOf(entry.camera.id)
+        const status = streamStatusOf(entry, now)
+        return further.length === 0
+          ? status
+          : {
+              ...status,
+              substreams: further.map((substream) => ({
+                ...streamStatusOf(substream, now),
+                stream: substream.camera.substream?.name ?? ""
+              }))
+            }
+      }
+
+      const streamStatusOf = (entry: Entry, now: Clocks): CameraStatus => {
         const { camera, history, state } = entry
         const { health, restarts, stalls } = lastHourOf(entry, now)
         const { bytes, dropped, lastVideoAt, lost, packets } = entry.counters()
@@ -271,7 +318,12 @@ export class StatusStore extends Context.Service<
           const fields = subject(entry, yield* readClocks)
           removed = addTraffic(removed, totalsOf(entry))
           entries.delete(id)
-          count(entry.state._tag, -1)
+          count(entry, entry.state._tag, -1)
+          const { substream } = entry.camera
+          if (substream !== undefined) substreams.get(substream.of)?.delete(id)
+          if (substreams.get(substream?.of ?? id)?.size === 0) {
+            substreams.delete(substream?.of ?? id)
+          }
           tombstones.set(id, fields.revision)
           yield* PubSub.publish(published, {
             _tag: "Removed",
@@ -281,7 +333,7 @@ export class StatusStore extends Context.Service<
           })
         }),
         all: Effect.map(readClocks, (now) =>
-          [...entries.values()].map((entry) => statusOf(entry, now))
+          [...entries.values()].filter(isListed).map((entry) => statusOf(entry, now))
         ),
         get: (id) =>
           Effect.map(readClocks, (now) => {
@@ -304,7 +356,7 @@ export class StatusStore extends Context.Service<
           Effect.map(readClocks, (now) => {
             const isComplete = since <= 0 || since < tombstones.forgottenRevision
             const changed = [...entries.values()].filter(
-              (entry) => isComplete || entry.revision > since
+              (entry) => isListed(entry) && (isComplete || entry.revision > since)
             )
             return {
               revision,

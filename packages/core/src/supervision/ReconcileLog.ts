@@ -34,12 +34,15 @@ export const describe = (reconciliation: Reconciliation): ReconcileLine => {
   }
   const groups = describeGroups(reconciliation)
   const what = groups.length === 0 ? "" : `: ${groups.join("; ")}`
+  const further = [...cameras.values()].filter(({ substream }) => substream !== undefined).length
+  const substreams =
+    further === 0 ? "" : ` with ${further} further stream${further === 1 ? "" : "s"}`
   const others = [...cameras.keys()].filter((id) => !isOurs(id)).length
   const elsewhere =
     others === 0 ? "" : `, ${others === cameras.size ? "all" : others} relayed by another daemon`
   return {
     level: "Info",
-    message: `${countCameras(cameras.size)}${disabledCount}${elsewhere}${what}`
+    message: `${countCameras(cameras.size - further)}${substreams}${disabledCount}${elsewhere}${what}`
   }
 }
 

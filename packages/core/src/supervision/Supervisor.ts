@@ -58,7 +58,7 @@ export class Supervisor extends Context.Service<
      * hangs, so a watchdog that awaits it can't be deceived by timers that still fire.
      */
     readonly heartbeat: Effect.Effect<void>
-    /** Sends a command to a camera. `false`: no camera of this id runs. */
+    /** Sends a command to a camera and its further streams. `false`: no camera of this id runs. */
     readonly send: (id: CameraId, command: CameraActor.Command) => Effect.Effect<boolean>
   }
 >()("@restream/core/supervision/Supervisor") {
@@ -312,8 +312,15 @@ const make = Effect.gen(function* () {
     ),
     send: (id, command) =>
       Effect.suspend(() => {
-        const actor = actors.get(id)
-        return actor === undefined ? Effect.succeed(false) : Effect.as(actor.send(command), true)
+        const addressed = [...actors].filter(([key]) => {
+          const camera = applied.get(key)
+          const isSubstream = camera?._tag === "Camera" && camera.substream?.of === id
+          return key === id || isSubstream
+        })
+        return Effect.as(
+          Effect.forEach(addressed, ([, actor]) => actor.send(command), { discard: true }),
+          addressed.length > 0
+        )
       })
   })
 })
