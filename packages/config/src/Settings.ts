@@ -304,7 +304,7 @@ const definitions = {
     wallclock: setting(SettingType.boolean, {
       appliedBy: "reload",
       description:
-        "Timestamp packets with the local clock instead of the camera's. Only for cameras whose clock jumps; makes other streams worse.",
+        "Use the local clock instead of the camera's, for cameras whose clock is wrong. The native engine writes the RTCP sender reports, ffmpeg the timestamps of all packets, which makes most streams worse.",
       default: false
     }),
     insecure: setting(SettingType.boolean, {

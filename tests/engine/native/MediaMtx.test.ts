@@ -18,6 +18,9 @@ import { Effect, Exit, Layer, Result, Schema, Scope } from "effect"
 import { X509Certificate } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { until } from "../../kit/Eventually.ts"
+import { InterleavedFrame, ReaderSession, Rtcp } from "@restream/core/rtsp"
+import { publishable } from "../../rtsp/LiveCamera.ts"
 import { certificate, key } from "../../rtsp/Certificate.ts"
 import { configured } from "../../rtsp/MediaMtx.ts"
 import { mediaMtx, publishWithFfmpeg, readFrames, skipped } from "../../rtsp/Peers.ts"
@@ -73,6 +76,43 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       yield* second.flowing
       yield* isRead(server.at("two"))
       assert.deepInclude(second.counters(), { lost: 0, dropped: 0 })
+    })
+  )
+
+  it.live("gives readers our time of a camera in 1970, with useAbsoluteTimestamp", () =>
+    Effect.gen(function* () {
+      const server = yield* configured([], ["all_others:", "  useAbsoluteTimestamp: yes"])
+      yield* server.start
+      const source = yield* RtspServer.make()
+      yield* TestPattern.publish(source, "cam", { frameRate: 25, audio: true, reports: 0 })
+      const startedAt = Date.now()
+      for (const wallclock of [true, false]) {
+        const path = wallclock ? "ours" : "theirs"
+        const relay = yield* startRelay(
+          engineFor(server.at("")),
+          job(source.url("cam"), server.at(path), { wallclock })
+        )
+        yield* relay.flowing
+        const reports = new Map<number, number>()
+        const session = yield* ReaderSession.open({ url: urlOf(server.at(path)) })
+        yield* session.setup(publishable(session))
+        yield* session.play({
+          frames: (bytes, start, end) => {
+            for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+              const packet = InterleavedFrame.packetStart(at)
+              const report = Rtcp.readSenderReport(bytes, packet, InterleavedFrame.end(bytes, at))
+              const slot = session.trackByChannel[InterleavedFrame.channel(bytes, at)] ?? 0
+              if ((slot & 1) === 1 && report !== undefined) reports.set(slot, Rtcp.timeOf(report))
+            }
+          }
+        })
+        yield* until("reports of both tracks", () => reports.size === 2)
+        for (const time of reports.values()) {
+          assert.isTrue(
+            wallclock ? time >= startedAt && time <= Date.now() + 1000 : time < 3_600_000
+          )
+        }
+      }
     })
   )
 

@@ -16,8 +16,7 @@ const peers = Effect.fnUntraced(function* (quirks: Quirks = {}) {
 
 describe("the native engine", () => {
   const options: ReadonlyArray<[string, Partial<CameraOptions>, string]> = [
-    ["by UDP", { transport: "udp" }, "UDP"],
-    ["by our clock", { wallclock: true }, "our clock in place of the camera's (wallclock)"]
+    ["by UDP", { transport: "udp" }, "UDP"]
   ]
   it.live.each(options)("leaves a camera that is wanted %s alone", ([, chosen, what]) =>
     Effect.gen(function* () {

@@ -13,8 +13,8 @@ export const CameraOptions = Schema.Struct({
   /** What happens to the camera's sound. Default `auto`. */
   audio: AudioPolicy,
   /**
-   * Whether packets are stamped with our clock instead of the camera's. It mends cameras whose clock
-   * jumps, and harms others. Only the ffmpeg engine can. Default `false`.
+   * Whether our clock is used instead of the camera's: by the native engine for the sender reports, by ffmpeg for
+   * the timestamps of the packets. Default `false`.
    */
   wallclock: Schema.Boolean,
   /** Whether any certificate of an `rtsps` camera is taken, without looking. Default `false`. */

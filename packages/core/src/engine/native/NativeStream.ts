@@ -71,7 +71,7 @@ export interface NativeStreamOptions {
   readonly onLeft: (left: ReaderSession.LeftSession) => void
 }
 
-/** The interval of receiver reports (RFC 3550 §6.2: at least five seconds). */
+/** The interval of receiver reports, and of sender reports by our clock (RFC 3550 §6.2: at least five seconds). */
 const reportInterval = Duration.seconds(5)
 
 /** The stream of an open session. */
@@ -109,7 +109,7 @@ export const make = (
       notices
     )
     const sent = set.filter(({ track }) => announced.includes(track))
-    const flow = yield* makeFlow(session, sent, publisher)
+    const flow = yield* makeFlow(session, sent, publisher, source.options.wallclock)
     yield* Effect.raceFirst(
       Effect.mapError(session.play({ frames: flow.forwarder.frames }), fromCamera),
       keepServerSession(publisher)
@@ -118,6 +118,11 @@ export const make = (
     // asks for the methods that the camera supports, now that no other request can collide with it
     yield* Effect.forkScoped(session.keepAlive)
     yield* sendReceiverReports(session.connection, sent, flow.forwarder.receptions, reportInterval)
+    yield* Effect.sync(() => flow.forwarder.sendReports()).pipe(
+      Effect.delay(reportInterval),
+      Effect.forever,
+      Effect.forkScoped
+    )
 
     const ended = yield* Deferred.make<never, RelayError>()
     yield* firstEnd({ ...options, camera: session, publisher, forwarder: flow.forwarder }).pipe(
@@ -321,7 +326,8 @@ const makeTap = (track: PublishableTrack | undefined) => {
 const makeFlow = Effect.fnUntraced(function* (
   camera: ReaderSession.ReaderSession,
   sent: ReadonlyArray<ReaderSession.SetupTrack<PublishableTrack>>,
-  { channels, connection }: PublisherSession.PublisherSession
+  { channels, connection }: PublisherSession.PublisherSession,
+  hasOwnClock: boolean
 ): Effect.fn.Return<Flow, never, Scope.Scope> {
   const flowing = yield* Deferred.make<void>()
   const tapped = makeTap(sent.find(({ track }) => isVideo(track))?.track)
@@ -346,6 +352,7 @@ const makeFlow = Effect.fnUntraced(function* (
       unsent: () => connection.unsent
     },
     onFirstVideo: () => Deferred.doneUnsafe(flowing, Exit.void),
+    clockRates: hasOwnClock ? sent.map(({ track }) => track.clockRate) : undefined,
     tap: tapped?.tap
   })
   const endFlow = beginFlow()

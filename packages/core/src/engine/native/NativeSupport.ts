@@ -4,6 +4,5 @@ import type { StreamSource } from "../CameraStream.ts"
 /** What this engine does not support, by the camera's URL and options alone; `undefined` if it supports the camera. */
 export const unsupported = ({ options, url }: StreamSource): string | undefined => {
   if (url.scheme !== "rtsp" && url.scheme !== "rtsps") return `${url.scheme} cameras`
-  if (options.transport === "udp") return "UDP"
-  return options.wallclock ? "our clock in place of the camera's (wallclock)" : undefined
+  return options.transport === "udp" ? "UDP" : undefined
 }

@@ -15,6 +15,7 @@ import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
 import * as Rtp from "../../rtsp/rtp/Rtp.ts"
 import { unassigned } from "../../rtsp/interleaved/ChannelMap.ts"
 import type { KeyframeTap } from "../../picture/KeyframeTap.ts"
+import { SenderClock } from "./SenderClock.ts"
 import { WriteBatcher, type Send } from "./WriteBatcher.ts"
 
 /** The most unsent bytes. At 2 Mbit/s this is 8 s of video. */
@@ -54,6 +55,8 @@ export interface PacketForwarderOptions {
   readonly trackByChannel: Uint8Array
   /** Called with the first video. */
   readonly onFirstVideo: () => void
+  /** The clock rates of the tracks, to send sender reports by our clock in place of the camera's RTCP. */
+  readonly clockRates?: ReadonlyArray<number> | undefined
   /** Sees the packets of the video while it is armed. */
   readonly tap?: KeyframeTap | undefined
 }
@@ -74,6 +77,8 @@ export class PacketForwarder {
   readonly #trackByChannel: Uint8Array
   readonly #onFirstVideo: () => void
   readonly #tap: KeyframeTap | undefined
+  /** By track; `undefined` where the camera's reports are forwarded. */
+  readonly #clocks: ReadonlyArray<SenderClock> | undefined
   /** The server's channel by track slot. */
   readonly #channels: Uint8Array
   /** By track: whether it is video, and the test for a keyframe. */
@@ -97,6 +102,7 @@ export class PacketForwarder {
     this.#trackByChannel = options.trackByChannel
     this.#onFirstVideo = options.onFirstVideo
     this.#tap = options.tap
+    this.#clocks = options.clockRates?.map((rate) => new SenderClock(rate))
     this.#channels = Uint8Array.from(options.tracks.flatMap(({ channels }) => channels))
     this.#isVideo = options.tracks.map(({ kind }) => kind === "video")
     this.#startsKeyframe = options.tracks.map(({ startsKeyframe }) => startsKeyframe)
@@ -138,8 +144,9 @@ export class PacketForwarder {
       if (keeps) {
         const packet = InterleavedFrame.packetStart(at)
         const track = trackSlot >> 1
-        if ((trackSlot & 1) !== 0) keeps = Rtcp.isRtcp(bytes, packet, next)
-        else {
+        if ((trackSlot & 1) !== 0) {
+          keeps = this.#clocks === undefined && Rtcp.isRtcp(bytes, packet, next)
+        } else {
           keeps = Rtp.isRtp(bytes, packet, next) && this.#isAnnounced(bytes, packet, track)
           if (keeps && this.#isVideo[track] === true) {
             // a camera whose encoder hangs may continue to send empty packets
@@ -147,6 +154,7 @@ export class PacketForwarder {
             completesPicture ||= Rtp.marker(bytes, packet)
             if (this.#tap?.isArmed === true) this.#tap.take(bytes, packet, next)
           }
+          if (keeps && this.#clocks !== undefined) this.#stamp(bytes, packet, next, track)
         }
       }
       if (keeps && this.#isDropping) keeps = this.#resumes(bytes, at, next, trackSlot)
@@ -171,6 +179,30 @@ export class PacketForwarder {
   /** Sends the packets that are held for a batch. */
   flush(): void {
     this.#batcher.flush()
+  }
+
+  /** Sends a sender report for each track that has sent packets since its last one, if they are by our clock. */
+  sendReports(): void {
+    this.#clocks?.forEach((_, track) => this.#sendReport(track))
+  }
+
+  #sendReport(track: number): void {
+    const report = this.#clocks?.[track]?.report()
+    const channel = this.#channels[2 * track + 1]
+    if (report === undefined || channel === undefined) return
+    const frame = InterleavedFrame.make(channel, Rtcp.makeSenderReport(report, "restream"))
+    this.#send(frame, 0, frame.length, false)
+  }
+
+  #stamp(bytes: Buffer, packet: number, end: number, track: number): void {
+    const isFirst = this.#clocks?.[track]?.take(
+      Rtp.ssrc(bytes, packet),
+      Rtp.timestamp(bytes, packet),
+      end - packet - Rtp.headerBytes,
+      Date.now()
+    )
+    // so that the server knows the time of the packet itself
+    if (isFirst === true) this.#sendReport(track)
   }
 
   /** Whether a packet has the payload type of its track. If so, it gets the type that the server knows. */

@@ -28,6 +28,22 @@ export interface SenderReport {
   readonly octets: number
 }
 
+/** Seconds from 1900, the NTP epoch, to 1970. */
+const ntpEpoch = 2_208_988_800
+
+/** A time in milliseconds since 1970 as in a sender report. */
+export const ntpOf = (ms: number): Pick<SenderReport, "ntpSeconds" | "ntpFraction"> => {
+  const seconds = Math.floor(ms / 1000)
+  return {
+    ntpSeconds: seconds + ntpEpoch,
+    ntpFraction: Math.floor((ms / 1000 - seconds) * 2 ** 32)
+  }
+}
+
+/** The time of a sender report in milliseconds since 1970. */
+export const timeOf = ({ ntpFraction, ntpSeconds }: SenderReport): number =>
+  (ntpSeconds - ntpEpoch + ntpFraction / 2 ** 32) * 1000
+
 /** Whether `bytes[at, end)` can be RTCP: version 2, and an RTCP packet type (RFC 5761 §4). */
 export const isRtcp = (bytes: Uint8Array, at: number, end: number): boolean => {
   const type = bytes[at + 1] ?? 0

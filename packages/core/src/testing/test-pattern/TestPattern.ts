@@ -20,6 +20,11 @@ export interface TestPatternOptions {
   readonly audio?: boolean | undefined
   /** Filler bytes after each picture, which decoders skip, to increase the bit rate. Default 0. */
   readonly fillerBytes?: number | undefined
+  /**
+   * The time of the first sender report, in milliseconds since 1970, or `none` to send no reports. Default: when the
+   * pattern starts.
+   */
+  readonly reports?: number | "none" | undefined
 }
 
 const videoType = 96
@@ -107,9 +112,6 @@ const send = (
   from.octets += payload.length
 }
 
-/** Seconds from 1900, the NTP epoch, to 1970. */
-const ntpOffset = 2_208_988_800
-
 const report = (
   publisher: LocalPublisher,
   from: Sender,
@@ -119,8 +121,7 @@ const report = (
   const packet = Rtcp.makeSenderReport(
     {
       ssrc: from.ssrc,
-      ntpSeconds: Math.floor(nowMs / 1000) + ntpOffset,
-      ntpFraction: Math.floor(((nowMs % 1000) / 1000) * 2 ** 32),
+      ...Rtcp.ntpOf(nowMs),
       timestamp,
       packets: from.packets,
       octets: from.octets
@@ -163,6 +164,7 @@ export const publish = Effect.fnUntraced(function* (
   const sound = tone()
   const filler = options.fillerBytes === undefined ? [] : [fillerData(options.fillerBytes)]
   const startedAt = yield* Clock.currentTimeMillis
+  const reportedFrom = options.reports ?? startedAt
 
   const picture = (index: number) => {
     const timestamp = Math.round((index * videoClock) / frameRate) >>> 0
@@ -195,10 +197,10 @@ export const publish = Effect.fnUntraced(function* (
         }
       }
       // a report at the start, so that readers can synchronize audio and video, then every five seconds
-      if (index % Math.max(1, Math.round(5 * frameRate)) === 0) {
-        report(publisher, video, timestamp, startedAt + dueMs)
+      if (reportedFrom !== "none" && index % Math.max(1, Math.round(5 * frameRate)) === 0) {
+        report(publisher, video, timestamp, reportedFrom + dueMs)
         if (audio !== undefined) {
-          report(publisher, audio, Math.round((dueMs * sampleRate) / 1000), startedAt + dueMs)
+          report(publisher, audio, Math.round((dueMs * sampleRate) / 1000), reportedFrom + dueMs)
         }
       }
     }

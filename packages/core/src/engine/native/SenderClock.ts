@@ -1,0 +1,63 @@
+/**
+ * The sender reports of one track by our clock, in place of the camera's (RFC 3550 §6.4.1).
+ *
+ * Some cameras believe that it is 1970, others send no reports. A report tells at what time by our clock a packet
+ * was sampled: when it arrived, by the packet that was on its way for the shortest time since the last report.
+ * Allocates nothing per packet.
+ */
+import type { SenderReport } from "../../rtsp/rtp/Rtcp.ts"
+import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
+
+/** A larger step of the timestamps, in seconds, is a new start and not the time between two packets. */
+const maxStepSeconds = 10
+
+export class SenderClock {
+  readonly #clockRate: number
+  #ssrc = 0
+  #timestamp = 0
+  #packets = 0
+  #octets = 0
+  /** What to add to the stream's time for ours, in milliseconds, by the packets since the last report. */
+  #offsetMs = Infinity
+  /** The stream's time, in milliseconds since its first packet. */
+  #elapsedMs = 0
+
+  /** @param clockRate of the track's timestamps, in Hz. */
+  constructor(clockRate: number) {
+    this.#clockRate = clockRate
+  }
+
+  /**
+   * Takes a packet. Whether a report has to precede it: it is the first, or the first of another source.
+   *
+   * @param nowMs when it arrived, in milliseconds since 1970.
+   */
+  take(ssrc: number, timestamp: number, octets: number, nowMs: number): boolean {
+    const isFirst = this.#packets === 0 || ssrc !== this.#ssrc
+    const step = (timestamp - this.#timestamp) | 0
+    if (isFirst || Math.abs(step) > maxStepSeconds * this.#clockRate) {
+      this.#offsetMs = Infinity
+      this.#elapsedMs = 0
+    } else this.#elapsedMs += (step / this.#clockRate) * 1000
+    this.#ssrc = ssrc
+    this.#timestamp = timestamp
+    this.#packets++
+    this.#octets += octets
+    this.#offsetMs = Math.min(this.#offsetMs, nowMs - this.#elapsedMs)
+    return isFirst
+  }
+
+  /** The next report; `undefined` without a packet since the last one. */
+  report(): SenderReport | undefined {
+    if (this.#offsetMs === Infinity) return undefined
+    const sampledMs = this.#elapsedMs + this.#offsetMs
+    this.#offsetMs = Infinity
+    return {
+      ssrc: this.#ssrc,
+      ...Rtcp.ntpOf(sampledMs),
+      timestamp: this.#timestamp,
+      packets: this.#packets,
+      octets: this.#octets
+    }
+  }
+}
