@@ -111,7 +111,8 @@ const samples: {
     })
   ],
   ServerGone: [new Reason.ServerGone({ detail: "connection closed" })],
-  PublisherReplaced: [new Reason.PublisherReplaced()]
+  PublisherReplaced: [new Reason.PublisherReplaced()],
+  PathOffline: [new Reason.PathOffline({ afterMs: seconds(10) })]
 }
 
 const tags = Reason.Reason.members.map(({ identifier }) => identifier)

@@ -30,6 +30,11 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "otlp.url": ["http://127.0.0.1:4318", "https://otel.example/otlp"],
   "http.host": ["10.0.0.1", "10.0.0.2", "::"],
   "mediaServer.fingerprint": ["a1".repeat(32), "b2".repeat(32), Array(32).fill("C3").join(":")],
+  "mediaServer.apiUrl": [
+    "http://127.0.0.1:9997",
+    "https://operator:p%40ss@mtx/api",
+    "http://[::1]:9997"
+  ],
   "mediaServer.webrtcUrl": ["http://mtx:8889", "https://video.example/webrtc"],
   "mediaServer.hlsUrl": ["http://mtx:8888", "https://[::1]:8888"],
   "mediaServer.rtspUrl": ["rtsp://mtx:8554", "rtsps://10.0.0.1"],

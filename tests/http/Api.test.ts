@@ -186,8 +186,8 @@ describe("/api/events", () => {
           })
         )
       )
-      yield* until("the snapshot", () => names.includes("rates"))
-      assert.deepStrictEqual(names, ["snapshot", "beat", "rates"])
+      yield* until("the snapshot", () => names.includes("readers"))
+      assert.deepStrictEqual(names, ["snapshot", "beat", "rates", "readers"])
       yield* fake.relays[0]!.end(new Reason.Stalled({ side: "input", afterMs: 10_000 }))
       yield* until("the change", () => down)
       yield* Context.get(services, EventStreams).close

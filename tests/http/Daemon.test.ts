@@ -1,6 +1,6 @@
 /** The HTTP server of the daemon as a process of its own. */
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Redacted } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { StatusTable } from "@restream/core"
 import { createServer } from "node:net"
@@ -12,6 +12,7 @@ import * as Daemon from "../kit/Daemon.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import { problemsOf, valuesOf } from "../metrics/ExpositionRules.ts"
 import { program } from "../kit/Program.ts"
+import { standIn } from "../media-server/ApiServers.ts"
 import * as Site from "../kit/Site.ts"
 import { run, start } from "../kit/Spawn.ts"
 
@@ -22,12 +23,15 @@ const running = Effect.gen(function* () {
   for (const statement of StatusTable.initStatements({ schema: undefined, name: "states" })) {
     yield* site.sql.unsafe(statement)
   }
+  const { apiUrl } = yield* standIn({ server: site.sink })
   const daemon = yield* Daemon.start({
     env: {
       ...site.env,
       RESTREAM_HTTP_ENABLED: "yes",
       RESTREAM_HTTP_PORT: "0",
-      RESTREAM_DATABASE_STATUS_TABLE: "states"
+      RESTREAM_DATABASE_STATUS_TABLE: "states",
+      RESTREAM_MEDIA_SERVER_API_URL: Redacted.value(apiUrl),
+      RESTREAM_MEDIA_SERVER_CHECK_INTERVAL: "100ms"
     }
   })
   const line = yield* daemon.awaitLine(/HTTP server listens on http:\S+/)
@@ -39,12 +43,21 @@ const running = Effect.gen(function* () {
 const json = (url: string) =>
   Effect.promise(() => fetch(url).then((response) => response.json() as Promise<any>))
 
+/** Done when the daemon has read the media server's API. */
+const isOnline = (url: string) =>
+  json(`${url}/api/cameras`).pipe(
+    Effect.delay("50 millis"),
+    Effect.repeat({ until: ({ cameras }) => cameras[0]?.mediaServer?.isOnline === true })
+  )
+
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
   it.effect("the daemon tells of its cameras", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { site, url } = yield* running
+        yield* isOnline(url)
         const { cameras, tally } = yield* json(`${url}/api/cameras`)
+        assert.deepInclude(cameras[0].mediaServer, { isOnline: true, readers: 0 })
         assert.strictEqual(tally.ok, 1)
         assert.deepInclude(cameras[0], { word: "ok", engine: "native", path: "native1" })
         assert.strictEqual((yield* json(`${url}/health/ready`)).isOk, true)
@@ -65,6 +78,13 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           0
         )
         assert.isTrue(values.has('restream_probe_duration_seconds_count{outcome="answered"}'))
+        assert.strictEqual(values.get('restream_camera_online{camera="1",path="native1"}'), 1)
+        assert.strictEqual(values.get('restream_camera_readers{camera="1",path="native1"}'), 0)
+        assert.isTrue(
+          values.has('restream_camera_server_received_bytes_total{camera="1",path="native1"}')
+        )
+        assert.isTrue(values.has("restream_cameras_offline_at_media_server"))
+        assert.isTrue(values.has("restream_media_server_api_up"))
       })
     )
   )
@@ -156,6 +176,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         assert.strictEqual(lines[0], "1 of 2 cameras is live; 1 needs attention.")
         assert.match(lines[1]!, /^- connection refused by 127\.0\.0\.1:1 \(1 camera\), since /)
         assert.match(lines.at(-1)!, /^2 +Gate +down .*connection refused by 127\.0\.0\.1:1/)
+        yield* isOnline(url)
+        const listed = yield* restream("status", "--all")
+        assert.match(listed.stdout, /^ID +NAME +STATE +SINCE +BITRATE +READERS +RESTARTS\/H/m)
+        assert.match(listed.stdout, /^1 +native1 +ok .* 0 +0 +h264/m)
         const all = yield* restream("status", "--all", "--json")
         assert.strictEqual(JSON.parse(all.stdout).cameras.length, 2)
 

@@ -41,7 +41,9 @@ describe("ops", () => {
         Metrics.reconcileDuration,
         Metrics.snapshotAge,
         Metrics.databaseUp,
-        Metrics.mediaServerUp
+        Metrics.mediaServerUp,
+        Metrics.mediaServerApiUp,
+        Metrics.offlineCameras
       ].map(({ id }) => id)
       const known = new Set([
         ...made,

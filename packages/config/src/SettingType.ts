@@ -14,7 +14,7 @@ import { displayName, displayValue } from "./Display.ts"
 import * as Dsn from "./Dsn.ts"
 import { isHost, withoutBrackets } from "./Host.ts"
 import { parseDuration, parseSize, printDuration, printSize } from "./Quantity.ts"
-import { oneLine } from "./Redaction.ts"
+import { oneLine, redact } from "./Redaction.ts"
 import { didYouMean } from "./Suggestion.ts"
 
 /** A value as the settings file holds it. */
@@ -125,6 +125,33 @@ export const dsn: SettingType<Dsn.Dsn> = make({
   display: Dsn.show,
   isSecret: true
 })
+
+/** An http or https URL that may contain a user name and a password, without query and fragment. */
+export const serviceUrl: SettingType<Redacted.Redacted> = make({
+  values: "URL",
+  parse: (raw) => {
+    const text = typeof raw === "string" ? raw.trim() : ""
+    return /^https?:\/\/[^\s?#\\]+$/i.test(text) && URL.canParse(text) && isDecodable(text)
+      ? Result.succeed(Redacted.make(text.replace(/\/+$/, "")))
+      : // it may contain a password
+        Result.fail(
+          "is not a URL with http or https, such as http://user:password@127.0.0.1:9997 (percent-encode the characters / # ? % @ in the user name and password)"
+        )
+  },
+  format: Redacted.value,
+  display: (url) => redact(Redacted.value(url)),
+  isSecret: true
+})
+
+/** Whether each percent sign begins an encoded character. */
+const isDecodable = (text: string): boolean => {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** A host name or address; an IPv6 address with or without brackets. */
 export const host = text({

@@ -4,6 +4,7 @@
  * This is the one place to add a setting: the type `Settings`, the loader, the error lines, the flags, the
  * environment variables, docs/settings.md and restream.example.yaml are derived from it.
  */
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { AudioPolicy, EngineChoice, Transport } from "./CameraOptions.ts"
@@ -89,6 +90,9 @@ const cameraFile = SettingType.text({
 })
 
 const collectorUrl = viewerUrl("http", "https")
+
+const isHttps = (url: Redacted.Redacted | undefined): boolean =>
+  url !== undefined && /^https:/i.test(Redacted.value(url))
 
 const logLevel = SettingType.choice(Schema.Literals(["trace", "debug", "info", "warn", "error"]))
 
@@ -250,6 +254,12 @@ const definitions = {
           "URL at which viewers reach the RTSP server; it is shown, and nothing connects to it. Default: mediaServer.scheme, mediaServer.host and mediaServer.port.",
         example: "rtsp://video.example:8554"
       }),
+      apiUrl: optionalSetting(SettingType.serviceUrl, {
+        appliedBy: "restart",
+        description:
+          "URL of the control API of MediaMTX, with the user name and the password of a user that has the permission api, if the API requires one. It is read at mediaServer.checkInterval. mediaServer.insecure and mediaServer.fingerprint hold for https. Default: the API is not used.",
+        example: "http://user:password@127.0.0.1:9997"
+      }),
       checkInterval: setting(interval, {
         appliedBy: "reload",
         description: "Interval between health checks of the media server.",
@@ -271,7 +281,8 @@ const definitions = {
       {
         at: "fingerprint",
         other: "scheme",
-        isViolated: ({ fingerprint, scheme }) => fingerprint !== undefined && scheme === "rtsp",
+        isViolated: ({ apiUrl, fingerprint, scheme }) =>
+          fingerprint !== undefined && scheme === "rtsp" && !isHttps(apiUrl),
         message: "requires TLS; set mediaServer.scheme to rtsps"
       },
       {

@@ -36,6 +36,7 @@ import * as FfmpegEngine from "./engine/ffmpeg/FfmpegEngine.ts"
 import * as NativeEngine from "./engine/native/NativeEngine.ts"
 import { MediaServer, pathAddress, serverAddress } from "./media-server/MediaServer.ts"
 import { rtspCheck } from "./media-server/RtspCheck.ts"
+import * as ServerPaths from "./media-server/ServerPaths.ts"
 import * as ProcessLauncher from "./process/ProcessLauncher.ts"
 import { ProbeScheduler } from "./probing/ProbeScheduler.ts"
 import { trustOf } from "./rtsp/client/Dialer.ts"
@@ -88,6 +89,7 @@ export const layer = (
       Layer.provide(ProbeScheduler.layer),
       Layer.provide(DesiredCameras.layer),
       Layer.provide(engines),
+      Layer.provideMerge(ServerPaths.layer),
       Layer.provideMerge(mediaServer),
       Layer.provide(CameraTypes.layer(types)),
       Layer.provide(LiveSettings.layer(settings)),

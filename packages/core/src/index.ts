@@ -60,6 +60,8 @@ export * as StartRateLimiter from "./supervision/StartRateLimiter.ts"
 export * as Process from "./process/index.ts"
 // where they go
 export * from "./media-server/MediaServer.ts"
+export * as MediaMtxApi from "./media-server/MediaMtxApi.ts"
+export * as ServerPaths from "./media-server/ServerPaths.ts"
 export { rtspCheck } from "./media-server/RtspCheck.ts"
 export * from "./player/BrowserSupport.ts"
 export * from "./player/PlayerUrls.ts"

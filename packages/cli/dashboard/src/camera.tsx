@@ -115,7 +115,7 @@ const Facts = ({ detail }: { readonly detail: CameraDetail }) => {
       {detail.mediaServer !== null && (
         <Fact name={w.serverWord}>
           {detail.mediaServer.isOnline
-            ? w.serverOnline(detail.mediaServer.readers)
+            ? `${w.serverOnline(detail.mediaServer.readers)}, ${bytes(detail.mediaServer.inboundBytes)}`
             : w.serverOffline}
         </Fact>
       )}

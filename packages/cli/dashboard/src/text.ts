@@ -65,7 +65,7 @@ const en = {
   serverWord: "Media server",
   serverOnline: (readers: number) =>
     readers === 1 ? "online, 1 reader" : `online, ${readers} readers`,
-  serverOffline: "does not have this path",
+  serverOffline: "has no publisher on the path",
   log: "Log",
   watch: "Watch",
   copy: "Copy",
@@ -157,7 +157,7 @@ const ru: Words = {
   stalls: "Остановки видео за час",
   serverWord: "Медиасервер",
   serverOnline: (readers) => `в эфире, зрителей: ${readers}`,
-  serverOffline: "этого пути нет",
+  serverOffline: "на этом пути никто не публикует",
   log: "Журнал",
   watch: "Смотреть",
   copy: "Копировать",

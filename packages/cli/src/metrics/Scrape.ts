@@ -1,5 +1,5 @@
 /** `/metrics`: the registry, the series of each camera, and those of the process. */
-import { cameraSeries, LiveSettings, Monotonic, StatusStore } from "@restream/core"
+import { cameraSeries, LiveSettings, Monotonic, ServerPaths, StatusStore } from "@restream/core"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,6 +14,7 @@ export const route = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const store = yield* StatusStore
     const settings = yield* LiveSettings
+    const serverPaths = yield* ServerPaths.ServerPaths
     const process = yield* Effect.acquireRelease(
       Effect.sync(() => new ProcessSeries(version)),
       (series) => Effect.sync(() => series.close())
@@ -26,7 +27,8 @@ export const route = HttpRouter.use(
         const { stallTimeout } = SubscriptionRef.getUnsafe(settings).relay
         const cameras = cameraSeries(yield* store.all, {
           now,
-          stallTimeoutMs: Duration.toMillis(stallTimeout)
+          stallTimeoutMs: Duration.toMillis(stallTimeout),
+          report: serverPaths.get
         })
         const registry = yield* PrometheusMetrics.format()
         return HttpServerResponse.text(

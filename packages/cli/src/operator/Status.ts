@@ -50,6 +50,21 @@ export const show = Effect.fnUntraced(function* (
 const printEvents = <E>(events: Stream.Stream<Event, E>) =>
   Stream.runForEach(events, ({ data, event }) => print(JSON.stringify({ event, data })))
 
+/** What the media server says about a camera, with the readers of an event. */
+const serverWordOf = (
+  { id, mediaServer }: CameraSummary,
+  readers: Readonly<Record<string, number>> | null
+): CameraSummary["mediaServer"] =>
+  readers === null
+    ? null
+    : {
+        since: null,
+        inboundBytes: 0,
+        ...mediaServer,
+        isOnline: id in readers,
+        readers: readers[id] ?? 0
+      }
+
 /** Follows the events; redraws a terminal, and prints the report after each change elsewhere. */
 const watchEvents = <E>(events: Stream.Stream<Event, E>, all: boolean) => {
   const cameras = new Map<string, CameraSummary>()
@@ -89,6 +104,11 @@ const watchEvents = <E>(events: Stream.Stream<Event, E>, all: boolean) => {
       case "rates":
         for (const [id, camera] of cameras) {
           cameras.set(id, { ...camera, bitrate: event.data[id] ?? 0 })
+        }
+        return show
+      case "readers":
+        for (const [id, camera] of cameras) {
+          cameras.set(id, { ...camera, mediaServer: serverWordOf(camera, event.data) })
         }
         return show
       case "beat":

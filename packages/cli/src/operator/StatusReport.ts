@@ -42,13 +42,24 @@ const detailOf = (camera: CameraSummary, now: number): string =>
 const hasProblem = ({ substreams = [], word }: CameraSummary): boolean =>
   word !== "ok" || substreams.some(({ word }) => word !== "ok")
 
+/** How many watch, as the media server says. */
+const readersOf = ({ mediaServer }: CameraSummary): string =>
+  mediaServer?.isOnline === true ? String(mediaServer.readers) : "-"
+
 /** What an operator wants to know beside the word: the problem and the next attempt, or the stream. */
 const mainDetailOf = (
-  camera: Pick<CameraSummary, "problem" | "retryAt" | "stream" | "word"> & { state: string },
+  camera: Pick<CameraSummary, "problem" | "retryAt" | "stream" | "word"> & {
+    readonly state: string
+    readonly mediaServer?: CameraSummary["mediaServer"]
+  },
   now: number
 ): string => {
   const { problem, retryAt, state, word } = camera
-  if (word === "ok") return streamOf(camera)
+  if (word === "ok") {
+    return camera.mediaServer?.isOnline === false
+      ? `${streamOf(camera)}; not online at the media server`
+      : streamOf(camera)
+  }
   const message = problem?.message ?? state
   if (retryAt !== null) {
     return `${message}; retrying in ${DurationText.formatMillis(retryAt - now)}`
@@ -62,16 +73,20 @@ export const cameraTable = (
   now: number,
   width?: number
 ): string => {
+  const showsReaders = cameras.some(({ mediaServer }) => mediaServer !== null)
   const rows = inOrder(cameras).map((camera) => [
     camera.id,
     camera.name,
     camera.word,
     DurationText.formatElapsed(now - camera.since),
     bitrate(camera.bitrate),
+    ...(showsReaders ? [readersOf(camera)] : []),
     String(camera.restarts.lastHour),
     detailOf(camera, now)
   ])
-  return table([["ID", "NAME", "STATE", "SINCE", "BITRATE", "RESTARTS/H", "DETAIL"], ...rows], {
+  const readers = showsReaders ? ["READERS"] : []
+  const titles = ["ID", "NAME", "STATE", "SINCE", "BITRATE", ...readers, "RESTARTS/H", "DETAIL"]
+  return table([titles, ...rows], {
     maxCellWidth: 40,
     ...(width === undefined ? {} : { width })
   })

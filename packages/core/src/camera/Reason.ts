@@ -335,6 +335,17 @@ export class PublisherReplaced extends Schema.TaggedClass<PublisherReplaced>()(
   }
 }
 
+/** The media server says, by its API, that the path of a live relay is not online. */
+export class PathOffline extends Schema.TaggedClass<PathOffline>()("PathOffline", {
+  /** For how long it said so. */
+  afterMs: Schema.Finite
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return `the media server has no publisher on the path for ${this.afterMs / 1000} s, by its API`
+  }
+}
+
 /** The row gives no URL to connect to. */
 export class InvalidUrl extends Schema.TaggedClass<InvalidUrl>()("InvalidUrl", {
   detail: Schema.String
@@ -382,7 +393,8 @@ export const RelayReason = Schema.Union([
   ServerUnauthorized,
   ServerRejected,
   ServerGone,
-  PublisherReplaced
+  PublisherReplaced,
+  PathOffline
 ])
 export type RelayReason = typeof RelayReason.Type
 

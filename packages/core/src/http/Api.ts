@@ -59,6 +59,15 @@ export const Substream = Schema.Struct({
 })
 export type Substream = typeof Substream.Type
 
+/** What the media server says about the path of a camera, by its API. */
+export const ServerWord = Schema.Struct({
+  isOnline: Schema.Boolean,
+  since: Schema.NullOr(Schema.Finite),
+  readers: Schema.Finite,
+  /** What the media server has received on the path, in bytes. */
+  inboundBytes: Schema.Finite
+})
+
 const summaryFields = {
   id: CameraId,
   name: Schema.String,
@@ -88,6 +97,8 @@ const summaryFields = {
   lastVideoAt: Schema.NullOr(Schema.Finite),
   /** The further streams of the camera; left out where there are none. */
   substreams: Schema.optionalKey(Schema.Array(Substream)),
+  /** `null` without `mediaServer.apiUrl`, and while the API does not respond. */
+  mediaServer: Schema.NullOr(ServerWord),
   revision: Schema.Finite
 }
 
@@ -110,14 +121,6 @@ export const LogItem = Schema.Struct({
   at: Schema.Finite,
   level: Schema.Literals(["info", "warn", "error"]),
   message: Schema.String
-})
-
-/** What the media server says about the path of a camera. */
-export const ServerWord = Schema.Struct({
-  isOnline: Schema.Boolean,
-  since: Schema.NullOr(Schema.Finite),
-  readers: Schema.Finite,
-  inboundBytes: Schema.Finite
 })
 
 /** A camera with everything that is known about it. */
@@ -149,14 +152,15 @@ export const CameraDetail = Schema.Struct({
   /** Where viewers watch the camera. */
   playerUrls: Schema.NullOr(
     Schema.Struct({ webrtc: Schema.String, hls: Schema.String, rtsp: Schema.String })
-  ),
-  /** `null` where the media server was not asked. */
-  mediaServer: Schema.NullOr(ServerWord)
+  )
 })
 export type CameraDetail = typeof CameraDetail.Type
 
 export const Cause = Schema.Struct({
-  /** `media-server`, `database`, `invalid`, `flapping`, `stopped`, or the code of a problem. */
+  /**
+   * `media-server`, `media-server-api`, `offline`, `database`, `invalid`, `flapping`, `stopped`, or the code of
+   * a problem.
+   */
   kind: Schema.String,
   message: Schema.String,
   /** What to do. */
@@ -240,6 +244,8 @@ const event = <const Name extends string, Data extends Schema.Top>(event: Name, 
  * - `snapshot`: all cameras; replaces what the client knows.
  * - `cameras`: the cameras that changed, and those that were removed.
  * - `rates`: the bitrate of each camera that sends, every 5 seconds.
+ * - `readers`: how many readers the media server has for each camera that is online there, every 5 seconds;
+ *   `null` while that is not known.
  * - `beat`: the overview, at once and every 5 seconds. A client that misses it shows old data.
  * - `bye`: the daemon stops; the stream ends.
  */
@@ -247,6 +253,7 @@ export const Event = Schema.Union([
   event("snapshot", CameraChanges),
   event("cameras", CameraChanges),
   event("rates", Schema.Record(Schema.String, Schema.Finite)),
+  event("readers", Schema.NullOr(Schema.Record(Schema.String, Schema.Finite))),
   event("beat", Overview),
   event("bye", Schema.Struct({ now: Schema.Finite }))
 ])

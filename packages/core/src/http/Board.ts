@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { CameraId } from "../camera/Camera.ts"
 import { MediaServer, type MediaServerStatus } from "../media-server/MediaServer.ts"
+import { ServerPaths } from "../media-server/ServerPaths.ts"
 import { playerUrls } from "../player/PlayerUrls.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { CameraSource, type SourceHealth } from "../source/CameraSource.ts"
@@ -14,7 +15,7 @@ import { CameraLog } from "../status/CameraLog.ts"
 import { causesOf } from "../status/Causes.ts"
 import { tallyOf } from "../status/OperatorView.ts"
 import { Rates } from "../status/Rates.ts"
-import { everyStream } from "../status/CameraStatus.ts"
+import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import type * as Api from "./Api.ts"
 import * as Views from "./Views.ts"
@@ -52,14 +53,17 @@ export class Board extends Context.Service<
         const mediaServer = yield* MediaServer
         const source = yield* CameraSource
         const settings = yield* LiveSettings
+        const serverPaths = yield* ServerPaths
+        const reportOf = ({ path }: CameraStatus) =>
+          path === undefined ? undefined : serverPaths.get(path)
+        const summaryOf = (status: CameraStatus) =>
+          Views.summaryOf(status, rates.current(status.id), reportOf(status))
         const startedAt = yield* Clock.currentTimeMillis
 
         return Board.of({
           boot: store.boot,
           revision: store.revision,
-          cameras: Effect.map(store.all, (all) =>
-            all.map((status) => Views.summaryOf(status, rates.current(status.id)))
-          ),
+          cameras: Effect.map(store.all, (all) => all.map(summaryOf)),
           bitrates: (id) => rates.history(id).minutes,
           camera: Effect.fnUntraced(function* (id) {
             const status = yield* store.get(id)
@@ -68,6 +72,7 @@ export class Board extends Context.Service<
             const { path } = status
             return Views.detailOf(status, {
               bitrate: rates.current(id),
+              report: reportOf(status),
               history: rates.history(id),
               timeline: yield* store.timeline(id),
               log: log.lines(id),
@@ -79,7 +84,13 @@ export class Board extends Context.Service<
             const all = yield* store.all
             const server = yield* mediaServer.status
             const health = yield* source.health
-            const causes = causesOf(everyStream(all), { mediaServer: server, source: health, now })
+            const causes = causesOf(everyStream(all), {
+              mediaServer: server,
+              api: serverPaths.apiStatus(),
+              offlinePaths: serverPaths.offlinePaths(),
+              source: health,
+              now
+            })
             return {
               version,
               boot: store.boot,
@@ -101,7 +112,7 @@ export class Board extends Context.Service<
                 boot: store.boot,
                 revision,
                 tally: tallyOf(yield* store.all),
-                cameras: cameras.map((status) => Views.summaryOf(status, rates.current(status.id))),
+                cameras: cameras.map(summaryOf),
                 removed
               }
             }

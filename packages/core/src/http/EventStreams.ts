@@ -88,8 +88,20 @@ const make = Effect.gen(function* () {
     if (beat.number !== number) {
       const overview = yield* board.overview
       const rates: Record<string, number> = {}
-      for (const { bitrate, id } of yield* board.cameras) if (bitrate > 0) rates[id] = bitrate
-      beat = { number, text: encode("beat", overview) + encode("rates", rates) }
+      const readers: Record<string, number> = {}
+      let isServerKnown = false
+      for (const { bitrate, id, mediaServer } of yield* board.cameras) {
+        if (bitrate > 0) rates[id] = bitrate
+        if (mediaServer === null) continue
+        isServerKnown = true
+        if (mediaServer.isOnline) readers[id] = mediaServer.readers
+      }
+      const events = [
+        encode("beat", overview),
+        encode("rates", rates),
+        encode("readers", isServerKnown ? readers : null)
+      ]
+      beat = { number, text: events.join("") }
     }
     return beat.text
   })

@@ -4,6 +4,7 @@
  * Texts that come from cameras, servers and rows are redacted here once more.
  */
 import { redact } from "@restream/config"
+import type { PathReport } from "../media-server/MediaMtxApi.ts"
 import type { RateHistory } from "../status/Rates.ts"
 import type { CameraLogLine } from "../status/CameraLog.ts"
 import type { CameraStatus, SubstreamStatus } from "../status/CameraStatus.ts"
@@ -27,8 +28,24 @@ const problemOf = ({ reason, state }: CameraStatus) => {
   return reason === undefined ? null : { code: reason._tag, message: redact(reason.message) }
 }
 
-/** A camera in the list. @param bitrate now, in bits per second. */
-export const summaryOf = (status: CameraStatus, bitrate: number): Api.CameraSummary => ({
+const serverWordOf = ({ inboundBytes, isOnline, onlineSince, readers }: PathReport) => ({
+  isOnline,
+  since: onlineSince ?? null,
+  readers,
+  inboundBytes
+})
+
+/**
+ * A camera in the list.
+ *
+ * @param bitrate now, in bits per second.
+ * @param report what the media server says about the path, where that is known.
+ */
+export const summaryOf = (
+  status: CameraStatus,
+  bitrate: number,
+  report: PathReport | undefined
+): Api.CameraSummary => ({
   id: status.id,
   name: status.name,
   type: status.type,
@@ -47,6 +64,7 @@ export const summaryOf = (status: CameraStatus, bitrate: number): Api.CameraSumm
   health: status.health,
   lastVideoAt: status.lastVideoAt ?? null,
   ...(status.substreams !== undefined && { substreams: status.substreams.map(substreamOf) }),
+  mediaServer: report === undefined ? null : serverWordOf(report),
   revision: status.revision
 })
 
@@ -63,6 +81,7 @@ const substreamOf = (status: SubstreamStatus): Api.Substream => ({
 
 export interface DetailSources {
   readonly bitrate: number
+  readonly report: PathReport | undefined
   readonly history: RateHistory
   readonly timeline: ReadonlyArray<TimelineEntry>
   readonly log: ReadonlyArray<CameraLogLine>
@@ -71,9 +90,9 @@ export interface DetailSources {
 
 export const detailOf = (
   status: CameraStatus,
-  { bitrate, history, log, playerUrls, timeline }: DetailSources
+  { bitrate, history, log, playerUrls, report, timeline }: DetailSources
 ): Api.CameraDetail => ({
-  ...summaryOf(status, bitrate),
+  ...summaryOf(status, bitrate, report),
   address: status.address === undefined ? null : redact(status.address),
   advice: adviceOf(status.state, status.reason) ?? null,
   probeMs: status.probeMs ?? null,
@@ -84,8 +103,7 @@ export const detailOf = (
     reason: reason === undefined ? null : redact(reason)
   })),
   log,
-  playerUrls: playerUrls ?? null,
-  mediaServer: null
+  playerUrls: playerUrls ?? null
 })
 
 export const causeOf = (cause: Cause): Api.Overview["causes"][number] => ({

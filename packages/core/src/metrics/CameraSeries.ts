@@ -4,6 +4,7 @@
  * They are no metrics of a registry: a camera that leaves the store leaves the exposition with it, its
  * counters are sums over all its relays, and the text of 1,000 cameras takes a few milliseconds.
  */
+import type { PathReport } from "../media-server/MediaMtxApi.ts"
 import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
 import { family, labels, type Sample } from "./Exposition.ts"
 
@@ -12,6 +13,8 @@ export interface SeriesOptions {
   readonly now: number
   /** A live camera is up while its last video is younger than that. */
   readonly stallTimeoutMs: number
+  /** What the media server says about a path, where that is known. Default: nothing. */
+  readonly report?: ((path: string) => PathReport | undefined) | undefined
 }
 
 /** Whether media reaches the media server, by what was counted and not by the state alone. */
@@ -88,6 +91,7 @@ export const cameraSeries = (
       "Relays of the camera that ended because nothing advanced for the stall timeout",
       of(({ stalls }) => stalls.total)
     ),
+    ...serverSeries(known, options),
     family(
       "restream_camera_last_video_timestamp_seconds",
       "gauge",
@@ -95,4 +99,38 @@ export const cameraSeries = (
       of(({ lastVideoAt }) => (lastVideoAt === undefined ? undefined : lastVideoAt / 1000))
     )
   ].join("")
+}
+
+/** What the media server says; no families where it says nothing. */
+const serverSeries = (
+  cameras: ReadonlyArray<{ readonly labels: string; readonly status: CameraStatus }>,
+  { report = () => undefined }: SeriesOptions
+): ReadonlyArray<string> => {
+  const known = cameras.flatMap(({ labels, status: { path } }) => {
+    const said = path === undefined ? undefined : report(path)
+    return said === undefined ? [] : [{ labels, said }]
+  })
+  if (known.length === 0) return []
+  const of = (value: (said: PathReport) => number): ReadonlyArray<Sample> =>
+    known.map(({ labels, said }) => ({ labels, value: value(said) }))
+  return [
+    family(
+      "restream_camera_online",
+      "gauge",
+      "Whether the path of the camera is online, as the media server says",
+      of(({ isOnline }) => (isOnline ? 1 : 0))
+    ),
+    family(
+      "restream_camera_readers",
+      "gauge",
+      "Readers of the path of the camera at the media server",
+      of(({ readers }) => readers)
+    ),
+    family(
+      "restream_camera_server_received_bytes_total",
+      "counter",
+      "What the media server has received on the path of the camera, in bytes",
+      of(({ inboundBytes }) => inboundBytes)
+    )
+  ]
 }

@@ -59,6 +59,8 @@ export const adviceFor = (reason: Reason): string => {
       return "Check that the media server runs and is reachable; cameras continue when it is back."
     case "PublisherReplaced":
       return "Another publisher uses the path: stop it, or change the path in the row."
+    case "PathOffline":
+      return "Check the log of the media server, and that mediaServer.apiUrl belongs to the server of mediaServer.host."
     case "InternalError":
       return "This is a defect of restream: report it with the log."
   }

@@ -1,14 +1,18 @@
 /** What is wrong, by cause and not by camera: a switch that fails is one cause. Pure. */
 import { describeForMany } from "./SharedCause.ts"
 import type { CameraId } from "../camera/Camera.ts"
-import { dedupeKey, type Reason } from "../camera/Reason.ts"
+import { dedupeKey, PathOffline, type Reason } from "../camera/Reason.ts"
 import type { MediaServerStatus } from "../media-server/MediaServer.ts"
+import type { ApiStatus } from "../media-server/ServerPaths.ts"
 import { type SourceHealth, sourceName } from "../source/CameraSource.ts"
 import { adviceFor, adviceOf } from "./Advice.ts"
 import type { CameraStatus } from "./CameraStatus.ts"
 
 export interface Cause {
-  /** `media-server`, `database`, `invalid`, `flapping`, `stopped`, or the tag of a reason: `Refused`, … */
+  /**
+   * `media-server`, `media-server-api`, `offline`, `database`, `invalid`, `flapping`, `stopped`, or the tag of a
+   * reason: `Refused`, …
+   */
   readonly kind: string
   /** One line without secrets. */
   readonly message: string
@@ -27,6 +31,9 @@ const shownCameras = 100
 
 export interface Surroundings {
   readonly mediaServer: MediaServerStatus
+  readonly api: ApiStatus
+  /** The paths of live cameras that are not online, as the media server says. */
+  readonly offlinePaths: ReadonlySet<string>
   readonly source: SourceHealth
   /** In milliseconds since 1970. */
   readonly now: number
@@ -35,7 +42,7 @@ export interface Surroundings {
 /** The causes, the worst first: the media server, the source of the cameras, then by the number of cameras. */
 export const causesOf = (
   cameras: ReadonlyArray<CameraStatus>,
-  { mediaServer, now, source }: Surroundings
+  { api, mediaServer, now, offlinePaths, source }: Surroundings
 ): ReadonlyArray<Cause> => {
   const groups = new Map<string, Array<CameraStatus>>()
   for (const camera of cameras) {
@@ -75,8 +82,40 @@ export const causesOf = (
           }
         ]
       : []),
-    ...byCamera
+    ...offlineAtServer(cameras, offlinePaths),
+    ...byCamera,
+    ...(api._tag === "Down"
+      ? [
+          {
+            kind: "media-server-api",
+            message: `media server API cannot be read: ${api.detail}`,
+            advice: "Check mediaServer.apiUrl. Relays are unaffected; readers are unknown.",
+            since: api.since,
+            ...affected([])
+          }
+        ]
+      : [])
   ]
+}
+
+const offlineAtServer = (
+  all: ReadonlyArray<CameraStatus>,
+  paths: ReadonlySet<string>
+): ReadonlyArray<Cause> => {
+  const cameras = all.filter(
+    ({ path, word }) => word === "ok" && path !== undefined && paths.has(path)
+  )
+  return cameras.length === 0
+    ? []
+    : [
+        {
+          kind: "offline",
+          message: "live, but the media server has no publisher on the path, by its API",
+          advice: adviceFor(new PathOffline({ afterMs: 0 })),
+          since: Math.min(...cameras.map(({ since }) => since)),
+          ...affected(cameras)
+        }
+      ]
 }
 
 const isWaitingForServer = ({ state }: CameraStatus): boolean =>

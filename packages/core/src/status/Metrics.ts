@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as PubSub from "effect/PubSub"
 import { MediaServer } from "../media-server/MediaServer.ts"
+import { ServerPaths } from "../media-server/ServerPaths.ts"
 import { CameraSource } from "../source/CameraSource.ts"
 import { tags } from "./CameraState.ts"
 import type { StatusEvent } from "./CameraStatus.ts"
@@ -84,6 +85,17 @@ export const mediaServerUp = Metric.gauge("restream_media_server_up", {
   description: "Whether the media server is reachable"
 })
 
+/** 1 while the API of the media server responds, otherwise 0; only with `mediaServer.apiUrl`. */
+export const mediaServerApiUp = Metric.gauge("restream_media_server_api_up", {
+  description: "Whether the API of the media server responds"
+})
+
+/** Only with `mediaServer.apiUrl`. */
+export const offlineCameras = Metric.gauge("restream_cameras_offline_at_media_server", {
+  description:
+    "Live cameras whose path is not online for the stall timeout, as the media server says"
+})
+
 /** The interval at which counters and ages are read. */
 const sampleInterval = "5 seconds"
 
@@ -94,6 +106,7 @@ export const layer: Layer.Layer<never, never, CameraSource | MediaServer | Statu
       const store = yield* StatusStore
       const source = yield* CameraSource
       const mediaServer = yield* MediaServer
+      const serverPaths = yield* ServerPaths
       const subscription = yield* store.subscribe
       let sampled = yield* store.traffic
 
@@ -111,6 +124,11 @@ export const layer: Layer.Layer<never, never, CameraSource | MediaServer | Statu
         sampled = traffic
         const server = yield* mediaServer.status
         yield* Metric.update(mediaServerUp, server._tag === "Up" ? 1 : 0)
+        const api = serverPaths.apiStatus()
+        if (api._tag !== "Off") {
+          yield* Metric.update(mediaServerApiUp, api._tag === "Up" ? 1 : 0)
+          yield* Metric.update(offlineCameras, serverPaths.offlinePaths().size)
+        }
         const health = yield* source.health
         yield* Metric.update(databaseUp, health._tag === "Up" ? 1 : 0)
         const lastSnapshotAt = health._tag === "Connecting" ? undefined : health.lastSnapshotAt

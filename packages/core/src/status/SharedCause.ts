@@ -27,6 +27,7 @@ export const sharedCauseOf = (reason: Reason, host: string | undefined): string 
       return `${reason._tag} ${host}`
     case "ServerUnauthorized":
     case "ServerGone":
+    case "PathOffline":
       return reason._tag
     case "ServerRejected":
       return `${reason._tag} ${reason.status} ${reason.request} ${reason.expected} ${reason.announced}`

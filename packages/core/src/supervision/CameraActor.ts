@@ -19,9 +19,11 @@ import { cameraLabel } from "../camera/CameraNames.ts"
 import { InternalError, type Reason } from "../camera/Reason.ts"
 import { Ownership } from "../cluster/Ownership.ts"
 import { ProbeError } from "../engine/CameraStream.ts"
+import { RelayError } from "../engine/RunningRelay.ts"
 import { DesiredCameras } from "../desired/DesiredCameras.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
+import { ServerPaths } from "../media-server/ServerPaths.ts"
 import {
   isHeldByGuard,
   type OpenedStream,
@@ -108,6 +110,7 @@ const run = Effect.fnUntraced(function* (
   /** The address in use: the camera with it, and its access. */
   const inUse = () => candidates[choice.index]!
   const ownership = yield* Ownership
+  const serverPaths = yield* ServerPaths
   const settings = SubscriptionRef.get(yield* LiveSettings)
   const destination = mediaServer.destination(row.path)
   const transition = (state: CameraState) =>
@@ -275,7 +278,11 @@ const run = Effect.fnUntraced(function* (
     yield* Effect.forkScoped(Effect.delay(status.markStable(id), RestartSchedule.resetUptime))
     // measured by the monotonic clock, which nobody sets
     const [uptime, end] = yield* Effect.timed(
-      Effect.raceFirst(Effect.flip(relay.ended), preferredAnswers)
+      Effect.raceAllFirst([
+        Effect.flip(relay.ended),
+        preferredAnswers,
+        Effect.map(serverPaths.offline(row.path), (reason) => new RelayError({ reason }))
+      ])
     )
     if (typeof end !== "number") return { error: end, uptime }
     const { probe } = yield* settings
@@ -404,7 +411,7 @@ const blamesMediaServer = (reason: Reason): boolean =>
 /** Whether a relay ended for a reason that another address of the camera cannot mend. */
 const blamesServer = (reason: Reason): boolean =>
   blamesMediaServer(reason) ||
-  ["ServerUnauthorized", "ServerRejected", "PublisherReplaced"].includes(reason._tag)
+  ["ServerUnauthorized", "ServerRejected", "PublisherReplaced", "PathOffline"].includes(reason._tag)
 
 /** For a probe beside the relay: it enters no state, and waits for no other camera's lockout. */
 const probeHooks: OpenHooks = {
