@@ -1,6 +1,7 @@
 /** `restream check`: probes every camera once and reports the failures. */
 import {
   type Camera,
+  CameraDecoder,
   CameraTypes,
   Check,
   DesiredCameras,
@@ -18,6 +19,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import { explanation, makeRecorder } from "../explain/Explanation.ts"
 import * as Logs from "../log/Logs.ts"
 import { exitStatus, Failure, failOnSettings, usageFailure } from "../process/Failure.ts"
 import { draw, print, printMessage } from "../process/Output.ts"
@@ -57,6 +59,13 @@ const flags = {
     Flag.withMetavar("ID"),
     Flag.atLeast(0)
   ),
+  explain: Flag.String("explain").pipe(
+    Flag.withDescription(
+      "Check only the camera with this id, and print how its address came about and each step of the probe"
+    ),
+    Flag.withMetavar("ID"),
+    Flag.optional
+  ),
   concurrency: Flag.Int("concurrency").pipe(
     Flag.withDescription("Maximum number of concurrent probes. Default: probe.concurrency"),
     Flag.withMetavar("N"),
@@ -67,7 +76,12 @@ const flags = {
 export const check = Command.make(
   "check",
   flags,
-  Effect.fnUntraced(function* ({ camera: only, concurrency, force, json, wrong }) {
+  Effect.fnUntraced(function* ({ camera, concurrency, explain, force, json, wrong }) {
+    const explained = Option.getOrUndefined(explain)
+    const only = explained === undefined ? camera : [explained]
+    if (explained !== undefined && (camera.length > 0 || json || wrong)) {
+      return yield* usageFailure(["--explain cannot be combined with --camera, --json or --wrong"])
+    }
     const { settings, types } = yield* failOnSettings(
       loadSettings(settingFlagsOf(yield* restream), {
         cameras: true,
@@ -103,7 +117,10 @@ export const check = Command.make(
     const unknown = only.filter((id) => !wanted.some((one) => one.id === id))
     if (unknown.length > 0) {
       return yield* usageFailure(
-        unknown.map((id) => `--camera: no enabled camera has the id ${id}`)
+        unknown.map(
+          (id) =>
+            `--${explained === undefined ? "camera" : "explain"}: no enabled camera has the id ${id}`
+        )
       )
     }
     const isChosen = ({ id, substream }: Camera | InvalidCamera) =>
@@ -112,11 +129,13 @@ export const check = Command.make(
 
     const published = force ? PublishedStreams.none : yield* PublishedStreams.make(settings)
     const progress = makeProgress(cameras.length, json)
+    const recorder = explained === undefined ? undefined : makeRecorder()
     const [took, results] = yield* Check.run(cameras, published).pipe(
       Stream.tap(progress.onResult),
       Stream.runCollect,
       Effect.ensuring(progress.clear),
       Effect.timed,
+      recorder === undefined ? (self) => self : Effect.withTracer(recorder.tracer),
       Effect.provide(
         ProbeScheduler.layerOnce({ concurrency: most, perHost: settings.probe.perHost }).pipe(
           Layer.provide(engines),
@@ -128,7 +147,24 @@ export const check = Command.make(
     const isListed = wrong ? hasFailed : () => true
     // the number of disabled cameras is of no interest for selected cameras
     const disabled = only.length === 0 ? set.disabled.size : 0
-    if (json) {
+    const width = process.stdout.isTTY === true ? process.stdout.columns : undefined
+    const [first] = report
+    if (recorder !== undefined && first !== undefined) {
+      const text = explanation(
+        {
+          camera: first.camera,
+          row: rows.find(({ id }) => CameraDecoder.displayId(id) === first.camera.id) ?? {},
+          type: CameraTypes.withTemplates(settings.cameraTypes, types).all.get(
+            first.camera.type.trim().toLowerCase()
+          ),
+          settings,
+          result: first,
+          spans: recorder.spans
+        },
+        width === undefined ? {} : { width }
+      )
+      yield* print(text)
+    } else if (json) {
       const names = namesInRows(rows)
       const document = checkJson(report, {
         took,
@@ -140,7 +176,6 @@ export const check = Command.make(
       yield* print(jsonText(document))
     } else {
       const listed = report.filter(isListed)
-      const width = process.stdout.isTTY === true ? process.stdout.columns : undefined
       if (listed.length > 0) yield* print(checkTable(listed, width))
       for (const line of checkWarnings(listed)) yield* printMessage(line)
       for (const line of checkSummary(report, took, disabled)) yield* printMessage(line)

@@ -1,5 +1,5 @@
 /** `restream types`: lists the camera types, the columns that they read and the addresses that they make. */
-import { CameraTypes, UrlTemplate } from "@restream/core"
+import { CameraTypes } from "@restream/core"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -22,10 +22,7 @@ export const types = Command.make(
     const { settings, types: plugins } = yield* failOnSettings(
       loadSettings(settingFlagsOf(yield* restream), { templates: true, plugins: true })
     )
-    const templates = Object.entries(settings.cameraTypes).map(([name, template]) =>
-      UrlTemplate.cameraType(name, template)
-    )
-    const all = [...CameraTypes.make([...templates, ...plugins]).all.values()]
+    const all = [...CameraTypes.withTemplates(settings.cameraTypes, plugins).all.values()]
     if (json) {
       const documents = all.map(({ columns = [], description, name }) => ({
         name,

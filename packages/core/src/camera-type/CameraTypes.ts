@@ -11,6 +11,7 @@ import { hikvision } from "./builtin/hikvision.ts"
 import { url } from "./builtin/url.ts"
 import { vendors } from "./builtin/vendors.ts"
 import type { CameraType, Columns } from "./CameraType.ts"
+import * as UrlTemplate from "./UrlTemplate.ts"
 
 /** The types that need no settings: `url` and those of vendors, which `restream types` lists. */
 export const builtin: ReadonlyArray<CameraType> = [url, hikvision, dahua, axis, ...vendors]
@@ -50,6 +51,16 @@ export class CameraTypes extends Context.Service<
       }
     })
   }
+
+  /** The built-in types, those given, and the templates of the settings, which take the place of the others. */
+  static readonly withTemplates = (
+    templates: Readonly<Record<string, string>>,
+    more: Iterable<CameraType> = []
+  ): CameraTypes["Service"] =>
+    CameraTypes.make([
+      ...more,
+      ...Object.entries(templates).map(([name, template]) => UrlTemplate.cameraType(name, template))
+    ])
 
   /** A layer of the built-in types and those given. */
   static readonly layer = (more: Iterable<CameraType> = []) =>

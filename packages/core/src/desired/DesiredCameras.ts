@@ -12,7 +12,6 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { CameraTypes } from "../camera-type/CameraTypes.ts"
-import * as UrlTemplate from "../camera-type/UrlTemplate.ts"
 import { Engines } from "../engine/Engines.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { type CameraRow, CameraSource } from "../source/CameraSource.ts"
@@ -94,10 +93,7 @@ const decoderOptions = (
   types: CameraTypes["Service"],
   engines: ReadonlyArray<string>
 ): CameraDecoder.DecoderOptions => ({
-  types: CameraTypes.make([
-    ...types.all.values(),
-    ...Object.entries(cameraTypes).map(([name, template]) => UrlTemplate.cameraType(name, template))
-  ]),
+  types: CameraTypes.withTemplates(cameraTypes, types.all.values()),
   engines,
   pathTemplate: mediaServer.pathTemplate,
   defaults: { ...camera, fingerprint: undefined }

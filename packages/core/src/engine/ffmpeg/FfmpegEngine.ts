@@ -69,6 +69,7 @@ export const makeWith = (
     )
     const [opened, { info, isInOrder }] = yield* ffprobe(source, openTimeout).pipe(
       Effect.mapError((reason) => new ProbeError({ reason })),
+      Effect.withSpan("Ffprobe"),
       Effect.timed
     )
     return {

@@ -336,7 +336,7 @@ export class Connection {
     deadline: Deadline.Deadline
   ): Effect.Effect<Response, RtspError> {
     let garbage = 0
-    return Deadline.callback(
+    const response = Deadline.callback(
       deadline,
       (resume: Pending["resume"]) => {
         garbage = this.garbage
@@ -349,6 +349,14 @@ export class Connection {
             ? new ProtocolError({ detail: this.#describeGarbage() })
             : new TimedOut({ ...phaseOf(options.method), afterMs })
         )
+    )
+    return response.pipe(
+      Effect.tap(({ status }) =>
+        Effect.annotateCurrentSpan("result", `${status} ${phrase(status)}`.trim())
+      ),
+      Effect.withSpan("Rtsp.request", {
+        attributes: { method: options.method, authenticated: authorization !== undefined }
+      })
     )
   }
 

@@ -288,6 +288,10 @@ export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Sco
     return Effect.andThen(
       Scope.addFinalizer(scope, close),
       readsShared(options) ? open : Effect.tap(open, (socket) => listen(socket, options))
+    ).pipe(
+      Effect.withSpan("Rtsp.connect", {
+        attributes: { authority: `${bracketed(options.host)}:${options.port}` }
+      })
     )
   })
 
@@ -308,9 +312,10 @@ const resolveAndOpen = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Socket, RtspError> {
   const { host } = options
   const { resolve } = yield* HostResolver
-  const addresses = yield* Effect.mapError(
-    resolve(host),
-    (why) => new RtspError({ reason: new DnsError({ host, why }) })
+  const addresses = yield* resolve(host).pipe(
+    Effect.mapError((why) => new RtspError({ reason: new DnsError({ host, why }) })),
+    Effect.tap((addresses) => Effect.annotateCurrentSpan("result", addresses.join(", "))),
+    Effect.withSpan("HostResolver.resolve", { attributes: { host } })
   )
   place.isResolved = true
   const socket = yield* race(options, addresses, opened)
@@ -318,7 +323,7 @@ const resolveAndOpen = Effect.fnUntraced(function* (
   opened.forEach((other) => other !== socket && other.destroy())
   const { tls } = options
   if (tls === undefined) return socket
-  const secured = secure(socket, options, tls)
+  const secured = Effect.withSpan(secure(socket, options, tls), "Rtsp.secure")
   if (tls._tag !== "Verify") return yield* secured
   return yield* Effect.catchIf(
     secured,
