@@ -28,6 +28,12 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
   "mediaServer.pathTemplate": ["a{id}", "{name}/{id}", "site-4/{id}"],
   "otlp.url": ["http://127.0.0.1:4318", "https://otel.example/otlp"],
+  "alerts.quietHours": ["22:00-06:00", "00:00 - 07:30"],
+  "alerts.webhooks": [
+    '[{"name": "own", "url": "https://alerts.example/a", "secret": "signed"}]',
+    '[{"name": "ops", "url": "https://hooks.slack.com/services/T0/B0/x", "format": "slack"}]',
+    '[{"name": "a", "url": "https://ntfy.sh/t", "format": "ntfy"}, {"name": "b", "url": "http://b/"}]'
+  ],
   "http.host": ["10.0.0.1", "10.0.0.2", "::"],
   "mediaServer.fingerprint": ["a1".repeat(32), "b2".repeat(32), Array(32).fill("C3").join(":")],
   "mediaServer.apiUrl": [

@@ -298,6 +298,109 @@ export const size = (least: number, most: number): SettingType<number> =>
     isWithin: (bytes) => bytes >= least && bytes <= most
   })
 
+/** A field of a {@link struct}. */
+export interface Field<A> {
+  readonly type: SettingType<any>
+  /** The value of a field that is left out. Without it the field is required. */
+  readonly default?: { readonly value: A }
+  readonly Type?: A
+}
+
+export const field = <A>(type: SettingType<A>): Field<A> => ({ type })
+
+export const fieldWithDefault = <A, const B extends A | undefined>(
+  type: SettingType<A>,
+  value: B
+): Field<A | B> => ({ type, default: { value } })
+
+type FieldsOf<Fields> = {
+  readonly [Name in keyof Fields]: Fields[Name] extends Field<infer A> ? A : never
+}
+
+/**
+ * A mapping with fixed fields. No message quotes a value of a secret field.
+ *
+ * @param display the value for people, without secrets.
+ */
+export const struct = <const Fields extends Readonly<Record<string, Field<any>>>>(
+  name: string,
+  fields: Fields,
+  display: (value: FieldsOf<Fields>) => string
+): SettingType<FieldsOf<Fields>> => {
+  const names = Object.keys(fields)
+  return make<FieldsOf<Fields>>({
+    values: name,
+    parse: (raw) => {
+      if (!Predicate.isObject(raw))
+        return invalid(undefined, `is not a mapping of ${names.join(", ")}`)
+      const unknown = Object.keys(raw).find((key) => !names.includes(key))
+      if (unknown !== undefined) {
+        const hint = didYouMean(unknown, names) || `; expected ${names.join(", ")}`
+        return Result.fail(`unknown key ${displayName(unknown)}${hint}`)
+      }
+      const parsed = Object.entries(fields).map(([key, { default: byDefault, type }]) => {
+        const one = (raw as Readonly<Record<string, unknown>>)[key] ?? undefined
+        if (one === undefined) {
+          return byDefault === undefined
+            ? Result.fail(`${key} is missing`)
+            : Result.succeed([key, byDefault.value] as const)
+        }
+        return Result.mapBoth(type.parse(one), {
+          onSuccess: (inner) => [key, inner] as const,
+          onFailure: (problem) => `${key}: ${problem}`
+        })
+      })
+      return Result.map(
+        Result.all(parsed),
+        (pairs) => Object.fromEntries(pairs) as FieldsOf<Fields>
+      )
+    },
+    format: (value) =>
+      Object.fromEntries(
+        Object.entries(fields)
+          .map(([key, one]) => ({ key, ...one, inner: value[key as keyof Fields] }))
+          .filter((one) => one.default === undefined || one.inner !== one.default.value)
+          .map(({ inner, key, type }) => [key, type.format(inner)])
+      ),
+    display,
+    isSecret: Object.values(fields).some(({ type }) => type.isSecret)
+  })
+}
+
+/** The same type with a check of the whole value, which gives a message or nothing. */
+export const refine = <A>(
+  type: SettingType<A>,
+  problemOf: (value: A) => string | undefined
+): SettingType<A> => ({
+  ...type,
+  parse: (raw) =>
+    Result.flatMap(type.parse(raw), (value) => {
+      const problem = problemOf(value)
+      return problem === undefined ? Result.succeed(value) : Result.fail(problem)
+    })
+})
+
+/** A list of mappings; in a flag and in the environment it is JSON. */
+export const listOfStructs = <A>(item: SettingType<A>): SettingType<ReadonlyArray<A>> => {
+  const items = list(item, { minLength: 0 })
+  return {
+    ...items,
+    values: `${items.values}, as JSON outside the file`,
+    parse: (raw) => {
+      if (typeof raw !== "string") return items.parse(raw)
+      try {
+        const value: unknown = JSON.parse(raw)
+        if (Array.isArray(value)) return items.parse(value)
+      } catch {
+        // the parser's message may quote a secret
+      }
+      return invalid(undefined, 'is not a JSON list such as [{"name": "…"}]')
+    },
+    display: (values) => values.map(item.display).join("; "),
+    isSecret: item.isSecret
+  }
+}
+
 /** A list; in a flag and in the environment its items are separated by commas. */
 export const list = <A>(
   item: SettingType<A>,

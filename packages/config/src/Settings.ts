@@ -21,6 +21,7 @@ import {
 } from "./Setting.ts"
 import * as SettingType from "./SettingType.ts"
 import { parseTableName } from "./TableName.ts"
+import { parseDailySpan, webhooks } from "./Webhooks.ts"
 
 /** The minimum protects the processor, the camera and the database. */
 const interval = SettingType.duration({ least: "100 millis" })
@@ -93,6 +94,11 @@ const collectorUrl = viewerUrl("http", "https")
 
 const isHttps = (url: Redacted.Redacted | undefined): boolean =>
   url !== undefined && /^https:/i.test(Redacted.value(url))
+
+const dailySpan = SettingType.text({
+  problem: "is not a span of the day such as 22:00-06:00",
+  parse: (text) => (parseDailySpan(text) === undefined ? undefined : text.trim())
+})
 
 const logLevel = SettingType.choice(Schema.Literals(["trace", "debug", "info", "warn", "error"]))
 
@@ -534,6 +540,31 @@ const definitions = {
       }
     ]
   ),
+
+  alerts: group("Messages to webhooks when cameras are down. See docs/monitoring.md.", {
+    after: setting(SettingType.duration({ least: "1 second" }), {
+      appliedBy: "reload",
+      description:
+        "Time for which a camera, the media server or the database must be down before an alert is sent, and in order before it is resolved.",
+      default: "1 minute"
+    }),
+    quietHours: optionalSetting(dailySpan, {
+      appliedBy: "reload",
+      description:
+        "Span of the day, in local time, in which no alerts are sent. What is still wrong or has been resolved at its end is sent then.",
+      example: "22:00-06:00"
+    }),
+    webhooks: setting(webhooks, {
+      appliedBy: "reload",
+      description:
+        "Where alerts are sent. A webhook has a name, a url, a format (json, slack, mattermost, telegram, ntfy or alertmanager; default json) and, for json, ntfy and alertmanager, a secret.",
+      example: [
+        { name: "ops", url: "https://hooks.slack.com/services/…", format: "slack" },
+        { name: "own", url: "https://alerts.example/restream", secret: "a long random text" }
+      ],
+      default: []
+    })
+  }),
 
   otlp: group("Export of traces, metrics and log lines to an OpenTelemetry collector.", {
     url: optionalSetting(collectorUrl, {

@@ -23,3 +23,11 @@ export { type Origin, originText, type Sources } from "./Sources.ts"
 export { didYouMean, nearest } from "./Suggestion.ts"
 export * from "./TableName.ts"
 export { readYaml, type YamlContent, type YamlFile, type YamlOptions } from "./YamlFile.ts"
+export {
+  type DailySpan,
+  displayWebhookUrl,
+  isInSpan,
+  parseDailySpan,
+  type Webhook,
+  WebhookFormat
+} from "./Webhooks.ts"
