@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { alerts } from "./command/alerts.ts"
 import { restart, retry } from "./command/camera.ts"
 import { check } from "./command/check.ts"
 import { config } from "./command/config.ts"
@@ -30,6 +31,7 @@ restream.pipe(
     restart,
     snapshot,
     explain,
+    alerts,
     demo,
     db,
     config,

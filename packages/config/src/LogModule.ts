@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
  * - `source`: the database with the table of cameras.
  * - `media-server`: the reachability of the media server.
  * - `supervisor`: changes of the camera list.
+ * - `alerts`: the delivery of alerts.
  * - `engine`: details of the relay engines.
  * - `daemon`: the process: settings, signals, the log itself.
  */
@@ -15,6 +16,7 @@ export const LogModule = Schema.Literals([
   "source",
   "media-server",
   "supervisor",
+  "alerts",
   "engine",
   "daemon"
 ])

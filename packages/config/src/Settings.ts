@@ -621,7 +621,7 @@ const definitions = {
     modules: setting(SettingType.record("module", logLevel, { names: LogModule.literals }), {
       appliedBy: "reload",
       description:
-        "Levels for individual modules: camera, source, media-server, supervisor, engine, daemon.",
+        "Levels for individual modules: camera, source, media-server, supervisor, alerts, engine, daemon.",
       example: { supervisor: "debug" },
       default: {},
       fileOnly: true

@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Command from "effect/cli/Command"
 import * as CameraListing from "../source/CameraListing.ts"
@@ -67,6 +68,19 @@ export const run = Command.make(
           const server = yield* Effect.promise(() => import("../http/HttpServer.ts"))
           yield* Effect.provideContext(server.start(live), services)
         }
+
+        // a reload may set the first webhook
+        yield* SubscriptionRef.changes(live).pipe(
+          Stream.filter(({ alerts }) => alerts.webhooks.length > 0),
+          Stream.take(1),
+          Stream.runForEach(
+            Effect.fnUntraced(function* () {
+              const sender = yield* Effect.promise(() => import("../alerts/AlertSender.ts"))
+              yield* Effect.provideContext(sender.start(live), services)
+            })
+          ),
+          Effect.forkScoped
+        )
 
         const applySettings = Effect.fnUntraced(function* (changed: Settings) {
           yield* logs.change(changed.log)

@@ -48,3 +48,20 @@ export interface Alert {
   /** The first 100 of them. */
   readonly cameras: ReadonlyArray<AlertCamera>
 }
+
+/** What `restream alerts test` sends. @param now in milliseconds since 1970. */
+export const testAlert = (id: string, now: number): Alert => ({
+  event: "test",
+  id,
+  key: "test",
+  kind: "test",
+  severity: "warning",
+  title: "Test alert from restream",
+  advice: "Nothing is wrong; alerts reach this webhook.",
+  host: undefined,
+  since: now,
+  openedAt: now,
+  resolvedAt: undefined,
+  count: 0,
+  cameras: []
+})

@@ -57,6 +57,17 @@ export interface Observation extends Surroundings {
   readonly boot: string
 }
 
+/** The open alerts, as they were sent last. */
+export const openAlerts = ({ alerts }: AlertState): ReadonlyArray<Alert> =>
+  alerts.map(({ description, id, key, openedAt }) => ({
+    event: "opened",
+    id,
+    key,
+    ...description,
+    openedAt,
+    resolvedAt: undefined
+  }))
+
 /** Subjects of one family that fail within this time of each other fail together. */
 const togetherMs = 30_000
 /** The shortest time between two messages about one open alert. */

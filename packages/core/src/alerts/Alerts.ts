@@ -1,0 +1,100 @@
+/**
+ * Watches the tree and sends alerts to the webhooks of the settings.
+ *
+ * Closing it sends nothing: a daemon that stops has resolved nothing.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type * as HttpClient from "effect/http/HttpClient"
+import { isInSpan, parseDailySpan, type Settings } from "@restream/config"
+import { Ownership } from "../cluster/Ownership.ts"
+import { MediaServer } from "../media-server/MediaServer.ts"
+import { LiveSettings } from "../settings/LiveSettings.ts"
+import { CameraSource } from "../source/CameraSource.ts"
+import { StatusStore } from "../status/StatusStore.ts"
+import * as Monotonic from "../time/Monotonic.ts"
+import * as AlertState from "./AlertState.ts"
+import * as Delivery from "./Delivery.ts"
+
+/** How often the states are looked at. */
+const interval = "1 second"
+/** How often an Alertmanager hears of the open alerts. */
+const repeatMs = 60_000
+
+/** Watches in the scope. */
+export const start: Effect.Effect<
+  void,
+  never,
+  CameraSource | HttpClient.HttpClient | LiveSettings | MediaServer | Scope.Scope | StatusStore
+> = Effect.gen(function* () {
+  const store = yield* StatusStore
+  const mediaServer = yield* MediaServer
+  const source = yield* CameraSource
+  const live = yield* LiveSettings
+  const ownership = yield* Ownership
+  const delivery = yield* Delivery.make(
+    Effect.map(SubscriptionRef.get(live), ({ alerts }) => alerts.webhooks)
+  )
+  let state = AlertState.empty
+  let revision = -1
+  let repeatedMs = yield* Monotonic.now
+
+  const observe = Effect.gen(function* () {
+    const { alerts } = yield* SubscriptionRef.get(live)
+    const server = yield* mediaServer.status
+    const health = yield* source.health
+    const seen = yield* store.revision
+    const isCalm =
+      seen === revision &&
+      state.phases.size === 0 &&
+      state.alerts.length === 0 &&
+      server._tag !== "Down" &&
+      health._tag !== "Down"
+    if (isCalm) return
+    revision = seen
+    const now = yield* Clock.currentTimeMillis
+    const nowMs = yield* Monotonic.now
+    const outcome = AlertState.next(state, {
+      cameras: yield* store.all,
+      mediaServer: server,
+      source: health,
+      now,
+      nowMs,
+      afterMs: Duration.toMillis(alerts.after),
+      isQuiet: isQuiet(alerts, now),
+      isStandby: (yield* ownership.activeDaemon) !== undefined,
+      boot: store.boot
+    })
+    state = outcome.state
+    yield* Effect.forEach(outcome.events, delivery.offer, { discard: true })
+    if (nowMs - repeatedMs >= repeatMs) {
+      repeatedMs = nowMs
+      yield* delivery.repeat(AlertState.openAlerts(state))
+    }
+  })
+  yield* observe.pipe(
+    Effect.catchDefect((defect) => Effect.logError("internal error in the alerts", defect)),
+    Effect.andThen(Effect.sleep(interval)),
+    Effect.forever,
+    Effect.annotateLogs("module", "alerts"),
+    Effect.forkScoped
+  )
+})
+
+/** {@link start} for as long as the layer lives. Provide `FetchHttpClient.layer`, or another client that follows no redirects. */
+export const layer: Layer.Layer<
+  never,
+  never,
+  CameraSource | HttpClient.HttpClient | LiveSettings | MediaServer | StatusStore
+> = Layer.effectDiscard(start)
+
+/** By the local time of this machine. */
+const isQuiet = ({ quietHours }: Settings["alerts"], now: number): boolean => {
+  const span = quietHours === undefined ? undefined : parseDailySpan(quietHours)
+  const date = new Date(now)
+  return span !== undefined && isInSpan(span, date.getHours() * 60 + date.getMinutes())
+}

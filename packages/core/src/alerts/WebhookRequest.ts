@@ -1,0 +1,222 @@
+/** The request that carries an alert to a webhook, by its format. Pure but for the signature. */
+import type { Webhook } from "@restream/config"
+import * as Redacted from "effect/Redacted"
+import { createHmac } from "node:crypto"
+import { nameSome } from "../camera/CameraNames.ts"
+import { formatElapsed } from "../time/DurationText.ts"
+import type { Alert } from "./Alert.ts"
+
+export interface WebhookRequest {
+  /** Without credentials; its path and query may be secrets. */
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** What is sent in one request. */
+export interface Message {
+  /** One alert; for `alertmanager` also all open ones. */
+  readonly alerts: ReadonlyArray<Alert>
+  /** Tells this message from all others, also when it is sent again. */
+  readonly id: string
+}
+
+/** @param now in milliseconds since 1970. */
+export const requestOf = (webhook: Webhook, message: Message, now: number): WebhookRequest => {
+  const url = new URL(Redacted.value(webhook.url))
+  const headers: Record<string, string> = { "content-type": "application/json" }
+  if (url.username !== "" || url.password !== "") {
+    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+    headers["authorization"] = `Basic ${Buffer.from(pair).toString("base64")}`
+    url.username = ""
+    url.password = ""
+  }
+  const secret = webhook.secret === undefined ? undefined : Redacted.value(webhook.secret)
+  const to = (target: URL, document: unknown): WebhookRequest => ({
+    url: target.href,
+    headers,
+    body: JSON.stringify(document)
+  })
+  const [alert] = message.alerts
+  if (alert === undefined) return to(url, [])
+  switch (webhook.format) {
+    case "json": {
+      const request = to(url, jsonOf(alert))
+      if (secret !== undefined)
+        Object.assign(headers, signatureOf(request.body, message.id, secret, now))
+      return request
+    }
+    case "slack":
+      return to(url, { text: escapeForSlack(textOf(alert, now)) })
+    case "mattermost":
+      return to(url, { text: withoutMentions(textOf(alert, now)) })
+    case "telegram": {
+      const parameters = Object.fromEntries(url.searchParams)
+      url.search = ""
+      return to(url, {
+        ...parameters,
+        text: textOf(alert, now),
+        link_preview_options: { is_disabled: true }
+      })
+    }
+    case "ntfy": {
+      const [, topic = ""] = /\/([^/]+)$/.exec(url.pathname) ?? []
+      url.pathname = url.pathname.slice(0, -topic.length)
+      if (secret !== undefined) headers["authorization"] = `Bearer ${secret}`
+      return to(url, { topic, ...ntfyOf(alert, now) })
+    }
+    case "alertmanager": {
+      url.pathname = `${url.pathname.replace(/\/+$/, "")}/api/v2/alerts`
+      if (secret !== undefined) headers["authorization"] = `Bearer ${secret}`
+      return to(
+        url,
+        message.alerts.map((one) => alertmanagerOf(one, now))
+      )
+    }
+  }
+}
+
+/** Everything in a request that may be a secret, so that it can be masked in an answer. */
+export const secretsOf = ({ secret, url }: Webhook): ReadonlyArray<string> => {
+  const text = Redacted.value(url)
+  const { password, pathname, search, searchParams, username } = new URL(text)
+  const parts = [
+    ...pathname.split("/").filter((part) => part.length >= 8),
+    ...searchParams.values(),
+    username,
+    password
+  ]
+  return [
+    text,
+    pathname + search,
+    ...parts.flatMap((part) => [part, encodeURIComponent(part), safelyDecoded(part)]),
+    ...(secret === undefined ? [] : [Redacted.value(secret)])
+  ].filter((part) => part.length >= 4)
+}
+
+const safelyDecoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** The document of the format `json`. Times are milliseconds since 1970; what is unknown is null. */
+const jsonOf = (alert: Alert) => ({
+  version: 1,
+  ...alert,
+  host: alert.host ?? null,
+  resolvedAt: alert.resolvedAt ?? null,
+  cameras: alert.cameras.map((camera) => ({ ...camera, path: camera.path ?? null }))
+})
+
+/**
+ * The headers of Standard Webhooks (https://www.standardwebhooks.com): HMAC-SHA256 over the id, the time and
+ * the body. A secret that begins with `whsec_` is base64, as the specification has it.
+ */
+const signatureOf = (
+  body: string,
+  id: string,
+  secret: string,
+  now: number
+): Readonly<Record<string, string>> => {
+  const timestamp = String(Math.floor(now / 1000))
+  const key = secret.startsWith("whsec_")
+    ? Buffer.from(secret.slice("whsec_".length), "base64")
+    : Buffer.from(secret)
+  const signature = createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64")
+  return {
+    "webhook-id": id,
+    "webhook-timestamp": timestamp,
+    "webhook-signature": `v1,${signature}`
+  }
+}
+
+const symbolOf = ({ event, severity }: Alert): string => {
+  switch (event) {
+    case "resolved":
+      return "🟢"
+    case "test":
+      return "🔵"
+    default:
+      return severity === "critical" ? "🔴" : "🟠"
+  }
+}
+
+const headlineOf = ({ event, resolvedAt, since, title }: Alert): string =>
+  event === "resolved"
+    ? `Resolved after ${formatElapsed((resolvedAt ?? since) - since)}: ${title}`
+    : title
+
+/** The lines below the headline. */
+const detailsOf = (alert: Alert, now: number): ReadonlyArray<string> => {
+  const { advice, cameras, count, event, since } = alert
+  const more = count - cameras.length
+  const named = `${nameSome(cameras)}${more > 0 ? `, in all ${count}` : ""}`
+  const which = count > 1 ? [`Cameras: ${named}`] : []
+  if (event === "resolved" || event === "test") return event === "test" ? [advice] : which
+  return [...which, `Since ${formatElapsed(now - since)}. ${advice}`]
+}
+
+/** At most 4,096 characters, which is what Telegram takes. */
+const textOf = (alert: Alert, now: number): string =>
+  [`${symbolOf(alert)} ${headlineOf(alert)}`, ...detailsOf(alert, now)].join("\n").slice(0, 4000)
+
+/** A camera may be named `<!channel>`. */
+const escapeForSlack = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
+
+/** A camera may be named `@all`: a zero-width space keeps that from calling anybody. */
+const withoutMentions = (text: string): string => text.replaceAll("@", "@\u200b")
+
+/** https://docs.ntfy.sh/publish/#publish-as-json */
+const ntfyOf = (alert: Alert, now: number) => {
+  const { event, severity } = alert
+  const isOver = event === "resolved" || event === "test"
+  return {
+    title: headlineOf(alert),
+    message: detailsOf(alert, now).join("\n") || headlineOf(alert),
+    priority: isOver ? 3 : severity === "critical" ? 5 : 4,
+    tags: [isOver ? "white_check_mark" : severity === "critical" ? "rotating_light" : "warning"]
+  }
+}
+
+/** An Alertmanager resolves an alert that it does not hear of for so long. */
+const alertmanagerHoldMs = 10 * 60_000
+
+const alertNames: Readonly<Record<string, string>> = {
+  "media-server": "RestreamMediaServerDown",
+  database: "RestreamDatabaseDown",
+  flapping: "RestreamCamerasFlapping",
+  invalid: "RestreamCamerasInvalid",
+  test: "RestreamTest"
+}
+
+/**
+ * https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml: `postableAlert`. The labels are
+ * what the Alertmanager knows an alert by, so they never change while it is open.
+ */
+const alertmanagerOf = (alert: Alert, now: number) => {
+  const { advice, cameras, count, event, host, key, kind, resolvedAt, severity, since, title } =
+    alert
+  const endsAt = resolvedAt ?? now + (event === "test" ? 60_000 : alertmanagerHoldMs)
+  return {
+    labels: {
+      alertname: alertNames[kind] ?? "RestreamCamerasDown",
+      service: "restream",
+      severity,
+      problem: key
+    },
+    annotations: {
+      summary: title,
+      description: advice,
+      reason: kind,
+      count: String(count),
+      ...(cameras.length === 0 ? {} : { cameras: nameSome(cameras) }),
+      ...(host === undefined ? {} : { host })
+    },
+    startsAt: new Date(since).toISOString(),
+    endsAt: new Date(endsAt).toISOString()
+  }
+}
