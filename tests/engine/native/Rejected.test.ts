@@ -10,13 +10,16 @@ import {
   Restream,
   StatusStore
 } from "@restream/core"
+import { ReaderSession, Rtp } from "@restream/core/rtsp"
 import { type Quirks, RtspServer, TestPattern } from "@restream/core/testing"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Fiber, Layer, Redacted } from "effect"
 import { anyFfmpeg, ffprobes } from "../ffmpeg/Binaries.ts"
 import * as RecordingProxy from "../../kit/RecordingProxy.ts"
 import { configured } from "../../rtsp/MediaMtx.ts"
 import { mediaMtx } from "../../rtsp/Peers.ts"
-import { job, startRelay } from "../Streams.ts"
+import { until } from "../../kit/Eventually.ts"
+import { publishable, watch } from "../../rtsp/LiveCamera.ts"
+import { job, startRelay, urlOf } from "../Streams.ts"
 
 const video = ["m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000"]
 const aac = [
@@ -28,9 +31,16 @@ const always = (...media: ReadonlyArray<string>): Quirks => ({
   alwaysAvailable: ["v=0", "s=-", "t=0 0", ...media, ""].join("\r\n")
 })
 
+const pcmu = ["m=audio 0 RTP/AVP 0"]
+
+const audioFirst = (sdp: string) => {
+  const [head, ...medias] = sdp.split(/(?=^m=)/m)
+  return [head, ...medias.toReversed()].join("")
+}
+
 /** Relays a camera with H.264 and PCMU to a server. */
-const relayTo = Effect.fnUntraced(function* (to: string, audio = true) {
-  const camera = yield* RtspServer.make()
+const relayTo = Effect.fnUntraced(function* (to: string, audio = true, quirks: Quirks = {}) {
+  const camera = yield* RtspServer.make({ settings: () => ({ quirks }) })
   yield* TestPattern.publish(camera, "cam", { frameRate: 25, keyframeEvery: 5, audio })
   const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
   return yield* startRelay(native, job(camera.url("cam"), to))
@@ -50,6 +60,43 @@ describe.concurrent("a native relay to a path with tracks of its own", () => {
       yield* relay.flowing
       assert.deepStrictEqual(relay.notices, [
         "relaying without audio: the media server rejected the stream with audio"
+      ])
+      assert.isUndefined(relay.published.audio)
+    })
+  )
+
+  const orders: ReadonlyArray<[string, ReadonlyArray<string>, Quirks]> = [
+    ["path", [...pcmu, ...video], {}],
+    ["camera", [...video, ...pcmu], { sdp: audioFirst }]
+  ]
+  it.live.each(orders)(
+    "is published in the order of the path, where the audio of the %s comes first",
+    ([, path, quirks]) =>
+      Effect.gen(function* () {
+        const sink = yield* RtspServer.make({ settings: () => ({ quirks: always(...path) }) })
+        const toSink = yield* RecordingProxy.make("sink", sink.port)
+        const relay = yield* relayTo(`rtsp://127.0.0.1:${toSink.port}/out`, true, quirks)
+        yield* relay.flowing
+        assert.deepStrictEqual(relay.notices, [])
+        assert.strictEqual(relay.published.audio?.codec, "pcm_mulaw")
+        for (const [index, type] of (path[0] === pcmu[0] ? [0, 96] : [96, 0]).entries()) {
+          const packet = yield* toSink.heard(
+            (entry) => entry._tag === "Frame" && entry.from === "us" && entry.channel === 2 * index
+          )
+          assert.strictEqual(packet._tag === "Frame" && Rtp.payloadType(packet.packet, 0), type)
+        }
+      })
+  )
+
+  it.live("is published with silent audio if the path has audio and the camera has none", () =>
+    Effect.gen(function* () {
+      const sink = yield* RtspServer.make({
+        settings: () => ({ quirks: always(...aac, ...video) })
+      })
+      const relay = yield* relayTo(sink.url("out"), false)
+      yield* relay.flowing
+      assert.deepStrictEqual(relay.notices, [
+        "the path has aac/48000/2, which the camera does not send"
       ])
       assert.isUndefined(relay.published.audio)
     })
@@ -122,6 +169,44 @@ describe.concurrent("a native relay to a path with tracks of its own", () => {
       }
       yield* (yield* relayTo(server.at(`any/${"a".repeat(MediaPath.maxLength - 4)}`))).flowing
     })
+  )
+
+  it.live.skipIf(mediaMtx === undefined)(
+    "with readers that stay at MediaMTX, whatever restarts",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* configured(
+          [],
+          [
+            "out:",
+            "  alwaysAvailable: yes",
+            "  alwaysAvailableTracks:",
+            "    - {codec: H264}",
+            "    - {codec: G711, muLaw: yes, sampleRate: 8000, channelCount: 1}"
+          ]
+        )
+        yield* server.start
+        const session = yield* ReaderSession.open({ url: urlOf(server.at("out")) })
+        yield* session.setup(publishable(session))
+        const watched = watch(session.trackByChannel)
+        yield* session.play(watched.handler)
+        const reading = yield* Effect.forkScoped(session.closed)
+        for (const [audio, quirks] of [
+          [true, {}],
+          [true, { sdp: audioFirst }],
+          [false, {}],
+          [true, {}]
+        ] as const) {
+          yield* Effect.gen(function* () {
+            const relay = yield* relayTo(server.at("out"), audio, quirks)
+            yield* relay.flowing
+            const before = watched.counts.get(0) ?? 0
+            yield* until("a second of video", () => (watched.counts.get(0) ?? 0) > before + 50)
+          }).pipe(Effect.scoped)
+        }
+        assert.isUndefined(reading.pollUnsafe())
+        yield* Fiber.interrupt(reading)
+      })
   )
 
   it.live.each(["native", "ffmpeg"] as const)("publishes with mediaServer.query: %s", (engine) =>

@@ -42,6 +42,7 @@ import {
   publishableTracks
 } from "./publish/PublishableTracks.ts"
 import {
+  arrangeTracks,
   describeTracks,
   isAudio,
   isVideo,
@@ -108,7 +109,12 @@ export const make = (
       options,
       notices
     )
-    const sent = set.filter(({ track }) => announced.includes(track))
+    // a path may have other audio besides, or the same tracks in another order
+    const sent = announced.flatMap((track, index): ReadonlyArray<SentTrack> => {
+      const from = set.find((one) => one.track === track)
+      const to = publisher.channels[index]
+      return from === undefined || to === undefined ? [] : [{ ...from, to }]
+    })
     const flow = yield* makeFlow(session, sent, publisher, source.options.wallclock)
     yield* Effect.raceFirst(
       Effect.mapError(session.play({ frames: flow.forwarder.frames }), fromCamera),
@@ -141,7 +147,7 @@ export const make = (
         dropped: flow.forwarder.dropped,
         lastVideoAt: flow.forwarder.lastVideoAt
       }),
-      published: announced.some(isAudio) ? info : { ...info, audio: undefined },
+      published: sent.some(({ track }) => isAudio(track)) ? info : { ...info, audio: undefined },
       notices,
       ...(flow.keyframe === undefined ? {} : { keyframe: flow.keyframe })
     }
@@ -210,42 +216,36 @@ const tracksOfPath = (destination: StreamUrl, options: NativeStreamOptions) =>
     openTimeout: options.serverTimeout,
     requestTimeout: options.serverTimeout
   }).pipe(
-    Effect.map(({ connection, description }) =>
-      describeTracks(publishableTracks(description, connection.secrets).tracks)
+    Effect.map(
+      ({ connection, description }) => publishableTracks(description, connection.secrets).tracks
     ),
     Effect.orElseSucceed(() => undefined),
     Effect.scoped
   )
 
-/** A rejection by the media server; of RECORD, with the tracks that the path has. */
+/** A rejection by the media server; of RECORD, with the tracks that the path has, if they are known. */
 const rejection = (
   error: RtspError,
   tracks: ReadonlyArray<PublishableTrack>,
   destination: StreamUrl,
-  options: NativeStreamOptions
-): Effect.Effect<never, RelayReason> => {
+  pathTracks?: ReadonlyArray<PublishableTrack>
+): RelayReason => {
   const reason = fromServer(error)
-  if (reason._tag !== "ServerRejected") return Effect.fail(reason)
+  if (reason._tag !== "ServerRejected") return reason
   if (isRejectedAnnouncement(error)) {
     const character = MediaPath.versionDependent(destination.path)
-    return Effect.fail(
-      character === undefined ? reason : new ServerRejected({ ...reason, character })
-    )
+    return character === undefined ? reason : new ServerRejected({ ...reason, character })
   }
-  if (!isRejectedRecording(error)) return Effect.fail(reason)
-  return Effect.flatMap(tracksOfPath(destination, options), (expected) => {
-    const announced = describeTracks(tracks)
-    return Effect.fail(
-      expected === undefined || expected === announced
-        ? reason
-        : new ServerRejected({ ...reason, expected, announced })
-    )
-  })
+  if (pathTracks === undefined) return reason
+  const [expected, announced] = [describeTracks(pathTracks), describeTracks(tracks)]
+  return expected === announced ? reason : new ServerRejected({ ...reason, expected, announced })
 }
 
 /**
  * Announces and records. If the server rejects the camera's parameter sets, it reads them from the stream
- * instead; if it rejects that as well, or the tracks, the audio may be the cause and is left out.
+ * instead. If it rejects the tracks, a path that is always available may have them in another order, or audio that
+ * the camera does not send: it is published as the path has it, because its readers stay connected only then.
+ * Otherwise the audio may be the cause and is left out.
  */
 const publishTracks = (
   tracks: ReadonlyArray<PublishableTrack>,
@@ -255,7 +255,7 @@ const publishTracks = (
 ) => {
   const attempt = Effect.fnUntraced(function* (
     announced: ReadonlyArray<PublishableTrack>,
-    parameterSets: boolean
+    parameterSets = true
   ) {
     const publisher = yield* scopedAttempt(
       PublisherSession.open({
@@ -270,21 +270,44 @@ const publishTracks = (
     )
     return { publisher, announced }
   })
-  const withoutAnyAudio = (parameterSets: boolean) =>
-    Effect.tap(attempt(tracks.filter(isVideo), parameterSets), () =>
-      Effect.sync(() =>
-        notices.push(withoutAudio("the media server rejected the stream with audio"))
-      )
+  const withNotice = (notice: string) => Effect.tap(Effect.sync(() => void notices.push(notice)))
+  const withoutAnyAudio = (error: RtspError, parameterSets: boolean) =>
+    tracks.length > 1
+      ? attempt(tracks.filter(isVideo), parameterSets).pipe(
+          withNotice(withoutAudio("the media server rejected the stream with audio"))
+        )
+      : Effect.fail(error)
+  const asPathHas = (arranged: ReadonlyArray<PublishableTrack>) => {
+    const silent = arranged.filter((track) => !tracks.includes(track))
+    return silent.length === 0
+      ? attempt(arranged)
+      : attempt(arranged).pipe(
+          withNotice(`the path has ${describeTracks(silent)}, which the camera does not send`)
+        )
+  }
+  const onRejectedRecording = (error: RtspError) =>
+    Effect.flatMap(tracksOfPath(destination, options), (pathTracks) => {
+      const arranged = pathTracks && arrangeTracks(tracks, pathTracks)
+      const next = arranged === undefined ? withoutAnyAudio(error, true) : asPathHas(arranged)
+      return Effect.mapError(next, (error) => rejection(error, tracks, destination, pathTracks))
+    })
+  const onRejectedAnnouncement = (error: RtspError) =>
+    Effect.mapError(withoutAnyAudio(error, false), (error) => rejection(error, tracks, destination))
+  return attempt(tracks).pipe(
+    Effect.catchIf(isRejectedAnnouncement, () => attempt(tracks, false)),
+    Effect.catch((error) =>
+      isRejectedRecording(error)
+        ? onRejectedRecording(error)
+        : isRejectedAnnouncement(error)
+          ? onRejectedAnnouncement(error)
+          : Effect.fail(fromServer(error))
     )
-  const withAudio = attempt(tracks, true).pipe(
-    Effect.catchIf(isRejectedAnnouncement, () => attempt(tracks, false))
   )
-  const mayBeAudio = (error: RtspError) =>
-    tracks.length > 1 && (isRejectedAnnouncement(error) || isRejectedRecording(error))
-  return withAudio.pipe(
-    Effect.catchIf(mayBeAudio, (error) => withoutAnyAudio(isRejectedRecording(error))),
-    Effect.catch((error) => rejection(error, tracks, destination, options))
-  )
+}
+
+/** A track of the camera, with its channels at the media server. */
+interface SentTrack extends ReaderSession.SetupTrack<PublishableTrack> {
+  readonly to: readonly [rtp: number, rtcp: number]
 }
 
 /** The forwarding between the two sessions. */
@@ -325,28 +348,21 @@ const makeTap = (track: PublishableTrack | undefined) => {
 
 const makeFlow = Effect.fnUntraced(function* (
   camera: ReaderSession.ReaderSession,
-  sent: ReadonlyArray<ReaderSession.SetupTrack<PublishableTrack>>,
-  { channels, connection }: PublisherSession.PublisherSession,
+  sent: ReadonlyArray<SentTrack>,
+  { connection }: PublisherSession.PublisherSession,
   hasOwnClock: boolean
 ): Effect.fn.Return<Flow, never, Scope.Scope> {
   const flowing = yield* Deferred.make<void>()
   const tapped = makeTap(sent.find(({ track }) => isVideo(track))?.track)
   const forwarder = new PacketForwarder({
     trackByChannel: trackByChannel(sent.map((track) => track.channels)),
-    tracks: channels.flatMap((channels, index) => {
-      const track = sent[index]?.track
-      return track === undefined
-        ? []
-        : [
-            {
-              kind: track.kind,
-              startsKeyframe: startsKeyframe(track.codec),
-              payloadType: track.payloadType,
-              announcedType: track.published.format.payloadType,
-              channels
-            }
-          ]
-    }),
+    tracks: sent.map(({ to, track }) => ({
+      kind: track.kind,
+      startsKeyframe: startsKeyframe(track.codec),
+      payloadType: track.payloadType,
+      announcedType: track.published.format.payloadType,
+      channels: to
+    })),
     writer: {
       send: (piece, length) => void connection.writePiece(piece, length),
       unsent: () => connection.unsent

@@ -43,13 +43,12 @@ export interface ServerConnectionOptions {
   readonly onClose: () => void
 }
 
-/** The codecs of a description, in order of their names. */
+/** The codecs of a description, in the order of its media. */
 const codecsOf = ({ medias }: Sdp.SessionDescription): string =>
   medias
     .flatMap(({ formats: [format] }) =>
       format === undefined ? [] : [Codec.nameOf(Codec.withStaticType(format))]
     )
-    .sort()
     .join(" ")
 
 /** The most unsent bytes per client besides frames. */

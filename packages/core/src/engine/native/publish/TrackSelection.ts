@@ -55,3 +55,21 @@ export const describeTracks = (tracks: ReadonlyArray<PublishableTrack>): string 
       kind === "video" || sampleRate === undefined ? codec : `${codec}/${sampleRate}/${channels}`
     )
     .join(" + ")
+
+/**
+ * A camera's tracks as a path has them: in its order, and with its audio where the camera has none, which stays
+ * silent. `undefined` if they do not fit, or if the path has the very same tracks.
+ */
+export const arrangeTracks = (
+  tracks: ReadonlyArray<PublishableTrack>,
+  pathTracks: ReadonlyArray<PublishableTrack>
+): ReadonlyArray<PublishableTrack> | undefined => {
+  const left = [...tracks]
+  const arranged = pathTracks.flatMap((expected) => {
+    const index = left.findIndex((track) => describeTracks([track]) === describeTracks([expected]))
+    if (index !== -1) return left.splice(index, 1)
+    return isAudio(expected) && !tracks.some(isAudio) ? [expected] : []
+  })
+  const isSame = arranged.every((track, index) => track === tracks[index])
+  return left.length > 0 || arranged.length < pathTracks.length || isSame ? undefined : arranged
+}
