@@ -1,8 +1,28 @@
-/** Lets a run try one mutant in so many: always the same ones, wherever their lines move within a file. */
-import { type Checker, type CheckResult, CheckStatus } from "@stryker-mutator/api/check"
-import type { Mutant } from "@stryker-mutator/api/core"
-import { declareClassPlugin, PluginKind } from "@stryker-mutator/api/plugin"
+/**
+ * Lets a run try one mutant in so many: always the same ones, wherever their lines move within a file.
+ *
+ * A plugin of Stryker as data: its types are not installed with the workspace.
+ */
 import { createHash } from "node:crypto"
+
+interface Position {
+  readonly line: number
+  readonly column: number
+}
+
+/** What Stryker tells of a mutant, as far as it is used. */
+interface Mutant {
+  readonly id: string
+  readonly fileName: string
+  readonly mutatorName: string
+  readonly replacement: string
+  readonly location: { readonly start: Position; readonly end: Position }
+}
+
+interface CheckResult {
+  readonly status: "passed" | "compileError"
+  readonly reason?: string
+}
 
 /** One mutant in so many is tried. */
 const oneIn = Number(process.env["MUTATE_ONE_IN"] ?? 1)
@@ -17,7 +37,7 @@ const isInSample = ({ fileName, mutatorName, replacement, ...mutant }: Mutant): 
 }
 
 /** A mutant outside of the sample counts as an error, which no score contains. */
-class SampleChecker implements Checker {
+class SampleChecker {
   async init(): Promise<void> {}
 
   async check(mutants: ReadonlyArray<Mutant>): Promise<Record<string, CheckResult>> {
@@ -25,11 +45,11 @@ class SampleChecker implements Checker {
       mutants.map((mutant) => [
         mutant.id,
         isInSample(mutant)
-          ? { status: CheckStatus.Passed }
-          : { status: CheckStatus.CompileError, reason: "not in the sample" }
+          ? { status: "passed" }
+          : { status: "compileError", reason: "not in the sample" }
       ])
     )
   }
 }
 
-export const strykerPlugins = [declareClassPlugin(PluginKind.Checker, "sample", SampleChecker)]
+export const strykerPlugins = [{ kind: "Checker", name: "sample", injectableClass: SampleChecker }]

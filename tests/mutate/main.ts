@@ -4,9 +4,11 @@
  * `npm run mutate -- ROOM`, where ROOM is a room, a folder in a room, or a file: `source`, `rtsp/sdp`,
  * `supervision/Diff.ts`. Prints each mutant that survived, and the score. Of a large room one mutant in so
  * many is tried; `--one-in 1` tries all of them. Results are kept in `node_modules/.cache/mutate`, so that a
- * second run repeats only what changed; `--again` repeats everything.
+ * second run repeats only what changed; `--again` repeats everything. The first run installs Stryker, by the
+ * lock file in this folder.
  */
-import { Stryker } from "@stryker-mutator/core"
+import { spawnSync } from "node:child_process"
+import { statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -36,6 +38,17 @@ process.env["MUTATE_TEST_TIMEOUT"] = String(room.testTimeout)
 process.env["STRESS_WAITS"] ??= "1000"
 
 const cache = `node_modules/.cache/mutate/${name.replaceAll("/", "-")}-${oneIn}`
+
+const timeOf = (file: string): number =>
+  statSync(new URL(file, import.meta.url), { throwIfNoEntry: false })?.mtimeMs ?? 0
+if (timeOf("node_modules/.package-lock.json") < timeOf("package-lock.json")) {
+  const options = { cwd: new URL(".", import.meta.url), stdio: "inherit" } as const
+  if (spawnSync("npm", ["ci"], options).status !== 0) process.exit(1)
+}
+/** Not known to the compiler where it is not installed. */
+const { Stryker } = (await import("@stryker-mutator/core" as string)) as {
+  readonly Stryker: new (options: unknown) => { readonly runMutationTest: () => Promise<unknown> }
+}
 
 await new Stryker({
   mutate: [...room.sources],

@@ -144,7 +144,11 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           yield* allowConnections(true)
           yield* add(row(2))
           yield* awaitIds(seen, ["1", "2"])
-          assert.deepStrictEqual(lines, [])
+          // a read may have failed meanwhile, and notifications did not
+          assert.deepStrictEqual(
+            lines.filter((line) => line.includes("notifications")),
+            []
+          )
         }).pipe(
           Effect.scoped,
           Effect.provide(
