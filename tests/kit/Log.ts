@@ -92,3 +92,10 @@ export const withLog = <A, E, R>(
     Effect.provideService(References.MinimumLogLevel, "Info")
   )
 }
+
+/** The layer of a logger that throws whenever it is used. */
+export const throwing = Logger.layer([
+  Logger.make(() => {
+    throw new Error("the logger's disk is full")
+  })
+])

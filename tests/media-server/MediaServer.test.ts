@@ -8,10 +8,10 @@ import {
   serverAddress,
   StreamUrl
 } from "@restream/core"
-import { Effect, Fiber, Logger, Redacted, Result } from "effect"
+import { Effect, Fiber, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
-import { withLog } from "../kit/Log.ts"
+import { throwing, withLog } from "../kit/Log.ts"
 import { blockEventLoop } from "../kit/EventLoop.ts"
 
 const address = new StreamUrl({
@@ -116,16 +116,7 @@ describe("MediaServer", () => {
         assert.strictEqual((yield* server.status)._tag, "Up")
         yield* server.awaitUp
       }
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(
-        Logger.layer([
-          Logger.make(() => {
-            throw new Error("the logger's disk is full")
-          })
-        ])
-      )
-    )
+    }).pipe(Effect.scoped, Effect.provide(throwing))
   )
 
   it.effect("says each way in which it is away once, however they take turns", () =>

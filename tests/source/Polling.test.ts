@@ -7,9 +7,9 @@ import {
   Polling,
   Unavailable
 } from "@restream/core"
-import { Clock, Deferred, Effect, Fiber, Logger, Option, Queue, Ref, Stream } from "effect"
+import { Clock, Deferred, Effect, Fiber, Option, Queue, Ref, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { withLog } from "../kit/Log.ts"
+import { throwing, withLog } from "../kit/Log.ts"
 import { blockEventLoop } from "../kit/EventLoop.ts"
 
 const away = (detail: string) => new CameraSourceError({ reason: new Unavailable({ detail }) })
@@ -300,16 +300,7 @@ describe("Polling", () => {
       isAway = false
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* source.health)._tag, "Up")
-    }).pipe(
-      Effect.scoped,
-      Effect.provide(
-        Logger.layer([
-          Logger.make(() => {
-            throw new Error("the logger's disk is full")
-          })
-        ])
-      )
-    )
+    }).pipe(Effect.scoped, Effect.provide(throwing))
   )
 
   it.effect("goes on after a defect of the adapter", () =>

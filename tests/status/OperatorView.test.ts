@@ -1,32 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   Advice,
-  type Camera,
   type CameraId,
   CameraLog,
   type CameraState,
-  MediaPath,
   OperatorView,
   Rates,
   RateSeries,
   Reason,
   StatusStore,
-  StreamUrl,
   Timeline
 } from "@restream/core"
-import { Effect, Layer, Result } from "effect"
+import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { options } from "../kit/Tree.ts"
-
-const camera: Camera = {
-  _tag: "Camera",
-  id: "12" as CameraId,
-  name: "Gate",
-  type: "url",
-  url: Result.getOrThrow(StreamUrl.parse("rtsp://admin:TopSecret1@10.0.0.5/live")),
-  path: Result.getOrThrow(MediaPath.parse("cam12")),
-  options: options.defaults
-}
+import { gate as camera } from "./GateCamera.ts"
 
 const refused = new Reason.Refused({ authority: "10.0.0.5:554" })
 const unauthorized = new Reason.Unauthorized({ credentials: "wrong" })

@@ -1,29 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
-  type Camera,
   type CameraId,
   CameraState,
   CameraStatus,
-  MediaPath,
   Reason,
   StatusEvent,
-  StatusStore,
-  StreamUrl
+  StatusStore
 } from "@restream/core"
-import { Effect, PubSub, Result, Schema } from "effect"
+import { Effect, PubSub, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../kit/Log.ts"
-import { options } from "../kit/Tree.ts"
-
-const camera: Camera = {
-  _tag: "Camera",
-  id: "12" as CameraId,
-  name: "Gate",
-  type: "url",
-  url: Result.getOrThrow(StreamUrl.parse("rtsp://admin:TopSecret1@10.0.0.5/live")),
-  path: Result.getOrThrow(MediaPath.parse("cam12")),
-  options: options.defaults
-}
+import { gate as camera } from "./GateCamera.ts"
 
 const reason = new Reason.Refused({ authority: "10.0.0.5:554" })
 

@@ -60,6 +60,20 @@ describe("the native engine, with a hostile camera,", () => {
     ""
   ].join("\r\n")
 
+  /** Answers as a camera with one video track does, and gives the request's method. */
+  const answer = (request: string, socket: Socket, exchange: string) => {
+    const method = request.split(" ", 1)[0]
+    const head = `RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\nSession: 1\r\n`
+    if (method === "DESCRIBE") {
+      socket.write(`${head}Content-Length: ${sdp.length}\r\n\r\n${sdp}`)
+    } else if (method === "SETUP") {
+      socket.write(`${head}Transport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n`)
+    } else {
+      socket.write(`${head}\r\n`)
+    }
+    return method
+  }
+
   it.live.each(useless.filter(([what]) => what !== "responses to no request"))(
     "ends a relay that gets %s without end, with media in between",
     ([, text]) =>
@@ -74,16 +88,8 @@ describe("the native engine, with a hostile camera,", () => {
         )
         const junk = Buffer.from(text.repeat(Math.ceil(20_000 / text.length)))
         const { port } = yield* scripted((request, socket, exchange) => {
-          const method = request.split(" ", 1)[0]
-          const head = `RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\nSession: 1\r\n`
-          if (method === "DESCRIBE") {
-            socket.write(`${head}Content-Length: ${sdp.length}\r\n\r\n${sdp}`)
-          } else if (method === "SETUP") {
-            socket.write(`${head}Transport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n`)
-          } else {
-            socket.write(`${head}\r\n`)
-          }
-          if (method === "PLAY") flood(socket, Buffer.concat([frame, junk]))
+          if (answer(request, socket, exchange) === "PLAY")
+            flood(socket, Buffer.concat([frame, junk]))
         })
         const relay = yield* startRelay(
           engine,
@@ -99,16 +105,7 @@ describe("the native engine, with a hostile camera,", () => {
       const sink = yield* RtspServer.make()
       let sent = 0
       const { port } = yield* scripted((request, socket, exchange) => {
-        const method = request.split(" ", 1)[0]
-        const head = `RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\nSession: 1\r\n`
-        if (method === "DESCRIBE") {
-          socket.write(`${head}Content-Length: ${sdp.length}\r\n\r\n${sdp}`)
-        } else if (method === "SETUP") {
-          socket.write(`${head}Transport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n`)
-        } else {
-          socket.write(`${head}\r\n`)
-        }
-        if (method !== "PLAY") return
+        if (answer(request, socket, exchange) !== "PLAY") return
         // ten requests a second, at 4 Mbit/s
         const second = Buffer.concat(
           Array.from({ length: 500 }, (_, index) => {

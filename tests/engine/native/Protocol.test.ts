@@ -290,22 +290,26 @@ describe.concurrent("the native engine, on the wire,", () => {
   )
 
   describe("keeps the camera's session alive", () => {
-    /** As soon as it plays it is asked what it can do; waits for its answer. */
-    const askedWhatItCan = Effect.fnUntraced(function* (toCamera: RecordingProxy.RecordingProxy) {
+    /** Starts a relay of a camera, which is asked for its methods as soon as it plays; waits for the answer. */
+    const playing = Effect.fnUntraced(function* (quirks: Quirks) {
+      const { camera, start, toCamera } = yield* peers({
+        quirks,
+        engine: { stallTimeout: "1 hour" }
+      })
+      yield* ScriptedCamera.publish(camera, "cam")
+      const relay = yield* start()
+      const ended = yield* Effect.forkChild(relay.ended)
       yield* toCamera.heard(RecordingProxy.request("OPTIONS"))
       yield* settle
+      return { toCamera, ended }
     })
 
     it.effect("every half of its time, with GET_PARAMETER where it knows that", () =>
       Effect.gen(function* () {
-        const { camera, start, toCamera } = yield* peers({
-          quirks: { sessionTimeoutSeconds: 5, enforcesTimeout: true },
-          engine: { stallTimeout: "1 hour" }
+        const { ended, toCamera } = yield* playing({
+          sessionTimeoutSeconds: 5,
+          enforcesTimeout: true
         })
-        yield* ScriptedCamera.publish(camera, "cam")
-        const relay = yield* start()
-        const ended = yield* Effect.forkChild(relay.ended)
-        yield* askedWhatItCan(toCamera)
         for (let i = 1; i <= 6; i++) {
           yield* TestClock.adjust("2500 millis")
           yield* toCamera.heard(
@@ -324,14 +328,10 @@ describe.concurrent("the native engine, on the wire,", () => {
 
     it.effect("at least every 25 s, with OPTIONS where it knows nothing else", () =>
       Effect.gen(function* () {
-        const { camera, start, toCamera } = yield* peers({
-          quirks: { publicMethods: ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN"] },
-          engine: { stallTimeout: "1 hour" }
+        const { toCamera } = yield* playing({
+          publicMethods: ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN"]
         })
-        yield* ScriptedCamera.publish(camera, "cam")
-        yield* start()
         const asked = () => toCamera.all(RecordingProxy.request("OPTIONS")).length
-        yield* askedWhatItCan(toCamera)
         assert.strictEqual(asked(), 1)
         yield* TestClock.adjust("24999 millis")
         yield* settle
@@ -358,14 +358,10 @@ describe.concurrent("the native engine, on the wire,", () => {
 
     it.effect("at the same rate where no answer comes, however short it is", () =>
       Effect.gen(function* () {
-        const { camera, start, toCamera } = yield* peers({
-          quirks: { silentAt: "OPTIONS", sessionTimeoutSeconds: 5 },
-          engine: { stallTimeout: "1 hour" }
+        const { ended, toCamera } = yield* playing({
+          silentAt: "OPTIONS",
+          sessionTimeoutSeconds: 5
         })
-        yield* ScriptedCamera.publish(camera, "cam")
-        const relay = yield* start()
-        const ended = yield* Effect.forkChild(relay.ended)
-        yield* askedWhatItCan(toCamera)
         for (let i = 1; i <= 4; i++) {
           yield* TestClock.adjust("2500 millis")
           yield* toCamera.heard(() => toCamera.all(RecordingProxy.request("OPTIONS")).length > i)
@@ -376,14 +372,7 @@ describe.concurrent("the native engine, on the wire,", () => {
 
     it.effect("and lives on where no answer comes", () =>
       Effect.gen(function* () {
-        const { camera, start, toCamera } = yield* peers({
-          quirks: { silentAt: "GET_PARAMETER" },
-          engine: { stallTimeout: "1 hour" }
-        })
-        yield* ScriptedCamera.publish(camera, "cam")
-        const relay = yield* start()
-        const ended = yield* Effect.forkChild(relay.ended)
-        yield* askedWhatItCan(toCamera)
+        const { ended, toCamera } = yield* playing({ silentAt: "GET_PARAMETER" })
         for (let i = 1; i <= 3; i++) {
           yield* TestClock.adjust("25 seconds")
           yield* toCamera.heard(
