@@ -372,6 +372,42 @@ describe("alerts", () => {
     assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["opened boot-2 0"])
   })
 
+  it("are not about muted cameras", () => {
+    const fleet = new Fleet().live("1", "2")
+    const mute = (id: string) => fleet.cameras.set(id, { ...fleet.cameras.get(id)!, isMuted: true })
+    fleet.down("1", silent)
+    mute("1")
+    assert.deepStrictEqual(fleet.advance(10 * minute), [])
+    fleet.down("2", silent)
+    assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["opened boot-1 1"])
+    mute("2")
+    assert.deepStrictEqual(brief(fleet.advance(0)), ["resolved boot-1 1"])
+    fleet.down("1", silent)
+    assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["opened boot-2 1"])
+  })
+
+  it("are about a further stream only while the main stream is live", () => {
+    const fleet = new Fleet().live("1")
+    const withSub = (sub: CameraStatus) =>
+      fleet.cameras.set("1", {
+        ...fleet.cameras.get("1")!,
+        substreams: [{ ...sub, id: "1:sub" as CameraId, stream: "sub" }]
+      })
+    const downSub = cameraOf("1", {
+      state: unreachable(new Reason.NotFound()),
+      reason: new Reason.NotFound(),
+      since: 0
+    })
+    fleet.down("1", silent)
+    withSub(downSub)
+    assert.deepStrictEqual(brief(fleet.advance(10 * minute)), ["opened boot-1 1"])
+    fleet.live("1")
+    withSub(downSub)
+    const [first, second] = fleet.advance(10 * minute)
+    assert.deepStrictEqual(brief([first!, second!]), ["resolved boot-1 1", "opened boot-2 1"])
+    assert.strictEqual(second?.cameras[0]?.id, "1:sub")
+  })
+
   it("hold no secret", () => {
     const fleet = new Fleet()
     const detail = "rtsp://admin:Planted1@10.0.0.3/x said password=Planted2\nforged line"

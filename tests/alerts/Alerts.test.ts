@@ -81,6 +81,7 @@ const fixture = Effect.fnUntraced(function* ({
     )
   return {
     receiver,
+    fake,
     down,
     live,
     log,
@@ -134,6 +135,30 @@ describe("Alerts", () => {
       yield* awaitEvents(2)
       assert.match(events(receiver)[0]!, /^opened 2 2 cameras: invalid row: /)
       assert.match(events(receiver)[1]!, /^resolved 2 /)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("sends nothing about a camera that its row mutes, without a restart of the relay", () =>
+    Effect.gen(function* () {
+      const muted = { options: '{"alerts": false}' }
+      const { awaitEvents, awaitTag, down, fail, fake, inTree, receiver } = yield* fixture({
+        rows: [row(1, muted), row(2), row(3)]
+      })
+      yield* awaitTag(3, "Live")
+      const relays = fake.relays.length
+      yield* inTree(setRows([row(1, muted), row(2, muted), row(3)]))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(fake.relays.length, relays)
+      down.set("1", refused)
+      yield* fail(1, refused)
+      yield* fail(2, refused)
+      yield* TestClock.adjust("10 minutes")
+      yield* fail(3, refused)
+      yield* awaitEvents(1)
+      assert.match(events(receiver)[0]!, /^opened 1 camera 3/)
+      yield* inTree(setRows([row(1, muted), row(2), row(3)]))
+      yield* awaitEvents(2)
+      assert.match(events(receiver)[1]!, /^opened 1 camera 2/)
     }).pipe(Effect.scoped)
   )
 

@@ -1,6 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { parseOptions } from "@restream/core"
+import { isMutedBy, parseOptions } from "@restream/core"
 import { Duration, Result } from "effect"
+
+describe("the option alerts", () => {
+  it("mutes a camera, and nothing else does", () => {
+    for (const muted of [{ alerts: false }, '{"alerts": "no"}']) assert.isTrue(isMutedBy(muted))
+    for (const other of [undefined, null, {}, { alerts: true }, { alerts: null }, "x", 5]) {
+      assert.isFalse(isMutedBy(other))
+    }
+    assert.deepStrictEqual(parseOptions({ alerts: false }), Result.succeed({}))
+    assert.deepStrictEqual(
+      parseOptions({ alerts: "maybe" }),
+      Result.fail(['column options.alerts: "maybe" is not true or false'])
+    )
+  })
+})
 
 describe("the options column", () => {
   it("takes the time for opening the camera as a duration with its unit", () => {

@@ -110,6 +110,18 @@ describe("ReconcileLog", () => {
     })
   }
 
+  it("says that alerts are muted, which restarts nothing", () => {
+    const muted = camera(1, "Gate", { isMuted: true })
+    assert.strictEqual(
+      describeChange([gate, yard], [muted, yard]),
+      'Info 2 cameras: muted alerts of camera 1 "Gate"'
+    )
+    assert.strictEqual(
+      describeChange([muted, yard], [gate, yard]),
+      'Info 2 cameras: unmuted alerts of camera 1 "Gate"'
+    )
+  })
+
   it("says what else changed", () => {
     assert.strictEqual(
       describeChange([gate, yard], [camera(1, "Door"), invalid(7, "Yard")]),

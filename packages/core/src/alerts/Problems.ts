@@ -25,7 +25,7 @@ export interface Subject {
    * - `failed`: it has a `problem`.
    * - `pending`: on its way to be live, and nothing went wrong.
    * - `held`: another problem explains it, or it waits for something that is none of its own.
-   * - `released`: no alert is about it any more, although it is not in order.
+   * - `released`: no alert is about it, whether it is in order or not.
    */
   readonly condition: "ok" | "failed" | "pending" | "held" | "released"
   /** When the condition began, as the source of it says; another value is another occurrence. */
@@ -47,8 +47,20 @@ export const subjectsOf = ({
 }: Surroundings): ReadonlyArray<Subject> => [
   service("media-server", mediaServer),
   service("database", source),
-  ...everyStream(cameras).map((camera) => subjectOf(camera, mediaServer._tag === "Down"))
+  ...cameras.flatMap((camera) => streamsOf(camera, mediaServer._tag === "Down"))
 ]
+
+/** The streams of a camera. What is wrong with its main stream explains the others. */
+const streamsOf = (camera: CameraStatus, isServerDown: boolean): ReadonlyArray<Subject> => {
+  const [main, ...others] = everyStream([camera]).map((one) => subjectOf(one, isServerDown))
+  if (main === undefined || main.condition === "ok") return [...(main ? [main] : []), ...others]
+  return [
+    main,
+    ...others.map((one): Subject =>
+      one.condition === "released" ? one : { ...one, condition: "held" }
+    )
+  ]
+}
 
 const service = (kind: string, status: MediaServerStatus | SourceHealth): Subject => ({
   key: kind,
@@ -61,6 +73,7 @@ const service = (kind: string, status: MediaServerStatus | SourceHealth): Subjec
 const subjectOf = (camera: CameraStatus, isServerDown: boolean): Subject => {
   const { state, word } = camera
   const subject = { key: `camera ${camera.id}`, since: camera.since, camera, problem: undefined }
+  if (camera.isMuted === true) return { ...subject, condition: "released" }
   switch (word) {
     case "ok":
       return camera.health === "poor"

@@ -26,7 +26,7 @@ export const requestOf = (webhook: Webhook, message: Message, now: number): Webh
   const url = new URL(Redacted.value(webhook.url))
   const headers: Record<string, string> = { "content-type": "application/json" }
   if (url.username !== "" || url.password !== "") {
-    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+    const pair = `${safelyDecoded(url.username)}:${safelyDecoded(url.password)}`
     headers["authorization"] = `Basic ${Buffer.from(pair).toString("base64")}`
     url.username = ""
     url.password = ""

@@ -26,6 +26,8 @@ export interface Camera {
   readonly type: string
   /** Set for a further stream of a camera, which is relayed beside the main stream. */
   readonly substream?: Substream | undefined
+  /** Set where no alerts are sent about the camera; changes without a restart. */
+  readonly isMuted?: boolean | undefined
   /** Where its stream is. */
   readonly url: StreamUrl
   /** Where its stream is as well, in the order of preference. Default: nowhere. */
@@ -43,6 +45,8 @@ export interface InvalidCamera {
   readonly type: string
   /** Set for a further stream of a camera, see `Camera.substream`. */
   readonly substream?: Substream | undefined
+  /** Set where no alerts are sent about the camera. */
+  readonly isMuted?: boolean | undefined
   /** What is wrong with the row, in one line without secrets. */
   readonly problem: string
 }

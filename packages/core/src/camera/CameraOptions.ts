@@ -55,8 +55,11 @@ const types: {
 /** The key of the column that names the streams to relay. It is no option of a single stream. */
 const streamsKey = "streams"
 
+/** The key of the column that mutes the camera. The relay does not depend on it. */
+const alertsKey = "alerts"
+
 /** The keys of the column. */
-export const optionNames: ReadonlyArray<string> = [...Object.keys(types), streamsKey]
+export const optionNames: ReadonlyArray<string> = [...Object.keys(types), streamsKey, alertsKey]
 
 const isName = (name: string): name is keyof CameraOptions => Object.hasOwn(types, name)
 
@@ -74,6 +77,16 @@ const fromJson = (given: unknown): unknown => {
 export const streamsOption = (given: unknown): unknown => {
   const options = fromJson(given)
   return Predicate.isObject(options) ? Reflect.get(options, streamsKey) : undefined
+}
+
+/** Whether the key `alerts` says that no alerts are sent about the camera. */
+export const isMutedBy = (given: unknown): boolean => {
+  const options = fromJson(given)
+  if (!Predicate.isObject(options) || !Object.hasOwn(options, alertsKey)) return false
+  return (
+    Result.getOrElse(SettingType.boolean.parse(Reflect.get(options, alertsKey)), () => true) ===
+    false
+  )
 }
 
 /**
@@ -94,7 +107,10 @@ export const parseOptions = (
   const faults: Array<string> = []
   for (const [name, value] of Object.entries(options)) {
     if (name === streamsKey) continue
-    if (!isName(name)) {
+    if (name === alertsKey) {
+      const parsed = SettingType.boolean.parse(value ?? true)
+      if (Result.isFailure(parsed)) faults.push(`column options.${name}: ${parsed.failure}`)
+    } else if (!isName(name)) {
       faults.push(`column options: unknown key ${name}${didYouMean(name, optionNames)}`)
     } else if (value !== null && value !== undefined) {
       const type = name === "engine" ? SettingType.choice(Schema.Literals(engines)) : types[name]

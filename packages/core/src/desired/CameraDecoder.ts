@@ -11,6 +11,7 @@ import type { Columns } from "../camera-type/CameraType.ts"
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
 import {
   type CameraOptions,
+  isMutedBy,
   parseOptions,
   streamsOption,
   withDefaults
@@ -128,7 +129,8 @@ const identify = (columns: Columns, number: number) => {
   return {
     id: oneLine(id ?? `row ${number}`) as CameraId,
     name: oneLine(displayScalar(columns["name"]) ?? id ?? `row ${number}`),
-    type: oneLine(displayScalar(columns["type"]) ?? "url")
+    type: oneLine(displayScalar(columns["type"]) ?? "url"),
+    ...(isMutedBy(columns["options"]) && { isMuted: true })
   }
 }
 
@@ -181,13 +183,13 @@ export const decodeRow = (
 }
 
 /** Which stream of a row is decoded. */
-interface Subject extends Pick<InvalidCamera, "id" | "name" | "type" | "substream"> {
+interface Subject extends Pick<InvalidCamera, "id" | "name" | "type" | "substream" | "isMuted"> {
   /** Default: the row's column `stream`. */
   readonly stream?: string | undefined
 }
 
 const invalid = (
-  { id, name, substream, type }: Subject,
+  { id, isMuted, name, substream, type }: Subject,
   problems: ReadonlyArray<string>
 ): InvalidCamera => ({
   _tag: "InvalidCamera",
@@ -195,6 +197,7 @@ const invalid = (
   name,
   type,
   ...(substream !== undefined && { substream }),
+  ...(isMuted === true && { isMuted }),
   problem: oneLine(problems.join("; "))
 })
 
@@ -248,7 +251,7 @@ const columnsOf = (columns: Columns, { stream, substream }: Subject): Columns =>
 }
 
 const decodeColumns = (columns: Columns, subject: Subject, options: DecoderOptions): DecodedRow => {
-  const { id, name, substream, type } = subject
+  const { id, isMuted, name, substream, type } = subject
   const hasId = displayId(columns["id"]) !== undefined
   const problems: Array<string> = []
 
@@ -290,6 +293,7 @@ const decodeColumns = (columns: Columns, subject: Subject, options: DecoderOptio
     name,
     type,
     ...(substream !== undefined && { substream }),
+    ...(isMuted === true && { isMuted }),
     url,
     ...(backups.length > 0 && { backups }),
     path: path.success,

@@ -72,6 +72,8 @@ const streamFields = {
   totals: Totals,
   /** When the last video arrived, in milliseconds since 1970; `undefined` before the first. */
   lastVideoAt: Schema.UndefinedOr(Schema.Finite),
+  /** Whether no alerts are sent about the camera. Left out where they are. */
+  isMuted: Schema.optionalKey(Schema.Boolean),
   /** The revision of the store at which this camera's state or name last changed. */
   revision: Schema.Finite
 }

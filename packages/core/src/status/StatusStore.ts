@@ -83,7 +83,7 @@ export class StatusStore extends Context.Service<
     ) => Effect.Effect<void>
     /** Enters `Stopping`; does nothing for a camera that is invalid or unknown, since nothing runs for it. */
     readonly stopping: (id: CameraId) => Effect.Effect<void>
-    /** Changes the name and the type of a camera. */
+    /** Changes the name and the type of a camera, and whether it is muted. */
     readonly rename: (camera: Camera | InvalidCamera) => Effect.Effect<void>
     /** Says that a camera has been live long enough for its last problem to be over. */
     readonly markStable: (id: CameraId) => Effect.Effect<void>
@@ -262,6 +262,7 @@ export class StatusStore extends Context.Service<
           probeMs: entry.probeMs,
           totals: addTraffic(entry.before, { bytes, packets, lost, dropped }),
           lastVideoAt: lastVideoAt ?? entry.lastVideoAt,
+          ...(camera.isMuted === true && { isMuted: true }),
           revision: entry.revision
         }
       }
@@ -452,11 +453,14 @@ const noteOperatorView = (
   })
 }
 
-/** A camera with the name and the type of another. */
+/** A camera with the name and the type of another, and muted as that one is. */
 const withNamesOf = <C extends Camera | InvalidCamera>(
   camera: C,
-  { name, type }: Camera | InvalidCamera
-): C => (camera.name === name && camera.type === type ? camera : { ...camera, name, type })
+  { isMuted, name, type }: Camera | InvalidCamera
+): C =>
+  camera.name === name && camera.type === type && camera.isMuted === isMuted
+    ? camera
+    : { ...camera, name, type, isMuted }
 
 /** Whether a camera is live or on its way there; a restart that follows soon is on its way. */
 const isUp = (state: CameraState.CameraState): boolean => {

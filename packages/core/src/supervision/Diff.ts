@@ -25,7 +25,7 @@ export type Action =
       readonly camera: Camera
       readonly changed: ReadonlyArray<string>
     }
-  /** Only the name or the type changed. */
+  /** Only the name, the type or whether alerts are sent changed. */
   | { readonly _tag: "Rename"; readonly camera: Camera }
   /** Stop the relay, if one runs, and report the problem of the row. */
   | { readonly _tag: "Invalidate"; readonly camera: InvalidCamera }
@@ -92,7 +92,7 @@ const changes = (before: Camera, desired: Camera): ReadonlyArray<string> => {
 }
 
 const hasSameNames = (a: Camera | InvalidCamera, b: Camera | InvalidCamera): boolean =>
-  a.name === b.name && a.type === b.type
+  a.name === b.name && a.type === b.type && a.isMuted === b.isMuted
 
 /**
  * The applied cameras after some actions succeeded and others failed.

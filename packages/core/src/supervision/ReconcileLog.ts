@@ -75,6 +75,8 @@ const describeGroups = ({
     started: [] as Array<Member>,
     restarted: [] as Array<Member>,
     renamed: [] as Array<Member>,
+    muted: [] as Array<Member>,
+    unmuted: [] as Array<Member>,
     invalid: [] as Array<Member>,
     disabled: [] as Array<Member>,
     moved: [] as Array<Member>,
@@ -92,9 +94,18 @@ const describeGroups = ({
           detail: `${action.changed.join(", ")} changed`
         })
         break
-      case "Rename":
-        groups.renamed.push(action.camera)
+      case "Rename": {
+        const { camera } = action
+        const known = before.get(camera.id)
+        const isMute = known?._tag === "Camera" && known.isMuted !== camera.isMuted
+        const group = isMute
+          ? camera.isMuted === true
+            ? groups.muted
+            : groups.unmuted
+          : groups.renamed
+        group.push(camera)
         break
+      }
       case "Invalidate":
         groups.invalid.push(invalidMember(action.camera))
         break
@@ -115,6 +126,8 @@ const describeGroups = ({
     verb("started", groups.started),
     verb("restarted", groups.restarted),
     verb("renamed", groups.renamed),
+    verb("muted alerts of", groups.muted),
+    verb("unmuted alerts of", groups.unmuted),
     subject(groups.invalid, "invalid"),
     subject(groups.disabled, "disabled"),
     subject(groups.moved, "moved to another daemon"),
