@@ -14,7 +14,7 @@ const dist = join(cli, "dist")
 const bundle = await rolldown({
   input: { restream: join(dist, "bin.js") },
   platform: "node",
-  moduleTypes: { ".md": "text" }
+  moduleTypes: { ".md": "text", ".service": "text" }
 })
 const { output } = await bundle.write({
   dir: dist,

@@ -12,6 +12,7 @@ import { config } from "./command/config.ts"
 import { db } from "./command/db.ts"
 import { demo } from "./command/demo.ts"
 import { explain } from "./command/explain.ts"
+import { init } from "./command/init.ts"
 import { restream } from "./command/restream.ts"
 import { run } from "./command/run.ts"
 import { snapshot } from "./command/snapshot.ts"
@@ -24,6 +25,7 @@ import { version } from "./version.ts"
 
 restream.pipe(
   Command.withSubcommands([
+    init,
     run,
     check,
     status,

@@ -1,7 +1,8 @@
 /** The documents that are generated from the settings: docs/settings.md and restream.example.yaml. */
+import * as Equal from "effect/Equal"
 import { Document } from "yaml"
-import { displayDefault, type Setting } from "./Setting.ts"
-import { settingGroups } from "./Settings.ts"
+import { displayDefault, type Setting, valueAt, withValueAt } from "./Setting.ts"
+import { defaultSettings, settingGroups, settings, type Settings } from "./Settings.ts"
 import type { ConfigValue } from "./SettingType.ts"
 
 const titles: Readonly<Record<string, string>> = { "": "Camera types and plugins" }
@@ -126,3 +127,18 @@ export const settingsExample = (): string =>
       return isRoot ? entries : comment(group.description, "").concat(`${group.key}:`, entries)
     })
   ].join("\n")
+
+/** A settings file that sets what differs from the defaults, with the secrets. */
+export const settingsYaml = (values: Settings): string => {
+  const differing = settings.filter(
+    ({ path }) => !Equal.equals(valueAt(values, path), valueAt(defaultSettings, path))
+  )
+  const root = differing.reduce<object>((tree, { path, type }) => {
+    const value = valueAt(values, path)
+    return value === undefined ? tree : withValueAt(tree, path, type.format(value))
+  }, {})
+  return [
+    "# Settings of restream; docs/settings.md and restream.example.yaml describe all of them.",
+    new Document(root).toString({ lineWidth: 0 })
+  ].join("\n")
+}

@@ -63,6 +63,7 @@ export * from "./media-server/MediaServer.ts"
 export * as MediaMtxApi from "./media-server/MediaMtxApi.ts"
 export * as ServerPaths from "./media-server/ServerPaths.ts"
 export { rtspCheck } from "./media-server/RtspCheck.ts"
+export { trustOf } from "./rtsp/client/Dialer.ts"
 export * from "./player/BrowserSupport.ts"
 export * from "./player/PlayerUrls.ts"
 // which of them are ours

@@ -1,0 +1,165 @@
+/** Creates the tables of restream, or prints their SQL. */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import {
+  type Dsn,
+  oneLine,
+  parseTableName,
+  redact,
+  type Settings,
+  type TableName
+} from "@restream/config"
+import { CameraTable, StatusTable } from "@restream/core"
+import * as Effect from "effect/Effect"
+import type { SqlError } from "effect/sql/SqlError"
+import { type Failure, usageFailure } from "../process/Failure.ts"
+import { print } from "../process/Output.ts"
+import { layer as databaseLayer } from "./Database.ts"
+
+const tableOf = (settings: Settings): Effect.Effect<TableName, Failure> => {
+  const name = parseTableName(settings.database.table)
+  return name === undefined
+    ? Effect.fail(usageFailure([`database.table: ${settings.database.table} is not a table name`]))
+    : Effect.succeed(name)
+}
+
+/** Turns an error of the database into a failure with one line. */
+const databaseFailure = (error: {
+  readonly message: string
+  readonly reason?: { readonly cause?: unknown }
+}) => {
+  const cause = error.reason?.cause
+  const message = cause instanceof Error ? cause.message : error.message
+  return usageFailure([`database: ${oneLine(redact(message))}`])
+}
+
+const columns = CameraTable.columns.map(([column]) => column)
+
+/** Those of the columns that an existing table of that name lacks; none if there is no such table. */
+const missingColumns = Effect.fnUntraced(function* (
+  name: TableName,
+  columns: ReadonlyArray<string>
+) {
+  const sql = yield* PgClient.PgClient
+  const found = yield* sql<{ readonly name: string }>`select attname as name from pg_attribute
+    where attrelid = to_regclass(${CameraTable.tableSql(name)}) and attnum > 0 and not attisdropped`
+  const names = new Set(found.map((column) => column.name))
+  return names.size === 0 ? [] : columns.filter((column) => !names.has(column))
+})
+
+/** Whether a camera's address may depend on columns that the default table does not have. */
+const hasOtherColumns = ({ cameraTypes, database, plugins }: Settings): boolean => {
+  const named = Object.values(cameraTypes).flatMap((template) =>
+    [...template.matchAll(/\{(\w+)/g)].map(([, column]) => column)
+  )
+  const isOther = (column: string | undefined) => !columns.some((each) => each === column)
+  return database.query !== undefined || plugins.length > 0 || named.some(isOther)
+}
+
+/** All columns where it is not known which of them matter. */
+const statementsFor = (
+  settings: Settings,
+  name: TableName,
+  missing: ReadonlyArray<string> = []
+): ReadonlyArray<string> =>
+  CameraTable.initStatements(
+    name,
+    settings.database.channel,
+    hasOtherColumns(settings) || missing.length > 0 ? "all" : columns
+  )
+
+/** Runs the statements in one transaction. */
+const execute = Effect.fnUntraced(function* (statements: ReadonlyArray<string>) {
+  const sql = yield* PgClient.PgClient
+  yield* sql.withTransaction(
+    Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
+  )
+})
+
+/** Creates the table of cameras and its trigger, if they do not exist. */
+export const initCameras = Effect.fnUntraced(function* (settings: Settings) {
+  const name = yield* tableOf(settings)
+  const missing = yield* missingColumns(name, columns)
+  yield* execute(statementsFor(settings, name, missing))
+  yield* print(
+    missing.length === 0
+      ? `table ${settings.database.table} and its trigger exist`
+      : `table ${settings.database.table} already existed, without the columns ${missing.join(", ")}; ` +
+          "its trigger has been created. Map its columns with the setting database.query"
+  )
+})
+
+const statusTableOf = ({
+  database: { statusTable }
+}: Settings): Effect.Effect<{ readonly text: string; readonly name: TableName }, Failure> => {
+  const name = statusTable === undefined ? undefined : parseTableName(statusTable)
+  return statusTable === undefined || name === undefined
+    ? Effect.fail(
+        usageFailure([
+          "database.statusTable is not set; set it to the name of the table, for instance camera_status"
+        ])
+      )
+    : Effect.succeed({ text: statusTable, name })
+}
+
+/** Creates the table of states, if it does not exist. */
+export const initStatus = Effect.fnUntraced(function* (settings: Settings) {
+  const { name, text } = yield* statusTableOf(settings)
+  const missing = yield* missingColumns(
+    name,
+    StatusTable.columns.map(([column]) => column)
+  )
+  if (missing.length > 0) {
+    return yield* usageFailure([
+      `table ${text} already exists, without the columns ${missing.join(", ")}; choose another name for database.statusTable`
+    ])
+  }
+  yield* execute(StatusTable.initStatements(name))
+  yield* print(`status table ${text} exists`)
+})
+
+/** The statements that create a table: that of the states, or that of the cameras. */
+export const statementsOf = Effect.fnUntraced(function* (settings: Settings, isStatus: boolean) {
+  if (!isStatus) return statementsFor(settings, yield* tableOf(settings))
+  const { name } = yield* statusTableOf(settings)
+  return [
+    ...StatusTable.initStatements(name),
+    // only somebody else's role needs it
+    `-- ${StatusTable.grantStatement(name, "restream")}`
+  ]
+})
+
+/** Prints statements as psql reads them. */
+export const printStatements = (statements: ReadonlyArray<string>) =>
+  Effect.forEach(statements, (statement) => print(`${statement};\n`), { discard: true })
+
+/** Runs an effect with a client of the database; an error of the database fails the command in one line. */
+export const inDatabase =
+  (dsn: Dsn.Dsn, settings: Settings) =>
+  <A, E, R>(effect: Effect.Effect<A, E | SqlError, R | PgClient.PgClient>) =>
+    effect.pipe(
+      Effect.catchTag("SqlError", (error) => Effect.fail(databaseFailure(error as SqlError))),
+      Effect.provide(databaseLayer(dsn, settings.database))
+    )
+
+/**
+ * Whether the database has no table of the settings. False where a query is set, or where the database cannot be
+ * asked.
+ */
+export const isMissing = (dsn: Dsn.Dsn, settings: Settings) =>
+  settings.database.query !== undefined
+    ? Effect.succeed(false)
+    : tableOf(settings).pipe(
+        Effect.flatMap((name) =>
+          Effect.flatMap(
+            PgClient.PgClient,
+            (sql) =>
+              sql<{
+                readonly missing: boolean
+              }>`select to_regclass(${CameraTable.tableSql(name)}) is null as missing`
+          )
+        ),
+        Effect.map((rows) => rows[0]?.missing === true),
+        Effect.timeout(settings.database.queryTimeout),
+        Effect.orElseSucceed(() => false),
+        Effect.provide(databaseLayer(dsn, settings.database))
+      )

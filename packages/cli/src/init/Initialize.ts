@@ -1,0 +1,172 @@
+/** Asks for the most important settings, tests them, and writes the settings file. */
+import { type CameraList, requireCameraList, type Settings, settingsYaml } from "@restream/config"
+import { rtspCheck, serverAddress, trustOf } from "@restream/core"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import { userInfo } from "node:os"
+import { basename, dirname, resolve } from "node:path"
+import * as TableSetup from "../database/TableSetup.ts"
+import { exitStatus, Failure, failOnSettings, usageFailure } from "../process/Failure.ts"
+import { print, printMessage } from "../process/Output.ts"
+import * as CameraListing from "../source/CameraListing.ts"
+import { fileProblem } from "../text/FileProblem.ts"
+import * as Questions from "./Questions.ts"
+import { unitText } from "./Unit.ts"
+
+export interface InitializeOptions {
+  /** The settings file to write. */
+  readonly file: string
+  /** The settings of the flags and the environment. */
+  readonly settings: Settings
+  /** Whether a flag or the environment gives a setting. */
+  readonly isGiven: (key: string) => boolean
+  readonly isInteractive: boolean
+  /** Whether existing files are overwritten. */
+  readonly isForced: boolean
+  readonly isTested: boolean
+  /** The systemd unit to write. */
+  readonly unit: string | undefined
+}
+
+export const initialize = Effect.fnUntraced(function* (options: InitializeOptions) {
+  const file = resolve(options.file)
+  if (!options.isForced) yield* refuseExisting([file, options.unit])
+  const asked = options.isInteractive
+    ? yield* Questions.ask(options.settings, options.isGiven)
+    : options.settings
+  const settings = withPlacedFile(asked, file, options.isGiven("source.file"))
+  const list = yield* Effect.fromResult(requireCameraList(settings))
+  const isNew = list._tag === "File" && !(yield* exists(list.file))
+  const problems = options.isTested ? yield* test(isNew ? undefined : list, settings) : []
+  for (const problem of problems) yield* printMessage(problem)
+  if (problems.length > 0) {
+    const isWanted =
+      options.isInteractive && (yield* Questions.confirm("Write the settings anyway?", false))
+    if (!isWanted) {
+      return yield* new Failure({
+        status: exitStatus.problems,
+        lines: ["no settings were written; --untested writes them without these tests"]
+      })
+    }
+  }
+
+  yield* write(file, settingsYaml(asWritten(settings, file)), 0o600)
+  yield* print(`wrote ${file} (mode 0600)`)
+  if (isNew) {
+    const isCsv = list.file.toLowerCase().endsWith(".csv")
+    yield* write(list.file, isCsv ? exampleCsv : exampleYaml, 0o600)
+    yield* print(`wrote ${list.file} (mode 0600) with an example; enter your cameras there`)
+  }
+  if (list._tag === "Database" && options.isTested && problems.length === 0) {
+    yield* prepareTable(list, settings, options.isInteractive)
+  }
+  const unit =
+    options.unit ??
+    (options.isInteractive &&
+    (yield* Questions.confirm("Write a systemd unit for this installation?", false))
+      ? resolve(dirname(file), "restream.service")
+      : undefined)
+  if (unit !== undefined) {
+    yield* write(unit, unitText({ file, user: userInfo().username }), 0o644)
+    yield* print(`wrote ${unit}; as root: systemctl enable --now ${resolve(unit)}`)
+  }
+  yield* printMessage(`next: restream check --config ${file}`)
+  yield* printMessage(`then: restream run --config ${file}`)
+}, failOnSettings)
+
+/** The file of cameras, which a flag or the environment names relative to the working directory. */
+const withPlacedFile = (settings: Settings, file: string, isGiven: boolean): Settings =>
+  settings.source.file === undefined
+    ? settings
+    : {
+        ...settings,
+        source: { file: resolve(isGiven ? "." : dirname(file), settings.source.file) }
+      }
+
+/** The settings as the file holds them: a file of cameras beside it is named without its folder. */
+const asWritten = (settings: Settings, file: string): Settings =>
+  settings.source.file !== undefined && dirname(settings.source.file) === dirname(file)
+    ? { ...settings, source: { file: basename(settings.source.file) } }
+    : settings
+
+const exists = (file: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.orElseSucceed(fs.exists(file), () => false))
+
+const refuseExisting = Effect.fnUntraced(function* (files: ReadonlyArray<string | undefined>) {
+  const existing: Array<string> = []
+  for (const file of files) {
+    if (file !== undefined && (yield* exists(file))) existing.push(file)
+  }
+  if (existing.length > 0) {
+    return yield* usageFailure(existing.map((file) => `${file} exists; --force overwrites it`))
+  }
+})
+
+/** Writes a file as a whole, with its mode from the start. */
+const write = Effect.fnUntraced(function* (file: string, text: string, mode: number) {
+  const fs = yield* FileSystem.FileSystem
+  const draft = `${file}.${process.pid}.new`
+  yield* fs.writeFileString(draft, text, { flag: "wx", mode }).pipe(
+    Effect.andThen(fs.rename(draft, file)),
+    Effect.mapError((error) => usageFailure([`cannot write ${file}: ${fileProblem(error)}`]))
+  )
+})
+
+const exampleYaml = `# The columns of a camera: docs/camera-file.md
+cameras:
+  - name: Example
+    enabled: false
+    url: rtsp://user:password@192.0.2.5/live
+`
+
+const exampleCsv = "name,enabled,url\nExample,false,rtsp://user:password@192.0.2.5/live\n"
+
+/** The problems of the list of cameras and of the media server; one line for each success. */
+const test = Effect.fnUntraced(function* (list: CameraList | undefined, settings: Settings) {
+  const { mediaServer } = settings
+  const name = `media server ${mediaServer.host}:${mediaServer.port}`
+  const server = yield* rtspCheck(serverAddress(mediaServer), trustOf(mediaServer)).pipe(
+    Effect.timeoutOrElse({
+      duration: mediaServer.checkTimeout,
+      orElse: () =>
+        Effect.fail({ message: `no response within ${Duration.format(mediaServer.checkTimeout)}` })
+    }),
+    Effect.match({
+      onSuccess: () => ({ isGood: true, line: `${name} is reachable` }),
+      onFailure: ({ message }) => ({ isGood: false, line: `${name}: ${message}` })
+    })
+  )
+  const results = [...(list === undefined ? [] : [yield* testList(list, settings)]), server]
+  for (const { isGood, line } of results) if (isGood) yield* printMessage(line)
+  return results.flatMap(({ isGood, line }) => (isGood ? [] : [line]))
+})
+
+const testList = Effect.fnUntraced(function* (list: CameraList, settings: Settings) {
+  if (list._tag === "Database" && (yield* TableSetup.isMissing(list.dsn, settings))) {
+    return { isGood: true, line: `${CameraListing.describe(list)} is reachable` }
+  }
+  return yield* CameraListing.fetch(list, settings, undefined).pipe(
+    Effect.match({
+      onSuccess: ({ rows }) => ({
+        isGood: true,
+        line: `${CameraListing.describe(list)} lists ${rows.length} camera${rows.length === 1 ? "" : "s"}`
+      }),
+      onFailure: ({ message }) => ({ isGood: false, line: message })
+    })
+  )
+})
+
+/** Where there is no table: shows the SQL, and creates the table if the operator wants that. */
+const prepareTable = Effect.fnUntraced(function* (
+  { dsn }: Extract<CameraList, { readonly _tag: "Database" }>,
+  settings: Settings,
+  isInteractive: boolean
+) {
+  if (!(yield* TableSetup.isMissing(dsn, settings))) return
+  yield* printMessage(`there is no table ${settings.database.table}; this SQL creates it:`)
+  yield* TableSetup.printStatements(yield* TableSetup.statementsOf(settings, false))
+  if (isInteractive && (yield* Questions.confirm("Create the table now?", true))) {
+    yield* TableSetup.inDatabase(dsn, settings)(TableSetup.initCameras(settings))
+  } else yield* printMessage("restream db init runs it")
+})

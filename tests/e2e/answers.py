@@ -1,0 +1,26 @@
+"""Runs a program on a terminal, and answers its questions: a JSON list of [text of the question, answer]."""
+import json
+import os
+import pty
+import sys
+
+answers, *command = sys.argv[1:]
+questions = json.loads(answers)
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp(command[0], command)
+seen = ""
+while True:
+    try:
+        part = os.read(fd, 65536)
+    except OSError:
+        break
+    if not part:
+        break
+    sys.stdout.buffer.write(part)
+    sys.stdout.flush()
+    seen += part.decode(errors="replace")
+    if questions and questions[0][0] in seen:
+        os.write(fd, (questions.pop(0)[1] + "\r").encode())
+        seen = ""
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
