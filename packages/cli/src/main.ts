@@ -13,6 +13,7 @@ import { db } from "./command/db.ts"
 import { demo } from "./command/demo.ts"
 import { explain } from "./command/explain.ts"
 import { init } from "./command/init.ts"
+import { migrateLogConfig } from "./command/migrateLogConfig.ts"
 import { restream } from "./command/restream.ts"
 import { run } from "./command/run.ts"
 import { snapshot } from "./command/snapshot.ts"
@@ -37,7 +38,8 @@ restream.pipe(
     demo,
     db,
     config,
-    types
+    types,
+    migrateLogConfig
   ]),
   Command.run({ version }),
   Effect.provide(

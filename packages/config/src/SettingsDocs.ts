@@ -139,6 +139,9 @@ export const settingsYaml = (values: Settings): string => {
   }, {})
   return [
     "# Settings of restream; docs/settings.md and restream.example.yaml describe all of them.",
-    new Document(root).toString({ lineWidth: 0 })
+    settingsText(root)
   ].join("\n")
 }
+
+/** Groups and settings as the file holds them. */
+export const settingsText = (root: object): string => new Document(root).toString({ lineWidth: 0 })
