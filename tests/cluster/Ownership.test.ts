@@ -1,7 +1,13 @@
 /** The supervisor and the camera fibers under an ownership that a test changes. */
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraId, Ownership, type OwnershipService, Reason } from "@restream/core"
-import { Effect, Layer, Stream, SubscriptionRef } from "effect"
+import {
+  type CameraId,
+  Ownership,
+  type OwnershipChange,
+  type OwnershipService,
+  Reason
+} from "@restream/core"
+import { Deferred, Effect, Layer, Queue, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "../kit/FakeEngine.ts"
 import { withLog } from "../kit/Log.ts"
@@ -26,7 +32,7 @@ const fakeOwnership = (shards: ReadonlyArray<number> | undefined) => {
     isOurs,
     changes: Stream.map(
       Stream.filter(SubscriptionRef.changes(state), (now) => now !== undefined),
-      () => undefined
+      () => ({})
     ),
     mayStart: (id, lastEnd) =>
       isOurs(id) && SubscriptionRef.getUnsafe(state)?.mayStart(lastEnd) === true,
@@ -194,4 +200,69 @@ describe("Ownership", () => {
       assert.lengthOf(fake.relays, 3)
     }).pipe(Effect.provide(layer([fake], [row(1)]).pipe(Layer.provide(ownership.layer))))
   })
+
+  it.effect(
+    "moves a shard alone, with the further streams of its cameras, and says when it ended",
+    () =>
+      withLog((lines) => {
+        const fake = FakeEngine.make()
+        const changes = Effect.runSync(Queue.unbounded<OwnershipChange>())
+        const ours = new Set([0, 1])
+        const asked: Array<string> = []
+        const shardOf = (id: CameraId) => Number(id) % 2
+        const ownership: OwnershipService = {
+          isOurs: (id) => {
+            asked.push(id)
+            return ours.has(shardOf(id))
+          },
+          shardOf,
+          changes: Stream.fromQueue(changes),
+          mayStart: () => true,
+          permit: () => Effect.void,
+          activeDaemon: Effect.succeed(undefined)
+        }
+        const running = () =>
+          fake.relays.filter(({ endedAt }) => endedAt === undefined).map(({ camera }) => camera.id)
+        const rows = [
+          row(1, { streams: "main,sub", url_sub: "rtsp://10.0.0.1/sub" }),
+          row(2),
+          row(3)
+        ]
+        return Effect.gen(function* () {
+          yield* Queue.offer(changes, {})
+          yield* settle
+          assert.deepStrictEqual(running(), ["1", "1:sub", "2", "3"])
+          const ended = yield* Deferred.make<ReadonlyArray<string>>()
+          fake.endingTakes = 5_000
+          asked.length = 0
+          ours.delete(1)
+          yield* Queue.offer(changes, {
+            shards: [1],
+            settled: Effect.suspend(() => Deferred.succeed(ended, running()))
+          })
+          yield* settle
+          fake.endingTakes = 0
+          assert.isFalse(yield* Deferred.isDone(ended))
+          assert.notInclude(asked, "2")
+          yield* TestClock.adjust("5 seconds")
+          assert.deepStrictEqual(yield* Deferred.await(ended), ["2"])
+          ours.add(1)
+          yield* Queue.offer(changes, { shards: [1], isHandOver: true })
+          yield* settle
+          assert.deepStrictEqual(running(), ["2", "1", "1:sub", "3"])
+          yield* settle
+          assert.deepStrictEqual(
+            lines.filter((line) => line.includes("moved")),
+            [
+              "Info cameras moved: 0 to this daemon, 3 to others; relaying 1 of 4",
+              "Info cameras moved: 3 to this daemon, 0 to others; relaying 4 of 4"
+            ]
+          )
+        }).pipe(
+          Effect.provide(
+            layer([fake], rows).pipe(Layer.provide(Layer.succeed(Ownership, ownership)))
+          )
+        )
+      })
+  )
 })

@@ -290,7 +290,7 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
       Stream.filter(({ _tag }) => _tag !== "Unknown"),
       Stream.map(isOurs),
       Stream.changes,
-      Stream.map(() => undefined)
+      Stream.map(() => ({}))
     ),
     mayStart: (_, lastEnd) => mayStart(current(), lastEnd),
     permit: (_, lastEnd) =>

@@ -10,11 +10,26 @@ import * as Stream from "effect/Stream"
 import type { CameraId } from "../camera/Camera.ts"
 import type { Reason } from "../camera/Reason.ts"
 
+/** Which cameras have come or left since the change before. */
+export interface OwnershipChange {
+  /** The shards whose cameras came or left. `undefined`: any camera may have. */
+  readonly shards?: ReadonlyArray<number> | undefined
+  /** Whether another daemon gave the cameras up for this one, so that only their start keeps them dark. */
+  readonly isHandOver?: boolean | undefined
+  /** Runs when nothing runs any more for the cameras of these shards that are not ours. */
+  readonly settled?: Effect.Effect<void> | undefined
+}
+
+/**
+ * Cameras are named by the id of their row: the further streams of a camera have the owner of their main stream.
+ */
 export interface OwnershipService {
   /** Whether this daemon relays the camera. It may change at any time; `changes` says when. */
   readonly isOurs: (id: CameraId) => boolean
   /** Emits when it is first known which cameras are ours, and after each change. Never ends. */
-  readonly changes: Stream.Stream<void>
+  readonly changes: Stream.Stream<OwnershipChange>
+  /** The shard of a camera, where a change may name shards. Default: there is one shard. */
+  readonly shardOf?: ((id: CameraId) => number) | undefined
   /**
    * Whether a relay of a camera of ours may start now.
    *
@@ -31,7 +46,7 @@ export interface OwnershipService {
 /** Every camera is ours, always. */
 export const everyCamera: OwnershipService = {
   isOurs: () => true,
-  changes: Stream.concat(Stream.succeed(undefined), Stream.never),
+  changes: Stream.concat(Stream.succeed({}), Stream.never),
   mayStart: () => true,
   permit: () => Effect.void,
   activeDaemon: Effect.succeed(undefined)

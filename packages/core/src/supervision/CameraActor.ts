@@ -100,6 +100,7 @@ const run = Effect.fnUntraced(function* (
   const status = yield* StatusStore
   const { access: accessOf } = yield* ProbeScheduler
   const { id } = row
+  const rowId = row.substream?.of ?? id
   const candidates = yield* Effect.forEach([row.url, ...(row.backups ?? [])], (url, index) => {
     const camera = index === 0 ? row : { ...row, url }
     return Effect.map(accessOf(camera), (access) => ({ access, camera }))
@@ -125,7 +126,7 @@ const run = Effect.fnUntraced(function* (
 
   const isServerUp = Effect.map(mediaServer.status, ({ _tag }) => _tag === "Up")
   /** Whether nothing but the camera itself keeps it from being relayed. */
-  const isReady = Effect.map(isServerUp, (isUp) => isUp && ownership.mayStart(id, lastEnd))
+  const isReady = Effect.map(isServerUp, (isUp) => isUp && ownership.mayStart(rowId, lastEnd))
 
   const awaitMediaServer = Effect.gen(function* () {
     const { _tag } = yield* mediaServer.status
@@ -137,11 +138,11 @@ const run = Effect.fnUntraced(function* (
 
   /** Waits while another daemon may relay the camera, without a connection to the camera. */
   const awaitPermit = Effect.suspend(() =>
-    ownership.mayStart(id, lastEnd)
+    ownership.mayStart(rowId, lastEnd)
       ? Effect.void
       : Effect.andThen(
           transition({ _tag: "Waiting", for: "ownership" }),
-          ownership.permit(id, lastEnd)
+          ownership.permit(rowId, lastEnd)
         )
   )
 

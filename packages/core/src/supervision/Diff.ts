@@ -57,6 +57,26 @@ export const diff = (
   return [...ending, ...others]
 }
 
+/** The actions that follow when some cameras came to this daemon or left it, and nothing else is applied. */
+export const diffOwnership = (
+  ids: Iterable<CameraId>,
+  applied: LastApplied,
+  desired: Cameras,
+  isOurs: (id: CameraId) => boolean
+): ReadonlyArray<Action> => {
+  const actions: Array<Action> = []
+  for (const id of ids) {
+    if (applied.has(id)) {
+      if (!isOurs(id)) actions.push({ _tag: "Stop", id })
+      continue
+    }
+    const camera = desired.get(id)
+    const action = camera !== undefined && isOurs(id) ? change(undefined, camera) : undefined
+    if (action !== undefined) actions.push(action)
+  }
+  return actions
+}
+
 const change = (
   before: Camera | InvalidCamera | Unknown | undefined,
   desired: Camera | InvalidCamera
@@ -106,6 +126,16 @@ export const apply = (
   failed: ReadonlyArray<Action> = []
 ): LastApplied => {
   const result = new Map(applied)
+  applyTo(result, done, failed)
+  return result
+}
+
+/** The same, in place. */
+export const applyTo = (
+  result: Map<CameraId, Camera | InvalidCamera | Unknown>,
+  done: ReadonlyArray<Action>,
+  failed: ReadonlyArray<Action> = []
+): void => {
   for (const action of done) {
     if (action._tag === "Stop") result.delete(action.id)
     else result.set(action.camera.id, action.camera)
@@ -114,5 +144,4 @@ export const apply = (
     if (action._tag === "Rename") continue
     result.set(action._tag === "Stop" ? action.id : action.camera.id, { _tag: "Unknown" })
   }
-  return result
 }

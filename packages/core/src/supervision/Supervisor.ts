@@ -27,10 +27,10 @@ import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import type { Camera, CameraId } from "../camera/Camera.ts"
+import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
 import { cameraLabel, nameSome } from "../camera/CameraNames.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
-import { Ownership } from "../cluster/Ownership.ts"
+import { Ownership, type OwnershipChange } from "../cluster/Ownership.ts"
 import { type CameraSet, DesiredCameras } from "../desired/DesiredCameras.ts"
 import type { MediaServer } from "../media-server/MediaServer.ts"
 import type { ProbeScheduler } from "../probing/ProbeScheduler.ts"
@@ -41,7 +41,7 @@ import { StatusStore } from "../status/StatusStore.ts"
 import { format } from "../time/DurationText.ts"
 import * as Monotonic from "../time/Monotonic.ts"
 import * as CameraActor from "./CameraActor.ts"
-import { type Action, apply, diff, type LastApplied } from "./Diff.ts"
+import { type Action, apply, applyTo, diff, diffOwnership, type Unknown } from "./Diff.ts"
 import { type Hold, MassStopGuard } from "./MassStop.ts"
 import * as ReconcileLog from "./ReconcileLog.ts"
 import * as StartRateLimiter from "./StartRateLimiter.ts"
@@ -84,15 +84,27 @@ const make = Effect.gen(function* () {
   const startRateLimiter = StartRateLimiter.make(
     () => SubscriptionRef.getUnsafe(settings).relay.startSpacing
   )
+  const handOverLimiter = StartRateLimiter.make(handOverSpacing)
   const fibers = yield* FiberMap.make<CameraId, void>()
+  /** What may still run for the cameras of each shard. */
+  const shardFibers = new Map<number, Set<Fiber.Fiber<void>>>()
   const actors = new Map<CameraId, CameraActor.CameraActor>()
   const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
   const ready = yield* Deferred.make<void>()
   const massStop = new MassStopGuard()
   const massStops = new Incidents<"mass stop">()
   const recheck = yield* FiberHandle.make()
-  let applied: LastApplied = new Map()
+  let applied: Map<CameraId, Camera | InvalidCamera | Unknown> = new Map()
   let reconciliations = 0
+  let latest: CameraSet | undefined
+
+  /** A further stream of a camera belongs to the row of its main stream. */
+  const rowIdOf = (id: CameraId): CameraId => {
+    const camera = latest?.cameras.get(id) ?? applied.get(id)
+    return camera?._tag === "Unknown" ? id : (camera?.substream?.of ?? id)
+  }
+  const isOurs = (id: CameraId) => ownership.isOurs(rowIdOf(id))
+  const shardOf = (id: CameraId) => ownership.shardOf?.(rowIdOf(id)) ?? 0
 
   /** Runs an effect for a camera after everything that may still run for it, or on its path, has ended. */
   const startAfterPredecessors = Effect.fnUntraced(function* (
@@ -115,6 +127,10 @@ const make = Effect.gen(function* () {
         next
       )
     )
+    const shard = shardOf(id)
+    const inShard = shardFibers.get(shard) ?? new Set()
+    shardFibers.set(shard, inShard.add(fiber))
+    fiber.addObserver(() => inShard.delete(fiber))
     if (path !== undefined) {
       pathOwners.set(path, fiber)
       fiber.addObserver(() => {
@@ -145,7 +161,7 @@ const make = Effect.gen(function* () {
       Option.getOrUndefined(FiberMap.getUnsafe(fibers, id))?.interruptUnsafe()
     })
 
-  const start = Effect.fnUntraced(function* (camera: Camera) {
+  const start = Effect.fnUntraced(function* (camera: Camera, isHandOver: boolean) {
     yield* interrupt(camera.id)
     // the camera gets a state before it waits for its predecessors, and can be stopped again from then on
     const known = yield* status.get(camera.id)
@@ -153,7 +169,8 @@ const make = Effect.gen(function* () {
     if (known === undefined || known.state._tag === "Invalid") {
       yield* status.transition(camera, { _tag: "Waiting", for: "turn" })
     }
-    const actor = yield* Effect.provideContext(CameraActor.make(camera, startRateLimiter), services)
+    const limiter = isHandOver ? handOverOnce(handOverLimiter, startRateLimiter) : startRateLimiter
+    const actor = yield* Effect.provideContext(CameraActor.make(camera, limiter), services)
     yield* startAfterPredecessors(camera.id, actor.run, camera)
     actors.set(camera.id, actor)
   })
@@ -164,13 +181,13 @@ const make = Effect.gen(function* () {
     yield* status.stopping(id)
   })
 
-  const perform = Effect.fnUntraced(function* (action: Action) {
+  const perform = Effect.fnUntraced(function* (action: Action, isHandOver = false) {
     switch (action._tag) {
       case "Start":
-        return yield* start(action.camera)
+        return yield* start(action.camera, isHandOver)
       case "Restart": {
         yield* stop(action.camera.id)
-        return yield* start(action.camera)
+        return yield* start(action.camera, false)
       }
       case "Rename":
         return yield* status.rename(action.camera)
@@ -219,10 +236,24 @@ const make = Effect.gen(function* () {
     }
   })
 
-  const isMoved = (action: Action) => action._tag === "Stop" && !ownership.isOurs(action.id)
+  /** Performs the actions, each by itself: a defect in one ends none of the others. */
+  const performAll = Effect.fnUntraced(function* (
+    actions: ReadonlyArray<Action>,
+    isHandOver = false
+  ) {
+    const done: Array<Action> = []
+    const failed: Array<Action> = []
+    for (const action of actions) {
+      const isDone = yield* catchDefect(perform(action, isHandOver))
+      ;(isDone ? done : failed).push(action)
+    }
+    applyTo(applied, done, failed)
+  })
+
+  const isMoved = (action: Action) => action._tag === "Stop" && !isOurs(action.id)
 
   const reconcile = Effect.fn("Supervisor.reconcile")(function* (set: CameraSet) {
-    const { isOurs } = ownership
+    byShard = undefined
     const all = diff(applied, set.cameras, isOurs)
     // another daemon relays these: no mistake in the table
     const moved = all.filter(isMoved)
@@ -239,16 +270,60 @@ const make = Effect.gen(function* () {
       yield* Effect.logWithLevel(level)(message)
       for (const line of ReconcileLog.notices(actions)) yield* Effect.logWarning(line)
     }
-    const done: Array<Action> = []
-    const failed: Array<Action> = []
-    for (const action of actions) {
-      const isDone = yield* catchDefect(perform(action))
-      ;(isDone ? done : failed).push(action)
-    }
-    applied = apply(applied, done, failed)
+    yield* performAll(actions)
     reconciliations++
     yield* Deferred.succeed(ready, undefined)
   })
+
+  /** The ids of the cameras that are applied or desired, by shard. Made when a shard moves. */
+  let byShard: Map<number, Set<CameraId>> | undefined
+  const indexByShard = (cameras: CameraSet["cameras"]) => {
+    const index = new Map<number, Set<CameraId>>()
+    for (const ids of [cameras.keys(), applied.keys()]) {
+      for (const id of ids) {
+        const shard = shardOf(id)
+        const inShard = index.get(shard)
+        if (inShard === undefined) index.set(shard, new Set([id]))
+        else inShard.add(id)
+      }
+    }
+    return index
+  }
+
+  const moveLog = yield* FiberHandle.make()
+  let moves = { came: 0, left: 0 }
+
+  /** One line for a move, which takes many small steps. */
+  const logMoves = Effect.suspend(() => {
+    const { came, left } = moves
+    moves = { came: 0, left: 0 }
+    return came + left === 0
+      ? Effect.void
+      : Effect.logInfo(
+          `cameras moved: ${came} to this daemon, ${left} to others; relaying ${applied.size} of ${latest?.cameras.size ?? 0}`
+        )
+  })
+
+  /** Starts and stops the cameras of the shards that came and left. Costs these shards, not the table. */
+  const reconcileShards = Effect.fn("Supervisor.reconcileShards")(function* (
+    { cameras }: CameraSet,
+    shards: ReadonlyArray<number>,
+    isHandOver: boolean
+  ) {
+    byShard ??= indexByShard(cameras)
+    const index = byShard
+    const ids = shards.flatMap((shard) => [...(index.get(shard) ?? [])])
+    const actions = diffOwnership(ids, applied, cameras, isOurs)
+    if (actions.length === 0) return
+    const left = actions.filter(({ _tag }) => _tag === "Stop").length
+    moves = { came: moves.came + actions.length - left, left: moves.left + left }
+    yield* performAll(actions, isHandOver)
+    yield* FiberHandle.run(moveLog, Effect.delay(logMoves, moveLogDelay))
+  })
+
+  /** Done when nothing runs any more for the cameras of shards that are not ours. */
+  const awaitEnds = (shards: Iterable<number>) =>
+    Fiber.awaitAll(Array.from(shards, (shard) => [...(shardFibers.get(shard) ?? [])]).flat())
 
   yield* Effect.addFinalizer(() =>
     Effect.logInfo(`stopping all ${applied.size} cameras`).pipe(
@@ -258,7 +333,6 @@ const make = Effect.gen(function* () {
   )
 
   const lock = Semaphore.makeUnsafe(1)
-  let latest: CameraSet | undefined
   let isOwnershipKnown = false
 
   /** Applies the latest set, from when it is known which of its cameras are ours. */
@@ -272,13 +346,28 @@ const make = Effect.gen(function* () {
     )
   )
 
+  /** Applies a change of the ownership: as far as it reaches, once the first set was applied. */
+  const follow = Effect.fnUntraced(function* ({
+    isHandOver = false,
+    settled,
+    shards
+  }: OwnershipChange) {
+    isOwnershipKnown = true
+    yield* shards === undefined || reconciliations === 0
+      ? reconcileLatest
+      : lock.withPermit(
+          Effect.suspend(() =>
+            latest === undefined
+              ? Effect.void
+              : catchDefect(reconcileShards(latest, shards, isHandOver))
+          )
+        )
+    if (settled === undefined) return
+    yield* Effect.forkScoped(Effect.andThen(awaitEnds(shards ?? [...shardFibers.keys()]), settled))
+  })
+
   yield* ownership.changes.pipe(
-    Stream.runForEach(() =>
-      Effect.suspend(() => {
-        isOwnershipKnown = true
-        return reconcileLatest
-      })
-    ),
+    Stream.runForEach(follow),
     Effect.annotateLogs("module", "supervisor"),
     Effect.forkScoped
   )
@@ -324,6 +413,27 @@ const make = Effect.gen(function* () {
       })
   })
 })
+
+/** The mean time between the starts of cameras that another daemon gave up. */
+const handOverSpacing = Duration.millis(1)
+
+/** The first start of a camera that was handed over is faster than its later ones. */
+const handOverOnce = (
+  first: StartRateLimiter.StartRateLimiter,
+  later: StartRateLimiter.StartRateLimiter
+): StartRateLimiter.StartRateLimiter => {
+  let isFirst = true
+  return {
+    acquire: Effect.suspend(() => {
+      const { acquire } = isFirst ? first : later
+      isFirst = false
+      return acquire
+    })
+  }
+}
+
+/** How long no camera must have moved before the move is logged. */
+const moveLogDelay = Duration.seconds(1)
 
 /** A relay that takes longer to end is reported, again after each further period. */
 const slowEnd = Duration.seconds(15)
