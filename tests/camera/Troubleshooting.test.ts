@@ -21,6 +21,24 @@ const samples: {
   >
 } = {
   Refused: [new Reason.Refused({ authority: "10.0.0.5:554" })],
+  OnvifError: [
+    new Reason.OnvifError({
+      problem: "NoService",
+      detail: "no ONVIF service at 10.0.0.5:80 (HTTP status 404)"
+    }),
+    new Reason.OnvifError({
+      problem: "NoProfile",
+      detail: 'the device has no profile for stream "third"; its profiles: mainStream, subStream'
+    }),
+    new Reason.OnvifError({
+      problem: "NoAddress",
+      detail: "the device gave no URL for the stream"
+    }),
+    new Reason.OnvifError({
+      problem: "Fault",
+      detail: "GetProfiles failed: Optional Action Not Implemented"
+    })
+  ],
   DnsError: [
     new Reason.DnsError({ host: "cam7.example", why: "NoSuchHost" }),
     new Reason.DnsError({ host: "cam7.example", why: "NoAnswer" })
@@ -47,6 +65,8 @@ const samples: {
     new Reason.Unauthorized({ credentials: "wrong" }),
     new Reason.Unauthorized({ credentials: "missing" }),
     new Reason.Unauthorized({ credentials: "locked" }),
+    new Reason.Unauthorized({ credentials: "wrong", clockSkewMs: -seconds(7200) }),
+    new Reason.Unauthorized({ credentials: "wrong", clockSkewMs: null }),
     new Reason.Unauthorized({ credentials: "wrong", refusedFor: "12" })
   ],
   RedirectRefused: [

@@ -91,6 +91,7 @@ const kinds: Record<ProbeReasonTag | "Invalid", string> = {
   NotFound: "stream not found",
   Rejected: "rejected by the camera",
   DeviceFull: "device full",
+  OnvifError: "no stream by ONVIF",
   NoVideo: "no video",
   ProtocolError: "not valid RTSP",
   Unsupported: "not supported",

@@ -8,13 +8,14 @@ import { longest, StreamUrl } from "../camera/StreamUrl.ts"
 import { axis } from "./builtin/axis.ts"
 import { dahua } from "./builtin/dahua.ts"
 import { hikvision } from "./builtin/hikvision.ts"
+import { onvif } from "./builtin/onvif.ts"
 import { url } from "./builtin/url.ts"
 import { vendors } from "./builtin/vendors.ts"
 import type { CameraType, Columns } from "./CameraType.ts"
 import * as UrlTemplate from "./UrlTemplate.ts"
 
 /** The types that need no settings: `url` and those of vendors, which `restream types` lists. */
-export const builtin: ReadonlyArray<CameraType> = [url, hikvision, dahua, axis, ...vendors]
+export const builtin: ReadonlyArray<CameraType> = [url, onvif, hikvision, dahua, axis, ...vendors]
 
 /** What holds for an address by whichever type it was made. */
 const checked = (url: StreamUrl): Result.Result<StreamUrl, InvalidUrl> => {

@@ -94,11 +94,23 @@ export class Closed extends Schema.TaggedClass<Closed>()("Closed", {
   }
 }
 
+const clockHint = (skewMs: number | null | undefined): string => {
+  if (skewMs === undefined) return ""
+  if (skewMs === null) return ", or a wrong clock in the camera, which does not tell its time"
+  const seconds = Math.round(Math.abs(skewMs) / 1000)
+  return `; the clock of the camera is ${seconds} s ${skewMs < 0 ? "behind" : "ahead of"} ours`
+}
+
 /** The camera refused the credentials, or requires some. */
 export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthorized", {
   credentials: Schema.Literals(["wrong", "missing", "unsupported", "locked"]),
   /** What the camera requires and restream does not support, such as `the Digest algorithm SHA-1`. */
   requires: Schema.optionalKey(Schema.String),
+  /**
+   * How far the clock of an ONVIF device is ahead of ours, if that is far; `null` if the device does not tell
+   * its time. ONVIF logins hold for a moment of the device's clock.
+   */
+  clockSkewMs: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
   /** The camera of the same device to which the same credentials were refused; this one was not probed. */
   refusedFor: Schema.optionalKey(Schema.String)
 }) {
@@ -115,7 +127,7 @@ export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthoriz
     }
     return this.credentials === "missing"
       ? "the camera requires a user name and password, and the row has none"
-      : "wrong user name or password"
+      : `wrong user name or password${clockHint(this.clockSkewMs)}`
   }
 }
 
@@ -170,6 +182,26 @@ export class DeviceFull extends Schema.TaggedClass<DeviceFull>()("DeviceFull", {
         ? ""
         : `; it may keep the session of the lost connection for another ${Math.ceil(this.keptForMs / 1000)} s`
     return `the device serves no more sessions (${this.status})${kept}`
+  }
+}
+
+/** An ONVIF device did not tell where its stream is. */
+export class OnvifError extends Schema.TaggedClass<OnvifError>()("OnvifError", {
+  /**
+   * - `NoService`: the address has no ONVIF service.
+   * - `NoProfile`: the device has no such profile or video input.
+   * - `NoAddress`: the device gave no URL that can be used.
+   * - `Fault`: the device refused a request.
+   */
+  problem: Schema.Literals(["NoService", "NoProfile", "NoAddress", "Fault"]),
+  /** One line, redacted. */
+  detail: Schema.String
+}) {
+  readonly pace: RetryPace = "backoff"
+  get message(): string {
+    return this.problem === "NoService"
+      ? `${this.detail}; check the port of the row, and that ONVIF is switched on in the camera`
+      : this.detail
   }
 }
 
@@ -376,6 +408,7 @@ export const ProbeReason = Schema.Union([
   NotFound,
   Rejected,
   DeviceFull,
+  OnvifError,
   NoVideo,
   ProtocolError,
   Unsupported,
@@ -419,6 +452,8 @@ export const dedupeKey = (reason: Reason): string => {
   switch (reason._tag) {
     case "DnsError":
       return `${reason._tag} ${reason.why}`
+    case "OnvifError":
+      return `${reason._tag} ${reason.problem}`
     case "Stalled":
       return `${reason._tag} ${reason.side}`
     case "Rejected":

@@ -27,7 +27,7 @@ import { readingOf } from "./UrlReading.ts"
 
 /** The parts of a {@link StreamUrl}. */
 export interface StreamUrlParts {
-  /** `rtsp`, `rtsps`, or any other that ffmpeg reads: `rtmp`, `http`, `https`, `srt`, … */
+  /** `rtsp`, `rtsps`, `onvif`, `onvifs`, or any other that ffmpeg reads: `rtmp`, `http`, `https`, `srt`, … */
   readonly scheme: string
   /** A host name, an IPv4 address, or an IPv6 address without brackets. */
   readonly host: string
@@ -50,7 +50,9 @@ const defaultPorts: Readonly<Record<string, number>> = {
   rtmp: 1935,
   rtmps: 443,
   http: 80,
-  https: 443
+  https: 443,
+  onvif: 80,
+  onvifs: 443
 }
 
 /** The most characters that an address may have as it is revealed; servers and programs have such bounds, too. */

@@ -1,9 +1,13 @@
 /** The registry of engines. */
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { StreamUrl } from "../camera/StreamUrl.ts"
+import { trustOf } from "../rtsp/client/Dialer.ts"
 import type { StreamSource } from "./CameraStream.ts"
 import type { Engine } from "./Engine.ts"
 
@@ -18,6 +22,48 @@ export class UnknownEngine extends Schema.TaggedError<UnknownEngine>()("UnknownE
 }) {
   override get message(): string {
     return `unknown engine ${JSON.stringify(this.choice)}; known engines: ${this.known.join(", ")}`
+  }
+}
+
+const isOnvif = ({ url }: StreamSource): boolean =>
+  url.scheme === "onvif" || url.scheme === "onvifs"
+
+/** What an ONVIF device is going to name: its answer is not known before it is asked. */
+const asRtsp = (source: StreamSource): StreamSource => ({
+  ...source,
+  url: new StreamUrl({ scheme: "rtsp", host: source.url.host })
+})
+
+/** The time for asking a device, unless the camera has its own `openTimeout`. */
+const askTimeout = Duration.seconds(10)
+
+/**
+ * An engine that asks an ONVIF device for the address, and opens the stream there. So the device is asked when
+ * and as often as the camera may be probed. The address is kept until a stream can't be opened there, or the row
+ * changes.
+ */
+const askingByOnvif = (engine: Engine): Engine => {
+  const known = new WeakMap<StreamUrl, StreamUrl>()
+  const ask = Effect.fnUntraced(function* ({ options, url }: StreamSource) {
+    const before = known.get(url)
+    if (before !== undefined) return before
+    // loaded by the first ONVIF camera
+    const { streamUrl } = yield* Effect.promise(() => import("../onvif/OnvifDevice.ts"))
+    const timeout = options.openTimeout ?? askTimeout
+    const found = yield* streamUrl(url, { timeout, trust: trustOf(options) })
+    known.set(url, found)
+    return found
+  })
+  return {
+    name: engine.name,
+    slowAfter: engine.slowAfter,
+    concurrency: engine.concurrency,
+    open: (source) =>
+      Effect.flatMap(ask(source), (url) =>
+        Effect.tapError(engine.open({ ...source, url }), () =>
+          Effect.sync(() => known.delete(source.url))
+        )
+      )
   }
 }
 
@@ -45,20 +91,25 @@ export class Engines extends Context.Service<
   /** A registry of these engines; `auto` tries them in this order. */
   static readonly make = (engines: Arr.NonEmptyReadonlyArray<Engine>): Engines["Service"] => {
     const choices = [auto, ...engines.map(({ name }) => name)]
-    return {
-      choices,
-      select: (source) => {
-        const choice = source.options.engine
-        if (choice === auto) {
-          const supporting = engines.filter((engine) => engine.supports?.(source) ?? true)
-          return Result.succeed(Arr.isArrayNonEmpty(supporting) ? supporting : engines)
-        }
-        const engine = engines.find(({ name }) => name === choice)
-        return engine === undefined
-          ? Result.fail(new UnknownEngine({ choice, known: choices }))
-          : Result.succeed([engine])
-      }
+    const asking = new Map(engines.map((engine) => [engine, askingByOnvif(engine)]))
+    const select: Engines["Service"]["select"] = (source) => {
+      if (!isOnvif(source)) return selectDirectly(source)
+      return Result.map(selectDirectly(asRtsp(source)), (selected) =>
+        Arr.map(selected, (engine) => asking.get(engine) ?? engine)
+      )
     }
+    const selectDirectly: Engines["Service"]["select"] = (source) => {
+      const choice = source.options.engine
+      if (choice === auto) {
+        const supporting = engines.filter((engine) => engine.supports?.(source) ?? true)
+        return Result.succeed(Arr.isArrayNonEmpty(supporting) ? supporting : engines)
+      }
+      const engine = engines.find(({ name }) => name === choice)
+      return engine === undefined
+        ? Result.fail(new UnknownEngine({ choice, known: choices }))
+        : Result.succeed([engine])
+    }
+    return { choices, select }
   }
 
   /** A registry of these engines; `auto` tries them in this order. */

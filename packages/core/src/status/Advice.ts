@@ -33,6 +33,12 @@ export const adviceFor = (reason: Reason): string => {
       return "Reduce the other clients of the camera, or choose its sub stream; if that does not help, restart it."
     case "DeviceFull":
       return "Disconnect other clients of the device, or raise its limit; the camera starts when a session is free."
+    case "OnvifError":
+      return reason.problem === "NoService"
+        ? "Switch on ONVIF in the camera, and check the ONVIF port in the row, which is not the RTSP port."
+        : reason.problem === "NoProfile"
+          ? "Choose one of the profiles of the device in the column stream."
+          : "Restart the camera; if that does not help, use its vendor's camera type or its whole address."
     case "NoVideo":
       return "Switch on video in the profile of the camera, or choose another channel or stream."
     case "ProtocolError":
