@@ -1,86 +1,21 @@
 /** What an operator does with the dashboard, in a real browser, against the daemon as it is built. */
 import { assert, describe, layer } from "@effect/vitest"
-import { freePort, TestPattern } from "@restream/core/testing"
-import axe from "axe-core"
+import { TestPattern } from "@restream/core/testing"
 import { Effect, Exit, Schedule, Scope } from "effect"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
-import type { Browser, BrowserContextOptions, Page } from "playwright-core"
-import { type Env } from "../kit/Command.ts"
-import * as Site from "../kit/Site.ts"
-import { launch, missing } from "../kit/Browser.ts"
+import { missing } from "../kit/Browser.ts"
 import { Postgres } from "../kit/Postgres.ts"
+import { awaitText, by, faults, site, type Visit } from "./Visit.ts"
 
 /** `SCREENSHOTS=docs/images` keeps pictures of the views there. */
 const screenshots = process.env["SCREENSHOTS"]
-
-/** A promise of the browser, as an effect. */
-const by = <A>(promise: () => Promise<A>) => Effect.promise(promise)
-
-interface Visit {
-  readonly page: Page
-  /** What the page complained about in its console. */
-  readonly complaints: ReadonlyArray<string>
-}
-
-const site = Effect.gen(function* () {
-  const installation = yield* Site.asInstalled
-  const port = yield* freePort
-  const env = { RESTREAM_HTTP_ENABLED: "yes", RESTREAM_HTTP_PORT: String(port) }
-  const browser = yield* Effect.acquireRelease(by(launch), (browser) => by(() => browser.close()))
-  // the browser ends with its last page
-  yield* by(() => browser.newPage())
-  const visit = (hash = "", options: BrowserContextOptions = {}) =>
-    open(browser, `http://127.0.0.1:${port}/${hash}`, options)
-  return {
-    ...installation,
-    port,
-    visit,
-    startDaemon: (more: Env = {}) =>
-      Effect.tap(installation.startDaemon([], { ...env, ...more }), ({ awaitSaid }) =>
-        awaitSaid(/HTTP server listens/)
-      )
-  }
-})
-
-const open = (browser: Browser, url: string, options: BrowserContextOptions) =>
-  Effect.gen(function* () {
-    const context = yield* Effect.acquireRelease(
-      by(() => browser.newContext({ locale: "en-US", reducedMotion: "reduce", ...options })),
-      (context) => by(() => context.close())
-    )
-    const page = yield* by(() => context.newPage())
-    page.setDefaultTimeout(20_000)
-    const complaints: Array<string> = []
-    page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning")
-        complaints.push(message.text())
-    })
-    page.on("pageerror", (error) => complaints.push(error.message))
-    yield* by(() => page.goto(url))
-    return { page, complaints } satisfies Visit
-  })
-
-/** Waits until the element's text matches. */
-const awaitText = ({ page }: Visit, selector: string, pattern: RegExp) =>
-  by(() => page.locator(selector).filter({ hasText: pattern }).first().waitFor())
 
 const picture = ({ page }: Visit, name: string) =>
   by(async () => {
     if (screenshots === undefined) return
     mkdirSync(screenshots, { recursive: true })
     await page.screenshot({ path: join(screenshots, `${name}.png`) })
-  })
-
-/** What axe finds wrong with the page. */
-const faults = ({ page }: Visit) =>
-  by(async () => {
-    // evaluated, because the policy of the page allows no script of ours
-    await page.evaluate(axe.source)
-    const { violations } = await page.evaluate(() =>
-      (globalThis as unknown as { axe: typeof axe }).axe.run()
-    )
-    return violations.map(({ help, nodes }) => `${help}: ${nodes.map(({ html }) => html).join()}`)
   })
 
 layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(

@@ -87,7 +87,12 @@ describe("planted secrets", () => {
         ...others.map((path) => ({ method: "GET", path })),
         ...requests
       ]) {
-        const answer = yield* send(path, { method, headers })
+        const answer = yield* send(
+          path,
+          path.endsWith("/whep")
+            ? { method, headers: { ...headers, "content-type": "application/sdp" }, body: "v=0" }
+            : { method, headers }
+        )
         said.push(`${method} ${path} ${JSON.stringify(answer.headers)} ${answer.body}`)
       }
       const wrong = yield* send("/api/cameras", { headers: { authorization: `Bearer ${token}x` } })
@@ -112,6 +117,7 @@ describe("planted secrets", () => {
       assert.include(text, "rtsp://***@10.0.0.3/x")
       assert.include(text, "rtsp://***@10.0.0.1/live")
       assert.include(text, "99999")
+      assert.include(text, "no WebRTC server responds")
     }).pipe(Effect.scoped)
   )
 })

@@ -25,10 +25,9 @@ export const configured = Effect.fnUntraced(function* (
     [
       "logLevel: debug",
       `rtspAddress: 127.0.0.1:${port}`,
-      "rtmp: no",
-      "hls: no",
-      "webrtc: no",
-      "srt: no",
+      ...["rtmp", "hls", "webrtc", "srt"]
+        .filter((protocol) => !settings.includes(`${protocol}: yes`))
+        .map((protocol) => `${protocol}: no`),
       ...settings,
       "paths:",
       ...paths.map((line) => `  ${line}`),

@@ -245,7 +245,7 @@ const definitions = {
       webrtcUrl: optionalSetting(viewerUrl("http", "https"), {
         appliedBy: "reload",
         description:
-          "URL at which viewers reach the WebRTC server; it is shown, and nothing connects to it. Default: http, mediaServer.host and port 8889.",
+          "URL at which viewers reach the WebRTC server. It is shown, and the live picture of the dashboard is requested there. Default: http, mediaServer.host and port 8889.",
         example: "https://video.example:8889"
       }),
       hlsUrl: optionalSetting(viewerUrl("http", "https"), {

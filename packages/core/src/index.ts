@@ -66,6 +66,7 @@ export { rtspCheck } from "./media-server/RtspCheck.ts"
 export { trustOf } from "./rtsp/client/Dialer.ts"
 export * from "./player/BrowserSupport.ts"
 export * from "./player/PlayerUrls.ts"
+export * from "./player/Whep.ts"
 // which of them are ours
 export * from "./cluster/Ownership.ts"
 export * as OneHolder from "./cluster/OneHolder.ts"

@@ -7,12 +7,24 @@ export class Unauthorized extends Error {}
 /** The daemon answered with an error, in its words. */
 export class Refused extends Error {}
 
+/** A camera cannot be played; the code tells programs why. */
+export class NotPlayable extends Refused {
+  readonly code: string
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
 const bodyOf = (response: Response): Promise<unknown> => response.json().catch(() => undefined)
 
 const problemOf = async (response: Response): Promise<Error> => {
   if (response.status === 401) return new Unauthorized()
-  const message = ((await bodyOf(response)) as { readonly message?: unknown } | undefined)?.message
-  return new Refused(typeof message === "string" ? message : `${response.status}`)
+  const body = (await bodyOf(response)) as { readonly [key: string]: unknown } | undefined
+  const message = typeof body?.["message"] === "string" ? body["message"] : `${response.status}`
+  return typeof body?.["code"] === "string"
+    ? new NotPlayable(body["code"], message)
+    : new Refused(message)
 }
 
 const request = async (path: string, init?: RequestInit): Promise<unknown> => {
@@ -40,6 +52,27 @@ export const getPicture = async (
     blob: await response.blob(),
     at: Number(response.headers.get("x-picture-time") ?? Date.now())
   }
+}
+
+/** Opens a session at the media server. @param offer SDP. */
+export const openSession = async (
+  id: string,
+  offer: string
+): Promise<{ readonly session: string; readonly answer: string }> => {
+  const response = await fetch(`./api/${camera(id)}/whep`, {
+    method: "POST",
+    headers: { "content-type": "application/sdp" },
+    body: offer
+  })
+  if (!response.ok) throw await problemOf(response)
+  const session = new URL(response.headers.get("location") ?? "", response.url).href
+  return { session, answer: await response.text() }
+}
+
+/** Ends a session, also while the page is being left. */
+export const endSession = (session: string): void => {
+  // the media server notices without it, only later
+  fetch(session, { method: "DELETE", keepalive: true }).catch(() => {})
 }
 
 export const sendCommand = (id: string, command: "retry" | "restart") =>

@@ -5,7 +5,7 @@ import type { ComponentChildren } from "preact"
 import { useEffect, useRef } from "preact/hooks"
 import { getCamera, Refused, sendCommand } from "./api.ts"
 import { Chart } from "./chart.tsx"
-import { Picture } from "./picture.tsx"
+import { LivePicture } from "./live.tsx"
 import { Section, Since, streamText, WordLabel } from "./parts.tsx"
 import { cameras, now } from "./store.ts"
 import { bytes, clockTime, count, dateTime, duration, words } from "./text.ts"
@@ -217,7 +217,7 @@ export const CameraView = ({ id }: { readonly id: string }) => {
       </dialog>
       {camera.word !== "invalid" && (
         <Section title={w.picture}>
-          <Picture camera={camera} every={2000} />
+          <LivePicture camera={camera} playerUrls={shown?.playerUrls ?? null} />
         </Section>
       )}
       {shown !== undefined && (

@@ -1,5 +1,6 @@
 /** The page's words, in English and Russian, and numbers and times as people read them. */
 import { signal } from "@preact/signals"
+import type { Obstacle } from "./player.ts"
 
 const en = {
   overview: "Overview",
@@ -83,7 +84,25 @@ const en = {
   noPictureYet: "Waiting for a picture…",
   noPictureOf: (engine: string) =>
     `The engine ${engine} relays this camera; pictures are taken by the native engine only.`,
-  cannotShow: (codec: string) => `This browser can't show ${codec}.`
+  cannotShow: (codec: string) => `This browser can't show ${codec}.`,
+  play: "Play live",
+  stop: "Stop",
+  liveOf: (name: string) => `${name}, live`,
+  connecting: "Connecting…",
+  firstPicture: (time: string) => `Live. The first picture took ${time}.`,
+  openHls: "Open the HLS player of the media server",
+  live_noWebRtc: "This browser has no WebRTC.",
+  live_codec: (codec: string) => `This browser does not play ${codec} by WebRTC.`,
+  live_notLive: "The camera is not live.",
+  live_serverUnreachable: "No WebRTC server responds.",
+  live_accessDenied: "The media server does not allow reading.",
+  live_noStream: "The media server does not have this path.",
+  live_rejected: "The media server rejected the request.",
+  live_noConnection:
+    "No connection for the media: a firewall may block UDP port 8189 of the media server, or its webrtcAdditionalHosts lacks the address by which this browser reaches it.",
+  live_noPicture:
+    "Connected, but no picture came. WebRTC carries no B-frames: choose the H.264 profile Baseline in the camera, or its sub stream.",
+  live_stalled: "The pictures stopped."
 }
 
 type Words = typeof en
@@ -175,7 +194,25 @@ const ru: Words = {
   noPictureYet: "Ожидание изображения…",
   noPictureOf: (engine) =>
     `Эту камеру передаёт движок ${engine}; изображения снимает только движок native.`,
-  cannotShow: (codec) => `Этот браузер не показывает ${codec}.`
+  cannotShow: (codec) => `Этот браузер не показывает ${codec}.`,
+  play: "Смотреть вживую",
+  stop: "Остановить",
+  liveOf: (name) => `${name}, вживую`,
+  connecting: "Соединение…",
+  firstPicture: (time) => `В эфире. Первое изображение через ${time}.`,
+  openHls: "Открыть проигрыватель HLS медиасервера",
+  live_noWebRtc: "В этом браузере нет WebRTC.",
+  live_codec: (codec) => `Этот браузер не воспроизводит ${codec} через WebRTC.`,
+  live_notLive: "Камера не работает.",
+  live_serverUnreachable: "Сервер WebRTC не отвечает.",
+  live_accessDenied: "Медиасервер не разрешает чтение.",
+  live_noStream: "На медиасервере нет этого пути.",
+  live_rejected: "Медиасервер отклонил запрос.",
+  live_noConnection:
+    "Нет соединения для видео: возможно, сетевой экран закрывает UDP-порт 8189 медиасервера или в webrtcAdditionalHosts нет адреса, по которому его видит этот браузер.",
+  live_noPicture:
+    "Соединение есть, но изображения нет. WebRTC не передаёт B-кадры: выберите в камере профиль H.264 Baseline или дополнительный поток.",
+  live_stalled: "Изображение остановилось."
 }
 
 export type Language = "en" | "ru"
@@ -196,6 +233,14 @@ document.documentElement.lang = language.value
 
 /** The words of the language that is chosen. */
 export const words = (): Words => (language.value === "ru" ? ru : en)
+
+/** Why a camera does not play. */
+export const obstacle = (name: Obstacle, codec = ""): string => {
+  const w = words()
+  return name === "codec"
+    ? w.live_codec(codec === "hevc" ? "H.265" : codec.toUpperCase())
+    : w[`live_${name}`]
+}
 
 export const count = (value: number): string => new Intl.NumberFormat(language.value).format(value)
 
@@ -224,6 +269,9 @@ export const duration = (ms: number): string => {
     .map(([value, name]) => unit(value, name))
     .join(" ")
 }
+
+/** `0.4s`. */
+export const seconds = (ms: number): string => unit(ms / 1000, "second", 1)
 
 export const bitrate = (bits: number): string => {
   if (bits === 0) return "–"

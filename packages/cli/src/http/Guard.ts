@@ -39,6 +39,9 @@ const windowMs = 60_000
 /** How many addresses are remembered. */
 const maxAddresses = 10_000
 const maxBodyBytes = 8 * 1024
+/** An SDP offer lists every codec of the browser. */
+const maxSdpBytes = 64 * 1024
+const takesSdp = /^\/api\/cameras\/[^/]+\/whep(?:\/|$)/
 
 /** What needs no token: the health checks, and what the sign-in page is made of. */
 const isPublic = (method: string, path: string): boolean =>
@@ -158,7 +161,9 @@ export class Guard {
   }
 }
 
-const checkLength = ({ headers }: GuardedRequest): Refusal | undefined =>
-  Number(headers["content-length"] ?? 0) > maxBodyBytes
-    ? { status: 413, message: `the body exceeds ${maxBodyBytes} bytes` }
+const checkLength = ({ headers, path }: GuardedRequest): Refusal | undefined => {
+  const limit = takesSdp.test(path) ? maxSdpBytes : maxBodyBytes
+  return Number(headers["content-length"] ?? 0) > limit
+    ? { status: 413, message: `the body exceeds ${limit} bytes` }
     : undefined
+}

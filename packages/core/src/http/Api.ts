@@ -12,6 +12,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { CameraId } from "../camera/Camera.ts"
+import { WhepProblem } from "../player/Whep.ts"
 import { Health } from "../status/History.ts"
 import { Word } from "../status/OperatorView.ts"
 
@@ -285,6 +286,13 @@ export class TooManyStreams extends Schema.TaggedError<TooManyStreams>()(
   { httpApiStatus: 503 }
 ) {}
 
+/** The camera cannot be played by WebRTC; the code is for programs, the message says why. */
+export class NotPlayable extends Schema.TaggedError<NotPlayable>()(
+  "NotPlayable",
+  { code: WhepProblem, message: Schema.String },
+  { httpApiStatus: 409 }
+) {}
+
 export const CommandResult = Schema.Struct({
   id: CameraId,
   command: Schema.Literals(["retry", "restart"]),
@@ -333,6 +341,8 @@ export const PictureQuery = {
 
 const describe = (summary: string) => OpenApi.annotations({ summary })
 const id = { id: CameraId }
+const session = { id: CameraId, session: Schema.String }
+const sdp = Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/sdp" }))
 
 export class CamerasGroup extends HttpApiGroup.make("cameras")
   .add(
@@ -353,6 +363,27 @@ export class CamerasGroup extends HttpApiGroup.make("cameras")
     }).annotateMerge(
       describe("The last keyframe as an MP4 of one picture; x-picture-time says when it was taken")
     ),
+    HttpApiEndpoint.post("play", "/api/cameras/:id/whep", {
+      params: id,
+      payload: sdp,
+      success: sdp.pipe(HttpApiSchema.status(201)),
+      error: [CameraNotFound, NotPlayable]
+    }).annotateMerge(
+      describe("WHEP: exchanges an offer for the media server's answer; location names the session")
+    ),
+    HttpApiEndpoint.patch("addCandidates", "/api/cameras/:id/whep/:session", {
+      params: session,
+      payload: Schema.String.pipe(
+        HttpApiSchema.asText({ contentType: "application/trickle-ice-sdpfrag" })
+      ),
+      success: HttpApiSchema.NoContent,
+      error: [CameraNotFound, NotPlayable]
+    }).annotateMerge(describe("WHEP: adds ICE candidates to a session")),
+    HttpApiEndpoint.delete("stopPlaying", "/api/cameras/:id/whep/:session", {
+      params: session,
+      success: HttpApiSchema.NoContent,
+      error: [CameraNotFound, NotPlayable]
+    }).annotateMerge(describe("WHEP: ends a session")),
     HttpApiEndpoint.post("retry", "/api/cameras/:id/retry", {
       params: id,
       success: CommandResult.pipe(HttpApiSchema.status(202)),

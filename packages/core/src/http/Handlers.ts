@@ -11,16 +11,20 @@
  * They check no access: the daemon does that before the router.
  */
 import { redact } from "@restream/config"
+import * as ByteSize from "effect/ByteSize"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type { CameraId } from "../camera/Camera.ts"
 import { format } from "../time/DurationText.ts"
 import type { LiveOrFixedSettings } from "../Restream.ts"
 import { type PictureProblem, Pictures } from "../picture/Pictures.ts"
+import { maxSdpBytes, Whep, type WhepError } from "../player/Whep.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import type { CameraStatus } from "../status/CameraStatus.ts"
 import { tallyOf } from "../status/OperatorView.ts"
@@ -33,7 +37,8 @@ import {
   CameraNotFound,
   type CommandResult,
   NoPicture,
-  NotHealthy
+  NotHealthy,
+  NotPlayable
 } from "./Api.ts"
 import { Board } from "./Board.ts"
 import { EventStreams } from "./EventStreams.ts"
@@ -88,7 +93,50 @@ const cameras = HttpApiBuilder.group(
       })
     })
 
+    const whep = yield* Whep
+    /** The path of a camera that is live. */
+    const livePath = Effect.fnUntraced(function* (id: CameraId) {
+      const status = yield* store.get(id)
+      if (status === undefined) return yield* unknownCamera(id)
+      const { path, word } = status
+      if (path !== undefined && word === "ok") return path
+      return yield* new NotPlayable({
+        code: "NotLive",
+        message: `the camera is not live: ${whyNotLive(status)}`
+      })
+    })
+    /** The path of a camera that may have ended since it was played. */
+    const pathOf = Effect.fnUntraced(function* (id: CameraId) {
+      return (yield* store.get(id))?.path ?? (yield* unknownCamera(id))
+    })
+
     return handlers
+      .handleRaw("play", ({ params, request }) =>
+        Effect.gen(function* () {
+          const offer = yield* bodyOf(request, "application/sdp")
+          if (typeof offer !== "string") return offer
+          const { answer, id } = yield* whep.open(yield* livePath(params.id), offer)
+          return HttpServerResponse.text(answer, {
+            status: 201,
+            contentType: "application/sdp",
+            // relative to the address of the request, which a proxy may have changed
+            headers: { location: `whep/${id}` }
+          })
+        }).pipe(Effect.catchTag("WhepError", toNotPlayable))
+      )
+      .handleRaw("addCandidates", ({ params: { id, session }, request }) =>
+        Effect.gen(function* () {
+          const fragment = yield* bodyOf(request, "application/trickle-ice-sdpfrag")
+          if (typeof fragment !== "string") return fragment
+          yield* whep.patch(yield* pathOf(id), session, fragment)
+          return HttpServerResponse.empty({ status: 204 })
+        }).pipe(Effect.catchTag("WhepError", toNotPlayable))
+      )
+      .handle("stopPlaying", ({ params: { id, session } }) =>
+        Effect.flatMap(pathOf(id), (path) => whep.close(path, session)).pipe(
+          Effect.catchTag("WhepError", toNotPlayable)
+        )
+      )
       .handleRaw("picture", ({ params, query }) => picture(params.id, query.maxAge ?? 10))
       .handleAll({
         list: Effect.fnUntraced(function* ({ query }) {
@@ -114,13 +162,29 @@ const cameras = HttpApiBuilder.group(
   })
 )
 
-const whyNoPicture = (
-  problem: PictureProblem,
-  { engine, offer, problem: cameraProblem, reason }: CameraStatus
-): string => {
+const toNotPlayable = ({ code, message }: WhepError) =>
+  Effect.fail(new NotPlayable({ code, message }))
+
+/** The text of a body, or the response to a body that is not as it should be. */
+const bodyOf = (request: HttpServerRequest.HttpServerRequest, contentType: string) =>
+  (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() === contentType
+    ? request.text.pipe(
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxSdpBytes)),
+        Effect.orElseSucceed(() => refuse(413, `the body exceeds ${maxSdpBytes} bytes`))
+      )
+    : Effect.succeed(refuse(415, `the content type must be ${contentType}`))
+
+const refuse = (status: number, message: string) =>
+  HttpServerResponse.jsonUnsafe({ message }, { status })
+
+const whyNotLive = ({ problem, reason }: CameraStatus): string =>
+  redact(problem ?? reason?.message ?? "it is being started")
+
+const whyNoPicture = (problem: PictureProblem, status: CameraStatus): string => {
+  const { engine, offer } = status
   switch (problem) {
     case "NotLive":
-      return `the camera is not live: ${redact(cameraProblem ?? reason?.message ?? "it is being started")}`
+      return `the camera is not live: ${whyNotLive(status)}`
     case "NoKeyframes":
       return engine === "native"
         ? `pictures are taken of H.264 and H.265 only, and the camera sends ${offer?.video.codec ?? "another codec"}`
@@ -206,6 +270,7 @@ export const services = ({ settings, version }: HandlerOptions) =>
   EventStreams.layer.pipe(
     Layer.provideMerge(Board.layer(version)),
     Layer.merge(Pictures.layer),
+    Layer.merge(Whep.layer),
     Layer.provide(LiveSettings.layer(settings))
   )
 
