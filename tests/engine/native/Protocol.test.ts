@@ -77,6 +77,16 @@ const settle = Effect.promise(async () => {
   for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve))
 })
 
+/** Done when a peer has answered all that we asked, and we have read the answers. */
+const answered = (proxy: RecordingProxy.RecordingProxy) => {
+  const asked = () => proxy.all((said) => said._tag === "Request" && said.from === "us").length
+  const answers = () => proxy.all((said) => said._tag === "Response" && said.from === "peer").length
+  return Effect.andThen(
+    proxy.heard(() => asked() === answers()),
+    settle
+  )
+}
+
 /** What the media server was announced. */
 const codecsAt = (sink: RtspServer["Service"]) =>
   Effect.map(sink.path("out"), (status) => status?.publisher?.tracks.map(({ codec }) => codec))
@@ -266,22 +276,22 @@ describe.concurrent("the native engine, on the wire,", () => {
       for (let times = 1; times <= 4; times++) {
         yield* TestClock.adjust("5 seconds")
         yield* toSink.heard(() => toSink.all(RecordingProxy.request("OPTIONS")).length >= times)
-        yield* settle
+        yield* answered(toSink)
       }
     })
   )
 
   it.effect("keeps the server's session alive while the camera takes long for PLAY", () =>
     Effect.gen(function* () {
-      const { camera, start, toSink } = yield* peers({
+      const { camera, start, toCamera, toSink } = yield* peers({
         quirks: { silentAt: "PLAY" },
         engine: { openTimeout: "1 hour" }
       })
       yield* ScriptedCamera.publish(camera, "cam")
       const starting = yield* Effect.forkChild(start())
-      yield* toSink.heard(RecordingProxy.request("RECORD"))
+      yield* toCamera.heard(RecordingProxy.request("PLAY"))
       for (let times = 1; times <= 3; times++) {
-        yield* settle
+        yield* answered(toSink)
         yield* TestClock.adjust("5 seconds")
         yield* toSink.heard(() => toSink.all(RecordingProxy.request("OPTIONS")).length === times)
       }
@@ -315,7 +325,7 @@ describe.concurrent("the native engine, on the wire,", () => {
           yield* toCamera.heard(
             () => toCamera.all(RecordingProxy.request("GET_PARAMETER")).length === i
           )
-          yield* settle
+          yield* answered(toCamera)
         }
         assert.isUndefined(ended.pollUnsafe())
         const [first] = toCamera.all(RecordingProxy.request("GET_PARAMETER"))
@@ -351,6 +361,7 @@ describe.concurrent("the native engine, on the wire,", () => {
         yield* ScriptedCamera.publish(camera, "cam")
         yield* Effect.forkChild(start())
         yield* toSink.heard(RecordingProxy.request("RECORD"))
+        yield* settle
         yield* TestClock.adjust("2500 millis")
         yield* toCamera.heard(RecordingProxy.request("OPTIONS"))
       })
@@ -365,6 +376,7 @@ describe.concurrent("the native engine, on the wire,", () => {
         for (let i = 1; i <= 4; i++) {
           yield* TestClock.adjust("2500 millis")
           yield* toCamera.heard(() => toCamera.all(RecordingProxy.request("OPTIONS")).length > i)
+          yield* settle
         }
         assert.isUndefined(ended.pollUnsafe())
       })
@@ -378,6 +390,7 @@ describe.concurrent("the native engine, on the wire,", () => {
           yield* toCamera.heard(
             () => toCamera.all(RecordingProxy.request("GET_PARAMETER")).length === i
           )
+          yield* settle
         }
         assert.isUndefined(ended.pollUnsafe())
       })
