@@ -245,14 +245,18 @@ export const publishContract = (name: string, contract: PublishContractOptions):
     )
 
     it.live("continues when only the audio stalls", () =>
-      withPeers({ camera: { audio: true }, stallTimeout: "3 seconds" }, ({ camera, sink, start }) =>
+      withPeers({ camera: { audio: true }, stallTimeout: "2 seconds" }, ({ camera, sink, start }) =>
         Effect.gen(function* () {
           const relay = yield* start()
           yield* relay.flowing
           yield* camera.freeze("cam", "audio")
+          const frozenAt = yield* Clock.currentTimeMillis
           const ended = yield* Effect.forkChild(endOf(relay))
-          // twice the time after which a stall would show
-          yield* Effect.sleep("7 seconds")
+          // video has come for twice the time after which a stall would show
+          const videoCame = () => (relay.counters().lastVideoAt ?? 0) >= frozenAt + 4000
+          yield* Effect.repeat(Effect.sleep("50 millis"), {
+            until: () => videoCame() || ended.pollUnsafe() !== undefined
+          })
           assert.isUndefined(ended.pollUnsafe())
           assert.isDefined((yield* sink.path("out"))?.publisher)
         })

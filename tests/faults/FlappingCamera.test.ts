@@ -137,16 +137,17 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
           probe: { retryDelays: ["300 millis"] }
         })
       )
-      // two seconds there and one away
       for (let n = 0; n < 3; n++) {
         const scope = yield* Scope.make()
         yield* Effect.forEach(cameras, (server) =>
           Scope.provide(TestPattern.publish(server, "cam"), scope)
         )
         yield* tree.awaitState(1, "Live")
-        yield* Effect.sleep("2 seconds")
+        yield* tree.awaitState(2, "Live")
         yield* Scope.close(scope, Exit.void)
-        yield* Effect.sleep("1 second")
+        // each has been tried again in vain
+        yield* tree.awaitState(1, "Unreachable")
+        yield* tree.awaitState(2, "Unreachable")
       }
       yield* Effect.forEach(cameras, (server) => TestPattern.publish(server, "cam"))
       yield* tree.awaitState(1, "Live")
