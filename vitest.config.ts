@@ -32,7 +32,7 @@ export default defineConfig({
     ]
   },
   test: {
-    include: ["tests/**/*.test.ts"],
+    include: ["tests/**/*.test.ts", "examples/*.test.ts"],
     // most tests wait for sockets, processes and clocks, not for the processor
     maxWorkers: Math.max(4, availableParallelism()),
     // for a machine that is slow and busy; none takes half as long on one that is neither

@@ -12,20 +12,9 @@ import {
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Context, Effect, Layer, Stream, SubscriptionRef } from "effect"
 import { TestClock } from "effect/testing"
-import { readFileSync } from "node:fs"
 import * as FakeEngine from "../kit/FakeEngine.ts"
 
-const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
-
 describe("embedding", () => {
-  it.each([
-    ["README.md", "tests/embedding/one-camera.ts"],
-    ["docs/embedding.md", "tests/embedding/whole-tree.ts"],
-    ["docs/embedding.md", "tests/embedding/http-api.ts"]
-  ])("the program in %s compiles: it is %s", (document, program) => {
-    assert.include(read(document), `\`\`\`ts\n${read(program)}\`\`\``)
-  })
-
   it.live("relays the rows that the program holds, by a camera type of its own", () =>
     Effect.gen(function* () {
       const camera = yield* RtspServer.make()
