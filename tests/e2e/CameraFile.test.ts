@@ -6,7 +6,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { invocation, restream } from "../kit/Command.ts"
-import { start } from "../kit/Spawn.ts"
+import { run, start } from "../kit/Spawn.ts"
+
+const terminal = new URL("terminal.py", import.meta.url).pathname
 
 const make = Effect.gen(function* () {
   const folder = yield* Effect.acquireRelease(
@@ -46,6 +48,25 @@ layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })(
         assert.match(stdout, /^Gate +Gate +url +ok /m)
         assert.match(stdout, /^Yard .*did you mean hikvision\?/m)
         assert.match(stderr, /^1 failed: 1 invalid row\n2 cameras: 1 ok, 1 failed/)
+      })
+    )
+
+    it.effect("is checked with colored states on a terminal, unless NO_COLOR is set", () =>
+      Effect.gen(function* () {
+        const { cameras, env, write } = yield* make
+        yield* write(`- name: Gate\n  url: ${cameras.url("gate")}\n- name: Yard\n`)
+        const { command, environment } = invocation(["check"], env)
+        const output = (more: Record<string, string | undefined>) =>
+          Effect.map(
+            run("python3", [terminal, "120", process.execPath, ...command], {
+              env: { ...environment, TERM: "xterm", NO_COLOR: undefined, ...more }
+            }),
+            ({ stdout }) => stdout
+          )
+        const colored = yield* output({})
+        assert.include(colored, "\u001B[32mok\u001B[0m")
+        assert.include(colored, "\u001B[33minvalid\u001B[0m")
+        assert.notInclude(yield* output({ NO_COLOR: "1" }), "\u001B[3")
       })
     )
 

@@ -18,6 +18,7 @@ import {
 } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { gzipSync } from "node:zlib"
 
 const cli = fileURLToPath(new URL("../", import.meta.url))
 const dist = join(cli, "dist")
@@ -36,6 +37,16 @@ copyFileSync(join(cli, "package.json"), join(folder, "lib", "package.json"))
 copyFileSync(join(cli, "LICENSE"), join(folder, "LICENSE"))
 copyFileSync(process.execPath, join(folder, "lib", "node"))
 chmodSync(join(folder, "lib", "node"), 0o755)
+
+const restream = (...args: ReadonlyArray<string>): Buffer =>
+  execFileSync(process.execPath, [join(dist, "restream.js"), ...args])
+
+// as a distribution installs them
+mkdirSync(join(folder, "share"))
+writeFileSync(join(folder, "share", "restream.1.gz"), gzipSync(restream("man"), { level: 9 }))
+for (const shell of ["bash", "zsh", "fish"]) {
+  writeFileSync(join(folder, "share", `restream.${shell}`), restream("--completions", shell))
+}
 
 // sh, because a link to the command may stand anywhere on PATH
 writeFileSync(

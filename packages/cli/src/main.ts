@@ -13,18 +13,20 @@ import { db } from "./command/db.ts"
 import { demo } from "./command/demo.ts"
 import { explain } from "./command/explain.ts"
 import { init } from "./command/init.ts"
+import { man } from "./command/man.ts"
 import { migrateLogConfig } from "./command/migrateLogConfig.ts"
 import { restream } from "./command/restream.ts"
 import { run } from "./command/run.ts"
 import { snapshot } from "./command/snapshot.ts"
 import { types } from "./command/types.ts"
 import { status } from "./command/status.ts"
+import { commandTree } from "./process/CommandTree.ts"
 import { runMain } from "./process/Main.ts"
 import * as Output from "./process/Output.ts"
 import * as Usage from "./process/Usage.ts"
 import { version } from "./version.ts"
 
-restream.pipe(
+const root = restream.pipe(
   Command.withSubcommands([
     init,
     run,
@@ -39,8 +41,13 @@ restream.pipe(
     db,
     config,
     types,
-    migrateLogConfig
-  ]),
+    migrateLogConfig,
+    man
+  ])
+)
+commandTree.root = root
+
+root.pipe(
   Command.run({ version }),
   Effect.provide(
     Layer.mergeAll(

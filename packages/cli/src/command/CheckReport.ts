@@ -12,6 +12,7 @@ import {
   type ViewerAddresses
 } from "@restream/core"
 import * as Duration from "effect/Duration"
+import { colored } from "../text/Color.ts"
 import { table, widthsOf } from "../text/Table.ts"
 
 type Result = Check.CheckResult | Check.ProbeOutcome
@@ -185,17 +186,23 @@ const reasonWidth = 40
  * The table for people. The reason is in the last column, and failed cameras are at the end.
  *
  * @param width the width of the terminal. Default: no column is omitted.
+ * @param hasColor whether states are colored. Default: no.
  */
 export const checkTable = (
   results: ReadonlyArray<Check.CheckResult>,
-  width = Number.POSITIVE_INFINITY
+  width = Number.POSITIVE_INFINITY,
+  hasColor = false
 ): string => {
   const sorted = failedLast(results)
   const rowsOf = (shown: typeof columns) => [
     shown.map(([heading]) => heading),
     ...sorted
       .flatMap((result) => [result, ...otherAddresses(result)])
-      .map((result) => shown.map(([, cell]) => cell(result)))
+      .map((result) =>
+        shown.map(([heading, cell]) =>
+          heading === "STATE" ? colored(cell(result), hasColor) : cell(result)
+        )
+      )
   ]
   const fits = (shown: typeof columns): boolean => {
     const widths = widthsOf(rowsOf(shown)).map((one) => Math.min(one, maxCellWidth))

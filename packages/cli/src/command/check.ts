@@ -26,7 +26,7 @@ import { draw, print, printMessage } from "../process/Output.ts"
 import { cameraListOf, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import * as CameraListing from "../source/CameraListing.ts"
-import { canRedraw } from "../text/Terminal.ts"
+import { canRedraw, hasColor } from "../text/Terminal.ts"
 import {
   checkJson,
   checkSummary,
@@ -176,7 +176,7 @@ export const check = Command.make(
       yield* print(jsonText(document))
     } else {
       const listed = report.filter(isListed)
-      if (listed.length > 0) yield* print(checkTable(listed, width))
+      if (listed.length > 0) yield* print(checkTable(listed, width, hasColor(process.stdout)))
       for (const line of checkWarnings(listed)) yield* printMessage(line)
       for (const line of checkSummary(report, took, disabled)) yield* printMessage(line)
     }

@@ -112,7 +112,12 @@ export const run = Command.make(
     Effect.scoped,
     failOnSettings
   )
-).pipe(Command.withDescription("Runs the daemon until SIGTERM or SIGINT"))
+).pipe(
+  Command.withDescription(
+    "Runs the daemon until SIGTERM or SIGINT. The cameras come from the database of PG_DSN (postgres://user:password@host:5432/database, also --pg-dsn or database.dsn), or from the file of source.file. Exit status: 0 after SIGTERM or SIGINT, 1 internal error, 2 invalid settings"
+  ),
+  Command.withShortDescription("Runs the daemon until SIGTERM or SIGINT")
+)
 
 /** How long the sessions of the database may take to end. The driver waits 5 s for a server that hangs. */
 const sessionsTimeoutMs = 500

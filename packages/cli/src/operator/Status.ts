@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import * as Screen from "../demo/Screen.ts"
 import { exitStatus, Failure, usageFailure } from "../process/Failure.ts"
 import { draw, print } from "../process/Output.ts"
-import { canRedraw } from "../text/Terminal.ts"
+import { canRedraw, hasColor } from "../text/Terminal.ts"
 import { connect, failOnDaemon, transport } from "./DaemonClient.ts"
 import { isWell, type Report, statusLines } from "./StatusReport.ts"
 
@@ -42,7 +42,9 @@ export const show = Effect.fnUntraced(function* (
   yield* print(
     json
       ? JSON.stringify(report, undefined, 2)
-      : statusLines(report, { all, width: columns() }).join("\n")
+      : statusLines(report, { all, width: columns(), hasColor: hasColor(process.stdout) }).join(
+          "\n"
+        )
   )
   if (!isWell(report)) return yield* new Failure({ status: exitStatus.problems, lines: [] })
 }, Effect.provide(transport))
@@ -75,7 +77,7 @@ const watchEvents = <E>(events: Stream.Stream<Event, E>, all: boolean) => {
   const show = Effect.suspend(() => {
     if (overview === undefined) return Effect.void
     const report: Report = { overview, cameras: [...cameras.values()] }
-    const lines = statusLines(report, { all, width: columns() })
+    const lines = statusLines(report, { all, width: columns(), hasColor: hasColor(process.stdout) })
     if (isDrawn) {
       const size = { rows: process.stdout.rows, columns: process.stdout.columns }
       return draw(screen(Screen.fit(lines, [], size)))

@@ -1,6 +1,7 @@
 /** The report of `restream status` as text. Pure. */
 import { DurationText, OperatorView } from "@restream/core"
 import type { CameraSummary, Overview } from "@restream/core/http"
+import { colored } from "../text/Color.ts"
 import { table } from "../text/Table.ts"
 
 export interface Report {
@@ -71,13 +72,14 @@ const mainDetailOf = (
 export const cameraTable = (
   cameras: ReadonlyArray<CameraSummary>,
   now: number,
-  width?: number
+  width?: number,
+  hasColor = false
 ): string => {
   const showsReaders = cameras.some(({ mediaServer }) => mediaServer !== null)
   const rows = inOrder(cameras).map((camera) => [
     camera.id,
     camera.name,
-    camera.word,
+    colored(camera.word, hasColor),
     DurationText.formatElapsed(now - camera.since),
     bitrate(camera.bitrate),
     ...(showsReaders ? [readersOf(camera)] : []),
@@ -98,7 +100,12 @@ const affected = (count: number): string =>
 /** The sentence, the causes, and the cameras with a stream that is not live, or all of them. */
 export const statusLines = (
   { cameras, overview }: Report,
-  options: { readonly all: boolean; readonly width?: number | undefined }
+  options: {
+    readonly all: boolean
+    readonly width?: number | undefined
+    /** Whether states are colored. Default: no. */
+    readonly hasColor?: boolean
+  }
 ): ReadonlyArray<string> => {
   const { causes, now, tally } = overview
   const listed = options.all ? cameras : cameras.filter(hasProblem)
@@ -108,7 +115,9 @@ export const statusLines = (
       `- ${message}${host === null || message.includes(host) ? "" : ` at ${host}`}${affected(count)}, since ${DurationText.formatElapsed(now - since)}`,
       `  ${advice}`
     ]),
-    ...(listed.length === 0 ? [] : ["", ...cameraTable(listed, now, options.width).split("\n")])
+    ...(listed.length === 0
+      ? []
+      : ["", ...cameraTable(listed, now, options.width, options.hasColor).split("\n")])
   ]
 }
 

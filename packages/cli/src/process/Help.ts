@@ -4,10 +4,12 @@ import * as CliOutput from "effect/cli/CliOutput"
 import type { HelpDoc } from "effect/cli/HelpDoc"
 import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
+import { examplesOf } from "./Examples.ts"
 
 const settingFlags = new Set(settings.flatMap(({ flags }) => flags))
 
-const isOwn = ({ name }: { readonly name: string }): boolean => !settingFlags.has(name)
+/** Whether a flag belongs to the command, and not to a setting. */
+export const isOwn = ({ name }: { readonly name: string }): boolean => !settingFlags.has(name)
 
 /** The help as text. */
 export const helpText = (doc: HelpDoc): Effect.Effect<string> =>
@@ -16,6 +18,7 @@ export const helpText = (doc: HelpDoc): Effect.Effect<string> =>
     const sections = formatter
       .formatHelpDoc({
         ...doc,
+        examples: doc.examples ?? examplesOf(doc.commandPath ?? []),
         flags: doc.flags.filter(isOwn),
         inheritedFlags: doc.inheritedFlags?.filter(isOwn) ?? []
       })
