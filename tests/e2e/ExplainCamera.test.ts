@@ -39,7 +39,14 @@ const make = Effect.gen(function* () {
         options: { audio: "drop" }
       },
       { id: "closed", url: `rtsp://admin:${password}@localhost:${closed}/` },
-      { id: "bad", type: "hikvision", password }
+      { id: "bad", type: "hikvision", password },
+      {
+        id: "two",
+        type: "hikvision",
+        host: "127.0.0.1",
+        port: closed,
+        streams: ["main", "sub"]
+      }
     ]),
     { mode: 0o600 }
   )
@@ -106,6 +113,18 @@ layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })(
         )
         assert.match(stdout, /^ +resolve localhost +\d+\.\d ms +.*127\.0\.0\.1/m)
         assert.match(stdout, /; see restream explain Refused\n$/)
+      })
+    )
+
+    it.effect("shows each stream of a camera", () =>
+      Effect.gen(function* () {
+        const { explain } = yield* make
+        const { code, stdout } = yield* explain("two")
+        assert.strictEqual(code, 1)
+        const lines = stdout.split("\n").map((line) => line.replaceAll(/ {2,}/g, "  ").trim())
+        assert.include(lines, 'streams  ["main","sub"]  streams to relay')
+        assert.include(lines, "path  camtwo_sub  mediaServer.pathTemplate cam{id}, with _sub")
+        assert.isTrue(lines.some((line) => line.startsWith("two:sub: connection refused by ")))
       })
     )
 

@@ -148,17 +148,16 @@ export const check = Command.make(
     // the number of disabled cameras is of no interest for selected cameras
     const disabled = only.length === 0 ? set.disabled.size : 0
     const width = process.stdout.isTTY === true ? process.stdout.columns : undefined
-    const [first] = report
+    const [first, ...others] = report
     if (recorder !== undefined && first !== undefined) {
       const text = explanation(
         {
-          camera: first.camera,
           row: rows.find(({ id }) => CameraDecoder.displayId(id) === first.camera.id) ?? {},
           type: CameraTypes.withTemplates(settings.cameraTypes, types).all.get(
             first.camera.type.trim().toLowerCase()
           ),
           settings,
-          result: first,
+          results: [first, ...others],
           spans: recorder.spans
         },
         width === undefined ? {} : { width }

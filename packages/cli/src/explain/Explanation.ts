@@ -38,12 +38,12 @@ export const makeRecorder = (): Recorder => {
 }
 
 export interface Explained {
-  readonly camera: Camera | InvalidCamera
   readonly row: CameraRow
   /** `undefined`: no type has the name. */
   readonly type: CameraType.CameraType | undefined
   readonly settings: Pick<Settings, "camera" | "mediaServer">
-  readonly result: Check.CheckResult
+  /** Of each stream of the camera, the main stream first. */
+  readonly results: readonly [Check.CheckResult, ...Array<Check.CheckResult>]
   readonly spans: ReadonlyArray<Tracer.Span>
 }
 
@@ -51,12 +51,19 @@ export interface Explained {
 export const explanation = (input: Explained, options: TableOptions): string =>
   [
     [["COLUMN", "VALUE", "MEANING"], ...columnRows(input)],
-    addressRows(input),
+    ...input.results.map(({ camera }) => addressRows(camera, input)),
     [["STEP", "TIME", "RESULT"], ...stepRows(input.spans)]
   ]
     .filter((rows) => rows.length > 1)
     .map((rows) => table(rows, options))
-    .concat(conclusion(input))
+    .concat(
+      input.results
+        .map((result) => {
+          const name = input.results.length > 1 ? `${result.camera.id}: ` : ""
+          return name + conclusion(result)
+        })
+        .join("\n")
+    )
     .join("\n\n")
 
 /** The columns whose values are shown. Any other column may be a part of a password. */
@@ -70,6 +77,7 @@ const shownColumns = new Set([
   "port",
   "channel",
   "stream",
+  "streams",
   "path",
   "enabled",
   "options"
@@ -82,7 +90,8 @@ const textOf = (value: unknown): string =>
 
 const shownValue = (name: string, value: unknown): string => {
   const text = textOf(value)
-  if (shownColumns.has(name)) return oneLine(redact(text))
+  // url_sub is like url
+  if (shownColumns.has(name.replace(/_.*/, ""))) return oneLine(redact(text))
   return text.trim() === text ? "***" : "*** (begins or ends with white space)"
 }
 
@@ -92,6 +101,7 @@ const meanings: Readonly<Record<string, string>> = {
   path: "path on the media server",
   enabled: "whether the camera is relayed",
   options: "options of this camera",
+  streams: "streams to relay",
   urls: "backup addresses"
 }
 
@@ -125,27 +135,22 @@ const columnRows = ({ row, settings, type }: Explained): ReadonlyArray<ReadonlyA
 const typeMeaning = (type: CameraType.CameraType | undefined): string =>
   type === undefined ? "unknown camera type" : `camera type: ${type.description}`
 
-const addressRows = ({
-  camera,
-  row,
-  settings
-}: Explained): ReadonlyArray<ReadonlyArray<string>> => {
+const addressRows = (
+  camera: Camera | InvalidCamera,
+  { row, settings }: Pick<Explained, "row" | "settings">
+): ReadonlyArray<ReadonlyArray<string>> => {
   if (camera._tag === "InvalidCamera") return []
   const own = Result.getOrElse(parseOptions(row["options"], [camera.options.engine]), () => ({}))
   const urls = [camera.url, ...(camera.backups ?? [])]
   const { pathTemplate } = settings.mediaServer
   return [
-    ["CAMERA", "VALUE", "ORIGIN"],
+    [`CAMERA ${camera.id}`, "VALUE", "ORIGIN"],
     ...urls.map((url, index) => [
       index === 0 ? "address" : `address ${index + 1}`,
       String(url),
       index === 0 ? `type ${camera.type}` : "backup address"
     ]),
-    [
-      "path",
-      camera.path,
-      isPresent(row["path"]) ? "column path" : `mediaServer.pathTemplate ${pathTemplate}`
-    ],
+    ["path", camera.path, pathOrigin(camera, row, pathTemplate)],
     ...optionNames.flatMap((name) => {
       const value = camera.options[name as keyof typeof camera.options]
       if (value === undefined) return []
@@ -153,6 +158,13 @@ const addressRows = ({
       return [[name, Duration.isDuration(value) ? Duration.format(value) : String(value), origin]]
     })
   ]
+}
+
+const pathOrigin = ({ substream }: Camera, row: CameraRow, template: string): string => {
+  const base = isPresent(row["path"]) ? "column path" : `mediaServer.pathTemplate ${template}`
+  if (substream === undefined) return base
+  const own = `path_${substream.name}`
+  return isPresent(row[own]) ? `column ${own}` : `${base}, with _${substream.name}`
 }
 
 const stepRows = (spans: ReadonlyArray<Tracer.Span>): ReadonlyArray<ReadonlyArray<string>> => {
@@ -199,7 +211,7 @@ const outcomeOf = ({ attributes, status }: Tracer.Span): string => {
   return oneLine(redact(message))
 }
 
-const conclusion = ({ result }: Explained): string => {
+const conclusion = (result: Check.CheckResult): string => {
   switch (result._tag) {
     case "Answered":
       return `ok, read by ${result.engine}`
