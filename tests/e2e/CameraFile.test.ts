@@ -90,7 +90,7 @@ layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })(
           assert.strictEqual(neither.code, 2)
           assert.match(
             neither.stderr,
-            /^database\.dsn: not set, and source\.file neither, so no cameras are known; set PG_DSN, .* or set source\.file to a YAML or CSV file\n$/
+            /^database\.dsn: not set, and neither is source\.file; run restream init, or set PG_DSN \(postgres:.*\) or source\.file \(a YAML or CSV file\)\n$/
           )
           const both = yield* call([command, "--source-file", file], { PG_DSN: "postgres://a@b/c" })
           assert.deepStrictEqual(

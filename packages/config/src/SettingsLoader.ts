@@ -81,11 +81,11 @@ export const load = (sources: Sources = {}): Result.Result<LoadedSettings, Setti
 /** The DSN, or an error if it is not set. */
 export const requireDsn = (settings: Settings): Result.Result<Dsn.Dsn, SettingsError> =>
   settings.database.dsn === undefined
-    ? fail("database.dsn", `not set; ${howToSetDsn}`)
+    ? fail(
+        "database.dsn",
+        "not set; set PG_DSN, --pg-dsn, or database.dsn in the settings file to postgres://user:password@host:5432/database"
+      )
     : Result.succeed(settings.database.dsn)
-
-const howToSetDsn =
-  "set PG_DSN, --pg-dsn, or database.dsn in the settings file to postgres://user:password@host:5432/database"
 
 /** Where the cameras are listed. */
 export type CameraList =
@@ -107,7 +107,7 @@ export const requireCameraList = ({
   return dsn === undefined
     ? fail(
         "database.dsn",
-        `not set, and source.file neither, so no cameras are known; ${howToSetDsn}, or set source.file to a YAML or CSV file`
+        "not set, and neither is source.file; run restream init, or set PG_DSN (postgres://user:password@host:5432/database) or source.file (a YAML or CSV file)"
       )
     : Result.succeed({ _tag: "Database", dsn })
 }
