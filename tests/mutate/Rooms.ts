@@ -43,7 +43,8 @@ const rooms: Readonly<Record<string, Omit<Room, "sources">>> = {
         "rtsp",
         "Authentication BaseUrl Connection Framer Headers Media Message PublisherSession ReaderSession Sdp"
       ),
-      "tests/engine/native/publish/*.test.ts"
+      "tests/engine/native/publish/*.test.ts",
+      ...named("engine/native", "Addresses Garbage OneConnection Overflow Protocol")
     ],
     testTimeout: 20_000,
     oneIn: 20

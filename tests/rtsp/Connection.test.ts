@@ -204,6 +204,45 @@ describe("Connection", () => {
     })
   )
 
+  for (const [what, mediaBytes] of [
+    ["ends with too much between frames that is no media", 1000],
+    ["goes on with as much between frames that are media enough", 1_000_000]
+  ] as const) {
+    // in virtual time: time alone allows for more, too
+    it.effect(what, () =>
+      Effect.gen(function* () {
+        const frame = InterleavedFrame.make(0, Buffer.alloc(1000, 0x80))
+        const { port } = yield* scripted((_, socket, exchange) => {
+          socket.write(`RTSP/1.0 200 OK\r\nCSeq: ${exchange}\r\n\r\n`)
+          for (let part = 0; part < 3; part++) {
+            socket.write(Buffer.alloc(800_000, "\r\n"))
+            for (let sent = 0; sent < mediaBytes; sent += 1000) socket.write(frame)
+          }
+        })
+        const connection = yield* connect(port)
+        let frames = 0
+        const all = yield* Deferred.make<void>()
+        connection.setFrameHandler({
+          frames: (bytes, start, end) => {
+            for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) frames++
+            if (frames === (3 * mediaBytes) / 1000) Deferred.doneUnsafe(all, Effect.void)
+          }
+        })
+        yield* connection.request(options)
+        const isOpen = yield* Effect.raceFirst(
+          Effect.as(Deferred.await(all), true),
+          Effect.catch(connection.closed, ({ reason }) =>
+            Effect.as(
+              Effect.sync(() => assert.strictEqual(reason._tag, "ProtocolError")),
+              false
+            )
+          )
+        )
+        assert.strictEqual(isOpen, mediaBytes > 1000)
+      })
+    )
+  }
+
   it.live("ends with a defect of its frame handler, without harm to other connections", () =>
     Effect.gen(function* () {
       const { port } = yield* scripted((_, socket, exchange) => {

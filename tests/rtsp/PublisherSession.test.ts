@@ -225,6 +225,24 @@ describe("PublisherSession", () => {
     })
   )
 
+  it.effect("waits as long as it is told for the response to TEARDOWN", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({
+        settings: () => ({ quirks: { silentAt: "TEARDOWN" } })
+      })
+      const events = yield* server.events
+      const fiber = yield* Effect.forkChild(
+        Effect.scoped(publish(server.url("a"), { teardownTimeout: "3 seconds" }))
+      )
+      yield* nextRequest(events, "TEARDOWN")
+      yield* TestClock.adjust(2999)
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust(1)
+      yield* Fiber.join(fiber)
+      yield* server.awaitConnections(0)
+    })
+  )
+
   it.live("sends a camera's frames to the server, and reads the server's reports", () =>
     Effect.gen(function* () {
       const source = yield* cameraWith({ channelOffset: 6, strayFrames: true })

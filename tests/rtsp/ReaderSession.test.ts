@@ -193,6 +193,16 @@ describe("ReaderSession", () => {
     })
   )
 
+  it.live("fails if the camera rejects audio and there is no video before it", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({ rejectsAudio: true })
+      const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
+      const audio = publishable(session).filter(({ kind }) => kind === "audio")
+      const { reason } = yield* Effect.flip(session.setup(audio))
+      assert.deepInclude(reason, { _tag: "Rejected", request: "SETUP" })
+    })
+  )
+
   it.live("never assigns a channel to two tracks", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({ channelOffset: 2, interleaved: "repeated" })
@@ -513,6 +523,41 @@ describe("ReaderSession", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(fiber)
       yield* server.awaitConnections(0)
+    })
+  )
+
+  it.effect(
+    "waits as long as it is told for the response to TEARDOWN, and knows what is left",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* cameraWith({ silentAt: "TEARDOWN", sessionTimeoutSeconds: 20 })
+        const events = yield* server.events
+        const session = yield* ReaderSession.open({
+          url: url(server.url("cam")),
+          teardownTimeout: "3 seconds"
+        })
+        const left = () => session.left
+        assert.isUndefined(left())
+        yield* session.setup(publishable(session))
+        const teardown = yield* Effect.forkChild(session.teardown)
+        yield* nextRequest(events, "TEARDOWN")
+        yield* TestClock.adjust(2999)
+        assert.isUndefined(teardown.pollUnsafe())
+        yield* TestClock.adjust(1)
+        yield* Fiber.join(teardown)
+        assert.deepInclude({ ...left() }, { timeoutSeconds: 20, uri: `${server.url("cam")}/` })
+      })
+  )
+
+  it.live("leaves no session where the camera responds to TEARDOWN", () =>
+    Effect.gen(function* () {
+      const server = yield* cameraWith({})
+      const session = yield* ReaderSession.open({ url: url(server.url("cam")) })
+      yield* session.setup(publishable(session))
+      const left = () => session.left
+      assert.isDefined(left())
+      yield* session.teardown
+      assert.isUndefined(left())
     })
   )
 
