@@ -1,7 +1,7 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { type CameraRow, CameraSource, FileCameraSource } from "@restream/core"
-import { Context, Effect, Fiber, Layer, Queue } from "effect"
+import { Context, Effect, Fiber, FileSystem, Layer, Queue } from "effect"
 import {
   chmodSync,
   mkdirSync,
@@ -172,6 +172,41 @@ layer(Layer.empty, { excludeTestServices: true, timeout: "20 seconds" })((it) =>
           utimesSync(join(yield* Folder, "cameras.yaml"), longAgo, longAgo)
         })
     )
+  )
+
+  it.effect("reads a file with an error once, until it changes", () =>
+    Effect.gen(function* () {
+      const file = join(yield* Folder, "cameras.yaml")
+      let reads = 0
+      const counting = Layer.effect(
+        FileSystem.FileSystem,
+        Effect.map(FileSystem.FileSystem, (fs) => ({
+          ...fs,
+          readFile: (path: string) =>
+            Effect.suspend(() => {
+              reads++
+              return fs.readFile(path)
+            })
+        }))
+      ).pipe(Layer.provide(NodeFileSystem.layer))
+      writeFileSync(file, "- 'gate\n")
+      yield* Effect.gen(function* () {
+        const { refresh } = yield* CameraSource
+        for (let count = 0; count < 3; count++) {
+          assert.match((yield* Effect.flip(refresh)).message, /:1:3: the quote is not closed$/)
+        }
+        assert.strictEqual(reads, 1)
+        writeFileSync(file, yaml([row(1)]))
+        assert.lengthOf((yield* refresh).rows, 1)
+        assert.strictEqual(reads, 2)
+      }).pipe(
+        Effect.provide(
+          FileCameraSource.layer({ file, pollInterval: "20 millis", settleTime: "20 millis" }).pipe(
+            Layer.provide(counting)
+          )
+        )
+      )
+    }).pipe(Effect.provide(Folder.layer))
   )
 
   it.effect("warns once of passwords that everybody may read", () =>

@@ -62,7 +62,9 @@ const waitMs = 100
 /** Makes a read that parses the file only where it has changed. */
 const makeRead = ({ file, settleTime = "500 millis" }: FileCameraSourceOptions) => {
   const settleMs = Duration.toMillis(Duration.fromInputUnsafe(settleTime))
-  let last: { readonly identity: string; readonly read: FileRead } | undefined
+  let last:
+    | { readonly identity: string; readonly parsed: Result.Result<FileRead, string> }
+    | undefined
 
   const orFail = <A>(effect: Effect.Effect<A, PlatformError>) =>
     Effect.catchTag(effect, "PlatformError", (error) => fail(`${file}: ${why(error)}`))
@@ -73,7 +75,10 @@ const makeRead = ({ file, settleTime = "500 millis" }: FileCameraSourceOptions) 
     const startedAt = yield* Clock.currentTimeMillis
     for (;;) {
       const { identity, info } = yield* look
-      if (identity === last?.identity) return last.read
+      if (identity === last?.identity) {
+        const { parsed } = last
+        return Result.isSuccess(parsed) ? parsed.success : yield* fail(parsed.failure)
+      }
       const now = yield* Clock.currentTimeMillis
       if (now - startedAt > maxWaitMs) {
         return yield* fail(`${file}: the file is being written all the time`)
@@ -86,17 +91,17 @@ const makeRead = ({ file, settleTime = "500 millis" }: FileCameraSourceOptions) 
       }
       const bytes = yield* orFail(fs.readFile(file))
       if ((yield* look).identity !== identity) continue
-      const parsed = CameraFile.parse({ name: file, bytes })
-      if (Result.isFailure(parsed)) return yield* fail(parsed.failure)
-      const read = { ...parsed.success, warning: warningOf(file, info, parsed.success.rows) }
-      last = { identity, read }
-      return read
+      const parsed = Result.map(CameraFile.parse({ name: file, bytes }), (result) => ({
+        ...result,
+        warning: warningOf(file, info, result.rows)
+      }))
+      last = { identity, parsed }
     }
   })
 }
 
-const identityOf = ({ dev, ino, mtime, size }: FileSystem.File.Info): string =>
-  [dev, Option.getOrUndefined(ino), Option.getOrUndefined(mtime)?.getTime(), size].join(" ")
+const identityOf = ({ dev, ino, mode, mtime, size }: FileSystem.File.Info): string =>
+  [dev, Option.getOrUndefined(ino), mode, Option.getOrUndefined(mtime)?.getTime(), size].join(" ")
 
 const changedAt = ({ mtime }: FileSystem.File.Info): number =>
   Option.getOrUndefined(mtime)?.getTime() ?? 0
