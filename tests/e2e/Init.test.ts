@@ -164,6 +164,19 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       })
     )
 
+    it.effect("ends without a word and without a file at Ctrl+C", () =>
+      Effect.gen(function* () {
+        const file = join(yield* folder, "restream.yaml")
+        const { code, stdout } = yield* onTerminal(
+          ["--config", file],
+          [["Where are the cameras", "\u0003"]]
+        )
+        assert.strictEqual(code, 130)
+        assert.notInclude(stdout, "error")
+        assert.isFalse(existsSync(file))
+      })
+    )
+
     it.effect("asks nothing where there is no terminal", () =>
       Effect.gen(function* () {
         const { code, stderr } = yield* restream(["init"])

@@ -29,51 +29,58 @@ export interface InitializeOptions {
   readonly unit: string | undefined
 }
 
-export const initialize = Effect.fnUntraced(function* (options: InitializeOptions) {
-  const file = resolve(options.file)
-  if (!options.isForced) yield* refuseExisting([file, options.unit])
-  const asked = options.isInteractive
-    ? yield* Questions.ask(options.settings, options.isGiven)
-    : options.settings
-  const settings = withPlacedFile(asked, file, options.isGiven("source.file"))
-  const list = yield* Effect.fromResult(requireCameraList(settings))
-  const isNew = list._tag === "File" && !(yield* exists(list.file))
-  const problems = options.isTested ? yield* test(isNew ? undefined : list, settings) : []
-  for (const problem of problems) yield* printMessage(problem)
-  if (problems.length > 0) {
-    const isWanted =
-      options.isInteractive && (yield* Questions.confirm("Write the settings anyway?", false))
-    if (!isWanted) {
-      return yield* new Failure({
-        status: exitStatus.problems,
-        lines: ["no settings were written; --untested writes them without these tests"]
-      })
-    }
-  }
+/** The status of a command that Ctrl+C ends, also where a question receives it as a key. */
+const interrupted = 130
 
-  yield* write(file, settingsYaml(asWritten(settings, file)), 0o600)
-  yield* print(`wrote ${file} (mode 0600)`)
-  if (isNew) {
-    const isCsv = list.file.toLowerCase().endsWith(".csv")
-    yield* write(list.file, isCsv ? exampleCsv : exampleYaml, 0o600)
-    yield* print(`wrote ${list.file} (mode 0600) with an example; enter your cameras there`)
-  }
-  if (list._tag === "Database" && options.isTested && problems.length === 0) {
-    yield* prepareTable(list, settings, options.isInteractive)
-  }
-  const unit =
-    options.unit ??
-    (options.isInteractive &&
-    (yield* Questions.confirm("Write a systemd unit for this installation?", false))
-      ? resolve(dirname(file), "restream.service")
-      : undefined)
-  if (unit !== undefined) {
-    yield* write(unit, unitText({ file, user: userInfo().username }), 0o644)
-    yield* print(`wrote ${unit}; as root: systemctl enable --now ${resolve(unit)}`)
-  }
-  yield* printMessage(`next: restream check --config ${file}`)
-  yield* printMessage(`then: restream run --config ${file}`)
-}, failOnSettings)
+export const initialize = Effect.fnUntraced(
+  function* (options: InitializeOptions) {
+    const file = resolve(options.file)
+    if (!options.isForced) yield* refuseExisting([file, options.unit])
+    const asked = options.isInteractive
+      ? yield* Questions.ask(options.settings, options.isGiven)
+      : options.settings
+    const settings = withPlacedFile(asked, file, options.isGiven("source.file"))
+    const list = yield* Effect.fromResult(requireCameraList(settings))
+    const isNew = list._tag === "File" && !(yield* exists(list.file))
+    const problems = options.isTested ? yield* test(isNew ? undefined : list, settings) : []
+    for (const problem of problems) yield* printMessage(problem)
+    if (problems.length > 0) {
+      const isWanted =
+        options.isInteractive && (yield* Questions.confirm("Write the settings anyway?", false))
+      if (!isWanted) {
+        return yield* new Failure({
+          status: exitStatus.problems,
+          lines: ["no settings were written; --untested writes them without these tests"]
+        })
+      }
+    }
+
+    yield* write(file, settingsYaml(asWritten(settings, file)), 0o600)
+    yield* print(`wrote ${file} (mode 0600)`)
+    if (isNew) {
+      const isCsv = list.file.toLowerCase().endsWith(".csv")
+      yield* write(list.file, isCsv ? exampleCsv : exampleYaml, 0o600)
+      yield* print(`wrote ${list.file} (mode 0600) with an example; enter your cameras there`)
+    }
+    if (list._tag === "Database" && options.isTested && problems.length === 0) {
+      yield* prepareTable(list, settings, options.isInteractive)
+    }
+    const unit =
+      options.unit ??
+      (options.isInteractive &&
+      (yield* Questions.confirm("Write a systemd unit for this installation?", false))
+        ? resolve(dirname(file), "restream.service")
+        : undefined)
+    if (unit !== undefined) {
+      yield* write(unit, unitText({ file, user: userInfo().username }), 0o644)
+      yield* print(`wrote ${unit}; as root: systemctl enable --now ${resolve(unit)}`)
+    }
+    yield* printMessage(`next: restream check --config ${file}`)
+    yield* printMessage(`then: restream run --config ${file}`)
+  },
+  failOnSettings,
+  Effect.catchTag("QuitError", () => new Failure({ status: interrupted, lines: [] }))
+)
 
 /** The file of cameras, which a flag or the environment names relative to the working directory. */
 const withPlacedFile = (settings: Settings, file: string, isGiven: boolean): Settings =>
