@@ -6,6 +6,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Receiver from "../alerts/Receiver.ts"
+import { until } from "../kit/Eventually.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import * as Site from "../kit/Site.ts"
 import { start } from "../kit/Spawn.ts"
@@ -34,6 +36,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("exa
     ["docs/embedding.md", "custom-source.ts"],
     ["docs/embedding.md", "own-engine.ts"],
     ["docs/embedding.md", "http-api.ts"],
+    ["docs/embedding.md", "alerts.ts"],
     ["docs/embedding.md", "fault-camera.test.ts"]
   ])("%s", (document, program) => {
     it(`shows ${program} as it is`, () => {
@@ -86,6 +89,21 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("exa
       writeFileSync(file, `- { id: 1, name: Gate, url: "${site.camera.url("gate")}" }\n`)
       const program = yield* run("observe-states.ts", site, [file])
       yield* program.awaitSaid(/\{"id":"1","name":"Gate","state":"Live"\}/)
+    })
+  )
+
+  it.effect("alerts: tells a webhook of a camera that is down", () =>
+    Effect.gen(function* () {
+      const site = yield* Site.make
+      const receiver = yield* Receiver.make()
+      const url = `rtsp://127.0.0.1:${yield* freePort}/x`
+      yield* run("alerts.ts", site, [], {
+        CAMERA_URL: url,
+        RESTREAM_ALERTS_AFTER: "1s",
+        RESTREAM_ALERTS_WEBHOOKS: JSON.stringify([{ name: "own", url: receiver.url }])
+      })
+      yield* until("an alert", () => receiver.received.length > 0)
+      assert.deepInclude(JSON.parse(receiver.received[0]!.body), { event: "opened", count: 1 })
     })
   )
 

@@ -81,9 +81,12 @@ export interface Outcome {
 /** The alerts that an observation opens, updates and resolves. */
 export const next = (before: AlertState, observation: Observation): Outcome => {
   if (observation.isStandby) return { state: { ...empty, opened: before.opened }, events: [] }
-  const subjects = subjectsOf(observation)
   const members = new Set(before.alerts.flatMap((alert) => [...alert.members]))
-  const phases = phasesOf(before.phases, subjects, members, observation.nowMs)
+  // most of a large fleet is in order
+  const subjects = subjectsOf(observation).filter(
+    ({ condition, key }) => condition !== "ok" || members.has(key)
+  )
+  const phases = phasesOf(before.phases, subjects, observation.nowMs)
   if (observation.isQuiet) return { state: { ...before, phases }, events: [] }
   return new Step(before, phases, subjects, observation).run()
 }
@@ -91,7 +94,6 @@ export const next = (before: AlertState, observation: Observation): Outcome => {
 const phasesOf = (
   before: ReadonlyMap<string, Phase>,
   subjects: ReadonlyArray<Subject>,
-  members: ReadonlySet<string>,
   nowMs: number
 ): ReadonlyMap<string, Phase> => {
   const phases = new Map<string, Phase>()
@@ -101,7 +103,6 @@ const phasesOf = (
       case "ok":
       case "failed": {
         const isOk = condition === "ok"
-        if (isOk && !members.has(key)) break
         const isSame = known?.isOk === isOk && known.since === since
         phases.set(key, isSame ? known : { isOk, since, startedMs: nowMs })
         break
