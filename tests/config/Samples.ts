@@ -24,6 +24,8 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "database.statusTable": ["states", "ops.states", 'ops."States"'],
   "database.query": ["SELECT 1", "WITH x AS (SELECT 2) SELECT * FROM x", "-- why\nTABLE cameras"],
   "database.channel": ["one", "two_2", "Three"],
+  "cluster.name": ["node-a", "node_b.example", "10.0.0.1@2"],
+  "cluster.tablePrefix": ["one", "two_2", "Three"],
   "source.file": ["cameras.yaml", "/etc/restream/cameras.csv", "a b.JSON"],
   "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
   "mediaServer.pathTemplate": ["a{id}", "{name}/{id}", "site-4/{id}"],

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
  * - `supervisor`: changes of the camera list.
  * - `alerts`: the delivery of alerts.
  * - `engine`: details of the relay engines.
+ * - `cluster`: which cameras this node of a cluster relays.
  * - `daemon`: the process: settings, signals, the log itself.
  */
 export const LogModule = Schema.Literals([
@@ -18,6 +19,7 @@ export const LogModule = Schema.Literals([
   "supervisor",
   "alerts",
   "engine",
+  "cluster",
   "daemon"
 ])
 export type LogModule = typeof LogModule.Type

@@ -41,6 +41,11 @@ const channel = SettingType.text({
   parse: (text) => (/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(text.trim()) ? text.trim() : undefined)
 })
 
+const nodeName = SettingType.text({
+  problem: "is not a name of a node (letters, digits and _ . - @, up to 50 characters)",
+  parse: (text) => (/^[\w.@-]{1,50}$/.test(text.trim()) ? text.trim() : undefined)
+})
+
 const query = SettingType.text({
   problem: "is not a query that begins with SELECT or WITH",
   parse: (text) => {
@@ -458,6 +463,58 @@ const definitions = {
     })
   }),
 
+  cluster: group(
+    "Sharing the cameras of one table among several daemons, the nodes of a cluster.",
+    {
+      enabled: setting(SettingType.boolean, {
+        appliedBy: "restart",
+        description:
+          "Share the cameras with the other nodes. Requires the tables that restream db init --cluster creates.",
+        default: false
+      }),
+      name: optionalSetting(nodeName, {
+        appliedBy: "restart",
+        description:
+          "Name of this node, different on every node. It appears in the log and as application_name in the database. Default: the host name.",
+        example: "node-a"
+      }),
+      weight: setting(SettingType.integer(1, 100), {
+        appliedBy: "restart",
+        description: "Share of the cameras, relative to the weights of the other nodes.",
+        default: 1
+      }),
+      shards: setting(SettingType.integer(1, 10_000), {
+        appliedBy: "restart",
+        description:
+          "Number of shards that the cameras are divided into; the same on every node. Use 1000 for more than 30 nodes.",
+        default: 300
+      }),
+      lease: setting(SettingType.duration({ least: "1 second" }), {
+        appliedBy: "restart",
+        description:
+          "Time after which the other nodes take over the cameras of a node that is silent; the same on every node. A node whose process stands still for longer loses its cameras.",
+        default: "3 seconds"
+      }),
+      whenDatabaseIsAway: setting(SettingType.choice(Schema.Literals(["keep", "stop"])), {
+        appliedBy: "restart",
+        description:
+          "What a node does that cannot reach the database: keep its relays until it learns that another node has taken over, or stop them before the lease is over.",
+        default: "keep"
+      }),
+      locks: setting(SettingType.choice(Schema.Literals(["auto", "advisory", "rows"])), {
+        appliedBy: "restart",
+        description:
+          "How shards are locked; the same on every node. auto takes advisory locks, and rows with PostgreSQL 13 and earlier and behind a connection pooler in transaction mode.",
+        default: "auto"
+      }),
+      tablePrefix: setting(channel, {
+        appliedBy: "restart",
+        description: "Prefix of the cluster's tables: one prefix per cluster in a database.",
+        default: "restream"
+      })
+    }
+  ),
+
   supervisor: group("Protection from mass mistakes in the table of cameras.", {
     maxStopFraction: setting(SettingType.fraction, {
       appliedBy: "reload",
@@ -621,7 +678,7 @@ const definitions = {
     modules: setting(SettingType.record("module", logLevel, { names: LogModule.literals }), {
       appliedBy: "reload",
       description:
-        "Levels for individual modules: camera, source, media-server, supervisor, alerts, engine, daemon.",
+        "Levels for individual modules: camera, source, media-server, supervisor, alerts, engine, cluster, daemon.",
       example: { supervisor: "debug" },
       default: {},
       fileOnly: true

@@ -28,6 +28,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import { hostname } from "node:os"
 import type { CameraType } from "./camera-type/CameraType.ts"
 import { CameraTypes } from "./camera-type/CameraTypes.ts"
+import * as Cluster from "./cluster/Cluster.ts"
 import * as OneHolder from "./cluster/OneHolder.ts"
 import { DesiredCameras } from "./desired/DesiredCameras.ts"
 import { knownColumns } from "./desired/KnownColumns.ts"
@@ -172,6 +173,24 @@ export const guard = ({
     hostname: hostname()
   })
 }
+
+/**
+ * Shares the cameras with the other nodes of the cluster; instead of `guard`. Provide it to `layer`, with a client
+ * of its own, so that no other query delays the locks.
+ */
+export const cluster = ({
+  cluster,
+  http
+}: Pick<Settings, "cluster" | "http">): Layer.Layer<Cluster.Cluster, never, PgClient> =>
+  Cluster.layer({
+    ...cluster,
+    name: nodeNameOf({ cluster }),
+    port: http.enabled ? http.port : 0
+  })
+
+/** The name of this node: the setting, else the host name. */
+export const nodeNameOf = ({ cluster }: Pick<Settings, "cluster">): string =>
+  cluster.name ?? hostname()
 
 /**
  * Keeps the state of the cameras in the table of `database.statusTable`, with the client in context. Does

@@ -70,6 +70,11 @@ export * from "./player/Whep.ts"
 // which of them are ours
 export * from "./cluster/Ownership.ts"
 export * as OneHolder from "./cluster/OneHolder.ts"
+export * as Cluster from "./cluster/Cluster.ts"
+export * as Shard from "./cluster/Shard.ts"
+export * as ShardLeases from "./cluster/ShardLeases.ts"
+export * as LeasedStorage from "./cluster/LeasedStorage.ts"
+export * as Nodes from "./cluster/Nodes.ts"
 // who minds them
 export { AddressChoice } from "./supervision/AddressChoice.ts"
 export * as CameraActor from "./supervision/CameraActor.ts"

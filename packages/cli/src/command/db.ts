@@ -4,12 +4,13 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import {
   initCameras,
+  initCluster,
   initStatus,
   inDatabase,
   printStatements,
   statementsOf
 } from "../database/TableSetup.ts"
-import { failOnSettings } from "../process/Failure.ts"
+import { failOnSettings, usageFailure } from "../process/Failure.ts"
 import { databaseOf, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { restream } from "./restream.ts"
@@ -24,20 +25,25 @@ const init = Command.make(
       "status",
       "Create the table of database.statusTable instead, for the state of the cameras"
     ),
+    cluster: flag(
+      "cluster",
+      "Create the tables of the cluster instead, for restream run --cluster"
+    ),
     print: flag("print", "Print the SQL instead of running it")
   },
   Effect.fnUntraced(function* (options) {
     const { settings } = yield* failOnSettings(
       loadSettings(settingFlagsOf(yield* restream), { database: !options.print })
     )
+    if (options.cluster && (options.print || options.status)) {
+      return yield* usageFailure(["--cluster goes with neither --print nor --status"])
+    }
     if (options.print) {
       return yield* printStatements(yield* statementsOf(settings, options.status))
     }
     const dsn = yield* failOnSettings(databaseOf(settings))
-    yield* (options.status ? initStatus(settings) : initCameras(settings)).pipe(
-      inDatabase(dsn, settings),
-      failOnSettings
-    )
+    const initialize = options.cluster ? initCluster : options.status ? initStatus : initCameras
+    yield* initialize(settings).pipe(inDatabase(dsn, settings), failOnSettings)
   })
 ).pipe(
   Command.withDescription(

@@ -1,16 +1,19 @@
 /** `restream run`: the daemon. */
 import { bracketed, type Settings } from "@restream/config"
-import { CameraSource, Coalescing, Restream } from "@restream/core"
+import { CameraSource, Cluster, Coalescing, Restream } from "@restream/core"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as CameraListing from "../source/CameraListing.ts"
 import * as Logs from "../log/Logs.ts"
-import { failOnSettings } from "../process/Failure.ts"
+import { failOnSettings, usageFailure } from "../process/Failure.ts"
 import { mainOptions } from "../process/Main.ts"
 import { cameraListOf, loadSettings } from "../settings/LoadSettings.ts"
 import { reload, withFile } from "../settings/Reload.ts"
@@ -25,10 +28,18 @@ const logStream = ({ format }: Logs.LogSettings): NodeJS.WriteStream =>
 
 export const run = Command.make(
   "run",
-  {},
+  {
+    cluster: Flag.Boolean("cluster").pipe(
+      Flag.withDescription("Share the cameras with the other nodes, as with cluster.enabled"),
+      Flag.withDefault(false)
+    )
+  },
   Effect.fnUntraced(
-    function* () {
-      const flags = settingFlagsOf(yield* restream)
+    function* ({ cluster: isNode }) {
+      const given = settingFlagsOf(yield* restream)
+      const flags = isNode
+        ? { ...given, flags: { ...given.flags, "cluster-enabled": "yes" } }
+        : given
       const resolved = yield* loadSettings(flags, {
         cameras: true,
         templates: true,
@@ -40,6 +51,9 @@ export const run = Command.make(
       const list = yield* cameraListOf(settings)
       const hangups = yield* Queue.sliding<void>(1)
       mainOptions.isDaemon = true
+      if (settings.cluster.enabled) {
+        mainOptions.shutdownTimeoutMs += Duration.toMillis(Cluster.drainTimeout)
+      }
       mainOptions.onHangup = () => Queue.offerUnsafe(hangups, undefined)
 
       const logs = yield* Logs.make(settings.log, logStream)
@@ -63,6 +77,8 @@ export const run = Command.make(
         yield* Effect.addFinalizer(() => say("restream stopped"))
         const systemd = yield* Systemd.fromEnvironment(process.env, process.pid)
         const services = yield* Layer.build(tree)
+        const cluster = Option.getOrUndefined(Context.getOption(services, Cluster.Cluster))
+        if (cluster !== undefined) yield* Effect.addFinalizer(() => cluster.drain)
         yield* Effect.provideContext(systemd.follow, services)
         if (settings.http.enabled) {
           const server = yield* Effect.promise(() => import("../http/HttpServer.ts"))
@@ -88,7 +104,7 @@ export const run = Command.make(
           // the next poll may be far away, by the old interval
           yield* Effect.forkChild(Effect.ignore(Context.get(services, CameraSource).refresh))
         })
-        return yield* Queue.take(hangups).pipe(
+        const serveHangups = Queue.take(hangups).pipe(
           Effect.tap(logs.reopenIfMoved),
           Effect.andThen(
             Effect.suspend(() =>
@@ -101,6 +117,12 @@ export const run = Command.make(
             reloadFlags = next
           }),
           Effect.forever
+        )
+        if (cluster === undefined) return yield* serveHangups
+        return yield* Effect.raceFirst(serveHangups, cluster.failed).pipe(
+          Effect.catchTag("ClusterError", ({ message }) =>
+            Effect.fail(usageFailure([`cluster: ${message}`]))
+          )
         )
       })
       const telemetry =

@@ -15,8 +15,12 @@ import { fileProblem } from "../text/FileProblem.ts"
 import * as HostSelection from "./HostSelection.ts"
 import { connectServer, type Encryption } from "./ServerStream.ts"
 
-/** One for snapshots, and one in reserve for a query that hangs. LISTEN has another one. */
-const maxConnections = 2
+export interface ClientOptions {
+  /** Default: the DSN's, else `restream`. */
+  readonly applicationName?: string | undefined
+  /** Default: one for snapshots, and one in reserve for a query that hangs. LISTEN has another one. */
+  readonly maxConnections?: number | undefined
+}
 
 /**
  * Provides the client. It connects on demand, so the database need not be reachable yet.
@@ -27,7 +31,8 @@ const maxConnections = 2
 export const layer = (
   dsn: Dsn.Dsn,
   settings: Settings["database"],
-  signal: AbortSignal = new AbortController().signal
+  signal: AbortSignal = new AbortController().signal,
+  options: ClientOptions = {}
 ): Layer.Layer<PgClient.PgClient | SqlClient, SettingsError, FileSystem.FileSystem> =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -45,7 +50,7 @@ export const layer = (
       const session = {
         database: dsn.database,
         username,
-        applicationName: dsn.applicationName ?? "restream",
+        applicationName: options.applicationName ?? dsn.applicationName ?? "restream",
         startupOptions: dsn.options,
         ssl: false,
         // a connection pooler may send each statement to another session
@@ -65,7 +70,9 @@ export const layer = (
             }
           : HostSelection.make(dsn, connect, { ...session, connectTimeout })
       // the options are validated above, so an error of the driver is a defect
-      return Layer.orDie(PgClient.layer({ ...session, ...transport, maxConnections }))
+      return Layer.orDie(
+        PgClient.layer({ ...session, ...transport, maxConnections: options.maxConnections ?? 2 })
+      )
     })
   )
 

@@ -8,7 +8,7 @@ import {
   type Settings,
   type TableName
 } from "@restream/config"
-import { CameraTable, StatusTable } from "@restream/core"
+import { CameraTable, Cluster, StatusTable } from "@restream/core"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Failure, usageFailure } from "../process/Failure.ts"
@@ -131,6 +131,16 @@ export const statementsOf = Effect.fnUntraced(function* (settings: Settings, isS
 /** Prints statements as psql reads them. */
 export const printStatements = (statements: ReadonlyArray<string>) =>
   Effect.forEach(statements, (statement) => print(`${statement};\n`), { discard: true })
+
+/** Creates the tables of the cluster. */
+export const initCluster = Effect.fnUntraced(function* ({ cluster: { tablePrefix } }: Settings) {
+  yield* Cluster.createTables(tablePrefix).pipe(
+    Effect.catchTag("MigrationError", ({ message }) =>
+      Effect.fail(usageFailure([`database: ${oneLine(redact(message))}`]))
+    )
+  )
+  yield* print(`tables ${tablePrefix}_runners and ${tablePrefix}_locks exist`)
+})
 
 /** Runs an effect with a client of the database; an error of the database fails the command in one line. */
 export const inDatabase =

@@ -14,9 +14,6 @@ import { safely } from "../log/Logs.ts"
 import { exitStatus, Failure } from "./Failure.ts"
 import { outputError } from "./Output.ts"
 
-/** Of an orderly shutdown; ffmpeg gets 3 s of it by default. */
-const shutdownTimeoutMs = 4800
-
 const signals = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const
 type SignalName = keyof typeof signals
 
@@ -29,10 +26,16 @@ export interface MainOptions {
    * shuts down.
    */
   onHangup: (() => void) | undefined
+  /** Of an orderly shutdown; ffmpeg gets 3 s of it by default. */
+  shutdownTimeoutMs: number
 }
 
 /** The options of this process; `restream run` sets them. */
-export const mainOptions: MainOptions = { isDaemon: false, onHangup: undefined }
+export const mainOptions: MainOptions = {
+  isDaemon: false,
+  onHangup: undefined,
+  shutdownTimeoutMs: 4800
+}
 
 const toStderr = safely(process.stderr)
 const printError = (line: string) => toStderr(`${oneLine(redact(line))}\n`)
@@ -59,8 +62,11 @@ export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
   const keepAlive = setInterval(() => {}, 2 ** 31 - 1)
 
   const shutDown = () => {
+    const { shutdownTimeoutMs } = mainOptions
     setTimeout(() => {
-      printError("restream: shutdown timed out after 5 s; forcing exit")
+      printError(
+        `restream: shutdown timed out after ${Math.round(shutdownTimeoutMs / 1000)} s; forcing exit`
+      )
       process.exit(1)
     }, shutdownTimeoutMs).unref()
     fiber.interruptUnsafe()

@@ -27,12 +27,16 @@ export const describe = (list: CameraList): string =>
 /** One line each, for an operator. */
 export const warnings = (
   list: CameraList,
-  { database }: Pick<Settings, "database">
+  { cluster, database }: Pick<Settings, "cluster" | "database">
 ): ReadonlyArray<string> => {
   if (list._tag === "File") {
-    return database.statusTable === undefined
-      ? []
-      : ["database.statusTable has no effect: the cameras are listed in a file (source.file)"]
+    const unused = [
+      ...(database.statusTable === undefined ? [] : ["database.statusTable"]),
+      ...(cluster.enabled ? ["cluster.enabled"] : [])
+    ]
+    return unused.map(
+      (name) => `${name} has no effect: the cameras are listed in a file (source.file)`
+    )
   }
   return list.dsn.ignored.length > 0 ? [`database: ${ignoredParameters(list.dsn)}`] : []
 }
@@ -49,11 +53,33 @@ export const layer = (
 ): Layer.Layer<CameraSource, SettingsError, FileSystem> => {
   if (list._tag === "File") return Restream.cameraFile(list.file, live, types)
   const settings = SubscriptionRef.getUnsafe(live)
+  const database = databaseLayer(list.dsn, settings.database, interrupted)
   return Restream.cameraTable(live, types).pipe(
-    Layer.provideMerge(Restream.guard(settings)),
-    Layer.provide(databaseLayer(list.dsn, settings.database, interrupted))
+    Layer.provideMerge(
+      settings.cluster.enabled
+        ? cluster(list.dsn, settings, interrupted)
+        : Restream.guard(settings).pipe(Layer.provide(database))
+    ),
+    Layer.provide(database)
   )
 }
+
+/** One connection for the locks, and two for what else the cluster asks. */
+const clusterConnections = 3
+
+const cluster = (
+  dsn: Dsn.Dsn,
+  settings: Settings,
+  interrupted: AbortSignal
+): Layer.Layer<never, SettingsError, FileSystem> =>
+  Restream.cluster(settings).pipe(
+    Layer.provide(
+      databaseLayer(dsn, settings.database, interrupted, {
+        applicationName: `restream@${Restream.nodeNameOf(settings)}`.slice(0, 63),
+        maxConnections: clusterConnections
+      })
+    )
+  )
 
 /** Keeps the state of the cameras in the database that lists them, where the settings ask for it. */
 export const statusTable = (

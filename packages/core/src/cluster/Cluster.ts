@@ -1,0 +1,233 @@
+/**
+ * One node of a cluster: shares the cameras of one table with the other nodes.
+ *
+ * The cluster engine of Effect decides which node has which shard, and keeps the locks in PostgreSQL. This file
+ * puts it together: without messages, so without an open port between the nodes. What is ours is learnt from
+ * the locks (`LeasedStorage.ts`, `ShardLeases.ts`).
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as MessageStorage from "effect/cluster/MessageStorage"
+import { make as makeRunner } from "effect/cluster/Runner"
+import { make as makeAddress } from "effect/cluster/RunnerAddress"
+import { RunnerHealth } from "effect/cluster/RunnerHealth"
+import { RunnerStorage } from "effect/cluster/RunnerStorage"
+import * as Runners from "effect/cluster/Runners"
+import * as Sharding from "effect/cluster/Sharding"
+import * as ShardingConfig from "effect/cluster/ShardingConfig"
+import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
+import * as Migrator from "effect/sql/Migrator"
+import type { MigrationError } from "effect/sql/Migrator"
+import { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import * as LeasedStorage from "./LeasedStorage.ts"
+import * as Nodes from "./Nodes.ts"
+import { Ownership } from "./Ownership.ts"
+import * as ShardLeases from "./ShardLeases.ts"
+
+export interface ClusterOptions {
+  /** The name of this node. Two nodes of one name and one port exclude each other. */
+  readonly name: string
+  /** Tells nodes of one name apart: the port of the HTTP API, where there is one. */
+  readonly port: number
+  /** The share of the shards, relative to the other nodes. */
+  readonly weight: number
+  /** The number of shards; the same on every node. */
+  readonly shards: number
+  /** How long the other nodes wait for a node that is silent. */
+  readonly lease: Duration.Duration
+  readonly whenDatabaseIsAway: "keep" | "stop"
+  readonly locks: "auto" | Nodes.LockKind
+  /** The prefix of the cluster's tables; one for each cluster in a database. */
+  readonly tablePrefix: string
+}
+
+/** How long a node that ends waits for the other nodes to take its cameras. */
+export const drainTimeout = Duration.seconds(10)
+
+export class Cluster extends Context.Service<
+  Cluster,
+  {
+    readonly name: string
+    /** Fails when this node may not join the cluster; never done otherwise. */
+    readonly failed: Effect.Effect<never, Nodes.ClusterError>
+    /** Hands the cameras over to the other nodes, and waits for that. At once where there is no other node. */
+    readonly drain: Effect.Effect<void>
+    /** The nodes, as this node knows them. */
+    readonly nodes: Effect.Effect<ReadonlyArray<Nodes.NodeView>>
+    /** How many shards this node holds. */
+    readonly shardCount: Effect.Effect<number>
+  }
+>()("@restream/core/cluster/Cluster") {}
+
+const make = Effect.fnUntraced(function* (options: ClusterOptions) {
+  const sql = yield* PgClient.PgClient
+  const leases = yield* ShardLeases.make(options)
+  const failed = yield* Deferred.make<never, Nodes.ClusterError>()
+  let joined:
+    | { readonly nodes: Nodes.Nodes; readonly drain: LeasedStorage.LeasedStorage["drain"] }
+    | undefined
+  const address = makeAddress(options.name, options.port)
+
+  const views = yield* SubscriptionRef.make<Nodes.ClusterView>({ nodes: [], problem: undefined })
+  const onChanged = (view: Nodes.ClusterView) =>
+    Effect.andThen(
+      leases.setHasOthers(view.nodes.some(({ isSelf }) => !isSelf)),
+      SubscriptionRef.set(views, view)
+    )
+  yield* SubscriptionRef.changes(views).pipe(
+    Stream.drop(1),
+    Stream.runForEach(({ nodes, problem }) => {
+      const names = nodes.map(({ isActive, name }) => (isActive ? name : `${name} (draining)`))
+      return Effect.andThen(
+        Effect.logInfo(`${nodes.length} node${nodes.length === 1 ? "" : "s"}: ${names.join(", ")}`),
+        problem === undefined ? Effect.void : Effect.logError(problem)
+      )
+    }),
+    Effect.annotateLogs("module", "cluster"),
+    Effect.forkScoped
+  )
+
+  const join = Effect.gen(function* () {
+    const locks = yield* lockKind(sql, options)
+    yield* requireTables(sql, options.tablePrefix)
+    const group = Nodes.groupOf(options.shards, locks)
+    const self = makeRunner({ address, groups: [group], weight: options.weight })
+    const config = ShardingConfig.layer({
+      runnerAddress: Option.some(address),
+      runnerShardWeight: options.weight,
+      availableShardGroups: [group],
+      assignedShardGroups: [group],
+      shardsPerGroup: options.shards,
+      shardLockExpiration: options.lease,
+      shardLockRefreshInterval: Duration.divideUnsafe(options.lease, 3),
+      shardLockDisableAdvisory: locks === "rows",
+      refreshAssignmentsInterval: Duration.divideUnsafe(options.lease, 12),
+      // after a failure the engine's loop rests so long
+      entityMessagePollInterval: Duration.millis(500)
+    })
+    const storage = Context.get(
+      yield* Layer.build(
+        SqlRunnerStorage.layerStorage({ prefix: options.tablePrefix }).pipe(
+          Layer.provide([config, Layer.succeed(SqlClient, sql)])
+        )
+      ),
+      RunnerStorage
+    )
+    yield* Nodes.admit(storage, self, options.lease)
+    const nodes = yield* Nodes.make(storage, self, options.lease, onChanged)
+    const leased = yield* LeasedStorage.make(storage, leases, nodes, { ...options, address, group })
+    joined = { nodes, drain: leased.drain }
+    yield* Layer.build(
+      Sharding.layer.pipe(
+        Layer.provide(Runners.layerNoop),
+        Layer.provide([
+          config,
+          MessageStorage.layerNoop,
+          Layer.succeed(RunnerStorage, leased.storage),
+          // nodes are known by their heartbeats alone
+          Layer.succeed(RunnerHealth, {
+            isAlive: ({ host, port }) =>
+              Effect.sync(() =>
+                nodes
+                  .view()
+                  .some((node) => node.name === host && node.port === port && node.isActive)
+              )
+          })
+        ])
+      )
+    )
+  })
+
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  yield* join.pipe(
+    Scope.provide(scope),
+    Effect.catchTag("ClusterError", (error) => Deferred.fail(failed, error)),
+    Effect.annotateLogs("module", "cluster"),
+    Effect.forkScoped
+  )
+
+  const drain = Effect.gen(function* () {
+    const held = leases.held().length
+    if (joined === undefined || held === 0) return
+    const others = joined.nodes.view().filter(({ isActive, isSelf }) => isActive && !isSelf)
+    if (others.length === 0) return
+    yield* Effect.logInfo(
+      `draining: handing ${held} shards over to ${others.length} other node${others.length === 1 ? "" : "s"}`
+    )
+    yield* joined.drain
+  }).pipe(
+    Effect.timeoutOption(drainTimeout),
+    Effect.catch(() => Effect.logWarning("cannot hand the cameras over: no database")),
+    Effect.annotateLogs("module", "cluster"),
+    Effect.asVoid
+  )
+
+  const cluster = Cluster.of({
+    name: options.name,
+    failed: Deferred.await(failed),
+    drain,
+    nodes: Effect.sync(() => joined?.nodes.view() ?? []),
+    shardCount: Effect.sync(() => leases.held().length)
+  })
+  return Context.add(Context.make(Cluster, cluster), Ownership, leases.ownership)
+})
+
+/** Joins the cluster in the layer's scope: closing it gives every lock back. Never fails; see `Cluster.failed`. */
+export const layer = (options: ClusterOptions): Layer.Layer<Cluster, never, PgClient.PgClient> =>
+  Layer.effectContext(make(options))
+
+/** Creates the tables of the cluster, which takes the right to do so. */
+export const createTables = (
+  tablePrefix: string
+): Effect.Effect<void, MigrationError | SqlError, PgClient.PgClient> =>
+  Effect.flatMap(PgClient.PgClient, (sql) =>
+    Migrator.make({})({
+      loader: SqlRunnerStorage.migrations({ prefix: tablePrefix }),
+      table: `${tablePrefix}_runner_migrations`
+    }).pipe(Effect.provideService(SqlClient, sql), Effect.asVoid)
+  )
+
+/** Waits for the database, as at any cold start. */
+const untilAnswered = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A> =>
+  Effect.retry(effect, Schedule.spaced("500 millis")).pipe(Effect.orDie)
+
+const lockKind = (
+  sql: PgClient.PgClient,
+  { locks }: ClusterOptions
+): Effect.Effect<Nodes.LockKind> => {
+  if (locks !== "auto") return Effect.succeed(locks)
+  const query = "select pg_backend_pid(), current_setting('server_version_num')::int"
+  return untilAnswered(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const connection = yield* sql.reserve
+        const [[pid, version] = []] = yield* connection.executeValues(query, [])
+        const [[pidAfter] = []] = yield* connection.executeValues(query, [])
+        // before 14 a frozen node would keep its session; a pooler in transaction mode has no sessions
+        return Number(version) >= 140_000 && pid === pidAfter ? "advisory" : "rows"
+      })
+    )
+  )
+}
+
+const requireTables = Effect.fnUntraced(function* (sql: PgClient.PgClient, prefix: string) {
+  const [row] = yield* untilAnswered(
+    sql<{
+      readonly exists: boolean
+    }>`select to_regclass(${`${prefix}_runners`}) is not null as exists`
+  )
+  if (row?.exists === true) return
+  return yield* new Nodes.ClusterError({
+    message: `the tables of the cluster (${prefix}_runners, ${prefix}_locks) do not exist; create them with restream db init --cluster`
+  })
+})

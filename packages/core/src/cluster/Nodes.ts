@@ -1,0 +1,154 @@
+/**
+ * The nodes of the cluster: who is there, whether they may share the cameras, and who was there before an outage.
+ *
+ * A node whose heartbeat is older than the lease is gone. After an outage of the database every heartbeat is
+ * old, and the node that writes its own first would see itself alone and take every camera. So the nodes
+ * that were known before a failure count for one and a half leases after it.
+ */
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Runner } from "effect/cluster/Runner"
+import type { RunnerStorage } from "effect/cluster/RunnerStorage"
+import { nowMs } from "../time/Monotonic.ts"
+import * as Shard from "./Shard.ts"
+
+/** This node may not join; one line with what to do. */
+export class ClusterError extends Data.TaggedError("ClusterError")<{ readonly message: string }> {}
+
+export interface NodeView {
+  readonly name: string
+  readonly port: number
+  readonly weight: number
+  /** Whether the node takes shards; a node that drains does not. */
+  readonly isActive: boolean
+  readonly isSelf: boolean
+}
+
+export interface ClusterView {
+  /** By name. */
+  readonly nodes: ReadonlyArray<NodeView>
+  /** A node that has joined with other settings. */
+  readonly problem: string | undefined
+}
+
+export type LockKind = "advisory" | "rows"
+
+/** The engine's name for the shards. Nodes that differ in it would each relay every camera. */
+export const groupOf = (shards: number, locks: LockKind): string =>
+  `cameras/${Shard.version}/${shards}/${locks}`
+
+export interface Nodes {
+  /** The nodes with a heartbeat, and those that were known before a failure. */
+  readonly getRunners: RunnerStorage["Service"]["getRunners"]
+  /** A query failed: the nodes known so far count for a while. */
+  readonly failed: Effect.Effect<void>
+  readonly view: () => ReadonlyArray<NodeView>
+}
+
+export const make = Effect.fnUntraced(function* (
+  storage: RunnerStorage["Service"],
+  self: Runner,
+  lease: Duration.Duration,
+  onChanged: (view: ClusterView) => Effect.Effect<void>
+) {
+  const clock = yield* Clock.Clock
+  const graceMs = 1.5 * Duration.toMillis(lease)
+  let known: ReadonlyArray<readonly [Runner, boolean]> = []
+  let graceUntilMs = -Infinity
+  let views: ReadonlyArray<NodeView> = []
+
+  const failed = Effect.sync(() => {
+    graceUntilMs = nowMs(clock) + graceMs
+  })
+
+  const remember = Effect.fnUntraced(function* (
+    runners: ReadonlyArray<readonly [Runner, boolean]>
+  ) {
+    known = runners
+    const before = JSON.stringify(views)
+    views = runners.map(([runner, isActive]) => ({
+      name: runner.address.host,
+      port: runner.address.port,
+      weight: runner.weight,
+      isActive,
+      isSelf: keyOf(runner) === keyOf(self)
+    }))
+    views = views.toSorted((one, other) =>
+      one.name === other.name ? one.port - other.port : one.name < other.name ? -1 : 1
+    )
+    const problem = mismatch(self, runners)
+    if (before !== JSON.stringify(views)) yield* onChanged({ nodes: views, problem })
+  })
+
+  const nodes: Nodes = {
+    failed,
+    view: () => views,
+    getRunners: Effect.gen(function* () {
+      const runners = yield* Effect.tapError(storage.getRunners, () => failed).pipe(
+        Effect.catch((error) => (known.length > 0 ? Effect.succeed([]) : Effect.fail(error)))
+      )
+      const present = new Set(runners.map(([runner]) => keyOf(runner)))
+      const missing =
+        nowMs(clock) < graceUntilMs ? known.filter(([runner]) => !present.has(keyOf(runner))) : []
+      const all = [...runners, ...missing]
+      yield* remember(all)
+      return all
+    })
+  }
+  return nodes
+})
+
+const keyOf = ({ address }: Runner): string => `${address.host}:${address.port}`
+
+/** What keeps two nodes from sharing the cameras. `undefined`: nothing. */
+const mismatch = (
+  self: Runner,
+  runners: ReadonlyArray<readonly [Runner, boolean]>
+): string | undefined => {
+  for (const [runner] of runners) {
+    const [theirs = ""] = runner.groups
+    const [ours = ""] = self.groups
+    if (theirs === ours) continue
+    const [, version, shards, locks] = theirs.split("/")
+    const [, ourVersion, ourShards, ourLocks] = ours.split("/")
+    const what =
+      shards !== ourShards
+        ? `cluster.shards is ${shards} there and ${ourShards} here`
+        : locks !== ourLocks
+          ? `cluster.locks is ${locks} there and ${ourLocks} here`
+          : `its version is ${version}, and ours is ${ourVersion}`
+    return `node ${runner.address.host} has other settings: ${what}; all nodes must agree`
+  }
+  return undefined
+}
+
+/**
+ * Done when this node may join. A node of the same name may be this one before a crash: its heartbeat is waited
+ * for. Fails where a running node has other settings or the same name. Waits while the database is away.
+ */
+export const admit = Effect.fnUntraced(function* (
+  storage: RunnerStorage["Service"],
+  self: Runner,
+  lease: Duration.Duration
+) {
+  const clock = yield* Clock.Clock
+  const startedMs = nowMs(clock)
+  for (;;) {
+    const found = yield* Effect.option(storage.getRunners)
+    if (found._tag === "None") {
+      yield* Effect.sleep("500 millis")
+      continue
+    }
+    const problem = mismatch(self, found.value)
+    if (problem !== undefined) return yield* new ClusterError({ message: problem })
+    if (!found.value.some(([runner]) => keyOf(runner) === keyOf(self))) return
+    if (nowMs(clock) - startedMs > 2 * Duration.toMillis(lease)) {
+      return yield* new ClusterError({
+        message: `another node has the name ${self.address.host}; give each node a name of its own (cluster.name)`
+      })
+    }
+    yield* Effect.sleep("100 millis")
+  }
+})

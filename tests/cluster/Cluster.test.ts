@@ -1,0 +1,62 @@
+/**
+ * Built daemons as the nodes of a cluster: join, drain, kill -9, a database that ends all sessions. Who relays a
+ * camera, and whether two nodes do, is looked at all the time.
+ */
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { Postgres } from "../kit/Postgres.ts"
+import * as NodeSite from "./NodeSite.ts"
+
+layer(Postgres.layer, { excludeTestServices: true, timeout: "90 seconds" })((it) => {
+  it.effect(
+    "nodes join, drain and are killed: each camera is relayed once, by the holder of its lock",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const {
+            initialize,
+            publishers: publishersOf,
+            seen,
+            settled,
+            site,
+            start
+          } = yield* NodeSite.make(20)
+          const early = yield* start("early")
+          assert.strictEqual((yield* early.daemon.exit).code, 2)
+          assert.match(early.daemon.said(), /do not exist; create them with restream db init --cl/)
+          yield* initialize
+
+          const a = yield* start("a")
+          yield* settled("a")
+          const b = yield* start("b")
+          yield* settled("a", "b")
+          yield* b.daemon.signal("SIGTERM")
+          assert.strictEqual((yield* b.daemon.exit).code, 0)
+          assert.match(b.daemon.said(), /draining: handing \d+ shards over to 1 other node/)
+
+          // three at once, one of which may not join
+          yield* start("c")
+          yield* start("d")
+          const other = yield* start("other", { RESTREAM_CLUSTER_SHARDS: "20" })
+          assert.strictEqual((yield* other.daemon.exit).code, 2)
+          assert.match(
+            other.daemon.said(),
+            /cluster: node \w has other settings: cluster.shards is/
+          )
+          yield* settled("a", "c", "d")
+          yield* a.daemon.signal("SIGKILL")
+          yield* a.daemon.exit
+          yield* settled("c", "d")
+
+          // each node loses all its sessions, and the locks with them: no relay is touched
+          const publishers = Effect.forEach(["c", "d"], publishersOf)
+          const before = yield* publishers
+          yield* site.sql`select pg_terminate_backend(pid) from pg_stat_activity
+            where application_name like 'restream%' and datname = current_database()`
+          yield* settled("c", "d")
+          assert.deepStrictEqual(yield* publishers, before)
+          assert.isEmpty([...seen.twice])
+        })
+      )
+  )
+})

@@ -1,0 +1,362 @@
+/** The locks of a node on a real PostgreSQL: each rule of `LeasedStorage`, `ShardLeases` and `Nodes`. */
+import { assert, layer } from "@effect/vitest"
+import {
+  type CameraId,
+  Cluster,
+  LeasedStorage,
+  Nodes,
+  type OwnershipChange,
+  Reason,
+  Shard,
+  ShardLeases
+} from "@restream/core"
+import { PgClient } from "@effect/sql-pg"
+import {
+  Context,
+  Duration,
+  Effect,
+  Fiber,
+  Layer,
+  Option,
+  Queue,
+  type Redacted,
+  Stream
+} from "effect"
+import { PersistenceError } from "effect/cluster/ClusterError"
+import { make as makeRunner } from "effect/cluster/Runner"
+import { make as makeAddress } from "effect/cluster/RunnerAddress"
+import { RunnerStorage } from "effect/cluster/RunnerStorage"
+import * as ShardId from "effect/cluster/ShardId"
+import * as ShardingConfig from "effect/cluster/ShardingConfig"
+import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
+import { SqlClient } from "effect/sql/SqlClient"
+import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
+
+const lease = Duration.seconds(1.5)
+const shards = 10
+const group = Nodes.groupOf(shards, "advisory")
+const ids = (...numbers: ReadonlyArray<number>) => numbers.map((n) => ShardId.make(group, n))
+const numbers = (shardIds: ReadonlyArray<ShardId.ShardId>) => shardIds.map(({ id }) => id)
+
+/** A database with the tables of a cluster. */
+const database = Effect.gen(function* () {
+  const dsn = yield* freshDatabase
+  const sql = yield* client(dsn)
+  yield* Effect.provideService(Cluster.createTables("restream"), PgClient.PgClient, sql)
+  return { dsn, sql }
+})
+
+const runnerOf = (name: string, more: { readonly group?: string } = {}) =>
+  makeRunner({ address: makeAddress(name, 0), groups: [more.group ?? group], weight: 1 })
+
+/** The storage of the engine, on a client of its own. */
+const storageOf = Effect.fnUntraced(function* (dsn: Redacted.Redacted) {
+  const sql = yield* client(dsn)
+  const config = ShardingConfig.layer({
+    availableShardGroups: [group],
+    assignedShardGroups: [group],
+    shardsPerGroup: shards,
+    shardLockExpiration: lease,
+    shardLockRefreshInterval: Duration.divideUnsafe(lease, 3)
+  })
+  const built = yield* Layer.build(
+    SqlRunnerStorage.layerStorage({ prefix: "restream" }).pipe(
+      Layer.provide([config, Layer.succeed(SqlClient, sql)])
+    )
+  )
+  return Context.get(built, RunnerStorage)
+})
+
+/** A node without an engine: the test asks in its place, and ends the cameras. */
+const node = Effect.fnUntraced(function* (
+  dsn: Redacted.Redacted,
+  name: string,
+  whenDatabaseIsAway: "keep" | "stop" = "keep"
+) {
+  const real = yield* storageOf(dsn)
+  const faults = { isAway: false }
+  const orFail = <A>(effect: Effect.Effect<A, PersistenceError>) =>
+    Effect.suspend(() =>
+      faults.isAway ? Effect.fail(new PersistenceError({ cause: "away" })) : effect
+    )
+  const storage = RunnerStorage.of({
+    ...real,
+    acquire: (address, shardIds) => orFail(real.acquire(address, shardIds)),
+    refresh: (address, shardIds) => orFail(real.refresh(address, shardIds)),
+    getRunners: orFail(real.getRunners)
+  })
+  const self = runnerOf(name)
+  const leases = yield* ShardLeases.make({ shards, lease, whenDatabaseIsAway })
+  const nodes = yield* Nodes.make(storage, self, lease, ({ nodes }) =>
+    leases.setHasOthers(nodes.length > 1)
+  )
+  const options = { address: self.address, group, lease, whenDatabaseIsAway }
+  const { drain, storage: leased } = yield* LeasedStorage.make(storage, leases, nodes, options)
+  const changes = yield* Queue.unbounded<OwnershipChange>()
+  yield* Effect.forkScoped(
+    Stream.runForEach(leases.ownership.changes, (change) => Queue.offer(changes, change)),
+    { startImmediately: true }
+  )
+  yield* Queue.take(changes)
+  yield* leased.register(self, true)
+  return {
+    leases,
+    nodes,
+    drain,
+    faults,
+    self,
+    /** The next shards whose cameras are to end, with what says that they have ended. */
+    takeEnding: Effect.repeat(Queue.take(changes), {
+      until: ({ settled }) => settled !== undefined
+    }),
+    held: () => leases.held().map(({ shard }) => shard),
+    acquire: (...n: ReadonlyArray<number>) =>
+      Effect.map(leased.acquire(self.address, ids(...n)), numbers),
+    refresh: (...n: ReadonlyArray<number>) =>
+      Effect.map(leased.refresh(self.address, ids(...n)), numbers),
+    release: (n: number) => leased.release(self.address, ids(n)[0]!),
+    getRunners: Effect.map(leased.getRunners, (found) =>
+      found.map(([{ address }]) => address.host).sort()
+    )
+  }
+})
+
+/** The shards that are locked in the database. */
+const locked = (sql: PgClient.PgClient) =>
+  Effect.map(
+    sql<{ readonly shard: number }>`select objid::int - 1000000 as shard from pg_locks
+      where locktype = 'advisory' and objsubid = 2 and granted
+        and database = (select oid from pg_database where datname = current_database())
+      order by 1`,
+    (rows) => rows.map(({ shard }) => shard)
+  )
+
+/** Ends the sessions that hold locks, as an administrator or a firewall does. */
+const endSessions = (sql: PgClient.PgClient) =>
+  sql`select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 2
+    and database = (select oid from pg_database where datname = current_database())`
+
+const eventually = <E>(condition: Effect.Effect<boolean, E>) =>
+  Effect.repeat(Effect.delay(condition, "10 millis"), { until: (holds) => holds })
+
+/** A camera of each shard. */
+const cameraOf = (shard: number): CameraId => {
+  for (let id = 1; ; id++) {
+    if (Shard.shardOf(String(id), shards) === shard) return String(id) as CameraId
+  }
+}
+
+layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
+  it.effect("a camera has the same shard in SQL, and the shards have alike many cameras", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { sql } = yield* database
+        const rows = yield* sql.unsafe<{ id: number; shard: number }>(
+          `select id, ${Shard.shardSql("id", 300)} as shard from generate_series(1, 9000) id`
+        )
+        const counts = new Map<number, number>()
+        for (const { id, shard } of rows) {
+          assert.strictEqual(shard, Shard.shardOf(String(id), 300))
+          counts.set(shard, (counts.get(shard) ?? 0) + 1)
+        }
+        assert.strictEqual(counts.size, 300)
+        assert.isBelow(Math.max(...counts.values()), 60)
+      })
+    )
+  )
+
+  it.effect("a lock is given back after the cameras of its shard have ended, four at a time", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const a = yield* node(dsn, "a")
+        assert.sameMembers(yield* a.acquire(1, 2, 3, 4, 5, 6), [1, 2, 3, 4, 5, 6])
+        assert.isTrue(a.leases.ownership.isOurs(cameraOf(1)))
+        const releases = yield* Effect.forEach([1, 2, 3, 4, 5, 6], (shard) =>
+          Effect.forkChild(a.release(shard), { startImmediately: true })
+        )
+        const wave = yield* Effect.replicateEffect(a.takeEnding, 4)
+        assert.isFalse(a.leases.ownership.isOurs(cameraOf(1)))
+        assert.isTrue(a.leases.ownership.isOurs(cameraOf(6)))
+        assert.deepStrictEqual(yield* locked(sql), [1, 2, 3, 4, 5, 6])
+        for (const { settled } of wave) yield* settled!
+        for (const { settled } of yield* Effect.replicateEffect(a.takeEnding, 2)) yield* settled!
+        yield* Fiber.joinAll(releases)
+        assert.isEmpty(yield* locked(sql))
+        assert.isEmpty(a.held())
+      })
+    )
+  )
+
+  it.effect("a lock that another node gives back is acquired without a further question", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn } = yield* database
+        const a = yield* node(dsn, "a")
+        const b = yield* node(dsn, "b")
+        yield* a.acquire(1, 2)
+        assert.deepStrictEqual(yield* b.acquire(1, 2), [])
+        yield* Effect.forkChild(a.release(1), { startImmediately: true })
+        yield* (yield* a.takeEnding).settled!
+        yield* eventually(Effect.sync(() => b.held().includes(1)))
+        assert.deepStrictEqual(b.held(), [1])
+      })
+    )
+  )
+
+  it.effect("a shard that the engine has forgotten is given back", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const a = yield* node(dsn, "a")
+        yield* a.acquire(1, 2)
+        // what the engine wants is not given back, and its last question holds for 3 s
+        yield* a.acquire()
+        yield* Effect.forkChild(Effect.flatMap(a.takeEnding, ({ settled }) => settled!))
+        yield* eventually(
+          Effect.andThen(
+            Effect.delay(a.refresh(1), "100 millis"),
+            Effect.map(locked(sql), (now) => now.length === 1)
+          )
+        )
+        assert.deepStrictEqual(a.held(), [1])
+        assert.deepStrictEqual(yield* locked(sql), [1])
+      })
+    )
+  )
+
+  it.effect("after its session has ended it acquires what it holds, and not what is leaving", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const a = yield* node(dsn, "a")
+        yield* a.acquire(1, 2)
+        const release = yield* Effect.forkChild(a.release(1), { startImmediately: true })
+        const { settled } = yield* a.takeEnding
+        yield* endSessions(sql)
+        yield* eventually(Effect.map(locked(sql), (now) => now.includes(2)))
+        const confirmedAt = a.leases.validUntilMs()
+        yield* eventually(Effect.sync(() => a.leases.validUntilMs() > confirmedAt))
+        assert.deepStrictEqual(yield* locked(sql), [2])
+        assert.isTrue(a.leases.ownership.isOurs(cameraOf(2)))
+        yield* settled!
+        yield* Fiber.join(release)
+        assert.deepStrictEqual(a.held(), [2])
+      })
+    )
+  )
+
+  it.effect(
+    "while the database is away it keeps its shards, and starts no camera that was replaced",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { dsn, sql } = yield* database
+          const a = yield* node(dsn, "a")
+          const b = yield* node(dsn, "b")
+          yield* a.acquire(1, 2)
+          assert.deepStrictEqual(yield* a.getRunners, ["a", "b"])
+          const { mayStart, permit } = a.leases.ownership
+          const replaced = new Reason.PublisherReplaced()
+          yield* eventually(Effect.sync(() => a.leases.isValid()))
+          assert.isTrue(mayStart(cameraOf(1), replaced))
+          a.faults.isAway = true
+          yield* eventually(Effect.sync(() => !a.leases.isValid()))
+          // the engine gets its answer at once
+          assert.deepStrictEqual(yield* a.refresh(1, 2), [1, 2])
+          assert.isTrue(mayStart(cameraOf(1), undefined))
+          assert.isFalse(mayStart(cameraOf(1), replaced))
+          assert.isFalse(mayStart(cameraOf(3), undefined))
+          const permitted = yield* Effect.forkChild(permit(cameraOf(2), replaced))
+
+          // b takes over one of them
+          yield* endSessions(sql)
+          yield* eventually(Effect.map(b.acquire(1), (got) => got.includes(1)))
+          // for a while nobody's heartbeat is fresh
+          yield* sql`update restream_runners set last_heartbeat = now() - interval '1 hour' where address = 'b:0'`
+          b.faults.isAway = true
+          a.faults.isAway = false
+          assert.deepStrictEqual(yield* a.getRunners, ["a", "b"])
+          const { settled, shards } = yield* a.takeEnding
+          assert.deepStrictEqual(shards, [1])
+          yield* settled!
+          yield* eventually(Effect.sync(() => a.held().length === 1))
+          yield* Fiber.join(permitted)
+          assert.deepStrictEqual(a.held(), [2])
+          // the grace ends
+          yield* eventually(Effect.map(a.getRunners, (names) => names.length === 1))
+        })
+      )
+  )
+
+  it.effect("a node alone starts every camera while the database is away", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn } = yield* database
+        const a = yield* node(dsn, "a")
+        yield* a.acquire(1)
+        a.faults.isAway = true
+        yield* eventually(Effect.sync(() => !a.leases.isValid()))
+        assert.isTrue(a.leases.ownership.mayStart(cameraOf(1), new Reason.PublisherReplaced()))
+      })
+    )
+  )
+
+  it.effect("with stop all cameras end before the lease is over", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn } = yield* database
+        const a = yield* node(dsn, "a", "stop")
+        yield* a.acquire(1, 2)
+        a.faults.isAway = true
+        const { settled, shards } = yield* a.takeEnding
+        assert.isTrue(a.leases.isValid())
+        assert.deepStrictEqual(shards, [1, 2])
+        assert.isFalse(a.leases.ownership.mayStart(cameraOf(1), undefined))
+        yield* settled!
+        assert.isTrue(Option.isNone(yield* Effect.option(a.refresh(1, 2))))
+      })
+    )
+  )
+
+  it.effect("a draining node gives everything back and takes nothing", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const a = yield* node(dsn, "a")
+        yield* a.acquire(1, 2)
+        const drained = yield* Effect.forkChild(a.drain)
+        for (let n = 0; n < 2; n++) yield* (yield* a.takeEnding).settled!
+        yield* Fiber.join(drained)
+        assert.deepStrictEqual(yield* a.acquire(1, 2), [])
+        assert.isEmpty(yield* locked(sql))
+      })
+    )
+  )
+
+  it.effect("a node of other settings or of a name that is taken may not join", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn } = yield* database
+        const a = yield* storageOf(dsn)
+        yield* a.register(runnerOf("a"), true)
+        const other = runnerOf("b", { group: Nodes.groupOf(20, "advisory") })
+        const mismatch = yield* Effect.flip(Nodes.admit(a, other, lease))
+        assert.strictEqual(
+          mismatch.message,
+          "node a has other settings: cluster.shards is 10 there and 20 here; all nodes must agree"
+        )
+        yield* Nodes.admit(a, runnerOf("b"), lease)
+        // its own row from before a crash is waited for
+        yield* Nodes.admit(a, runnerOf("a"), lease)
+        const heartbeat = yield* Effect.forkChild(
+          Effect.forever(Effect.delay(a.register(runnerOf("a"), true), "100 millis"))
+        )
+        yield* Effect.sleep("150 millis")
+        const taken = yield* Effect.flip(Nodes.admit(a, runnerOf("a"), Duration.millis(300)))
+        assert.include(taken.message, "another node has the name a")
+        yield* Fiber.interrupt(heartbeat)
+      })
+    )
+  )
+})
