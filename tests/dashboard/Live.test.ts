@@ -8,8 +8,9 @@ import { text } from "node:stream/consumers"
 import { missing } from "../kit/Browser.ts"
 import { until } from "../kit/Eventually.ts"
 import { Postgres } from "../kit/Postgres.ts"
+import { start } from "../kit/Spawn.ts"
 import { configured } from "../rtsp/MediaMtx.ts"
-import { mediaMtx, publishWithFfmpeg, skipped } from "../rtsp/Peers.ts"
+import { ffmpeg, mediaMtx, publishWithFfmpeg, skipped } from "../rtsp/Peers.ts"
 import { awaitText, by, faults, site, type Visit } from "./Visit.ts"
 
 if (mediaMtx === undefined) skipped("a live picture from MediaMTX", "MEDIAMTX_BIN names none")
@@ -17,10 +18,10 @@ if (mediaMtx === undefined) skipped("a live picture from MediaMTX", "MEDIAMTX_BI
 const click = ({ page }: Visit, name: string) =>
   by(() => page.getByRole("button", { name, exact: true }).click())
 
-/** Opens the page of the camera Gate when it is live. */
-const openCamera = Effect.fnUntraced(function* (list: Visit) {
-  yield* awaitText(list, "[role=row]:has-text('Gate')", /live/)
-  yield* by(() => list.page.getByRole("link", { name: "Gate" }).click())
+/** Opens the page of a camera when it is live. */
+const openCamera = Effect.fnUntraced(function* (list: Visit, name = "Gate") {
+  yield* awaitText(list, `[role=row]:has-text('${name}')`, /live/)
+  yield* by(() => list.page.getByRole("link", { name }).click())
   yield* awaitText(list, "h1", /live/)
 })
 
@@ -134,6 +135,51 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             })
           }
           assert.deepStrictEqual(camera.complaints, [])
+        }).pipe(Effect.scoped)
+      )
+
+      it.effect("says why it does not play what WebRTC does not carry", () =>
+        Effect.gen(function* () {
+          const [http, udp] = [yield* freePort, yield* freePort]
+          const server = yield* configured([
+            "webrtc: yes",
+            `webrtcAddress: 127.0.0.1:${http}`,
+            `webrtcLocalUDPAddress: 127.0.0.1:${udp}`,
+            "webrtcIPsFromInterfaces: no",
+            "webrtcAdditionalHosts: [127.0.0.1]"
+          ])
+          yield* server.start
+          const { cameras, sql, startDaemon, visit } = yield* site
+          const streams = [
+            ["hevc", "libx265 -x265-params log-level=error:bframes=0:keyint=15"],
+            ["bframes", "libx264 -bf 2 -g 30"]
+          ] as const
+          for (const [name, encoder] of streams) {
+            yield* start(ffmpeg, [
+              ..."-nostdin -hide_banner -loglevel error -re -f lavfi".split(" "),
+              ..."-i testsrc=size=320x180:rate=15 -pix_fmt yuv420p -preset ultrafast".split(" "),
+              ...`-c:v ${encoder} -f rtsp -rtsp_transport tcp ${cameras.url(name)}`.split(" ")
+            ])
+            yield* cameras.awaitPackets(name)
+            yield* sql`insert into cameras ${sql.insert({ name, path: name, url: cameras.url(name) })}`
+          }
+          yield* startDaemon({
+            MEDIA_SERVER_PORT: String(server.port),
+            RESTREAM_MEDIA_SERVER_WEBRTC_URL: `http://127.0.0.1:${http}`
+          })
+          for (const [name, words] of [
+            ["hevc", /does not play H\.265 by WebRTC/],
+            ["bframes", /Connected, but no picture came/]
+          ] as const) {
+            const camera = yield* visit("#/cameras")
+            yield* openCamera(camera, name)
+            const before = performance.now()
+            yield* click(camera, "Play live")
+            yield* awaitText(camera, ".live", words)
+            process.stdout.write(
+              `WHEP: ${name}: ${yield* by(() => camera.page.innerText(".live"))} after ${Math.round(performance.now() - before)} ms\n`
+            )
+          }
         }).pipe(Effect.scoped)
       )
     })

@@ -54,7 +54,12 @@ const webrtcServer = Effect.fnUntraced(function* (reply: (heard: Heard) => Reply
 })
 
 const sdp = { "content-type": "application/sdp" }
-const offer = { method: "POST", headers: sdp, body: "v=0\r\noffer" }
+/** Browsers offer many codecs. */
+const offer = {
+  method: "POST",
+  headers: sdp,
+  body: `v=0\r\n${"a=rtpmap:96 VP8/90000\r\n".repeat(1000)}`
+}
 const play = "/api/cameras/1/whep"
 
 /** The daemon in front of a WebRTC server, with camera 1 live. */
