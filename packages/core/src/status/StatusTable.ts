@@ -17,6 +17,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
+import type { CameraId } from "../camera/Camera.ts"
 import { createSchema, tableSql } from "../source/CameraTable.ts"
 import * as SqlProblem from "../source/SqlProblem.ts"
 import { Supervisor } from "../supervision/Supervisor.ts"
@@ -64,7 +65,7 @@ export interface StatusTableOptions {
   readonly hostname: string
   /** Default 1 second. */
   readonly interval?: Duration.Input | undefined
-  /** How often every row is written. Default 30 seconds. */
+  /** After which time a row without a change is written again. Default 30 seconds. */
   readonly refreshInterval?: Duration.Input | undefined
   /** Timeout of one statement. Default 10 seconds. */
   readonly statementTimeout?: Duration.Input | undefined
@@ -78,8 +79,8 @@ const closeTimeout = Duration.millis(500)
 /** Rows of another daemon that are older than this are swept. */
 const abandonedAfter = "2 minutes"
 
-/** Rows in one statement. */
-const chunkSize = 1000
+/** Rows in one statement, and rows without a change that are written in one go: relays wait meanwhile. */
+const chunkSize = 500
 
 interface Problem {
   /** Two problems of one kind are the same. */
@@ -207,23 +208,42 @@ const make = Effect.fnUntraced(function* (options: StatusTableOptions) {
     })
 
     let revision = 0
-    let refreshedAtMs = -Infinity
+    let sweptAtMs = 0
+    /** When each row was written, the oldest first. */
+    const written = new Map<CameraId, number>()
+
+    /** The rows that are due, without those that changed. */
+    const dueRows = Effect.fnUntraced(function* (changed: ReadonlySet<CameraId>, nowMs: number) {
+      const due: Array<CameraStatus> = []
+      for (const [id, at] of written) {
+        if (nowMs - at < refreshMs || due.length === chunkSize) break
+        const status = changed.has(id) ? undefined : yield* store.get(id)
+        if (status !== undefined) due.push(status)
+      }
+      return due
+    })
+
     for (;;) {
       const nowMs = yield* Monotonic.now
-      const isDue = nowMs - refreshedAtMs >= refreshMs
-      const {
-        cameras,
-        isComplete,
-        removed,
-        revision: next
-      } = yield* store.changedSince(isDue ? 0 : revision)
-      for (let at = 0; at < cameras.length; at += chunkSize) {
-        const rows = parametersOf(cameras.slice(at, at + chunkSize), ({ id }) => rates.current(id))
+      const { cameras, isComplete, removed, revision: next } = yield* store.changedSince(revision)
+      if (isComplete) written.clear()
+      const statuses = [
+        ...cameras,
+        ...(yield* dueRows(new Set(cameras.map(({ id }) => id)), nowMs))
+      ]
+      for (let at = 0; at < statuses.length; at += chunkSize) {
+        const chunk = statuses.slice(at, at + chunkSize)
+        const rows = parametersOf(chunk, ({ id }) => rates.current(id))
         yield* run(upsert(table), [...rows, instance])
+        for (const { id } of chunk) {
+          written.delete(id)
+          written.set(id, nowMs)
+        }
       }
-      if (isComplete) {
-        yield* run(sweep(table), [cameras.map(({ id }) => clean(id)), instance])
-        refreshedAtMs = nowMs
+      for (const id of removed) written.delete(id)
+      if (isComplete || nowMs - sweptAtMs >= refreshMs) {
+        yield* run(sweep(table), [[...written.keys()].map(clean), instance])
+        sweptAtMs = nowMs
       } else if (removed.length > 0) yield* run(removal(table), [removed.map(clean), instance])
       revision = next
       yield* onWritten
