@@ -8,7 +8,7 @@ import { Duration, Effect, Layer, Redacted, Scope, Exit, SubscriptionRef } from 
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "../kit/FakeEngine.ts"
 import * as Log from "../kit/Log.ts"
-import { layer as treeLayer, row, setRows, settings, tagOf } from "../kit/Tree.ts"
+import { type FakeServer, layer as treeLayer, row, setRows, settings, tagOf } from "../kit/Tree.ts"
 import * as Receiver from "./Receiver.ts"
 
 const refused = new Reason.Refused({ authority: "10.0.0.1:554" })
@@ -34,13 +34,15 @@ interface Given {
   readonly rows?: ReadonlyArray<ReturnType<typeof row>>
   readonly alerts?: Partial<Settings["alerts"]>
   readonly isStandby?: () => boolean
+  readonly server?: FakeServer
 }
 
 /** A tree whose cameras answer by `down`, with one webhook. */
 const fixture = Effect.fnUntraced(function* ({
   alerts = {},
   isStandby,
-  rows = [row(1)]
+  rows = [row(1)],
+  server
 }: Given = {}) {
   const receiver = yield* Receiver.make()
   const fake = FakeEngine.make()
@@ -60,7 +62,11 @@ const fixture = Effect.fnUntraced(function* ({
   })
   const log = Log.make()
   const services = yield* Layer.build(
-    Layer.mergeAll(treeLayer([fake], rows), LiveSettings.layer(live), NodeHttpClient.layerNodeHttp)
+    Layer.mergeAll(
+      treeLayer([fake], rows, server),
+      LiveSettings.layer(live),
+      NodeHttpClient.layerNodeHttp
+    )
   ).pipe(log.capture)
   const watching = yield* Scope.fork(yield* Effect.scope)
   yield* Alerts.start.pipe(
@@ -159,6 +165,30 @@ describe("Alerts", () => {
       yield* inTree(setRows([row(1, muted), row(2), row(3)]))
       yield* awaitEvents(2)
       assert.match(events(receiver)[1]!, /^opened 1 camera 2/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("tells of the media server once, and of no camera that waits for it", () =>
+    Effect.gen(function* () {
+      const server = { isThere: true }
+      const { awaitEvents, awaitTag, fake, receiver } = yield* fixture({
+        rows: [row(1), row(2), row(3)],
+        server
+      })
+      for (const id of [1, 2, 3]) yield* awaitTag(id, "Live")
+      server.isThere = false
+      for (const relay of fake.relays) {
+        yield* relay.end(new Reason.ServerGone({ detail: "connection reset" }))
+      }
+      yield* awaitEvents(1)
+      yield* TestClock.adjust("10 minutes")
+      server.isThere = true
+      yield* awaitEvents(2)
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(events(receiver), [
+        "opened 3 media server is unreachable: connection refused",
+        "resolved 3 media server is unreachable: connection refused"
+      ])
     }).pipe(Effect.scoped)
   )
 
