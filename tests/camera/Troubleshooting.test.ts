@@ -125,6 +125,11 @@ const samples: {
     new Reason.ServerRejected({
       status: 400,
       detail: "Bad Request",
+      publisher: '"Lavf61.7.100" at 10.0.0.4:50000'
+    }),
+    new Reason.ServerRejected({
+      status: 400,
+      detail: "Bad Request",
       request: "RECORD",
       expected: "h264 + aac/48000/2",
       announced: "hevc"

@@ -22,6 +22,8 @@ const standby = /standby: the cameras are relayed by restream@\S+ \(127\.0\.0\.1
 interface Watch {
   /** How many publishers found another one on their path, by path. */
   readonly replaced: ReadonlyMap<string, number>
+  /** How publishers named themselves. */
+  readonly userAgents: ReadonlySet<string | undefined>
   /** The most connections that cameras served at once. */
   readonly mostReaders: () => number
 }
@@ -32,10 +34,12 @@ const watch = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Watch, never, Scope.Scope> {
   const events = yield* site.sink.events
   const replaced = new Map<string, number>()
+  const userAgents = new Set<string | undefined>()
   let mostReaders = 0
   yield* Effect.forkScoped(
     Effect.forever(
       Effect.map(PubSub.take(events), (event) => {
+        if (event._tag === "Request" && event.method === "ANNOUNCE") userAgents.add(event.userAgent)
         if (event._tag !== "Ended" || event.path === undefined) return
         if (event.why === "replaced by another publisher") {
           replaced.set(event.path, (replaced.get(event.path) ?? 0) + 1)
@@ -52,7 +56,7 @@ const watch = Effect.fnUntraced(function* (
       })
     )
   )
-  return { replaced, mostReaders: () => mostReaders }
+  return { replaced, userAgents, mostReaders: () => mostReaders }
 })
 
 /** Two daemons, the first of which relays one camera of each engine. */
@@ -117,6 +121,9 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         yield* second.awaitLine(/ffmpeg1.*live/)
         assert.isEmpty([...seen.replaced])
         assert.isAtMost(seen.mostReaders(), paths.length)
+        // the second daemon knows what the first one left at the media server
+        assert.lengthOf([...seen.userAgents], 1)
+        assert.match([...seen.userAgents].join(), /^restream\/\d\S* [0-9a-f]{12}$/)
       })
     )
   )

@@ -6,7 +6,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type CameraOptions, type Engine, RelayError, type RunningRelay } from "@restream/core"
 import { freePort, RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/testing"
-import { Clock, type Duration, Effect, Exit, Fiber, Redacted, Scope } from "effect"
+import { Clock, type Duration, Effect, Exit, Fiber, PubSub, Redacted, Scope } from "effect"
 import { job as jobOf, startRelay } from "./Streams.ts"
 
 export interface PublishContractOptions {
@@ -33,6 +33,7 @@ interface Peers {
     readonly from?: string
     readonly to?: string
     readonly options?: Partial<CameraOptions>
+    readonly userAgent?: string
   }) => Effect.Effect<RunningRelay, never, Scope.Scope>
 }
 
@@ -61,10 +62,10 @@ export const publishContract = (name: string, contract: PublishContractOptions):
         camera,
         sink,
         start: (job = {}) =>
-          startRelay(
-            engine,
-            jobOf(job.from ?? camera.url("cam"), job.to ?? sink.url("out"), job.options)
-          ).pipe(
+          startRelay(engine, {
+            ...jobOf(job.from ?? camera.url("cam"), job.to ?? sink.url("out"), job.options),
+            userAgent: job.userAgent
+          }).pipe(
             Effect.catch(({ reason }) =>
               Effect.succeed<RunningRelay>({
                 flowing: Effect.never,
@@ -87,10 +88,17 @@ export const publishContract = (name: string, contract: PublishContractOptions):
   const endOf = ({ ended }: RunningRelay) => Effect.map(Effect.flip(ended), ({ reason }) => reason)
 
   describe.concurrent(`${name}, publishing a stream,`, () => {
-    it.live("publishes a camera's video at the media server", () =>
+    it.live("publishes a camera's video at the media server, by the name that it was given", () =>
       withPeers({}, ({ sink, start }) =>
         Effect.gen(function* () {
-          const relay = yield* start()
+          const events = yield* sink.events
+          const relay = yield* start({ userAgent: "restream/1.2.3 abc" })
+          const announced = yield* PubSub.take(events).pipe(
+            Effect.repeat({
+              until: (event) => event._tag === "Request" && event.method === "ANNOUNCE"
+            })
+          )
+          assert.deepInclude(announced, { userAgent: "restream/1.2.3 abc" })
           yield* relay.flowing
           yield* sink.awaitPackets("out")
           const status = yield* sink.path("out")

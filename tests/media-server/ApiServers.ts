@@ -3,12 +3,16 @@
  * MediaMTX where `MEDIAMTX_BIN` names one. `MediaMtxApi.test.ts` runs against both, so the stand-in answers as
  * MediaMTX 1.20 does.
  */
+import { Announcement, PublishableTracks } from "@restream/core"
+import { PublisherSession, Sdp } from "@restream/core/rtsp"
 import { freePort, RtspServer } from "@restream/core/testing"
-import { Effect, PubSub, Redacted, type Scope } from "effect"
+import { Effect, PubSub, Redacted, Result, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { createServer as createTlsServer } from "node:https"
 import { certificate, key } from "../rtsp/Certificate.ts"
+import { orderly } from "../rtsp/Cameras.ts"
+import { url } from "../rtsp/LiveCamera.ts"
 import { configured } from "../rtsp/MediaMtx.ts"
 
 export const apiUser = "operator"
@@ -32,6 +36,16 @@ export interface ApiServerOptions {
   /** Whether the API has TLS, with the certificate of the tests. Only of the stand-in. */
   readonly tls?: boolean
 }
+
+/** Publishes a camera without media, with a name. */
+export const publish = (server: ApiServer, path: string, userAgent: string) =>
+  PublisherSession.open({
+    url: url(server.at(path)),
+    announcement: Announcement.announcement(
+      PublishableTracks.publishableTracks(Result.getOrThrow(Sdp.parse(orderly))).tracks
+    ),
+    userAgent
+  })
 
 const withCredentials = (port: number, scheme = "http"): Redacted.Redacted =>
   Redacted.make(`${scheme}://${apiUser}:${apiPassword}@127.0.0.1:${port}`)

@@ -3,16 +3,15 @@
  * `MEDIAMTX_BIN=/path/to/mediamtx npx vitest run tests/media-server/MediaMtxApi.test.ts`.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Announcement, Deadline, MediaMtxApi, PublishableTracks } from "@restream/core"
-import { PublisherSession, ReaderSession, Sdp } from "@restream/core/rtsp"
+import { Deadline, MediaMtxApi } from "@restream/core"
+import { ReaderSession } from "@restream/core/rtsp"
 import { freePort, RtspServer } from "@restream/core/testing"
-import { Effect, Redacted, Result } from "effect"
+import { Effect, Redacted } from "effect"
 import { X509Certificate } from "node:crypto"
 import { certificate } from "../rtsp/Certificate.ts"
-import { orderly } from "../rtsp/Cameras.ts"
 import { publishable, url } from "../rtsp/LiveCamera.ts"
 import { mediaMtx, skipped } from "../rtsp/Peers.ts"
-import { type ApiServer, apiPassword, mediaMtxServer, standIn } from "./ApiServers.ts"
+import { type ApiServer, apiPassword, mediaMtxServer, publish, standIn } from "./ApiServers.ts"
 
 if (mediaMtx === undefined) skipped("the API of MediaMTX itself", "MEDIAMTX_BIN names no binary")
 
@@ -25,16 +24,6 @@ const apiOf = (
     trust: { _tag: "Verify" },
     timeout: Deadline.make("5 seconds"),
     ...options
-  })
-
-/** Publishes a camera without media, with a name. */
-const publish = (server: ApiServer, path: string, userAgent: string) =>
-  PublisherSession.open({
-    url: url(server.at(path)),
-    announcement: Announcement.announcement(
-      PublishableTracks.publishableTracks(Result.getOrThrow(Sdp.parse(orderly))).tracks
-    ),
-    userAgent
   })
 
 const peers = [

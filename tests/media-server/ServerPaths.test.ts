@@ -25,7 +25,11 @@ const lists = (...paths: ReadonlyArray<string>): Answer =>
 const make = Effect.gen(function* () {
   const fake = { answer: lists(), isServerUp: true }
   const paths = yield* ServerPaths.make({
-    api: { paths: Effect.suspend(() => fake.answer) },
+    api: {
+      paths: Effect.suspend(() => fake.answer),
+      publishers: Effect.succeed([]),
+      kick: () => Effect.succeed(false)
+    },
     label: "10.0.0.9:9997",
     timing: Effect.succeed({
       interval: Duration.seconds(5),

@@ -5,14 +5,24 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings, type Settings } from "@restream/config"
-import { type CameraId, LiveSettings, MemoryCameraSource, Restream } from "@restream/core"
+import {
+  type CameraId,
+  Deadline,
+  everyCamera,
+  LiveSettings,
+  MediaMtxApi,
+  MemoryCameraSource,
+  Ownership,
+  type PublisherName,
+  Restream
+} from "@restream/core"
 import { Board } from "@restream/core/http"
 import { ReaderSession } from "@restream/core/rtsp"
 import { RtspServer, TestPattern } from "@restream/core/testing"
-import { Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 import { publishable, url } from "../rtsp/LiveCamera.ts"
 import { mediaMtx } from "../rtsp/Peers.ts"
-import { type ApiServer, mediaMtxServer, standIn } from "./ApiServers.ts"
+import { type ApiServer, mediaMtxServer, publish, standIn } from "./ApiServers.ts"
 
 const settingsFor = (server: ApiServer): Settings => ({
   ...defaultSettings,
@@ -30,7 +40,7 @@ const settingsFor = (server: ApiServer): Settings => ({
 })
 
 /** A tree with one live camera. */
-const running = Effect.fnUntraced(function* (server: ApiServer) {
+const running = Effect.fnUntraced(function* (server: ApiServer, name?: PublisherName) {
   const camera = yield* RtspServer.make()
   yield* TestPattern.publish(camera, "live")
   const settings = settingsFor(server)
@@ -40,10 +50,21 @@ const running = Effect.fnUntraced(function* (server: ApiServer) {
       Restream.layer(settings).pipe(
         Layer.provideMerge(MemoryCameraSource.layer([{ id: 1, url: camera.url("live") }]))
       )
-    ).pipe(Layer.provide(NodeServices.layer), Layer.provideMerge(LiveSettings.layer(settings)))
+    ).pipe(
+      Layer.provide(NodeServices.layer),
+      Layer.provide(Layer.succeed(Ownership, { ...everyCamera, publisher: () => name })),
+      Layer.provideMerge(LiveSettings.layer(settings))
+    )
   )
   return services
 })
+
+const apiOf = ({ apiUrl }: ApiServer) =>
+  MediaMtxApi.make({
+    url: apiUrl,
+    trust: { _tag: "Verify" },
+    timeout: Deadline.make("5 seconds")
+  })
 
 const id = "1" as CameraId
 
@@ -82,6 +103,55 @@ for (const { isThere, make, name } of peers) {
           assert.deepStrictEqual((yield* board.overview).causes, [])
         }).pipe(Effect.provideContext(services))
       }).pipe(Effect.scoped)
+    )
+
+    it.live("ends a publisher that an earlier daemon left over, and publishes at once", () =>
+      Effect.gen(function* () {
+        const server = yield* make({ overridePublisher: "reject" })
+        const ghost = yield* publish(server, "cam1", "restream/0.0.1 abc")
+        const others = yield* publish(server, "cam2", "restream/0.0.1 abc")
+        const services = yield* running(server, { instance: "abc", isExclusive: true })
+        yield* Effect.gen(function* () {
+          const board = yield* Board
+          yield* Effect.flip(ghost.closed)
+          const live = yield* until(
+            Effect.map(board.camera(id), (camera) => (camera?.word === "ok" ? camera : undefined))
+          )
+          assert.strictEqual(live.restarts.total, 0)
+          const publisher = (yield* apiOf(server).publishers).find(({ path }) => path === "cam1")
+          assert.match(publisher?.userAgent ?? "", /^restream\/\d\S* abc$/)
+          // the path of another camera was not refused to us
+          assert.isFalse(others.connection.isClosed)
+        }).pipe(Effect.provideContext(services))
+      }).pipe(Effect.scoped)
+    )
+
+    it.live("waits for every other publisher, and names it", () =>
+      Effect.gen(function* () {
+        const cases: ReadonlyArray<readonly [string, PublisherName | undefined]> = [
+          ["Lavf61.7", { instance: "abc", isExclusive: true }],
+          ["restream/0.0.1 xyz", { instance: "abc", isExclusive: true }],
+          ["restream/0.0.1 abc", { instance: "abc", isExclusive: false }],
+          ["restream/0.0.1 abc", undefined]
+        ]
+        for (const [agent, name] of cases) {
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const server = yield* make({ overridePublisher: "reject" })
+              const other = yield* publish(server, "cam1", agent)
+              const services = yield* running(server, name)
+              const board = Context.get(services, Board)
+              const { problem } = yield* until(
+                Effect.map(board.camera(id), (camera) =>
+                  camera?.state === "restarting" ? camera : undefined
+                )
+              )
+              assert.include(problem?.message, `the path has another publisher, "${agent}" at 127.`)
+              assert.isFalse(other.connection.isClosed)
+            })
+          )
+        }
+      })
     )
   })
 }

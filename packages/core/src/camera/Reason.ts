@@ -319,6 +319,8 @@ export class ServerRejected extends Schema.TaggedClass<ServerRejected>()("Server
   expected: Schema.optionalKey(Schema.String),
   /** The tracks that were announced. */
   announced: Schema.optionalKey(Schema.String),
+  /** The other publisher of the path, where the media server's API names one. */
+  publisher: Schema.optionalKey(Schema.String),
   /** A character of the path that only some versions of MediaMTX allow. */
   character: Schema.optionalKey(Schema.String)
 }) {
@@ -331,6 +333,9 @@ export class ServerRejected extends Schema.TaggedClass<ServerRejected>()("Server
   /** What to check in MediaMTX. It answers 400 to all of its own checks, and logs which one failed. */
   get #hint(): string {
     if (this.status !== 400) return ""
+    if (this.publisher !== undefined) {
+      return `: the path has another publisher, ${this.publisher}`
+    }
     if (this.expected !== undefined) {
       return `: the path has ${this.expected}, the camera sends ${this.announced}; in MediaMTX, check alwaysAvailableTracks of the path, or its other publisher`
     }

@@ -113,6 +113,8 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
     ...sql.config,
     applicationName: nameOf(application, options.hostname)
   }
+  /** From the lock's key, so that the next holder knows the publishers of this one. */
+  let instance: string | undefined
   const standing = yield* SubscriptionRef.make<Standing>({ _tag: "Unknown" })
   const current = () => SubscriptionRef.getUnsafe(standing)
   /** Our session that held the lock last: one that broke may keep it for a while. */
@@ -198,6 +200,7 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
       else yield* Effect.sleep("1 second")
     }
     const lock = lockOf(`${cameras}\n${options.mediaServer}`)
+    instance = BigInt.asUintN(64, lock.key).toString(16).padStart(16, "0").slice(0, 12)
     /** Shared by the holder and all standbys. */
     const membership = lockOf(`members\n${cameras}\n${options.mediaServer}`)
     yield* one(`select pg_advisory_lock_shared(${membership.key})`)
@@ -299,6 +302,12 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
         Stream.take(1),
         Stream.runDrain
       ),
+    publisher: () => {
+      const state = current()
+      return state._tag === "Active" && instance !== undefined
+        ? { instance, isExclusive: performance.now() < state.until }
+        : undefined
+    },
     activeDaemon: Effect.sync(() => {
       const state = current()
       return state._tag === "Standby" ? state.holder.description : undefined

@@ -20,6 +20,16 @@ export interface OwnershipChange {
   readonly settled?: Effect.Effect<void> | undefined
 }
 
+export interface PublisherName {
+  /** The same for all daemons that may own the camera, one after the other, and for no other daemon. */
+  readonly instance: string
+  /**
+   * Whether no other daemon can own the camera now. A publisher of the same name that is still at the media server
+   * is then left over from a daemon that is gone, or that has lost the camera.
+   */
+  readonly isExclusive: boolean
+}
+
 /**
  * Cameras are named by the id of their row: the further streams of a camera have the owner of their main stream.
  */
@@ -39,6 +49,11 @@ export interface OwnershipService {
   readonly mayStart: (id: CameraId, lastEnd: Reason | undefined) => boolean
   /** Done as soon as `mayStart`. */
   readonly permit: (id: CameraId, lastEnd: Reason | undefined) => Effect.Effect<void>
+  /**
+   * How this daemon names its publishers of the camera at the media server. `undefined`, or left out: no lock
+   * protects the camera, so a publisher of the same name may belong to a daemon that lives.
+   */
+  readonly publisher?: ((id: CameraId) => PublisherName | undefined) | undefined
   /** The daemon that relays the cameras while this one is a standby, for a status line. */
   readonly activeDaemon: Effect.Effect<string | undefined>
 }

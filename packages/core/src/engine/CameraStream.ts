@@ -29,6 +29,8 @@ export interface PublishOptions {
    * for fails with `Unsupported`; otherwise it does what it can, and leaves out the audio first.
    */
   readonly hasFallback: boolean
+  /** How the publisher names itself to the media server, as `User-Agent`. Default: as the program does. */
+  readonly userAgent?: string | undefined
 }
 
 /** An opened stream. It lives as long as the scope of `Engine.open`. */

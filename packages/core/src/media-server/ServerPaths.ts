@@ -17,7 +17,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import { oneLine, redact } from "@restream/config"
+import type { PublisherName } from "../cluster/Ownership.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { PathOffline } from "../camera/Reason.ts"
 import { trustOf } from "../rtsp/client/Dialer.ts"
@@ -27,7 +30,8 @@ import * as Deadline from "../time/Deadline.ts"
 import { formatElapsed } from "../time/DurationText.ts"
 import * as Monotonic from "../time/Monotonic.ts"
 import * as Poller from "../time/Poller.ts"
-import type { MediaMtxApi, PathReport } from "./MediaMtxApi.ts"
+import { version } from "../Version.ts"
+import type { MediaMtxApi, PathReport, PublishingSession } from "./MediaMtxApi.ts"
 import { MediaServer, MediaServerError } from "./MediaServer.ts"
 
 export type ApiStatus =
@@ -38,6 +42,13 @@ export type ApiStatus =
   | { readonly _tag: "Up"; readonly since: number }
   | { readonly _tag: "Down"; readonly since: number; readonly detail: string }
 
+/** Whose publisher keeps a path. */
+export type PathHolder =
+  /** A publisher of ours was left over from a daemon that is gone. It was ended. */
+  | { readonly _tag: "Ended" }
+  /** Somebody else's, or one of ours that may live: it is waited for. */
+  | { readonly _tag: "Other"; readonly description: string }
+
 export interface ServerPathsService {
   /** What the media server says about a path now; `undefined` where that is not known. */
   readonly get: (path: string) => PathReport | undefined
@@ -46,6 +57,17 @@ export interface ServerPathsService {
    * online. Call it when the relay becomes live, and interrupt it when the relay ends.
    */
   readonly offline: (path: MediaPath) => Effect.Effect<PathOffline>
+  /**
+   * Looks who publishes to a path that was refused to us. A publisher that is left over from an earlier daemon is
+   * ended, so that the path is free at once; nobody else's is.
+   *
+   * @param name how the daemons name themselves that may own the camera. Publishers of that name are ended only
+   * while no other daemon can own it.
+   */
+  readonly clear: (
+    path: MediaPath,
+    name: PublisherName | undefined
+  ) => Effect.Effect<PathHolder | undefined>
   /** The paths with a live relay that the media server said are not online, for the stall timeout. */
   readonly offlinePaths: () => ReadonlySet<string>
   readonly apiStatus: () => ApiStatus
@@ -54,6 +76,7 @@ export interface ServerPathsService {
 const unknown: ServerPathsService = {
   get: () => undefined,
   offline: () => Effect.never,
+  clear: () => Effect.succeed(undefined),
   offlinePaths: () => new Set(),
   apiStatus: () => ({ _tag: "Off" })
 }
@@ -65,7 +88,7 @@ export const ServerPaths: Context.Reference<ServerPathsService> = Context.Refere
 )
 
 export interface ServerPathsOptions {
-  readonly api: Pick<MediaMtxApi, "paths">
+  readonly api: MediaMtxApi
   /** The API's address without credentials, for log lines. */
   readonly label: string
   readonly timing: Effect.Effect<{
@@ -75,6 +98,9 @@ export interface ServerPathsOptions {
   /** Whether the media server responds, by RTSP. While it does not, the API is no problem of its own. */
   readonly isServerUp: Effect.Effect<boolean>
 }
+
+/** How long a list of publishers is used for other paths. */
+const maxListAgeMs = 1000
 
 /** A live relay. */
 interface Watch {
@@ -192,6 +218,22 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
+  /** One look at the publishers at a time, however many paths are refused. */
+  const clearing = yield* Semaphore.make(1)
+  let publishers: { readonly readMs: number; readonly of: Map<string, PublishingSession> } = {
+    readMs: -Infinity,
+    of: new Map()
+  }
+  /** After a crash all paths are refused at once: one list serves those of a second. */
+  const publisherOf = Effect.fnUntraced(function* (path: MediaPath) {
+    const now = yield* Monotonic.now
+    const known = now - publishers.readMs < maxListAgeMs ? publishers.of.get(path) : undefined
+    if (known !== undefined) return known
+    const sessions = yield* options.api.publishers
+    publishers = { readMs: now, of: new Map(sessions.map((session) => [session.path, session])) }
+    return publishers.of.get(path)
+  })
+
   let askedMs = 0
   yield* Poller.make({
     poll: Effect.gen(function* () {
@@ -224,10 +266,42 @@ export const make = Effect.fnUntraced(function* (
         ({ restart }) => Deferred.await(restart),
         () => Effect.sync(() => watches.delete(path))
       ),
+    clear: (path, name) =>
+      clearing
+        .withPermit(
+          Effect.gen(function* () {
+            const session = yield* publisherOf(path)
+            if (session === undefined) return undefined
+            const isOurs = name !== undefined && isNamed(session, name)
+            if (!isOurs || !name.isExclusive) {
+              const who = session.userAgent ?? ""
+              const agent = who === "" ? "" : `"${oneLine(redact(who)).slice(0, 80)}" `
+              return { _tag: "Other", description: `${agent}at ${session.remoteAddr}` } as const
+            }
+            publishers.of.delete(path)
+            yield* options.api.kick(session)
+            return { _tag: "Ended" } as const
+          })
+        )
+        .pipe(
+          // the next poll reports an API that is away
+          Effect.catch(({ detail }) =>
+            Effect.as(Effect.logDebug(`${label}: cannot read the publishers: ${detail}`), undefined)
+          ),
+          Effect.annotateLogs("module", "media-server")
+        ),
     offlinePaths: () => offlinePaths,
     apiStatus: () => status
   }
 })
+
+/** How a daemon of an instance names its publishers, as `User-Agent`. */
+export const userAgentOf = ({ instance }: PublisherName): string =>
+  `restream/${version} ${instance}`
+
+/** Whether a session belongs to the daemons of a name, whatever their version. */
+const isNamed = ({ userAgent = "" }: PublishingSession, { instance }: PublisherName): boolean =>
+  /^restream\/\S+ (\S+)$/.exec(userAgent)?.[1] === instance
 
 const brokeDown = new MediaServerError({ detail: "internal error while reading the API" })
 

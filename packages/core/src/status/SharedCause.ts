@@ -30,7 +30,7 @@ export const sharedCauseOf = (reason: Reason, host: string | undefined): string 
     case "PathOffline":
       return reason._tag
     case "ServerRejected":
-      return `${reason._tag} ${reason.status} ${reason.request} ${reason.expected} ${reason.announced}`
+      return `${reason._tag} ${reason.status} ${reason.request} ${reason.expected} ${reason.announced} ${reason.publisher}`
     case "LaunchFailed":
       return `${reason._tag} ${reason.detail}`
     default:

@@ -16,14 +16,14 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Settings } from "@restream/config"
 import type { Camera } from "../camera/Camera.ts"
 import { cameraLabel } from "../camera/CameraNames.ts"
-import { InternalError, type Reason } from "../camera/Reason.ts"
+import { InternalError, type Reason, ServerRejected } from "../camera/Reason.ts"
 import { Ownership } from "../cluster/Ownership.ts"
 import { ProbeError } from "../engine/CameraStream.ts"
 import { RelayError } from "../engine/RunningRelay.ts"
 import { DesiredCameras } from "../desired/DesiredCameras.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
 import { MediaServer } from "../media-server/MediaServer.ts"
-import { ServerPaths } from "../media-server/ServerPaths.ts"
+import { ServerPaths, userAgentOf } from "../media-server/ServerPaths.ts"
 import {
   isHeldByGuard,
   type OpenedStream,
@@ -121,6 +121,8 @@ const run = Effect.fnUntraced(function* (
   let lastEnd: Reason | undefined
   /** The tracks of the relay before. */
   let publishedTracks: string | undefined
+  /** Whether a publisher that was left over was ended, since the camera was live. */
+  let hasClearedPath = false
   /** Whether the camera waited for the media server since its last relay ended. */
   let sawOutage = false
 
@@ -253,7 +255,7 @@ const run = Effect.fnUntraced(function* (
   const publish = Effect.fnUntraced(function* ({ engine, hasFallback, stream }: OpenedStream) {
     yield* transition({ _tag: "Starting", engine })
     const relay = yield* Effect.withSpan(
-      stream.publish({ destination, hasFallback }),
+      stream.publish({ destination, hasFallback, userAgent: userAgent() }),
       "CameraStream.publish",
       { attributes: { camera: id, engine } }
     )
@@ -274,6 +276,7 @@ const run = Effect.fnUntraced(function* (
       ).pipe(Effect.annotateLogs({ module: "engine", camera: id }))
     }
     publishedTracks = tracks
+    hasClearedPath = false
     yield* transition({ _tag: "Live", engine, offer: relay.published, since })
     incidents.succeeded(choice.index, yield* Monotonic.now)
     yield* Effect.forkScoped(Effect.delay(status.markStable(id), RestartSchedule.resetUptime))
@@ -305,7 +308,8 @@ const run = Effect.fnUntraced(function* (
       Effect.catch((error) => Effect.succeed({ error, uptime: Duration.zero }))
     )
     if (end === undefined) return undefined
-    const { error, uptime } = end
+    const { error, uptime } = yield* clearPath(end)
+    if (error === undefined) return undefined
     const next = yield* inUse().access.onRelayFailure(error.reason)
     if (next._tag === "GiveUp" && !blamesServer(next.reason)) {
       if (Duration.isGreaterThanOrEqualTo(uptime, RestartSchedule.resetUptime)) choice.worked()
@@ -316,6 +320,36 @@ const run = Effect.fnUntraced(function* (
       ? undefined
       : { reason: next.reason, uptime, afterOutage: sawOutage }
   }).pipe(Effect.scoped)
+
+  const publisherName = () => ownership.publisher?.(rowId)
+  const userAgent = () => {
+    const name = publisherName()
+    return name === undefined ? undefined : userAgentOf(name)
+  }
+
+  /**
+   * Looks who has the path, after the media server rejected the stream. An own publisher that was left over is
+   * ended once, until the camera is live again; then there is no error.
+   */
+  const clearPath = Effect.fnUntraced(function* (end: {
+    readonly error: RelayError
+    readonly uptime: Duration.Duration
+  }) {
+    const { reason } = end.error
+    if (reason._tag !== "ServerRejected" || reason.status !== 400) return end
+    const name = hasClearedPath ? undefined : publisherName()
+    const holder = yield* serverPaths.clear(row.path, name)
+    if (holder === undefined) return end
+    if (holder._tag === "Other") {
+      const rejected = new ServerRejected({ ...reason, publisher: holder.description })
+      return { ...end, error: new RelayError({ reason: rejected }) }
+    }
+    hasClearedPath = true
+    yield* Effect.logInfo(
+      `${cameraLabel(row)}: ended the publisher on path ${row.path} that an earlier daemon left over; publishing at once`
+    ).pipe(Effect.annotateLogs({ module: "camera", camera: id }))
+    return { ...end, error: undefined }
+  })
 
   const relayUntilItEnds = Effect.suspend(() => {
     sawOutage = false

@@ -19,6 +19,8 @@ export interface RelayJob {
   readonly audio: AudioPlan
   /** The camera's path on the media server, with the server's credentials. */
   readonly destination: StreamUrl
+  /** Default: ffmpeg's own. */
+  readonly userAgent?: string | undefined
 }
 
 export interface FfmpegOptions {
@@ -108,7 +110,7 @@ export const ffmpegArguments = (
   job: RelayJob,
   { ioTimeoutMs, serverTrust, version }: FfmpegOptions
 ): Result.Result<Arguments, InvalidUrl | Unsupported> => {
-  const { audio, destination, info, isInOrder, source } = job
+  const { audio, destination, info, isInOrder, source, userAgent } = job
   const opening = inputArguments(source, {
     version,
     ioTimeoutMs,
@@ -150,6 +152,8 @@ export const ffmpegArguments = (
       "rtsp",
       "-rtsp_transport",
       "tcp",
+      // for ffmpeg an option of the demuxer, which the muxer takes as well (2018 to 9)
+      ...(userAgent === undefined ? [] : ["-user_agent", userAgent]),
       ...trusting,
       Redacted.make(StreamUrl.reveal(destination))
     ])

@@ -75,9 +75,9 @@ export const makeWith = (
     return {
       info,
       // whether another engine could take over makes no difference: this engine transcodes
-      publish: ({ destination }) =>
+      publish: ({ destination, userAgent }) =>
         Effect.mapError(
-          relay({ source, info, isInOrder, destination, openTimeout, opened }),
+          relay({ source, info, isInOrder, destination, userAgent, openTimeout, opened }),
           (reason) => new RelayError({ reason })
         )
     }

@@ -48,6 +48,8 @@ export interface RelayTarget {
   readonly isInOrder: boolean
   /** The camera's path on the media server, with the server's credentials. */
   readonly destination: StreamUrl
+  /** How ffmpeg names itself to the media server. Default: as ffmpeg does. */
+  readonly userAgent?: string | undefined
   readonly openTimeout: Duration.Duration
 }
 
@@ -77,7 +79,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
     target: RelayTarget,
     audio: AudioPlan
   ): Effect.fn.Return<FfmpegProcess, RelayReason, Scope.Scope> {
-    const { destination, info, isInOrder, openTimeout, source } = target
+    const { destination, info, isInOrder, openTimeout, source, userAgent } = target
     const startTimeout = Duration.max(
       Duration.fromInputUnsafe(options.startTimeout ?? Duration.sum(openTimeout, keyframeTime)),
       stallTimeout
@@ -86,7 +88,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
     const version = yield* versions.get
     const args = yield* Effect.fromResult(
       ffmpegArguments(
-        { source, info, isInOrder, audio, destination },
+        { source, info, isInOrder, audio, destination, userAgent },
         { version, ioTimeoutMs: ioMs, serverTrust: options.serverTrust }
       )
     )

@@ -85,7 +85,8 @@ export const make = (
 ): CameraStream => {
   const publish = Effect.fnUntraced(function* ({
     destination,
-    hasFallback
+    hasFallback,
+    userAgent
   }: PublishOptions): Effect.fn.Return<RunningRelay, RelayReason, Scope.Scope> {
     const notices: Array<string> = []
     const chosen = yield* chooseTracks(camera, source.options.audio, hasFallback, notices)
@@ -106,7 +107,7 @@ export const make = (
     const { announced, publisher } = yield* publishTracks(
       set.map(({ track }) => track),
       destination,
-      options,
+      { ...options, userAgent },
       notices
     )
     // a path may have other audio besides, or the same tracks in another order
@@ -250,7 +251,7 @@ const rejection = (
 const publishTracks = (
   tracks: ReadonlyArray<PublishableTrack>,
   destination: StreamUrl,
-  options: NativeStreamOptions,
+  options: NativeStreamOptions & Pick<PublishOptions, "userAgent">,
   notices: Array<string>
 ) => {
   const attempt = Effect.fnUntraced(function* (
@@ -265,7 +266,8 @@ const publishTracks = (
         openTimeout: options.serverTimeout,
         // a server that checks credentials may take seconds for it
         requestTimeout: options.serverTimeout,
-        sharedBuffer: true
+        sharedBuffer: true,
+        userAgent: options.userAgent
       })
     )
     return { publisher, announced }
