@@ -77,6 +77,8 @@ class Fleet {
   source: SourceHealth = { _tag: "Up", lastSnapshotAt: 0 }
   isQuiet = false
   isStandby = false
+  /** Cameras that another daemon relays. */
+  readonly moved = new Set<string>()
   readonly cameras = new Map<string, CameraStatus>()
   readonly events: Array<Alert> = []
 
@@ -127,6 +129,7 @@ class Fleet {
       afterMs,
       isQuiet: this.isQuiet,
       isStandby: this.isStandby,
+      isOurs: (id) => !this.moved.has(id),
       boot: "boot"
     })
     this.state = state
@@ -344,6 +347,27 @@ describe("alerts", () => {
     assert.deepStrictEqual(fleet.advance(second), [])
     fleet.waiting("2", "operator")
     assert.deepStrictEqual(brief(fleet.advance(0)), ["resolved boot-1 2"])
+  })
+
+  it("are not resolved because their cameras moved to another daemon", () => {
+    const fleet = new Fleet().live("1", "2", "3")
+    fleet.down("1", silent).down("2", silent)
+    assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["opened boot-1 2"])
+    for (const id of ["1", "2"]) {
+      fleet.moved.add(id)
+      fleet.cameras.delete(id)
+      assert.deepStrictEqual(fleet.advance(10 * minute), [])
+    }
+    assert.deepStrictEqual(fleet.state.alerts, [])
+    // of two cameras one moves and one is live again
+    fleet.moved.clear()
+    fleet.down("1", silent).down("3", silent)
+    assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["opened boot-2 2"])
+    fleet.moved.add("1")
+    fleet.cameras.delete("1")
+    assert.deepStrictEqual(fleet.advance(minute), [])
+    fleet.live("3")
+    assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["resolved boot-2 2"])
   })
 
   it("wait in quiet hours, and tell afterwards what is still wrong", () => {

@@ -5,9 +5,10 @@
  * all of them are live again, or gone. So a recorder that is first unreachable and then refuses the password
  * is one alert, and a switch that takes many hosts with it is one alert.
  */
+import type { CameraId } from "../camera/Camera.ts"
 import type { Alert, AlertEvent } from "./Alert.ts"
 import { describe, type Description } from "./Describe.ts"
-import { type Problem, type Subject, subjectsOf, type Surroundings } from "./Problems.ts"
+import { cameraKey, type Problem, type Subject, subjectsOf, type Surroundings } from "./Problems.ts"
 
 /** How long a subject has been failed, or in order, without a break. */
 interface Phase {
@@ -53,6 +54,8 @@ export interface Observation extends Surroundings {
   readonly isQuiet: boolean
   /** Whether another daemon relays the cameras, and sends the alerts. */
   readonly isStandby: boolean
+  /** Whether this daemon relays a camera: one that moved to another daemon is not resolved. */
+  readonly isOurs: (id: CameraId) => boolean
   /** Begins the ids of alerts; another one after each start of the program. */
   readonly boot: string
 }
@@ -147,14 +150,15 @@ class Step {
   }
 
   run(): Outcome {
-    const kept = this.#before.alerts.map((alert) => ({
-      ...alert,
-      members: new Set([...alert.members].filter((key) => !this.#hasRecovered(key)))
-    }))
-    const open = kept.filter(({ members }) => members.size > 0)
-    const events = kept
-      .filter(({ members }) => members.size === 0)
-      .map((alert) => this.#eventOf("resolved", alert))
+    const open: Array<OpenAlert> = []
+    const events: Array<Alert> = []
+    for (const alert of this.#before.alerts) {
+      const members = new Set([...alert.members].filter((key) => !this.#hasLeft(key)))
+      if (members.size > 0) open.push({ ...alert, members })
+      else if (![...alert.members].every((key) => this.#hasMoved(key))) {
+        events.push(this.#eventOf("resolved", alert))
+      }
+    }
 
     const { joined, rest } = this.#join(open)
     const updated = joined.map((alert) => {
@@ -178,11 +182,17 @@ class Step {
   }
 
   /** In order for long enough, gone, or no longer of interest. */
-  #hasRecovered(key: string): boolean {
+  #hasLeft(key: string): boolean {
     const subject = this.#subjects.get(key)
     if (subject === undefined || subject.condition === "released") return true
     const phase = this.#phases.get(key)
     return phase?.isOk === true && this.#isOver(phase)
+  }
+
+  /** The daemon to which it moved sees for itself, and tells of it. */
+  #hasMoved(key: string): boolean {
+    const id = key.slice(cameraKey("").length) as CameraId
+    return key === cameraKey(id) && !this.#subjects.has(key) && !this.#observation.isOurs(id)
   }
 
   #hasFailing({ members }: OpenAlert): boolean {

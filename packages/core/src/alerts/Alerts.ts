@@ -85,6 +85,7 @@ export const start: Effect.Effect<
       afterMs: Duration.toMillis(alerts.after),
       isQuiet: isQuiet(alerts, now),
       isStandby: (yield* ownership.activeDaemon) !== undefined,
+      isOurs: ownership.isOurs,
       boot: store.boot
     })
     state = outcome.state

@@ -34,6 +34,8 @@ export interface Subject {
   readonly camera: CameraStatus | undefined
 }
 
+export const cameraKey = (id: string): string => `camera ${id}`
+
 export interface Surroundings {
   readonly cameras: ReadonlyArray<CameraStatus>
   readonly mediaServer: MediaServerStatus
@@ -72,7 +74,7 @@ const service = (kind: string, status: MediaServerStatus | SourceHealth): Subjec
 
 const subjectOf = (camera: CameraStatus, isServerDown: boolean): Subject => {
   const { state, word } = camera
-  const subject = { key: `camera ${camera.id}`, since: camera.since, camera, problem: undefined }
+  const subject = { key: cameraKey(camera.id), since: camera.since, camera, problem: undefined }
   if (camera.isMuted === true) return { ...subject, condition: "released" }
   switch (word) {
     case "ok":
