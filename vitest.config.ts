@@ -14,6 +14,7 @@ export default defineConfig({
         replacement: source("packages/core/src/alerts/index.ts")
       },
       { find: /^@restream\/core\/http$/, replacement: source("packages/core/src/http/index.ts") },
+      { find: /^@restream\/core\/onvif$/, replacement: source("packages/core/src/onvif/index.ts") },
       { find: /^@restream\/core\/rtsp$/, replacement: source("packages/core/src/rtsp/index.ts") },
       {
         find: /^@restream\/core\/testing$/,

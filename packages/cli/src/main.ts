@@ -11,6 +11,7 @@ import { check } from "./command/check.ts"
 import { config } from "./command/config.ts"
 import { db } from "./command/db.ts"
 import { demo } from "./command/demo.ts"
+import { discover } from "./command/discover.ts"
 import { explain } from "./command/explain.ts"
 import { init } from "./command/init.ts"
 import { man } from "./command/man.ts"
@@ -35,6 +36,7 @@ const root = restream.pipe(
     retry,
     restart,
     snapshot,
+    discover,
     explain,
     alerts,
     demo,

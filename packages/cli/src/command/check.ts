@@ -54,6 +54,19 @@ const flags = {
     ),
     Flag.withDefault(false)
   ),
+  find: Flag.Boolean("find").pipe(
+    Flag.withDescription(
+      "Ask the local networks for the cameras whose rows name their device, and propose the changes for those that are at another address"
+    ),
+    Flag.withDefault(false)
+  ),
+  address: Flag.String("address").pipe(
+    Flag.withDescription(
+      "With --find: ask this address instead of the local networks; may be repeated"
+    ),
+    Flag.withMetavar("HOST[:PORT]"),
+    Flag.atLeast(0)
+  ),
   camera: Flag.String("camera").pipe(
     Flag.withDescription("Check only the camera with this id; may be repeated"),
     Flag.withMetavar("ID"),
@@ -76,11 +89,23 @@ const flags = {
 export const check = Command.make(
   "check",
   flags,
-  Effect.fnUntraced(function* ({ camera, concurrency, explain, force, json, wrong }) {
+  Effect.fnUntraced(function* ({
+    address,
+    camera,
+    concurrency,
+    explain,
+    find,
+    force,
+    json,
+    wrong
+  }) {
     const explained = Option.getOrUndefined(explain)
     const only = explained === undefined ? camera : [explained]
     if (explained !== undefined && (camera.length > 0 || json || wrong)) {
       return yield* usageFailure(["--explain cannot be combined with --camera, --json or --wrong"])
+    }
+    if (find && (explained !== undefined || json)) {
+      return yield* usageFailure(["--find cannot be combined with --explain or --json"])
     }
     const { settings, types } = yield* failOnSettings(
       loadSettings(settingFlagsOf(yield* restream), {
@@ -124,7 +149,8 @@ export const check = Command.make(
       )
     }
     const isChosen = ({ id, substream }: Camera | InvalidCamera) =>
-      only.includes(id) || (substream !== undefined && only.includes(substream.of))
+      only.includes(id) ||
+      (explained === undefined && substream !== undefined && only.includes(substream.of))
     const cameras = only.length === 0 ? wanted : wanted.filter(isChosen)
 
     const published = force ? PublishedStreams.none : yield* PublishedStreams.make(settings)
@@ -152,7 +178,11 @@ export const check = Command.make(
     if (recorder !== undefined && first !== undefined) {
       const text = explanation(
         {
-          row: rows.find(({ id }) => CameraDecoder.displayId(id) === first.camera.id) ?? {},
+          row:
+            rows.find(
+              ({ id }) =>
+                CameraDecoder.displayId(id) === (first.camera.substream?.of ?? first.camera.id)
+            ) ?? {},
           type: CameraTypes.withTemplates(settings.cameraTypes, types).all.get(
             first.camera.type.trim().toLowerCase()
           ),
@@ -178,6 +208,10 @@ export const check = Command.make(
       if (listed.length > 0) yield* print(checkTable(listed, width, hasColor(process.stdout)))
       for (const line of checkWarnings(listed)) yield* printMessage(line)
       for (const line of checkSummary(report, took, disabled)) yield* printMessage(line)
+    }
+    if (find) {
+      const { findMoved } = yield* Effect.promise(() => import("../discover/Discover.ts"))
+      yield* findMoved(list, settings, rows, cameras, address)
     }
     if (report.some(hasFailed))
       return yield* new Failure({ status: exitStatus.problems, lines: [] })

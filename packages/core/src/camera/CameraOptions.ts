@@ -58,8 +58,16 @@ const streamsKey = "streams"
 /** The key of the column that mutes the camera. The relay does not depend on it. */
 const alertsKey = "alerts"
 
+/** The key of the column that identifies the device, for `restream check --find`. */
+const deviceKey = "device"
+
 /** The keys of the column. */
-export const optionNames: ReadonlyArray<string> = [...Object.keys(types), streamsKey, alertsKey]
+export const optionNames: ReadonlyArray<string> = [
+  ...Object.keys(types),
+  streamsKey,
+  alertsKey,
+  deviceKey
+]
 
 const isName = (name: string): name is keyof CameraOptions => Object.hasOwn(types, name)
 
@@ -77,6 +85,13 @@ const fromJson = (given: unknown): unknown => {
 export const streamsOption = (given: unknown): unknown => {
   const options = fromJson(given)
   return Predicate.isObject(options) ? Reflect.get(options, streamsKey) : undefined
+}
+
+/** The value of the key `device`, if it is a text; see the column `device`. */
+export const deviceOption = (given: unknown): string | undefined => {
+  const options = fromJson(given)
+  const device = Predicate.isObject(options) ? Reflect.get(options, deviceKey) : undefined
+  return typeof device === "string" ? device : undefined
 }
 
 /** Whether the key `alerts` says that no alerts are sent about the camera. */
@@ -106,7 +121,7 @@ export const parseOptions = (
   const column: Record<string, unknown> = {}
   const faults: Array<string> = []
   for (const [name, value] of Object.entries(options)) {
-    if (name === streamsKey) continue
+    if (name === streamsKey || name === deviceKey) continue
     if (name === alertsKey) {
       const parsed = SettingType.boolean.parse(value ?? true)
       if (Result.isFailure(parsed)) faults.push(`column options.${name}: ${parsed.failure}`)

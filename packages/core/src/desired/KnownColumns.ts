@@ -14,6 +14,7 @@ const common = [
   "options",
   "urls",
   "streams",
+  "device",
   "url_sub",
   "path_sub",
   "url_third",
