@@ -1,10 +1,11 @@
-/** `npm run bench -- relay|check|supervisor [flags] --json`: one line of JSON for each measurement. */
+/** `npm run bench -- relay|check|supervisor|cluster [flags] --json`: one line of JSON for each measurement. */
 import { check } from "./check.ts"
+import { cluster, type ClusterMeasurement } from "./cluster.ts"
 import { readFlags, runScript, someOf, UsageError, whole } from "./Flags.ts"
 import { relay } from "./relay.ts"
 import { supervisor } from "./supervisor.ts"
 
-const usage = `npm run bench -- relay|check|supervisor [flags]
+const usage = `npm run bench -- relay|check|supervisor|cluster [flags]
 
 relay         what relaying a camera costs, by each engine in turn
   --cameras N     default 10
@@ -24,6 +25,10 @@ supervisor    how soon a new row is acted on, and what idle cameras cost
   --idle N        idle cameras whose cost is measured; default 1000
   --seconds S     how long the idle daemon is measured; default 120
 
+cluster       what joining, draining, killing and cutting off a node does to the relays
+  --cameras N     default 100
+  --outage S      how long the database is stopped; default 60
+
 --json prints each measurement in one line. Linux only.
 Cameras, media server and database are processes of their own, and don't count.`
 
@@ -31,6 +36,17 @@ interface Bench {
   readonly json: boolean
   readonly measurements: AsyncIterable<object>
 }
+
+/** The measurements that a run tells, as they come. */
+const told = <A>(run: (tell: (measurement: A) => void) => Promise<void>): AsyncIterable<A> =>
+  new ReadableStream<A>({
+    start: (controller) => {
+      run((measurement) => controller.enqueue(measurement)).then(
+        () => controller.close(),
+        (error: unknown) => controller.error(error)
+      )
+    }
+  })
 
 /** `undefined`: only the help is wanted. */
 const benchOf = (name: string | undefined, args: ReadonlyArray<string>): Bench | undefined => {
@@ -89,12 +105,22 @@ const benchOf = (name: string | undefined, args: ReadonlyArray<string>): Bench |
         })
       }
     }
+    case "cluster": {
+      const flags = readFlags(args, { cameras: whole(1, 1000), outage: whole(1, 3600) })
+      if (flags.help) return undefined
+      return {
+        json: flags.json,
+        measurements: told((tell: (measurement: ClusterMeasurement) => void) =>
+          cluster({ cameras: flags.cameras ?? 100, outageSeconds: flags.outage ?? 60 }, tell)
+        )
+      }
+    }
     case "--help":
       return undefined
     case undefined:
-      throw new UsageError("expected the name of a bench: relay, check or supervisor")
+      throw new UsageError("expected the name of a bench: relay, check, supervisor or cluster")
     default:
-      throw new UsageError(`expected relay, check or supervisor, not "${name}"`)
+      throw new UsageError(`expected relay, check, supervisor or cluster, not "${name}"`)
   }
 }
 

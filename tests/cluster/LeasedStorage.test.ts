@@ -74,11 +74,13 @@ const node = Effect.fnUntraced(function* (
   whenDatabaseIsAway: "keep" | "stop" = "keep"
 ) {
   const real = yield* storageOf(dsn)
-  const faults = { isAway: false }
+  const faults = { isAway: false, failures: 0 }
   const orFail = <A>(effect: Effect.Effect<A, PersistenceError>) =>
-    Effect.suspend(() =>
-      faults.isAway ? Effect.fail(new PersistenceError({ cause: "away" })) : effect
-    )
+    Effect.suspend(() => {
+      if (!faults.isAway) return effect
+      faults.failures++
+      return Effect.fail(new PersistenceError({ cause: "away" }))
+    })
   const storage = RunnerStorage.of({
     ...real,
     acquire: (address, shardIds) => orFail(real.acquire(address, shardIds)),
@@ -287,6 +289,27 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
           yield* eventually(Effect.map(a.getRunners, (names) => names.length === 1))
         })
       )
+  )
+
+  it.effect("a shard is not given back while the database is away, when nobody can take it", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const a = yield* node(dsn, "a")
+        yield* a.acquire(1)
+        yield* eventually(Effect.sync(() => a.leases.isValid()))
+        a.faults.isAway = true
+        yield* eventually(Effect.sync(() => !a.leases.isValid()))
+        const release = yield* Effect.forkChild(a.release(1), { startImmediately: true })
+        const failures = a.faults.failures
+        yield* eventually(Effect.sync(() => a.faults.failures > failures + 1))
+        assert.isTrue(a.leases.ownership.isOurs(cameraOf(1)))
+        a.faults.isAway = false
+        yield* (yield* a.takeEnding).settled!
+        yield* Fiber.join(release)
+        assert.isEmpty(yield* locked(sql))
+      })
+    )
   )
 
   it.effect("a node alone starts every camera while the database is away", () =>

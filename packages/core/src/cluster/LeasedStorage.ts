@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { PersistenceError } from "effect/cluster/ClusterError"
@@ -98,12 +99,20 @@ export const make = Effect.fnUntraced(function* (
     yield* Effect.sleep(acquireInterval)
   }).pipe(Effect.forever)
 
+  const awaitLease = Effect.suspend(() =>
+    leases.isValid() || isFenced
+      ? Effect.void
+      : Effect.repeat(Effect.sleep("50 millis"), { until: () => leases.isValid() || isFenced })
+  )
+
   /** Ends the cameras of a shard and gives its lock back. */
   const giveBack = (shard: number) =>
     releasing.withPermit(
       Effect.gen(function* () {
         const entry = leases.get(shard)
         if (entry === undefined) return
+        // while the database is away nobody can take the shard, and its cameras would be dark
+        yield* awaitLease
         yield* leases.end([shard])
         // it may have been found lost meanwhile
         if (leases.get(shard) !== entry) return
@@ -239,7 +248,8 @@ export const make = Effect.fnUntraced(function* (
       const ids = [...shardIds]
       for (const shard of strays(new Set(ids.map(({ id }) => id)))) {
         yield* Effect.logDebug(`shard ${shard} is assigned to another node: giving it back`)
-        yield* Effect.forkIn(Effect.ignore(giveBack(shard)), scope)
+        // its cameras have ended: until it is given back they are dark
+        yield* Effect.forkIn(Effect.retry(giveBack(shard), Schedule.spaced("250 millis")), scope)
       }
       if (isFenced) {
         return yield* new PersistenceError({ cause: new Error("the lease of the shards is over") })
