@@ -373,6 +373,18 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   }
 
+  it.effect("fetches no value of a column that nothing reads", () =>
+    Effect.gen(function* () {
+      yield* setRows([row(1)])
+      const { columns, rows } = yield* PgCameraSource.fetchResult(
+        "select id, url, name, 2 as name from video.cameras",
+        new Set(["id", "name"])
+      )
+      assert.deepStrictEqual(columns, ["id", "url", "name"])
+      assert.deepStrictEqual(rows, [{ id: 1, name: 2 }])
+    }).pipe(Effect.provide(database))
+  )
+
   it.effect("goes on when the table gains a column, or is dropped and made again", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { UnreadColumns } from "@restream/core"
 
-const known = new Set(["id", "name", "type", "url", "host", "password", "enabled", "path"])
+// the last one of a camera type of somebody's own
+const known = new Set(["id", "name", "type", "url", "host", "password", "enabled", "path", "site"])
 
 const describeColumns = (...columns: ReadonlyArray<string>) =>
   UnreadColumns.describe(columns, known)

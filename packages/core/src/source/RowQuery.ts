@@ -37,7 +37,7 @@ const unpadded: Readonly<Record<number, string>> = { 1042: "::text", 1014: "::te
 export const asRows = (
   query: string,
   columns: ReadonlyArray<Column>,
-  isWanted: (name: string) => boolean = () => true
+  isWanted: (name: string) => boolean
 ): string => {
   const last = new Map(columns.map(({ name }, index) => [name, index]))
   const list = columns.flatMap(({ dataTypeId, name }, index) =>
