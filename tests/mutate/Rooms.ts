@@ -46,7 +46,7 @@ const rooms: Readonly<Record<string, Omit<Room, "sources">>> = {
       "tests/engine/native/publish/*.test.ts",
       ...named("engine/native", "Addresses Garbage OneConnection Overflow Protocol")
     ],
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     oneIn: 20
   }
 }
