@@ -17,6 +17,7 @@ import {
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Postgres } from "../kit/Postgres.ts"
+import { restream } from "../kit/Command.ts"
 import * as Daemon from "../kit/Daemon.ts"
 import { until } from "../kit/Eventually.ts"
 import * as Site from "../kit/Site.ts"
@@ -120,7 +121,20 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         // the native engine can't transcode, and says so
         const options = JSON.stringify({ engine: "native", audio: "aac" })
         yield* site.insert([{ name: "a", path: "a", url: sounding.url("sound"), options }])
-        const daemon = yield* Daemon.start({ env: { ...site.env, RESTREAM_LOG_LEVEL: "trace" } })
+        // a camera that is down, and nobody to tell
+        yield* site.insert([{ name: "b", path: "b", url: "rtsp://127.0.0.1:1/none" }])
+        const webhooks = [{ name: "nobody", url: "http://127.0.0.1:1/" }]
+        const { code } = yield* restream(["db", "init", "--cluster"], { PG_DSN: site.env.PG_DSN })
+        assert.strictEqual(code, 0)
+        const daemon = yield* Daemon.start({
+          env: {
+            ...site.env,
+            RESTREAM_LOG_LEVEL: "trace",
+            RESTREAM_ALERTS_WEBHOOKS: JSON.stringify(webhooks),
+            RESTREAM_ALERTS_AFTER: "1s",
+            RESTREAM_CLUSTER_ENABLED: "true"
+          }
+        })
         yield* site.awaitLive(["a"])
         // whoever listens for changes loses its session
         yield* site.sql`select pg_terminate_backend(pid) from pg_stat_activity

@@ -222,10 +222,12 @@ describe("Framer", () => {
     const { framer, seen } = observe()
     framer.push(Buffer.from("RTSP/1.0 200 OK\r\n"))
     const drop = Buffer.from("X")
+    let most = 0
     for (let i = 0; i < 2 * Message.maxHeadBytes; i++) {
       framer.push(drop)
-      assert.isAtMost(framer.held, Message.maxHeadBytes)
+      most = Math.max(most, framer.held)
     }
+    assert.isAtMost(most, Message.maxHeadBytes)
     assert.include(seen.faults[0], "longer than")
   })
 

@@ -26,6 +26,13 @@ const shown = (value: unknown): string =>
 const isPlain = (value: unknown): value is number | boolean =>
   typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value))
 
+/** The module of a message, as `log.modules` names it: Effect's modules of a cluster belong to ours. */
+export const moduleOf = (annotation: unknown): string | undefined => {
+  if (annotation === undefined) return undefined
+  const module = shown(annotation)
+  return module.startsWith("effect/cluster/") ? "cluster" : module
+}
+
 /** Makes a line of the options that Effect gives to a logger. */
 export const fromOptions = (options: Logger.Options<unknown>): LogLine => {
   const parts = Array.isArray(options.message) ? options.message : [options.message]
@@ -34,7 +41,7 @@ export const fromOptions = (options: Logger.Options<unknown>): LogLine => {
   const fields: Record<string, string | number | boolean> = {}
   let module: string | undefined
   for (const [key, value] of Object.entries(options.fiber.getRef(CurrentLogAnnotations))) {
-    if (key === "module") module = shown(value)
+    if (key === "module") module = moduleOf(value)
     else fields[key] = isPlain(value) ? value : shown(value)
   }
   return { time: options.date, level: options.logLevel, message: words.join(" "), module, fields }

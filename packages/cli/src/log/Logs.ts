@@ -9,7 +9,7 @@ import { CurrentLogAnnotations, MinimumLogLevel } from "effect/References"
 import * as Scope from "effect/Scope"
 import { hasColor } from "../text/Terminal.ts"
 import * as LogFile from "./LogFile.ts"
-import { type Format, fromOptions, type LogLine, render } from "./LogLine.ts"
+import { type Format, fromOptions, type LogLine, moduleOf, render } from "./LogLine.ts"
 
 export type LogSettings = Settings["log"]
 
@@ -53,9 +53,9 @@ export const make = Effect.fnUntraced(function* (
   let sink = yield* open(settings, streamOf(settings)).pipe(Scope.provide(fileScope))
 
   const logger = Logger.make((options) => {
-    const module = options.fiber.getRef(CurrentLogAnnotations)["module"]
+    const module = moduleOf(options.fiber.getRef(CurrentLogAnnotations)["module"])
     const { level, modules } = sink.settings
-    const least = levels[(typeof module === "string" ? modules[module] : undefined) ?? level]
+    const least = levels[(module === undefined ? undefined : modules[module]) ?? level]
     if (!LogLevel.isLessThan(options.logLevel, least)) sink.write(fromOptions(options))
   })
 
