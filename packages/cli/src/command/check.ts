@@ -149,8 +149,7 @@ export const check = Command.make(
       )
     }
     const isChosen = ({ id, substream }: Camera | InvalidCamera) =>
-      only.includes(id) ||
-      (explained === undefined && substream !== undefined && only.includes(substream.of))
+      only.includes(id) || (substream !== undefined && only.includes(substream.of))
     const cameras = only.length === 0 ? wanted : wanted.filter(isChosen)
 
     const published = force ? PublishedStreams.none : yield* PublishedStreams.make(settings)
