@@ -17,7 +17,8 @@ const documents = [
   ...["config", "core", "cli", "demo"].map((name) => `packages/${name}/README.md`),
   ...readdirSync(join(root, "docs"))
     .filter((name) => name.endsWith(".md"))
-    .map((name) => `docs/${name}`)
+    .map((name) => `docs/${name}`),
+  ...readdirSync(join(root, "docs/ru")).map((name) => `docs/ru/${name}`)
 ]
 
 interface Block {

@@ -9,6 +9,7 @@ const documents = [
   ...readdirSync(join(root, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
+  ...readdirSync(join(root, "docs/ru")).map((name) => `docs/ru/${name}`),
   ...readdirSync(join(root, "docs/decisions"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/decisions/${name}`)
