@@ -24,7 +24,10 @@ describe("Discovery", () => {
         "",
         "no XML",
         "<a/>",
-        DiscoveryResponder.probeMatches(device, "urn:uuid:another-probe"),
+        DiscoveryResponder.probeMatches(
+          { ...device, endpoint: "urn:uuid:b" },
+          "urn:uuid:another-probe"
+        ),
         DiscoveryResponder.probeMatches({ ...device, endpoint: "" }, "")
       ])
       const found = yield* Discovery.discover({
