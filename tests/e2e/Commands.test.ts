@@ -135,7 +135,7 @@ describe("restream config", () => {
         })
         const shown = JSON.parse(stdout).settings.flatMap(
           ({ key, origin, value }: Readonly<Record<string, string>>) =>
-            /^mediaServer\..*Url$/.test(key ?? "") ? [[key, value, origin]] : []
+            /^mediaServer\.(webrtc|hls|rtsp)Url$/.test(key ?? "") ? [[key, value, origin]] : []
         )
         assert.deepStrictEqual(shown, [
           ["mediaServer.webrtcUrl", "http://[2001:db8::9]:8889", "default"],
