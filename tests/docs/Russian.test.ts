@@ -2,13 +2,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CameraSourceError, Reason } from "@restream/core"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { join, posix } from "node:path"
 
 const root = new URL("../..", import.meta.url).pathname
 const read = (path: string) => readFileSync(join(root, path), "utf8")
 const pages = readdirSync(join(root, "docs/ru")).filter((name) => name.endsWith(".md"))
-// README.md leaves out what is for developers
-const translations = pages.filter((name) => name !== "README.md")
+const originalOf = (page: string) => (page === "README.md" ? "README.md" : `docs/${page}`)
+/** The sections of README.md that are not translated one by one. */
+const ownSections = new Set([
+  "# restream",
+  "## How it works",
+  "## Embed it",
+  "## Work on it",
+  "## Что он делает",
+  "## Разработчикам"
+])
 
 const reasons = new Set<string>(
   [...Reason.Reason.members, ...CameraSourceError.fields.reason.members].map(
@@ -45,7 +53,7 @@ const sectionsOf = (document: string): ReadonlyArray<Section> => {
   })
   return text
     .split(/^(?=#+ )/m)
-    .filter((part) => part.startsWith("#"))
+    .filter((part) => part.startsWith("#") && !ownSections.has(part.split("\n", 1).join()))
     .map((part) => ({
       heading: part.split("\n", 1).join(),
       blocks: [...part.matchAll(/<block (\d+)>/g)].map(([, index]) => blocks[Number(index)]!),
@@ -62,7 +70,7 @@ const firstDifference = (page: string, original: string, translation: string) =>
   const russian = sectionsOf(translation)
   for (const [index, section] of english.entries()) {
     const other = russian[index]
-    const where = `docs/ru/${page} does not follow "${section.heading}" of docs/${page}`
+    const where = `docs/ru/${page} does not follow "${section.heading}" of ${originalOf(page)}`
     if (other === undefined) return `${where}: the section is missing`
     const here = `${where} in "${other.heading}"`
     if (levelOf(section) !== levelOf(other)) return `${here}: the heading has another level`
@@ -76,19 +84,19 @@ const firstDifference = (page: string, original: string, translation: string) =>
     if (section.blocks.length < other.blocks.length) return `${here}: it has more code blocks`
   }
   const more = russian[english.length]
-  return more && `docs/ru/${page} has "${more.heading}", which docs/${page} does not have`
+  return more && `docs/ru/${page} has "${more.heading}", which ${originalOf(page)} does not have`
 }
 
 describe("Russian documents", () => {
-  it.each(translations)("%s has the sections, code and names of its original", (page) => {
-    const difference = firstDifference(page, read(`docs/${page}`), read(`docs/ru/${page}`))
+  it.each(pages)("%s has the sections, code and names of its original", (page) => {
+    const difference = firstDifference(page, read(originalOf(page)), read(`docs/ru/${page}`))
     if (difference !== undefined) assert.fail(difference)
   })
 
   it.each(pages)("%s links to its original", (page) => {
-    const original = page === "README.md" ? "../../README.md" : `../${page}`
-    assert.isTrue(existsSync(join(root, "docs/ru", original)))
-    assert.include(read(`docs/ru/${page}`), `\n[English](${original})\n`)
+    const original = originalOf(page)
+    assert.isTrue(existsSync(join(root, original)))
+    assert.include(read(`docs/ru/${page}`), `\n[English](${posix.relative("docs/ru", original)})\n`)
   })
 
   it("troubleshooting.md has the reasons of its original, in the same order", () => {

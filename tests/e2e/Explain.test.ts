@@ -34,6 +34,29 @@ describe("restream explain", () => {
     })
   )
 
+  it.live.each([
+    [{ LANG: "ru_RU.UTF-8" }, "Refused\n\nЧто видно. `connection refused by "],
+    [{ LC_MESSAGES: "ru_RU.UTF-8", LANG: "en_US.UTF-8" }, "Refused\n\nЧто видно. "],
+    [{ LC_ALL: "C.UTF-8", LANG: "ru_RU.UTF-8" }, "Refused\n\nWhat you see. "]
+  ] as const)("prints the language of the locale: %#", ([env, start]) =>
+    Effect.gen(function* () {
+      const { code, stdout } = yield* restream(["explain", "refused"], env)
+      assert.deepStrictEqual([code, stdout.slice(0, start.length)], [0, start])
+    })
+  )
+
+  it.live("names linked pages as files of the documentation", () =>
+    Effect.gen(function* () {
+      for (const [env, file] of [
+        [{}, "README.md"],
+        [{ LANG: "ru" }, "docs/ru/README.md"]
+      ] as const) {
+        const { stdout } = yield* restream(["explain", "InvalidUrl"], env)
+        assert.include(stdout.replaceAll("\n", " "), `(${file})`)
+      }
+    })
+  )
+
   it.live("suggests the reason that is meant", () =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* restream(["explain", "Unautorized"])

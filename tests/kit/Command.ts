@@ -11,7 +11,7 @@ export type Env = NonNullable<StartOptions["env"]>
 /** What the command must not take from the machine that runs the tests. */
 const withoutSettings: Env = Object.fromEntries(
   Object.keys(process.env)
-    .filter((name) => /^(RESTREAM_|PG_DSN$|MEDIA_SERVER_)/.test(name))
+    .filter((name) => /^(RESTREAM_|PG_DSN$|MEDIA_SERVER_|LC_|LANG$)/.test(name))
     .map((name) => [name, undefined])
 )
 

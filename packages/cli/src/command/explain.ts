@@ -3,12 +3,17 @@ import { nearest } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
-import document from "../../../../docs/troubleshooting.md"
+import russian from "../../../../docs/ru/troubleshooting.md"
+import english from "../../../../docs/troubleshooting.md"
 import { entriesOf, entryText, listText } from "../explain/Entries.ts"
 import { usageFailure } from "../process/Failure.ts"
 import { print } from "../process/Output.ts"
 
 const longestLine = 100
+
+/** The first variable that is set and not empty decides, as for other programs. */
+const isRussian = ({ LANG, LC_ALL, LC_MESSAGES }: NodeJS.ProcessEnv): boolean =>
+  (LC_ALL || LC_MESSAGES || LANG || "").startsWith("ru")
 
 export const explain = Command.make(
   "explain",
@@ -21,7 +26,7 @@ export const explain = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ words }) {
-    const entries = entriesOf(document)
+    const entries = isRussian(process.env) ? entriesOf(russian, "docs/ru") : entriesOf(english)
     const width = Math.min(process.stdout.columns ?? longestLine, longestLine)
     const asked = words.join(" ").trim()
     if (asked === "") return yield* print(listText(entries, width))
@@ -34,7 +39,7 @@ export const explain = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Prints what a reason means and what to do about it; without a reason, lists all of them. Exit status: 0, 2 unknown reason"
+    "Prints what a reason means and what to do about it; without a reason, lists all of them. In Russian if LC_ALL, LC_MESSAGES or LANG says so. Exit status: 0, 2 unknown reason"
   ),
   Command.withShortDescription("Prints what a reason means and what to do about it")
 )

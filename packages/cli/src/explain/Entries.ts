@@ -1,4 +1,5 @@
-/** The entries of docs/troubleshooting.md, for a terminal. Pure. */
+/** The entries of the troubleshooting page, for a terminal. Pure. */
+import { posix } from "node:path"
 import { fitted, wrapped } from "../text/Table.ts"
 
 export interface Entry {
@@ -10,8 +11,8 @@ export interface Entry {
   readonly paragraphs: ReadonlyArray<string>
 }
 
-/** All entries, in the order of the document. */
-export const entriesOf = (document: string): ReadonlyArray<Entry> =>
+/** All entries, in the order of the document. Its links start at `folder`. */
+export const entriesOf = (document: string, folder = "docs"): ReadonlyArray<Entry> =>
   document
     .split(/^## /m)
     .slice(1)
@@ -19,15 +20,22 @@ export const entriesOf = (document: string): ReadonlyArray<Entry> =>
       const [section = "", ...entries] = part.split(/^### /m)
       return entries.map((entry) => {
         const [name = "", ...paragraphs] = entry.trim().split(/\n{2,}/)
-        return { name, section: firstLine(section), paragraphs: paragraphs.map(plain) }
+        return { name, section: firstLine(section), paragraphs: paragraphs.map(plain(folder)) }
       })
     })
 
 const firstLine = (text: string): string => text.split("\n", 1).join()
 
 /** Markdown without emphasis. The target of a link is a file of the documentation. */
-const plain = (text: string): string =>
-  text.replaceAll("**", "").replaceAll(/\[([^\]]+)\]\(([\w-]+\.md)[^)]*\)/g, "$1 (docs/$2)")
+const plain =
+  (folder: string) =>
+  (text: string): string =>
+    text
+      .replaceAll("**", "")
+      .replaceAll(
+        /\[([^\]]+)\]\(([\w./-]+\.md)[^)]*\)/g,
+        (_, words: string, target: string) => `${words} (${posix.join(folder, target)})`
+      )
 
 /** The text of an entry in lines of at most `width` columns. */
 export const entryText = ({ name, paragraphs }: Entry, width: number): string =>

@@ -128,6 +128,10 @@ export const manPage = Effect.fnUntraced(function* (root: Command.Command.Any) {
     ".SH ENVIRONMENT",
     ...item("RESTREAM_CONFIG", "The settings file."),
     ...item("NO_COLOR", "If set and not empty, no colors are printed."),
+    ...item(
+      "LC_ALL, LC_MESSAGES, LANG",
+      "The first that is set is the language of explain: Russian if it begins with ru, otherwise English."
+    ),
     ""
   ].join("\n")
 })
