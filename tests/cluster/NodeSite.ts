@@ -10,7 +10,7 @@ import * as Daemon from "../kit/Daemon.ts"
 import * as Site from "../kit/Site.ts"
 
 export const shards = 60
-export const lease = "2s"
+export const lease = "3s"
 /** The engine asks for a shard again after a second. */
 const restMs = 1_100
 

@@ -9,6 +9,7 @@ import { alerts } from "./command/alerts.ts"
 import { restart, retry } from "./command/camera.ts"
 import { check } from "./command/check.ts"
 import { config } from "./command/config.ts"
+import { cluster } from "./command/cluster.ts"
 import { db } from "./command/db.ts"
 import { demo } from "./command/demo.ts"
 import { discover } from "./command/discover.ts"
@@ -40,6 +41,7 @@ const root = restream.pipe(
     explain,
     alerts,
     demo,
+    cluster,
     db,
     config,
     types,

@@ -75,6 +75,7 @@ export * as Shard from "./cluster/Shard.ts"
 export * as ShardLeases from "./cluster/ShardLeases.ts"
 export * as LeasedStorage from "./cluster/LeasedStorage.ts"
 export * as Nodes from "./cluster/Nodes.ts"
+export * as NodeTable from "./cluster/NodeTable.ts"
 // who minds them
 export { AddressChoice } from "./supervision/AddressChoice.ts"
 export * as CameraActor from "./supervision/CameraActor.ts"

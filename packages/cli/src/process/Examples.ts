@@ -43,10 +43,16 @@ const examples: Readonly<
   "restream alerts": [["restream alerts test", "Send a test alert to all webhooks"]],
   "restream alerts test": [["restream alerts test ops", "Send a test alert to one webhook"]],
   "restream demo": [["restream demo --cameras 10 --duration 2min", "Ten cameras for two minutes"]],
+  "restream cluster": [["restream cluster", "List the nodes with their shards"]],
+  "restream cluster drain": [["restream cluster drain node-a", "Hand the cameras of a node over"]],
+  "restream cluster resume": [
+    ["restream cluster resume node-a", "Let the node take cameras again"]
+  ],
   "restream db": [["restream db init", "Create the table of cameras"]],
   "restream db init": [
     [`PG_DSN=${dsn} restream db init`, "Create the table of cameras and its trigger"],
-    ["restream db init --print", "Print the SQL instead"]
+    ["restream db init --print", "Print the SQL instead"],
+    ["restream db init --cluster", "Create the tables of a cluster"]
   ],
   "restream db sql": [["restream db sql | psql", "Create the table with psql"]],
   "restream config": [["restream config", "All settings with their origins, without secrets"]],

@@ -1,0 +1,60 @@
+/** The nodes of a cluster as the database knows them, for an operator: no node is asked. */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Effect from "effect/Effect"
+
+/** One row of the table of nodes. */
+export interface NodeRow {
+  readonly name: string
+  readonly port: number
+  readonly weight: number
+  /** Whether the node takes shards. */
+  readonly active: boolean
+  /** The time since the node's last heartbeat. A node that has been silent for longer than the lease is gone. */
+  readonly heartbeatAgeMs: number
+  /** How many shards it holds. */
+  readonly shards: number
+}
+
+/** All nodes that have a row, by name. */
+export const list = Effect.fnUntraced(function* (tablePrefix: string) {
+  const sql = yield* PgClient.PgClient
+  const rows = yield* sql<{
+    readonly runner: string
+    readonly healthy: boolean
+    readonly age: number
+    readonly shards: number
+  }>`select r.runner, r.healthy,
+      (extract(epoch from now()::timestamp - r.last_heartbeat) * 1000)::float8 as age,
+      (select count(*) from pg_locks l join pg_stat_activity a using (pid)
+        where l.locktype = 'advisory' and l.objsubid = 2 and l.granted
+          and l.database = (select oid from pg_database where datname = current_database())
+          and a.application_name = left('restream@' || (r.runner::json -> 'address' ->> 'host'), 63)
+      )::int + (select count(*) from ${sql(`${tablePrefix}_locks`)} k where k.address = r.address)::int
+      as shards
+    from ${sql(`${tablePrefix}_runners`)} r order by r.address`
+  return rows.map(({ age, healthy, runner, shards }): NodeRow => {
+    const { address, weight } = JSON.parse(runner) as {
+      readonly address: { readonly host: string; readonly port: number }
+      readonly weight: number
+    }
+    return {
+      name: address.host,
+      port: address.port,
+      weight,
+      active: healthy,
+      heartbeatAgeMs: Math.max(0, Math.round(age)),
+      shards
+    }
+  })
+})
+
+/** Lets a node take shards, or give all of them up. Its row must exist. */
+export const setActive = Effect.fnUntraced(function* (
+  tablePrefix: string,
+  name: string,
+  active: boolean
+) {
+  const sql = yield* PgClient.PgClient
+  yield* sql`update ${sql(`${tablePrefix}_runners`)} set healthy = ${active}
+    where runner::json -> 'address' ->> 'host' = ${name}`
+})
