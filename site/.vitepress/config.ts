@@ -25,7 +25,7 @@ const groups: ReadonlyArray<readonly [title: string, names: ReadonlyArray<string
 const named = new Set(groups.flatMap(([, names]) => names.map((name) => `docs/${name}.md`)))
 const rest = pages("docs").filter((file) => !named.has(file))
 
-const russian = existsSync(join(root, "docs/ru")) ? pages("docs/ru") : []
+const russian = ["docs/ru/README.md", ...pages("docs/ru")]
 
 export default defineConfig({
   title: "restream",
@@ -39,9 +39,7 @@ export default defineConfig({
   themeConfig: {
     nav: [
       { text: "API reference", link: "/api/index.html", target: "_blank" },
-      ...(russian.length > 0
-        ? [{ text: "По-русски", link: `/${russian[0]!.replace(/\.md$/, "")}` }]
-        : [])
+      { text: "По-русски", link: "/docs/ru/README" }
     ],
     search: { provider: "local" },
     sidebar: [
@@ -52,9 +50,7 @@ export default defineConfig({
       })),
       ...(rest.length > 0 ? [{ text: "More", items: rest.map(item) }] : []),
       { text: "Decisions", collapsed: true, items: pages("docs/decisions").map(item) },
-      ...(russian.length > 0
-        ? [{ text: "По-русски", collapsed: true, items: russian.map(item) }]
-        : [])
+      { text: "По-русски", collapsed: true, items: russian.map(item) }
     ]
   }
 })
