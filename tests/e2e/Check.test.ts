@@ -295,14 +295,29 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
 
     it.effect("gives machines one document, and good cameras a status of 0", () =>
       Effect.gen(function* () {
-        const { check } = yield* make
+        const { check, env } = yield* make
         const { code, stdout } = yield* check("--json", "--camera", "1")
         const { cameras, tookMs, ...counts } = JSON.parse(stdout)
         assert.strictEqual(code, 0)
         assert.isAbove(tookMs, 0)
-        assert.deepStrictEqual(counts, { total: 1, ok: 1, wrong: 0, disabled: 1 })
+        assert.deepStrictEqual(counts, {
+          total: 1,
+          ok: 1,
+          wrong: 0,
+          disabled: 1,
+          mediaServer: { problems: [] }
+        })
         assert.include(cameras[0], { id: "1", state: "ok", engine: "native", reason: null })
         assert.include(cameras[0].video, { codec: "h264", width: 64, height: 64 })
+
+        const away = yield* restream(["check", "--json", "--camera", "1"], {
+          ...env,
+          MEDIA_SERVER_PORT: "1"
+        })
+        assert.strictEqual(away.code, 1)
+        assert.deepStrictEqual(JSON.parse(away.stdout).mediaServer.problems, [
+          "media server 127.0.0.1:1 is unreachable: connection refused by 127.0.0.1:1; no camera can be published"
+        ])
 
         const all = JSON.parse((yield* check("--json")).stdout)
         assert.deepStrictEqual(

@@ -38,7 +38,7 @@ export interface ApiServerOptions {
 }
 
 /** Publishes a camera without media, with a name. */
-export const publish = (server: ApiServer, path: string, userAgent: string) =>
+export const publish = (server: Pick<ApiServer, "at">, path: string, userAgent: string) =>
   PublisherSession.open({
     url: url(server.at(path)),
     announcement: Announcement.announcement(

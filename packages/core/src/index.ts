@@ -90,6 +90,7 @@ export * as RetrySchedule from "./supervision/RetrySchedule.ts"
 export * from "./supervision/Supervisor.ts"
 // how they do
 export * as Check from "./check/Check.ts"
+export * as ServerCheck from "./check/ServerCheck.ts"
 export * as PublishedStreams from "./check/PublishedStreams.ts"
 export * as CameraState from "./status/CameraState.ts"
 export * as History from "./status/History.ts"

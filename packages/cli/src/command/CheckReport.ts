@@ -278,6 +278,8 @@ export const checkJson = (
     readonly disabled: number
     readonly names: ReadonlyMap<string, string>
     readonly mediaServer: ViewerAddresses
+    /** What is wrong with the media server. */
+    readonly serverProblems: ReadonlyArray<string>
     /** Selects the listed cameras. All cameras are counted. */
     readonly isListed: (result: Check.CheckResult) => boolean
   }
@@ -287,6 +289,7 @@ export const checkJson = (
   wrong: results.filter(hasFailed).length,
   disabled: options.disabled,
   tookMs: Math.round(Duration.toMillis(options.took) * 10) / 10,
+  mediaServer: { problems: options.serverProblems },
   cameras: results.filter(options.isListed).map((result) => {
     const offer = offerOf(result)
     return {

@@ -11,6 +11,7 @@ import {
   ProbeScheduler,
   PublishedStreams,
   Restream,
+  ServerCheck,
   knownColumns
 } from "@restream/core"
 import * as Effect from "effect/Effect"
@@ -169,6 +170,12 @@ export const check = Command.make(
       )
     )
     const report = inOrder(cameras, results)
+    // a path that is published shows that the media server accepts it
+    const unpublished = report.flatMap(({ _tag, camera }) =>
+      _tag !== "Relayed" && camera._tag === "Camera" ? [camera] : []
+    )
+    const serverProblems =
+      explained === undefined ? yield* ServerCheck.run(settings, unpublished) : []
     const isListed = wrong ? hasFailed : () => true
     // the number of disabled cameras is of no interest for selected cameras
     const disabled = only.length === 0 ? set.disabled.size : 0
@@ -199,6 +206,7 @@ export const check = Command.make(
         disabled: set.disabled.size,
         names,
         mediaServer: settings.mediaServer,
+        serverProblems,
         isListed
       })
       yield* print(jsonText(document))
@@ -206,18 +214,19 @@ export const check = Command.make(
       const listed = report.filter(isListed)
       if (listed.length > 0) yield* print(checkTable(listed, width, hasColor(process.stdout)))
       for (const line of checkWarnings(listed)) yield* printMessage(line)
+      for (const line of serverProblems) yield* printMessage(line)
       for (const line of checkSummary(report, took, disabled)) yield* printMessage(line)
     }
     if (find) {
       const { findMoved } = yield* Effect.promise(() => import("../discover/Discover.ts"))
       yield* findMoved(list, settings, rows, cameras, address)
     }
-    if (report.some(hasFailed))
+    if (report.some(hasFailed) || serverProblems.length > 0)
       return yield* new Failure({ status: exitStatus.problems, lines: [] })
   })
 ).pipe(
   Command.withDescription(
-    "Probes every camera once and reports failures with their reasons. A camera whose path is published on the media server is reported as live and not probed, unless --force is given. Exit status: 0 all cameras ok, 1 some cameras failed, 2 invalid settings, or no list of cameras"
+    "Probes every camera once and reports failures with their reasons. A camera whose path is published on the media server is reported as live and not probed, unless --force is given. The media server is checked as well: whether it is reachable, allows the paths and lets restream publish. Exit status: 0 all ok, 1 some cameras or the media server failed, 2 invalid settings, or no list of cameras"
   ),
   Command.withShortDescription("Probes every camera once and reports failures")
 )

@@ -1,0 +1,142 @@
+/**
+ * Whether the media server would accept the streams: it is reachable, it accepts the paths, and it lets us
+ * publish. Nothing is published, and no path with a publisher is touched.
+ *
+ * - Whether a path is accepted shows in the response to DESCRIBE: MediaMTX answers 404 for a path without a
+ *   publisher, and 400 for a path that its configuration does not have.
+ * - Whether we may publish shows in the response to ANNOUNCE, on one path that has no publisher. RECORD does not
+ *   follow, so no stream appears. Up to MediaMTX 1.13 ANNOUNCE claims the path, for the milliseconds until the
+ *   connection is closed.
+ */
+import type { Settings } from "@restream/config"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { Camera } from "../camera/Camera.ts"
+import type { MediaPath } from "../camera/MediaPath.ts"
+import { serverReason } from "../engine/native/NativeReason.ts"
+import { MediaServerError, pathAddress, serverAddress } from "../media-server/MediaServer.ts"
+import { rtspCheck } from "../media-server/RtspCheck.ts"
+import * as Connection from "../rtsp/client/Connection.ts"
+import { trustOf } from "../rtsp/client/Dialer.ts"
+import * as Deadline from "../time/Deadline.ts"
+import { format } from "../time/DurationText.ts"
+
+/** So many paths are described at a time. */
+const concurrency = 64
+/** So many paths are named in a line. */
+const maxNamed = 3
+
+type PathAnswer = "published" | "free" | "refused" | "forbidden" | "unknown"
+
+const description = [
+  "v=0",
+  "o=- 0 0 IN IP4 127.0.0.1",
+  "s=-",
+  "t=0 0",
+  "m=video 0 RTP/AVP 96",
+  "a=rtpmap:96 H264/90000",
+  "a=fmtp:96 packetization-mode=1",
+  "a=control:trackID=0",
+  ""
+].join("\r\n")
+
+/** What is wrong with the media server of the settings, in lines without secrets; none if it accepts the cameras. */
+export const run = Effect.fnUntraced(function* (
+  { mediaServer }: Pick<Settings, "mediaServer">,
+  cameras: ReadonlyArray<Pick<Camera, "path">>
+): Effect.fn.Return<ReadonlyArray<string>> {
+  const { checkTimeout } = mediaServer
+  const address = serverAddress(mediaServer)
+  const trust = trustOf(mediaServer)
+  const destination = pathAddress(mediaServer)
+  const label = `media server ${address.authority}`
+
+  const reachable = yield* rtspCheck(address, trust).pipe(
+    Deadline.within(checkTimeout, () =>
+      Effect.fail(new MediaServerError({ detail: `no response within ${format(checkTimeout)}` }))
+    ),
+    Effect.result
+  )
+  if (reachable._tag === "Failure") {
+    return [`${label} is unreachable: ${reachable.failure.detail}; no camera can be published`]
+  }
+  const paths = cameras.map(({ path }) => path)
+  const [first, ...others] = paths
+  if (first === undefined) return []
+
+  /** One request on a connection of its own, as MediaMTX closes it after an error. The reason, if it fails. */
+  const request = (method: "ANNOUNCE" | "DESCRIBE", path: MediaPath) => {
+    const url = destination(path)
+    return Connection.make(Connection.endpointOf(url, trust), {
+      answersRequests: false,
+      connectTimeout: checkTimeout,
+      requestTimeout: checkTimeout
+    }).pipe(
+      Effect.flatMap((connection) =>
+        connection.request({
+          method,
+          uri: Redacted.value(url.withoutUserInfo),
+          ...(method === "ANNOUNCE"
+            ? {
+                headers: [["Content-Type", "application/sdp"]] as const,
+                body: Buffer.from(description)
+              }
+            : { headers: [["Accept", "application/sdp"]] as const })
+        })
+      ),
+      Effect.match({ onSuccess: () => undefined, onFailure: ({ reason }) => reason }),
+      Effect.scoped
+    )
+  }
+
+  const ask = (path: MediaPath): Effect.Effect<PathAnswer> =>
+    Effect.map(request("DESCRIBE", path), (reason) => {
+      if (reason === undefined) return "published"
+      if (reason._tag === "Unauthorized") return "forbidden"
+      if (reason._tag !== "Rejected") return "unknown"
+      if (reason.status === 404) return "free"
+      return reason.status === 400 ? "refused" : "unknown"
+    })
+
+  /** Why publishing to a path is refused; `undefined`: it is allowed. */
+  const announce = (path: MediaPath) =>
+    Effect.map(request("ANNOUNCE", path), (reason) =>
+      reason === undefined ? undefined : serverReason(reason)
+    )
+
+  const answers = new Map([[first, yield* ask(first)]])
+  // a server that forbids reading is not asked again: it may delay or block a client that fails often
+  if (answers.get(first) !== "forbidden") {
+    yield* Effect.forEach(
+      others,
+      (path) => Effect.map(ask(path), (answer) => answers.set(path, answer)),
+      { concurrency, discard: true }
+    )
+  }
+  const refused = paths.filter((path) => answers.get(path) === "refused")
+  const free = paths.find((path) => answers.get(path) === "free")
+  const problems =
+    refused.length === 0
+      ? []
+      : [
+          `${label} does not allow ${named(refused)}; in MediaMTX, add all_others: or these paths below paths:`
+        ]
+  if (free !== undefined) {
+    const reason = yield* announce(free)
+    return reason === undefined
+      ? problems
+      : [...problems, `${label}, publishing to path ${free}: ${reason.message}`]
+  }
+  if (answers.get(first) !== "forbidden") return problems
+  // which paths have a publisher is not known, so another path is asked for; its name may not be allowed
+  const reason = yield* announce(`${first}-restream-check` as MediaPath)
+  return reason?._tag === "ServerUnauthorized"
+    ? [...problems, `${label}, publishing: ${reason.message}`]
+    : problems
+})
+
+const named = (paths: ReadonlyArray<string>): string => {
+  const more = paths.length - maxNamed
+  const names = paths.slice(0, maxNamed).join(", ")
+  return `path${paths.length === 1 ? "" : "s"} ${names}${more > 0 ? ` and ${more} more` : ""}`
+}
