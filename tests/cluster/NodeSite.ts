@@ -20,11 +20,6 @@ export interface Node {
   readonly sink: RtspServer["Service"]
 }
 
-export interface Seen {
-  /** Cameras that two nodes relayed at once, with the nodes. */
-  readonly twice: Set<string>
-}
-
 /** A site with so many cameras. All that it starts lives as long as the scope. */
 export const make = Effect.fnUntraced(function* (cameras: number) {
   const site = yield* Site.make
@@ -36,7 +31,7 @@ export const make = Effect.fnUntraced(function* (cameras: number) {
     if (code !== 0) return yield* Effect.die(new Error(stderr))
   })
   const nodes = new Map<string, Node>()
-  const seen: Seen = { twice: new Set() }
+  const twice = new Map<string, ReadonlyArray<string>>()
 
   const start = Effect.fnUntraced(function* (
     name: string,
@@ -52,6 +47,7 @@ export const make = Effect.fnUntraced(function* (cameras: number) {
         RESTREAM_CLUSTER_NAME: name,
         RESTREAM_CLUSTER_LEASE: lease,
         RESTREAM_CLUSTER_SHARDS: String(shards),
+        RESTREAM_LOG_LEVEL: "debug",
         ...env
       }
     })
@@ -90,7 +86,7 @@ export const make = Effect.fnUntraced(function* (cameras: number) {
 
   yield* Effect.gen(function* () {
     for (const [path, names] of yield* relaying) {
-      if (names.length > 1) seen.twice.add(`${path}: ${names.join(" and ")}`)
+      if (names.length > 1) twice.set(`${path}: ${names.join(" and ")}`, [path, ...names])
     }
     yield* Effect.sleep("10 millis")
   }).pipe(Effect.forever, Effect.forkScoped)
@@ -118,11 +114,29 @@ export const make = Effect.fnUntraced(function* (cameras: number) {
     }
   })
 
+  /** The shards that a node has lost to another one, as it said. */
+  const lostBy = (name: string): ReadonlyArray<number> =>
+    [...(nodes.get(name)?.daemon.said() ?? "").matchAll(/taken over: shards ([\d, ]+)/g)].flatMap(
+      ([, list = ""]) => list.split(", ").map(Number)
+    )
+
+  /** The cameras that two nodes relayed at once, though neither lost the lock. */
+  const relayedTwice = Effect.gen(function* () {
+    const cameras = yield* site.sql<{ readonly id: number; readonly path: string }>`
+      select id::int, path from cameras`
+    const shardOf = new Map(
+      cameras.map(({ id, path }) => [path, Shard.shardOf(String(id), shards)])
+    )
+    return [...twice].flatMap(([seen, [path = "", ...names]]) =>
+      names.some((name) => lostBy(name).includes(shardOf.get(path)!)) ? [] : [seen]
+    )
+  })
+
   /** How many publishers each path has had at the media server of a node. */
   const publishers = (name: string) =>
     Effect.forEach(paths, (path) =>
       Effect.map(nodes.get(name)!.sink.path(path), (now) => now?.publishers ?? 0)
     )
 
-  return { site, paths, seen, initialize, start, settled, publishers }
+  return { site, paths, relayedTwice, initialize, start, settled, publishers }
 })

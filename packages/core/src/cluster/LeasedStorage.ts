@@ -55,7 +55,7 @@ const fenceMs = 500
  * @param nodes learns of failures, and keeps nodes that were known before an outage.
  */
 export const make = Effect.fnUntraced(function* (
-  storage: RunnerStorage["Service"],
+  undecorated: RunnerStorage["Service"],
   leases: ShardLeases,
   nodes: Nodes,
   { address, group, lease, whenDatabaseIsAway }: LeasedStorageOptions
@@ -73,8 +73,31 @@ export const make = Effect.fnUntraced(function* (
   let wanted: ReadonlySet<number> = new Set()
   let askedAtMs = -Infinity
   const misses = new Map<HeldShard, number>()
+  /** The shards that the engine gives back. Other nodes ask for their locks. */
+  const returning = new Set<number>()
+  const isDoubted = Latch.makeUnsafe(false)
   let isFenced = false
   let isDraining = false
+
+  /**
+   * The storage replaces the session of the locks after an operation that failed or took a third of the lease.
+   * That frees the locks, and a node that waits for them gets them although our lease is not over.
+   */
+  const doubtOnError = <A>(operation: Effect.Effect<A, PersistenceError>) =>
+    Effect.tapError(operation, () =>
+      Effect.gen(function* () {
+        yield* leases.doubted
+        yield* isDoubted.open
+        // where a camera may be dark, and must not be relayed twice
+        if (whenDatabaseIsAway === "stop") yield* Effect.forkIn(leases.end([...returning]), scope)
+      })
+    )
+  const storage = RunnerStorage.of({
+    ...undecorated,
+    acquire: (self, shardIds) => doubtOnError(undecorated.acquire(self, shardIds)),
+    refresh: (self, shardIds) => doubtOnError(undecorated.refresh(self, shardIds)),
+    release: (self, shardId) => doubtOnError(undecorated.release(self, shardId))
+  })
 
   /** Whoever waits may be interrupted, the query may not: its answer would be lost, and the lock be held for ever. */
   const surely = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -106,21 +129,25 @@ export const make = Effect.fnUntraced(function* (
   )
 
   /** Ends the cameras of a shard and gives its lock back. */
-  const giveBack = (shard: number) =>
-    releasing.withPermit(
-      Effect.gen(function* () {
-        const entry = leases.get(shard)
-        if (entry === undefined) return
-        // while the database is away nobody can take the shard, and its cameras would be dark
-        yield* awaitLease
-        yield* leases.end([shard])
-        // it may have been found lost meanwhile
-        if (leases.get(shard) !== entry) return
-        yield* storage.release(address, idOf(shard))
-        misses.delete(entry)
-        yield* leases.freed([shard])
-      })
-    )
+  const giveBack = (shard: number) => {
+    returning.add(shard)
+    return releasing
+      .withPermit(
+        Effect.gen(function* () {
+          const entry = leases.get(shard)
+          if (entry === undefined) return
+          // while the database is away nobody can take the shard, and its cameras would be dark
+          yield* awaitLease
+          yield* leases.end([shard])
+          // it may have been found lost meanwhile
+          if (leases.get(shard) !== entry) return
+          yield* storage.release(address, idOf(shard))
+          misses.delete(entry)
+          yield* leases.freed([shard])
+        })
+      )
+      .pipe(Effect.ensuring(Effect.sync(() => returning.delete(shard))))
+  }
 
   /** Ends the cameras of shards whose locks another node has. */
   const giveUp = Effect.fnUntraced(function* (lost: ReadonlyArray<HeldShard>) {
@@ -160,6 +187,7 @@ export const make = Effect.fnUntraced(function* (
         yield* Effect.logWarning(
           `another node has taken over ${taken.length} of ${asked.length} shards; stopping their relays`
         )
+        yield* Effect.logDebug(`taken over: shards ${taken.map(({ shard }) => shard).join(", ")}`)
         yield* Effect.forkIn(giveUp(taken), scope)
       }
     }
@@ -169,15 +197,18 @@ export const make = Effect.fnUntraced(function* (
   let isAway = false
   const refresher = Effect.gen(function* () {
     const startedMs = nowMs()
+    yield* isDoubted.close
     const exit = yield* Effect.exit(surely(confirm))
     if (Exit.isFailure(exit)) {
       yield* nodes.failed
-      if (!isAway) yield* Effect.logDebug("cannot confirm the shards", exit.cause)
+      if (isAway) return yield* Effect.sleep(Math.min(intervalMs / 4, 250))
+      // at once in a new session, where it is seen which locks were lost
       isAway = true
-      return yield* Effect.sleep(Math.min(intervalMs / 4, 250))
+      return yield* Effect.logDebug("cannot confirm the shards", exit.cause)
     }
     isAway = false
-    yield* Effect.sleep(Math.max(0, startedMs + intervalMs - nowMs()))
+    const restMs = Math.max(0, startedMs + intervalMs - nowMs())
+    yield* Effect.raceFirst(Effect.sleep(restMs), isDoubted.await)
   }).pipe(Effect.forever)
 
   /** Ends all cameras before the lease is over, where no camera may outlive it. */

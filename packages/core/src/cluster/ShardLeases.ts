@@ -46,6 +46,8 @@ export interface ShardLeases {
   readonly freed: (shards: Iterable<number>) => Effect.Effect<void>
   /** The locks were confirmed by a query that was sent at this time. */
   readonly confirmed: (sentAtMs: number) => Effect.Effect<void>
+  /** The session of the locks may be gone, and the locks with it: the lease does not count until it is confirmed. */
+  readonly doubted: Effect.Effect<void>
   /** When the lease is over, in monotonic milliseconds. */
   readonly validUntilMs: () => number
   readonly isValid: () => boolean
@@ -69,6 +71,8 @@ export const make = Effect.fnUntraced(function* (options: ShardLeasesOptions) {
   const revision = yield* SubscriptionRef.make(0)
   const bump = SubscriptionRef.update(revision, (before) => before + 1)
   let validUntilMs = -Infinity
+  let confirmedAtMs = -Infinity
+  let doubtedAtMs = -Infinity
   let driftMs = drift()
   let hasOthers = false
 
@@ -87,7 +91,10 @@ export const make = Effect.fnUntraced(function* (options: ShardLeasesOptions) {
       if (leaving !== undefined) Deferred.doneUnsafe(leaving, Effect.void)
     }
   }
-  const isValid = () => now() < validUntilMs && Math.abs(drift() - driftMs) <= maxDriftMs
+  const isValid = () =>
+    now() < validUntilMs &&
+    confirmedAtMs >= doubtedAtMs &&
+    Math.abs(drift() - driftMs) <= maxDriftMs
   const isOurs = (id: CameraId) => {
     const entry = held.get(shardOfCamera(id))
     return entry !== undefined && entry.leaving === undefined
@@ -165,9 +172,13 @@ export const make = Effect.fnUntraced(function* (options: ShardLeasesOptions) {
     confirmed: (sentAtMs) =>
       Effect.suspend(() => {
         validUntilMs = Math.max(validUntilMs, sentAtMs + leaseMs)
+        confirmedAtMs = Math.max(confirmedAtMs, sentAtMs)
         driftMs = drift()
         return bump
       }),
+    doubted: Effect.sync(() => {
+      doubtedAtMs = now()
+    }),
     validUntilMs: () => validUntilMs,
     isValid,
     setHasOthers: (value) =>
