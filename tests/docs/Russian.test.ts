@@ -99,6 +99,15 @@ describe("Russian documents", () => {
     assert.include(read(`docs/ru/${page}`), `\n[English](${posix.relative("docs/ru", original)})\n`)
   })
 
+  it.each(pages)("%s links to English pages only where there is no Russian one", (page) => {
+    const links = [...read(`docs/ru/${page}`).matchAll(/\[([^\]]+)\]\(\.\.\/([\w-]+\.md)/g)]
+    const translated = links.filter(([, text, name]) => text !== "English" && pages.includes(name!))
+    assert.deepStrictEqual(
+      translated.map(([link]) => link),
+      []
+    )
+  })
+
   it("troubleshooting.md has the reasons of its original, in the same order", () => {
     const headingsOf = (path: string) =>
       [...read(path).matchAll(/^### (.+)$/gm)].map(([, heading]) => heading!)
