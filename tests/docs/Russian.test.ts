@@ -77,7 +77,7 @@ const firstDifference = (page: string, original: string, translation: string) =>
     const block = section.blocks.findIndex((text, number) => text !== other.blocks[number])
     if (block >= 0) return `${here}: code block ${block + 1} is missing or differs`
     const missing = [...section.words].filter((word) => !other.words.has(word))
-    if (missing.length > 0) return `${here}: \`${missing.join("`, `")}\` is missing`
+    if (missing.length > 0) return `${here}: it lacks \`${missing.join("`, `")}\``
     if (section.tableRows !== other.tableRows) {
       return `${here}: its tables have ${other.tableRows} lines instead of ${section.tableRows}`
     }
@@ -141,7 +141,7 @@ describe("a difference", () => {
   it.each([
     [
       original.replace("## Part", "## New\n\nText with `b`.\n\n## Part"),
-      'docs/ru/a.md does not follow "## New" of docs/a.md in "## Часть": `b` is missing'
+      'docs/ru/a.md does not follow "## New" of docs/a.md in "## Часть": it lacks `b`'
     ],
     [
       `${original}\n\n### New`,
@@ -157,7 +157,7 @@ describe("a difference", () => {
     ],
     [
       original.replace("a.setting", "b.setting"),
-      'docs/ru/a.md does not follow "# Title" of docs/a.md in "# Название": `b.setting` is missing'
+      'docs/ru/a.md does not follow "# Title" of docs/a.md in "# Название": it lacks `b.setting`'
     ]
   ])("is named with the page and the heading: %#", (changed, expected) => {
     assert.strictEqual(firstDifference("a.md", changed, translation), expected)
