@@ -46,6 +46,41 @@ const untilEffect = (condition: Effect.Effect<boolean>) => {
 }
 
 describe("the API", () => {
+  it.live("lists a camera of which a further stream fails, and retries it by either id", () =>
+    Effect.gen(function* () {
+      const fake = FakeEngine.make()
+      const { answer } = fake
+      fake.answer = (camera) =>
+        camera.id === "1:sub" ? Effect.fail(new Reason.NotFound()) : answer(camera)
+      const streams = { streams: "main, sub", url_sub: "rtsp://10.0.0.5/two" }
+      const { client, services } = yield* serve(fake, [row(1, streams), row(2)])
+      const store = Context.get(services, StatusStore)
+      yield* untilEffect(
+        Effect.map(store.all, (all) =>
+          all.every(
+            ({ substreams = [], word }) => word === "ok" && substreams[0]?.word !== "starting"
+          )
+        )
+      )
+      const idsOf = (query: { readonly word?: "down" | "ok"; readonly q?: string }) =>
+        Effect.map(client.cameras.list({ query }), ({ cameras }) =>
+          cameras.map((camera) => String(camera.id))
+        )
+      assert.deepStrictEqual(yield* idsOf({ word: "down" }), ["1"])
+      assert.deepStrictEqual(yield* idsOf({ word: "ok" }), ["1", "2"])
+      assert.deepStrictEqual(yield* idsOf({ q: "cam1_sub" }), ["1"])
+      const [sub] = (yield* client.cameras.get(id("1"))).substreams ?? []
+      assert.strictEqual(sub?.id, "1:sub" as CameraId)
+      assert.deepInclude(sub, { word: "down", bitrate: 0, mediaServer: null })
+      for (const of of ["1", "1:sub"]) {
+        const { message } = yield* client.cameras.retry(id(of))
+        assert.strictEqual(message, "the camera is tried now")
+      }
+      const { message } = yield* client.cameras.retry(id("2"))
+      assert.strictEqual(message, "the camera is live; nothing to retry")
+    }).pipe(Effect.scoped)
+  )
+
   it.live("lists the cameras, filtered, sorted and paged", () =>
     Effect.gen(function* () {
       const { client } = yield* fixture

@@ -1,6 +1,6 @@
 /** What `restream status` does. Loaded by this command only, because it contains an HTTP client. */
 import type { Settings } from "@restream/config"
-import type { CameraSummary, Event, Overview } from "@restream/core/http"
+import type { CameraSummary, Event, Overview, Substream } from "@restream/core/http"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Screen from "../demo/Screen.ts"
@@ -8,7 +8,7 @@ import { exitStatus, Failure, usageFailure } from "../process/Failure.ts"
 import { draw, print } from "../process/Output.ts"
 import { canRedraw, hasColor } from "../text/Terminal.ts"
 import { connect, failOnDaemon, transport } from "./DaemonClient.ts"
-import { isWell, type Report, statusLines } from "./StatusReport.ts"
+import { isWell, type Report, statusLines, streamsOf } from "./StatusReport.ts"
 
 export interface StatusOptions {
   readonly all: boolean
@@ -52,11 +52,26 @@ export const show = Effect.fnUntraced(function* (
 const printEvents = <E>(events: Stream.Stream<Event, E>) =>
   Stream.runForEach(events, ({ data, event }) => print(JSON.stringify({ event, data })))
 
-/** What the media server says about a camera, with the readers of an event. */
+/** What is measured of a stream. */
+type Measured = Pick<Substream, "bitrate" | "mediaServer">
+
+/** A camera with new measurements of each of its streams. */
+const measured = (
+  camera: CameraSummary,
+  measure: (stream: CameraSummary | Substream) => Partial<Measured>
+): CameraSummary => ({
+  ...camera,
+  ...measure(camera),
+  ...(camera.substreams !== undefined && {
+    substreams: camera.substreams.map((substream) => ({ ...substream, ...measure(substream) }))
+  })
+})
+
+/** What the media server says about a stream, with the readers of an event. */
 const serverWordOf = (
-  { id, mediaServer }: CameraSummary,
+  { id, mediaServer }: CameraSummary | Substream,
   readers: Readonly<Record<string, number>> | null
-): CameraSummary["mediaServer"] =>
+): Measured["mediaServer"] =>
   readers === null
     ? null
     : {
@@ -83,7 +98,9 @@ const watchEvents = <E>(events: Stream.Stream<Event, E>, all: boolean) => {
       return draw(screen(Screen.fit(lines, [], size)))
     }
     // elsewhere a change of the words is news, and not that time passes
-    const news = JSON.stringify([report.cameras.map(({ id, word }) => [id, word])])
+    const news = JSON.stringify([
+      report.cameras.flatMap(streamsOf).map(({ id, word }) => [id, word])
+    ])
     if (news === printed) return Effect.void
     printed = news
     return print(`${lines.join("\n")}\n`)
@@ -105,12 +122,18 @@ const watchEvents = <E>(events: Stream.Stream<Event, E>, all: boolean) => {
       }
       case "rates":
         for (const [id, camera] of cameras) {
-          cameras.set(id, { ...camera, bitrate: event.data[id] ?? 0 })
+          cameras.set(
+            id,
+            measured(camera, ({ id }) => ({ bitrate: event.data[id] ?? 0 }))
+          )
         }
         return show
       case "readers":
         for (const [id, camera] of cameras) {
-          cameras.set(id, { ...camera, mediaServer: serverWordOf(camera, event.data) })
+          cameras.set(
+            id,
+            measured(camera, (stream) => ({ mediaServer: serverWordOf(stream, event.data) }))
+          )
         }
         return show
       case "beat":

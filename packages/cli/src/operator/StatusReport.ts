@@ -1,6 +1,6 @@
 /** The report of `restream status` as text. Pure. */
 import { DurationText, OperatorView } from "@restream/core"
-import type { CameraSummary, Overview } from "@restream/core/http"
+import type { CameraSummary, Overview, Substream } from "@restream/core/http"
 import { colored } from "../text/Color.ts"
 import { table } from "../text/Table.ts"
 
@@ -11,13 +11,21 @@ export interface Report {
 
 const byId = new Intl.Collator("en", { numeric: true })
 
+type Stream = CameraSummary | Substream
+
+/** The main stream, then the further streams. */
+export const streamsOf = (camera: CameraSummary): ReadonlyArray<Stream> => [
+  camera,
+  ...(camera.substreams ?? [])
+]
+
+/** How bad the worst stream of a camera is: 0 is the worst. */
+const rankOf = (camera: CameraSummary): number =>
+  Math.min(...streamsOf(camera).map(({ word }) => OperatorView.words.indexOf(word)))
+
 /** The worst first, then by the id. */
 const inOrder = (cameras: ReadonlyArray<CameraSummary>): ReadonlyArray<CameraSummary> =>
-  [...cameras].sort(
-    (a, b) =>
-      OperatorView.words.indexOf(a.word) - OperatorView.words.indexOf(b.word) ||
-      byId.compare(a.id, b.id)
-  )
+  [...cameras].sort((a, b) => rankOf(a) - rankOf(b) || byId.compare(a.id, b.id))
 
 const bitrate = (bits: number): string => {
   if (bits === 0) return "-"
@@ -30,61 +38,46 @@ const streamOf = ({ stream }: Pick<CameraSummary, "stream">): string => {
   return `${stream.video}${size}${stream.audio === null ? ", no audio" : ` + ${stream.audio}`}`
 }
 
-/** The stream of the camera, or its problem; the same of its further streams. */
-const detailOf = (camera: CameraSummary, now: number): string =>
-  [
-    mainDetailOf(camera, now),
-    ...(camera.substreams ?? []).map(
-      (substream) =>
-        `${substream.name}: ${mainDetailOf({ ...substream, state: substream.word }, now)}`
-    )
-  ].join("; ")
-
-const hasProblem = ({ substreams = [], word }: CameraSummary): boolean =>
-  word !== "ok" || substreams.some(({ word }) => word !== "ok")
+const hasProblem = (camera: CameraSummary): boolean =>
+  streamsOf(camera).some(({ word }) => word !== "ok")
 
 /** How many watch, as the media server says. */
-const readersOf = ({ mediaServer }: CameraSummary): string =>
+const readersOf = ({ mediaServer }: Stream): string =>
   mediaServer?.isOnline === true ? String(mediaServer.readers) : "-"
 
 /** What an operator wants to know beside the word: the problem and the next attempt, or the stream. */
-const mainDetailOf = (
-  camera: Pick<CameraSummary, "problem" | "retryAt" | "stream" | "word"> & {
-    readonly state: string
-    readonly mediaServer?: CameraSummary["mediaServer"]
-  },
-  now: number
-): string => {
-  const { problem, retryAt, state, word } = camera
+const detailOf = (stream: Stream, now: number): string => {
+  const { problem, retryAt, word } = stream
   if (word === "ok") {
-    return camera.mediaServer?.isOnline === false
-      ? `${streamOf(camera)}; not online at the media server`
-      : streamOf(camera)
+    return stream.mediaServer?.isOnline === false
+      ? `${streamOf(stream)}; not online at the media server`
+      : streamOf(stream)
   }
-  const message = problem?.message ?? state
+  const message = problem?.message ?? ("state" in stream ? stream.state : word)
   if (retryAt !== null) {
     return `${message}; retrying in ${DurationText.formatMillis(retryAt - now)}`
   }
   return word === "down" ? `${message}; retrying now` : message
 }
 
-/** The table of cameras, the worst first. */
+/** The table of cameras, the worst first; a further stream has a row below its camera. */
 export const cameraTable = (
   cameras: ReadonlyArray<CameraSummary>,
   now: number,
   width?: number,
   hasColor = false
 ): string => {
-  const showsReaders = cameras.some(({ mediaServer }) => mediaServer !== null)
-  const rows = inOrder(cameras).map((camera) => [
-    camera.id,
-    camera.name,
-    colored(camera.word, hasColor),
-    DurationText.formatElapsed(now - camera.since),
-    bitrate(camera.bitrate),
-    ...(showsReaders ? [readersOf(camera)] : []),
-    String(camera.restarts.lastHour),
-    detailOf(camera, now)
+  const streams = inOrder(cameras).flatMap(streamsOf)
+  const showsReaders = streams.some(({ mediaServer }) => mediaServer !== null)
+  const rows = streams.map((stream) => [
+    stream.id,
+    stream.name,
+    colored(stream.word, hasColor),
+    DurationText.formatElapsed(now - stream.since),
+    bitrate(stream.bitrate),
+    ...(showsReaders ? [readersOf(stream)] : []),
+    "restarts" in stream ? String(stream.restarts.lastHour) : "-",
+    detailOf(stream, now)
   ])
   const readers = showsReaders ? ["READERS"] : []
   const titles = ["ID", "NAME", "STATE", "SINCE", "BITRATE", ...readers, "RESTARTS/H", "DETAIL"]

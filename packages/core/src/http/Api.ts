@@ -46,6 +46,15 @@ export const Problem = Schema.Struct({
 
 const Occurrences = Schema.Struct({ total: Schema.Finite, lastHour: Schema.Finite })
 
+/** What the media server says about the path of a camera, by its API. */
+export const ServerWord = Schema.Struct({
+  isOnline: Schema.Boolean,
+  since: Schema.NullOr(Schema.Finite),
+  readers: Schema.Finite,
+  /** What the media server has received on the path, in bytes. */
+  inboundBytes: Schema.Finite
+})
+
 /** A further stream of a camera. By its id it can be retried and restarted alone. */
 export const Substream = Schema.Struct({
   id: CameraId,
@@ -56,18 +65,12 @@ export const Substream = Schema.Struct({
   since: Schema.Finite,
   problem: Schema.NullOr(Problem),
   retryAt: Schema.NullOr(Schema.Finite),
-  stream: Schema.NullOr(StreamDescription)
+  stream: Schema.NullOr(StreamDescription),
+  bitrate: Schema.Finite,
+  /** `null` without `mediaServer.apiUrl`, and while the API does not respond. */
+  mediaServer: Schema.NullOr(ServerWord)
 })
 export type Substream = typeof Substream.Type
-
-/** What the media server says about the path of a camera, by its API. */
-export const ServerWord = Schema.Struct({
-  isOnline: Schema.Boolean,
-  since: Schema.NullOr(Schema.Finite),
-  readers: Schema.Finite,
-  /** What the media server has received on the path, in bytes. */
-  inboundBytes: Schema.Finite
-})
 
 const summaryFields = {
   id: CameraId,
@@ -244,9 +247,9 @@ const event = <const Name extends string, Data extends Schema.Top>(event: Name, 
  *
  * - `snapshot`: all cameras; replaces what the client knows.
  * - `cameras`: the cameras that changed, and those that were removed.
- * - `rates`: the bitrate of each camera that sends, every 5 seconds.
+ * - `rates`: the bitrate of each camera that sends, every 5 seconds; of further streams by their own ids.
  * - `readers`: how many readers the media server has for each camera that is online there, every 5 seconds;
- *   `null` while that is not known.
+ *   of further streams by their own ids; `null` while that is not known.
  * - `beat`: the overview, at once and every 5 seconds. A client that misses it shows old data.
  * - `bye`: the daemon stops; the stream ends.
  */
@@ -319,9 +322,9 @@ const flag = Schema.Literals(["true", "false"])
 
 /** The filter, the order and the page of the list. */
 export const ListQuery = {
-  /** Only cameras of this word. */
+  /** Only cameras of this word; unless it is `ok`, also cameras with a further stream of this word. */
   word: Schema.optionalKey(Word),
-  /** Only cameras whose id, name, path or host contains the text, in any case. */
+  /** Only cameras whose id, name, path or host, or a further stream's id or path, contains the text, in any case. */
   q: Schema.optionalKey(Schema.String),
   /** Default `id`; `word` begins with the worst. */
   sort: Schema.optionalKey(Schema.Literals(sortKeys)),

@@ -54,10 +54,11 @@ export class Board extends Context.Service<
         const source = yield* CameraSource
         const settings = yield* LiveSettings
         const serverPaths = yield* ServerPaths
-        const reportOf = ({ path }: CameraStatus) =>
-          path === undefined ? undefined : serverPaths.get(path)
-        const summaryOf = (status: CameraStatus) =>
-          Views.summaryOf(status, rates.current(status.id), reportOf(status))
+        const sources: Views.StreamSources = {
+          bitrateOf: rates.current,
+          reportOf: (path) => serverPaths.get(path)
+        }
+        const summaryOf = (status: CameraStatus) => Views.summaryOf(status, sources)
         const startedAt = yield* Clock.currentTimeMillis
 
         return Board.of({
@@ -71,8 +72,7 @@ export class Board extends Context.Service<
             const { mediaServer } = SubscriptionRef.getUnsafe(settings)
             const { path } = status
             return Views.detailOf(status, {
-              bitrate: rates.current(id),
-              report: reportOf(status),
+              ...sources,
               history: rates.history(id),
               timeline: yield* store.timeline(id),
               log: log.lines(id),

@@ -90,7 +90,11 @@ const make = Effect.gen(function* () {
       const rates: Record<string, number> = {}
       const readers: Record<string, number> = {}
       let isServerKnown = false
-      for (const { bitrate, id, mediaServer } of yield* board.cameras) {
+      const streams = (yield* board.cameras).flatMap((camera) => [
+        camera,
+        ...(camera.substreams ?? [])
+      ])
+      for (const { bitrate, id, mediaServer } of streams) {
         if (bitrate > 0) rates[id] = bitrate
         if (mediaServer === null) continue
         isServerKnown = true

@@ -26,7 +26,7 @@ import type { LiveOrFixedSettings } from "../Restream.ts"
 import { type PictureProblem, Pictures } from "../picture/Pictures.ts"
 import { maxSdpBytes, Whep, type WhepError } from "../player/Whep.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
-import type { CameraStatus } from "../status/CameraStatus.ts"
+import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
 import { tallyOf } from "../status/OperatorView.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import type { Command } from "../supervision/CameraActor.ts"
@@ -74,7 +74,11 @@ const cameras = HttpApiBuilder.group(
           message: `camera ${id} is ${status.word === "invalid" ? "invalid: correct its row" : "not running"}`
         })
       }
-      return { id, command: name, message: messageOf(name, status) } satisfies CommandResult
+      return {
+        id,
+        command: name,
+        message: messageOf(name, everyStream([status]))
+      } satisfies CommandResult
     })
 
     const pictures = yield* Pictures
@@ -198,16 +202,15 @@ const whyNoPicture = (problem: PictureProblem, status: CameraStatus): string => 
 
 const messageOf = (
   name: "retry" | "restart",
-  {
-    reason,
-    word
-  }: { readonly reason: { readonly _tag: string } | undefined; readonly word: string }
+  streams: ReadonlyArray<Pick<CameraStatus, "reason" | "word">>
 ): string => {
-  if (reason?._tag === "Unauthorized") {
+  if (streams.some(({ reason }) => reason?._tag === "Unauthorized")) {
     return "one login is tried now; the camera may lock the account after several wrong passwords"
   }
   if (name === "restart") return "the relay is restarted"
-  return word === "ok" ? "the camera is live; nothing to retry" : "the camera is tried now"
+  return streams.every(({ word }) => word === "ok")
+    ? "the camera is live; nothing to retry"
+    : "the camera is tried now"
 }
 
 const status = HttpApiBuilder.group(

@@ -4,6 +4,7 @@
  * Texts that come from cameras, servers and rows are redacted here once more.
  */
 import { redact } from "@restream/config"
+import type { CameraId } from "../camera/Camera.ts"
 import type { PathReport } from "../media-server/MediaMtxApi.ts"
 import type { RateHistory } from "../status/Rates.ts"
 import type { CameraLogLine } from "../status/CameraLog.ts"
@@ -35,17 +36,27 @@ const serverWordOf = ({ inboundBytes, isOnline, onlineSince, readers }: PathRepo
   inboundBytes
 })
 
-/**
- * A camera in the list.
- *
- * @param bitrate now, in bits per second.
- * @param report what the media server says about the path, where that is known.
- */
-export const summaryOf = (
-  status: CameraStatus,
-  bitrate: number,
-  report: PathReport | undefined
-): Api.CameraSummary => ({
+/** What is known of a stream beside its status. */
+export interface StreamSources {
+  /** Now, in bits per second. */
+  readonly bitrateOf: (id: CameraId) => number
+  /** What the media server says about the path, where that is known. */
+  readonly reportOf: (path: string) => PathReport | undefined
+}
+
+const measuredOf = (
+  { id, path, word }: CameraStatus,
+  { bitrateOf, reportOf }: StreamSources
+): Pick<Api.Substream, "bitrate" | "mediaServer"> => {
+  const report = path === undefined ? undefined : reportOf(path)
+  return {
+    bitrate: word === "ok" ? bitrateOf(id) : 0,
+    mediaServer: report === undefined ? null : serverWordOf(report)
+  }
+}
+
+/** A camera in the list. */
+export const summaryOf = (status: CameraStatus, sources: StreamSources): Api.CameraSummary => ({
   id: status.id,
   name: status.name,
   type: status.type,
@@ -58,17 +69,18 @@ export const summaryOf = (
   retryAt: retryAtOf(status.state) ?? null,
   engine: status.engine ?? null,
   stream: status.offer === undefined ? null : streamOf(status.offer),
-  bitrate: status.word === "ok" ? bitrate : 0,
+  ...measuredOf(status, sources),
   restarts: status.restarts,
   stalls: status.stalls,
   health: status.health,
   lastVideoAt: status.lastVideoAt ?? null,
-  ...(status.substreams !== undefined && { substreams: status.substreams.map(substreamOf) }),
-  mediaServer: report === undefined ? null : serverWordOf(report),
+  ...(status.substreams !== undefined && {
+    substreams: status.substreams.map((substream) => substreamOf(substream, sources))
+  }),
   revision: status.revision
 })
 
-const substreamOf = (status: SubstreamStatus): Api.Substream => ({
+const substreamOf = (status: SubstreamStatus, sources: StreamSources): Api.Substream => ({
   id: status.id,
   name: status.stream,
   path: status.path ?? null,
@@ -76,12 +88,11 @@ const substreamOf = (status: SubstreamStatus): Api.Substream => ({
   since: status.since,
   problem: problemOf(status),
   retryAt: retryAtOf(status.state) ?? null,
-  stream: status.offer === undefined ? null : streamOf(status.offer)
+  stream: status.offer === undefined ? null : streamOf(status.offer),
+  ...measuredOf(status, sources)
 })
 
-export interface DetailSources {
-  readonly bitrate: number
-  readonly report: PathReport | undefined
+export interface DetailSources extends StreamSources {
   readonly history: RateHistory
   readonly timeline: ReadonlyArray<TimelineEntry>
   readonly log: ReadonlyArray<CameraLogLine>
@@ -90,9 +101,9 @@ export interface DetailSources {
 
 export const detailOf = (
   status: CameraStatus,
-  { bitrate, history, log, playerUrls, report, timeline }: DetailSources
+  { history, log, playerUrls, timeline, ...sources }: DetailSources
 ): Api.CameraDetail => ({
-  ...summaryOf(status, bitrate, report),
+  ...summaryOf(status, sources),
   address: status.address === undefined ? null : redact(status.address),
   advice: adviceOf(status.state, status.reason) ?? null,
   probeMs: status.probeMs ?? null,
@@ -137,6 +148,12 @@ export interface Selection {
   readonly offset?: number
 }
 
+/** A camera that is live has problems, too, where a further stream has. */
+const hasWord = (
+  { substreams = [], word }: Api.CameraSummary,
+  wanted: Api.CameraSummary["word"]
+): boolean => word === wanted || (wanted !== "ok" && substreams.some(({ word }) => word === wanted))
+
 /** Filters, sorts and pages; equal cameras are in the order of their ids. */
 export const select = (
   cameras: ReadonlyArray<Api.CameraSummary>,
@@ -145,11 +162,12 @@ export const select = (
   const text = q.trim().toLowerCase()
   const matching = cameras.filter(
     (camera) =>
-      (word === undefined || camera.word === word) &&
+      (word === undefined || hasWord(camera, word)) &&
       (text === "" ||
-        [camera.id, camera.name, camera.path, camera.host].some(
-          (field) => field?.toLowerCase().includes(text) === true
-        ))
+        [camera, ...(camera.substreams ?? [])]
+          .flatMap(({ id, path }) => [id, path])
+          .concat(camera.name, camera.host)
+          .some((field) => field?.toLowerCase().includes(text) === true))
   )
   const sign = order === "asc" ? 1 : -1
   const compare = comparisons[sort]
