@@ -5,6 +5,7 @@ import { Effect, Exit, Schedule, Scope } from "effect"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { missing } from "../kit/Browser.ts"
+import { restream } from "../kit/Command.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import { awaitText, by, faults, site, type Visit } from "./Visit.ts"
 
@@ -17,6 +18,14 @@ const picture = ({ page }: Visit, name: string) =>
     mkdirSync(screenshots, { recursive: true })
     await page.screenshot({ path: join(screenshots, `${name}.png`) })
   })
+
+/** By how many pixels the page is wider than the screen. */
+const overflow = ({ page }: Visit) =>
+  by(() =>
+    page.evaluate<number>(
+      "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+  )
 
 layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
   "the dashboard",
@@ -67,6 +76,66 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           )
           yield* awaitText(list, ".actions [role=status]", /./)
           yield* awaitText(list, "dl", /\(1 in all\)/)
+          assert.deepStrictEqual([...overview.complaints, ...list.complaints], [])
+        }).pipe(Effect.scoped)
+      )
+
+      it.effect("shows a sub stream that fails while the main stream is live, and retries it", () =>
+        Effect.gen(function* () {
+          const { cameras, env, port, sql, startDaemon, visit } = yield* site
+          yield* TestPattern.publish(cameras, "gate", {})
+          yield* sql`alter table cameras add url_sub text, add streams text`
+          yield* sql`insert into cameras ${sql.insert({
+            name: "Gate",
+            url: cameras.url("gate"),
+            url_sub: cameras.url("gate-sub"),
+            streams: "main, sub"
+          })}`
+          yield* startDaemon()
+
+          const overview = yield* visit()
+          yield* awaitText(
+            overview,
+            ".sentence",
+            /All 1 cameras are live. 1 further stream is down/
+          )
+          yield* by(() => overview.page.getByRole("link", { name: "Show the camera" }).click())
+          yield* awaitText(overview, "h1", /down.*1:sub/)
+          yield* awaitText(overview, "main", /Further stream of Gate/)
+
+          const status = yield* restream(["status"], {
+            ...env,
+            RESTREAM_HTTP_ENABLED: "yes",
+            RESTREAM_HTTP_PORT: String(port)
+          })
+          assert.strictEqual(status.code, 1)
+          assert.match(
+            status.stdout,
+            /^1 +Gate +ok .*h264.*\n1:sub +sub +down .*no stream at this path/m
+          )
+
+          const list = yield* visit("#/cameras?word=down")
+          yield* awaitText(list, "[role=row]:has-text('Gate') .word", /live.*sub down/)
+          yield* by(() => list.page.getByRole("link", { name: "Gate" }).click())
+          yield* awaitText(list, ".streams li", /down sub 1:sub/)
+          yield* picture(list, "dashboard-substreams")
+          yield* TestPattern.publish(cameras, "gate-sub", {})
+          // by the keyboard
+          yield* by(() => list.page.getByRole("button", { name: "Retry now: sub" }).press("Enter"))
+          yield* awaitText(list, ".streams li", /live sub 1:sub/)
+          yield* awaitText(overview, "h1", /live.*1:sub/)
+
+          yield* by(() => list.page.getByRole("button", { name: "Restart: sub" }).press("Enter"))
+          yield* by(() =>
+            list.page
+              .getByRole("dialog", { name: "Restart: sub" })
+              .getByRole("button", { name: "Restart" })
+              .press("Enter")
+          )
+          yield* awaitText(list, ".streams [role=status]", /the relay is restarted/)
+          yield* awaitText(overview, ".changes", /live.*live/)
+          // the main stream went on
+          assert.notMatch(yield* by(() => list.page.innerText("ol.changes")), /live[^]*live/)
           assert.deepStrictEqual([...overview.complaints, ...list.complaints], [])
         }).pipe(Effect.scoped)
       )
@@ -169,17 +238,20 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         Effect.gen(function* () {
           const { cameras, sql, startDaemon, visit } = yield* site
           yield* TestPattern.publish(cameras, "gate", { audio: true })
+          yield* sql`alter table cameras add url_sub text, add streams text`
+          const gate = { url_sub: "rtsp://127.0.0.1:1/sub", streams: "main, sub" }
+          const single = { url_sub: null, streams: null }
           yield* sql`insert into cameras ${sql.insert([
-            { name: "Gate", url: cameras.url("gate") },
-            { name: "Yard", url: "rtsp://127.0.0.1:1/yard" },
-            { name: "Bad", url: "nonsense" }
+            { name: "Gate", url: cameras.url("gate"), ...gate },
+            { name: "Yard", url: "rtsp://127.0.0.1:1/yard", ...single },
+            { name: "Bad", url: "nonsense", ...single }
           ])}`
           yield* startDaemon()
           for (const colorScheme of ["light", "dark"] as const) {
             for (const [name, hash, ready] of [
               ["overview", "", /1 of 3 cameras|Работают 1 из 3/],
-              ["list", "#/cameras", /Gate/],
-              ["camera", "#/cameras/1", /Gate/],
+              ["list", "#/cameras", /sub (down|не работает)/],
+              ["camera", "#/cameras/1", /(down|не работает) sub 1:sub/],
               ["wall", "#/wall", /Gate/]
             ] as const) {
               const isDark = colorScheme === "dark"
@@ -191,12 +263,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
               yield* awaitText(visited, "main", ready)
               if (name === "camera") yield* awaitText(visited, "main", /WebRTC/)
               assert.deepStrictEqual(yield* faults(visited), [], `${name}, ${colorScheme}`)
-              const overflow = yield* by(() =>
-                visited.page.evaluate<number>(
-                  "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-                )
-              )
-              assert.strictEqual(overflow, 0, `${name} is wider than the screen`)
+              assert.strictEqual(yield* overflow(visited), 0, `${name} is wider than the screen`)
               if (isDark) {
                 assert.match(yield* by(() => visited.page.innerText("nav")), /Обзор/)
                 yield* picture(visited, `dashboard-${name}-phone`)

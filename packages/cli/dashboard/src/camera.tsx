@@ -4,11 +4,12 @@ import type { CameraDetail } from "@restream/core/http"
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef } from "preact/hooks"
 import { getCamera, Refused, sendCommand } from "./api.ts"
+import { hrefTo } from "./route.ts"
 import { Chart } from "./chart.tsx"
 import { LivePicture } from "./live.tsx"
 import { Section, Since, streamText, WordLabel } from "./parts.tsx"
-import { cameras, now } from "./store.ts"
-import { bytes, clockTime, count, dateTime, duration, words } from "./text.ts"
+import { type CameraStream, cameras, isFailing, now, type Substream } from "./store.ts"
+import { bitrate, bytes, clockTime, count, dateTime, duration, words } from "./text.ts"
 
 const refreshMs = 5000
 
@@ -112,25 +113,133 @@ const Facts = ({ detail }: { readonly detail: CameraDetail }) => {
         {count(detail.stalls.lastHour)} ({w.total(detail.stalls.total)})
       </Fact>
       <Fact name={w.health}>{w[`health_${detail.health}`]}</Fact>
-      {detail.mediaServer !== null && (
-        <Fact name={w.serverWord}>
-          {detail.mediaServer.isOnline
-            ? `${w.serverOnline(detail.mediaServer.readers)}, ${bytes(detail.mediaServer.inboundBytes)}`
-            : w.serverOffline}
-        </Fact>
-      )}
+      <ServerWord stream={detail} />
     </dl>
   )
 }
+
+/** What the media server says about the path. */
+const ServerWord = ({ stream: { mediaServer } }: { readonly stream: CameraStream }) => {
+  const w = words()
+  if (mediaServer === null) return null
+  return (
+    <Fact name={w.serverWord}>
+      {mediaServer.isOnline
+        ? `${w.serverOnline(mediaServer.readers)}, ${bytes(mediaServer.inboundBytes)}`
+        : w.serverOffline}
+    </Fact>
+  )
+}
+
+/** The problem, since when, and when the stream is tried next. */
+const Situation = ({ stream }: { readonly stream: CameraStream }) => {
+  const w = words()
+  return (
+    <p>
+      {stream.problem?.message}{" "}
+      <span class="quiet">
+        <Since at={stream.since} />
+      </span>{" "}
+      {stream.word === "down" && (
+        <span class="quiet">
+          {stream.retryAt === null
+            ? w.tryingNow
+            : w.nextTry(w.in(duration(stream.retryAt - now.value)))}
+        </span>
+      )}
+    </p>
+  )
+}
+
+interface ActionsProps {
+  readonly id: string
+  /** Added to the names of the buttons where a page has several of them. */
+  readonly of?: string
+  readonly canRetry: boolean
+}
+
+/** What an operator can do, and what became of it. */
+const Actions = ({ canRetry, id, of }: ActionsProps) => {
+  const w = words()
+  const outcome = useSignal("")
+  const dialog = useRef<HTMLDialogElement>(null)
+  const send = async (command: "retry" | "restart") => {
+    try {
+      outcome.value = (await sendCommand(id, command)).message || w.accepted
+    } catch (error) {
+      outcome.value = w.failed(error instanceof Error ? error.message : String(error))
+    }
+  }
+  const nameOf = (label: string) => (of === undefined ? label : `${label}: ${of}`)
+  return (
+    <>
+      <p class="actions">
+        <button
+          onClick={() => void send("retry")}
+          disabled={!canRetry}
+          aria-label={nameOf(w.retry)}
+        >
+          {w.retry}
+        </button>
+        <button onClick={() => dialog.current?.showModal()} aria-label={nameOf(w.restart)}>
+          {w.restart}
+        </button>
+        <span role="status">{outcome}</span>
+      </p>
+      <dialog ref={dialog} aria-label={nameOf(w.restart)}>
+        <form method="dialog">
+          <p>{w.restartAsk}</p>
+          <button value="cancel">{w.cancel}</button>
+          <button value="restart" onClick={() => void send("restart")}>
+            {w.restart}
+          </button>
+        </form>
+      </dialog>
+    </>
+  )
+}
+
+const FurtherStreams = ({ streams }: { readonly streams: ReadonlyArray<Substream> }) => {
+  const w = words()
+  return (
+    <Section title={w.furtherStreams}>
+      <ul class="streams">
+        {streams.map((stream) => (
+          <li key={stream.id}>
+            <h3>
+              <WordLabel word={stream.word} />{" "}
+              <a href={hrefTo(`cameras/${encodeURIComponent(stream.id)}`)}>{stream.name}</a>{" "}
+              <small class="quiet">{stream.id}</small>
+            </h3>
+            <Situation stream={stream} />
+            <dl>
+              <Fact name={w.stream}>{streamText(stream) || w.unknown}</Fact>
+              <Fact name={w.bitrate}>{bitrate(stream.bitrate)}</Fact>
+              {stream.path !== null && <Fact name={w.path}>{stream.path}</Fact>}
+              <ServerWord stream={stream} />
+            </dl>
+            {stream.word !== "invalid" && (
+              <Actions id={stream.id} of={stream.name} canRetry={stream.word !== "ok"} />
+            )}
+          </li>
+        ))}
+      </ul>
+    </Section>
+  )
+}
+
+/** The camera that a further stream belongs to. */
+const parentOf = (id: string) =>
+  cameras.value.has(id) ? undefined : cameras.value.get(id.slice(0, id.lastIndexOf(":")))?.value
 
 export const CameraView = ({ id }: { readonly id: string }) => {
   const w = words()
   const live = cameras.value.get(id)?.value
   const detail = useSignal<CameraDetail | undefined>(undefined)
   const problem = useSignal("")
-  const outcome = useSignal("")
-  const dialog = useRef<HTMLDialogElement>(null)
-  const revision = live?.revision
+  const parent = parentOf(id)
+  // a camera changes with its further streams
+  const revision = (live ?? parent)?.revision
 
   useEffect(() => {
     let isOver = false
@@ -161,60 +270,32 @@ export const CameraView = ({ id }: { readonly id: string }) => {
     }
   })
 
-  const send = async (command: "retry" | "restart") => {
-    try {
-      outcome.value = (await sendCommand(id, command)).message || w.accepted
-    } catch (error) {
-      outcome.value = w.failed(error instanceof Error ? error.message : String(error))
-    }
-  }
-
   if (problem.value !== "" && live === undefined) return <p role="alert">{problem}</p>
   const shown = detail.value
   const camera = live ?? shown
   if (camera === undefined) return <p>{w.loading}</p>
-  const isWrong = camera.word === "down"
+  const substreams = camera.substreams ?? []
   return (
     <>
       <h1>
         <WordLabel word={camera.word} /> {camera.name} <small class="quiet">{camera.id}</small>
       </h1>
-      <p>
-        {camera.problem?.message}{" "}
-        <span class="quiet">
-          <Since at={camera.since} />
-        </span>{" "}
-        {isWrong && (
-          <span class="quiet">
-            {camera.retryAt === null
-              ? w.tryingNow
-              : w.nextTry(w.in(duration(camera.retryAt - now.value)))}
-          </span>
-        )}
-      </p>
+      {parent !== undefined && (
+        <p>
+          {w.furtherStreamOf}{" "}
+          <a href={hrefTo(`cameras/${encodeURIComponent(parent.id)}`)}>{parent.name}</a>
+        </p>
+      )}
+      <Situation stream={camera} />
       {shown?.advice && (
         <p class="advice">
           <strong>{w.whatToDo}:</strong> {shown.advice}
         </p>
       )}
       {camera.word !== "invalid" && (
-        <p class="actions">
-          <button onClick={() => void send("retry")} disabled={camera.word === "ok"}>
-            {w.retry}
-          </button>
-          <button onClick={() => dialog.current?.showModal()}>{w.restart}</button>
-          <span role="status">{outcome}</span>
-        </p>
+        <Actions id={id} canRetry={camera.word !== "ok" || substreams.some(isFailing)} />
       )}
-      <dialog ref={dialog} aria-label={w.restart}>
-        <form method="dialog">
-          <p>{w.restartAsk}</p>
-          <button value="cancel">{w.cancel}</button>
-          <button value="restart" onClick={() => void send("restart")}>
-            {w.restart}
-          </button>
-        </form>
-      </dialog>
+      {substreams.length > 0 && <FurtherStreams streams={substreams} />}
       {camera.word !== "invalid" && (
         <Section title={w.picture}>
           <LivePicture camera={camera} playerUrls={shown?.playerUrls ?? null} />

@@ -9,9 +9,9 @@ import {
 } from "@tanstack/virtual-core"
 import { useEffect, useRef } from "preact/hooks"
 import { getHistories, sendCommand } from "./api.ts"
-import { allWords, Since, Sparkline, streamText, type Word, WordLabel } from "./parts.tsx"
+import { allWords, Since, Sparkline, streamText, type Word, WordIcon, WordLabel } from "./parts.tsx"
 import { hrefTo, replaceQuery, route } from "./route.ts"
-import { type Camera, cameras } from "./store.ts"
+import { type Camera, cameras, isFailing } from "./store.ts"
 import { bitrate, count, words } from "./text.ts"
 
 const rowHeight = 44
@@ -26,9 +26,13 @@ type Column = (typeof columns)[number]
 const healths = ["poor", "fair", "good"]
 const byText = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" })
 
+const failingOf = ({ substreams = [] }: Camera) => substreams.filter(isFailing)
+
 const comparisons: Record<Column, (a: Camera, b: Camera) => number> = {
   name: (a, b) => byText.compare(a.name, b.name),
-  word: (a, b) => allWords.indexOf(a.word) - allWords.indexOf(b.word),
+  word: (a, b) =>
+    allWords.indexOf(a.word) - allWords.indexOf(b.word) ||
+    failingOf(b).length - failingOf(a).length,
   since: (a, b) => b.since - a.since,
   bitrate: (a, b) => a.bitrate - b.bitrate,
   restarts: (a, b) => a.restarts.lastHour - b.restarts.lastHour,
@@ -56,6 +60,10 @@ const setQuery = (change: Partial<typeof query.value>) => {
   })
 }
 
+/** A camera that is live has problems, too, where a further stream has. */
+const hasWord = ({ substreams = [], word }: Camera, wanted: Word): boolean =>
+  word === wanted || (wanted !== "ok" && substreams.some(({ word }) => word === wanted))
+
 /** The cameras that match, in order. */
 const listed = computed(() => {
   const { order, q, sort, word } = query.value
@@ -65,11 +73,12 @@ const listed = computed(() => {
   return [...cameras.value.values()]
     .filter(
       ({ value: camera }) =>
-        (word === "" || camera.word === word) &&
+        (word === "" || hasWord(camera, word)) &&
         (text === "" ||
-          [camera.id, camera.name, camera.path, camera.host].some(
-            (field) => field?.toLowerCase().includes(text) === true
-          ))
+          [camera, ...(camera.substreams ?? [])]
+            .flatMap(({ id, path }) => [id, path])
+            .concat(camera.name, camera.host)
+            .some((field) => field?.toLowerCase().includes(text) === true))
     )
     .sort((a, b) => sign * compare(a.value, b.value) || byText.compare(a.value.id, b.value.id))
 })
@@ -105,6 +114,13 @@ const Header = ({ column }: { readonly column: Column }) => {
   )
 }
 
+/** Why the camera is not live, or what it sends; of a live camera with a further stream that fails, why that fails. */
+const reasonOf = (camera: Camera): string => {
+  const [failing] = failingOf(camera)
+  if (camera.problem !== null) return camera.problem.message
+  return failing?.problem ? `${failing.name}: ${failing.problem.message}` : streamText(camera)
+}
+
 interface RowProps {
   readonly camera: Signal<Camera>
   readonly index: number
@@ -138,10 +154,16 @@ const Row = ({ camera: { value: camera }, height, history, index, selected, top 
       </div>
       <div role="cell" class="name">
         <a href={hrefTo(`cameras/${encodeURIComponent(camera.id)}`)}>{camera.name}</a>
-        <span class="quiet reason">{camera.problem?.message ?? streamText(camera)}</span>
+        <span class="quiet reason">{reasonOf(camera)}</span>
       </div>
       <div role="cell" class="word">
         <WordLabel word={camera.word} />
+        {failingOf(camera).map(({ id, name, problem, word }) => (
+          <span key={id} class={`mark ${word}`} title={problem?.message}>
+            <WordIcon word={word} /> {name}
+            <span class="hidden"> {w[`word_${word}`]}</span>
+          </span>
+        ))}
       </div>
       <div role="cell" class="since">
         <Since at={camera.since} />

@@ -1,8 +1,9 @@
 /** `#/`: everything in one sentence, what is wrong by cause, and what changed. */
 import { Chart } from "./chart.tsx"
 import { allWords, Section, WordIcon, WordLabel } from "./parts.tsx"
+import type { Overview } from "@restream/core/http"
 import { hrefTo } from "./route.ts"
-import { changes, now, overview, totals } from "./store.ts"
+import { changes, failingSubstreams, now, overview, totals } from "./store.ts"
 import { bitrate, clockTime, count, duration, words } from "./text.ts"
 
 const Sentence = () => {
@@ -11,7 +12,8 @@ const Sentence = () => {
   if (tally === undefined) return <p class="sentence">{w.loading}</p>
   const all = allWords.reduce((sum, word) => sum + tally[word], 0)
   const wrong = tally.down + tally.invalid
-  const isGood = wrong === 0 && tally.ok === all
+  const failing = failingSubstreams.value
+  const isGood = wrong === 0 && failing === 0 && tally.ok === all
   const text =
     all === 0
       ? w.noCameras
@@ -22,17 +24,19 @@ const Sentence = () => {
     <p class={`sentence ${isGood ? "good" : wrong > 0 ? "bad" : ""}`} role="status">
       <WordIcon word={isGood ? "ok" : wrong > 0 ? "down" : "waiting"} />
       <span>
-        {text} {wrong > 0 && w.needAttention(wrong)}
+        {text} {wrong > 0 && `${w.needAttention(wrong)} `}
+        {failing > 0 && w.failingSubstreams(failing)}
       </span>
     </p>
   )
 }
 
-/** Where the cameras of a cause are listed. */
-const linkOf = (cause: { readonly kind: string; readonly host: string | null }): string =>
-  cause.host === null
-    ? hrefTo("cameras", cause.kind === "invalid" ? { word: "invalid" } : { word: "down" })
-    : hrefTo("cameras", { q: cause.host })
+/** Where the cameras of a cause are listed; a single stream has a page of its own. */
+const linkOf = ({ cameras: [id], count, host, kind }: Overview["causes"][number]): string => {
+  if (count === 1 && id !== undefined) return hrefTo(`cameras/${encodeURIComponent(id)}`)
+  if (host !== null) return hrefTo("cameras", { q: host })
+  return hrefTo("cameras", { word: kind === "invalid" ? "invalid" : "down" })
+}
 
 const Causes = () => {
   const w = words()
@@ -74,12 +78,12 @@ const Changes = () => {
   if (changes.value.length === 0) return <p class="quiet">{w.noChanges}</p>
   return (
     <ol class="changes">
-      {changes.value.map(({ at, camera }) => (
-        <li key={`${at} ${camera.id}`}>
+      {changes.value.map(({ at, name, stream }) => (
+        <li key={`${at} ${stream.id}`}>
           <time dateTime={new Date(at).toISOString()}>{clockTime(at)}</time>
-          <WordLabel word={camera.word} />
-          <a href={hrefTo(`cameras/${encodeURIComponent(camera.id)}`)}>{camera.name}</a>
-          <span class="quiet">{camera.problem?.message}</span>
+          <WordLabel word={stream.word} />
+          <a href={hrefTo(`cameras/${encodeURIComponent(stream.id)}`)}>{name}</a>
+          <span class="quiet">{stream.problem?.message}</span>
         </li>
       ))}
     </ol>

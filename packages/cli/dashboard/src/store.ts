@@ -1,9 +1,16 @@
 /** What the page knows: the cameras, the overview, and how old both are. Fed by `/api/events`. */
-import { batch, effect, type Signal, signal } from "@preact/signals"
-import type { CameraChanges, CameraSummary, Overview } from "@restream/core/http"
+import { batch, computed, effect, type Signal, signal } from "@preact/signals"
+import type { CameraChanges, CameraSummary, Overview, Substream } from "@restream/core/http"
 import { isSignedIn } from "./api.ts"
 
 export type Camera = CameraSummary
+export type { Substream }
+
+/** What a camera and a further stream of it have in common. */
+export type CameraStream = Camera | Substream
+
+export const isFailing = ({ word }: Pick<Substream, "word">): boolean =>
+  word === "down" || word === "invalid"
 
 /** A beat comes every 5 seconds; without two of them the page is old. */
 const staleAfterMs = 12_000
@@ -13,6 +20,14 @@ const retryMs = 2000
 
 /** Each camera is a signal of its own, so that a change redraws one row. */
 export const cameras = signal<ReadonlyMap<string, Signal<Camera>>>(new Map())
+/** How many further streams of live cameras fail; the overview counts each camera by its main stream. */
+export const failingSubstreams = computed(() =>
+  [...cameras.value.values()].reduce(
+    (sum, { value: { substreams = [], word } }) =>
+      word === "ok" ? sum + substreams.filter(isFailing).length : sum,
+    0
+  )
+)
 export const overview = signal<Overview | undefined>(undefined)
 /** The server's time, in milliseconds since 1970; advances every second. */
 export const now = signal(Date.now())
@@ -26,7 +41,9 @@ export const totals = signal<ReadonlyArray<readonly [at: number, bitrate: number
 
 export interface Change {
   readonly at: number
-  readonly camera: Camera
+  /** The name of the camera, and of the stream if it is a further one. */
+  readonly name: string
+  readonly stream: CameraStream
 }
 
 /** What changed last, the newest first. */
@@ -47,8 +64,18 @@ const heard = (serverTime?: number) => {
 }
 
 const noteChange = (camera: Camera, before: Camera | undefined) => {
-  if (!isComplete || before?.word === camera.word) return
-  changes.value = [{ at: Date.now() + skew, camera }, ...changes.value].slice(0, mostChanges)
+  if (!isComplete) return
+  const wordsBefore = new Map(
+    [before ?? [], before?.substreams ?? []].flat().map(({ id, word }) => [id, word])
+  )
+  for (const stream of [camera, ...(camera.substreams ?? [])]) {
+    if (wordsBefore.get(stream.id) === stream.word) continue
+    const name = stream === camera ? camera.name : `${camera.name}, ${stream.name}`
+    changes.value = [{ at: Date.now() + skew, name, stream }, ...changes.value].slice(
+      0,
+      mostChanges
+    )
+  }
 }
 
 const applyChanges = ({ cameras: changed, removed }: CameraChanges, isSnapshot: boolean) =>
@@ -76,8 +103,16 @@ const applyChanges = ({ cameras: changed, removed }: CameraChanges, isSnapshot: 
 const applyRates = (rates: Readonly<Record<string, number>>) =>
   batch(() => {
     for (const [id, camera] of cameras.value) {
-      const bitrate = rates[id] ?? 0
-      if (camera.peek().bitrate !== bitrate) camera.value = { ...camera.peek(), bitrate }
+      const { bitrate, substreams } = camera.peek()
+      const isNew = ({ bitrate, id }: CameraStream) => bitrate !== (rates[id] ?? 0)
+      if (bitrate === (rates[id] ?? 0) && substreams?.some(isNew) !== true) continue
+      camera.value = {
+        ...camera.peek(),
+        bitrate: rates[id] ?? 0,
+        ...(substreams !== undefined && {
+          substreams: substreams.map((stream) => ({ ...stream, bitrate: rates[stream.id] ?? 0 }))
+        })
+      }
     }
   })
 

@@ -8,6 +8,8 @@ const en = {
   allLive: (n: string) => `All ${n} cameras are live.`,
   someLive: (live: string, all: string) => `${live} of ${all} cameras are live.`,
   needAttention: (n: number) => (n === 1 ? "1 camera needs you." : `${n} cameras need you.`),
+  failingSubstreams: (n: number) =>
+    n === 1 ? "1 further stream is down." : `${n} further streams are down.`,
   noCameras: "The camera list is empty.",
   loading: "Connecting to restream…",
   whatIsWrong: "What is wrong",
@@ -63,6 +65,8 @@ const en = {
   lost: (lost: string, percent: string) => `${lost} packets lost (${percent})`,
   total: (n: number) => `${n} in all`,
   stalls: "Stalls, last hour",
+  furtherStreams: "Further streams",
+  furtherStreamOf: "Further stream of",
   serverWord: "Media server",
   serverOnline: (readers: number) =>
     readers === 1 ? "online, 1 reader" : `online, ${readers} readers`,
@@ -119,6 +123,8 @@ const ru: Words = {
   someLive: (live, all) => `Работают ${live} из ${all} камер.`,
   needAttention: (n) =>
     `${n} ${ruPlural(n, "камера требует", "камеры требуют", "камер требуют")} внимания.`,
+  failingSubstreams: (n) =>
+    `${ruPlural(n, "Не работает", "Не работают", "Не работают")} ${n} ${ruPlural(n, "дополнительный поток", "дополнительных потока", "дополнительных потоков")}.`,
   noCameras: "Список камер пуст.",
   loading: "Соединение с restream…",
   whatIsWrong: "Что не так",
@@ -174,6 +180,8 @@ const ru: Words = {
   lost: (lost, percent) => `потеряно пакетов: ${lost} (${percent})`,
   total: (n) => `всего ${n}`,
   stalls: "Остановки видео за час",
+  furtherStreams: "Дополнительные потоки",
+  furtherStreamOf: "Дополнительный поток камеры",
   serverWord: "Медиасервер",
   serverOnline: (readers) => `в эфире, зрителей: ${readers}`,
   serverOffline: "на этом пути никто не публикует",
