@@ -5,9 +5,20 @@ import {
   Ownership,
   type OwnershipChange,
   type OwnershipService,
-  Reason
+  Reason,
+  ShardLeases
 } from "@restream/core"
-import { Deferred, Effect, Layer, Queue, Stream, SubscriptionRef } from "effect"
+import {
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Queue,
+  Scope,
+  Stream,
+  SubscriptionRef
+} from "effect"
 import { TestClock } from "effect/testing"
 import * as FakeEngine from "../kit/FakeEngine.ts"
 import { withLog } from "../kit/Log.ts"
@@ -199,6 +210,37 @@ describe("Ownership", () => {
       yield* settle
       assert.lengthOf(fake.relays, 3)
     }).pipe(Effect.provide(layer([fake], [row(1)]).pipe(Layer.provide(ownership.layer))))
+  })
+
+  it.effect("while the tree closes, no shard is free before its cameras have ended", () => {
+    const fake = FakeEngine.make()
+    fake.endingTakes = 5_000
+    return Effect.gen(function* () {
+      const leases = yield* ShardLeases.make({
+        shards: 1,
+        lease: Duration.hours(1),
+        whenDatabaseIsAway: "keep"
+      })
+      yield* leases.confirmed(leases.nowMs())
+      yield* leases.granted([1])
+      const tree = yield* Scope.make()
+      const ownership = Layer.succeed(Ownership, leases.ownership)
+      yield* Layer.buildWithScope(layer([fake], [row(1)]).pipe(Layer.provide(ownership)), tree)
+      yield* settle
+      assert.lengthOf(fake.relays, 1)
+      yield* Effect.forkChild(Scope.close(tree, Exit.void))
+      yield* settle
+      let isEnded = false
+      yield* Effect.forkChild(
+        Effect.tap(leases.end([1]), () => Effect.sync(() => (isEnded = true)))
+      )
+      yield* settle
+      const during = { relay: fake.relays[0]?.endedAt, isEnded }
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(during, { relay: undefined, isEnded: false })
+      assert.isDefined(fake.relays[0]?.endedAt)
+      assert.isTrue(isEnded)
+    })
   })
 
   it.effect(

@@ -252,10 +252,14 @@ export const make = Effect.fnUntraced(function* (
     yield* storage.setRunnerHealth(address, false)
     // until the others have seen it and ask for the shards
     yield* Effect.sleep(intervalMs / 2)
-    yield* Effect.forEach(leases.held(), ({ shard }) => giveBack(shard), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    // an answer that was on its way may still bring shards
+    yield* acquiring.withPermit(Effect.void)
+    while (leases.held().length > 0) {
+      yield* Effect.forEach(leases.held(), ({ shard }) => giveBack(shard), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    }
   })
 
   const leased = RunnerStorage.of({

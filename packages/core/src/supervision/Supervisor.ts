@@ -24,6 +24,7 @@ import * as FiberHandle from "effect/FiberHandle"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
@@ -85,7 +86,10 @@ const make = Effect.gen(function* () {
     () => SubscriptionRef.getUnsafe(settings).relay.startSpacing
   )
   const handOverLimiter = StartRateLimiter.make(handOverSpacing)
+  // closed after the cameras: until they have ended, the ownership is told what still runs
+  const followScope = yield* Scope.fork(yield* Effect.scope)
   const fibers = yield* FiberMap.make<CameraId, void>()
+  let isClosing = false
   /** What may still run for the cameras of each shard. */
   const shardFibers = new Map<number, Set<Fiber.Fiber<void>>>()
   const actors = new Map<CameraId, CameraActor.CameraActor>()
@@ -325,12 +329,13 @@ const make = Effect.gen(function* () {
   const awaitEnds = (shards: Iterable<number>) =>
     Fiber.awaitAll(Array.from(shards, (shard) => [...(shardFibers.get(shard) ?? [])]).flat())
 
-  yield* Effect.addFinalizer(() =>
-    Effect.logInfo(`stopping all ${applied.size} cameras`).pipe(
+  yield* Effect.addFinalizer(() => {
+    isClosing = true
+    return Effect.logInfo(`stopping all ${applied.size} cameras`).pipe(
       Effect.when(Effect.sync(() => applied.size > 0)),
       Effect.annotateLogs("module", "supervisor")
     )
-  )
+  })
 
   const lock = Semaphore.makeUnsafe(1)
   let isOwnershipKnown = false
@@ -338,7 +343,7 @@ const make = Effect.gen(function* () {
   /** Applies the latest set, from when it is known which of its cameras are ours. */
   const reconcileLatest = lock.withPermit(
     Effect.suspend(() =>
-      latest === undefined || !isOwnershipKnown
+      latest === undefined || !isOwnershipKnown || isClosing
         ? Effect.void
         : catchDefect(
             Effect.trackDuration(reconcile(latest), Metrics.reconcileDuration, Duration.toSeconds)
@@ -357,19 +362,22 @@ const make = Effect.gen(function* () {
       ? reconcileLatest
       : lock.withPermit(
           Effect.suspend(() =>
-            latest === undefined
+            latest === undefined || isClosing
               ? Effect.void
               : catchDefect(reconcileShards(latest, shards, isHandOver))
           )
         )
     if (settled === undefined) return
-    yield* Effect.forkScoped(Effect.andThen(awaitEnds(shards ?? [...shardFibers.keys()]), settled))
+    yield* Effect.forkIn(
+      Effect.andThen(awaitEnds(shards ?? [...shardFibers.keys()]), settled),
+      followScope
+    )
   })
 
   yield* ownership.changes.pipe(
     Stream.runForEach(follow),
     Effect.annotateLogs("module", "supervisor"),
-    Effect.forkScoped
+    Effect.forkIn(followScope)
   )
 
   const loop = yield* Stream.suspend(() => desired.changes).pipe(
