@@ -153,6 +153,53 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     )
   )
 
+  it.effect("a daemon outside a cluster and the nodes wait for each other", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const site = yield* Site.make
+        const paths = yield* site.insertCameras("native", 2)
+        const seen = yield* watch(site)
+        const initialized = yield* restream(["db", "init", "--cluster"], {
+          PG_DSN: site.env.PG_DSN
+        })
+        assert.strictEqual(initialized.code, 0)
+        const daemon = { env: site.env }
+        const nodeOf = (node: string) => ({
+          args: ["--cluster"],
+          env: {
+            ...site.env,
+            RESTREAM_CLUSTER_NAME: node,
+            RESTREAM_CLUSTER_LEASE: "3s",
+            RESTREAM_CLUSTER_SHARDS: "4"
+          }
+        })
+        const first = yield* Daemon.start(daemon)
+        yield* site.awaitLive(paths)
+        const a = yield* Daemon.start(nodeOf("a"))
+        yield* a.awaitLine(
+          /cameras are relayed by restream@\S+ \(.*\), a daemon that runs without --cluster; joining/
+        )
+        yield* a.awaitLine(/2 cameras, all relayed by another daemon/)
+        const before = yield* publishersOf(site, paths)
+        assert.deepStrictEqual(before, [1, 1])
+        yield* first.signal("SIGTERM")
+        yield* awaitNewPublishers(site, paths, before)
+
+        const last = yield* Daemon.start(daemon)
+        yield* last.awaitLine(/standby: the cameras are relayed by restream@a \(/)
+        const b = yield* Daemon.start(nodeOf("b"))
+        yield* b.awaitLine(/2 nodes: a, b/)
+        for (const { exit, signal } of [a, b]) {
+          yield* signal("SIGTERM")
+          assert.strictEqual((yield* exit).code, 0)
+        }
+        yield* last.awaitLine(/the database lock is free: taking over the cameras/)
+        yield* site.awaitLive(paths)
+        assert.isEmpty([...seen.replaced])
+      })
+    )
+  )
+
   it.effect("a holder that is frozen loses the lock, and is a standby when it resumes", () =>
     Effect.scoped(
       Effect.gen(function* () {

@@ -157,13 +157,20 @@ export const cameraFile = (
  * Relays the cameras only as long as this program holds the lock for its table and its media server; until
  * then it is a standby. Provide it to `layer`. Does nothing where `database.guard` is off.
  */
-export const guard = ({
+export const guard = (
+  settings: Pick<Settings, "database" | "mediaServer">
+): Layer.Layer<never, never, PgClient> => {
+  const options = guardOf(settings)
+  return options === undefined ? Layer.empty : OneHolder.layer(options)
+}
+
+const guardOf = ({
   database,
   mediaServer: { host, port }
-}: Pick<Settings, "database" | "mediaServer">): Layer.Layer<never, never, PgClient> => {
-  if (!database.guard) return Layer.empty
+}: Pick<Settings, "database" | "mediaServer">): OneHolder.OneHolderOptions | undefined => {
+  if (!database.guard) return undefined
   const isLoopback = /^(?:localhost|127\.[\d.]+|::1)$/i.test(host)
-  return OneHolder.layer({
+  return {
     cameras:
       database.query === undefined
         ? { table: CameraTable.tableSql(tableOf(database)) }
@@ -171,21 +178,21 @@ export const guard = ({
     // two machines, each with a media server of its own, are no rivals
     mediaServer: `${isLoopback ? `localhost of ${hostname()}` : host.toLowerCase()}:${port}`,
     hostname: hostname()
-  })
+  }
 }
 
 /**
  * Shares the cameras with the other nodes of the cluster; instead of `guard`. Provide it to `layer`, with a client
  * of its own, so that no other query delays the locks.
  */
-export const cluster = ({
-  cluster,
-  http
-}: Pick<Settings, "cluster" | "http">): Layer.Layer<Cluster.Cluster, never, PgClient> =>
+export const cluster = (
+  settings: Pick<Settings, "cluster" | "database" | "http" | "mediaServer">
+): Layer.Layer<Cluster.Cluster, never, PgClient> =>
   Cluster.layer({
-    ...cluster,
-    name: nodeNameOf({ cluster }),
-    port: http.enabled ? http.port : 0
+    ...settings.cluster,
+    name: nodeNameOf(settings),
+    port: settings.http.enabled ? settings.http.port : 0,
+    guard: guardOf(settings)
   })
 
 /** The name of this node: the setting, else the host name. */

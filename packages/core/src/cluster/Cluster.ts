@@ -31,7 +31,8 @@ import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as LeasedStorage from "./LeasedStorage.ts"
 import * as Nodes from "./Nodes.ts"
-import { Ownership } from "./Ownership.ts"
+import * as OneHolder from "./OneHolder.ts"
+import { Ownership, type OwnershipService } from "./Ownership.ts"
 import * as ShardLeases from "./ShardLeases.ts"
 
 export interface ClusterOptions {
@@ -49,6 +50,8 @@ export interface ClusterOptions {
   readonly locks: "auto" | Nodes.LockKind
   /** The prefix of the cluster's tables; one for each cluster in a database. */
   readonly tablePrefix: string
+  /** The lock that excludes a daemon without a cluster. `undefined`: none. */
+  readonly guard: Omit<OneHolder.OneHolderOptions, "isNode"> | undefined
 }
 
 /** How long a node that ends waits for the other nodes to take its cameras. */
@@ -72,6 +75,7 @@ export class Cluster extends Context.Service<
 const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   const sql = yield* PgClient.PgClient
   const leases = yield* ShardLeases.make(options)
+  const guard = options.guard && (yield* OneHolder.make({ ...options.guard, isNode: true }))
   const failed = yield* Deferred.make<never, Nodes.ClusterError>()
   let joined:
     | { readonly nodes: Nodes.Nodes; readonly drain: LeasedStorage.LeasedStorage["drain"] }
@@ -100,6 +104,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   const join = Effect.gen(function* () {
     const locks = yield* lockKind(sql, options)
     yield* requireTables(sql, options.tablePrefix)
+    if (guard !== undefined) yield* guard.permitted
     const group = Nodes.groupOf(options.shards, locks)
     const self = makeRunner({ address, groups: [group], weight: options.weight })
     const config = ShardingConfig.layer({
@@ -172,6 +177,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     Effect.asVoid
   )
 
+  const ownership = guard === undefined ? leases.ownership : under(guard, leases.ownership)
   const cluster = Cluster.of({
     name: options.name,
     failed: Deferred.await(failed),
@@ -179,7 +185,17 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     nodes: Effect.sync(() => joined?.nodes.view() ?? []),
     shardCount: Effect.sync(() => leases.held().length)
   })
-  return Context.add(Context.make(Cluster, cluster), Ownership, leases.ownership)
+  return Context.add(Context.make(Cluster, cluster), Ownership, ownership)
+})
+
+/** The ownership of a node, which gives its cameras up when a daemon outside the cluster has taken over. */
+const under = (guard: OneHolder.OneHolder, leases: OwnershipService): OwnershipService => ({
+  ...leases,
+  isOurs: (id) => guard.isOurs(id) && leases.isOurs(id),
+  changes: Stream.merge(leases.changes, guard.changes),
+  mayStart: (id, lastEnd) => guard.isOurs(id) && leases.mayStart(id, lastEnd),
+  permit: (id, lastEnd) => Effect.andThen(guard.permitted, leases.permit(id, lastEnd)),
+  activeDaemon: guard.activeDaemon
 })
 
 /** Joins the cluster in the layer's scope: closing it gives every lock back. Never fails; see `Cluster.failed`. */

@@ -10,6 +10,9 @@
  * cameras up only when another daemon has it. Meanwhile, if a standby was there, it does not restart a camera
  * whose publisher was replaced at the media server: the standby may have taken over.
  *
+ * The nodes of a cluster hold the same lock in shared mode: a daemon outside the cluster is a standby beside them,
+ * and they wait for one that was there first.
+ *
  * Where no lock can be had, that is logged once and every camera is ours.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
@@ -35,6 +38,8 @@ export interface OneHolderOptions {
   readonly mediaServer: string
   /** The name of this machine, shown to the standbys as part of `application_name`. */
   readonly hostname: string
+  /** Whether the lock is held together with the other nodes of a cluster. Default: no. */
+  readonly isNode?: boolean
 }
 
 /** Who holds the lock, as far as the database role may see it. */
@@ -106,13 +111,22 @@ const lockOf = (text: string): Lock => {
 const nameOf = (application: string, hostname: string): string =>
   `${application}@${hostname}`.replaceAll(/[^\x21-\x7e]/g, "?").slice(0, 63)
 
-const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
+export interface OneHolder extends OwnershipService {
+  /** Done as soon as the cameras are ours. */
+  readonly permitted: Effect.Effect<void>
+}
+
+/** Asks for the lock as long as the scope lives. Never fails. */
+export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
   const sql = yield* PgClient.PgClient
+  const { isNode = false } = options
   const application = sql.config.applicationName ?? "restream"
   const config = {
     ...sql.config,
-    applicationName: nameOf(application, options.hostname)
+    // that of a node names the node
+    applicationName: isNode ? application : nameOf(application, options.hostname)
   }
+  const tryLock = isNode ? "pg_try_advisory_lock_shared" : "pg_try_advisory_lock"
   /** From the lock's key, so that the next holder knows the publishers of this one. */
   let instance: string | undefined
   const standing = yield* SubscriptionRef.make<Standing>({ _tag: "Unknown" })
@@ -131,7 +145,9 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
       hasStandby
     })
     if (before._tag === "Standby") {
-      yield* Effect.logInfo("the database lock is free: taking over the cameras")
+      yield* Effect.logInfo(
+        `the database lock is free: ${isNode ? "joining the cluster" : "taking over the cameras"}`
+      )
     } else if (before._tag === "Unknown") yield* Effect.logDebug("database lock acquired")
   })
 
@@ -146,7 +162,9 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
       )
     } else if (before._tag === "Unknown" || before.holder.session !== holder.session) {
       yield* Effect.logInfo(
-        `standby: the cameras are relayed by ${holder.description}; taking over when that daemon ends`
+        isNode
+          ? `the cameras are relayed by ${holder.description}, a daemon that runs without --cluster; joining the cluster when that daemon ends`
+          : `standby: the cameras are relayed by ${holder.description}; taking over when that daemon ends`
       )
     }
   })
@@ -208,7 +226,7 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
 
     for (;;) {
       const sentAt = performance.now()
-      const { acquired } = yield* one(`select pg_try_advisory_lock(${lock.key}) as acquired`)
+      const { acquired } = yield* one(`select ${tryLock}(${lock.key}) as acquired`)
       if (acquired === true) {
         ownSession = sessionOf(pid, started)
         yield* onActive(sentAt, true)
@@ -217,7 +235,8 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
       const holder = yield* one(
         `select l.pid, ${startOf} as started, a.application_name as name, host(a.client_addr) as address,
           to_char(a.backend_start at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as since
-          from pg_locks l left join pg_stat_activity a on a.pid = l.pid where ${lock.isLocked} limit 1`
+          from pg_locks l left join pg_stat_activity a on a.pid = l.pid where ${lock.isLocked}
+          order by a.backend_start limit 1`
       )
       // it may have been released in between
       if (holder["pid"] !== undefined) yield* onHeldByOther(holderOf(holder))
@@ -256,7 +275,7 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
     }
     yield* SubscriptionRef.set(standing, { _tag: "Unguarded" })
     yield* Effect.logWarning(
-      `no protection against a second daemon: ${detail}; run only one daemon for these cameras, or set database.guard to no to silence this message`
+      `no protection against a second daemon: ${detail}; ${isNode ? "run no daemon without --cluster" : "run only one daemon"} for these cameras, or set database.guard to no to silence this message`
     )
     return unguardedInterval
   })
@@ -287,7 +306,12 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
 
   const isOurs = ({ _tag }: Standing) => _tag === "Active" || _tag === "Unguarded"
 
-  return {
+  const oneHolder: OneHolder = {
+    permitted: SubscriptionRef.changes(standing).pipe(
+      Stream.filter(isOurs),
+      Stream.take(1),
+      Stream.runDrain
+    ),
     isOurs: () => isOurs(current()),
     changes: SubscriptionRef.changes(standing).pipe(
       Stream.filter(({ _tag }) => _tag !== "Unknown"),
@@ -312,7 +336,8 @@ const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
       const state = current()
       return state._tag === "Standby" ? state.holder.description : undefined
     })
-  } satisfies OwnershipService
+  }
+  return oneHolder
 })
 
 /** Asks for the lock in the layer's scope; closing it releases the lock. Never fails. */
