@@ -274,7 +274,8 @@ export const CameraView = ({ id }: { readonly id: string }) => {
   const shown = detail.value
   const camera = live ?? shown
   if (camera === undefined) return <p>{w.loading}</p>
-  const substreams = camera.substreams ?? []
+  // polled, because no event tells how much the media server has received
+  const substreams = shown?.substreams ?? camera.substreams ?? []
   return (
     <>
       <h1>

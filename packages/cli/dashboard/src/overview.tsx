@@ -1,6 +1,6 @@
 /** `#/`: everything in one sentence, what is wrong by cause, and what changed. */
 import { Chart } from "./chart.tsx"
-import { allWords, Section, WordIcon, WordLabel } from "./parts.tsx"
+import { allWords, Section, type Word, WordIcon, WordLabel } from "./parts.tsx"
 import type { Overview } from "@restream/core/http"
 import { hrefTo } from "./route.ts"
 import { changes, failingSubstreams, now, overview, totals } from "./store.ts"
@@ -31,11 +31,28 @@ const Sentence = () => {
   )
 }
 
+/** The word of the cameras of a cause. */
+const wordOf = (kind: string): Word => {
+  switch (kind) {
+    case "invalid":
+      return "invalid"
+    case "media-server":
+    case "stopped":
+      return "waiting"
+    // such cameras are live
+    case "offline":
+    case "flapping":
+      return "ok"
+    default:
+      return "down"
+  }
+}
+
 /** Where the cameras of a cause are listed; a single stream has a page of its own. */
 const linkOf = ({ cameras: [id], count, host, kind }: Overview["causes"][number]): string => {
   if (count === 1 && id !== undefined) return hrefTo(`cameras/${encodeURIComponent(id)}`)
   if (host !== null) return hrefTo("cameras", { q: host })
-  return hrefTo("cameras", { word: kind === "invalid" ? "invalid" : "down" })
+  return hrefTo("cameras", { word: wordOf(kind) })
 }
 
 const Causes = () => {
