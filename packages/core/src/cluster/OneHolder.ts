@@ -8,7 +8,8 @@
  * A session that was lost takes no relay away: while nobody reaches the database, nobody can take over, and
  * the media server lets one publisher of a path live. The daemon asks for the lock again, and gives the
  * cameras up only when another daemon has it. Meanwhile, if a standby was there, it does not restart a camera
- * whose publisher was replaced at the media server: the standby may have taken over.
+ * whose publisher was replaced at the media server: the standby may have taken over. Nor does it restart any
+ * camera after it was frozen, until it has tried to ask for the lock again.
  *
  * The nodes of a cluster hold the same lock in shared mode: a daemon outside the cluster is a standby beside them,
  * and they wait for one that was there first.
@@ -56,7 +57,13 @@ type Standing =
    * We hold the lock, and no one else can have it before `until`, in milliseconds of `performance.now()`. A
    * daemon that has no standby has nobody to lose the lock to later.
    */
-  | { readonly _tag: "Active"; readonly until: number; readonly hasStandby: boolean }
+  | {
+      readonly _tag: "Active"
+      readonly until: number
+      readonly hasStandby: boolean
+      /** Failed attempts in a row to hold the lock: the first is the end of its session, more a database away. */
+      readonly failures: number
+    }
   | { readonly _tag: "Standby"; readonly holder: Holder }
   /** No lock can be had. */
   | { readonly _tag: "Unguarded" }
@@ -142,7 +149,8 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
     yield* SubscriptionRef.set(standing, {
       _tag: "Active",
       until: sentAt + Duration.toMillis(lease),
-      hasStandby
+      hasStandby,
+      failures: 0
     })
     if (before._tag === "Standby") {
       yield* Effect.logInfo(
@@ -267,7 +275,11 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
    */
   const onFailed = Effect.fnUntraced(function* ({ detail, isFinal }: LockFailed) {
     yield* Effect.logDebug(`database lock: ${detail}; asking again`)
-    const { _tag } = current()
+    const state = current()
+    const { _tag } = state
+    if (_tag === "Active") {
+      yield* SubscriptionRef.set(standing, { ...state, failures: state.failures + 1 })
+    }
     if (_tag === "Standby" || (_tag === "Active" && !isFinal)) return askInterval
     if (_tag === "Unguarded") return unguardedInterval
     if (!isFinal && (++failures < maxFailures || (yield* Effect.isFailure(isReachable)))) {
@@ -301,8 +313,8 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
     state._tag === "Unguarded" ||
     (state._tag === "Active" &&
       (performance.now() < state.until ||
-        !state.hasStandby ||
-        lastEnd?._tag !== "PublisherReplaced"))
+        // the database is away; otherwise we were frozen, and learn in a moment who has the lock
+        (state.failures > 1 && (!state.hasStandby || lastEnd?._tag !== "PublisherReplaced"))))
 
   const isOurs = ({ _tag }: Standing) => _tag === "Active" || _tag === "Unguarded"
 
