@@ -82,6 +82,50 @@ layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })(
       })
     )
 
+    it.effect("is never a FIFO, nor is any other file that a command reads", () =>
+      Effect.gen(function* () {
+        const { call, file } = yield* make
+        const { code } = yield* run("mkfifo", [file])
+        assert.strictEqual(code, 0)
+        for (const [args, problem] of [
+          [["check"], `camera file: ${file}: not a file\n`],
+          [["config", "--config", file], `${file}: cannot read the settings file: not a file\n`],
+          [["migrate-log-config", file], `${file}: not a file\n`],
+          [
+            ["config", "--plugins", file],
+            `plugins (from --plugins): ${file}: not a file: ${file}\n`
+          ],
+          [
+            ["check", "--pg-dsn", `postgres://a@b/c?sslmode=verify-full&sslrootcert=${file}`],
+            "database.dsn (from --pg-dsn): cannot read the file of sslrootcert: not a file\n"
+          ]
+        ] as const) {
+          const env =
+            args.length === 1 ? {} : { RESTREAM_CONFIG: args[1] === "--config" ? file : "" }
+          const { code, stderr } = yield* call(args, env)
+          assert.deepStrictEqual([code, stderr], [2, problem])
+        }
+      })
+    )
+
+    it.effect("that becomes a FIFO, and a log file that is one, leave the daemon running", () =>
+      Effect.gen(function* () {
+        const { cameras, env, file, mediaServer, write } = yield* make
+        yield* write(`- path: gate\n  url: ${cameras.url("gate")}\n`)
+        const log = `${file}.log`
+        yield* run("mkfifo", [log])
+        const { command, environment } = invocation(["run", "--log-file", log], env)
+        const daemon = yield* start(process.execPath, command, { env: environment })
+        yield* daemon.awaitSaid(/log file .*: not a file; log lines are lost/)
+        yield* mediaServer.awaitPackets("gate")
+        yield* Effect.sync(() => rmSync(file))
+        yield* run("mkfifo", [file])
+        yield* daemon.awaitSaid(/cameras\.yaml: not a file; running relays are unaffected/)
+        yield* daemon.signal("SIGTERM")
+        assert.deepStrictEqual(yield* daemon.exit, { code: 0, signal: null })
+      })
+    )
+
     it.effect("or a database is required, and not both", () =>
       Effect.gen(function* () {
         const { call, file } = yield* make

@@ -1,14 +1,13 @@
 /** `restream migrate-log-config`: the settings `log.*` for a configuration of Python's logging. */
 import { settingsText } from "@restream/config"
+import { RegularFile } from "@restream/core"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import { translate } from "../migration/LogBlock.ts"
 import { parse } from "../migration/LoggingConfig.ts"
 import { usageFailure } from "../process/Failure.ts"
 import { print, printMessage } from "../process/Output.ts"
-import { fileProblem } from "../text/FileProblem.ts"
 
 export const migrateLogConfig = Command.make(
   "migrate-log-config",
@@ -20,9 +19,8 @@ export const migrateLogConfig = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ file }) {
-    const fs = yield* FileSystem.FileSystem
-    const text = yield* Effect.mapError(fs.readFileString(file), (error) =>
-      usageFailure([`${file}: ${fileProblem(error)}`])
+    const text = yield* Effect.mapError(RegularFile.readText(file), (error) =>
+      usageFailure([`${file}: ${RegularFile.problemOf(error)}`])
     )
     const config = yield* Effect.mapError(Effect.fromResult(parse(file, text)), (problem) =>
       usageFailure([problem])

@@ -1,7 +1,7 @@
 /** The database client. */
 import type { Settings } from "@restream/config"
 import { type Dsn, SettingsError } from "@restream/config"
-import { HostResolver } from "@restream/core"
+import { HostResolver, RegularFile } from "@restream/core"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,6 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { userInfo } from "node:os"
 import { addAbortSignal } from "node:stream"
 import { type ConnectionOptions, getCACertificates } from "node:tls"
-import { fileProblem } from "../text/FileProblem.ts"
 import * as HostSelection from "./HostSelection.ts"
 import { connectServer, type Encryption } from "./ServerStream.ts"
 
@@ -106,13 +105,12 @@ const resolve = Effect.fnUntraced(function* (dsn: Dsn.Dsn) {
   if (sslmode === undefined || sslmode === "prefer" || sslmode === "allow") {
     return use("prefer", { rejectUnauthorized: false })
   }
-  const fs = yield* FileSystem.FileSystem
   const pem = (parameter: string, file: string | undefined) =>
     file === undefined
       ? Effect.void
-      : Effect.catch(fs.readFileString(file), (error) =>
+      : Effect.catch(RegularFile.readText(file), (error) =>
           Effect.sync(() => {
-            problems.push(`cannot read the file of ${parameter}: ${fileProblem(error)}`)
+            problems.push(`cannot read the file of ${parameter}: ${RegularFile.problemOf(error)}`)
           })
         )
   const ca =

@@ -1,6 +1,6 @@
 /** Asks for the most important settings, tests them, and writes the settings file. */
 import { type CameraList, requireCameraList, type Settings, settingsYaml } from "@restream/config"
-import { rtspCheck, serverAddress, trustOf } from "@restream/core"
+import { RegularFile, rtspCheck, serverAddress, trustOf } from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -10,7 +10,6 @@ import * as TableSetup from "../database/TableSetup.ts"
 import { exitStatus, Failure, failOnSettings, usageFailure } from "../process/Failure.ts"
 import { print, printMessage } from "../process/Output.ts"
 import * as CameraListing from "../source/CameraListing.ts"
-import { fileProblem } from "../text/FileProblem.ts"
 import * as Questions from "./Questions.ts"
 import { unitText } from "./Unit.ts"
 
@@ -116,7 +115,9 @@ const write = Effect.fnUntraced(function* (file: string, text: string, mode: num
   const draft = `${file}.${process.pid}.new`
   yield* fs.writeFileString(draft, text, { flag: "wx", mode }).pipe(
     Effect.andThen(fs.rename(draft, file)),
-    Effect.mapError((error) => usageFailure([`cannot write ${file}: ${fileProblem(error)}`]))
+    Effect.mapError((error) =>
+      usageFailure([`cannot write ${file}: ${RegularFile.problemOf(error)}`])
+    )
   )
 })
 

@@ -173,6 +173,8 @@ const identityOf = (path: string): string | undefined => {
  */
 const makeReady = (path: string): void => {
   makeFolder(dirname(path))
+  // to open a FIFO without a reader blocks the process, and a rotation would rename a device
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw new Error("not a file")
   closeSync(openSync(path, "a"))
 }
 

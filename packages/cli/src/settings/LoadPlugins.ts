@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import { spawnSync } from "node:child_process"
-import { existsSync } from "node:fs"
+import { existsSync, statSync } from "node:fs"
 import { createRequire, registerHooks } from "node:module"
 import { basename, dirname, join, resolve } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
@@ -81,6 +81,7 @@ const loadPlugin = Effect.fnUntraced(function* (name: string, directory: string)
         : `package not found from ${display(directory)} or from the installation of restream`
     )
   }
+  if (!statSync(path).isFile()) return yield* Effect.fail(`not a file: ${display(path)}`)
   const exported = yield* Effect.tryPromise({
     try: async (): Promise<unknown> => {
       const module: Record<string, unknown> = await import(pathToFileURL(path).href)

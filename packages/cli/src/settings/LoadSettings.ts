@@ -11,14 +11,13 @@ import {
   SettingsError,
   type SettingsProblem
 } from "@restream/config"
-import { type CameraType, UrlTemplate } from "@restream/core"
+import { type CameraType, RegularFile, UrlTemplate } from "@restream/core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { dirname, resolve } from "node:path"
 import { dsnProblems } from "../database/Database.ts"
-import { fileProblem } from "../text/FileProblem.ts"
 import { loadPlugins } from "./LoadPlugins.ts"
 import type { SettingFlags } from "./SettingFlags.ts"
 
@@ -85,7 +84,7 @@ const read = Effect.fnUntraced(function* ({ config, flags }: SettingFlags) {
   const env = process.env
   const named = (env["RESTREAM_CONFIG"] || undefined) ?? Option.getOrUndefined(config)
   const name = named ?? defaultFile
-  const text = yield* Effect.result(fs.readFileString(name))
+  const text = yield* Effect.result(RegularFile.readText(name))
   const others = { flags, env, otherVariables }
   if (Result.isSuccess(text)) {
     // a file that is named is meant
@@ -103,7 +102,7 @@ const read = Effect.fnUntraced(function* ({ config, flags }: SettingFlags) {
   const unreadable: SettingsProblem = {
     key: undefined,
     origin: name,
-    message: `cannot read the settings file: ${fileProblem(text.failure)}`
+    message: `cannot read the settings file: ${RegularFile.problemOf(text.failure)}`
   }
   const problems = [unreadable, ...rest.problems]
   return { attempt: { ...rest, problems, isComplete: false }, file: undefined }

@@ -18,6 +18,7 @@ import * as CameraFile from "./CameraFile.ts"
 import { type CameraRow, CameraSource, CameraSourceError, InvalidFile } from "./CameraSource.ts"
 import * as Polling from "./Polling.ts"
 import * as ReadChecks from "./ReadChecks.ts"
+import * as RegularFile from "./RegularFile.ts"
 import type { ReadResult } from "./ResultShape.ts"
 
 export interface FileCameraSourceOptions extends ReadChecks.ReadCheckOptions {
@@ -40,19 +41,6 @@ const label = "camera file"
 const fail = (problem: string): Effect.Effect<never, CameraSourceError> =>
   Effect.fail(new CameraSourceError({ reason: new InvalidFile({ detail: oneLine(problem) }) }))
 
-const why = ({ reason }: PlatformError): string => {
-  switch (reason._tag) {
-    case "NotFound":
-      return "no such file"
-    case "PermissionDenied":
-      return "permission denied"
-    case "BadResource":
-      return "not a file"
-    default:
-      return reason.message
-  }
-}
-
 /** A file that changes for longer than this is a problem. */
 const maxWaitMs = 10_000
 
@@ -66,12 +54,16 @@ const makeRead = ({ file, settleTime = "500 millis" }: FileCameraSourceOptions) 
     | { readonly identity: string; readonly parsed: Result.Result<FileRead, string> }
     | undefined
 
-  const orFail = <A>(effect: Effect.Effect<A, PlatformError>) =>
-    Effect.catchTag(effect, "PlatformError", (error) => fail(`${file}: ${why(error)}`))
+  const orFail = <A, R>(effect: Effect.Effect<A, PlatformError, R>) =>
+    Effect.catchTag(effect, "PlatformError", (error) =>
+      fail(`${file}: ${RegularFile.problemOf(error)}`)
+    )
 
   return Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const look = Effect.map(orFail(fs.stat(file)), (info) => ({ info, identity: identityOf(info) }))
+    const look = Effect.map(orFail(RegularFile.stat(file)), (info) => ({
+      info,
+      identity: identityOf(info)
+    }))
     const startedAt = yield* Clock.currentTimeMillis
     for (;;) {
       const { identity, info } = yield* look
@@ -89,7 +81,7 @@ const makeRead = ({ file, settleTime = "500 millis" }: FileCameraSourceOptions) 
         yield* Effect.sleep(Duration.millis(Math.min(settleMs - age, waitMs)))
         continue
       }
-      const bytes = yield* orFail(fs.readFile(file))
+      const bytes = yield* orFail(RegularFile.readBytes(file))
       if ((yield* look).identity !== identity) continue
       const parsed = Result.map(CameraFile.parse({ name: file, bytes }), (result) => ({
         ...result,

@@ -1,0 +1,55 @@
+/**
+ * Reads regular files only. To open a FIFO without a writer blocks a thread of Node for good, which delays even
+ * the exit of the process; a device such as `/dev/zero` never ends.
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import { type PlatformError, systemError } from "effect/PlatformError"
+import { devNull } from "node:os"
+
+/** Fails with `BadResource` where the path is no regular file. `/dev/null` is an empty file. */
+export const stat = Effect.fnUntraced(function* (
+  file: string
+): Effect.fn.Return<FileSystem.File.Info, PlatformError, FileSystem.FileSystem> {
+  const fs = yield* FileSystem.FileSystem
+  const info = yield* fs.stat(file)
+  if (info.type === "File" || file === devNull) return info
+  return yield* Effect.fail(
+    systemError({
+      _tag: "BadResource",
+      module: "FileSystem",
+      method: "stat",
+      pathOrDescriptor: file,
+      description: `not a regular file (${info.type})`
+    })
+  )
+})
+
+/** The content of a regular file. */
+export const readBytes = Effect.fnUntraced(function* (
+  file: string
+): Effect.fn.Return<Uint8Array, PlatformError, FileSystem.FileSystem> {
+  yield* stat(file)
+  const fs = yield* FileSystem.FileSystem
+  return yield* fs.readFile(file)
+})
+
+/** The content of a regular file, as text. */
+export const readText = (
+  file: string
+): Effect.Effect<string, PlatformError, FileSystem.FileSystem> =>
+  Effect.map(readBytes(file), (bytes) => new TextDecoder().decode(bytes))
+
+/** Why a file cannot be read, in a few words. */
+export const problemOf = ({ reason }: PlatformError): string => {
+  switch (reason._tag) {
+    case "NotFound":
+      return "no such file"
+    case "PermissionDenied":
+      return "permission denied"
+    case "BadResource":
+      return "not a file"
+    default:
+      return reason.message
+  }
+}
