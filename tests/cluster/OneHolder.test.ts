@@ -175,7 +175,9 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         })
         const first = yield* Daemon.start(daemon)
         yield* site.awaitLive(paths)
-        const a = yield* Daemon.start(nodeOf("a"))
+        const http = { RESTREAM_HTTP_ENABLED: "yes", RESTREAM_HTTP_PORT: "0" }
+        const options = nodeOf("a")
+        const a = yield* Daemon.start({ ...options, env: { ...options.env, ...http } })
         yield* a.awaitLine(
           /cameras are relayed by restream@\S+ \(.*\), a daemon that runs without --cluster; joining/
         )
@@ -184,6 +186,16 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         assert.deepStrictEqual(before, [1, 1])
         yield* first.signal("SIGTERM")
         yield* awaitNewPublishers(site, paths, before)
+
+        // the node shows its name
+        const listening = yield* a.awaitLine(/HTTP server listens on http:\S+/)
+        const url = new URL(/http:[^\s"]+/.exec(listening)![0])
+        const shown = yield* restream(["status"], { RESTREAM_HTTP_PORT: url.port })
+        assert.match(shown.stdout, /^Node a: /)
+        const metrics = yield* Effect.promise(async () =>
+          (await fetch(new URL("/metrics", url))).text()
+        )
+        assert.include(metrics, '\nrestream_cluster_node_info{name="a"} 1\n')
 
         const last = yield* Daemon.start(daemon)
         yield* last.awaitLine(/standby: the cameras are relayed by restream@a \(/)

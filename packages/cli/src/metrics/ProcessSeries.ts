@@ -10,11 +10,14 @@ const windowMs = 15_000
 export class ProcessSeries {
   readonly #delay: ReturnType<typeof monitorEventLoopDelay>
   readonly #version: string
+  readonly #clusterNode: string | undefined
   #p99 = 0
   #windowEndsMs = 0
 
-  constructor(version: string) {
+  /** @param clusterNode the name of this node, where cameras are shared among nodes. */
+  constructor(version: string, clusterNode: string | undefined) {
     this.#version = version
+    this.#clusterNode = clusterNode
     this.#delay = monitorEventLoopDelay({ resolution: 20 })
     this.#delay.enable()
   }
@@ -40,6 +43,16 @@ export class ProcessSeries {
         "Version of restream and of Node; always 1",
         one(1, labels({ version: this.#version, node: process.versions.node }))
       ),
+      ...(this.#clusterNode === undefined
+        ? []
+        : [
+            family(
+              "restream_cluster_node_info",
+              "gauge",
+              "Name of this node of the cluster; always 1",
+              one(1, labels({ name: this.#clusterNode }))
+            )
+          ]),
       family(
         "restream_event_loop_delay_p99_seconds",
         "gauge",

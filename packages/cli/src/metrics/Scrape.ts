@@ -1,5 +1,12 @@
 /** `/metrics`: the registry, the series of each camera, and those of the process. */
-import { cameraSeries, LiveSettings, Monotonic, ServerPaths, StatusStore } from "@restream/core"
+import {
+  cameraSeries,
+  LiveSettings,
+  Monotonic,
+  Ownership,
+  ServerPaths,
+  StatusStore
+} from "@restream/core"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,8 +22,9 @@ export const route = HttpRouter.use(
     const store = yield* StatusStore
     const settings = yield* LiveSettings
     const serverPaths = yield* ServerPaths.ServerPaths
+    const { node } = yield* Ownership
     const process = yield* Effect.acquireRelease(
-      Effect.sync(() => new ProcessSeries(version)),
+      Effect.sync(() => new ProcessSeries(version, node)),
       (series) => Effect.sync(() => series.close())
     )
     yield* router.add(

@@ -102,8 +102,12 @@ export const statusLines = (
 ): ReadonlyArray<string> => {
   const { causes, now, tally } = overview
   const listed = options.all ? cameras : cameras.filter(hasProblem)
+  const node = overview.node === undefined ? "" : `Node ${overview.node}: `
   return [
-    isRead(overview) ? OperatorView.sentenceOf(tally) : "The camera list has not been read yet.",
+    node +
+      (isRead(overview)
+        ? OperatorView.sentenceOf(tally)
+        : "The camera list has not been read yet."),
     ...causes.flatMap(({ advice, count, host, message, since }) => [
       `- ${message}${host === null || message.includes(host) ? "" : ` at ${host}`}${affected(count)}, since ${DurationText.formatElapsed(now - since)}`,
       `  ${advice}`

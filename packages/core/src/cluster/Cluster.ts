@@ -177,7 +177,10 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     Effect.asVoid
   )
 
-  const ownership = guard === undefined ? leases.ownership : under(guard, leases.ownership)
+  const ownership: OwnershipService = {
+    ...(guard === undefined ? leases.ownership : under(guard, leases.ownership)),
+    node: options.name
+  }
   const cluster = Cluster.of({
     name: options.name,
     failed: Deferred.await(failed),

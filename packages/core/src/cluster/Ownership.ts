@@ -54,6 +54,8 @@ export interface OwnershipService {
    * protects the camera, so a publisher of the same name may belong to a daemon that lives.
    */
   readonly publisher?: ((id: CameraId) => PublisherName | undefined) | undefined
+  /** The name of this daemon among the nodes that share the cameras. Left out where there are no nodes. */
+  readonly node?: string | undefined
   /** The daemon that relays the cameras while this one is a standby, for a status line. */
   readonly activeDaemon: Effect.Effect<string | undefined>
 }

@@ -190,6 +190,8 @@ export const Tally = Schema.Struct({
 /** All cameras together, and what they depend on. */
 export const Overview = Schema.Struct({
   version: Schema.String,
+  /** The name of this node; left out without a cluster. */
+  node: Schema.optionalKey(Schema.String),
   /** Identifies this run of the daemon; revisions of another run mean nothing. */
   boot: Schema.String,
   revision: Schema.Finite,

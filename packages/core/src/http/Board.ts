@@ -17,6 +17,7 @@ import { tallyOf } from "../status/OperatorView.ts"
 import { Rates } from "../status/Rates.ts"
 import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
 import { StatusStore } from "../status/StatusStore.ts"
+import { Ownership } from "../cluster/Ownership.ts"
 import type * as Api from "./Api.ts"
 import * as Views from "./Views.ts"
 
@@ -54,6 +55,7 @@ export class Board extends Context.Service<
         const source = yield* CameraSource
         const settings = yield* LiveSettings
         const serverPaths = yield* ServerPaths
+        const { node } = yield* Ownership
         const sources: Views.StreamSources = {
           bitrateOf: rates.current,
           reportOf: (path) => serverPaths.get(path)
@@ -93,6 +95,7 @@ export class Board extends Context.Service<
             })
             return {
               version,
+              ...(node !== undefined && { node }),
               boot: store.boot,
               revision: yield* store.revision,
               now,
