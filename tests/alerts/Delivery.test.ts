@@ -259,6 +259,39 @@ describe.each([
     }).pipe(Effect.provide(client))
   )
 
+  it.live("shows no part of the credentials that a webhook repeats by itself", () =>
+    Effect.gen(function* () {
+      const receiver = yield* Receiver.make()
+      const basic = btoa("user:pass")
+      const url = `http://user:pass@127.0.0.1:${receiver.port}/500/sk-tok/a%20key?x=q1w2&x=sp%20ace&y=z&t0ken`
+      const bodies: ReadonlyArray<readonly [body: string, shown: string]> = [
+        [`Basic ${basic}`, "Basic ***"],
+        [`{"authorization":"Basic ${basic}"}`, '{"authorization":"Basic ***"}'],
+        [basic.replaceAll("=", ""), "***"],
+        ["err body sk-tok", "err body ***"],
+        ["no such a%20key or a key", "no such *** or ***"],
+        ["unknown q1w2, sp%20ace, sp ace, t0ken", "unknown ***, ***, ***, ***"]
+      ]
+      for (const [body, shown] of bodies) {
+        receiver.answer = () => ({ status: 500, body })
+        const { detail } = yield* Effect.flip(
+          WebhookClient.send(Receiver.webhook("a", url), message)
+        )
+        assert.strictEqual(detail, `HTTP 500: ${shown}`)
+      }
+      assert.strictEqual(receiver.received[0]?.headers.authorization, `Basic ${basic}`)
+    }).pipe(Effect.provide(client))
+  )
+
+  it.live("names the host in full where a part of the path has the same name", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        WebhookClient.send(Receiver.webhook("a", "http://hooks.invalid/hooks"), message)
+      )
+      assert.match(error.detail, /"hooks\.invalid"/)
+    }).pipe(Effect.provide(client))
+  )
+
   it.live("follows no redirect", () =>
     Effect.gen(function* () {
       const elsewhere = yield* Receiver.make()

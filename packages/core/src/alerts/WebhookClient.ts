@@ -120,10 +120,10 @@ const transportError = (
 ): WebhookError => {
   const cause: unknown = "cause" in reason ? reason.cause : undefined
   const code = codeOf(cause) ?? reason._tag
-  const secrets = secretsOf(webhook)
   const { host, hostname } = new URL(displayWebhookUrl(webhook.url))
   return new WebhookError({
-    detail: redact(describe(code, host, hostname), secrets),
+    // host and code are no secrets, and may contain a word of the path
+    detail: redact(describe(code, host, hostname)),
     kind: code,
     isTransient: true,
     retryAfterMs: undefined

@@ -26,8 +26,7 @@ export const requestOf = (webhook: Webhook, message: Message, now: number): Webh
   const url = new URL(Redacted.value(webhook.url))
   const headers: Record<string, string> = { "content-type": "application/json" }
   if (url.username !== "" || url.password !== "") {
-    const pair = `${safelyDecoded(url.username)}:${safelyDecoded(url.password)}`
-    headers["authorization"] = `Basic ${Buffer.from(pair).toString("base64")}`
+    headers["authorization"] = `Basic ${basicTokenOf(url)}`
     url.username = ""
     url.password = ""
   }
@@ -76,19 +75,36 @@ export const requestOf = (webhook: Webhook, message: Message, now: number): Webh
   }
 }
 
-/** Everything in a request that may be a secret, so that it can be masked in an answer. */
-export const secretsOf = ({ secret, url }: Webhook): ReadonlyArray<string> => {
-  const text = Redacted.value(url)
-  const { password, pathname, search, searchParams, username } = new URL(text)
+/** What Basic authentication sends for the user name and the password of a URL. */
+const basicTokenOf = ({ password, username }: URL): string =>
+  Buffer.from(`${safelyDecoded(username)}:${safelyDecoded(password)}`).toString("base64")
+
+/**
+ * Everything in a request that may be a secret, so that it can be masked in an answer: an answer may repeat any
+ * part of a request by itself.
+ */
+export const secretsOf = (webhook: Webhook): ReadonlyArray<string> => {
+  const { secret } = webhook
+  const text = Redacted.value(webhook.url)
+  const url = new URL(text)
+  const { password, pathname, search, searchParams, username } = url
   const parts = [
-    ...pathname.split("/").filter((part) => part.length >= 8),
+    ...pathname.split("/"),
     ...searchParams.values(),
+    // as they are sent, with %20 or +
+    ...search
+      .slice(1)
+      .split("&")
+      .map((field) => field.slice(field.indexOf("=") + 1)),
     username,
     password
   ]
+  const basic = username === "" && password === "" ? "" : basicTokenOf(url)
   return [
     text,
     pathname + search,
+    basic,
+    basic.replace(/=+$/, ""),
     ...parts.flatMap((part) => [part, encodeURIComponent(part), safelyDecoded(part)]),
     ...(secret === undefined ? [] : [Redacted.value(secret)])
   ].filter((part) => part.length >= 4)
