@@ -29,9 +29,11 @@ export const reload = Effect.fnUntraced(
     const next = yield* loadSettings(flags, { cameras: true, templates: true })
     const { applied, needRestart, settings } = settingsChange(current, next.settings)
     if (applied.length > 0) yield* apply(settings)
-    yield* Effect.logInfo(
-      applied.length > 0 ? `reload: changed ${applied.join(", ")}` : "reload: nothing changed"
-    )
+    if (applied.length > 0) {
+      yield* Effect.logInfo(`reload: changed ${applied.join(", ")}`)
+    } else if (needRestart.length === 0) {
+      yield* Effect.logInfo("reload: nothing changed")
+    }
     if (needRestart.length > 0) {
       yield* Effect.logWarning(`reload: restart required for ${needRestart.join(", ")}`)
     }
