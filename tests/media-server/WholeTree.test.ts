@@ -19,7 +19,7 @@ import {
 import { Board } from "@restream/core/http"
 import { ReaderSession } from "@restream/core/rtsp"
 import { RtspServer, TestPattern } from "@restream/core/testing"
-import { Context, Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer, Redacted } from "effect"
 import { publishable, url } from "../rtsp/LiveCamera.ts"
 import { mediaMtx } from "../rtsp/Peers.ts"
 import { type ApiServer, mediaMtxServer, publish, standIn } from "./ApiServers.ts"
@@ -74,6 +74,21 @@ const until = <A, E, R>(effect: Effect.Effect<A | undefined, E, R>) =>
     Effect.repeat(Effect.delay(effect, "20 millis"), { until: (value) => value !== undefined }),
     (value) => value!
   )
+
+/** Waits for the problem of the API, and compares its message. */
+const refusesOurPassword = Effect.fnUntraced(function* (server: ApiServer) {
+  const apiUrl = Redacted.make(`http://operator:wrong@127.0.0.1:${server.apiPort}`)
+  const services = yield* running({ ...server, apiUrl })
+  const { message } = yield* until(
+    Effect.map(Context.get(services, Board).overview, ({ causes }) =>
+      causes.find(({ kind }) => kind === "media-server-api")
+    )
+  )
+  assert.match(
+    message,
+    /: the API refused the user name or password of mediaServer\.apiUrl \(401\)/
+  )
+})
 
 const peers = [
   { name: "the stand-in", make: standIn, isThere: true },
@@ -156,7 +171,21 @@ for (const { isThere, make, name } of peers) {
   })
 }
 
+describe.skipIf(mediaMtx === undefined)("a tree with the API of MediaMTX", () => {
+  it.live("reports a wrong password, to which MediaMTX responds after 2 s", () =>
+    Effect.scoped(Effect.flatMap(mediaMtxServer(), refusesOurPassword))
+  )
+})
+
 describe("a tree with the API of the stand-in", () => {
+  it.live("reports a wrong password, to which the server responds after 2 s", () =>
+    Effect.gen(function* () {
+      const server = yield* standIn()
+      server.answer = (response) => void setTimeout(() => response.writeHead(401).end(), 2200)
+      yield* refusesOurPassword(server)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("restarts a relay that the server does not have, once, and then says so", () =>
     Effect.gen(function* () {
       const server = yield* standIn()

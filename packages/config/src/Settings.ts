@@ -278,7 +278,8 @@ const definitions = {
       }),
       checkTimeout: setting(timeout, {
         appliedBy: "reload",
-        description: "Timeout of one health check.",
+        description:
+          "Timeout of one health check. A request to the API of mediaServer.apiUrl has at least 5 seconds, because MediaMTX delays the response to a wrong password by 2 seconds.",
         default: "2 seconds"
       })
     },

@@ -102,6 +102,9 @@ export interface ServerPathsOptions {
 /** How long a list of publishers is used for other paths. */
 const maxListAgeMs = 1000
 
+/** MediaMTX delays the response to a wrong password by 2 s, which is also the default of `checkTimeout`. */
+const minTimeout = Duration.seconds(5)
+
 /** A live relay. */
 interface Watch {
   /** By the monotonic clock. */
@@ -321,7 +324,7 @@ export const layer: Layer.Layer<never, never, LiveSettings | MediaServer> = Laye
           url: apiUrl,
           trust: trustOf(server),
           timeout: Effect.flatMap(settings, ({ mediaServer }) =>
-            Deadline.make(mediaServer.checkTimeout)
+            Deadline.make(Duration.max(mediaServer.checkTimeout, minTimeout))
           )
         }),
         label: MediaMtx.authorityOf(apiUrl),
