@@ -31,6 +31,7 @@ import type { PlatformError } from "effect/PlatformError"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { SqlError } from "effect/sql/SqlError"
@@ -135,8 +136,20 @@ export const make = Effect.fnUntraced(function* (
       Effect.andThen(options.tell(what)),
       Effect.andThen(act)
     )
+  const status = Context.get(tree, StatusStore)
+  /** On a busy machine the camera is probed late: it must not be on before anybody saw that it was off. */
+  const seenOff = status.all.pipe(
+    Effect.repeat({
+      schedule: Schedule.spaced("50 millis"),
+      until: (cameras) =>
+        cameras.some(({ name, state }) => name === late.name && state._tag === "Unreachable")
+    }),
+    Effect.timeoutOption(options.duration)
+  )
   const story = Effect.gen(function* () {
-    yield* chapter(0.2, `"${late.name}" is switched on`, late.powerOn)
+    const first = Effect.sleep(Duration.times(options.duration, 0.2))
+    yield* Effect.all([first, seenOff], { concurrency: 2, discard: true })
+    yield* chapter(0, `"${late.name}" is switched on`, late.powerOn)
     yield* chapter(
       0.15,
       `"${moving.name}" gets another URL in its row`,
@@ -156,7 +169,7 @@ export const make = Effect.fnUntraced(function* (
     story,
     isHealthy: (name: string) => names.has(name),
     mediaServer,
-    status: Context.get(tree, StatusStore),
+    status,
     dashboard: `http://127.0.0.1:${settings.http.port}/`
   }
 })
