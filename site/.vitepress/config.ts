@@ -17,9 +17,15 @@ const pages = (folder: string) =>
 const item = (file: string) => ({ text: titleOf(file), link: `/${file.replace(/\.md$/, "")}` })
 
 const groups: ReadonlyArray<readonly [title: string, names: ReadonlyArray<string>]> = [
-  ["Run it", ["installing", "systemd", "mediamtx", "migrating-from-python", "command-line"]],
+  [
+    "Run it",
+    ["installing", "systemd", "mediamtx", "migrating-from-python", "command-line", "upgrading"]
+  ],
   ["Cameras", ["camera-types", "onvif", "camera-file", "recipes"]],
-  ["Operate it", ["monitoring", "troubleshooting", "scaling", "settings", "reliability"]],
+  [
+    "Operate it",
+    ["monitoring", "troubleshooting", "scaling", "settings", "reliability", "security", "faq"]
+  ],
   ["Extend it", ["embedding", "architecture", "rtsp", "testing", "benchmarks"]]
 ]
 const named = new Set(groups.flatMap(([, names]) => names.map((name) => `docs/${name}.md`)))

@@ -274,5 +274,12 @@ export const vendors: ReadonlyArray<CameraType.CameraType> = [
     description: "Zavio: /video.pro{1|2|3|4}",
     streams: ["1", "2", "3", "4"],
     target: ({ stream }) => `/video.pro${stream}`
+  }),
+  vendor({
+    // the stream URLs on a camera's own settings page, as noted in philbertmaluu/chato-smart-parking on GitHub
+    name: "zkteco",
+    description: "ZKTeco: /ch{channel, two digits}{|_sub|_third}",
+    streams: ["", "_sub", "_third"],
+    target: ({ channel, stream }) => `/ch${String(channel ?? 1).padStart(2, "0")}${stream}`
   })
 ]
