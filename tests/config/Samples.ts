@@ -30,6 +30,7 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
   "mediaServer.pathTemplate": ["a{id}", "{name}/{id}", "site-4/{id}"],
   "otlp.url": ["http://127.0.0.1:4318", "https://otel.example/otlp"],
+  "otlp.headers": ["authorization=Bearer token", "a=1, b-c=x=y,", "x=y"],
   "alerts.quietHours": ["22:00-06:00", "00:00 - 07:30"],
   "alerts.webhooks": [
     '[{"name": "own", "url": "https://alerts.example/a", "secret": "signed"}]',

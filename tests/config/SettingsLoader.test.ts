@@ -277,6 +277,19 @@ describe("load", () => {
     )
   })
 
+  it("rejects headers that are no name=value pairs, and an API URL, without repeating them", () => {
+    for (const [text, problem] of [
+      ["otlp: { headers: Wz0v }", "otlp.headers (from f:1): item 1 is not a header as name=value"],
+      ['otlp: { headers: "a=b,x y=Wz0v" }', "otlp.headers (from f:1): item 2 is not a header"],
+      ["mediaServer: { apiUrl: Wz0v }", "mediaServer.apiUrl (from f:1): the value is not a URL"]
+    ] as const) {
+      const [line = "", ...others] = problems({ file: { name: "f", text } })
+      assert.isTrue(line.startsWith(problem), line)
+      assert.notInclude(line, "Wz0v")
+      assert.deepStrictEqual(others, [])
+    }
+  })
+
   it("accepts table and query together", () => {
     assert.deepStrictEqual(
       problems({ flags: { "database-table": "a", "database-query": "SELECT 1" } }),

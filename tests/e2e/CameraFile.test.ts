@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Layer } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { invocation, restream } from "../kit/Command.ts"
@@ -67,6 +67,25 @@ layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })(
         assert.include(colored, "\u001B[32mok\u001B[0m")
         assert.include(colored, "\u001B[33minvalid\u001B[0m")
         assert.notInclude(yield* output({ NO_COLOR: "1" }), "\u001B[3")
+      })
+    )
+
+    it.effect("is named if it lists no camera, with a warning if all may read the settings", () =>
+      Effect.gen(function* () {
+        const { call, env, file, write } = yield* make
+        yield* write("cameras: []\n")
+        const safe = yield* call(["check"])
+        assert.deepStrictEqual([safe.code, safe.stderr], [0, `no enabled cameras in ${file}\n`])
+        const settings = env.RESTREAM_CONFIG
+        const text = "source: { file: cameras.yaml }\nmediaServer: { username: me, password: x }\n"
+        writeFileSync(settings, text)
+        chmodSync(settings, 0o644)
+        const { stderr } = yield* call(["check"])
+        const warning = `settings file: ${settings} holds passwords, and every user of this machine may read it; chmod 640 removes that right`
+        assert.strictEqual(stderr, `${warning}\nno enabled cameras in ${file}\n`)
+        const { command, environment } = invocation(["run"], env)
+        const daemon = yield* start(process.execPath, command, { env: environment })
+        yield* daemon.awaitSaid(/settings file: .* holds passwords, and every user/)
       })
     )
 

@@ -46,6 +46,13 @@ const make = Effect.gen(function* () {
         host: "127.0.0.1",
         port: closed,
         streams: ["main", "sub"]
+      },
+      {
+        id: "many",
+        urls: [cameras.url("yard"), cameras.url("gate")],
+        url_sub: cameras.url("gate"),
+        url_third: cameras.url("gate"),
+        streams: ["main", "sub"]
       }
     ]),
     { mode: 0o600 }
@@ -125,6 +132,17 @@ layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })(
         assert.include(lines, 'streams  ["main","sub"]  streams to relay')
         assert.include(lines, "path  camtwo_sub  mediaServer.pathTemplate cam{id}, with _sub")
         assert.isTrue(lines.some((line) => line.startsWith("two:sub: connection refused by ")))
+      })
+    )
+
+    it.effect("knows the columns of further addresses and streams", () =>
+      Effect.gen(function* () {
+        const { explain } = yield* make
+        const { stdout } = yield* explain("many")
+        assert.match(stdout, /^urls +\S+ +addresses, the preferred one first$/m)
+        assert.match(stdout, /^url +- +optional, with urls$/m)
+        assert.match(stdout, /^url_sub +\S+ +address of the stream sub$/m)
+        assert.match(stdout, /^url_third +\S+ +not used: the column streams does not list third$/m)
       })
     )
 

@@ -42,6 +42,20 @@ describe("restream man", () => {
     })
   )
 
+  it.live("puts a blank line before each heading, and all examples below theirs", () =>
+    Effect.gen(function* () {
+      for (const args of [["--help"], ["check", "--help"], ["db", "--help"]]) {
+        const { stdout } = yield* restream(args)
+        assert.notMatch(stdout, /[^\n]\n[A-Z]+( [A-Z]+)*\n/)
+        const [, examples = ""] = stdout.split("\nEXAMPLES\n")
+        assert.include(examples, "  # ")
+        // no example stands below another heading
+        const [, ...others] = examples.split(/\n(?=[A-Z])/)
+        assert.notInclude(others.join("\n"), "\n  # ")
+      }
+    })
+  )
+
   it.live.skipIf(!hasGroff)("is a page that groff formats without a warning", () =>
     Effect.gen(function* () {
       const { command, environment } = invocation(["man"])

@@ -16,16 +16,13 @@ const folder = Effect.acquireRelease(
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
 )
 
-/** Runs init on a terminal; an answer replaces what is there already. */
+/** Runs init on a terminal; an answer replaces the default. */
 const onTerminal = (
   args: ReadonlyArray<string>,
   answers: ReadonlyArray<readonly [question: string, answer: string | undefined]>
 ) => {
   const { command, environment } = invocation(["init", ...args])
-  const typed = answers.map(([question, answer]) => [
-    question,
-    answer === undefined ? "" : "\u007F".repeat(20) + answer
-  ])
+  const typed = answers.map(([question, answer = ""]) => [question, answer])
   return run("python3", [answering, JSON.stringify(typed), process.execPath, ...command], {
     env: { ...environment, TERM: "xterm" }
   })
@@ -92,7 +89,10 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         const refused = yield* init("--pg-dsn", dsn)
         assert.strictEqual(refused.code, 1)
         assert.match(refused.stderr, /^database: connection refused by 127\.0\.0\.1:\d+\n/)
-        assert.match(refused.stderr, /^media server 127\.0\.0\.1:\d+: connection refused by/m)
+        assert.match(
+          refused.stderr,
+          /^media server 127\.0\.0\.1:\d+ is unreachable: connection refused by/m
+        )
         assert.match(refused.stderr, /no settings were written; --untested writes them/)
         assert.notInclude(refused.stderr, "Secr3t")
         assert.isFalse(existsSync(file))
@@ -105,6 +105,40 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           new RegExp(`^ExecStart=/.*/node /.*/restream\\.js run --config ${file}$`, "m")
         )
         assert.notMatch(readFileSync(unit, "utf8"), /EnvironmentFile|\/opt\/restream/)
+      })
+    )
+
+    it.effect("writes nothing if a file cannot be written, or the password is refused", () =>
+      Effect.gen(function* () {
+        const { port } = yield* RtspServer.make({
+          authentication: {
+            username: "me",
+            password: Redacted.make("Pa55"),
+            actions: ["publish"]
+          }
+        })
+        const made = yield* folder
+        const file = join(made, "restream.yaml")
+        const init = (password: string, unit: string) =>
+          restream(
+            ["init", "--yes", "--config", file, "--source-file", "cameras.yaml", "--unit", unit],
+            {
+              MEDIA_SERVER_PORT: String(port),
+              RESTREAM_MEDIA_SERVER_USERNAME: "me",
+              RESTREAM_MEDIA_SERVER_PASSWORD: password
+            }
+          )
+        const nowhere = join(made, "missing", "restream.service")
+        const { code, stderr } = yield* init("Pa55", nowhere)
+        assert.deepStrictEqual([code, stderr], [2, `cannot write ${nowhere}: no such folder\n`])
+        const unit = join(made, "restream.service")
+        const refused = yield* init("other", unit)
+        assert.strictEqual(refused.code, 1)
+        assert.match(refused.stderr, /^media server \S+, publishing: the media server refuse/m)
+        assert.isFalse(existsSync(file))
+        assert.isFalse(existsSync(unit))
+        const good = yield* init("Pa55", unit)
+        assert.strictEqual(good.code, 0, good.stderr)
       })
     )
 
@@ -159,7 +193,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         const check = yield* restream(["check", "--config", file])
         assert.deepStrictEqual(
           [check.code, check.stderr],
-          [0, "no enabled cameras in the table, 1 disabled\n"]
+          [0, `no enabled cameras in ${join(made, "gates.csv")}, 1 disabled\n`]
         )
       })
     )

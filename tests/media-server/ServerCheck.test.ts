@@ -48,6 +48,18 @@ describe("ServerCheck", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("tests publishing on a path by the template where it knows no camera", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make({
+        authentication: { ...credentials, actions: ["publish"] }
+      })
+      const wrong = { ...credentials, password: Redacted.make("other") }
+      const [problem] = yield* problemsOf(server.port, [], wrong)
+      assert.include(problem, "publishing: the media server refuse")
+      assert.deepStrictEqual(yield* problemsOf(server.port, [], credentials), [])
+    }).pipe(Effect.scoped)
+  )
+
   it.live("tells a server that is not running", () =>
     Effect.gen(function* () {
       const port = yield* freePort

@@ -134,7 +134,8 @@ export const serviceUrl: SettingType<Redacted.Redacted> = make({
     return /^https?:\/\/[^\s?#\\]+$/i.test(text) && URL.canParse(text) && isDecodable(text)
       ? Result.succeed(Redacted.make(text.replace(/\/+$/, "")))
       : // it may contain a password
-        Result.fail(
+        invalid(
+          undefined,
           "is not a URL with http or https, such as http://user:password@127.0.0.1:9997 (percent-encode the characters / # ? % @ in the user name and password)"
         )
   },

@@ -90,6 +90,15 @@ const viewerUrl = (...schemes: ReadonlyArray<string>) =>
     display: (url) => url
   })
 
+const headers = SettingType.refine(SettingType.secret, (value) => {
+  const pairs = Redacted.value(value).split(",")
+  const at = pairs.findIndex(
+    (pair) =>
+      pair.trim() !== "" && !/^\s*[\w!#$%&'*+.^`|~-]+\s*=[\t\x20-\x7e\x80-\xff]*$/.test(pair)
+  )
+  return at === -1 ? undefined : `item ${at + 1} is not a header as name=value`
+})
+
 const cameraFile = SettingType.text({
   problem: "is not a file whose name ends in .yaml, .yml, .json or .csv",
   parse: (text) => (/[^/]\.(?:ya?ml|json|csv)$/i.test(text.trim()) ? text.trim() : undefined)
@@ -631,7 +640,7 @@ const definitions = {
         "Base URL of the collector (OTLP over HTTP, JSON); /v1/traces, /v1/metrics and /v1/logs are appended. Default: no export.",
       example: "http://127.0.0.1:4318"
     }),
-    headers: optionalSetting(SettingType.secret, {
+    headers: optionalSetting(headers, {
       appliedBy: "restart",
       description: "Headers for the collector, as name=value pairs separated by commas.",
       example: "authorization=Bearer token"

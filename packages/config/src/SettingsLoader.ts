@@ -9,6 +9,7 @@ import type * as Dsn from "./Dsn.ts"
 import { oneLine } from "./Redaction.ts"
 import { valueAt, withValueAt } from "./Setting.ts"
 import { defaultSettings, type Settings, settingGroups, settings } from "./Settings.ts"
+import { displayConfigValue } from "./SettingType.ts"
 import { SettingsError, type SettingsProblem } from "./SettingsError.ts"
 import { collect, type Origin, originText, type Sources } from "./Sources.ts"
 
@@ -114,6 +115,14 @@ export const requireCameraList = ({
 
 const fail = (origin: string, message: string): Result.Result<never, SettingsError> =>
   Result.fail(new SettingsError({ problems: [{ key: undefined, origin, message }] }))
+
+/** Whether the settings file sets a password: a value that is not displayed as it is written. */
+export const holdsPassword = (loaded: LoadedSettings): boolean =>
+  settings.some(({ key, path, type }) => {
+    if (!type.isSecret || loaded.origins.get(key)?._tag !== "File") return false
+    const value = valueAt(loaded.settings, path)
+    return type.display(value) !== displayConfigValue(type.format(value))
+  })
 
 /** A setting for people. All texts are on one line. */
 export interface SettingRow {

@@ -223,10 +223,12 @@ const maxCellWidth = 32
 export const checkSummary = (
   results: ReadonlyArray<Check.CheckResult>,
   took: Duration.Duration,
-  disabled: number
+  disabled: number,
+  /** What lists the cameras. */
+  list: string
 ): ReadonlyArray<string> => {
   const off = disabled === 0 ? "" : `, ${disabled} disabled`
-  if (results.length === 0) return [`no enabled cameras in the table${off}`]
+  if (results.length === 0) return [`no enabled cameras in ${list}${off}`]
   const kinds = [...failuresByKind(results)].map(
     ([kind, count]) => `${count} ${count === 1 ? kind : (plurals[kind] ?? kind)}`
   )
@@ -253,12 +255,13 @@ export const checkWarnings = (results: ReadonlyArray<Check.CheckResult>): Readon
       byProblem.set(problem, cameras)
     }
   }
-  return [...byProblem].map(([problem, cameras]) => {
-    const more = cameras.length - maxNamed
-    const named = cameras.slice(0, maxNamed).join(", ")
-    const which = `camera${cameras.length === 1 ? "" : "s"} ${named}${more > 0 ? ` and ${more} more` : ""}`
-    return `warning: ${problem} (${which})`
-  })
+  return [...byProblem].map(([problem, cameras]) => `warning: ${problem} (${named(cameras)})`)
+}
+
+const named = (cameras: ReadonlyArray<string>): string => {
+  const more = cameras.length - maxNamed
+  const names = cameras.slice(0, maxNamed).join(", ")
+  return `camera${cameras.length === 1 ? "" : "s"} ${names}${more > 0 ? ` and ${more} more` : ""}`
 }
 
 /** The unchanged names of the rows, by the camera's id. The names of cameras are on one line. */

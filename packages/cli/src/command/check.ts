@@ -1,4 +1,5 @@
 /** `restream check`: probes every camera once and reports the failures. */
+import { oneLine } from "@restream/config"
 import {
   type Camera,
   CameraDecoder,
@@ -108,7 +109,7 @@ export const check = Command.make(
     if (find && (explained !== undefined || json)) {
       return yield* usageFailure(["--find cannot be combined with --explain or --json"])
     }
-    const { settings, types } = yield* failOnSettings(
+    const { settings, types, warning } = yield* failOnSettings(
       loadSettings(settingFlagsOf(yield* restream), {
         cameras: true,
         templates: true,
@@ -127,7 +128,7 @@ export const check = Command.make(
       ),
       failOnSettings
     )
-    for (const warning of warnings) yield* printMessage(warning)
+    for (const line of [warning ?? [], warnings].flat()) yield* printMessage(line)
     const live = LiveSettings.layer(settings)
     const engines = Restream.builtInEngines(Effect.succeed(true)).pipe(Layer.provide(live))
     const set = yield* DesiredCameras.pipe(
@@ -179,6 +180,7 @@ export const check = Command.make(
     const isListed = wrong ? hasFailed : () => true
     // the number of disabled cameras is of no interest for selected cameras
     const disabled = only.length === 0 ? set.disabled.size : 0
+    const listName = list._tag === "File" ? oneLine(list.file) : "the table"
     const width = process.stdout.isTTY === true ? process.stdout.columns : undefined
     const [first, ...others] = report
     if (recorder !== undefined && first !== undefined) {
@@ -215,7 +217,7 @@ export const check = Command.make(
       if (listed.length > 0) yield* print(checkTable(listed, width, hasColor(process.stdout)))
       for (const line of checkWarnings(listed)) yield* printMessage(line)
       for (const line of serverProblems) yield* printMessage(line)
-      for (const line of checkSummary(report, took, disabled)) yield* printMessage(line)
+      for (const line of checkSummary(report, took, disabled, listName)) yield* printMessage(line)
     }
     if (find) {
       const { findMoved } = yield* Effect.promise(() => import("../discover/Discover.ts"))

@@ -71,7 +71,10 @@ export const run = Command.make(
         yield* say(
           `restream ${version} started: ${CameraListing.describe(list)}, media server ${mediaServer.scheme}://${bracketed(mediaServer.host)}:${mediaServer.port}`
         )
-        for (const warning of CameraListing.warnings(list, settings)) {
+        for (const warning of [
+          resolved.warning ?? [],
+          CameraListing.warnings(list, settings)
+        ].flat()) {
           yield* Effect.annotateLogs(Effect.logWarning(warning), "module", "daemon")
         }
         yield* Effect.addFinalizer(() => say("restream stopped"))

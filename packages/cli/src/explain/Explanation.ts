@@ -105,16 +105,38 @@ const meanings: Readonly<Record<string, string>> = {
   urls: "backup addresses"
 }
 
-const columnRows = ({ row, settings, type }: Explained): ReadonlyArray<ReadonlyArray<string>> => {
+/** The columns of a further stream: `url_sub`, `path_sub`. */
+const streamMeaning = (name: string, results: Explained["results"]): string | undefined => {
+  const [, what, stream] = /^(url|path)_(sub|third)$/.exec(name) ?? []
+  if (what === undefined) return undefined
+  return results.some(({ camera }) => camera.substream?.name === stream)
+    ? `${what === "url" ? "address" : "path"} of the stream ${stream}`
+    : `not used: the column streams does not list ${stream}`
+}
+
+const columnRows = ({
+  results,
+  row,
+  settings,
+  type
+}: Explained): ReadonlyArray<ReadonlyArray<string>> => {
   const read = new Map((type?.columns ?? []).map((column) => [column.name, column]))
   const inPath = isPresent(row["path"])
     ? new Set<string>()
     : new Set(UrlTemplate.columnsOf(settings.mediaServer.pathTemplate))
+  const isFirstInUrls = isPresent(row["urls"]) && !isPresent(row["url"])
+  const meaningOf = (name: string): ReadonlyArray<string> | undefined => {
+    const found =
+      name === "urls" && isFirstInUrls
+        ? "addresses, the preferred one first"
+        : (meanings[name] ?? streamMeaning(name, results))
+    return found === undefined ? undefined : [found]
+  }
   const meaning = (name: string): string => {
     const column = read.get(name)
     const words = [
       ...(name === "type" ? [typeMeaning(type)] : []),
-      ...(meanings[name] === undefined ? [] : [meanings[name]]),
+      ...(meaningOf(name) ?? []),
       ...(column === undefined ? [] : ["part of the address"]),
       ...(inPath.has(name) ? ["part of the path"] : [])
     ]
@@ -128,7 +150,15 @@ const columnRows = ({ row, settings, type }: Explained): ReadonlyArray<ReadonlyA
     ...present.map(([name, value]) => [name, shownValue(name, value), meaning(name)]),
     ...[...read.values()]
       .filter(({ name }) => !names.has(name))
-      .map(({ isRequired, name }) => [name, "-", isRequired ? "required, and missing" : "optional"])
+      .map(({ isRequired, name }) => [
+        name,
+        "-",
+        name === "url" && isFirstInUrls
+          ? "optional, with urls"
+          : isRequired
+            ? "required, and missing"
+            : "optional"
+      ])
   ]
 }
 

@@ -1,9 +1,17 @@
 /** Asks for the most important settings, tests them, and writes the settings file. */
-import { type CameraList, requireCameraList, type Settings, settingsYaml } from "@restream/config"
-import { RegularFile, rtspCheck, serverAddress, trustOf } from "@restream/core"
-import * as Duration from "effect/Duration"
+import {
+  bracketed,
+  type CameraList,
+  requireCameraList,
+  type Settings,
+  settingsYaml
+} from "@restream/config"
+import { RegularFile, ServerCheck } from "@restream/core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
 import { userInfo } from "node:os"
 import { basename, dirname, resolve } from "node:path"
 import * as TableSetup from "../database/TableSetup.ts"
@@ -41,6 +49,7 @@ export const initialize = Effect.fnUntraced(
     const settings = withPlacedFile(asked, file, options.isGiven("source.file"))
     const list = yield* Effect.fromResult(requireCameraList(settings))
     const isNew = list._tag === "File" && !(yield* exists(list.file))
+    yield* refuseUnwritable([file, options.unit, ...(isNew ? [list.file] : [])])
     const problems = options.isTested ? yield* test(isNew ? undefined : list, settings) : []
     for (const problem of problems) yield* printMessage(problem)
     if (problems.length > 0) {
@@ -109,15 +118,35 @@ const refuseExisting = Effect.fnUntraced(function* (files: ReadonlyArray<string 
   }
 })
 
+/** Fails with all files that cannot be written, before anything is written. */
+const refuseUnwritable = Effect.fnUntraced(function* (files: ReadonlyArray<string | undefined>) {
+  const problems: Array<string> = []
+  for (const file of files) {
+    const problem = file === undefined ? undefined : yield* unwritable(file)
+    if (problem !== undefined) problems.push(`cannot write ${file}: ${problem}`)
+  }
+  if (problems.length > 0) return yield* usageFailure(problems)
+})
+
+/** Why a file cannot be written; `undefined` if it can. */
+const unwritable = Effect.fnUntraced(function* (file: string) {
+  const fs = yield* FileSystem.FileSystem
+  const folder = yield* Effect.result(fs.access(dirname(resolve(file)), { writable: true }))
+  if (Result.isFailure(folder)) return writeProblem(folder.failure)
+  const info = yield* Effect.option(fs.stat(file))
+  return Option.exists(info, ({ type }) => type === "Directory") ? "not a file" : undefined
+})
+
+const writeProblem = (error: PlatformError): string =>
+  error.reason._tag === "NotFound" ? "no such folder" : RegularFile.problemOf(error)
+
 /** Writes a file as a whole, with its mode from the start. */
 const write = Effect.fnUntraced(function* (file: string, text: string, mode: number) {
   const fs = yield* FileSystem.FileSystem
   const draft = `${file}.${process.pid}.new`
   yield* fs.writeFileString(draft, text, { flag: "wx", mode }).pipe(
     Effect.andThen(fs.rename(draft, file)),
-    Effect.mapError((error) =>
-      usageFailure([`cannot write ${file}: ${RegularFile.problemOf(error)}`])
-    )
+    Effect.mapError((error) => usageFailure([`cannot write ${file}: ${writeProblem(error)}`]))
   )
 })
 
@@ -132,20 +161,13 @@ const exampleCsv = "name,enabled,url\nExample,false,rtsp://user:password@192.0.2
 
 /** The problems of the list of cameras and of the media server; one line for each success. */
 const test = Effect.fnUntraced(function* (list: CameraList | undefined, settings: Settings) {
-  const { mediaServer } = settings
-  const name = `media server ${mediaServer.host}:${mediaServer.port}`
-  const server = yield* rtspCheck(serverAddress(mediaServer), trustOf(mediaServer)).pipe(
-    Effect.timeoutOrElse({
-      duration: mediaServer.checkTimeout,
-      orElse: () =>
-        Effect.fail({ message: `no response within ${Duration.format(mediaServer.checkTimeout)}` })
-    }),
-    Effect.match({
-      onSuccess: () => ({ isGood: true, line: `${name} is reachable` }),
-      onFailure: ({ message }) => ({ isGood: false, line: `${name}: ${message}` })
-    })
-  )
-  const results = [...(list === undefined ? [] : [yield* testList(list, settings)]), server]
+  const { host, port } = settings.mediaServer
+  const server = (yield* ServerCheck.run(settings, [])).map((line) => ({ isGood: false, line }))
+  const reachable = { isGood: true, line: `media server ${bracketed(host)}:${port} is reachable` }
+  const results = [
+    ...(list === undefined ? [] : [yield* testList(list, settings)]),
+    ...(server.length === 0 ? [reachable] : server)
+  ]
   for (const { isGood, line } of results) if (isGood) yield* printMessage(line)
   return results.flatMap(({ isGood, line }) => (isGood ? [] : [line]))
 })

@@ -6,16 +6,20 @@ import * as Result from "effect/Result"
 import * as Prompt from "effect/cli/Prompt"
 import type { QuitError } from "effect/Terminal"
 
-/** A text that the type of a setting accepts. */
-const text = <A>(message: string, type: SettingType.SettingType<A>, initial?: string) =>
+/**
+ * A text that the type of a setting accepts. The prompt's own default is a text to edit, to which typed text is
+ * appended; here an empty answer takes the default.
+ */
+const text = <A>(message: string, type: SettingType.SettingType<A>, initial: string) =>
   Prompt.String({
-    message,
-    ...(initial === undefined ? {} : { default: initial }),
-    validate: (answer) =>
-      Result.match(type.parse(answer), {
-        onSuccess: () => Effect.succeed(answer),
+    message: `${message} (${initial})`,
+    validate: (answer) => {
+      const chosen = answer === "" ? initial : answer
+      return Result.match(type.parse(chosen), {
+        onSuccess: () => Effect.succeed(chosen),
         onFailure: (problem) => Effect.fail(problem)
       })
+    }
   })
 
 const parsed = <A>(type: SettingType.SettingType<A>, value: unknown): A =>

@@ -22,7 +22,8 @@ export const helpText = (doc: HelpDoc): Effect.Effect<string> =>
         flags: doc.flags.filter(isOwn),
         inheritedFlags: doc.inheritedFlags?.filter(isOwn) ?? []
       })
-      .split("\n\n")
+      // no blank line follows the subcommands, and the examples contain some
+      .split(headingStart)
     // the description and the usage come before the commands
     const [intro, rest] = [sections.slice(0, 2), sections.slice(2)]
     const commands = rest.filter(isCommands)
@@ -39,6 +40,10 @@ export const helpText = (doc: HelpDoc): Effect.Effect<string> =>
       ...(isRoot ? [names] : [])
     ].join("\n\n")
   })
+
+/** A section begins with a line that is not indented. */
+// oxlint-disable-next-line no-control-regex
+const headingStart = /\n+(?=(?:\u001b\[1m)?[A-Z])/
 
 const isCommands = (section: string): boolean => section.split("\n", 1).join().includes("SUBCOMM")
 

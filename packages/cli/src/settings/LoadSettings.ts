@@ -3,6 +3,7 @@ import {
   attempt,
   type CameraList,
   type Dsn,
+  holdsPassword,
   type LoadAttempt,
   type LoadedSettings,
   requireCameraList,
@@ -43,6 +44,8 @@ export interface Requirements {
 export interface ResolvedSettings extends LoadedSettings {
   /** The file that was read. */
   readonly file: string | undefined
+  /** One line: the file holds passwords, and everybody may read it. */
+  readonly warning: string | undefined
   /** The camera types of the plugins, if they were required. */
   readonly types: ReadonlyArray<CameraType.CameraType>
 }
@@ -56,8 +59,8 @@ export const loadSettings = Effect.fnUntraced(function* (
   flags: SettingFlags,
   requirements: Requirements = {}
 ): Effect.fn.Return<ResolvedSettings, SettingsError, FileSystem.FileSystem> {
-  const { attempt, file, owner } = yield* read(flags)
-  const foreign = file === undefined ? [] : foreignPrograms(attempt, file, owner)
+  const { attempt, file, info } = yield* read(flags)
+  const foreign = file === undefined ? [] : foreignPrograms(attempt, file, ownerOf(flags, info))
   const plugins =
     requirements.plugins === true && foreign.length === 0
       ? yield* loadPlugins(attempt, file)
@@ -76,23 +79,33 @@ export const loadSettings = Effect.fnUntraced(function* (
   ]
   if (problems.length > 0) return yield* new SettingsError({ problems })
   const settings = withCameraFile(attempt, file)
-  return { settings, origins: attempt.origins, file, types: plugins.types }
+  const isPublic = info !== undefined && RegularFile.isReadableByAll(info)
+  const warning =
+    file !== undefined && isPublic && holdsPassword(attempt)
+      ? `settings file: ${RegularFile.publicWarning(file)}`
+      : undefined
+  return { settings, origins: attempt.origins, file, warning, types: plugins.types }
 })
 
-const read = Effect.fnUntraced(function* ({ config, flags }: SettingFlags) {
+const nameOf = ({ config }: SettingFlags): string | undefined =>
+  (process.env["RESTREAM_CONFIG"] || undefined) ?? Option.getOrUndefined(config)
+
+/** The owner of a file that nobody named; a file that is named is meant. */
+const ownerOf = (flags: SettingFlags, info: FileSystem.File.Info | undefined) =>
+  nameOf(flags) === undefined && info !== undefined ? Option.getOrUndefined(info.uid) : undefined
+
+const read = Effect.fnUntraced(function* (given: SettingFlags) {
   const fs = yield* FileSystem.FileSystem
   const env = process.env
-  const named = (env["RESTREAM_CONFIG"] || undefined) ?? Option.getOrUndefined(config)
+  const named = nameOf(given)
   const name = named ?? defaultFile
   const text = yield* Effect.result(RegularFile.readText(name))
-  const others = { flags, env, otherVariables }
+  const others = { flags: given.flags, env, otherVariables }
   if (Result.isSuccess(text)) {
-    // a file that is named is meant
-    const info = named === undefined ? yield* Effect.option(fs.stat(name)) : Option.none()
     return {
       attempt: attempt({ ...others, file: { name, text: text.success } }),
       file: name,
-      owner: Option.getOrUndefined(Option.flatMap(info, ({ uid }) => uid))
+      info: Option.getOrUndefined(yield* Effect.option(fs.stat(name)))
     }
   }
   const rest = attempt(others)

@@ -62,7 +62,6 @@ export const run = Effect.fnUntraced(function* (
   }
   const paths = cameras.map(({ path }) => path)
   const [first, ...others] = paths
-  if (first === undefined) return []
 
   /** One request on a connection of its own, as MediaMTX closes it after an error. The reason, if it fails. */
   const request = (method: "ANNOUNCE" | "DESCRIBE", path: MediaPath) => {
@@ -104,9 +103,10 @@ export const run = Effect.fnUntraced(function* (
       reason === undefined ? undefined : serverReason(reason)
     )
 
-  const answers = new Map([[first, yield* ask(first)]])
+  const answers = new Map<MediaPath, PathAnswer>()
+  if (first !== undefined) answers.set(first, yield* ask(first))
   // a server that forbids reading is not asked again: it may delay or block a client that fails often
-  if (answers.get(first) !== "forbidden") {
+  if (first !== undefined && answers.get(first) !== "forbidden") {
     yield* Effect.forEach(
       others,
       (path) => Effect.map(ask(path), (answer) => answers.set(path, answer)),
@@ -127,9 +127,12 @@ export const run = Effect.fnUntraced(function* (
       ? problems
       : [...problems, `${label}, publishing to path ${free}: ${reason.message}`]
   }
-  if (answers.get(first) !== "forbidden") return problems
-  // which paths have a publisher is not known, so another path is asked for; its name may not be allowed
-  const reason = yield* announce(`${first}-restream-check` as MediaPath)
+  // no path is known to be free, so another path is asked for; its name may not be allowed
+  const other =
+    first === undefined
+      ? mediaServer.pathTemplate.replaceAll(/\{[^}]*\}/g, "restream-check")
+      : `${first}-restream-check`
+  const reason = yield* announce(other as MediaPath)
   return reason?._tag === "ServerUnauthorized"
     ? [...problems, `${label}, publishing: ${reason.message}`]
     : problems

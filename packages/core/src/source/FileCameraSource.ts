@@ -98,15 +98,13 @@ const identityOf = ({ dev, ino, mode, mtime, size }: FileSystem.File.Info): stri
 const changedAt = ({ mtime }: FileSystem.File.Info): number =>
   Option.getOrUndefined(mtime)?.getTime() ?? 0
 
-const readableByAll = 0o004
-
 const warningOf = (
   file: string,
-  { mode }: FileSystem.File.Info,
+  info: FileSystem.File.Info,
   rows: ReadonlyArray<CameraRow>
 ): string | undefined =>
-  (mode & readableByAll) !== 0 && rows.some(CameraFile.hasPassword)
-    ? `${oneLine(file)} holds passwords, and every user of this machine may read it; chmod 640 removes that right`
+  RegularFile.isReadableByAll(info) && rows.some(CameraFile.hasPassword)
+    ? RegularFile.publicWarning(file)
     : undefined
 
 /** The content of the file, once. */

@@ -2,6 +2,7 @@
  * Reads regular files only. To open a FIFO without a writer blocks a thread of Node for good, which delays even
  * the exit of the process; a device such as `/dev/zero` never ends.
  */
+import { oneLine } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import { type PlatformError, systemError } from "effect/PlatformError"
@@ -39,6 +40,16 @@ export const readText = (
   file: string
 ): Effect.Effect<string, PlatformError, FileSystem.FileSystem> =>
   Effect.map(readBytes(file), (bytes) => new TextDecoder().decode(bytes))
+
+const readableByAll = 0o004
+
+/** Whether every user of this machine may read the file. */
+export const isReadableByAll = ({ mode }: FileSystem.File.Info): boolean =>
+  (mode & readableByAll) !== 0
+
+/** One line for a file that holds passwords and that everybody may read. */
+export const publicWarning = (file: string): string =>
+  `${oneLine(file)} holds passwords, and every user of this machine may read it; chmod 640 removes that right`
 
 /** Why a file cannot be read, in a few words. */
 export const problemOf = ({ reason }: PlatformError): string => {
