@@ -22,6 +22,7 @@ export interface Sent {
 
 export interface Served {
   readonly port: number
+  readonly log: Log.Log
   /** Sends a request; every header can be set, `Host` included. */
   readonly send: (path: string, sent?: Sent) => Effect.Effect<Answer>
 }
@@ -57,6 +58,7 @@ export const serve = Effect.fnUntraced(function* (
   const number = Number(line.split(":").at(-1))
   return {
     port: number,
+    log,
     send: (path, { body, headers = {}, method = "GET" } = {}) =>
       Effect.promise(
         () =>

@@ -216,6 +216,45 @@ describe("every response", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("to a mistake of the client says what is wrong, and logs no error", () =>
+    Effect.gen(function* () {
+      const { log, send } = yield* serve()
+      const cases: ReadonlyArray<readonly [method: string, path: string, number, RegExp]> = [
+        ["GET", "/api/cameras?limit=abc", 400, /query parameter limit: .*number/],
+        ["GET", "/api/cameras?limit=-1", 400, /query parameter limit: .*1.*10000/],
+        [
+          "GET",
+          "/api/cameras?limit=1.5",
+          400,
+          /query parameter limit: .*whole number from 1 to 10000/
+        ],
+        ["GET", "/api/cameras?word=foo", 400, /query parameter word: .*"down"/],
+        ["GET", "/api/cameras?sort=evil", 400, /query parameter sort: .*"bitrate"/],
+        ["GET", "/api/cameras?offset=1e99", 400, /query parameter offset: .*0.*1000000000/],
+        ["GET", "/api/cameras/1/picture?maxAge=-5", 400, /query parameter maxAge: .*3600/],
+        ["POST", "/api/cameras/1/whep", 415, /application\/sdp/],
+        ["GET", "/api/cameras/%ZZ", 404, /no such page/],
+        ["GET", "/nothing", 404, /no such page/],
+        ["GET", "/assets/..%2f..%2fpackage.json", 404, /no such page/],
+        ["DELETE", "/api/cameras/1", 405, /DELETE, but GET/],
+        ["PUT", "/api/cameras/1/retry", 405, /PUT, but POST/],
+        ["GET", "/api/cameras/1/retry", 405, /GET, but POST/],
+        ["OPTIONS", "/api/overview", 405, /OPTIONS, but GET/],
+        ["DELETE", "/metrics", 404, /no such page/]
+      ]
+      for (const [method, path, expected, message] of cases) {
+        const { body, headers, status } = yield* send(path, { method })
+        assert.strictEqual(status, expected, `${method} ${path}: ${body}`)
+        assert.strictEqual(headers["content-type"], "application/json", path)
+        const document = JSON.parse(body) as { readonly message: string }
+        assert.match(document.message, message)
+        assert.notMatch(body, / at |stack|\.ts/)
+        assert.strictEqual("allow" in headers, status === 405)
+      }
+      assert.notMatch(log.everything(), /internal error|HttpApiSchemaError|RouteNotFound/)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("of the API page names its one script by its hash, and loads nothing", () =>
     Effect.gen(function* () {
       const { send } = yield* serve()

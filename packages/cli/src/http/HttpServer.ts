@@ -28,6 +28,7 @@ import { version } from "../version.ts"
 import * as ApiPage from "./ApiPage.ts"
 import * as DashboardFiles from "./DashboardFiles.ts"
 import { Guard } from "./Guard.ts"
+import { noRoute } from "./NoRoute.ts"
 import { contentSecurityPolicy, securityHeaders } from "./SecurityHeaders.ts"
 import * as Session from "./Session.ts"
 
@@ -118,6 +119,23 @@ const problemOf = (error: unknown): string => {
   }
 }
 
+/** Says what is wrong, where a response to a client's mistake has no body. */
+const withMessage = (response: HttpServerResponse.HttpServerResponse) =>
+  Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
+    const { body, status } = response
+    if (body._tag !== "Empty") return response
+    switch (status) {
+      case 404:
+        return noRoute(method, url.split("?", 1)[0] ?? "")
+      case 400:
+        return HttpServerResponse.jsonUnsafe({ message: "the request is invalid" }, { status })
+      case 413:
+        return HttpServerResponse.jsonUnsafe({ message: "the body is too large" }, { status })
+      default:
+        return response
+    }
+  })
+
 type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 
 /** Lets a request pass or refuses it, and puts the headers on whatever is answered. */
@@ -153,13 +171,16 @@ const guarded = <E, R>(
     // a span per request is not worth its cost, and its attributes would hold addresses and headers
     Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true),
     Effect.catchCause((cause) =>
-      Effect.flatMap(HttpServerError.causeResponse(cause), ([response, rest]) =>
-        Effect.as(
-          Cause.hasDies(rest) ? logAs(Effect.logError("internal error", rest)) : Effect.void,
-          response
-        )
-      )
+      Effect.flatMap(HttpServerError.causeResponse(cause), ([response]) => {
+        if (Cause.hasInterruptsOnly(cause)) return Effect.succeed(response)
+        if (response.status >= 500) {
+          return Effect.as(logAs(Effect.logError("internal error", cause)), response)
+        }
+        // mistakes of clients are not logged: every local client could fill the log
+        return Effect.succeed(response)
+      })
     ),
+    Effect.flatMap(withMessage),
     Effect.map((response) => {
       const { hlsUrl } = SubscriptionRef.getUnsafe(live).mediaServer
       const policy = response.headers["content-security-policy"] ?? contentSecurityPolicy(hlsUrl)

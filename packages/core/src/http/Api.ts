@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { CameraId } from "../camera/Camera.ts"
@@ -265,6 +266,19 @@ export const Event = Schema.Union([
 ])
 export type Event = typeof Event.Type
 
+/** A parameter of the request is not as the contract says. */
+export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()(
+  "InvalidRequest",
+  { message: Schema.String },
+  { httpApiStatus: 400 }
+) {}
+
+/** Tells the client which parameter is invalid. */
+export class RequestValidation extends HttpApiMiddleware.Service<RequestValidation>()(
+  "@restream/core/http/RequestValidation",
+  { error: InvalidRequest }
+) {}
+
 export class CameraNotFound extends Schema.TaggedError<CameraNotFound>()(
   "CameraNotFound",
   { message: Schema.String },
@@ -315,8 +329,13 @@ export class NotHealthy extends Schema.TaggedError<NotHealthy>()(
   { httpApiStatus: 503 }
 ) {}
 
-const count = (least: number, most: number) =>
-  Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: least, maximum: most }))
+const count = (least: number, most: number) => {
+  const message = `Expected a whole number from ${least} to ${most}`
+  return Schema.FiniteFromString.check(
+    Schema.isInt({ message }),
+    Schema.isBetween({ minimum: least, maximum: most }, { message })
+  )
+}
 
 export const sortKeys = ["id", "name", "word", "since", "bitrate", "restarts", "health"] as const
 
@@ -430,4 +449,5 @@ export class HealthGroup extends HttpApiGroup.make("health")
 
 export class Api extends HttpApi.make("restream")
   .add(CamerasGroup, StatusGroup, HealthGroup)
+  .middleware(RequestValidation)
   .annotateMerge(OpenApi.annotations({ title: "restream", version: "1" })) {}

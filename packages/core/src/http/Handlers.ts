@@ -10,16 +10,18 @@
  *
  * They check no access: the daemon does that before the router.
  */
-import { redact } from "@restream/config"
+import { oneLine, redact } from "@restream/config"
 import * as ByteSize from "effect/ByteSize"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as SchemaIssue from "effect/SchemaIssue"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type { CameraId } from "../camera/Camera.ts"
 import { format } from "../time/DurationText.ts"
 import type { LiveOrFixedSettings } from "../Restream.ts"
@@ -36,9 +38,11 @@ import {
   CameraInvalid,
   CameraNotFound,
   type CommandResult,
+  InvalidRequest,
   NoPicture,
   NotHealthy,
-  NotPlayable
+  NotPlayable,
+  RequestValidation
 } from "./Api.ts"
 import { Board } from "./Board.ts"
 import { EventStreams } from "./EventStreams.ts"
@@ -263,9 +267,28 @@ const health = HttpApiBuilder.group(
   })
 )
 
+const parameterKinds: Readonly<Record<string, string>> = {
+  Params: "path parameter",
+  Query: "query parameter",
+  Headers: "header"
+}
+
+/** An invalid parameter is the client's mistake; a response that cannot be encoded is ours. */
+const validation = HttpApiMiddleware.layerSchemaErrorTransform(RequestValidation, (error) => {
+  if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.fail(error)
+  const { issues } = SchemaIssue.makeFormatterStandardSchemaV1()(error.cause.issue)
+  const kind = parameterKinds[error.kind] ?? "body"
+  const messages = issues.map(({ message, path = [] }) => {
+    const name = path.map((part) => String(typeof part === "object" ? part.key : part)).join(".")
+    return `${name === "" ? kind : `${kind} ${name}`}: ${message}`
+  })
+  return Effect.fail(new InvalidRequest({ message: oneLine(messages.join("; ")).slice(0, 500) }))
+})
+
 /** The routes of the API and `/openapi.json`. */
 export const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([cameras, status, health])
+  Layer.provide([cameras, status, health]),
+  Layer.provide(validation)
 )
 
 /** The services behind {@link routes}, for as long as the layer lives. */
