@@ -432,6 +432,30 @@ describe("alerts", () => {
     assert.strictEqual(second?.cameras[0]?.id, "1:sub")
   })
 
+  it("count a camera once, whichever of its streams fail", () => {
+    const fleet = new Fleet().live("1", "2")
+    const reason = new Reason.NotFound()
+    const failing = cameraOf("1", { state: unreachable(reason), reason, since: 0 })
+    const setStreams = (...names: ReadonlyArray<string>) =>
+      fleet.cameras.set("1", {
+        ...fleet.cameras.get("1")!,
+        substreams: names.map((stream) => ({
+          ...failing,
+          id: `1:${stream}` as CameraId,
+          stream
+        }))
+      })
+    setStreams("sub", "third")
+    const [opened] = fleet.advance(afterMs)
+    assert.deepStrictEqual([opened?.count, opened?.cameras.map(({ id }) => id)], [1, ["1:sub"]])
+    assert.match(opened?.title ?? "", /^camera 1:sub/)
+    fleet.down("1", new Reason.NotFound())
+    setStreams("sub", "third")
+    fleet.down("2", new Reason.NotFound())
+    const updated = fleet.advance(10 * minute).at(-1)
+    assert.deepStrictEqual([updated?.count, updated?.cameras.map(({ id }) => id)], [2, ["1", "2"]])
+  })
+
   it("hold no secret", () => {
     const fleet = new Fleet()
     const detail = "rtsp://admin:Planted1@10.0.0.3/x said password=Planted2\nforged line"

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraId, Reason, StatusStore } from "@restream/core"
+import { type CameraId, everyStream, Reason, StatusStore } from "@restream/core"
 import { EventStreams } from "@restream/core/http"
 import { Context, Effect, Exit, Fiber, Option, Stream } from "effect"
 import { until } from "../kit/Eventually.ts"
@@ -78,6 +78,33 @@ describe("the API", () => {
       }
       const { message } = yield* client.cameras.retry(id("2"))
       assert.strictEqual(message, "the camera is live; nothing to retry")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("counts a camera once in the causes, with its streams", () =>
+    Effect.gen(function* () {
+      const fake = FakeEngine.make()
+      const { answer } = fake
+      fake.answer = (camera) => {
+        if (camera.id === "2:sub")
+          return Effect.fail(new Reason.Unauthorized({ credentials: "wrong" }))
+        return camera.id === "4" ? answer(camera) : Effect.fail(new Reason.NotFound())
+      }
+      const streams = { streams: "main, sub", url_sub: "rtsp://10.0.0.5/two" }
+      const rows = [row(1, streams), row(2, streams), row(3), row(4, streams)]
+      const { client, services } = yield* serve(fake, rows)
+      const store = Context.get(services, StatusStore)
+      yield* untilEffect(
+        Effect.map(store.all, (all) =>
+          everyStream(all).every(({ id, word }) => word === (id === "4" ? "ok" : "down"))
+        )
+      )
+      const { causes, tally } = yield* client.status.overview()
+      assert.deepInclude(tally, { down: 3, ok: 1 })
+      assert.deepStrictEqual(
+        causes.map(({ cameras, count, kind }) => [kind, count, cameras]),
+        [["NotFound", 4, ["1", "2", "3", "4:sub"].map((text) => id(text).params.id)]]
+      )
     }).pipe(Effect.scoped)
   )
 

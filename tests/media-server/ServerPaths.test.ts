@@ -139,7 +139,7 @@ describe("ServerPaths", () => {
         assert.isFalse(relays.some(isDone))
         assert.strictEqual(paths.offlinePaths().size, 2)
         assert.deepStrictEqual(lines, [
-          "Warn media server API 10.0.0.9:9997: 2 of 2 live cameras are not online at the media server; check that mediaServer.apiUrl belongs to the server of mediaServer.host"
+          "Warn media server API 10.0.0.9:9997: 2 of 2 live streams are not online at the media server; check that mediaServer.apiUrl belongs to the server of mediaServer.host"
         ])
       }).pipe(Effect.scoped)
     )

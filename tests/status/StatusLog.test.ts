@@ -106,6 +106,41 @@ const withLines = <A, E>(
 }
 
 describe("StatusLog", () => {
+  it.effect("counts a camera once, whichever of its streams fail", () =>
+    withLines(({ enter, written }) =>
+      Effect.gen(function* () {
+        const further = (of: Camera, name: string): Camera => ({
+          ...of,
+          id: `${of.id}:${name}` as CameraId,
+          substream: { of: of.id, name }
+        })
+        const yard = camera(13)
+        yield* enter(further(gate, "sub"), probing, unreachable(refused))
+        yield* enter(gate, probing, unreachable(refused))
+        yield* TestClock.adjust(StatusLog.sharedCauseWindow)
+        const alone = yield* written
+        assert.deepStrictEqual(alone.lines, [
+          `Warn camera 12 "Gate": unreachable: ${refused.message}; retrying in 1 s`
+        ])
+        assert.include(
+          alone.debug.join("\n"),
+          `Debug camera 12:sub "Gate": unreachable: ${refused.message}`
+        )
+        for (const one of [further(yard, "sub"), further(yard, "third"), camera(14)]) {
+          yield* enter(one, probing, unreachable(refused))
+        }
+        yield* TestClock.adjust(StatusLog.sharedCauseWindow)
+        const { fields, lines } = yield* written
+        assert.lengthOf(lines, 1)
+        assert.match(
+          lines[0]!,
+          /^Warn 2 cameras at 10\.0\.0\.5:554: .*; affected: 13:sub "Camera 13", 14 "Camera 14"$/
+        )
+        assert.strictEqual(fields[0]?.["cameras"], 2)
+      })
+    )
+  )
+
   it.effect("says what an operator must know, in one line each", () =>
     withLines(({ enter, store, written }) =>
       Effect.gen(function* () {

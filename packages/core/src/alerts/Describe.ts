@@ -1,6 +1,6 @@
 /** The words of an alert. Pure; everything that comes from cameras, servers and rows is redacted. */
 import { oneLine, redact } from "@restream/config"
-import { cameraLabel, countCameras } from "../camera/CameraNames.ts"
+import { cameraLabel, countCameras, onePerCamera } from "../camera/CameraNames.ts"
 import type { Reason } from "../camera/Reason.ts"
 import { adviceFor, adviceOf } from "../status/Advice.ts"
 import type { CameraStatus } from "../status/CameraStatus.ts"
@@ -25,7 +25,7 @@ export const describe = (
   const kind = mostFrequent(subjects.flatMap(({ problem }) => problem?.kind ?? []))
   if (kind === "media-server") return ofMediaServer(surroundings)
   if (kind === "database") return ofDatabase(surroundings)
-  const cameras = subjects.flatMap(({ camera }) => camera ?? [])
+  const cameras = onePerCamera(subjects.flatMap(({ camera }) => camera ?? []))
   const one = subjects.find((subject) => subject.problem?.kind === kind)?.camera ?? cameras[0]!
   const hosts = new Set(cameras.map(({ host }) => host))
   return {

@@ -3,7 +3,7 @@ import type { Reason } from "../camera/Reason.ts"
 import { dedupeKey } from "../camera/Reason.ts"
 import type { MediaServerStatus } from "../media-server/MediaServer.ts"
 import type { SourceHealth } from "../source/CameraSource.ts"
-import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
+import { type CameraStatus, everyStream, type StreamStatus } from "../status/CameraStatus.ts"
 
 /** What is wrong with a subject. */
 export interface Problem {
@@ -31,7 +31,7 @@ export interface Subject {
   /** When the condition began, as the source of it says; another value is another occurrence. */
   readonly since: number | undefined
   readonly problem: Problem | undefined
-  readonly camera: CameraStatus | undefined
+  readonly camera: StreamStatus | undefined
 }
 
 export const cameraKey = (id: string): string => `camera ${id}`
@@ -72,7 +72,7 @@ const service = (kind: string, status: MediaServerStatus | SourceHealth): Subjec
   camera: undefined
 })
 
-const subjectOf = (camera: CameraStatus, isServerDown: boolean): Subject => {
+const subjectOf = (camera: StreamStatus, isServerDown: boolean): Subject => {
   const { state, word } = camera
   const subject = { key: cameraKey(camera.id), since: camera.since, camera, problem: undefined }
   if (camera.isMuted === true) return { ...subject, condition: "released" }

@@ -1,5 +1,5 @@
 /** How log lines name cameras. Pure. */
-import type { Camera } from "./Camera.ts"
+import type { Camera, CameraId } from "./Camera.ts"
 
 /** A camera as all log lines name it: `camera 1 "Gate"`. */
 export const cameraLabel = (camera: Pick<Camera, "id" | "name">): string =>
@@ -26,3 +26,24 @@ export const nameSome = (
 
 /** `1 camera`, `3 cameras`. */
 export const countCameras = (count: number): string => `${count} camera${count === 1 ? "" : "s"}`
+
+/**
+ * One stream of each camera, because people count cameras: its main stream, or if that is not among them, the
+ * first.
+ */
+export const onePerCamera = <
+  A extends {
+    readonly id: CameraId
+    /** The camera of which it is a further stream. */
+    readonly of?: CameraId | undefined
+  }
+>(
+  streams: ReadonlyArray<A>
+): ReadonlyArray<A> => {
+  const found = new Map<CameraId, A>()
+  for (const stream of streams) {
+    const camera = stream.of ?? stream.id
+    if (stream.of === undefined || !found.has(camera)) found.set(camera, stream)
+  }
+  return [...found.values()]
+}

@@ -15,7 +15,7 @@ import { CameraLog } from "../status/CameraLog.ts"
 import { causesOf } from "../status/Causes.ts"
 import { tallyOf } from "../status/OperatorView.ts"
 import { Rates } from "../status/Rates.ts"
-import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
+import type { CameraStatus } from "../status/CameraStatus.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import { Ownership } from "../cluster/Ownership.ts"
 import type * as Api from "./Api.ts"
@@ -86,7 +86,7 @@ export class Board extends Context.Service<
             const all = yield* store.all
             const server = yield* mediaServer.status
             const health = yield* source.health
-            const causes = causesOf(everyStream(all), {
+            const causes = causesOf(all, {
               mediaServer: server,
               api: serverPaths.apiStatus(),
               offlinePaths: serverPaths.offlinePaths(),

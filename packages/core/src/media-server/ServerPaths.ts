@@ -181,10 +181,10 @@ export const make = Effect.fnUntraced(function* (
       if (notice === undefined) return
       const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
       yield* Effect.logWarning(
-        `${label}: ${count} of ${watches.size} live cameras are not online at the media server; check that mediaServer.apiUrl belongs to the server of mediaServer.host${suffix}`
+        `${label}: ${count} of ${watches.size} live streams are not online at the media server; check that mediaServer.apiUrl belongs to the server of mediaServer.host${suffix}`
       )
     } else if (incidents.succeeded("paths", now) === "resolved") {
-      yield* Effect.logInfo(`${label}: all live cameras are online at the media server`)
+      yield* Effect.logInfo(`${label}: all live streams are online at the media server`)
     }
   })
 

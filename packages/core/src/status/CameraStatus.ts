@@ -93,9 +93,18 @@ export const CameraStatus = Schema.Struct({
 })
 export type CameraStatus = typeof CameraStatus.Type
 
+/** A stream as a status of its own. */
+export type StreamStatus = CameraStatus & {
+  /** The camera of which it is a further stream. */
+  readonly of?: CameraId
+}
+
 /** Every stream as a status of its own: each camera, followed by its further streams. */
-export const everyStream = (cameras: ReadonlyArray<CameraStatus>): ReadonlyArray<CameraStatus> =>
-  cameras.flatMap((camera) => [camera, ...(camera.substreams ?? [])])
+export const everyStream = (cameras: ReadonlyArray<CameraStatus>): ReadonlyArray<StreamStatus> =>
+  cameras.flatMap((camera) => [
+    camera,
+    ...(camera.substreams ?? []).map((substream) => ({ ...substream, of: camera.id }))
+  ])
 
 /** What every event says of its camera. */
 const subject = {
@@ -104,6 +113,8 @@ const subject = {
   /** In milliseconds since 1970. */
   at: Schema.Finite,
   id: CameraId,
+  /** The camera of which this is a further stream. Left out for a main stream. */
+  of: Schema.optionalKey(CameraId),
   name: Schema.String,
   path: Schema.UndefinedOr(Schema.String),
   /** The camera's `host:port`; an invalid camera has none. */

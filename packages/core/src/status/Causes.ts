@@ -1,12 +1,13 @@
 /** What is wrong, by cause and not by camera: a switch that fails is one cause. Pure. */
 import { describeForMany } from "./SharedCause.ts"
 import type { CameraId } from "../camera/Camera.ts"
+import { onePerCamera } from "../camera/CameraNames.ts"
 import { dedupeKey, PathOffline, type Reason } from "../camera/Reason.ts"
 import type { MediaServerStatus } from "../media-server/MediaServer.ts"
 import type { ApiStatus } from "../media-server/ServerPaths.ts"
 import { type SourceHealth, sourceName } from "../source/CameraSource.ts"
 import { adviceFor, adviceOf } from "./Advice.ts"
-import type { CameraStatus } from "./CameraStatus.ts"
+import { type CameraStatus, everyStream, type StreamStatus } from "./CameraStatus.ts"
 
 export interface Cause {
   /**
@@ -41,19 +42,24 @@ export interface Surroundings {
 
 /** The causes, the worst first: the media server, the source of the cameras, then by the number of cameras. */
 export const causesOf = (
-  cameras: ReadonlyArray<CameraStatus>,
+  rows: ReadonlyArray<CameraStatus>,
   { api, mediaServer, now, offlinePaths, source }: Surroundings
 ): ReadonlyArray<Cause> => {
-  const groups = new Map<string, Array<CameraStatus>>()
+  const cameras = everyStream(rows)
+  const groups = new Map<string, Array<StreamStatus>>()
+  /** What is wrong with the main stream of these cameras explains their other streams. */
+  const explained = new Set<CameraId>()
   for (const camera of cameras) {
     const key = keyOf(camera)
     if (key === undefined) continue
+    if (camera.of !== undefined && explained.has(camera.of)) continue
+    if (camera.word !== "ok") explained.add(camera.id)
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [camera])
     else group.push(camera)
   }
   const byCamera = [...groups.values()]
-    .map(causeOfGroup)
+    .map((group) => causeOfGroup(onePerCamera(group)))
     .sort((a, b) => b.count - a.count || a.since - b.since)
   return [
     ...(mediaServer._tag === "Down"
@@ -99,7 +105,7 @@ export const causesOf = (
 }
 
 const offlineAtServer = (
-  all: ReadonlyArray<CameraStatus>,
+  all: ReadonlyArray<StreamStatus>,
   paths: ReadonlySet<string>
 ): ReadonlyArray<Cause> => {
   const cameras = all.filter(
@@ -155,7 +161,8 @@ const sharedHost = (reason: Reason, host: string | undefined): string => {
   }
 }
 
-const affected = (cameras: ReadonlyArray<CameraStatus>) => {
+const affected = (streams: ReadonlyArray<StreamStatus>) => {
+  const cameras = onePerCamera(streams)
   const hosts = new Set(cameras.map(({ host }) => host))
   return {
     host: hosts.size === 1 ? [...hosts][0] : undefined,

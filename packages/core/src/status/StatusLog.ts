@@ -12,7 +12,7 @@ import type * as LogLevel from "effect/LogLevel"
 import * as PubSub from "effect/PubSub"
 import type { CameraId } from "../camera/Camera.ts"
 import { dedupeKey, type Reason } from "../camera/Reason.ts"
-import { cameraLabel, countCameras, nameSome } from "../camera/CameraNames.ts"
+import { cameraLabel, countCameras, nameSome, onePerCamera } from "../camera/CameraNames.ts"
 import * as CameraState from "./CameraState.ts"
 import type { StatusEvent } from "./CameraStatus.ts"
 import { describe as describeHistory } from "./History.ts"
@@ -104,18 +104,26 @@ const byId = new Intl.Collator("en", { numeric: true })
 const writeGroup = (held: ReadonlyArray<Held>): Effect.Effect<void> => {
   const [first] = held
   if (first === undefined) return Effect.void
-  if (held.length === 1) return write(first.line)
-  const cameras = held.map(({ event }) => event).sort((a, b) => byId.compare(a.id, b.id))
+  const cameras = onePerCamera(held.map(({ event, line }) => ({ ...event, line }))).toSorted(
+    (a, b) => byId.compare(a.id, b.id)
+  )
+  const writeDebug = (lines: ReadonlyArray<Line>) =>
+    Effect.forEach(lines, (line) => write({ ...line, level: "Debug" }), { discard: true })
+  const lines = held.map(({ line }) => line)
+  if (cameras.length === 1) {
+    const { line } = cameras[0]!
+    return Effect.andThen(write(line), writeDebug(lines.filter((other) => other !== line)))
+  }
   const hosts = new Set(cameras.map(({ host }) => host))
   const at = hosts.size === 1 ? ` at ${[...hosts].join()}` : ` at ${hosts.size} hosts`
   const { describe, fields } = first.cause
   return Effect.andThen(
     write({
       level: first.line.level,
-      message: `${countCameras(held.length)}${hosts.has(undefined) ? "" : at}: ${describe(hosts.size)}; affected: ${nameSome(cameras)}`,
-      fields: { ...fields, cameras: held.length }
+      message: `${countCameras(cameras.length)}${hosts.has(undefined) ? "" : at}: ${describe(hosts.size)}; affected: ${nameSome(cameras)}`,
+      fields: { ...fields, cameras: cameras.length }
     }),
-    Effect.forEach(held, ({ line }) => write({ ...line, level: "Debug" }), { discard: true })
+    writeDebug(lines)
   )
 }
 

@@ -175,6 +175,7 @@ export class StatusStore extends Context.Service<
           revision,
           at: now.wallMs,
           id: camera.id,
+          ...(camera.substream !== undefined && { of: camera.substream.of }),
           name: camera.name,
           path: camera._tag === "Camera" ? camera.path : undefined,
           host: camera._tag === "Camera" ? camera.url.authority : undefined
