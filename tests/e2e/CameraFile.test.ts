@@ -20,6 +20,9 @@ const make = Effect.gen(function* () {
   yield* TestPattern.publish(cameras, "yard")
   const mediaServer = yield* RtspServer.make()
   const env = {
+    // whether this machine has ffmpeg is of no interest
+    RESTREAM_FFMPEG_PATH: process.execPath,
+    RESTREAM_FFMPEG_FFPROBE_PATH: process.execPath,
     MEDIA_SERVER_PORT: String(mediaServer.port),
     RESTREAM_LOG_FORMAT: "logfmt",
     RESTREAM_HTTP_ENABLED: "no",
@@ -86,6 +89,16 @@ layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })(
         const { command, environment } = invocation(["run"], env)
         const daemon = yield* start(process.execPath, command, { env: environment })
         yield* daemon.awaitSaid(/settings file: .* holds passwords, and every user/)
+      })
+    )
+
+    it.effect("is checked with a warning where no ffmpeg could relay a camera by UDP", () =>
+      Effect.gen(function* () {
+        const { call, cameras, write } = yield* make
+        yield* write(`- path: gate\n  url: ${cameras.url("gate")}\n`)
+        yield* cameras.configure("gate", { quirks: { udpOnly: true } })
+        const { stderr } = yield* call(["check"], { RESTREAM_FFMPEG_PATH: "/missing/ffmpeg" })
+        assert.match(stderr, /^warning: ffmpeg was not found .* by UDP .* \(camera gate\)$/m)
       })
     )
 

@@ -264,6 +264,26 @@ const named = (cameras: ReadonlyArray<string>): string => {
   return `camera${cameras.length === 1 ? "" : "s"} ${names}${more > 0 ? ` and ${more} more` : ""}`
 }
 
+/**
+ * Which cameras rely on the native engine alone where there is no ffmpeg; `undefined` if none does. Only SETUP
+ * shows that a camera sends by UDP alone, and a probe ends before.
+ */
+export const fallbackWarning = (
+  results: ReadonlyArray<Check.CheckResult>,
+  hasFfmpeg: boolean
+): string | undefined => {
+  const cameras = results.flatMap((result) =>
+    result._tag === "Answered" &&
+    result.engine === "native" &&
+    result.camera.options.engine === "auto"
+      ? [result.camera.id]
+      : []
+  )
+  return hasFfmpeg || cameras.length === 0
+    ? undefined
+    : `warning: ffmpeg was not found (ffmpeg.path, ffmpeg.ffprobePath): a camera that sends only by UDP passes this check and cannot be relayed; camera.engine: native accepts that (${named(cameras)})`
+}
+
 /** The unchanged names of the rows, by the camera's id. The names of cameras are on one line. */
 export const namesInRows = (rows: ReadonlyArray<CameraRow>): ReadonlyMap<string, string> =>
   new Map(

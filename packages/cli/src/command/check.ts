@@ -24,6 +24,7 @@ import * as Flag from "effect/cli/Flag"
 import { explanation, makeRecorder } from "../explain/Explanation.ts"
 import * as Logs from "../log/Logs.ts"
 import { exitStatus, Failure, failOnSettings, usageFailure } from "../process/Failure.ts"
+import { findProgram } from "../process/FindProgram.ts"
 import { draw, print, printMessage } from "../process/Output.ts"
 import { cameraListOf, loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
@@ -34,6 +35,7 @@ import {
   checkSummary,
   checkTable,
   checkWarnings,
+  fallbackWarning,
   inOrder,
   hasFailed,
   jsonText,
@@ -180,6 +182,9 @@ export const check = Command.make(
     const isListed = wrong ? hasFailed : () => true
     // the number of disabled cameras is of no interest for selected cameras
     const disabled = only.length === 0 ? set.disabled.size : 0
+    const { ffprobePath, path } = settings.ffmpeg
+    const hasFfmpeg = [path, ffprobePath].every((name) => findProgram(name) !== undefined)
+    const fallback = fallbackWarning(report, hasFfmpeg)
     const listName = list._tag === "File" ? oneLine(list.file) : "the table"
     const width = process.stdout.isTTY === true ? process.stdout.columns : undefined
     const [first, ...others] = report
@@ -201,6 +206,7 @@ export const check = Command.make(
         width === undefined ? {} : { width }
       )
       yield* print(text)
+      if (fallback !== undefined) yield* printMessage(fallback)
     } else if (json) {
       const names = namesInRows(rows)
       const document = checkJson(report, {
@@ -216,6 +222,7 @@ export const check = Command.make(
       const listed = report.filter(isListed)
       if (listed.length > 0) yield* print(checkTable(listed, width, hasColor(process.stdout)))
       for (const line of checkWarnings(listed)) yield* printMessage(line)
+      if (fallback !== undefined) yield* printMessage(fallback)
       for (const line of serverProblems) yield* printMessage(line)
       for (const line of checkSummary(report, took, disabled, listName)) yield* printMessage(line)
     }

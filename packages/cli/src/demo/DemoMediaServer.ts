@@ -16,7 +16,7 @@ import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { findProgram } from "./Programs.ts"
+import { findProgram } from "../process/FindProgram.ts"
 
 export interface DemoMediaServer {
   readonly name: "MediaMTX" | "embedded RTSP server"

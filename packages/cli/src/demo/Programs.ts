@@ -1,23 +1,6 @@
-/** Programs on PATH, and those that npm packages carry. */
-import { accessSync, constants } from "node:fs"
+/** ffmpeg and ffprobe, from PATH or from npm packages. */
 import { createRequire } from "node:module"
-import { delimiter, join } from "node:path"
-
-/** The program's file, if it is on PATH. */
-export const findProgram = (name: string): string | undefined =>
-  (process.env["PATH"] ?? "")
-    .split(delimiter)
-    .map((folder) => join(folder, name))
-    .find(isExecutable)
-
-const isExecutable = (file: string): boolean => {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
+import { findProgram } from "../process/FindProgram.ts"
 
 const require = createRequire(import.meta.url)
 
