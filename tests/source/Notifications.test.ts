@@ -101,7 +101,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             Effect.scoped,
             Effect.provide(
               source({
-                timing: Effect.succeed({ pollInterval: "1 hour" }),
+                timing: Effect.succeed({ pollInterval: "1 hour", fetchTimeout: "1 second" }),
                 listenTiming: {
                   proofInterval: "200 millis",
                   proofTimeout: "500 millis",
