@@ -502,7 +502,7 @@ const definitions = {
       lease: setting(SettingType.duration({ least: "1 second" }), {
         appliedBy: "restart",
         description:
-          "Time after which the other nodes take over the cameras of a node that is silent; the same on every node. A node whose process stands still for longer loses its cameras.",
+          "Time after which the other nodes take over the cameras of a node that is silent; the same on every node. A node that is suspended for longer loses its cameras.",
         default: "3 seconds"
       }),
       whenDatabaseIsAway: setting(SettingType.choice(Schema.Literals(["keep", "stop"])), {

@@ -26,7 +26,7 @@ export type WebhookFormat = typeof WebhookFormat.Type
 export interface Webhook {
   /** Names it in the log, and for `restream alerts test`. */
   readonly name: string
-  /** Whoever has it can send messages, so it is a secret. */
+  /** A person who has the URL can send messages, so it is a secret. */
   readonly url: Redacted.Redacted
   readonly format: WebhookFormat
   /** `json`: the key of the signature; `ntfy`, `alertmanager`: an access token. */
