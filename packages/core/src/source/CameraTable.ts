@@ -40,6 +40,18 @@ begin
 end
 $$`
 
+/** The columns of a table as SQL, one a line, with their comments. */
+export const columnLines = (
+  columns: ReadonlyArray<readonly [name: string, type: string, comment: string]>
+): string => {
+  const width = Math.max(...columns.map(([name]) => name.length))
+  const lines = columns.map(([name, type, comment], index) => {
+    const comma = index === columns.length - 1 ? "" : ","
+    return `  ${name.padEnd(width)} ${type}${comma}${comment === "" ? "" : ` -- ${comment}`}`
+  })
+  return lines.join("\n")
+}
+
 /**
  * The statements that make the table, the notifying function and the trigger. Each can run again
  * without harm, and none touches rows.
@@ -59,14 +71,9 @@ export const initStatements = (
   const notify = tableSql({ schema: table.schema, name: `${table.name}_notify` })
   const trigger = quoted(`${table.name}_notify`)
   const updateOf = watched === "all" ? "" : ` of ${watched.map(quoted).join(", ")}`
-  const width = Math.max(...columns.map(([name]) => name.length))
-  const lines = columns.map(([name, type, comment], index) => {
-    const comma = index === columns.length - 1 ? "" : ","
-    return `  ${name.padEnd(width)} ${type}${comma}${comment === "" ? "" : ` -- ${comment}`}`
-  })
   return [
     ...(table.schema === undefined ? [] : [createSchema(table.schema)]),
-    `create table if not exists ${sql} (\n${lines.join("\n")}\n)`,
+    `create table if not exists ${sql} (\n${columnLines(columns)}\n)`,
     `create or replace function ${notify}() returns trigger language plpgsql as $$
 begin
   perform pg_notify(${literal(channel)}, '');

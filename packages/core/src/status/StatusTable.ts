@@ -18,7 +18,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import type { CameraId } from "../camera/Camera.ts"
-import { createSchema, tableSql } from "../source/CameraTable.ts"
+import { columnLines, createSchema, tableSql } from "../source/CameraTable.ts"
 import * as SqlProblem from "../source/SqlProblem.ts"
 import { Supervisor } from "../supervision/Supervisor.ts"
 import * as Deadline from "../time/Deadline.ts"
@@ -42,18 +42,11 @@ export const columns = [
 ] as const
 
 /** The statements that make the table. Each can run again without harm, and none touches rows. */
-export const initStatements = (table: TableName): ReadonlyArray<string> => {
-  const width = Math.max(...columns.map(([name]) => name.length))
-  const lines = columns.map(([name, type, comment], index) => {
-    const comma = index === columns.length - 1 ? "" : ","
-    return `  ${name.padEnd(width)} ${type}${comma}${comment === "" ? "" : ` -- ${comment}`}`
-  })
-  return [
-    ...(table.schema === undefined ? [] : [createSchema(table.schema)]),
-    // room in each page for the new versions of its rows
-    `create table if not exists ${tableSql(table)} (\n${lines.join("\n")}\n) with (fillfactor = 50)`
-  ]
-}
+export const initStatements = (table: TableName): ReadonlyArray<string> => [
+  ...(table.schema === undefined ? [] : [createSchema(table.schema)]),
+  // room in each page for the new versions of its rows
+  `create table if not exists ${tableSql(table)} (\n${columnLines(columns)}\n) with (fillfactor = 50)`
+]
 
 /** What the daemon's role needs. @param role as SQL takes it. */
 export const grantStatement = (table: TableName, role: string): string =>
