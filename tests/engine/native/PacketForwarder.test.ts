@@ -275,6 +275,21 @@ describe("PacketForwarder", () => {
       assert.strictEqual(all.forwarder.packets, 3)
     })
 
+    it("goes on at the picture of a keyframe whose parameter sets were dropped", () => {
+      const { forwarder, peers, push, sent } = dropping()
+      const first = video(4, false, 0x7c, 0x85, 0x88)
+      const last = video(5, true, 0x7c, 0x45, 1)
+      push(video(2, false, 0x67, 0x42), video(3, false, 0x68, 0xce))
+      peers.unsent = 0
+      push(first, last)
+      assert.strictEqual(forwarder.dropped, 2)
+      assert.isTrue(
+        Buffer.concat(sent).equals(
+          Buffer.concat([moved(first, server[0][0]), moved(last, server[0][0])])
+        )
+      )
+    })
+
     it("goes on with any picture when no keyframe comes for a minute", () => {
       const { peers, forwarder, push } = dropping()
       const startedAt = performance.now()

@@ -10,8 +10,8 @@ import { listen } from "../../bench/Peer.ts"
 export interface Gap {
   readonly track: number
   readonly lost: number
-  /** The first two bytes of the payload behind it. */
-  readonly next: readonly [number, number]
+  /** The first bytes of the payload behind it: enough to tell the first fragment of a unit from a later one. */
+  readonly next: ReadonlyArray<number>
 }
 
 export interface SunkPath {
@@ -47,7 +47,7 @@ const take = (path: Path, bytes: Buffer, at: number) => {
   if (lost === 0) return
   if (track === 0) path.sinceGap = 0
   const payload = packet + Rtp.headerBytes
-  path.gaps.push({ track, lost, next: [bytes[payload] ?? 0, bytes[payload + 1] ?? 0] })
+  path.gaps.push({ track, lost, next: [...bytes.subarray(payload, payload + 3)] })
 }
 
 const { port } = await listen({
