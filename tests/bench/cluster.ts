@@ -16,6 +16,9 @@ export const clusterCases = ["join", "drain", "kill", "cutoff", "database"] as c
 
 export interface ClusterBenchOptions {
   readonly cameras: number
+  readonly cases: ReadonlyArray<(typeof clusterCases)[number]>
+  /** How often each case is measured. */
+  readonly runs: number
   /** How long the database is stopped. */
   readonly outageSeconds: number
 }
@@ -132,7 +135,7 @@ const watch = Effect.fnUntraced(function* (sink: RtspServer["Service"]) {
 
 /** Runs all cases, one after the other, and tells each measurement. */
 export const cluster = (
-  { cameras, outageSeconds }: ClusterBenchOptions,
+  { cameras, cases, outageSeconds, runs }: ClusterBenchOptions,
   tell: (measurement: ClusterMeasurement) => void
 ): Promise<void> =>
   Effect.gen(function* () {
@@ -188,7 +191,8 @@ export const cluster = (
         yield* Effect.sleep("20 millis")
       }
     })
-    const measure = Effect.fnUntraced(function* (
+    /** Does something to the nodes; measured if the case is wanted. */
+    const perform = Effect.fnUntraced(function* (
       name: ClusterMeasurement["case"],
       by: "movedMs" | "takenOverMs",
       fault: Effect.Effect<unknown>,
@@ -198,31 +202,37 @@ export const cluster = (
       yield* fault
       const from = performance.now()
       yield* settled(...names)
+      if (!cases.includes(name)) return
       const tookMs = Math.max(0, Math.round(seen.lastAt() - from))
       tell({ bench: "cluster", case: name, cameras, [by]: tookMs, ...seen.report() })
     })
+    const hasJoined = (name: string) =>
+      sql`select 1 from restream_runners where address like ${`${name}:%`}`.pipe(
+        Effect.orDie,
+        Effect.repeat({ until: (rows) => rows.length > 0 })
+      )
 
     yield* start("a")
     yield* settled("a")
-    const b = yield* start("b")
-    const hasJoined = sql`select 1 from restream_runners where address like 'b:%'`.pipe(
-      Effect.orDie,
-      Effect.repeat({ until: (rows) => rows.length > 0 })
-    )
-    yield* measure("join", "movedMs", hasJoined, "a", "b")
-    yield* measure("drain", "movedMs", b.signal("SIGTERM"), "a")
-    yield* b.exit
-    const c = yield* start("c")
-    yield* settled("a", "c")
-    yield* measure("kill", "takenOverMs", c.signal("SIGKILL"), "a")
-    const proxy = yield* makeProxy(database.port)
-    const d = yield* start("d", proxy.port)
-    yield* settled("a", "d")
-    yield* measure("cutoff", "takenOverMs", proxy.cut, "a")
-    yield* d.signal("SIGKILL")
-    yield* d.exit
-    yield* start("e")
-    yield* settled("a", "e")
+    const joinAndDrain = Effect.gen(function* () {
+      const b = yield* start("b")
+      yield* perform("join", "movedMs", hasJoined("b"), "a", "b")
+      yield* perform("drain", "movedMs", b.signal("SIGTERM"), "a")
+      yield* b.exit
+    })
+    const kill = Effect.gen(function* () {
+      const c = yield* start("c")
+      yield* settled("a", "c")
+      yield* perform("kill", "takenOverMs", c.signal("SIGKILL"), "a")
+    })
+    const cutOff = Effect.gen(function* () {
+      const proxy = yield* makeProxy(database.port)
+      const d = yield* start("d", proxy.port)
+      yield* settled("a", "d")
+      yield* perform("cutoff", "takenOverMs", proxy.cut, "a")
+      yield* d.signal("SIGKILL")
+      yield* d.exit
+    })
     const outage = Effect.gen(function* () {
       yield* Scope.close(running, Exit.void)
       yield* Effect.sleep(outageSeconds * 1000)
@@ -230,5 +240,21 @@ export const cluster = (
       yield* Scope.provide(database.start, running)
       yield* Effect.retry(sql`select 1`, { times: 20 })
     }).pipe(Effect.orDie)
-    yield* measure("database", "movedMs", outage, "a", "e")
+    const stopDatabase = Effect.gen(function* () {
+      const e = yield* start("e")
+      yield* settled("a", "e")
+      yield* perform("database", "movedMs", outage, "a", "e")
+      yield* e.signal("SIGTERM")
+      yield* settled("a")
+    })
+    const steps = [
+      { cases: ["join", "drain"], run: joinAndDrain },
+      { cases: ["kill"], run: kill },
+      { cases: ["cutoff"], run: cutOff },
+      { cases: ["database"], run: stopDatabase }
+    ] as const
+    for (const step of steps) {
+      if (!cases.some((name) => (step.cases as ReadonlyArray<string>).includes(name))) continue
+      for (let run = 0; run < runs; run++) yield* Effect.scoped(step.run)
+    }
   }).pipe(Effect.scoped, Effect.provide([Reactivity.layer, NodeServices.layer]), Effect.runPromise)

@@ -1,6 +1,6 @@
 /** `npm run bench -- relay|check|supervisor|cluster [flags] --json`: one line of JSON for each measurement. */
 import { check } from "./check.ts"
-import { cluster, type ClusterMeasurement } from "./cluster.ts"
+import { cluster, clusterCases, type ClusterMeasurement } from "./cluster.ts"
 import { readFlags, runScript, someOf, UsageError, whole } from "./Flags.ts"
 import { relay } from "./relay.ts"
 import { supervisor } from "./supervisor.ts"
@@ -28,6 +28,8 @@ supervisor    how soon a new row is acted on, and what idle cameras cost
 cluster       what joining, draining, killing and cutting off a node does to the relays
   --cameras N     default 100
   --outage S      how long the database is stopped; default 60
+  --cases C,…     join, drain, kill, cutoff, database; default all
+  --runs R        how often each is measured; default 1
 
 --json prints each measurement in one line. Linux only.
 Cameras, media server and database are processes of their own, and don't count.`
@@ -106,12 +108,25 @@ const benchOf = (name: string | undefined, args: ReadonlyArray<string>): Bench |
       }
     }
     case "cluster": {
-      const flags = readFlags(args, { cameras: whole(1, 1000), outage: whole(1, 3600) })
+      const flags = readFlags(args, {
+        cameras: whole(1, 1000),
+        outage: whole(1, 3600),
+        cases: someOf(...clusterCases),
+        runs: whole(1, 1000)
+      })
       if (flags.help) return undefined
       return {
         json: flags.json,
         measurements: told((tell: (measurement: ClusterMeasurement) => void) =>
-          cluster({ cameras: flags.cameras ?? 100, outageSeconds: flags.outage ?? 60 }, tell)
+          cluster(
+            {
+              cameras: flags.cameras ?? 100,
+              outageSeconds: flags.outage ?? 60,
+              cases: flags.cases ?? clusterCases,
+              runs: flags.runs ?? 1
+            },
+            tell
+          )
         )
       }
     }

@@ -4,6 +4,7 @@ import {
   type CameraId,
   Cluster,
   LeasedStorage,
+  LockSession,
   Nodes,
   type OwnershipChange,
   Reason,
@@ -33,7 +34,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
 
 const lease = Duration.seconds(1.5)
-const shards = 10
+const shards = 20
 const group = Nodes.groupOf(shards, "advisory")
 const ids = (...numbers: ReadonlyArray<number>) => numbers.map((n) => ShardId.make(group, n))
 const numbers = (shardIds: ReadonlyArray<ShardId.ShardId>) => shardIds.map(({ id }) => id)
@@ -49,32 +50,39 @@ const database = Effect.gen(function* () {
 const runnerOf = (name: string, more: { readonly group?: string } = {}) =>
   makeRunner({ address: makeAddress(name, 0), groups: [more.group ?? group], weight: 1 })
 
-/** The storage of the engine, on a client of its own. */
-const storageOf = Effect.fnUntraced(function* (dsn: Redacted.Redacted) {
-  const sql = yield* client(dsn)
+/** The storage of the engine, on a client of its own, and what gives several of its locks back. */
+const storageOf = Effect.fnUntraced(function* (
+  dsn: Redacted.Redacted,
+  locks: Nodes.LockKind = "advisory"
+) {
+  const session = LockSession.make(yield* client(dsn), { locks, tablePrefix: "restream" })
   const config = ShardingConfig.layer({
     availableShardGroups: [group],
     assignedShardGroups: [group],
     shardsPerGroup: shards,
     shardLockExpiration: lease,
-    shardLockRefreshInterval: Duration.divideUnsafe(lease, 3)
+    shardLockRefreshInterval: Duration.divideUnsafe(lease, 3),
+    shardLockDisableAdvisory: locks === "rows"
   })
   const built = yield* Layer.build(
     SqlRunnerStorage.layerStorage({ prefix: "restream" }).pipe(
-      Layer.provide([config, Layer.succeed(SqlClient, sql)])
+      Layer.provide([config, Layer.succeed(SqlClient, session.client)])
     )
   )
-  return Context.get(built, RunnerStorage)
+  return { releaseLocks: session.release, storage: Context.get(built, RunnerStorage) }
 })
 
 /** A node without an engine: the test asks in its place, and ends the cameras. */
 const node = Effect.fnUntraced(function* (
   dsn: Redacted.Redacted,
   name: string,
-  whenDatabaseIsAway: "keep" | "stop" = "keep"
+  whenDatabaseIsAway: "keep" | "stop" = "keep",
+  locks: Nodes.LockKind = "advisory"
 ) {
-  const real = yield* storageOf(dsn)
+  const { releaseLocks, storage: real } = yield* storageOf(dsn, locks)
   const faults = { isAway: false, failures: 0 }
+  /** How many locks each query gave back. */
+  const released: Array<number> = []
   const orFail = <A>(effect: Effect.Effect<A, PersistenceError>) =>
     Effect.suspend(() => {
       if (!faults.isAway) return effect
@@ -85,6 +93,10 @@ const node = Effect.fnUntraced(function* (
     ...real,
     acquire: (address, shardIds) => orFail(real.acquire(address, shardIds)),
     refresh: (address, shardIds) => orFail(real.refresh(address, shardIds)),
+    release: (address, shardId) => {
+      released.push(1)
+      return real.release(address, shardId)
+    },
     getRunners: orFail(real.getRunners)
   })
   const self = runnerOf(name)
@@ -92,7 +104,16 @@ const node = Effect.fnUntraced(function* (
   const nodes = yield* Nodes.make(storage, self, lease, ({ nodes }) =>
     leases.setHasOthers(nodes.length > 1)
   )
-  const options = { address: self.address, group, lease, whenDatabaseIsAway }
+  const options = {
+    address: self.address,
+    group,
+    lease,
+    whenDatabaseIsAway,
+    releaseLocks: ((address, shardIds) =>
+      Effect.tap(releaseLocks(address, shardIds), () =>
+        Effect.sync(() => released.push(shardIds.length))
+      )) satisfies LockSession.ReleaseLocks
+  }
   const { drain, storage: leased } = yield* LeasedStorage.make(storage, leases, nodes, options)
   const changes = yield* Queue.unbounded<OwnershipChange>()
   yield* Effect.forkScoped(
@@ -106,6 +127,7 @@ const node = Effect.fnUntraced(function* (
     nodes,
     drain,
     faults,
+    released,
     self,
     /** The next shards whose cameras are to end, with what says that they have ended. */
     takeEnding: Effect.repeat(Queue.take(changes), {
@@ -167,25 +189,71 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     )
   )
 
-  it.effect("a lock is given back after the cameras of its shard have ended, four at a time", () =>
+  it.effect(
+    "locks are given back after the cameras of their shards have ended, a few at a time",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { dsn, sql } = yield* database
+          const a = yield* node(dsn, "a")
+          const held = Array.from({ length: 14 }, (_, index) => index + 1)
+          assert.sameMembers(yield* a.acquire(...held), held)
+          assert.isTrue(a.leases.ownership.isOurs(cameraOf(1)))
+          const releases = yield* Effect.forEach(held, (shard) =>
+            Effect.forkChild(a.release(shard), { startImmediately: true })
+          )
+          const wave = yield* Effect.replicateEffect(a.takeEnding, 12)
+          assert.isFalse(a.leases.ownership.isOurs(cameraOf(1)))
+          assert.isTrue(a.leases.ownership.isOurs(cameraOf(14)))
+          assert.deepStrictEqual(yield* locked(sql), held)
+          for (const { settled } of wave) yield* settled!
+          for (const { settled } of yield* Effect.replicateEffect(a.takeEnding, 2)) yield* settled!
+          yield* Fiber.joinAll(releases)
+          assert.isEmpty(yield* locked(sql))
+          assert.isEmpty(a.held())
+          // the locks of one wave by one query
+          assert.isBelow(a.released.length, 6)
+        })
+      )
+  )
+
+  it.effect("a camera that does not end delays no other lock", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
         const a = yield* node(dsn, "a")
-        assert.sameMembers(yield* a.acquire(1, 2, 3, 4, 5, 6), [1, 2, 3, 4, 5, 6])
-        assert.isTrue(a.leases.ownership.isOurs(cameraOf(1)))
-        const releases = yield* Effect.forEach([1, 2, 3, 4, 5, 6], (shard) =>
+        yield* a.acquire(1, 2, 3)
+        yield* Effect.forEach([1, 2, 3], (shard) =>
           Effect.forkChild(a.release(shard), { startImmediately: true })
         )
-        const wave = yield* Effect.replicateEffect(a.takeEnding, 4)
-        assert.isFalse(a.leases.ownership.isOurs(cameraOf(1)))
-        assert.isTrue(a.leases.ownership.isOurs(cameraOf(6)))
-        assert.deepStrictEqual(yield* locked(sql), [1, 2, 3, 4, 5, 6])
-        for (const { settled } of wave) yield* settled!
+        const [, ...others] = yield* Effect.replicateEffect(a.takeEnding, 3)
+        for (const { settled } of others) yield* settled!
+        yield* eventually(Effect.map(locked(sql), (now) => now.length === 1))
+        assert.deepStrictEqual(yield* locked(sql), [1])
+      })
+    )
+  )
+
+  it.effect("rows are given back as advisory locks are, and only those of this node", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const a = yield* node(dsn, "a", "keep", "rows")
+        const b = yield* node(dsn, "b", "keep", "rows")
+        yield* a.acquire(1, 2, 3)
+        yield* b.acquire(4)
+        const releases = yield* Effect.forEach([1, 2], (shard) =>
+          Effect.forkChild(a.release(shard), { startImmediately: true })
+        )
         for (const { settled } of yield* Effect.replicateEffect(a.takeEnding, 2)) yield* settled!
         yield* Fiber.joinAll(releases)
-        assert.isEmpty(yield* locked(sql))
-        assert.isEmpty(a.held())
+        const rows = yield* sql<{ readonly address: string; readonly shard_id: string }>`
+          select address, shard_id from restream_locks order by 1`
+        assert.deepStrictEqual(
+          rows.map(({ address, shard_id }) => `${address} ${shard_id.split(":").at(-1)}`),
+          ["a:0 3", "b:0 4"]
+        )
+        assert.deepStrictEqual(yield* b.acquire(1, 3), [1])
       })
     )
   )
@@ -393,13 +461,13 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     Effect.scoped(
       Effect.gen(function* () {
         const { dsn } = yield* database
-        const a = yield* storageOf(dsn)
+        const { storage: a } = yield* storageOf(dsn)
         yield* a.register(runnerOf("a"), true)
-        const other = runnerOf("b", { group: Nodes.groupOf(20, "advisory") })
+        const other = runnerOf("b", { group: Nodes.groupOf(30, "advisory") })
         const mismatch = yield* Effect.flip(Nodes.admit(a, other, lease))
         assert.strictEqual(
           mismatch.message,
-          "node a has other settings: cluster.shards is 10 there and 20 here; all nodes must agree"
+          "node a has other settings: cluster.shards is 20 there and 30 here; all nodes must agree"
         )
         yield* Nodes.admit(a, runnerOf("b"), lease)
         // its own row from before a crash is waited for

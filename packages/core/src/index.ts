@@ -75,6 +75,7 @@ export * as Cluster from "./cluster/Cluster.ts"
 export * as Shard from "./cluster/Shard.ts"
 export * as ShardLeases from "./cluster/ShardLeases.ts"
 export * as LeasedStorage from "./cluster/LeasedStorage.ts"
+export * as LockSession from "./cluster/LockSession.ts"
 export * as Nodes from "./cluster/Nodes.ts"
 export * as NodeTable from "./cluster/NodeTable.ts"
 // who minds them

@@ -30,6 +30,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as LeasedStorage from "./LeasedStorage.ts"
+import * as LockSession from "./LockSession.ts"
 import * as Nodes from "./Nodes.ts"
 import * as OneHolder from "./OneHolder.ts"
 import { Ownership, type OwnershipService } from "./Ownership.ts"
@@ -120,17 +121,23 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       // after a failure the engine's loop rests so long
       entityMessagePollInterval: Duration.millis(500)
     })
+    const session = LockSession.make(sql, { locks, tablePrefix: options.tablePrefix })
     const storage = Context.get(
       yield* Layer.build(
         SqlRunnerStorage.layerStorage({ prefix: options.tablePrefix }).pipe(
-          Layer.provide([config, Layer.succeed(SqlClient, sql)])
+          Layer.provide([config, Layer.succeed(SqlClient, session.client)])
         )
       ),
       RunnerStorage
     )
     yield* Nodes.admit(storage, self, options.lease)
     const nodes = yield* Nodes.make(storage, self, options.lease, onChanged)
-    const leased = yield* LeasedStorage.make(storage, leases, nodes, { ...options, address, group })
+    const leased = yield* LeasedStorage.make(storage, leases, nodes, {
+      ...options,
+      address,
+      group,
+      releaseLocks: session.release
+    })
     joined = { nodes, drain: leased.drain }
     yield* Layer.build(
       Sharding.layer.pipe(

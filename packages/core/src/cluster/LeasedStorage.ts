@@ -7,6 +7,7 @@
  * from memory: a database that does not respond, or a loop that stood still, lets no question of the engine
  * time out, after which it would give up every shard.
  */
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -19,6 +20,7 @@ import { PersistenceError } from "effect/cluster/ClusterError"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
 import { RunnerStorage } from "effect/cluster/RunnerStorage"
 import * as ShardId from "effect/cluster/ShardId"
+import type { ReleaseLocks } from "./LockSession.ts"
 import type { Nodes } from "./Nodes.ts"
 import type { HeldShard, ShardLeases } from "./ShardLeases.ts"
 
@@ -34,6 +36,8 @@ export interface LeasedStorageOptions {
   readonly group: string
   readonly lease: Duration.Duration
   readonly whenDatabaseIsAway: "keep" | "stop"
+  /** Gives several locks back at once. Left out, or where it fails: the storage gives them back one by one. */
+  readonly releaseLocks?: ReleaseLocks | undefined
 }
 
 /** How often a lock is asked for that another node is just giving back. */
@@ -41,7 +45,7 @@ const acquireInterval = "40 millis"
 /** How long after the engine's last question a lock is asked for. The engine asks every second. */
 const acquireForMs = 3_000
 /** How many shards are given back at a time: the gap of a camera is then its own. */
-const releasePermits = 4
+const releasePermits = 12
 /** How often in a row the engine does not list a shard that we hold, before it has forgotten the shard. */
 const strayMisses = 3
 /** The engine does not list a shard before it asks for it again, which takes up to a second. */
@@ -58,7 +62,7 @@ export const make = Effect.fnUntraced(function* (
   undecorated: RunnerStorage["Service"],
   leases: ShardLeases,
   nodes: Nodes,
-  { address, group, lease, whenDatabaseIsAway }: LeasedStorageOptions
+  { address, group, lease, releaseLocks, whenDatabaseIsAway }: LeasedStorageOptions
 ): Effect.fn.Return<LeasedStorage, never, Scope.Scope> {
   // closed after the engine, whose last calls still send queries
   const scope = yield* Scope.fork(yield* Effect.scope)
@@ -69,6 +73,8 @@ export const make = Effect.fnUntraced(function* (
   const isAsked = Latch.makeUnsafe(false)
   const acquiring = Semaphore.makeUnsafe(1)
   const releasing = Semaphore.makeUnsafe(releasePermits)
+  /** The shards whose cameras have ended and whose locks are to be given back. `undefined`: no unlocking runs. */
+  let unlockable: Map<number, Deferred.Deferred<void, PersistenceError>> | undefined
   /** The shards that the engine asked for last and does not have yet. */
   let wanted: ReadonlySet<number> = new Set()
   let askedAtMs = -Infinity
@@ -128,6 +134,35 @@ export const make = Effect.fnUntraced(function* (
       : Effect.repeat(Effect.sleep("50 millis"), { until: () => leases.isValid() || isFenced })
   )
 
+  const releaseOneByOne = (shards: Iterable<number>) =>
+    Effect.forEach(shards, (shard) => storage.release(address, idOf(shard)), { discard: true })
+
+  /** Gives the locks of all shards back whose cameras have ended, until there are none. */
+  const unlockAll = Effect.gen(function* () {
+    for (;;) {
+      const batch = unlockable
+      if (batch === undefined || batch.size === 0) break
+      unlockable = new Map()
+      const shards = [...batch.keys()]
+      const together =
+        releaseLocks === undefined
+          ? Effect.fail(undefined)
+          : Effect.timeout(surely(releaseLocks(address, shards.map(idOf))), intervalMs)
+      const exit = yield* Effect.exit(Effect.catch(together, () => releaseOneByOne(shards)))
+      for (const done of batch.values()) Deferred.doneUnsafe(done, exit)
+    }
+    unlockable = undefined
+  })
+
+  /** Gives the lock of a shard back, together with those that wait for it. */
+  const unlock = Effect.fnUntraced(function* (shard: number) {
+    const done = Deferred.makeUnsafe<void, PersistenceError>()
+    const isFirst = unlockable === undefined
+    unlockable = (unlockable ?? new Map()).set(shard, done)
+    if (isFirst) yield* Effect.forkIn(unlockAll, scope)
+    yield* Deferred.await(done)
+  })
+
   /** Ends the cameras of a shard and gives its lock back. */
   const giveBack = (shard: number) => {
     returning.add(shard)
@@ -141,7 +176,7 @@ export const make = Effect.fnUntraced(function* (
           yield* leases.end([shard])
           // it may have been found lost meanwhile
           if (leases.get(shard) !== entry) return
-          yield* storage.release(address, idOf(shard))
+          yield* unlock(shard)
           misses.delete(entry)
           yield* leases.freed([shard])
         })
@@ -177,9 +212,11 @@ export const make = Effect.fnUntraced(function* (
     if (lost.length > 0 && !isFenced) {
       // a database that was restarted has forgotten the locks, and nobody may have asked for them yet
       const again = new Set(
-        (yield* storage.acquire(
-          address,
-          lost.map(({ shard }) => idOf(shard))
+        (yield* acquiring.withPermit(
+          storage.acquire(
+            address,
+            lost.map(({ shard }) => idOf(shard))
+          )
         )).map(({ id }) => id)
       )
       const taken = lost.filter(({ shard }) => !again.has(shard))
