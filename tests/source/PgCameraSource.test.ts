@@ -15,6 +15,7 @@ import {
   Stream
 } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Log from "../kit/Log.ts"
 import { withLog } from "../kit/Log.ts"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
 import { awaitIds, cameraSourceContract, observe, row } from "./CameraSourceContract.ts"
@@ -383,6 +384,136 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       assert.deepStrictEqual(columns, ["id", "url", "name"])
       assert.deepStrictEqual(rows, [{ id: 1, name: 2 }])
     }).pipe(Effect.provide(database))
+  )
+
+  /** The client, and the statements that read, as they were put to the server. */
+  const recording = (sql: PgClient.PgClient) => {
+    const statements: Array<string> = []
+    const reserve = Effect.map(sql.reserve, (session) => {
+      const { connection } = session as unknown as {
+        readonly connection: { readonly query: (...args: ReadonlyArray<unknown>) => unknown }
+      }
+      const query = (statement: string, ...rest: ReadonlyArray<unknown>) => {
+        if (statement.startsWith("select")) statements.push(statement)
+        return connection.query(statement, ...rest)
+      }
+      return { ...session, connection: { query } }
+    })
+    const client = new Proxy(sql, {
+      get: (target, key) => (key === "reserve" ? reserve : Reflect.get(target, key))
+    })
+    /** What was asked since the last call. */
+    const asked = () =>
+      statements.splice(0).flatMap((statement) => {
+        if (statement.includes("limit 0")) return []
+        return statement.includes("sum(hashtextextended") ? "fingerprint" : "rows"
+      })
+    return { asked, client }
+  }
+
+  const insertMany = (sql: PgClient.PgClient, count: number) =>
+    sql`insert into video.cameras (name, url)
+      select 'Camera ' || n, 'rtsp://h/' || n from generate_series(1, ${count}) n`
+
+  const recorded = (
+    sql: PgClient.PgClient,
+    options: Partial<PgCameraSource.PgCameraSourceOptions> = {}
+  ) => {
+    const { asked, client } = recording(sql)
+    return Effect.map(
+      Layer.build(
+        source({ channel: undefined, ...options }).pipe(
+          Layer.provide(Layer.succeed(PgClient.PgClient, client))
+        )
+      ),
+      (services) => ({ asked, cameras: Context.get(services, CameraSource) })
+    )
+  }
+
+  it.effect("reads the rows of a large table only when its fingerprint has changed", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* insertMany(sql, 1_000)
+      const { asked, cameras } = yield* recorded(sql)
+      const first = yield* cameras.refresh
+      asked()
+      const second = yield* cameras.refresh
+      assert.deepStrictEqual(asked(), ["fingerprint"])
+      assert.strictEqual(second.rows, first.rows)
+      for (const change of [
+        "update video.cameras set name = 'Gate' where id = 1",
+        "insert into video.cameras (url) values ('rtsp://h/new')",
+        "delete from video.cameras where id = 2"
+      ]) {
+        yield* sql.unsafe(change)
+        const { rows } = yield* cameras.refresh
+        assert.deepStrictEqual(asked(), ["fingerprint", "rows"])
+        const all = yield* sql<CameraRow>`select * from video.cameras`
+        assert.sameDeepMembers(
+          rows.map(({ id, name }) => [Number(id), name]),
+          all.map(({ id, name }) => [Number(id), name])
+        )
+        yield* cameras.refresh
+        assert.deepStrictEqual(asked(), ["fingerprint"])
+      }
+      // the same rows in another place of the table
+      yield* sql`update video.cameras set name = name`
+      yield* cameras.refresh
+      assert.deepStrictEqual(asked(), ["fingerprint"])
+      // a column that was not there
+      yield* sql`alter table video.cameras add column site text`
+      const { rows } = yield* cameras.refresh
+      assert.deepStrictEqual(asked(), ["rows"])
+      assert.isTrue(rows.every((row) => row["site"] === null))
+    }).pipe(Effect.scoped, Effect.provide(database))
+  )
+
+  it.effect(
+    "does not ask for the fingerprint of a small table, and notices that it is the same",
+    () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        yield* insertMany(sql, 999)
+        const { asked, cameras } = yield* recorded(sql)
+        const first = yield* cameras.refresh
+        asked()
+        const second = yield* cameras.refresh
+        assert.deepStrictEqual(asked(), ["rows"])
+        assert.strictEqual(second.rows, first.rows)
+      }).pipe(Effect.scoped, Effect.provide(database))
+  )
+
+  it.effect("stops asking for a fingerprint that differs at every read, and says so once", () => {
+    const log = Log.make()
+    return Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* insertMany(sql, 1_000)
+      const { asked, cameras } = yield* recorded(sql, {
+        query: "select *, clock_timestamp() as seen from video.cameras"
+      })
+      for (let read = 0; read < 4; read++) yield* cameras.refresh
+      asked()
+      yield* cameras.refresh
+      yield* cameras.refresh
+      assert.deepStrictEqual(asked(), ["rows", "rows"])
+      assert.lengthOf(log.everything().match(/the rows differ at every read/g) ?? [], 1)
+    }).pipe(Effect.scoped, Effect.provide(database), log.capture)
+  })
+
+  it.effect("reads from a server that makes no hashes", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* insertMany(sql, 1_000)
+      // as before PostgreSQL 11
+      yield* sql`alter function hashtextextended(text, bigint) rename to hashtext_later`
+      const { asked, cameras } = yield* recorded(sql)
+      assert.lengthOf((yield* cameras.refresh).rows, 1_000)
+      asked()
+      yield* sql`update video.cameras set name = 'Gate' where id = 1`
+      const { rows } = yield* cameras.refresh
+      assert.deepStrictEqual(asked(), ["rows"])
+      assert.isTrue(rows.some(({ name }) => name === "Gate"))
+    }).pipe(Effect.scoped, Effect.provide(database))
   )
 
   it.effect("goes on when the table gains a column, or is dropped and made again", () =>

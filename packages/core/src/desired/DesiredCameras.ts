@@ -123,6 +123,10 @@ export const makeDecoder = (
   let remembered: ReadonlyArray<Remembered> = []
   let resolved = Conflicts.none
   return (rows) => {
+    const isSameRows =
+      rows.length === remembered.length &&
+      rows.every((row, index) => row === remembered[index]?.row)
+    if (isSameRows) return resolved.set
     let byId: ReadonlyMap<string | undefined, Remembered> | undefined
     const current = numberRows(rows, remembered).map(({ number, row }, position): Remembered => {
       const before = remembered[position]

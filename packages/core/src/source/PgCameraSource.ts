@@ -17,6 +17,7 @@ import {
   InvalidQuery,
   Unavailable
 } from "./CameraSource.ts"
+import { fingerprintOf, type HashedRow, KnownRows } from "./KnownRows.ts"
 import * as Notifications from "./Notifications.ts"
 import * as ReadChecks from "./ReadChecks.ts"
 import { missingId, type ReadResult } from "./ResultShape.ts"
@@ -34,8 +35,15 @@ export interface PgCameraSourceOptions extends ReadChecks.ReadCheckOptions {
   readonly listenTiming?: Notifications.ListenTiming | undefined
 }
 
+/** What a statement that reads the rows gives, beside its columns. */
+interface Read<A> {
+  readonly columns: ReadonlyArray<string>
+  readonly value: A
+}
+
 /**
- * All rows, once, with those of the columns that are known; `undefined`: with all columns.
+ * Puts a statement that reads the rows to the server, with those of the columns that are known; `undefined`:
+ * with all columns.
  *
  * Unprepared: a prepared `select *` fails for ever after the table gained a column.
  *
@@ -48,33 +56,45 @@ export interface PgCameraSourceOptions extends ReadChecks.ReadCheckOptions {
  * A query that gives no rows because it asks for none, such as a DELETE or a comment, fails as `InvalidQuery`:
  * an empty list would stop all relays.
  */
+const read = <A>(
+  sql: PgClient.PgClient,
+  query: string,
+  known: ReadonlySet<string> | undefined,
+  fetch: (run: Run, statement: string) => Effect.Effect<A, SqlError>
+): Effect.Effect<Read<A>, CameraSourceError> =>
+  readOnly(sql, (run) =>
+    Effect.gen(function* () {
+      const { fields } = yield* run(RowQuery.asDescribed(query))
+      if (fields.length === 0) return undefined
+      const isWanted = (name: string) => known === undefined || known.has(name)
+      const value = yield* fetch(run, RowQuery.asRows(query, fields, isWanted))
+      return { columns: [...new Set(fields.map(({ name }) => name))], value }
+    })
+  ).pipe(
+    Effect.catch((error) =>
+      isAboutForm(error)
+        ? Effect.andThen(inItsOwnWords(sql, query), Effect.fail(noSelect))
+        : Effect.fail(toSourceError(error))
+    ),
+    Effect.filterOrFail(
+      (read) => read !== undefined,
+      () => noSelect
+    ),
+    Effect.withSpan("PgCameraSource.fetchRows")
+  )
+
+/** All rows, once, with those of the columns that are known; `undefined`: with all columns. */
 export const fetchResult = (
   query: string,
   known?: ReadonlySet<string>
 ): Effect.Effect<ReadResult, CameraSourceError, PgClient.PgClient> =>
   Effect.flatMap(PgClient.PgClient, (sql) =>
-    readOnly(sql, (run) =>
-      Effect.gen(function* () {
-        const { fields } = yield* run(RowQuery.asDescribed(query))
-        if (fields.length === 0) return { columns: [], rows: [] }
-        const isWanted = (name: string) => known === undefined || known.has(name)
-        const { rows } = yield* run(RowQuery.asRows(query, fields, isWanted))
-        return {
-          columns: [...new Set(fields.map(({ name }) => name))],
-          rows: rows.map(({ row }) => RowQuery.read(String(row)))
-        }
+    Effect.map(
+      read(sql, query, known, (run, statement) => run(statement)),
+      ({ columns, value }) => ({
+        columns,
+        rows: value.rows.map(({ row }) => RowQuery.read(String(row)))
       })
-    ).pipe(
-      Effect.catch((error) =>
-        isAboutForm(error)
-          ? Effect.andThen(inItsOwnWords(sql, query), Effect.fail(noSelect))
-          : Effect.fail(toSourceError(error))
-      ),
-      Effect.filterOrFail(
-        ({ columns }) => columns.length > 0,
-        () => noSelect
-      ),
-      Effect.withSpan("PgCameraSource.fetchRows")
     )
   )
 
@@ -165,14 +185,41 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
   const sql = yield* PgClient.PgClient
 
   const check = ReadChecks.make("database", options, failOn)
+  const kept = new KnownRows()
+  /** Whether the server has the function that makes them: PostgreSQL since 11. */
+  let hasHashes = true
+
   const fetchChecked = Effect.gen(function* () {
+    const hadHashes = hasHashes
     const known = yield* options.known ?? Effect.succeed(undefined)
-    return yield* check(yield* fetchRows(options.query, known), known)
+    const { columns, value } = yield* read(sql, options.query, known, (run, statement) =>
+      Effect.gen(function* () {
+        if (hasHashes && kept.isWorthAsking(statement)) {
+          const { rows } = yield* run(RowQuery.asFingerprint(statement))
+          if (kept.isUnchanged(statement, RowQuery.readFingerprint(rows[0]))) return undefined
+        }
+        if (!hasHashes) return { statement, rows: (yield* run(statement)).rows }
+        const { rows } = yield* Effect.tapError(run(RowQuery.asHashedRows(statement)), (error) =>
+          Effect.sync(() => {
+            hasHashes = codeOf(error) !== undefinedFunction
+          })
+        )
+        return { statement, rows }
+      })
+    ).pipe(Effect.retry({ times: 1, while: () => hadHashes && !hasHashes }))
+    if (value === undefined) return kept.rows
+    const { statement } = value
+    const hashed = yield* readHashed(value.rows)
+    if (hasHashes && kept.isUnchanged(statement, fingerprintOf(hashed))) return kept.rows
+    yield* failOn(missingId({ columns }))
+    yield* check({ columns, rows: hashed.map(({ row }) => row) }, known)
+    if (kept.replace(statement, hashed)) yield* logRestless
+    return kept.rows
   })
 
   return yield* Polling.make({
     label: "database",
-    fetchRows: Effect.provideService(fetchChecked, PgClient.PgClient, sql),
+    fetchRows: fetchChecked,
     hints:
       options.channel === undefined
         ? undefined
@@ -211,5 +258,29 @@ const toSourceError = (error: SqlError): CameraSourceError => {
       return new CameraSourceError({ reason: new Unavailable({ detail }) })
   }
 }
+
+const undefinedFunction = "42883"
+
+/** How many rows are read before other fibers have a turn. */
+const rowsInARow = 500
+
+const readHashed = Effect.fnUntraced(function* (
+  rows: ReadonlyArray<Readonly<Record<string, unknown>>>
+) {
+  const hashed: Array<HashedRow> = []
+  for (const { hash, row } of rows) {
+    hashed.push({ row: RowQuery.read(String(row)), hash: BigInt(String(hash ?? 0)) })
+    if (hashed.length % rowsInARow === 0) yield* Effect.yieldNow
+  }
+  return hashed
+})
+
+const logRestless = Effect.annotateLogs(
+  Effect.logDebug(
+    "database: the rows differ at every read, so they are read without asking whether they have changed"
+  ),
+  "module",
+  "source"
+)
 
 const noTable = "`restream db init` creates it; or set database.table or database.query"

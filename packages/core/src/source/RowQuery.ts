@@ -7,6 +7,7 @@
  * or come as gibberish. The server has a text for every type that it has, so it is asked for that.
  */
 import type { CameraRow } from "./CameraSource.ts"
+import type { Fingerprint } from "./KnownRows.ts"
 
 /** A column of the result, as the driver describes it. */
 export interface Column {
@@ -51,6 +52,30 @@ export const asRows = (
 select ${list.join(", ")} from (\n${withoutSemicolon(query)}\n) restream_result(${aliases.join(", ")})
 ) restream_row`
 }
+
+/** The statement of {@link asRows}, with a hash of each row's text. */
+export const asHashedRows = (rows: string): string =>
+  // without OFFSET the planner would make each text twice
+  `select restream_json.row, hashtextextended(restream_json.row, 0)::text as hash from (
+${rows}
+offset 0) restream_json`
+
+/**
+ * The number of the rows of {@link asRows}, and the sum of their hashes: different after any change of any row,
+ * and the same in whatever order the rows come.
+ */
+export const asFingerprint = (rows: string): string =>
+  `select count(*)::text as count, coalesce(sum(hashtextextended(restream_json.row, 0)), 0)::text as sum from (
+${rows}
+) restream_json`
+
+/** Reads the answer to {@link asFingerprint}. */
+export const readFingerprint = (
+  answer: Readonly<Record<string, unknown>> | undefined
+): Fingerprint => ({
+  count: Number(answer?.["count"]),
+  sum: BigInt(String(answer?.["sum"] ?? 0))
+})
 
 /**
  * Has the server read the query as it stands, without running it: for its own words about a mistake,
