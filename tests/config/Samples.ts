@@ -25,6 +25,7 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "database.query": ["SELECT 1", "WITH x AS (SELECT 2) SELECT * FROM x", "-- why\nTABLE cameras"],
   "database.channel": ["one", "two_2", "Three"],
   "cluster.name": ["node-a", "node_b.example", "10.0.0.1@2"],
+  "cluster.workers": ["auto", "2", "64"],
   "cluster.tablePrefix": ["one", "two_2", "Three"],
   "source.file": ["cameras.yaml", "/etc/restream/cameras.csv", "a b.JSON"],
   "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
@@ -88,7 +89,8 @@ export const fileWith = (setting: Setting, value: unknown): string =>
 export const companions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "mediaServer.password": { RESTREAM_MEDIA_SERVER_USERNAME: "someone" },
   "http.host": { RESTREAM_HTTP_TOKEN: "a token" },
-  "mediaServer.fingerprint": { RESTREAM_MEDIA_SERVER_SCHEME: "rtsps" }
+  "mediaServer.fingerprint": { RESTREAM_MEDIA_SERVER_SCHEME: "rtsps" },
+  "cluster.workers": { RESTREAM_CLUSTER_ENABLED: "yes" }
 }
 
 export const loaded = (sources: Sources): LoadedSettings =>

@@ -231,6 +231,18 @@ export const integer = (least: number, most: number): SettingType<number> =>
     isValid: Number.isInteger
   })
 
+/** The word auto, or a value of a type. */
+export const orAuto = <A>(type: SettingType<A>): SettingType<A | "auto"> =>
+  make<A | "auto">({
+    values: `auto | ${type.values}`,
+    parse: (raw) =>
+      typeof raw === "string" && raw.trim().toLowerCase() === "auto"
+        ? Result.succeed("auto")
+        : Result.mapError(type.parse(raw), (problem) =>
+            problem.includes("out of range") ? problem : `${problem} or auto`
+          )
+  })
+
 /** A number from 0 to 1. */
 export const fraction: SettingType<number> = number({
   least: 0,

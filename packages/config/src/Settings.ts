@@ -490,7 +490,14 @@ const definitions = {
       }),
       weight: setting(SettingType.integer(1, 100), {
         appliedBy: "restart",
-        description: "Share of the cameras, relative to the weights of the other nodes.",
+        description:
+          "Share of the cameras, relative to the weights of the other nodes. Each worker of cluster.workers has it.",
+        default: 1
+      }),
+      workers: setting(SettingType.orAuto(SettingType.integer(1, 64)), {
+        appliedBy: "restart",
+        description:
+          "Number of processes that relay on this machine, each a node named cluster.name with -1, -2 and so on; auto is the number of available cores. One process relays on one core. Worker 2 has http.port + 1, and so on.",
         default: 1
       }),
       shards: setting(SettingType.integer(1, 10_000), {
@@ -522,7 +529,15 @@ const definitions = {
         description: "Prefix of the cluster's tables: one prefix per cluster in a database.",
         default: "restream"
       })
-    }
+    },
+    [
+      {
+        at: "workers",
+        other: "enabled",
+        isViolated: ({ enabled, workers }) => workers !== 1 && !enabled,
+        message: "requires cluster.enabled (--cluster)"
+      }
+    ]
   ),
 
   supervisor: group("Protection from mass mistakes in the table of cameras.", {

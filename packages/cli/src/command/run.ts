@@ -14,17 +14,15 @@ import * as Flag from "effect/cli/Flag"
 import * as CameraListing from "../source/CameraListing.ts"
 import * as Logs from "../log/Logs.ts"
 import { failOnSettings, usageFailure } from "../process/Failure.ts"
-import { mainOptions } from "../process/Main.ts"
+import { mainOptions, requestShutdown } from "../process/Main.ts"
 import { cameraListOf, loadSettings } from "../settings/LoadSettings.ts"
 import { reload, withFile } from "../settings/Reload.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import * as Systemd from "../systemd/Systemd.ts"
 import { version } from "../version.ts"
+import * as Parent from "../workers/Parent.ts"
+import * as WorkerSettings from "../workers/WorkerSettings.ts"
 import { restream } from "./restream.ts"
-
-/** JSON logs are data and go to stdout; other formats go to stderr. */
-const logStream = ({ format }: Logs.LogSettings): NodeJS.WriteStream =>
-  format === "json" ? process.stdout : process.stderr
 
 export const run = Command.make(
   "run",
@@ -32,31 +30,61 @@ export const run = Command.make(
     cluster: Flag.Boolean("cluster").pipe(
       Flag.withDescription("Share the cameras with the other nodes, as with cluster.enabled"),
       Flag.withDefault(false)
-    )
+    ),
+    workers: Flag.String("workers").pipe(
+      Flag.withDescription(
+        "With --cluster, the number of processes that relay on this machine, or auto for the number of available cores; as cluster.workers"
+      ),
+      Flag.withMetavar("N"),
+      Flag.optional
+    ),
+    // the parent of the workers sets it
+    worker: Flag.Int("worker").pipe(Flag.optional, Flag.withHidden)
   },
   Effect.fnUntraced(
-    function* ({ cluster: isNode }) {
+    function* ({ cluster: isNode, worker, workers }) {
       const given = settingFlagsOf(yield* restream)
-      const flags = isNode
-        ? { ...given, flags: { ...given.flags, "cluster-enabled": "yes" } }
-        : given
+      const flags = {
+        ...given,
+        flags: {
+          ...given.flags,
+          ...(isNode && { "cluster-enabled": "yes" }),
+          ...(Option.isSome(workers) && { "cluster-workers": workers.value })
+        }
+      }
       const resolved = yield* loadSettings(flags, {
         cameras: true,
         templates: true,
         plugins: true
       })
-      const { settings } = resolved
-      const live = yield* SubscriptionRef.make(settings)
-      let reloadFlags = withFile(flags, resolved)
-      const list = yield* cameraListOf(settings)
+      const list = yield* cameraListOf(resolved.settings)
       const hangups = yield* Queue.sliding<void>(1)
+      const onHangup = () => Queue.offerUnsafe(hangups, undefined)
       mainOptions.isDaemon = true
-      if (settings.cluster.enabled) {
+      if (resolved.settings.cluster.enabled) {
         mainOptions.shutdownTimeoutMs += Duration.toMillis(Cluster.drainTimeout)
       }
-      mainOptions.onHangup = () => Queue.offerUnsafe(hangups, undefined)
+      mainOptions.onHangup = onHangup
+      const number = Option.getOrUndefined(worker)
+      const parent =
+        number === undefined
+          ? undefined
+          : Parent.connect({ onReload: onHangup, onStop: requestShutdown })
+      if (number !== undefined && parent === undefined) {
+        return yield* usageFailure(["--worker is set by restream run --workers only"])
+      }
+      const workerCount = WorkerSettings.countOf(resolved.settings)
+      if (number === undefined && workerCount > 1) {
+        const { supervise } = yield* Effect.promise(() => import("../workers/Supervise.ts"))
+        return yield* supervise({ count: workerCount, flags, hangups, list, resolved })
+      }
+      const adapt = (settings: Settings) =>
+        number === undefined ? settings : WorkerSettings.settingsOf(settings, number)
+      const settings = adapt(resolved.settings)
+      const live = yield* SubscriptionRef.make(settings)
+      let reloadFlags = withFile(flags, resolved)
 
-      const logs = yield* Logs.make(settings.log, logStream)
+      const logs = yield* Logs.make(settings.log, Logs.daemonStream)
       const sessions = new AbortController()
       const tree = CameraListing.statusTable(list, settings, sessions.signal).pipe(
         Layer.provideMerge(Restream.layer(live, resolved.types)),
@@ -78,10 +106,18 @@ export const run = Command.make(
           yield* Effect.annotateLogs(Effect.logWarning(warning), "module", "daemon")
         }
         yield* Effect.addFinalizer(() => say("restream stopped"))
-        const systemd = yield* Systemd.fromEnvironment(process.env, process.pid)
+        const systemd =
+          parent === undefined
+            ? yield* Systemd.fromEnvironment(process.env, process.pid)
+            : Systemd.make(parent.reporter)
         const services = yield* Layer.build(tree)
         const cluster = Option.getOrUndefined(Context.getOption(services, Cluster.Cluster))
-        if (cluster !== undefined) yield* Effect.addFinalizer(() => cluster.drain)
+        if (cluster !== undefined) {
+          // the workers of the next parent have the same names, and must not wait
+          yield* Effect.addFinalizer(() =>
+            parent?.isGone() === true ? Effect.void : cluster.drain
+          )
+        }
         yield* Effect.provideContext(systemd.follow, services)
         if (settings.http.enabled) {
           const server = yield* Effect.promise(() => import("../http/HttpServer.ts"))
@@ -112,7 +148,7 @@ export const run = Command.make(
           Effect.andThen(
             Effect.suspend(() =>
               systemd.aroundReload(
-                reload(reloadFlags, SubscriptionRef.getUnsafe(live), applySettings)
+                reload(reloadFlags, SubscriptionRef.getUnsafe(live), applySettings, adapt)
               )
             )
           ),
@@ -132,7 +168,12 @@ export const run = Command.make(
         settings.otlp.url === undefined
           ? Layer.empty
           : (yield* Effect.promise(() => import("../metrics/Otlp.ts"))).layer(settings.otlp)
-      return yield* Effect.provide(Effect.scoped(daemon), Layer.provideMerge(telemetry, logs.layer))
+      return yield* Effect.scoped(daemon).pipe(
+        Effect.annotateLogs(
+          settings.cluster.enabled ? { node: Restream.nodeNameOf(settings) } : {}
+        ),
+        Effect.provide(Layer.provideMerge(telemetry, logs.layer))
+      )
     },
     Effect.scoped,
     failOnSettings

@@ -101,7 +101,8 @@ const pretty =
     const clock = [time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(":")
     const level = levelWord(line.level).toUpperCase().padEnd(5)
     const painted = hasColor ? `\u001b[${colors[line.level] ?? 0}m${level}\u001b[0m` : level
-    return `${clock} ${painted} ${line.message}`
+    const { node } = line.fields
+    return `${clock} ${painted} ${node === undefined ? "" : `[${node}] `}${line.message}`
   }
 
 /** Writes a message in a format; `pretty` has no colour unless it is asked for. */

@@ -133,6 +133,10 @@ const open = Effect.fnUntraced(function* (
   }
 })
 
+/** Where a daemon logs: JSON logs are data and go to stdout; other formats go to stderr. */
+export const daemonStream = ({ format }: LogSettings): NodeJS.WriteStream =>
+  format === "json" ? process.stdout : process.stderr
+
 /** The log, for as long as the layer lives. */
 export const layer = (settings: LogSettings, stream: NodeJS.WriteStream): Layer.Layer<never> =>
   Layer.unwrap(

@@ -37,6 +37,11 @@ export const mainOptions: MainOptions = {
   shutdownTimeoutMs: 4800
 }
 
+let beginShutdown: (() => void) | undefined
+
+/** Shuts the process down as the first SIGTERM does, and does nothing after one. */
+export const requestShutdown = (): void => beginShutdown?.()
+
 const toStderr = safely(process.stderr)
 const printError = (line: string) => toStderr(`${oneLine(redact(line))}\n`)
 
@@ -83,6 +88,9 @@ export const runMain = <E>(effect: Effect.Effect<void, E>): void => {
     shutDown()
   }
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal)
+  beginShutdown = () => {
+    if (received === undefined && fiber.pollUnsafe() === undefined) onSignal("SIGTERM")
+  }
   // without a listener Node opens its debugger, which lets every local user run code in this process
   process.on("SIGUSR1", () => {})
 

@@ -17,17 +17,19 @@ export const withFile = (flags: SettingFlags, { file }: ResolvedSettings): Setti
  * which require a restart. If the settings are invalid, nothing changes and each problem is logged.
  *
  * @param apply applies the new settings; called only if one of them changed.
+ * @param adapt makes the settings of this process of the loaded ones. Default: they are the same.
  * @returns the flags for the next reload.
  */
 export const reload = Effect.fnUntraced(
   function* <R>(
     flags: SettingFlags,
     current: Settings,
-    apply: (settings: Settings) => Effect.Effect<void, never, R>
+    apply: (settings: Settings) => Effect.Effect<void, never, R>,
+    adapt: (settings: Settings) => Settings = (settings) => settings
   ) {
     // plugins are loaded at the start only
     const next = yield* loadSettings(flags, { cameras: true, templates: true })
-    const { applied, needRestart, settings } = settingsChange(current, next.settings)
+    const { applied, needRestart, settings } = settingsChange(current, adapt(next.settings))
     if (applied.length > 0) yield* apply(settings)
     if (applied.length > 0) {
       yield* Effect.logInfo(`reload: changed ${applied.join(", ")}`)

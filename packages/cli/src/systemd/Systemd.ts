@@ -1,20 +1,29 @@
 /**
  * Notifies systemd of the daemon's state: `Type=notify`, `WatchdogSec=`, `STATUS=` (sd_notify(3)).
  *
- * Does nothing without a notify socket in the environment.
+ * Does nothing without a notify socket in the environment. A worker has no systemd: its reports go to its parent,
+ * which combines them (`workers/Workers.ts`).
  */
-import {
-  CameraState,
-  CameraSource,
-  Ownership,
-  sourceName,
-  StatusStore,
-  Supervisor
-} from "@restream/core"
+import { CameraSource, Ownership, sourceName, StatusStore, Supervisor } from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Notifier from "./Notifier.ts"
+import { type StatusView, statusLine } from "./StatusLine.ts"
+
+/** Takes the reports of this process: systemd, or the parent of a worker. */
+export interface Reporter {
+  readonly ready: () => void
+  readonly status: (view: StatusView) => void
+  /** The daemon works: the supervisor's loop has responded. */
+  readonly heartbeat: () => void
+  /** Emits when a heartbeat is due; `undefined`: nobody waits for one. */
+  readonly awaitHeartbeat: Effect.Effect<void> | undefined
+  readonly reloading: () => void
+  /** The reload has ended. */
+  readonly reloaded: () => void
+  readonly stopping: () => void
+}
 
 export interface Systemd {
   /** Sends readiness, status and watchdog pings until the scope closes; then sends STOPPING=1. */
@@ -22,9 +31,6 @@ export interface Systemd {
   /** Notifies systemd of the start and the end of a reload. */
   readonly aroundReload: <A, E, R>(reload: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
-
-/** Without systemd. */
-const absent: Systemd = { follow: Effect.void, aroundReload: (reload) => reload }
 
 /** Removes a variable of systemd from the environment, so that child processes do not use it. */
 const take = (env: NodeJS.ProcessEnv, name: string): string | undefined => {
@@ -37,21 +43,20 @@ const take = (env: NodeJS.ProcessEnv, name: string): string | undefined => {
 /** Between updates of the status line, which is sent only if it has changed. */
 const statusInterval = Duration.seconds(2)
 
-/** Connects to systemd if it supervises this process. */
-export const fromEnvironment = Effect.fnUntraced(function* (
+/** Connects to systemd if it supervises this process; `undefined` where it does not. */
+export const reporterOf = Effect.fnUntraced(function* (
   env: NodeJS.ProcessEnv,
   pid: number
-): Effect.fn.Return<Systemd, never, Scope.Scope> {
+): Effect.fn.Return<Reporter | undefined, never, Scope.Scope> {
   const socket = take(env, "NOTIFY_SOCKET")
   const watchdogMicros = Number(take(env, "WATCHDOG_USEC") ?? 0)
   const watchdogPid = take(env, "WATCHDOG_PID")
-  if (socket === undefined) return absent
+  if (socket === undefined) return undefined
 
   const log = Effect.runForkWith(yield* Effect.context())
   const { send } = yield* Notifier.make(socket, (problem) =>
     log(annotated(Effect.logWarning(`systemd: sd_notify failed: ${problem}`)))
   )
-  let isReady = false
 
   const hasWatchdog = watchdogMicros > 0
   // sd_watchdog_enabled(3): only this process may send pings
@@ -63,6 +68,30 @@ export const fromEnvironment = Effect.fnUntraced(function* (
       )
     )
   }
+  let sent: string | undefined
+  return {
+    ready: () => send({ READY: "1" }),
+    status: (view) => {
+      const line = statusLine(view)
+      if (line !== sent) send({ STATUS: line })
+      sent = line
+    },
+    heartbeat: () => send({ WATCHDOG: "1" }),
+    awaitHeartbeat: isWatched
+      ? Effect.sleep(Duration.micros(BigInt(Math.floor(watchdogMicros / 2))))
+      : undefined,
+    // on Linux hrtime is CLOCK_MONOTONIC, which systemd uses to tell reloads apart
+    reloading: () =>
+      send({ RELOADING: "1", MONOTONIC_USEC: String(process.hrtime.bigint() / 1000n) }),
+    reloaded: () => send({ READY: "1" }),
+    stopping: () => send({ STOPPING: "1", STATUS: "stopping the relays" })
+  }
+})
+
+/** Reports a daemon; nothing where there is no reporter. */
+export const make = (reporter: Reporter | undefined): Systemd => {
+  if (reporter === undefined) return { follow: Effect.void, aroundReload: (reload) => reload }
+  let isReady = false
 
   const follow = Effect.gen(function* () {
     const store = yield* StatusStore
@@ -70,30 +99,25 @@ export const fromEnvironment = Effect.fnUntraced(function* (
     const supervisor = yield* Supervisor
     const ownership = yield* Ownership
 
-    const status = Effect.gen(function* () {
-      const tally = yield* store.countByState
+    const sendStatus = Effect.gen(function* () {
       const health = yield* source.health
-      return statusLine(
-        tally,
+      reporter.status({
+        tally: yield* store.countByState,
         isReady,
-        health._tag === "Down" ? `${sourceName(health.error)}: ${health.error.message}` : undefined,
-        yield* ownership.activeDaemon
-      )
-    })
-    let sent: string | undefined
-    const sendStatus = Effect.map(status, (line) => {
-      if (line !== sent) send({ STATUS: line })
-      sent = line
+        sourceProblem:
+          health._tag === "Down"
+            ? `${sourceName(health.error)}: ${health.error.message}`
+            : undefined,
+        activeDaemon: yield* ownership.activeDaemon
+      })
     })
 
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => send({ STOPPING: "1", STATUS: "stopping the relays" }))
-    )
+    yield* Effect.addFinalizer(() => Effect.sync(reporter.stopping))
     yield* supervisor.ready.pipe(
       Effect.tap(
         Effect.sync(() => {
           isReady = true
-          send({ READY: "1" })
+          reporter.ready()
         })
       ),
       Effect.andThen(sendStatus),
@@ -104,11 +128,11 @@ export const fromEnvironment = Effect.fnUntraced(function* (
       Effect.forever,
       Effect.forkScoped
     )
-    if (isWatched) {
+    if (reporter.awaitHeartbeat !== undefined) {
       // a ping requires a response from the supervisor's loop, so a blocked loop stops the pings
       yield* supervisor.heartbeat.pipe(
-        Effect.andThen(Effect.sync(() => send({ WATCHDOG: "1" }))),
-        Effect.andThen(Effect.sleep(Duration.micros(BigInt(Math.floor(watchdogMicros / 2))))),
+        Effect.andThen(Effect.sync(reporter.heartbeat)),
+        Effect.andThen(reporter.awaitHeartbeat),
         Effect.forever,
         Effect.forkScoped
       )
@@ -120,36 +144,16 @@ export const fromEnvironment = Effect.fnUntraced(function* (
     aroundReload: (reload) =>
       Effect.suspend(() => {
         if (!isReady) return reload
-        // on Linux hrtime is CLOCK_MONOTONIC, which systemd uses to tell reloads apart
-        const now = process.hrtime.bigint() / 1000n
-        send({ RELOADING: "1", MONOTONIC_USEC: String(now) })
-        return Effect.ensuring(
-          reload,
-          Effect.sync(() => send({ READY: "1" }))
-        )
+        reporter.reloading()
+        return Effect.ensuring(reload, Effect.sync(reporter.reloaded))
       })
   }
-})
+}
+
+/** Connects to systemd if it supervises this process. */
+export const fromEnvironment = (
+  env: NodeJS.ProcessEnv,
+  pid: number
+): Effect.Effect<Systemd, never, Scope.Scope> => Effect.map(reporterOf(env, pid), make)
 
 const annotated = Effect.annotateLogs("module", "daemon")
-
-/** The status line of `systemctl status`: `50 cameras: 48 live, 2 unreachable`. */
-export const statusLine = (
-  tally: Readonly<Partial<Record<CameraState.Tag, number>>>,
-  isReady: boolean,
-  sourceProblem: string | undefined,
-  activeDaemon?: string
-): string => {
-  const counts = CameraState.tags.flatMap((tag) =>
-    tally[tag] === undefined ? [] : [[tag, tally[tag]] as const]
-  )
-  const total = counts.reduce((sum, [, count]) => sum + count, 0)
-  const states = counts.map(([tag, count]) => `${count} ${tag.toLowerCase()}`).join(", ")
-  const cameras =
-    activeDaemon !== undefined
-      ? `standby; the cameras are relayed by ${activeDaemon}`
-      : isReady
-        ? `${total} cameras${states === "" ? "" : `: ${states}`}`
-        : "waiting for the first snapshot of the camera table"
-  return sourceProblem === undefined ? cameras : `${cameras}; ${sourceProblem}`
-}

@@ -1,0 +1,36 @@
+/** How the settings of one worker differ from those of its machine. Pure. */
+import type { Settings } from "@restream/config"
+import { Restream } from "@restream/core"
+import { availableParallelism } from "node:os"
+import { parse } from "node:path"
+
+/** The number of processes that relay. */
+export const countOf = ({ cluster: { enabled, workers } }: Pick<Settings, "cluster">): number => {
+  if (!enabled) return 1
+  return workers === "auto" ? availableParallelism() : workers
+}
+
+/** The name of a worker among the nodes of the cluster. */
+export const nameOf = (settings: Pick<Settings, "cluster">, number: number): string =>
+  `${Restream.nodeNameOf(settings)}-${number}`
+
+/** The port of a worker; 0, any free port, is the same for all. */
+export const portOf = ({ http: { port } }: Pick<Settings, "http">, number: number): number =>
+  port === 0 ? 0 : port + number - 1
+
+/** A log file is rotated by one process, so each worker has its own: `restream-2.log`. */
+const logFileOf = (path: string, number: number): string => {
+  const { base, ext, name } = parse(path)
+  return `${path.slice(0, path.length - base.length)}${name}-${number}${ext}`
+}
+
+/** The settings of a worker. @param number from 1 on. */
+export const settingsOf = (settings: Settings, number: number): Settings => ({
+  ...settings,
+  cluster: { ...settings.cluster, name: nameOf(settings, number) },
+  http: { ...settings.http, port: portOf(settings, number) },
+  log: {
+    ...settings.log,
+    ...(settings.log.file !== undefined && { file: logFileOf(settings.log.file, number) })
+  }
+})
