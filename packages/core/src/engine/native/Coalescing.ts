@@ -6,16 +6,22 @@
  * more from every connection, as network cards do with interrupt coalescing. At 50 cameras this saves a third to
  * half of the CPU time of relaying. The thread pauses only if that saves time, and never while a relay starts.
  *
- * **It blocks the thread.** Everything else in the thread is delayed by up to the pause. A daemon does not
- * notice; a service that responds to requests does. So the daemon turns it on, and the library does not.
+ * **It blocks the thread.** An exchange with a database, a camera or a client takes several iterations, each of
+ * which would be delayed by the pause. So the thread does not pause for some milliseconds after anything but the
+ * packets of relays has arrived: only the first message of an exchange is delayed. The daemon turns this on, and
+ * the library does not.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { Connection } from "../../rtsp/client/Connection.ts"
 import { flowingRelays, startingRelays } from "./RelayLoad.ts"
 
 /** Fewer relays wake the thread too seldom for a pause to save time. */
 const leastRelays = 8
+
+/** How long the thread does not pause after an event other than a packet: the next one of its exchange may follow. */
+const exchangeMs = 5
 
 /**
  * Pauses after each iteration of the event loop, for as long as the layer lives.
@@ -32,11 +38,20 @@ export const layer = (period: Duration.Input): Layer.Layer<never> => {
         const never = new Int32Array(new SharedArrayBuffer(4))
         let isOn = true
         let restedAt = performance.now()
+        let exchangedAt = -Infinity
+        let otherEvents = 0
         const rest = () => {
           if (!isOn) return
           if (flowingRelays() >= leastRelays && startingRelays() === 0) {
-            const leftMs = periodMs - (performance.now() - restedAt)
-            if (leftMs > 0) Atomics.wait(never, 0, 0, leftMs)
+            const now = performance.now()
+            // one event of the loop is one read of a socket
+            const others = performance.nodeTiming.uvMetricsInfo.events - Connection.relayReads
+            if (others > otherEvents) exchangedAt = now
+            otherEvents = others
+            if (now - exchangedAt >= exchangeMs) {
+              const leftMs = periodMs - (now - restedAt)
+              if (leftMs > 0) Atomics.wait(never, 0, 0, leftMs)
+            }
             restedAt = performance.now()
           }
           // unreferenced: it runs after an iteration that had work, and causes none by itself

@@ -374,8 +374,12 @@ const makeFlow = Effect.fnUntraced(function* (
     tap: tapped?.tap
   })
   const endFlow = beginFlow()
+  camera.connection.isRelaying = true
+  connection.isRelaying = true
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
+      camera.connection.isRelaying = false
+      connection.isRelaying = false
       // the camera sends until its own TEARDOWN, and the server accepts nothing after its own
       camera.connection.setFrameHandler(undefined)
       forwarder.flush()

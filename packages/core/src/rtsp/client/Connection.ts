@@ -124,6 +124,10 @@ export class Connection {
   received = 0
   /** Bytes of garbage received. */
   garbage = 0
+  /** Reads of all connections that relay, over this thread. */
+  static relayReads = 0
+  /** Whether what arrives belongs to a running relay, and nobody waits for it. */
+  isRelaying = false
   /** What no text from the peer may show. */
   readonly secrets: ReadonlyArray<string>
   readonly #options: ConnectionOptions
@@ -172,6 +176,7 @@ export class Connection {
     // more than is quoted: half a secret could not be found
     if (this.received === 0) this.#beginning = chunk.toString("latin1", 0, maxQuoted + maxLineBytes)
     this.received += chunk.length
+    if (this.isRelaying) Connection.relayReads++
     try {
       this.#framer.push(chunk, reused)
       this.#handler?.flush?.()
