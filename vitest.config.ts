@@ -36,8 +36,9 @@ export default defineConfig({
     include: ["tests/**/*.test.ts", "examples/*.test.ts"],
     // most tests wait for sockets, processes and clocks, not for the processor
     maxWorkers: Math.max(4, availableParallelism()),
-    // for a machine that is slow and busy; none takes half as long on one that is neither
-    testTimeout: 60_000,
+    // for a test that never ends: the longest needs 15 s of a processor, and on a machine that is busy each
+    // process gets an eighth of one
+    testTimeout: 120_000,
     hookTimeout: 120_000
   }
 })

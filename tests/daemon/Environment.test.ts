@@ -104,11 +104,12 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         const daemon = yield* Daemon.start({
           env: {
             ...site.env,
-            RESTREAM_RELAY_STALL_TIMEOUT: "2s",
+            // less than it stands still, and more than a busy machine takes
+            RESTREAM_RELAY_STALL_TIMEOUT: "3s",
             RESTREAM_MEDIA_SERVER_CHECK_INTERVAL: "1s",
-            RESTREAM_MEDIA_SERVER_CHECK_TIMEOUT: "1s",
+            RESTREAM_MEDIA_SERVER_CHECK_TIMEOUT: "3s",
             RESTREAM_DATABASE_POLL_INTERVAL: "1s",
-            RESTREAM_DATABASE_QUERY_TIMEOUT: "1s"
+            RESTREAM_DATABASE_QUERY_TIMEOUT: "3s"
           }
         })
         yield* site.awaitLive(paths)

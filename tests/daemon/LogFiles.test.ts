@@ -346,7 +346,6 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           assert.strictEqual(about().length, 2)
           assert.include(linesOf(file).at(-1), "restream stopped")
         })
-      ),
-    90_000
+      )
   )
 })

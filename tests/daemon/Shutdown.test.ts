@@ -146,8 +146,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           yield* Daemon.start({ env: all.site.env })
           yield* all.site.awaitLive(all.paths)
         })
-      ),
-    120_000
+      )
   )
 
   const plugin = new URL("faulty-plugin.mjs", import.meta.url).pathname

@@ -153,8 +153,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
           assert.isAtLeast(told.length, 1, message)
           assert.isAtMost(told.length, wentLive ? 2 : 1, message)
         }
-      }),
-    60_000
+      })
   )
 
   it.effect("a camera without its stream is told once, and once that it is live", () =>

@@ -83,7 +83,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
           )
           assert.lengthOf(tree.log.matching(/media server .* is reachable again after/), 1)
         }),
-      60_000
+      120_000
     )
 
     describe.concurrent("in one of these cases", () => {

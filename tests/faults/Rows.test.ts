@@ -234,6 +234,6 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
         assert.lengthOf(cameras, words.length)
         assert.isFalse(existsSync(trap))
       }),
-    60_000
+    120_000
   )
 })

@@ -220,6 +220,6 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a s
         yield* tree.awaitState(1, "Waiting", (state) => state.for === "media server")
         assertClean(yield* shown(tree))
       }),
-    90_000
+    120_000
   )
 })

@@ -251,7 +251,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
         const { reason } = yield* Effect.flip(running.ended)
         assert.deepInclude({ ...reason }, { _tag: "Stalled", side: "input" })
       }),
-    60_000
+    120_000
   )
 
   it.live("is refused a path that another may keep", () =>
@@ -297,7 +297,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
           yield* sink.awaitPackets(to)
         }
       }),
-    60_000
+    120_000
   )
 
   it.live(
@@ -316,7 +316,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
         yield* Effect.raceFirst(relay.flowing, relay.ended)
         yield* isRead(server.at("out"))
       }),
-    60_000
+    120_000
   )
 
   it.live(
@@ -351,6 +351,6 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
           yield* isRead(server.at("cam1"))
         }).pipe(Effect.provide(tree))
       }),
-    60_000
+    120_000
   )
 })

@@ -157,7 +157,7 @@ describe.concurrent("a native relay, frame by frame,", () => {
           // G.711 is cut into other packets on its way, so the two ends are held against each other
           areTheSame(before!.audio, behind!.audio)
         }),
-      60_000
+      120_000
     )
   }
 })
