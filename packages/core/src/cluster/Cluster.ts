@@ -29,6 +29,7 @@ import * as Migrator from "effect/sql/Migrator"
 import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { createHash } from "node:crypto"
 import * as LeasedStorage from "./LeasedStorage.ts"
 import * as LockSession from "./LockSession.ts"
 import * as Nodes from "./Nodes.ts"
@@ -82,6 +83,8 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     | { readonly nodes: Nodes.Nodes; readonly drain: LeasedStorage.LeasedStorage["drain"] }
     | undefined
   const address = makeAddress(options.name, options.port)
+  /** The same for all nodes of this cluster, so that each knows the publishers of those that are gone. */
+  let instance: string | undefined
 
   const views = yield* SubscriptionRef.make<Nodes.ClusterView>({ nodes: [], problem: undefined })
   const onChanged = (view: Nodes.ClusterView) =>
@@ -105,6 +108,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   const join = Effect.gen(function* () {
     const locks = yield* lockKind(sql, options)
     yield* requireTables(sql, options.tablePrefix)
+    instance = yield* instanceOf(sql, options.tablePrefix)
     if (guard !== undefined) yield* guard.permitted
     const group = Nodes.groupOf(options.shards, locks)
     const self = makeRunner({ address, groups: [group], weight: options.weight })
@@ -184,8 +188,13 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     Effect.asVoid
   )
 
+  const shared = guard === undefined ? leases.ownership : under(guard, leases.ownership)
   const ownership: OwnershipService = {
-    ...(guard === undefined ? leases.ownership : under(guard, leases.ownership)),
+    ...shared,
+    publisher: (id) =>
+      instance !== undefined && shared.isOurs(id)
+        ? { instance, isExclusive: leases.isValid() }
+        : undefined,
     node: options.name
   }
   const cluster = Cluster.of({
@@ -245,6 +254,25 @@ const lockKind = (
     )
   )
 }
+
+/**
+ * The name of a cluster: of its tables, in one database of one server and its replicas. `undefined`: the role may
+ * not ask for the identity of the server, so another cluster could have the same name.
+ */
+const instanceOf = (
+  sql: PgClient.PgClient,
+  tablePrefix: string
+): Effect.Effect<string | undefined> =>
+  sql<{ readonly identity: string }>`
+    select system_identifier || ' ' || current_database() as identity from pg_control_system()`.pipe(
+    Effect.map(([row]) =>
+      createHash("sha256")
+        .update(["restream cluster", row?.identity, tablePrefix].join("\n"))
+        .digest("hex")
+        .slice(0, 12)
+    ),
+    Effect.orElseSucceed(() => undefined)
+  )
 
 const requireTables = Effect.fnUntraced(function* (sql: PgClient.PgClient, prefix: string) {
   const [row] = yield* untilAnswered(
