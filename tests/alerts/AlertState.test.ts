@@ -122,7 +122,7 @@ class Fleet {
   observe(): ReadonlyArray<Alert> {
     const { events, state } = AlertState.next(this.state, {
       cameras: [...this.cameras.values()],
-      mediaServer: this.mediaServer,
+      mediaServers: [{ name: undefined, status: this.mediaServer }],
       source: this.source,
       now: this.now,
       nowMs: this.nowMs,

@@ -50,6 +50,11 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "mediaServer.rtspUrl": ["rtsp://mtx:8554", "rtsps://10.0.0.1"],
   "device.maxSessions": [{ "10.0.0.*": 32 }, { nvr1: 8, "*": "64" }],
   "relay.coalescing": ["0 ms", "5ms", "0.02 s"],
+  mediaServers: [
+    '{"hall": {"host": "10.0.0.11"}, "yard": {"host": "10.0.0.12", "port": 8555, "weight": 2}}',
+    '{"a": {"host": "mtx", "scheme": "rtsps", "insecure": true, "username": "u", "password": "p"}}',
+    '{"b": {"host": "::1", "apiUrl": "http://u:p@[::1]:9997"}}'
+  ],
   cameraTypes: [{ a: "rtsp://{host}" }, { b: "rtsp://{host}/1", c: "http://{host}" }],
   "log.modules": [{ camera: "debug" }, { source: "warn", engine: "error" }]
 }

@@ -4,7 +4,7 @@ import { defaultSettings, type Settings } from "@restream/config"
 import {
   CameraType,
   Engines,
-  MediaServer,
+  MediaServers,
   MemoryCameraSource,
   Restream,
   StatusStore
@@ -49,7 +49,7 @@ describe("embedding", () => {
         )
         assert.isTrue(live._tag === "Some" && live.value.id === "1")
         yield* sink.awaitPackets("cam1")
-        const server = yield* MediaServer
+        const { health: server } = (yield* MediaServers).all()[0]!
         assert.isTrue(yield* server.checkNow)
         yield* SubscriptionRef.set(rows, [])
         yield* sink.awaitNoPublisher("cam1")

@@ -8,6 +8,7 @@ import {
   Engines,
   LiveSettings,
   MediaServer,
+  MediaServers,
   ProbeScheduler,
   Restream,
   StatusLog,
@@ -40,6 +41,7 @@ export const make = Effect.fnUntraced(function* (settings: Settings): Effect.fn.
     Layer.provide(CameraTypes.layer()),
     Layer.provide(Engines.layer([fake.engine])),
     Layer.provide(LiveSettings.layer({ ...Tree.settings, supervisor: settings.supervisor })),
+    Layer.provide(MediaServers.layerOne),
     Layer.provide(
       Layer.effect(
         MediaServer,

@@ -10,6 +10,7 @@ import {
   Engines,
   LiveSettings,
   MediaServer,
+  MediaServers,
   MediaServerError,
   MemoryCameraSource,
   ProbeScheduler,
@@ -112,6 +113,7 @@ export const layer = (
         device: overlay(settings.device, changed.device)
       })
     ),
+    Layer.provideMerge(MediaServers.layerOne),
     Layer.provideMerge(
       Layer.effect(
         MediaServer,

@@ -22,7 +22,7 @@ const problemsOf = (
   changed: Partial<Settings["mediaServer"]> = {}
 ) =>
   ServerCheck.run(
-    { mediaServer: { ...defaultSettings.mediaServer, port, ...changed } },
+    { ...defaultSettings, mediaServer: { ...defaultSettings.mediaServer, port, ...changed } },
     cameras(...paths)
   )
 

@@ -393,26 +393,41 @@ export const refine = <A>(
     })
 })
 
-/** A list of mappings; in a flag and in the environment it is JSON. */
-export const listOfStructs = <A>(item: SettingType<A>): SettingType<ReadonlyArray<A>> => {
-  const items = list(item, { minLength: 0 })
-  return {
-    ...items,
-    values: `${items.values}, as JSON outside the file`,
-    parse: (raw) => {
-      if (typeof raw !== "string") return items.parse(raw)
-      try {
-        const value: unknown = JSON.parse(raw)
-        if (Array.isArray(value)) return items.parse(value)
-      } catch {
-        // the parser's message may quote a secret
-      }
-      return invalid(undefined, 'is not a JSON list such as [{"name": "…"}]')
-    },
-    display: (values) => values.map(item.display).join("; "),
-    isSecret: item.isSecret
+/** The same type; a text, as in a flag and in the environment, is JSON. */
+const orJson = <A>(type: SettingType<A>, problem: string): SettingType<A> => ({
+  ...type,
+  values: `${type.values}, as JSON outside the file`,
+  parse: (raw) => {
+    if (typeof raw !== "string") return type.parse(raw)
+    try {
+      const value: unknown = JSON.parse(raw)
+      if (typeof value === "object") return type.parse(value)
+    } catch {
+      // the parser's message may quote a secret
+    }
+    return invalid(undefined, problem)
   }
-}
+})
+
+/** A list of mappings; in a flag and in the environment it is JSON. */
+export const listOfStructs = <A>(item: SettingType<A>): SettingType<ReadonlyArray<A>> => ({
+  ...orJson(list(item, { minLength: 0 }), 'is not a JSON list such as [{"name": "…"}]'),
+  display: (values) => values.map(item.display).join("; "),
+  isSecret: item.isSecret
+})
+
+/** A mapping from names to mappings; in a flag and in the environment it is JSON. */
+export const recordOfStructs = <A>(
+  name: string,
+  item: SettingType<A>
+): SettingType<Readonly<Record<string, A>>> => ({
+  ...orJson(record(name, item), `is not a JSON object such as {"${name}": {…}}`),
+  display: (values) =>
+    Object.entries(values)
+      .map(([key, value]) => `${key} ${item.display(value)}`)
+      .join("; "),
+  isSecret: item.isSecret
+})
 
 /** A list; in a flag and in the environment its items are separated by commas. */
 export const list = <A>(

@@ -7,13 +7,16 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import { AudioPolicy, EngineChoice, Transport } from "./CameraOptions.ts"
 import { isLoopback } from "./Host.ts"
 import { LogModule } from "./LogModule.ts"
+import { mediaServersType } from "./MediaServers.ts"
 import {
   group,
   groupsOf,
   optionalSetting,
+  type Rule,
   setting,
   type Setting,
   type ValuesOf,
@@ -122,6 +125,123 @@ const cameraTypes = SettingType.record("type", urlTemplate, {
   display: (types) => Object.keys(types).join(", ")
 })
 
+const mediaServerFields = {
+  host: setting(SettingType.host, {
+    appliedBy: "restart",
+    description: "Host name or IP address of the media server.",
+    default: "127.0.0.1",
+    env: "MEDIA_SERVER_HOST"
+  }),
+  port: setting(SettingType.integer(1, 65_535), {
+    appliedBy: "restart",
+    description: "RTSP port of the media server.",
+    default: 8554,
+    env: "MEDIA_SERVER_PORT"
+  }),
+  scheme: setting(SettingType.choice(Schema.Literals(["rtsp", "rtsps"])), {
+    appliedBy: "restart",
+    description: "Protocol for publishing; rtsps is RTSP over TLS.",
+    default: "rtsp"
+  }),
+  username: optionalSetting(SettingType.text(), {
+    appliedBy: "restart",
+    description: "User name for publishing, if the media server requires authentication.",
+    example: "restream"
+  }),
+  password: optionalSetting(SettingType.secret, {
+    appliedBy: "restart",
+    description: "Password for publishing.",
+    example: "secret"
+  }),
+  query: optionalSetting(SettingType.secret, {
+    appliedBy: "restart",
+    description:
+      "Query of the URLs for publishing, without the question mark, for a media server that expects a token there.",
+    example: "jwt=eyJhbGciOi…"
+  }),
+  pathTemplate: setting(pathTemplate, {
+    appliedBy: "reload",
+    description:
+      "Path on the media server for a camera whose row has none. Names in braces are columns of the row.",
+    default: "cam{id}"
+  }),
+  insecure: setting(SettingType.boolean, {
+    appliedBy: "restart",
+    description: "Accept any TLS certificate from the media server (disables verification).",
+    default: false
+  }),
+  fingerprint: optionalSetting(SettingType.fingerprint, {
+    appliedBy: "restart",
+    description:
+      "SHA-256 fingerprint of the TLS certificate that is accepted from the media server, as printed by openssl x509 -fingerprint -sha256.",
+    example: "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"
+  }),
+  webrtcUrl: optionalSetting(viewerUrl("http", "https"), {
+    appliedBy: "reload",
+    description:
+      "URL at which viewers reach the WebRTC server. It is shown, and the live picture of the dashboard is requested there. Default: http, mediaServer.host and port 8889.",
+    example: "https://video.example:8889"
+  }),
+  hlsUrl: optionalSetting(viewerUrl("http", "https"), {
+    appliedBy: "reload",
+    description:
+      "URL at which viewers reach the HLS server; it is shown, and nothing connects to it. Default: http, mediaServer.host and port 8888.",
+    example: "https://video.example:8888"
+  }),
+  rtspUrl: optionalSetting(viewerUrl("rtsp", "rtsps"), {
+    appliedBy: "reload",
+    description:
+      "URL at which viewers reach the RTSP server; it is shown, and nothing connects to it. Default: mediaServer.scheme, mediaServer.host and mediaServer.port.",
+    example: "rtsp://video.example:8554"
+  }),
+  apiUrl: optionalSetting(SettingType.serviceUrl, {
+    appliedBy: "restart",
+    description:
+      "URL of the control API of MediaMTX, with the user name and the password of a user that has the permission api, if the API requires one. It is read at mediaServer.checkInterval. mediaServer.insecure and mediaServer.fingerprint hold for https. Default: the API is not used.",
+    example: "http://user:password@127.0.0.1:9997"
+  }),
+  checkInterval: setting(interval, {
+    appliedBy: "reload",
+    description: "Interval between health checks of the media server.",
+    default: "5 seconds"
+  }),
+  checkTimeout: setting(timeout, {
+    appliedBy: "reload",
+    description:
+      "Timeout of one health check. A request to the API of mediaServer.apiUrl has at least 5 seconds, because MediaMTX delays the response to a wrong password by 2 seconds.",
+    default: "2 seconds"
+  })
+}
+
+const mediaServerRules: ReadonlyArray<Rule<ValuesOf<typeof mediaServerFields>>> = [
+  {
+    at: "password",
+    other: "username",
+    isViolated: ({ password, username }) => password !== undefined && username === undefined,
+    message: "requires mediaServer.username"
+  },
+  {
+    at: "fingerprint",
+    other: "scheme",
+    isViolated: ({ apiUrl, fingerprint, scheme }) =>
+      fingerprint !== undefined && scheme === "rtsp" && !isHttps(apiUrl),
+    message: "requires TLS; set mediaServer.scheme to rtsps"
+  },
+  {
+    at: "insecure",
+    other: "fingerprint",
+    isViolated: ({ fingerprint, insecure }) => fingerprint !== undefined && insecure,
+    message: "conflicts with mediaServer.fingerprint; remove one of them"
+  }
+]
+
+/** What holds for all media servers, where there are several. */
+export const sharedServerSettings = ["pathTemplate", "checkInterval", "checkTimeout"] as const
+
+const mediaServers = mediaServersType<
+  Omit<ValuesOf<typeof mediaServerFields>, (typeof sharedServerSettings)[number]>
+>(Struct.omit(mediaServerFields, sharedServerSettings), mediaServerRules)
+
 const definitions = {
   database: group(
     "The PostgreSQL database that holds the table of cameras.",
@@ -168,7 +288,7 @@ const definitions = {
       guard: setting(SettingType.boolean, {
         appliedBy: "restart",
         description:
-          "Take an advisory lock for the table and the media server, so that of several daemons one relays the cameras and the others are standbys.",
+          "Take an advisory lock for the table and each media server, so that of several daemons one relays the cameras and the others are standbys.",
         default: true
       }),
       channel: setting(channel, {
@@ -205,114 +325,8 @@ const definitions = {
 
   mediaServer: group(
     "The media server that the cameras are published to.",
-    {
-      host: setting(SettingType.host, {
-        appliedBy: "restart",
-        description: "Host name or IP address of the media server.",
-        default: "127.0.0.1",
-        env: "MEDIA_SERVER_HOST"
-      }),
-      port: setting(SettingType.integer(1, 65_535), {
-        appliedBy: "restart",
-        description: "RTSP port of the media server.",
-        default: 8554,
-        env: "MEDIA_SERVER_PORT"
-      }),
-      scheme: setting(SettingType.choice(Schema.Literals(["rtsp", "rtsps"])), {
-        appliedBy: "restart",
-        description: "Protocol for publishing; rtsps is RTSP over TLS.",
-        default: "rtsp"
-      }),
-      username: optionalSetting(SettingType.text(), {
-        appliedBy: "restart",
-        description: "User name for publishing, if the media server requires authentication.",
-        example: "restream"
-      }),
-      password: optionalSetting(SettingType.secret, {
-        appliedBy: "restart",
-        description: "Password for publishing.",
-        example: "secret"
-      }),
-      query: optionalSetting(SettingType.secret, {
-        appliedBy: "restart",
-        description:
-          "Query of the URLs for publishing, without the question mark, for a media server that expects a token there.",
-        example: "jwt=eyJhbGciOi…"
-      }),
-      pathTemplate: setting(pathTemplate, {
-        appliedBy: "reload",
-        description:
-          "Path on the media server for a camera whose row has none. Names in braces are columns of the row.",
-        default: "cam{id}"
-      }),
-      insecure: setting(SettingType.boolean, {
-        appliedBy: "restart",
-        description: "Accept any TLS certificate from the media server (disables verification).",
-        default: false
-      }),
-      fingerprint: optionalSetting(SettingType.fingerprint, {
-        appliedBy: "restart",
-        description:
-          "SHA-256 fingerprint of the TLS certificate that is accepted from the media server, as printed by openssl x509 -fingerprint -sha256.",
-        example: "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"
-      }),
-      webrtcUrl: optionalSetting(viewerUrl("http", "https"), {
-        appliedBy: "reload",
-        description:
-          "URL at which viewers reach the WebRTC server. It is shown, and the live picture of the dashboard is requested there. Default: http, mediaServer.host and port 8889.",
-        example: "https://video.example:8889"
-      }),
-      hlsUrl: optionalSetting(viewerUrl("http", "https"), {
-        appliedBy: "reload",
-        description:
-          "URL at which viewers reach the HLS server; it is shown, and nothing connects to it. Default: http, mediaServer.host and port 8888.",
-        example: "https://video.example:8888"
-      }),
-      rtspUrl: optionalSetting(viewerUrl("rtsp", "rtsps"), {
-        appliedBy: "reload",
-        description:
-          "URL at which viewers reach the RTSP server; it is shown, and nothing connects to it. Default: mediaServer.scheme, mediaServer.host and mediaServer.port.",
-        example: "rtsp://video.example:8554"
-      }),
-      apiUrl: optionalSetting(SettingType.serviceUrl, {
-        appliedBy: "restart",
-        description:
-          "URL of the control API of MediaMTX, with the user name and the password of a user that has the permission api, if the API requires one. It is read at mediaServer.checkInterval. mediaServer.insecure and mediaServer.fingerprint hold for https. Default: the API is not used.",
-        example: "http://user:password@127.0.0.1:9997"
-      }),
-      checkInterval: setting(interval, {
-        appliedBy: "reload",
-        description: "Interval between health checks of the media server.",
-        default: "5 seconds"
-      }),
-      checkTimeout: setting(timeout, {
-        appliedBy: "reload",
-        description:
-          "Timeout of one health check. A request to the API of mediaServer.apiUrl has at least 5 seconds, because MediaMTX delays the response to a wrong password by 2 seconds.",
-        default: "2 seconds"
-      })
-    },
-    [
-      {
-        at: "password",
-        other: "username",
-        isViolated: ({ password, username }) => password !== undefined && username === undefined,
-        message: "requires mediaServer.username"
-      },
-      {
-        at: "fingerprint",
-        other: "scheme",
-        isViolated: ({ apiUrl, fingerprint, scheme }) =>
-          fingerprint !== undefined && scheme === "rtsp" && !isHttps(apiUrl),
-        message: "requires TLS; set mediaServer.scheme to rtsps"
-      },
-      {
-        at: "insecure",
-        other: "fingerprint",
-        isViolated: ({ fingerprint, insecure }) => fingerprint !== undefined && insecure,
-        message: "conflicts with mediaServer.fingerprint; remove one of them"
-      }
-    ]
+    mediaServerFields,
+    mediaServerRules
   ),
 
   camera: group("Defaults for all cameras. The options column of a row overrides them.", {
@@ -344,6 +358,17 @@ const definitions = {
       description: "Accept any TLS certificate from a camera (disables verification).",
       default: false
     })
+  }),
+
+  mediaServers: setting(mediaServers, {
+    appliedBy: "reload",
+    description:
+      "Several media servers, by name, instead of mediaServer: each camera is published to the server that its row names in the column media_server, or else to one that follows from its path. An entry has the keys of mediaServer (host is required) and weight, its share of the cameras relative to the other servers (default 1). mediaServer.pathTemplate, mediaServer.checkInterval and mediaServer.checkTimeout hold for all servers. See docs/scaling.md.",
+    example: {
+      hall: { host: "10.0.0.11" },
+      yard: { host: "10.0.0.12", username: "restream", password: "secret", weight: 2 }
+    },
+    default: {}
   }),
 
   cameraTypes: setting(cameraTypes, {

@@ -7,6 +7,7 @@
 import * as Result from "effect/Result"
 import type * as Dsn from "./Dsn.ts"
 import { oneLine } from "./Redaction.ts"
+import { isOfOneServer } from "./ServersOf.ts"
 import { valueAt, withValueAt } from "./Setting.ts"
 import { defaultSettings, type Settings, settingGroups, settings } from "./Settings.ts"
 import { displayConfigValue } from "./SettingType.ts"
@@ -66,6 +67,13 @@ export const attempt = (sources: Sources = {}): LoadAttempt => {
     for (const { at, isViolated, message, other } of rules) {
       const isKnown = !invalid.has(`${key}.${at}`) && !invalid.has(`${key}.${other}`)
       if (isKnown && isViolated(valueAt(loaded, [key]))) report([key, at], message)
+    }
+  }
+  if (Object.keys(loaded.mediaServers).length > 0) {
+    const set = [...values].filter(([key]) => isOfOneServer(key))
+    if (set.length > 0) {
+      const which = set.map(([key, { origin }]) => `${key} (${originText(origin)})`).join(", ")
+      report(["mediaServers"], `conflicts with ${which}; set it for each server in mediaServers`)
     }
   }
   return { settings: loaded, origins, problems: [...problems, ...found], originOf, isComplete }

@@ -12,6 +12,7 @@ export {
   type SettingGroup,
   type ValuesOf
 } from "./Setting.ts"
+export * from "./ServersOf.ts"
 export * from "./Settings.ts"
 export * from "./SettingsChange.ts"
 export * from "./SettingsDocs.ts"

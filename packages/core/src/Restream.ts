@@ -18,7 +18,7 @@
  * ```
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { parseTableName, type Settings, type TableName } from "@restream/config"
+import { mediaServersOf, parseTableName, type Settings, type TableName } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -35,9 +35,7 @@ import { knownColumns } from "./desired/KnownColumns.ts"
 import { Engines } from "./engine/Engines.ts"
 import * as FfmpegEngine from "./engine/ffmpeg/FfmpegEngine.ts"
 import * as NativeEngine from "./engine/native/NativeEngine.ts"
-import { MediaServer, pathAddress, serverAddress } from "./media-server/MediaServer.ts"
-import { rtspCheck } from "./media-server/RtspCheck.ts"
-import * as ServerPaths from "./media-server/ServerPaths.ts"
+import { MediaServers } from "./media-server/MediaServers.ts"
 import * as ProcessLauncher from "./process/ProcessLauncher.ts"
 import { ProbeScheduler } from "./probing/ProbeScheduler.ts"
 import { trustOf } from "./rtsp/client/Dialer.ts"
@@ -74,7 +72,7 @@ export const layer = (
   settings: LiveOrFixedSettings,
   types: Iterable<CameraType> = []
 ): Layer.Layer<
-  CameraLog | MediaServer | Rates | StatusStore | Supervisor,
+  CameraLog | MediaServers | Rates | StatusStore | Supervisor,
   never,
   CameraSource | ChildProcessSpawner
 > =>
@@ -90,8 +88,7 @@ export const layer = (
       Layer.provide(ProbeScheduler.layer),
       Layer.provide(DesiredCameras.layer),
       Layer.provide(engines),
-      Layer.provideMerge(ServerPaths.layer),
-      Layer.provideMerge(mediaServer),
+      Layer.provideMerge(MediaServers.layer),
       Layer.provide(CameraTypes.layer(types)),
       Layer.provide(LiveSettings.layer(settings)),
       Layer.provide(SafeLoggers.layer())
@@ -153,30 +150,30 @@ export const cameraFile = (
     )
   ).pipe(Layer.provide([LiveSettings.layer(settings), SafeLoggers.layer()]))
 
+type GuardSettings = Pick<Settings, "database" | "mediaServer" | "mediaServers">
+
 /**
- * Relays the cameras only as long as this program holds the lock for its table and its media server; until
+ * Relays the cameras only as long as this program holds the locks for its table and its media servers; until
  * then it is a standby. Provide it to `layer`. Does nothing where `database.guard` is off.
  */
-export const guard = (
-  settings: Pick<Settings, "database" | "mediaServer">
-): Layer.Layer<never, never, PgClient> => {
+export const guard = (settings: GuardSettings): Layer.Layer<never, never, PgClient> => {
   const options = guardOf(settings)
   return options === undefined ? Layer.empty : OneHolder.layer(options)
 }
 
-const guardOf = ({
-  database,
-  mediaServer: { host, port }
-}: Pick<Settings, "database" | "mediaServer">): OneHolder.OneHolderOptions | undefined => {
+const guardOf = (settings: GuardSettings): OneHolder.OneHolderOptions | undefined => {
+  const { database } = settings
   if (!database.guard) return undefined
-  const isLoopback = /^(?:localhost|127\.[\d.]+|::1)$/i.test(host)
   return {
     cameras:
       database.query === undefined
         ? { table: CameraTable.tableSql(tableOf(database)) }
         : { query: database.query },
-    // two machines, each with a media server of its own, are no rivals
-    mediaServer: `${isLoopback ? `localhost of ${hostname()}` : host.toLowerCase()}:${port}`,
+    mediaServers: mediaServersOf(settings).map(({ settings: { host, port } }) => {
+      // two machines, each with a media server of its own, are no rivals
+      const isLoopback = /^(?:localhost|127\.[\d.]+|::1)$/i.test(host)
+      return `${isLoopback ? `localhost of ${hostname()}` : host.toLowerCase()}:${port}`
+    }),
     hostname: hostname()
   }
 }
@@ -186,7 +183,7 @@ const guardOf = ({
  * of its own, so that no other query delays the locks.
  */
 export const cluster = (
-  settings: Pick<Settings, "cluster" | "database" | "http" | "mediaServer">
+  settings: GuardSettings & Pick<Settings, "cluster" | "http">
 ): Layer.Layer<Cluster.Cluster, never, PgClient> =>
   Cluster.layer({
     ...settings.cluster,
@@ -221,22 +218,6 @@ export const cameraQuery = ({ database }: Pick<Settings, "database">): string =>
 /** An embedding program may pass a name that is not valid: it is quoted as one identifier. */
 const tableOf = ({ table }: Settings["database"]): TableName =>
   parseTableName(table) ?? { schema: undefined, name: table }
-
-/** The media server of the settings, and the watch over it. */
-export const mediaServer: Layer.Layer<MediaServer, never, LiveSettings> = Layer.effect(
-  MediaServer,
-  Effect.gen(function* () {
-    const live = yield* LiveSettings
-    const { mediaServer: server } = yield* SubscriptionRef.get(live)
-    const address = serverAddress(server)
-    return yield* MediaServer.make({
-      address,
-      destination: pathAddress(server),
-      check: rtspCheck(address, trustOf(server)),
-      timing: Effect.map(SubscriptionRef.get(live), ({ mediaServer }) => mediaServer)
-    })
-  })
-)
 
 /**
  * The built-in engines by the settings in force, `native` first.
@@ -281,15 +262,13 @@ export const builtInEngines = (
     })
   )
 
-/** The registry in context, else the built-in engines. */
-const engines: Layer.Layer<Engines, never, ChildProcessSpawner | LiveSettings | MediaServer> =
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const registered = yield* Effect.serviceOption(Engines)
-      const { checkNow } = yield* MediaServer
-      return Option.match(registered, {
-        onNone: () => builtInEngines(checkNow),
-        onSome: (service) => Layer.succeed(Engines, service)
-      })
+/** The registry in context, else the built-in engines. A camera fiber names the media server of each relay. */
+const engines: Layer.Layer<Engines, never, ChildProcessSpawner | LiveSettings> = Layer.unwrap(
+  Effect.map(
+    Effect.serviceOption(Engines),
+    Option.match({
+      onNone: () => builtInEngines(Effect.succeed(true)),
+      onSome: (service) => Layer.succeed(Engines, service)
     })
   )
+)

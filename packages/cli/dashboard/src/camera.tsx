@@ -96,6 +96,9 @@ const Facts = ({ detail }: { readonly detail: CameraDetail }) => {
       <Fact name={w.stream}>{streamText(detail) || w.unknown}</Fact>
       <Fact name={w.engine}>{detail.engine ?? w.unknown}</Fact>
       <Fact name={w.path}>{detail.path}</Fact>
+      {detail.mediaServerName !== undefined && (
+        <Fact name={w.mediaServer}>{detail.mediaServerName}</Fact>
+      )}
       <Fact name={w.address}>{detail.address}</Fact>
       {detail.probeMs !== null && (
         <Fact name={w.probe}>

@@ -300,7 +300,8 @@ export const checkJson = (
     readonly took: Duration.Duration
     readonly disabled: number
     readonly names: ReadonlyMap<string, string>
-    readonly mediaServer: ViewerAddresses
+    /** Where viewers reach the media server of a camera. */
+    readonly viewersOf: (camera: Camera) => ViewerAddresses
     /** What is wrong with the media server. */
     readonly serverProblems: ReadonlyArray<string>
     /** Selects the listed cameras. All cameras are counted. */
@@ -321,8 +322,14 @@ export const checkJson = (
       type: result.camera.type,
       address: result.camera._tag === "Camera" ? String(result.camera.url) : null,
       path: result.camera._tag === "Camera" ? result.camera.path : null,
+      ...(result.camera._tag === "Camera" &&
+        result.camera.mediaServer !== undefined && {
+          mediaServerName: result.camera.mediaServer.name
+        }),
       playerUrls:
-        result.camera._tag === "Camera" ? playerUrls(result.camera, options.mediaServer) : null,
+        result.camera._tag === "Camera"
+          ? playerUrls(result.camera, options.viewersOf(result.camera))
+          : null,
       state: stateOf(result),
       health: result.health,
       engine: result._tag === "Answered" ? result.engine : null,

@@ -13,6 +13,7 @@ import {
   PublishedStreams,
   Restream,
   ServerCheck,
+  ServerChoice,
   knownColumns
 } from "@restream/core"
 import * as Effect from "effect/Effect"
@@ -213,7 +214,8 @@ export const check = Command.make(
         took,
         disabled: set.disabled.size,
         names,
-        mediaServer: settings.mediaServer,
+        viewersOf: ({ mediaServer }) =>
+          ServerChoice.serverSettings(settings, mediaServer?.name) ?? settings.mediaServer,
         serverProblems,
         isListed
       })

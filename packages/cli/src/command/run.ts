@@ -1,5 +1,5 @@
 /** `restream run`: the daemon. */
-import { bracketed, type Settings } from "@restream/config"
+import { bracketed, mediaServersOf, type Settings } from "@restream/config"
 import { CameraSource, Cluster, Coalescing, Restream } from "@restream/core"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -95,9 +95,14 @@ export const run = Command.make(
       )
 
       const daemon = Effect.gen(function* () {
-        const { mediaServer } = settings
+        const servers = mediaServersOf(settings).map(
+          ({ name, settings: { host, port, scheme } }) => {
+            const address = `${scheme}://${bracketed(host)}:${port}`
+            return name === undefined ? address : `${name} ${address}`
+          }
+        )
         yield* say(
-          `restream ${version} started: ${CameraListing.describe(list)}, media server ${mediaServer.scheme}://${bracketed(mediaServer.host)}:${mediaServer.port}`
+          `restream ${version} started: ${CameraListing.describe(list)}, media server${servers.length === 1 ? "" : "s"} ${servers.join(", ")}`
         )
         for (const warning of [
           resolved.warning ?? [],

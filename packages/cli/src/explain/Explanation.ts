@@ -7,6 +7,7 @@ import {
   type Check,
   type InvalidCamera,
   optionNames,
+  mediaServerOption,
   parseOptions,
   UrlTemplate
 } from "@restream/core"
@@ -41,7 +42,7 @@ export interface Explained {
   readonly row: CameraRow
   /** `undefined`: no type has the name. */
   readonly type: CameraType.CameraType | undefined
-  readonly settings: Pick<Settings, "camera" | "mediaServer">
+  readonly settings: Pick<Settings, "camera" | "mediaServer" | "mediaServers">
   /** Of each stream of the camera, the main stream first. */
   readonly results: readonly [Check.CheckResult, ...Array<Check.CheckResult>]
   readonly spans: ReadonlyArray<Tracer.Span>
@@ -80,7 +81,8 @@ const shownColumns = new Set([
   "streams",
   "path",
   "enabled",
-  "options"
+  "options",
+  "media_server"
 ])
 
 const isPresent = (value: unknown): boolean => value !== undefined && value !== null && value !== ""
@@ -91,7 +93,8 @@ const textOf = (value: unknown): string =>
 const shownValue = (name: string, value: unknown): string => {
   const text = textOf(value)
   // url_sub is like url
-  if (shownColumns.has(name.replace(/_.*/, ""))) return oneLine(redact(text))
+  if (shownColumns.has(name) || shownColumns.has(name.replace(/_.*/, "")))
+    return oneLine(redact(text))
   return text.trim() === text ? "***" : "*** (begins or ends with white space)"
 }
 
@@ -124,12 +127,15 @@ const columnRows = ({
   const inPath = isPresent(row["path"])
     ? new Set<string>()
     : new Set(UrlTemplate.columnsOf(settings.mediaServer.pathTemplate))
+  const hasServers = Object.keys(settings.mediaServers).length > 0
   const isFirstInUrls = isPresent(row["urls"]) && !isPresent(row["url"])
   const meaningOf = (name: string): ReadonlyArray<string> | undefined => {
     const found =
       name === "urls" && isFirstInUrls
         ? "addresses, the preferred one first"
-        : (meanings[name] ?? streamMeaning(name, results))
+        : name === "media_server" && hasServers
+          ? "names the media server"
+          : (meanings[name] ?? streamMeaning(name, results))
     return found === undefined ? undefined : [found]
   }
   const meaning = (name: string): string => {
@@ -180,6 +186,9 @@ const addressRows = (
       String(url),
       index === 0 ? `type ${camera.type}` : "backup address"
     ]),
+    ...(camera.mediaServer === undefined
+      ? []
+      : [["media server", camera.mediaServer.name, serverOrigin(row)]]),
     ["path", camera.path, pathOrigin(camera, row, pathTemplate)],
     ...optionNames.flatMap((name) => {
       const value = camera.options[name as keyof typeof camera.options]
@@ -188,6 +197,11 @@ const addressRows = (
       return [[name, Duration.isDuration(value) ? Duration.format(value) : String(value), origin]]
     })
   ]
+}
+
+const serverOrigin = (row: CameraRow): string => {
+  if (isPresent(row["media_server"])) return "column media_server"
+  return isPresent(mediaServerOption(row["options"])) ? "column options" : "by the path"
 }
 
 const pathOrigin = ({ substream }: Camera, row: CameraRow, template: string): string => {

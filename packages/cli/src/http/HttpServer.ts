@@ -4,7 +4,7 @@
  * It never stops a relay: a port that is taken is reported once, and tried again every 10 seconds.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { bracketed, type Settings } from "@restream/config"
+import { bracketed, mediaServersOf, type Settings } from "@restream/config"
 import { LiveSettings, Monotonic } from "@restream/core"
 import { EventStreams, Handlers } from "@restream/core/http"
 import * as ByteSize from "effect/ByteSize"
@@ -182,8 +182,10 @@ const guarded = <E, R>(
     ),
     Effect.flatMap(withMessage),
     Effect.map((response) => {
-      const { hlsUrl } = SubscriptionRef.getUnsafe(live).mediaServer
-      const policy = response.headers["content-security-policy"] ?? contentSecurityPolicy(hlsUrl)
+      const hlsUrls = mediaServersOf(SubscriptionRef.getUnsafe(live)).flatMap(
+        ({ settings }) => settings.hlsUrl ?? []
+      )
+      const policy = response.headers["content-security-policy"] ?? contentSecurityPolicy(hlsUrls)
       return HttpServerResponse.setHeaders(response, {
         "cache-control": "no-store",
         ...response.headers,

@@ -1,8 +1,8 @@
 /** The headers of every response, errors included. */
 
-/** What the pages may load. @param hlsUrl where viewers reach the HLS server, if that is set. */
-export const contentSecurityPolicy = (hlsUrl: string | undefined): string => {
-  const hls = hlsUrl === undefined ? "" : ` ${new URL(hlsUrl).origin}`
+/** What the pages may load. @param hlsUrls where viewers reach the HLS servers, as far as that is set. */
+export const contentSecurityPolicy = (hlsUrls: ReadonlyArray<string>): string => {
+  const hls = [...new Set(hlsUrls.map((url) => ` ${new URL(url).origin}`))].join("")
   return [
     "default-src 'none'",
     "script-src 'self'",

@@ -2,9 +2,10 @@
 import {
   cameraSeries,
   LiveSettings,
+  MediaServers,
   Monotonic,
   Ownership,
-  ServerPaths,
+  reportOf,
   StatusStore
 } from "@restream/core"
 import * as Clock from "effect/Clock"
@@ -21,7 +22,7 @@ export const route = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const store = yield* StatusStore
     const settings = yield* LiveSettings
-    const serverPaths = yield* ServerPaths.ServerPaths
+    const servers = yield* MediaServers
     const { node } = yield* Ownership
     const process = yield* Effect.acquireRelease(
       Effect.sync(() => new ProcessSeries(version, node)),
@@ -36,7 +37,7 @@ export const route = HttpRouter.use(
         const cameras = cameraSeries(yield* store.all, {
           now,
           stallTimeoutMs: Duration.toMillis(stallTimeout),
-          report: serverPaths.get
+          report: (stream) => reportOf(servers.all(), stream)
         })
         const registry = yield* PrometheusMetrics.format()
         return HttpServerResponse.text(

@@ -69,18 +69,31 @@ export const cameraTable = (
 ): string => {
   const streams = inOrder(cameras).flatMap(streamsOf)
   const showsReaders = streams.some(({ mediaServer }) => mediaServer !== null)
+  const showsServers = streams.some(({ mediaServerName }) => mediaServerName !== undefined)
   const rows = streams.map((stream) => [
     stream.id,
     stream.name,
     colored(stream.word, hasColor),
     DurationText.formatElapsed(now - stream.since),
+    ...(showsServers ? [stream.mediaServerName ?? "-"] : []),
     bitrate(stream.bitrate),
     ...(showsReaders ? [readersOf(stream)] : []),
     "restarts" in stream ? String(stream.restarts.lastHour) : "-",
     detailOf(stream, now)
   ])
   const readers = showsReaders ? ["READERS"] : []
-  const titles = ["ID", "NAME", "STATE", "SINCE", "BITRATE", ...readers, "RESTARTS/H", "DETAIL"]
+  const servers = showsServers ? ["SERVER"] : []
+  const titles = [
+    "ID",
+    "NAME",
+    "STATE",
+    "SINCE",
+    ...servers,
+    "BITRATE",
+    ...readers,
+    "RESTARTS/H",
+    "DETAIL"
+  ]
   return table([titles, ...rows], {
     maxCellWidth: 40,
     ...(width === undefined ? {} : { width })

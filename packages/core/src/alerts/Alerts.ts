@@ -13,7 +13,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import { isInSpan, parseDailySpan, type Settings } from "@restream/config"
 import type { CameraId } from "../camera/Camera.ts"
 import { Ownership } from "../cluster/Ownership.ts"
-import { MediaServer } from "../media-server/MediaServer.ts"
+import { MediaServers, viewsOf } from "../media-server/MediaServers.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { CameraSource } from "../source/CameraSource.ts"
 import type { CameraStatus } from "../status/CameraStatus.ts"
@@ -31,10 +31,10 @@ const repeatMs = 60_000
 export const start: Effect.Effect<
   void,
   never,
-  CameraSource | HttpClient.HttpClient | LiveSettings | MediaServer | Scope.Scope | StatusStore
+  CameraSource | HttpClient.HttpClient | LiveSettings | MediaServers | Scope.Scope | StatusStore
 > = Effect.gen(function* () {
   const store = yield* StatusStore
-  const mediaServer = yield* MediaServer
+  const servers = yield* MediaServers
   const source = yield* CameraSource
   const live = yield* LiveSettings
   const ownership = yield* Ownership
@@ -63,14 +63,14 @@ export const start: Effect.Effect<
 
   const observe = Effect.gen(function* () {
     const { alerts } = yield* SubscriptionRef.get(live)
-    const server = yield* mediaServer.status
+    const mediaServers = yield* viewsOf(servers.all())
     const health = yield* source.health
     const seen = yield* store.revision
     const isCalm =
       seen === revision &&
       state.phases.size === 0 &&
       state.alerts.length === 0 &&
-      server._tag !== "Down" &&
+      mediaServers.every(({ status }) => status._tag !== "Down") &&
       health._tag !== "Down"
     if (isCalm) return
     yield* follow
@@ -78,7 +78,7 @@ export const start: Effect.Effect<
     const nowMs = yield* Monotonic.now
     const outcome = AlertState.next(state, {
       cameras: [...cameras.values()],
-      mediaServer: server,
+      mediaServers,
       source: health,
       now,
       nowMs,
@@ -108,7 +108,7 @@ export const start: Effect.Effect<
 export const layer: Layer.Layer<
   never,
   never,
-  CameraSource | HttpClient.HttpClient | LiveSettings | MediaServer | StatusStore
+  CameraSource | HttpClient.HttpClient | LiveSettings | MediaServers | StatusStore
 > = Layer.effectDiscard(start)
 
 /** By the local time of this machine. */

@@ -2,6 +2,7 @@
 import { oneLine, redact } from "@restream/config"
 import { cameraLabel, countCameras, onePerCamera } from "../camera/CameraNames.ts"
 import type { Reason } from "../camera/Reason.ts"
+import { serverLabel } from "../media-server/MediaServers.ts"
 import { adviceFor, adviceOf } from "../status/Advice.ts"
 import type { CameraStatus } from "../status/CameraStatus.ts"
 import { describeForMany } from "../status/SharedCause.ts"
@@ -23,7 +24,10 @@ export const describe = (
   surroundings: Surroundings & { readonly now: number }
 ): Description => {
   const kind = mostFrequent(subjects.flatMap(({ problem }) => problem?.kind ?? []))
-  if (kind === "media-server") return ofMediaServer(surroundings)
+  if (kind === "media-server") {
+    const named = subjects.find(({ problem }) => problem?.kind === kind)
+    return ofMediaServer(named?.server, surroundings)
+  }
   if (kind === "database") return ofDatabase(surroundings)
   const cameras = onePerCamera(subjects.flatMap(({ camera }) => camera ?? []))
   const one = subjects.find((subject) => subject.problem?.kind === kind)?.camera ?? cameras[0]!
@@ -89,22 +93,23 @@ const cameraOf = ({ id, name, path, problem, reason, since }: CameraStatus): Ale
 const reasonText = (reason: Reason | undefined, problem: string | undefined): string =>
   reason?.message ?? problem ?? "restarts again and again"
 
-const ofMediaServer = ({
-  cameras,
-  mediaServer,
-  now
-}: Surroundings & { readonly now: number }): Description => {
+const ofMediaServer = (
+  server: string | undefined,
+  { cameras, mediaServers, now }: Surroundings & { readonly now: number }
+): Description => {
   const waiting = cameras.filter(
-    ({ state }) => state._tag === "Waiting" && state.for === "media server"
+    ({ mediaServer, state }) =>
+      mediaServer === server && state._tag === "Waiting" && state.for === "media server"
   )
-  const isDown = mediaServer._tag === "Down"
+  const status = mediaServers.find(({ name }) => name === server)?.status
+  const isDown = status?._tag === "Down"
   return {
     kind: "media-server",
     severity: "critical",
-    title: `media server is unreachable: ${isDown ? clean(mediaServer.detail) : "no response"}`,
+    title: `${serverLabel(server)} is unreachable: ${isDown ? clean(status.detail) : "no response"}`,
     advice: "Check that the media server runs and is reachable.",
     host: undefined,
-    since: isDown ? mediaServer.since : now,
+    since: isDown ? status.since : now,
     count: waiting.length,
     cameras: waiting.slice(0, shownCameras).map(cameraOf)
   }

@@ -2,6 +2,7 @@
 import type { Reason } from "../camera/Reason.ts"
 import { dedupeKey } from "../camera/Reason.ts"
 import type { MediaServerStatus } from "../media-server/MediaServer.ts"
+import type { ServerView } from "../media-server/MediaServers.ts"
 import type { SourceHealth } from "../source/CameraSource.ts"
 import { type CameraStatus, everyStream, type StreamStatus } from "../status/CameraStatus.ts"
 
@@ -18,7 +19,7 @@ export interface Problem {
 }
 
 export interface Subject {
-  /** `media-server`, `database`, or `camera` with its id. */
+  /** `media-server`, with its name if there are several; `database`; or `camera` with its id. */
   readonly key: string
   /**
    * - `ok`: in order.
@@ -32,25 +33,32 @@ export interface Subject {
   readonly since: number | undefined
   readonly problem: Problem | undefined
   readonly camera: StreamStatus | undefined
+  /** Set for a media server that is one of several. */
+  readonly server?: string | undefined
 }
 
 export const cameraKey = (id: string): string => `camera ${id}`
 
 export interface Surroundings {
   readonly cameras: ReadonlyArray<CameraStatus>
-  readonly mediaServer: MediaServerStatus
+  readonly mediaServers: ReadonlyArray<Pick<ServerView, "name" | "status">>
   readonly source: SourceHealth
 }
 
 export const subjectsOf = ({
   cameras,
-  mediaServer,
+  mediaServers,
   source
-}: Surroundings): ReadonlyArray<Subject> => [
-  service("media-server", mediaServer),
-  service("database", source),
-  ...cameras.flatMap((camera) => streamsOf(camera, mediaServer._tag === "Down"))
-]
+}: Surroundings): ReadonlyArray<Subject> => {
+  const down = new Set(
+    mediaServers.flatMap(({ name, status }) => (status._tag === "Down" ? [name] : []))
+  )
+  return [
+    ...mediaServers.map(({ name, status }) => service("media-server", status, name)),
+    service("database", source),
+    ...cameras.flatMap((camera) => streamsOf(camera, down.has(camera.mediaServer)))
+  ]
+}
 
 /** The streams of a camera. What is wrong with its main stream explains the others. */
 const streamsOf = (camera: CameraStatus, isServerDown: boolean): ReadonlyArray<Subject> => {
@@ -64,13 +72,21 @@ const streamsOf = (camera: CameraStatus, isServerDown: boolean): ReadonlyArray<S
   ]
 }
 
-const service = (kind: string, status: MediaServerStatus | SourceHealth): Subject => ({
-  key: kind,
+const service = (
+  kind: string,
+  status: MediaServerStatus | SourceHealth,
+  server?: string
+): Subject => ({
+  key: keyOf(kind, server),
   condition: status._tag === "Down" ? "failed" : status._tag === "Up" ? "ok" : "pending",
   since: status._tag === "Down" ? status.since : undefined,
-  problem: { kind, family: kind, device: undefined, isCounted: false },
-  camera: undefined
+  problem: { kind, family: keyOf(kind, server), device: undefined, isCounted: false },
+  camera: undefined,
+  ...(server !== undefined && { server })
 })
+
+const keyOf = (kind: string, server: string | undefined): string =>
+  server === undefined ? kind : `${kind} ${server}`
 
 const subjectOf = (camera: StreamStatus, isServerDown: boolean): Subject => {
   const { state, word } = camera

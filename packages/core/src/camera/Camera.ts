@@ -16,6 +16,15 @@ export interface Substream {
   readonly name: string
 }
 
+/** The media server that a camera is published to, where the settings name several. */
+export interface CameraServer {
+  readonly name: string
+  /** Its `host:port`, by which a server is recognized whatever its name. */
+  readonly address: string
+  /** A digest of the name and of all settings by which restream connects to the server. */
+  readonly key: string
+}
+
 /** A camera that can be relayed, or a further stream of one. */
 export interface Camera {
   readonly _tag: "Camera"
@@ -34,6 +43,8 @@ export interface Camera {
   readonly backups?: ReadonlyArray<StreamUrl> | undefined
   /** Where its stream goes on the media server. */
   readonly path: MediaPath
+  /** Where its stream goes, where there are several media servers. Left out where there is one. */
+  readonly mediaServer?: CameraServer | undefined
   readonly options: CameraOptions
 }
 
@@ -56,5 +67,10 @@ export const relayKey = (camera: Camera): string =>
   JSON.stringify([
     [camera.url, ...(camera.backups ?? [])].map(StreamUrl.reveal),
     camera.path,
+    camera.mediaServer?.key,
     camera.options
   ])
+
+/** The path on its media server: two relays must never publish to one. */
+export const destinationKey = ({ mediaServer, path }: Camera): string =>
+  mediaServer === undefined ? path : `${mediaServer.address} ${path}`

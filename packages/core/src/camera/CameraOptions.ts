@@ -61,12 +61,16 @@ const alertsKey = "alerts"
 /** The key of the column that identifies the device, for `restream check --find`. */
 const deviceKey = "device"
 
+/** The key of the column that names the media server. */
+const mediaServerKey = "media_server"
+
 /** The keys of the column. */
 export const optionNames: ReadonlyArray<string> = [
   ...Object.keys(types),
   streamsKey,
   alertsKey,
-  deviceKey
+  deviceKey,
+  mediaServerKey
 ]
 
 const isName = (name: string): name is keyof CameraOptions => Object.hasOwn(types, name)
@@ -81,16 +85,20 @@ const fromJson = (given: unknown): unknown => {
   }
 }
 
-/** The value of the key `streams`, whatever it is; see the column `streams`. */
-export const streamsOption = (given: unknown): unknown => {
+const optionOf = (given: unknown, key: string): unknown => {
   const options = fromJson(given)
-  return Predicate.isObject(options) ? Reflect.get(options, streamsKey) : undefined
+  return Predicate.isObject(options) ? Reflect.get(options, key) : undefined
 }
+
+/** The value of the key `streams`, whatever it is; see the column `streams`. */
+export const streamsOption = (given: unknown): unknown => optionOf(given, streamsKey)
+
+/** The value of the key `media_server`, whatever it is; see the column `media_server`. */
+export const mediaServerOption = (given: unknown): unknown => optionOf(given, mediaServerKey)
 
 /** The value of the key `device`, if it is a text; see the column `device`. */
 export const deviceOption = (given: unknown): string | undefined => {
-  const options = fromJson(given)
-  const device = Predicate.isObject(options) ? Reflect.get(options, deviceKey) : undefined
+  const device = optionOf(given, deviceKey)
   return typeof device === "string" ? device : undefined
 }
 
@@ -121,7 +129,7 @@ export const parseOptions = (
   const column: Record<string, unknown> = {}
   const faults: Array<string> = []
   for (const [name, value] of Object.entries(options)) {
-    if (name === streamsKey || name === deviceKey) continue
+    if ([streamsKey, deviceKey, mediaServerKey].includes(name)) continue
     if (name === alertsKey) {
       const parsed = SettingType.boolean.parse(value ?? true)
       if (Result.isFailure(parsed)) faults.push(`column options.${name}: ${parsed.failure}`)

@@ -46,19 +46,21 @@ export const parse = (text: string): Result.Result<MediaPath, string> => {
   return wrong === undefined ? Result.succeed(text as MediaPath) : Result.fail(wrong)
 }
 
+/** Fills a template with values; a name without a value becomes empty. */
+export const fill = (template: string, values: Readonly<Record<string, string>>): string =>
+  template.replaceAll(placeholder, (_, name: string) => values[name] ?? "")
+
+const placeholder = /\{([^{}]*)\}/g
+
 /** Fills a template such as `cam{id}` or `site-4/{name}` with values; an unknown name is a fault. */
 export const fromTemplate = (
   template: string,
   values: Readonly<Record<string, string>>
 ): Result.Result<MediaPath, string> => {
-  let unknown: string | undefined
-  const filled = template.replaceAll(/\{([^{}]*)\}/g, (_, name: string) => {
-    const value = values[name]
-    if (value === undefined) unknown ??= name
-    return value ?? ""
-  })
+  const names = Array.from(template.matchAll(placeholder), ([, name]) => name ?? "")
+  const unknown = names.find((name) => values[name] === undefined)
   return unknown === undefined
-    ? parse(filled)
+    ? parse(fill(template, values))
     : Result.fail(
         `the path template ${template} names {${unknown}}, and the row has no such column`
       )

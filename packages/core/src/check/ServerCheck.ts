@@ -1,5 +1,5 @@
 /**
- * Whether the media server would accept the streams: it is reachable, it accepts the paths, and it lets us
+ * Whether the media servers would accept the streams: each is reachable, it accepts the paths, and it lets us
  * publish. Nothing is published, and no path with a publisher is touched.
  *
  * - Whether a path is accepted shows in the response to DESCRIBE: MediaMTX answers 404 for a path without a
@@ -8,7 +8,7 @@
  *   follow, so no stream appears. Up to MediaMTX 1.13 ANNOUNCE claims the path, for the milliseconds until the
  *   connection is closed.
  */
-import type { Settings } from "@restream/config"
+import { type ConfiguredServer, mediaServersOf, type Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { Camera } from "../camera/Camera.ts"
@@ -40,16 +40,39 @@ const description = [
   ""
 ].join("\r\n")
 
-/** What is wrong with the media server of the settings, in lines without secrets; none if it accepts the cameras. */
-export const run = Effect.fnUntraced(function* (
-  { mediaServer }: Pick<Settings, "mediaServer">,
+/**
+ * What is wrong with the media servers of the settings, in lines without secrets; none if they accept the cameras,
+ * each the cameras that go to it.
+ */
+export const run = (
+  settings: Pick<Settings, "mediaServer" | "mediaServers">,
+  cameras: ReadonlyArray<Pick<Camera, "mediaServer" | "path">>
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.map(
+    Effect.forEach(
+      mediaServersOf(settings),
+      (server) =>
+        checkServer(
+          server,
+          cameras.filter(({ mediaServer }) => mediaServer?.name === server.name)
+        ),
+      { concurrency: "unbounded" }
+    ),
+    (problems) => problems.flat()
+  )
+
+const checkServer = Effect.fnUntraced(function* (
+  { name, settings: server }: ConfiguredServer,
   cameras: ReadonlyArray<Pick<Camera, "path">>
 ): Effect.fn.Return<ReadonlyArray<string>> {
-  const { checkTimeout } = mediaServer
-  const address = serverAddress(mediaServer)
-  const trust = trustOf(mediaServer)
-  const destination = pathAddress(mediaServer)
-  const label = `media server ${address.authority}`
+  const { checkTimeout } = server
+  const address = serverAddress(server)
+  const trust = trustOf(server)
+  const destination = pathAddress(server)
+  const label =
+    name === undefined
+      ? `media server ${address.authority}`
+      : `media server ${name} (${address.authority})`
 
   const reachable = yield* rtspCheck(address, trust).pipe(
     Deadline.within(checkTimeout, () =>
@@ -58,7 +81,9 @@ export const run = Effect.fnUntraced(function* (
     Effect.result
   )
   if (reachable._tag === "Failure") {
-    return [`${label} is unreachable: ${reachable.failure.detail}; no camera can be published`]
+    return [
+      `${label} is unreachable: ${reachable.failure.detail}; ${name === undefined ? "no camera can be published" : "none of its cameras can be published"}`
+    ]
   }
   const paths = cameras.map(({ path }) => path)
   const [first, ...others] = paths
@@ -130,7 +155,7 @@ export const run = Effect.fnUntraced(function* (
   // no path is known to be free, so another path is asked for; its name may not be allowed
   const other =
     first === undefined
-      ? mediaServer.pathTemplate.replaceAll(/\{[^}]*\}/g, "restream-check")
+      ? server.pathTemplate.replaceAll(/\{[^}]*\}/g, "restream-check")
       : `${first}-restream-check`
   const reason = yield* announce(other as MediaPath)
   return reason?._tag === "ServerUnauthorized"

@@ -14,6 +14,9 @@
  * The nodes of a cluster hold the same lock in shared mode: a daemon outside the cluster is a standby beside them,
  * and they wait for one that was there first.
  *
+ * With several media servers there is one lock for each: a daemon relays when it holds all of them. They are
+ * acquired in the order of their keys, so that two daemons never wait for each other.
+ *
  * Where no lock can be had, that is logged once and every camera is ours.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
@@ -35,8 +38,8 @@ import { Ownership, type OwnershipService } from "./Ownership.ts"
 export interface OneHolderOptions {
   /** What the lock stands for: one table, or one query. */
   readonly cameras: { readonly table: string } | { readonly query: string }
-  /** Where the cameras are published. Two daemons with different media servers are no rivals. */
-  readonly mediaServer: string
+  /** Where the cameras are published. Two daemons without a media server in common are no rivals. */
+  readonly mediaServers: ReadonlyArray<string>
   /** The name of this machine, shown to the standbys as part of `application_name`. */
   readonly hostname: string
   /** Whether the lock is held together with the other nodes of a cluster. Default: no. */
@@ -225,17 +228,27 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
       if (typeof found === "string") cameras = found
       else yield* Effect.sleep("1 second")
     }
-    const lock = lockOf(`${cameras}\n${options.mediaServer}`)
-    instance = BigInt.asUintN(64, lock.key).toString(16).padStart(16, "0").slice(0, 12)
+    const locks = options.mediaServers
+      .map((server) => lockOf(`${cameras}\n${server}`))
+      .sort((a, b) => (a.key < b.key ? -1 : 1))
+    const [first] = locks
+    if (first === undefined) return yield* Effect.fail(new LockFailed("no media server", true))
+    instance = BigInt.asUintN(64, first.key).toString(16).padStart(16, "0").slice(0, 12)
     /** Shared by the holder and all standbys. */
-    const membership = lockOf(`members\n${cameras}\n${options.mediaServer}`)
-    yield* one(`select pg_advisory_lock_shared(${membership.key})`)
+    const memberships = options.mediaServers.map((server) =>
+      lockOf(`members\n${cameras}\n${server}`)
+    )
+    for (const { key } of memberships) yield* one(`select pg_advisory_lock_shared(${key})`)
     if (wasStandby) yield* Effect.sleep(standbyDelay)
 
+    let held = 0
     for (;;) {
+      const lock = locks[held]!
       const sentAt = performance.now()
       const { acquired } = yield* one(`select ${tryLock}(${lock.key}) as acquired`)
       if (acquired === true) {
+        held++
+        if (held < locks.length) continue
         ownSession = sessionOf(pid, started)
         yield* onActive(sentAt, true)
         break
@@ -258,8 +271,8 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
         pid: pidNow
       } = yield* one(
         `select pg_backend_pid() as pid,
-          exists (select from pg_locks where pid = pg_backend_pid() and ${lock.isLocked}) as is_held,
-          exists (select from pg_locks where pid <> pg_backend_pid() and ${membership.isLocked}) as has_standby`
+          ${locks.map(({ isLocked }) => `exists (select from pg_locks where pid = pg_backend_pid() and ${isLocked})`).join(" and ")} as is_held,
+          ${memberships.map(({ isLocked }) => `exists (select from pg_locks where pid <> pg_backend_pid() and ${isLocked})`).join(" or ")} as has_standby`
       )
       if (pidNow !== pid) return yield* Effect.fail(transactionPooler)
       if (is_held !== true) return yield* Effect.fail(new LockFailed("the lock was released"))

@@ -3,15 +3,16 @@
  *
  * A row that makes no camera becomes an {@link InvalidCamera} with its problem; it affects no other row.
  */
-import { oneLine, SettingType } from "@restream/config"
+import { didYouMean, oneLine, SettingType } from "@restream/config"
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import type { CameraTypes } from "../camera-type/CameraTypes.ts"
 import type { Columns } from "../camera-type/CameraType.ts"
-import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
+import type { Camera, CameraId, CameraServer, InvalidCamera } from "../camera/Camera.ts"
 import {
   type CameraOptions,
   isMutedBy,
+  mediaServerOption,
   parseOptions,
   streamsOption,
   withDefaults
@@ -19,11 +20,14 @@ import {
 import type { CameraRow } from "../source/CameraSource.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
 import * as MediaPath from "../camera/MediaPath.ts"
+import * as ServerChoice from "../media-server/ServerChoice.ts"
 
 export interface DecoderOptions {
   readonly types: CameraTypes["Service"]
   /** The path of a row that has none, such as `cam{id}`. Any column with a plain value may appear in it. */
   readonly pathTemplate: string
+  /** The media servers, where there are several. Default: there is one. */
+  readonly servers?: ReadonlyArray<ServerChoice.Candidate> | undefined
   /** What a camera may choose as its engine, see `Engines.choices`. Default: the built-in engines. */
   readonly engines?: ReadonlyArray<string> | undefined
   /** The options of a row that chooses nothing. */
@@ -149,13 +153,14 @@ export const decodeRow = (
   const identity = identify(columns, number)
   const decode = (subject: Subject) => {
     try {
-      return decodeColumns(columns, subject, options)
+      return decodeColumns(columns, subject, server, options)
     } catch {
       // the message of a thrown error may hold the row's secrets
       const problem = `camera type ${identity.type} threw an error on this row`
       return invalid(subject, [problem])
     }
   }
+  const server = serverOf(columns, options)
   const streams = streamsOf(columns)
   const [first, ...further] = Result.getOrElse(streams, () => [])
   const main = decode({ ...identity, ...(first !== undefined && { stream: first }) })
@@ -200,6 +205,29 @@ const invalid = (
   ...(isMuted === true && { isMuted }),
   problem: oneLine(problems.join("; "))
 })
+
+/** The media server of a row's streams; `undefined` where there is one media server only. */
+const serverOf = (
+  columns: Columns,
+  { pathTemplate, servers = [] }: DecoderOptions
+): Result.Result<CameraServer | undefined, string> => {
+  if (servers.length === 0) return Result.succeed(undefined)
+  const isColumn = columns["media_server"] !== undefined
+  const given = isColumn ? columns["media_server"] : mediaServerOption(columns["options"])
+  if (given !== undefined && given !== null && given !== "") {
+    const name = displayScalar(given)?.trim() ?? ""
+    const found = servers.find(({ server }) => server.name.toLowerCase() === name.toLowerCase())
+    if (found !== undefined) return Result.succeed(found.server)
+    const names = servers.map(({ server }) => server.name)
+    const hint = didYouMean(name, names) || `; mediaServers has ${names.join(", ")}`
+    const where = isColumn ? "column media_server" : "column options.media_server"
+    return Result.fail(`${where}: unknown media server "${oneLine(name)}"${hint}`)
+  }
+  // the template may name the server, which is not known yet
+  const values = { ...pathValues(columns), media_server: "" }
+  const key = displayScalar(columns["path"]) ?? MediaPath.fill(pathTemplate, values)
+  return Result.succeed(ServerChoice.inOrder(key, servers)[0])
+}
 
 /** The streams to relay, by the column `streams`, else by the key `streams` of the options. */
 const streamsOf = (columns: Columns): Result.Result<ReadonlyArray<string>, string> => {
@@ -250,7 +278,12 @@ const columnsOf = (columns: Columns, { stream, substream }: Subject): Columns =>
   }
 }
 
-const decodeColumns = (columns: Columns, subject: Subject, options: DecoderOptions): DecodedRow => {
+const decodeColumns = (
+  columns: Columns,
+  subject: Subject,
+  server: Result.Result<CameraServer | undefined, string>,
+  options: DecoderOptions
+): DecodedRow => {
   const { id, isMuted, name, substream, type } = subject
   const hasId = displayId(columns["id"]) !== undefined
   const problems: Array<string> = []
@@ -269,9 +302,16 @@ const decodeColumns = (columns: Columns, subject: Subject, options: DecoderOptio
   const chosen = parseOptions(columns["options"], options.engines)
   if (Result.isFailure(chosen)) problems.push(...chosen.failure)
 
-  const path = pathOf(columns, substream, options)
+  if (Result.isFailure(server)) problems.push(server.failure)
+  const mediaServer = Result.getOrUndefined(server)
+  const named = mediaServer === undefined ? columns : { ...columns, media_server: mediaServer.name }
+  const path = pathOf(named, substream, options)
   // without an id the template can't be filled, and that problem is reported already
-  if (Result.isFailure(path) && (hasId || displayScalar(columns["path"]) !== undefined)) {
+  if (
+    Result.isFailure(path) &&
+    Result.isSuccess(server) &&
+    (hasId || displayScalar(columns["path"]) !== undefined)
+  ) {
     problems.push(path.failure)
   }
 
@@ -297,6 +337,7 @@ const decodeColumns = (columns: Columns, subject: Subject, options: DecoderOptio
     url,
     ...(backups.length > 0 && { backups }),
     path: path.success,
+    ...(mediaServer !== undefined && { mediaServer }),
     options: withDefaults(chosen.success, options.defaults)
   }
 }

@@ -3,8 +3,13 @@
  *
  * The order of the rows means nothing: an UPDATE of any column moves a row to another place of the result.
  */
-import { type Camera, type CameraId, type InvalidCamera, relayKey } from "../camera/Camera.ts"
-import type * as MediaPath from "../camera/MediaPath.ts"
+import {
+  type Camera,
+  type CameraId,
+  destinationKey,
+  type InvalidCamera,
+  relayKey
+} from "../camera/Camera.ts"
 import type * as CameraDecoder from "./CameraDecoder.ts"
 
 /** All cameras that a snapshot asks for. */
@@ -29,7 +34,7 @@ export const none: Resolved = {
 
 /**
  * Of the rows with one id, the row that had it before keeps it; the others are invalid. Of the cameras with
- * one path, the first by id keeps it.
+ * one path on one media server, the first by id keeps it.
  *
  * @param before what the same rows, or earlier ones, came to.
  */
@@ -40,7 +45,7 @@ export const resolve = (
   const cameras = new Map<CameraId, EnabledRow>()
   const disabled = new Map<CameraId, CameraDecoder.DisabledCamera>()
   const displaced = new Set<EnabledRow>()
-  const pathOwners = new Map<MediaPath.MediaPath, CameraId>()
+  const pathOwners = new Map<string, CameraId>()
   /** The last number that told a row from an earlier row of the same id. */
   const counts = new Map<CameraId, number>()
   const enabled: Array<EnabledRow> = []
@@ -58,9 +63,14 @@ export const resolve = (
       }
     }
     if (entry._tag === "Camera") {
-      const owner = pathOwners.get(entry.path)
-      if (owner === undefined) pathOwners.set(entry.path, entry.id)
-      else entry = asInvalid(entry, `the path ${entry.path} belongs to camera ${owner}`)
+      const destination = destinationKey(entry)
+      const owner = pathOwners.get(destination)
+      if (owner === undefined) pathOwners.set(destination, entry.id)
+      else {
+        const server =
+          entry.mediaServer === undefined ? "" : ` on media server ${entry.mediaServer.name}`
+        entry = asInvalid(entry, `the path ${entry.path}${server} belongs to camera ${owner}`)
+      }
     }
     cameras.set(entry.id, entry)
   }

@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { CameraTypes } from "../camera-type/CameraTypes.ts"
 import { Engines } from "../engine/Engines.ts"
+import * as ServerChoice from "../media-server/ServerChoice.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { type CameraRow, CameraSource } from "../source/CameraSource.ts"
 import * as CameraDecoder from "./CameraDecoder.ts"
@@ -89,13 +90,14 @@ export class DesiredCameras extends Context.Service<
 
 /** The built-in types and those given, and the templates of the settings. */
 const decoderOptions = (
-  { camera, cameraTypes, mediaServer }: Settings,
+  { camera, cameraTypes, mediaServer, mediaServers }: Settings,
   types: CameraTypes["Service"],
   engines: ReadonlyArray<string>
 ): CameraDecoder.DecoderOptions => ({
   types: CameraTypes.withTemplates(cameraTypes, types.all.values()),
   engines,
   pathTemplate: mediaServer.pathTemplate,
+  servers: ServerChoice.candidatesOf({ mediaServer, mediaServers }),
   defaults: { ...camera, fingerprint: undefined }
 })
 

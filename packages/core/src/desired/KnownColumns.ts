@@ -15,6 +15,7 @@ const common = [
   "urls",
   "streams",
   "device",
+  "media_server",
   "url_sub",
   "path_sub",
   "url_third",

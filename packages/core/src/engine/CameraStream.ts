@@ -5,6 +5,7 @@ import type * as Scope from "effect/Scope"
 import type { Camera } from "../camera/Camera.ts"
 import { ProbeReason } from "../camera/Reason.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
+import type { Trust } from "../rtsp/client/Dialer.ts"
 import type { RelayError, RunningRelay } from "./RunningRelay.ts"
 import type { StreamInfo } from "./StreamInfo.ts"
 
@@ -29,6 +30,15 @@ export interface PublishOptions {
    * for fails with `Unsupported`; otherwise it does what it can, and leaves out the audio first.
    */
   readonly hasFallback: boolean
+  /** The media server of the destination. Default: as the engine was made. */
+  readonly server?:
+    | {
+        /** Which certificates are accepted from it. */
+        readonly trust: Trust
+        /** Whether it responds now; tells a relay that stalled whether the server is to blame. */
+        readonly check: Effect.Effect<boolean>
+      }
+    | undefined
   /** How the publisher names itself to the media server, as `User-Agent`. Default: as the program does. */
   readonly userAgent?: string | undefined
 }

@@ -68,7 +68,9 @@ export const Substream = Schema.Struct({
   retryAt: Schema.NullOr(Schema.Finite),
   stream: Schema.NullOr(StreamDescription),
   bitrate: Schema.Finite,
-  /** `null` without `mediaServer.apiUrl`, and while the API does not respond. */
+  /** The name of its media server; left out where there is one media server only. */
+  mediaServerName: Schema.optionalKey(Schema.String),
+  /** `null` without the `apiUrl` of its media server, and while the API does not respond. */
   mediaServer: Schema.NullOr(ServerWord)
 })
 export type Substream = typeof Substream.Type
@@ -102,7 +104,9 @@ const summaryFields = {
   lastVideoAt: Schema.NullOr(Schema.Finite),
   /** The further streams of the camera; left out where there are none. */
   substreams: Schema.optionalKey(Schema.Array(Substream)),
-  /** `null` without `mediaServer.apiUrl`, and while the API does not respond. */
+  /** The name of its media server; left out where there is one media server only. */
+  mediaServerName: Schema.optionalKey(Schema.String),
+  /** `null` without the `apiUrl` of its media server, and while the API does not respond. */
   mediaServer: Schema.NullOr(ServerWord),
   revision: Schema.Finite
 }
@@ -188,6 +192,12 @@ export const Tally = Schema.Struct({
   ok: Schema.Finite
 })
 
+const serverFields = {
+  state: Schema.Literals(["unknown", "up", "down"]),
+  since: Schema.NullOr(Schema.Finite),
+  detail: Schema.NullOr(Schema.String)
+}
+
 /** All cameras together, and what they depend on. */
 export const Overview = Schema.Struct({
   version: Schema.String,
@@ -203,11 +213,12 @@ export const Overview = Schema.Struct({
   causes: Schema.Array(Cause),
   /** Of all cameras. */
   bitrate: Schema.Finite,
-  mediaServer: Schema.Struct({
-    state: Schema.Literals(["unknown", "up", "down"]),
-    since: Schema.NullOr(Schema.Finite),
-    detail: Schema.NullOr(Schema.String)
-  }),
+  /** Of several media servers, one in the worst state. */
+  mediaServer: Schema.Struct(serverFields),
+  /** Left out where there is one media server only. */
+  mediaServers: Schema.optionalKey(
+    Schema.Array(Schema.Struct({ name: Schema.String, ...serverFields }))
+  ),
   /** Where the list of cameras is read: a database or a file. */
   database: Schema.Struct({
     state: Schema.Literals(["connecting", "up", "down"]),

@@ -6,8 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { CameraId } from "../camera/Camera.ts"
-import { MediaServer, type MediaServerStatus } from "../media-server/MediaServer.ts"
-import { ServerPaths } from "../media-server/ServerPaths.ts"
+import type { MediaServerStatus } from "../media-server/MediaServer.ts"
+import { MediaServers, reportOf, type ServerView, viewsOf } from "../media-server/MediaServers.ts"
+import { serverSettings } from "../media-server/ServerChoice.ts"
 import { playerUrls } from "../player/PlayerUrls.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { CameraSource, type SourceHealth } from "../source/CameraSource.ts"
@@ -43,7 +44,7 @@ export class Board extends Context.Service<
   ): Layer.Layer<
     Board,
     never,
-    CameraLog | CameraSource | LiveSettings | MediaServer | Rates | StatusStore
+    CameraLog | CameraSource | LiveSettings | MediaServers | Rates | StatusStore
   > =>
     Layer.effect(
       Board,
@@ -51,14 +52,13 @@ export class Board extends Context.Service<
         const store = yield* StatusStore
         const rates = yield* Rates
         const log = yield* CameraLog
-        const mediaServer = yield* MediaServer
+        const servers = yield* MediaServers
         const source = yield* CameraSource
         const settings = yield* LiveSettings
-        const serverPaths = yield* ServerPaths
         const { node } = yield* Ownership
         const sources: Views.StreamSources = {
           bitrateOf: rates.current,
-          reportOf: (path) => serverPaths.get(path)
+          reportOf: (stream) => reportOf(servers.all(), stream)
         }
         const summaryOf = (status: CameraStatus) => Views.summaryOf(status, sources)
         const startedAt = yield* Clock.currentTimeMillis
@@ -71,25 +71,26 @@ export class Board extends Context.Service<
           camera: Effect.fnUntraced(function* (id) {
             const status = yield* store.get(id)
             if (status === undefined) return undefined
-            const { mediaServer } = SubscriptionRef.getUnsafe(settings)
             const { path } = status
+            const server = serverSettings(SubscriptionRef.getUnsafe(settings), status.mediaServer)
             return Views.detailOf(status, {
               ...sources,
               history: rates.history(id),
               timeline: yield* store.timeline(id),
               log: log.lines(id),
-              playerUrls: path === undefined ? undefined : playerUrls({ path }, mediaServer)
+              playerUrls:
+                path === undefined || server === undefined
+                  ? undefined
+                  : playerUrls({ path }, server)
             })
           }),
           overview: Effect.gen(function* () {
             const now = yield* Clock.currentTimeMillis
             const all = yield* store.all
-            const server = yield* mediaServer.status
+            const mediaServers = yield* viewsOf(servers.all())
             const health = yield* source.health
             const causes = causesOf(all, {
-              mediaServer: server,
-              api: serverPaths.apiStatus(),
-              offlinePaths: serverPaths.offlinePaths(),
+              mediaServers,
               source: health,
               now
             })
@@ -103,7 +104,7 @@ export class Board extends Context.Service<
               tally: tallyOf(all),
               causes: causes.map(Views.causeOf),
               bitrate: rates.total(),
-              mediaServer: serverOf(server),
+              ...serversOf(mediaServers),
               database: databaseOf(health)
             }
           }),
@@ -133,6 +134,23 @@ const serverOf = (status: MediaServerStatus): Api.Overview["mediaServer"] => {
       return { state: "up", since: status.since, detail: null }
     case "Down":
       return { state: "down", since: status.since, detail: redact(status.detail) }
+  }
+}
+
+/** The one media server, or the worst of several, and each by its name. */
+const serversOf = (
+  views: ReadonlyArray<ServerView>
+): Pick<Api.Overview, "mediaServer" | "mediaServers"> => {
+  const named = views.flatMap(({ name, status }) =>
+    name === undefined ? [] : [{ name, ...serverOf(status) }]
+  )
+  const worst =
+    views.find(({ status }) => status._tag === "Down") ??
+    views.find(({ status }) => status._tag === "Unknown") ??
+    views[0]
+  return {
+    mediaServer: serverOf(worst?.status ?? { _tag: "Unknown" }),
+    ...(named.length > 0 && { mediaServers: named })
   }
 }
 

@@ -102,20 +102,20 @@ const cameras = HttpApiBuilder.group(
     })
 
     const whep = yield* Whep
-    /** The path of a camera that is live. */
-    const livePath = Effect.fnUntraced(function* (id: CameraId) {
+    /** The stream of a camera that is live. */
+    const liveStream = Effect.fnUntraced(function* (id: CameraId) {
       const status = yield* store.get(id)
       if (status === undefined) return yield* unknownCamera(id)
-      const { path, word } = status
-      if (path !== undefined && word === "ok") return path
+      if (status.path !== undefined && status.word === "ok") return status
       return yield* new NotPlayable({
         code: "NotLive",
         message: `the camera is not live: ${whyNotLive(status)}`
       })
     })
-    /** The path of a camera that may have ended since it was played. */
-    const pathOf = Effect.fnUntraced(function* (id: CameraId) {
-      return (yield* store.get(id))?.path ?? (yield* unknownCamera(id))
+    /** The stream of a camera that may have ended since it was played. */
+    const streamOf = Effect.fnUntraced(function* (id: CameraId) {
+      const status = yield* store.get(id)
+      return status?.path === undefined ? yield* unknownCamera(id) : status
     })
 
     return handlers
@@ -123,7 +123,7 @@ const cameras = HttpApiBuilder.group(
         Effect.gen(function* () {
           const offer = yield* bodyOf(request, "application/sdp")
           if (typeof offer !== "string") return offer
-          const { answer, id } = yield* whep.open(yield* livePath(params.id), offer)
+          const { answer, id } = yield* whep.open(yield* liveStream(params.id), offer)
           return HttpServerResponse.text(answer, {
             status: 201,
             contentType: "application/sdp",
@@ -136,12 +136,12 @@ const cameras = HttpApiBuilder.group(
         Effect.gen(function* () {
           const fragment = yield* bodyOf(request, "application/trickle-ice-sdpfrag")
           if (typeof fragment !== "string") return fragment
-          yield* whep.patch(yield* pathOf(id), session, fragment)
+          yield* whep.patch(yield* streamOf(id), session, fragment)
           return HttpServerResponse.empty({ status: 204 })
         }).pipe(Effect.catchTag("WhepError", toNotPlayable))
       )
       .handle("stopPlaying", ({ params: { id, session } }) =>
-        Effect.flatMap(pathOf(id), (path) => whep.close(path, session)).pipe(
+        Effect.flatMap(streamOf(id), (stream) => whep.close(stream, session)).pipe(
           Effect.catchTag("WhepError", toNotPlayable)
         )
       )

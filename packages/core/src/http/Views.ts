@@ -6,6 +6,7 @@
 import { redact } from "@restream/config"
 import type { CameraId } from "../camera/Camera.ts"
 import type { PathReport } from "../media-server/MediaMtxApi.ts"
+import type { StreamOnServer } from "../media-server/MediaServers.ts"
 import type { RateHistory } from "../status/Rates.ts"
 import type { CameraLogLine } from "../status/CameraLog.ts"
 import type { CameraStatus, SubstreamStatus } from "../status/CameraStatus.ts"
@@ -40,17 +41,19 @@ const serverWordOf = ({ inboundBytes, isOnline, onlineSince, readers }: PathRepo
 export interface StreamSources {
   /** Now, in bits per second. */
   readonly bitrateOf: (id: CameraId) => number
-  /** What the media server says about the path, where that is known. */
-  readonly reportOf: (path: string) => PathReport | undefined
+  /** What the media server of the stream says about its path, where that is known. */
+  readonly reportOf: (stream: StreamOnServer) => PathReport | undefined
 }
 
 const measuredOf = (
-  { id, path, word }: CameraStatus,
+  status: CameraStatus,
   { bitrateOf, reportOf }: StreamSources
-): Pick<Api.Substream, "bitrate" | "mediaServer"> => {
-  const report = path === undefined ? undefined : reportOf(path)
+): Pick<Api.Substream, "bitrate" | "mediaServer" | "mediaServerName"> => {
+  const { id, mediaServer, word } = status
+  const report = reportOf(status)
   return {
     bitrate: word === "ok" ? bitrateOf(id) : 0,
+    ...(mediaServer !== undefined && { mediaServerName: mediaServer }),
     mediaServer: report === undefined ? null : serverWordOf(report)
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The media server to which all cameras are published: its address, and whether it is reachable.
+ * A media server to which cameras are published: its address, and whether it is reachable.
  *
- * One health check serves all cameras. While the media server is unreachable the cameras wait, and are not
+ * One health check serves all cameras of the server. While the server is unreachable they wait, and are not
  * probed.
  */
 import type { Settings } from "@restream/config"
@@ -40,7 +40,7 @@ export type MediaServerStatus =
   | { readonly _tag: "Up"; readonly since: number }
   | { readonly _tag: "Down"; readonly since: number; readonly detail: string }
 
-/** The address of the media server of the settings, with its credentials and without a path. */
+/** The address of a media server of the settings, with its credentials and without a path. */
 export const serverAddress = ({
   host,
   password,
@@ -49,7 +49,7 @@ export const serverAddress = ({
   username
 }: Settings["mediaServer"]): StreamUrl => new StreamUrl({ scheme, host, port, username, password })
 
-/** The address of a path on the media server of the settings. */
+/** The address of a path on a media server of the settings. */
 export const pathAddress = (server: Settings["mediaServer"]): ((path: MediaPath) => StreamUrl) => {
   const address = serverAddress(server)
   const text = server.query === undefined ? "" : Redacted.value(server.query).replace(/^\?/, "")
@@ -67,6 +67,8 @@ export interface CheckTiming {
 }
 
 export interface MediaServerOptions {
+  /** Its name, where there are several media servers. */
+  readonly name?: string | undefined
   /** The server's address with its credentials; the path is each camera's own. */
   readonly address: StreamUrl
   /** The address of a path. Default: the server's address with the path. */
@@ -101,7 +103,8 @@ export class MediaServer extends Context.Service<
       checkInterval: Duration.fromInputUnsafe(timing.checkInterval ?? "5 seconds"),
       checkTimeout: Duration.fromInputUnsafe(timing.checkTimeout ?? "2 seconds")
     }))
-    const label = `media server ${options.address.authority}`
+    const { authority } = options.address
+    const label = `media server ${options.name === undefined ? authority : `${options.name} (${authority})`}`
     const up = yield* Latch.make(false)
     let status: MediaServerStatus = { _tag: "Unknown" }
     const incidents = new Incidents<string>()

@@ -10,21 +10,19 @@
  * online.
  */
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { oneLine, redact } from "@restream/config"
+import { type ConfiguredServer, oneLine, redact } from "@restream/config"
 import type { PublisherName } from "../cluster/Ownership.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { PathOffline } from "../camera/Reason.ts"
 import { trustOf } from "../rtsp/client/Dialer.ts"
-import { LiveSettings } from "../settings/LiveSettings.ts"
+import type { LiveSettings } from "../settings/LiveSettings.ts"
 import { flappingSuffix, Incidents } from "../status/Incidents.ts"
 import * as Deadline from "../time/Deadline.ts"
 import { formatElapsed } from "../time/DurationText.ts"
@@ -32,7 +30,7 @@ import * as Monotonic from "../time/Monotonic.ts"
 import * as Poller from "../time/Poller.ts"
 import { version } from "../Version.ts"
 import type { MediaMtxApi, PathReport, PublishingSession } from "./MediaMtxApi.ts"
-import { MediaServer, MediaServerError } from "./MediaServer.ts"
+import { MediaServerError } from "./MediaServer.ts"
 
 export type ApiStatus =
   /** `mediaServer.apiUrl` is not set. */
@@ -73,19 +71,14 @@ export interface ServerPathsService {
   readonly apiStatus: () => ApiStatus
 }
 
-const unknown: ServerPathsService = {
+/** Where there is no API: nothing is known. */
+export const unknown: ServerPathsService = {
   get: () => undefined,
   offline: () => Effect.never,
   clear: () => Effect.succeed(undefined),
   offlinePaths: () => new Set(),
   apiStatus: () => ({ _tag: "Off" })
 }
-
-/** What the media server says in context; nothing where there is none. */
-export const ServerPaths: Context.Reference<ServerPathsService> = Context.Reference(
-  "@restream/core/media-server/ServerPaths",
-  { defaultValue: () => unknown }
-)
 
 export interface ServerPathsOptions {
   readonly api: MediaMtxApi
@@ -308,32 +301,35 @@ const isNamed = ({ userAgent = "" }: PublishingSession, { instance }: PublisherN
 
 const brokeDown = new MediaServerError({ detail: "internal error while reading the API" })
 
-/** Asks the API of the settings; nothing where `mediaServer.apiUrl` is not set. */
-export const layer: Layer.Layer<never, never, LiveSettings | MediaServer> = Layer.unwrap(
-  Effect.gen(function* () {
-    const live = yield* LiveSettings
-    const { apiUrl, ...server } = (yield* SubscriptionRef.get(live)).mediaServer
-    if (apiUrl === undefined) return Layer.empty
-    const { checkNow } = yield* MediaServer
-    const MediaMtx = yield* Effect.promise(() => import("./MediaMtxApi.ts"))
-    const settings = SubscriptionRef.get(live)
-    return Layer.effect(
-      ServerPaths,
-      make({
-        api: MediaMtx.make({
-          url: apiUrl,
-          trust: trustOf(server),
-          timeout: Effect.flatMap(settings, ({ mediaServer }) =>
-            Deadline.make(Duration.max(mediaServer.checkTimeout, minTimeout))
-          )
-        }),
-        label: MediaMtx.authorityOf(apiUrl),
-        timing: Effect.map(settings, ({ mediaServer, relay }) => ({
-          interval: mediaServer.checkInterval,
-          stallTimeout: relay.stallTimeout
-        })),
-        isServerUp: checkNow
-      })
-    )
+/**
+ * Asks the API of a media server of the settings; nothing where its `apiUrl` is not set.
+ *
+ * @param live the settings in force, for the intervals.
+ * @param isServerUp whether the media server responds, by RTSP.
+ */
+export const makeFor = Effect.fnUntraced(function* (
+  { name, settings: server }: ConfiguredServer,
+  live: LiveSettings["Service"],
+  isServerUp: Effect.Effect<boolean>
+): Effect.fn.Return<ServerPathsService, never, Scope.Scope> {
+  const { apiUrl } = server
+  if (apiUrl === undefined) return unknown
+  const MediaMtx = yield* Effect.promise(() => import("./MediaMtxApi.ts"))
+  const settings = SubscriptionRef.get(live)
+  const authority = MediaMtx.authorityOf(apiUrl)
+  return yield* make({
+    api: MediaMtx.make({
+      url: apiUrl,
+      trust: trustOf(server),
+      timeout: Effect.flatMap(settings, ({ mediaServer }) =>
+        Deadline.make(Duration.max(mediaServer.checkTimeout, minTimeout))
+      )
+    }),
+    label: name === undefined ? authority : `${name} (${authority})`,
+    timing: Effect.map(settings, ({ mediaServer, relay }) => ({
+      interval: mediaServer.checkInterval,
+      stallTimeout: relay.stallTimeout
+    })),
+    isServerUp
   })
-)
+})

@@ -14,7 +14,7 @@ export interface SeriesOptions {
   /** A live camera is up while its last video is younger than that. */
   readonly stallTimeoutMs: number
   /** What the media server says about a path, where that is known. Default: nothing. */
-  readonly report?: ((path: string) => PathReport | undefined) | undefined
+  readonly report?: ((stream: CameraStatus) => PathReport | undefined) | undefined
 }
 
 /** Whether media reaches the media server, by what was counted and not by the state alone. */
@@ -44,8 +44,14 @@ export const cameraSeries = (
       "restream_camera_info",
       "gauge",
       "Name and type of a camera; always 1",
-      streams.map(({ id, name, path = "", type }) => ({
-        labels: labels({ camera: id, path, name, type }),
+      streams.map(({ id, mediaServer, name, path = "", type }) => ({
+        labels: labels({
+          camera: id,
+          path,
+          name,
+          type,
+          ...(mediaServer !== undefined && { media_server: mediaServer })
+        }),
         value: 1
       }))
     ),
@@ -106,8 +112,8 @@ const serverSeries = (
   cameras: ReadonlyArray<{ readonly labels: string; readonly status: CameraStatus }>,
   { report = () => undefined }: SeriesOptions
 ): ReadonlyArray<string> => {
-  const known = cameras.flatMap(({ labels, status: { path } }) => {
-    const said = path === undefined ? undefined : report(path)
+  const known = cameras.flatMap(({ labels, status }) => {
+    const said = report(status)
     return said === undefined ? [] : [{ labels, said }]
   })
   if (known.length === 0) return []

@@ -18,6 +18,8 @@ import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import type { StreamOnServer } from "../media-server/MediaServers.ts"
+import { serverSettings } from "../media-server/ServerChoice.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { format } from "../time/DurationText.ts"
 import { playerUrls, viewerUrls } from "./PlayerUrls.ts"
@@ -61,19 +63,19 @@ const sessionId = /^[\w-]{1,128}$/
 export class Whep extends Context.Service<
   Whep,
   {
-    /** Opens a session for a path. @param offer SDP. */
-    readonly open: (path: string, offer: string) => Effect.Effect<WhepSession, WhepError>
+    /** Opens a session for a stream. @param offer SDP. */
+    readonly open: (stream: StreamOnServer, offer: string) => Effect.Effect<WhepSession, WhepError>
     /** Hands on ICE candidates that the page found late. */
     readonly patch: (
-      path: string,
+      stream: StreamOnServer,
       session: string,
       fragment: string
     ) => Effect.Effect<void, WhepError>
     /** Ends a session. */
-    readonly close: (path: string, session: string) => Effect.Effect<void, WhepError>
+    readonly close: (stream: StreamOnServer, session: string) => Effect.Effect<void, WhepError>
   }
 >()("@restream/core/player/Whep") {
-  /** Asks the WebRTC server of `mediaServer.webrtcUrl`. */
+  /** Asks the WebRTC server of the stream's media server, by its `webrtcUrl`. */
   static readonly layer: Layer.Layer<Whep, never, LiveSettings> = Layer.effect(
     Whep,
     Effect.suspend(() => make)
@@ -103,27 +105,28 @@ const make = Effect.gen(function* () {
   const settings = yield* LiveSettings
   const client = yield* HttpClient.HttpClient
 
-  const serverNow = () => {
-    const { mediaServer } = SubscriptionRef.getUnsafe(settings)
-    return {
-      ...mediaServer,
-      base: viewerUrls(mediaServer).webrtc,
-      endpoint: (path: string) => `${playerUrls({ path }, mediaServer).webrtc}/whep`
+  const serverNow = Effect.fnUntraced(function* ({ mediaServer: name, path }: StreamOnServer) {
+    const server = serverSettings(SubscriptionRef.getUnsafe(settings), name)
+    if (server === undefined || path === undefined) {
+      return yield* fail("NotLive", "the camera has no path on a media server now")
     }
-  }
+    const group = name === undefined ? "mediaServer" : `mediaServers.${name}`
+    const base = viewerUrls(server).webrtc
+    return { ...server, group, base, endpoint: `${playerUrls({ path }, server).webrtc}/whep` }
+  })
+  type Server = Effect.Success<ReturnType<typeof serverNow>>
 
-  const unreachable = (why: string) => {
-    const { base, webrtcUrl } = serverNow()
+  const unreachable = ({ base, group, webrtcUrl }: Server, why: string) => {
     const advice =
       webrtcUrl === undefined
-        ? "set mediaServer.webrtcUrl to the address of the WebRTC server"
-        : "check mediaServer.webrtcUrl, and that WebRTC is on in the media server"
+        ? `set ${group}.webrtcUrl to the address of the WebRTC server`
+        : `check ${group}.webrtcUrl, and that WebRTC is on in the media server`
     return fail("ServerUnreachable", `no WebRTC server responds at ${base} (${why}); ${advice}`)
   }
 
   /** Sends a request; with the login of restream if the server wants one. */
-  const send = Effect.fnUntraced(
-    function* (request: HttpClientRequest.HttpClientRequest) {
+  const send = (server: Server, request: HttpClientRequest.HttpClientRequest) =>
+    Effect.gen(function* () {
       const execute = (request: HttpClientRequest.HttpClientRequest) =>
         Effect.flatMap(client.execute(request), (response) =>
           Effect.map(textOf(response), (body) => ({
@@ -133,29 +136,31 @@ const make = Effect.gen(function* () {
           }))
         )
       const first = yield* execute(request)
-      const { password, username } = serverNow()
+      const { password, username } = server
       if (first.status !== 401 || username === undefined) return first
       return yield* execute(
         HttpClientRequest.basicAuth(request, username, password ?? Redacted.make(""))
       )
-    },
-    Effect.timeout(timeout),
-    Effect.catchTags({
-      TimeoutError: () => unreachable(`no response within ${format(timeout)}`),
-      HttpClientError: (error) => unreachable(causeOf(error))
-    })
-  )
+    }).pipe(
+      Effect.timeout(timeout),
+      Effect.catchTags({
+        TimeoutError: () => unreachable(server, `no response within ${format(timeout)}`),
+        HttpClientError: (error) => unreachable(server, causeOf(error))
+      })
+    )
 
-  const expectSuccess = ({ body, status }: { readonly body: string; readonly status: number }) => {
+  const expectSuccess = (
+    { base, group }: Server,
+    { body, status }: { readonly body: string; readonly status: number }
+  ) => {
     if (status >= 200 && status < 300) return Effect.void
-    const { base } = serverNow()
     const said = errorOf(body)
     switch (status) {
       case 401:
       case 403:
         return fail(
           "AccessDenied",
-          `the media server at ${base} does not let restream read the path; allow the user of mediaServer.username to read, or everybody`
+          `the media server at ${base} does not let restream read the path; allow the user of ${group}.username to read, or everybody`
         )
       case 404:
         return fail("NoStream", `the media server at ${base} does not have the path: ${said}`)
@@ -166,44 +171,45 @@ const make = Effect.gen(function* () {
     }
   }
 
-  const withSession = (
-    path: string,
+  const withSession = Effect.fnUntraced(function* (
+    stream: StreamOnServer,
     session: string,
     request: (url: string) => HttpClientRequest.HttpClientRequest
-  ) =>
-    sessionId.test(session)
-      ? send(request(`${serverNow().endpoint(path)}/${session}`)).pipe(
-          Effect.flatMap(expectSuccess)
-        )
-      : fail("Rejected", "unknown session")
+  ) {
+    if (!sessionId.test(session)) return yield* fail("Rejected", "unknown session")
+    const server = yield* serverNow(stream)
+    yield* expectSuccess(server, yield* send(server, request(`${server.endpoint}/${session}`)))
+  })
 
   return Whep.of({
-    open: Effect.fnUntraced(function* (path, offer) {
+    open: Effect.fnUntraced(function* (stream, offer) {
+      const server = yield* serverNow(stream)
       const response = yield* send(
+        server,
         HttpClientRequest.bodyText(
-          HttpClientRequest.post(serverNow().endpoint(path)),
+          HttpClientRequest.post(server.endpoint),
           offer,
           "application/sdp"
         )
       )
-      yield* expectSuccess(response)
+      yield* expectSuccess(server, response)
       // only its last part is used: where the session is, the settings say
       const id = response.headers["location"]?.split("?")[0]?.split("/").at(-1) ?? ""
       if (response.status !== 201 || !sessionId.test(id) || !response.body.startsWith("v=0")) {
-        return yield* fail("Rejected", `${serverNow().base} is not a WHEP server`)
+        return yield* fail("Rejected", `${server.base} is not a WHEP server`)
       }
       return { id, answer: response.body }
     }),
-    patch: (path, session, fragment) =>
-      withSession(path, session, (url) =>
+    patch: (stream, session, fragment) =>
+      withSession(stream, session, (url) =>
         HttpClientRequest.bodyText(
           HttpClientRequest.patch(url),
           fragment,
           "application/trickle-ice-sdpfrag"
         )
       ),
-    close: (path, session) =>
-      withSession(path, session, HttpClientRequest.delete).pipe(
+    close: (stream, session) =>
+      withSession(stream, session, HttpClientRequest.delete).pipe(
         // the media server ends a session, too, when the page closes its connection
         Effect.catchIf(
           ({ code }) => code === "NoStream",

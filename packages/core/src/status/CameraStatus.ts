@@ -41,6 +41,8 @@ const streamFields = {
   type: Schema.String,
   /** The path on the media server; an invalid camera has none. */
   path: Schema.UndefinedOr(Schema.String),
+  /** The name of its media server. Left out where there is one media server only. */
+  mediaServer: Schema.optionalKey(Schema.String),
   /** The URL without credentials; an invalid camera has none. */
   address: Schema.UndefinedOr(Schema.String),
   /** The camera's `host:port`; an invalid camera has none. */

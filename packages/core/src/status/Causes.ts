@@ -3,8 +3,7 @@ import { describeForMany } from "./SharedCause.ts"
 import type { CameraId } from "../camera/Camera.ts"
 import { onePerCamera } from "../camera/CameraNames.ts"
 import { dedupeKey, PathOffline, type Reason } from "../camera/Reason.ts"
-import type { MediaServerStatus } from "../media-server/MediaServer.ts"
-import type { ApiStatus } from "../media-server/ServerPaths.ts"
+import { serverLabel, type ServerView } from "../media-server/MediaServers.ts"
 import { type SourceHealth, sourceName } from "../source/CameraSource.ts"
 import { adviceFor, adviceOf } from "./Advice.ts"
 import { type CameraStatus, everyStream, type StreamStatus } from "./CameraStatus.ts"
@@ -31,10 +30,7 @@ export interface Cause {
 const shownCameras = 100
 
 export interface Surroundings {
-  readonly mediaServer: MediaServerStatus
-  readonly api: ApiStatus
-  /** The paths of live cameras that are not online, as the media server says. */
-  readonly offlinePaths: ReadonlySet<string>
+  readonly mediaServers: ReadonlyArray<ServerView>
   readonly source: SourceHealth
   /** In milliseconds since 1970. */
   readonly now: number
@@ -43,7 +39,7 @@ export interface Surroundings {
 /** The causes, the worst first: the media server, the source of the cameras, then by the number of cameras. */
 export const causesOf = (
   rows: ReadonlyArray<CameraStatus>,
-  { api, mediaServer, now, offlinePaths, source }: Surroundings
+  { mediaServers, now, source }: Surroundings
 ): ReadonlyArray<Cause> => {
   const cameras = everyStream(rows)
   const groups = new Map<string, Array<StreamStatus>>()
@@ -62,17 +58,21 @@ export const causesOf = (
     .map((group) => causeOfGroup(onePerCamera(group)))
     .sort((a, b) => b.count - a.count || a.since - b.since)
   return [
-    ...(mediaServer._tag === "Down"
-      ? [
-          {
-            kind: "media-server",
-            message: `media server is unreachable: ${mediaServer.detail}`,
-            advice: "Check that the media server runs and is reachable.",
-            since: mediaServer.since,
-            ...affected(cameras.filter(isWaitingForServer))
-          }
-        ]
-      : []),
+    ...mediaServers.flatMap(({ name, status }) =>
+      status._tag === "Down"
+        ? [
+            {
+              kind: "media-server",
+              message: `${serverLabel(name)} is unreachable: ${status.detail}`,
+              advice: "Check that the media server runs and is reachable.",
+              since: status.since,
+              ...affected(
+                cameras.filter((one) => one.mediaServer === name && isWaitingForServer(one))
+              )
+            }
+          ]
+        : []
+    ),
     ...(source._tag === "Down"
       ? [
           {
@@ -88,35 +88,38 @@ export const causesOf = (
           }
         ]
       : []),
-    ...offlineAtServer(cameras, offlinePaths),
+    ...mediaServers.flatMap((server) => offlineAtServer(cameras, server)),
     ...byCamera,
-    ...(api._tag === "Down"
-      ? [
-          {
-            kind: "media-server-api",
-            message: `media server API cannot be read: ${api.detail}`,
-            advice: "Check mediaServer.apiUrl. Relays are unaffected; readers are unknown.",
-            since: api.since,
-            ...affected([])
-          }
-        ]
-      : [])
+    ...mediaServers.flatMap(({ api, name }) =>
+      api._tag === "Down"
+        ? [
+            {
+              kind: "media-server-api",
+              message: `${serverLabel(name)} API cannot be read: ${api.detail}`,
+              advice: `Check ${name === undefined ? "mediaServer" : `mediaServers.${name}`}.apiUrl. Relays are unaffected; readers are unknown.`,
+              since: api.since,
+              ...affected([])
+            }
+          ]
+        : []
+    )
   ]
 }
 
 const offlineAtServer = (
   all: ReadonlyArray<StreamStatus>,
-  paths: ReadonlySet<string>
+  { name, offlinePaths }: ServerView
 ): ReadonlyArray<Cause> => {
   const cameras = all.filter(
-    ({ path, word }) => word === "ok" && path !== undefined && paths.has(path)
+    ({ mediaServer, path, word }) =>
+      word === "ok" && mediaServer === name && path !== undefined && offlinePaths.has(path)
   )
   return cameras.length === 0
     ? []
     : [
         {
           kind: "offline",
-          message: "live, but the media server has no publisher on the path, by its API",
+          message: `live, but the ${serverLabel(name)} has no publisher on the path, by its API`,
           advice: adviceFor(new PathOffline({ afterMs: 0 })),
           since: Math.min(...cameras.map(({ since }) => since)),
           ...affected(cameras)

@@ -8,8 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as PubSub from "effect/PubSub"
-import { MediaServer } from "../media-server/MediaServer.ts"
-import { ServerPaths } from "../media-server/ServerPaths.ts"
+import { MediaServers, type RunningServer } from "../media-server/MediaServers.ts"
 import { CameraSource } from "../source/CameraSource.ts"
 import { tags } from "./CameraState.ts"
 import type { StatusEvent } from "./CameraStatus.ts"
@@ -99,16 +98,42 @@ export const offlineCameras = Metric.gauge("restream_cameras_offline_at_media_se
 /** The interval at which counters and ages are read. */
 const sampleInterval = "5 seconds"
 
+/** A gauge of a media server; where there are several, the attribute `media_server` is its name. */
+const ofServer = (gauge: Metric.Gauge<number>, name: string | undefined) =>
+  name === undefined ? gauge : Metric.withAttributes(gauge, { media_server: name })
+
+/** A series cannot be removed; of a server that a reload removed it says nothing more. */
+const forgetServer = (name: string) =>
+  Effect.forEach(
+    [mediaServerUp, mediaServerApiUp, offlineCameras],
+    (gauge) => Metric.update(ofServer(gauge, name), Number.NaN),
+    { discard: true }
+  )
+
+const sampleServers = (servers: ReadonlyArray<RunningServer>) =>
+  Effect.forEach(
+    servers,
+    Effect.fnUntraced(function* ({ health, name, paths }) {
+      const { _tag } = yield* health.status
+      yield* Metric.update(ofServer(mediaServerUp, name), _tag === "Up" ? 1 : 0)
+      const api = paths.apiStatus()
+      if (api._tag === "Off") return
+      yield* Metric.update(ofServer(mediaServerApiUp, name), api._tag === "Up" ? 1 : 0)
+      yield* Metric.update(ofServer(offlineCameras, name), paths.offlinePaths().size)
+    }),
+    { discard: true }
+  )
+
 /** Updates the metrics for as long as the layer lives. */
-export const layer: Layer.Layer<never, never, CameraSource | MediaServer | StatusStore> =
+export const layer: Layer.Layer<never, never, CameraSource | MediaServers | StatusStore> =
   Layer.effectDiscard(
     Effect.gen(function* () {
       const store = yield* StatusStore
       const source = yield* CameraSource
-      const mediaServer = yield* MediaServer
-      const serverPaths = yield* ServerPaths
+      const mediaServers = yield* MediaServers
       const subscription = yield* store.subscribe
       let sampled = yield* store.traffic
+      let sampledServers: ReadonlySet<string> = new Set()
 
       const countStates = Effect.flatMap(store.countByState, (counts) =>
         Effect.forEach(camerasInState, ([tag, gauge]) => Metric.update(gauge, counts[tag] ?? 0), {
@@ -122,13 +147,11 @@ export const layer: Layer.Layer<never, never, CameraSource | MediaServer | Statu
         yield* Metric.update(lostPackets, traffic.lost - sampled.lost)
         yield* Metric.update(droppedPackets, traffic.dropped - sampled.dropped)
         sampled = traffic
-        const server = yield* mediaServer.status
-        yield* Metric.update(mediaServerUp, server._tag === "Up" ? 1 : 0)
-        const api = serverPaths.apiStatus()
-        if (api._tag !== "Off") {
-          yield* Metric.update(mediaServerApiUp, api._tag === "Up" ? 1 : 0)
-          yield* Metric.update(offlineCameras, serverPaths.offlinePaths().size)
-        }
+        const servers = mediaServers.all()
+        yield* sampleServers(servers)
+        const names = new Set(servers.flatMap(({ name }) => name ?? []))
+        for (const name of sampledServers) if (!names.has(name)) yield* forgetServer(name)
+        sampledServers = names
         const health = yield* source.health
         yield* Metric.update(databaseUp, health._tag === "Up" ? 1 : 0)
         const lastSnapshotAt = health._tag === "Connecting" ? undefined : health.lastSnapshotAt

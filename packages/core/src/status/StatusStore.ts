@@ -246,6 +246,8 @@ export class StatusStore extends Context.Service<
           name: camera.name,
           type: camera.type,
           path: camera._tag === "Camera" ? camera.path : undefined,
+          ...(camera._tag === "Camera" &&
+            camera.mediaServer !== undefined && { mediaServer: camera.mediaServer.name }),
           address: camera._tag === "Camera" ? camera.url.toString() : undefined,
           host: camera._tag === "Camera" ? camera.url.authority : undefined,
           state,

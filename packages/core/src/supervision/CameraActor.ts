@@ -22,8 +22,8 @@ import { ProbeError } from "../engine/CameraStream.ts"
 import { RelayError } from "../engine/RunningRelay.ts"
 import { DesiredCameras } from "../desired/DesiredCameras.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
-import { MediaServer } from "../media-server/MediaServer.ts"
-import { ServerPaths, userAgentOf } from "../media-server/ServerPaths.ts"
+import { MediaServers } from "../media-server/MediaServers.ts"
+import { userAgentOf } from "../media-server/ServerPaths.ts"
 import {
   isHeldByGuard,
   type OpenedStream,
@@ -78,11 +78,11 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<
   CameraActor,
   never,
-  DesiredCameras | LiveSettings | MediaServer | ProbeScheduler | StatusStore
+  DesiredCameras | LiveSettings | MediaServers | ProbeScheduler | StatusStore
 > {
   const mailbox = yield* Queue.unbounded<Command>()
   const services = yield* Effect.context<
-    DesiredCameras | LiveSettings | MediaServer | ProbeScheduler | StatusStore
+    DesiredCameras | LiveSettings | MediaServers | ProbeScheduler | StatusStore
   >()
   return {
     run: run(camera, startRateLimiter, mailbox).pipe(Effect.provideContext(services)),
@@ -95,7 +95,8 @@ const run = Effect.fnUntraced(function* (
   startRateLimiter: StartRateLimiter,
   mailbox: Queue.Queue<Command>
 ) {
-  const mediaServer = yield* MediaServer
+  const server = yield* (yield* MediaServers).get(row.mediaServer)
+  const { health: mediaServer, paths: serverPaths } = server
   const desired = yield* DesiredCameras
   const status = yield* StatusStore
   const { access: accessOf } = yield* ProbeScheduler
@@ -111,7 +112,6 @@ const run = Effect.fnUntraced(function* (
   /** The address in use: the camera with it, and its access. */
   const inUse = () => candidates[choice.index]!
   const ownership = yield* Ownership
-  const serverPaths = yield* ServerPaths
   const settings = SubscriptionRef.get(yield* LiveSettings)
   const destination = mediaServer.destination(row.path)
   const transition = (state: CameraState) =>
@@ -255,7 +255,12 @@ const run = Effect.fnUntraced(function* (
   const publish = Effect.fnUntraced(function* ({ engine, hasFallback, stream }: OpenedStream) {
     yield* transition({ _tag: "Starting", engine })
     const relay = yield* Effect.withSpan(
-      stream.publish({ destination, hasFallback, userAgent: userAgent() }),
+      stream.publish({
+        destination,
+        hasFallback,
+        server: { trust: server.trust, check: mediaServer.checkNow },
+        userAgent: userAgent()
+      }),
       "CameraStream.publish",
       { attributes: { camera: id, engine } }
     )

@@ -104,6 +104,7 @@ const changes = (before: Camera, desired: Camera): ReadonlyArray<string> => {
   else if (!Equal.equals(before.url, desired.url)) changed.push("credentials")
   if (!Equal.equals(before.backups, desired.backups)) changed.push("backup addresses")
   if (before.path !== desired.path) changed.push("path")
+  if (before.mediaServer?.key !== desired.mediaServer?.key) changed.push("media server")
   const options = new Set([...Object.keys(before.options), ...Object.keys(desired.options)])
   for (const name of options as Set<keyof CameraOptions>) {
     if (!Equal.equals(before.options[name], desired.options[name])) changed.push(name)

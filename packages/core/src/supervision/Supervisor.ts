@@ -28,12 +28,11 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
+import { type Camera, type CameraId, destinationKey, type InvalidCamera } from "../camera/Camera.ts"
 import { cameraLabel, nameSome } from "../camera/CameraNames.ts"
-import type { MediaPath } from "../camera/MediaPath.ts"
 import { Ownership, type OwnershipChange } from "../cluster/Ownership.ts"
 import { type CameraSet, DesiredCameras } from "../desired/DesiredCameras.ts"
-import type { MediaServer } from "../media-server/MediaServer.ts"
+import type { MediaServers } from "../media-server/MediaServers.ts"
 import type { ProbeScheduler } from "../probing/ProbeScheduler.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { flappingSuffix, Incidents } from "../status/Incidents.ts"
@@ -67,7 +66,7 @@ export class Supervisor extends Context.Service<
   static readonly layer: Layer.Layer<
     Supervisor,
     never,
-    DesiredCameras | LiveSettings | MediaServer | ProbeScheduler | StatusStore
+    DesiredCameras | LiveSettings | MediaServers | ProbeScheduler | StatusStore
   > = Layer.effect(
     Supervisor,
     Effect.suspend(() => make)
@@ -80,7 +79,7 @@ const make = Effect.gen(function* () {
   const settings = yield* LiveSettings
   const ownership = yield* Ownership
   const services = yield* Effect.context<
-    DesiredCameras | LiveSettings | MediaServer | ProbeScheduler | StatusStore
+    DesiredCameras | LiveSettings | MediaServers | ProbeScheduler | StatusStore
   >()
   const startRateLimiter = StartRateLimiter.make(
     () => SubscriptionRef.getUnsafe(settings).relay.startSpacing
@@ -93,7 +92,7 @@ const make = Effect.gen(function* () {
   /** What may still run for the cameras of each shard. */
   const shardFibers = new Map<number, Set<Fiber.Fiber<void>>>()
   const actors = new Map<CameraId, CameraActor.CameraActor>()
-  const pathOwners = new Map<MediaPath, Fiber.Fiber<void>>()
+  const pathOwners = new Map<string, Fiber.Fiber<void>>()
   const ready = yield* Deferred.make<void>()
   const massStop = new MassStopGuard()
   const massStops = new Incidents<"mass stop">()
@@ -116,7 +115,8 @@ const make = Effect.gen(function* () {
     next: Effect.Effect<void>,
     camera?: Camera
   ) {
-    const path = camera?.path
+    // a path of its media server
+    const path = camera && destinationKey(camera)
     const predecessors = [
       Option.getOrUndefined(FiberMap.getUnsafe(fibers, id)),
       path === undefined ? undefined : pathOwners.get(path)

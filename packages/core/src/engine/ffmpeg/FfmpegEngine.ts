@@ -75,9 +75,9 @@ export const makeWith = (
     return {
       info,
       // whether another engine could take over makes no difference: this engine transcodes
-      publish: ({ destination, userAgent }) =>
+      publish: ({ destination, server, userAgent }) =>
         Effect.mapError(
-          relay({ source, info, isInOrder, destination, userAgent, openTimeout, opened }),
+          relay({ source, info, isInOrder, destination, server, userAgent, openTimeout, opened }),
           (reason) => new RelayError({ reason })
         )
     }

@@ -9,7 +9,7 @@ import { type RelayReason, PublisherReplaced, Stalled } from "../../camera/Reaso
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { ProcessLauncher } from "../../process/ProcessLauncher.ts"
-import type { StreamSource } from "../CameraStream.ts"
+import type { PublishOptions, StreamSource } from "../CameraStream.ts"
 import { RelayError, type RelayCounters, type RunningRelay } from "../RunningRelay.ts"
 import * as StallWatch from "../StallWatch.ts"
 import type { StreamInfo } from "../StreamInfo.ts"
@@ -48,6 +48,8 @@ export interface RelayTarget {
   readonly isInOrder: boolean
   /** The camera's path on the media server, with the server's credentials. */
   readonly destination: StreamUrl
+  /** The media server of the destination. Default: that of the options. */
+  readonly server?: PublishOptions["server"]
   /** How ffmpeg names itself to the media server. Default: as ffmpeg does. */
   readonly userAgent?: string | undefined
   readonly openTimeout: Duration.Duration
@@ -79,7 +81,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
     target: RelayTarget,
     audio: AudioPlan
   ): Effect.fn.Return<FfmpegProcess, RelayReason, Scope.Scope> {
-    const { destination, info, isInOrder, openTimeout, source, userAgent } = target
+    const { destination, info, isInOrder, openTimeout, server, source, userAgent } = target
     const startTimeout = Duration.max(
       Duration.fromInputUnsafe(options.startTimeout ?? Duration.sum(openTimeout, keyframeTime)),
       stallTimeout
@@ -89,7 +91,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
     const args = yield* Effect.fromResult(
       ffmpegArguments(
         { source, info, isInOrder, audio, destination, userAgent },
-        { version, ioTimeoutMs: ioMs, serverTrust: options.serverTrust }
+        { version, ioTimeoutMs: ioMs, serverTrust: server?.trust ?? options.serverTrust }
       )
     )
     const clock = yield* Clock.Clock
@@ -144,7 +146,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
       })
 
     const checkServer = Deadline.within(checkTimeout, () => Effect.succeed(false))(
-      options.checkServer
+      server?.check ?? options.checkServer
     )
     const byItself = Effect.gen(function* () {
       const reason = reasonOfEnd(yield* child.exited)

@@ -86,8 +86,13 @@ export const make = (
   const publish = Effect.fnUntraced(function* ({
     destination,
     hasFallback,
+    server,
     userAgent
   }: PublishOptions): Effect.fn.Return<RunningRelay, RelayReason, Scope.Scope> {
+    const { check: checkServer, trust: serverTrust } = server ?? {
+      check: options.checkServer,
+      trust: options.serverTrust
+    }
     const notices: Array<string> = []
     const chosen = yield* chooseTracks(camera, source.options.audio, hasFallback, notices)
     // the end of the relay is the end of the session: nothing publishes it again
@@ -107,7 +112,7 @@ export const make = (
     const { announced, publisher } = yield* publishTracks(
       set.map(({ track }) => track),
       destination,
-      { ...options, userAgent },
+      { ...options, serverTrust, userAgent },
       notices
     )
     // a path may have other audio besides, or the same tracks in another order
@@ -132,7 +137,13 @@ export const make = (
     )
 
     const ended = yield* Deferred.make<never, RelayError>()
-    yield* firstEnd({ ...options, camera: session, publisher, forwarder: flow.forwarder }).pipe(
+    yield* firstEnd({
+      ...options,
+      checkServer,
+      camera: session,
+      publisher,
+      forwarder: flow.forwarder
+    }).pipe(
       Effect.flatMap((reason) => Deferred.fail(ended, new RelayError({ reason }))),
       // a defect must not look like a running relay
       Effect.catchCause((cause) => Deferred.failCause(ended, cause)),

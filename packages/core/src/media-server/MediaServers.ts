@@ -1,0 +1,190 @@
+/**
+ * The media servers of the settings, each with its own health check and its own API.
+ *
+ * They follow the settings: a server whose settings change is another server, with another key. The cameras of
+ * the old one keep it until the supervisor has moved them.
+ */
+import { type ConfiguredServer, mediaServersOf, type Settings } from "@restream/config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { CameraServer } from "../camera/Camera.ts"
+import { type Trust, trustOf } from "../rtsp/client/Dialer.ts"
+import { LiveSettings } from "../settings/LiveSettings.ts"
+import { MediaServer, type MediaServerStatus, pathAddress, serverAddress } from "./MediaServer.ts"
+import type { PathReport } from "./MediaMtxApi.ts"
+import { rtspCheck } from "./RtspCheck.ts"
+import * as ServerChoice from "./ServerChoice.ts"
+import * as ServerPaths from "./ServerPaths.ts"
+import type { ApiStatus } from "./ServerPaths.ts"
+
+/** One of the media servers. */
+export interface RunningServer {
+  /** Its name; `undefined` where there is one media server only. */
+  readonly name: string | undefined
+  readonly health: MediaServer["Service"]
+  /** What the server says about its paths. */
+  readonly paths: ServerPaths.ServerPathsService
+  /** Which certificates are accepted from it. */
+  readonly trust: Trust
+}
+
+export class MediaServers extends Context.Service<
+  MediaServers,
+  {
+    /** The servers of the settings, in their order. */
+    readonly all: () => ReadonlyArray<RunningServer>
+    /** The server of a camera. Waits until the settings by which it was chosen are in force. */
+    readonly get: (server: CameraServer | undefined) => Effect.Effect<RunningServer>
+  }
+>()("@restream/core/media-server/MediaServers") {
+  /** The servers of the settings in force. The scope owns the health checks. */
+  static readonly layer: Layer.Layer<MediaServers, never, LiveSettings> = Layer.effect(
+    MediaServers,
+    Effect.suspend(() => make)
+  )
+
+  /** The media server in context, and no other one. */
+  static readonly layerOne: Layer.Layer<MediaServers, never, MediaServer> = Layer.effect(
+    MediaServers,
+    Effect.map(MediaServer, (health) => {
+      const trust = { _tag: "Verify" } as const
+      const server = { name: undefined, health, paths: ServerPaths.unknown, trust }
+      return MediaServers.of({ all: () => [server], get: () => Effect.succeed(server) })
+    })
+  )
+}
+
+/** The key of the one server that has no name. */
+const unnamed = ""
+
+interface Owned {
+  readonly server: RunningServer
+  readonly scope: Scope.Closeable
+}
+
+interface Running {
+  /** The settings that the servers follow. */
+  readonly settings: Settings
+  /** By the key of the server. */
+  readonly servers: ReadonlyMap<string, Owned>
+}
+
+const make = Effect.gen(function* () {
+  const live = yield* LiveSettings
+  const parent = yield* Effect.scope
+
+  const start = Effect.fnUntraced(function* (configured: ConfiguredServer) {
+    const { name, settings } = configured
+    const scope = yield* Scope.fork(parent)
+    const server = yield* Effect.gen(function* () {
+      const address = serverAddress(settings)
+      const trust = trustOf(settings)
+      const health = yield* MediaServer.make({
+        name,
+        address,
+        destination: pathAddress(settings),
+        check: rtspCheck(address, trust),
+        timing: Effect.map(SubscriptionRef.get(live), ({ mediaServer }) => mediaServer)
+      })
+      const paths = yield* ServerPaths.makeFor(configured, live, health.checkNow)
+      return { name, health, paths, trust }
+    }).pipe(Scope.provide(scope))
+    return { server, scope }
+  })
+
+  /** Keeps the servers that the settings still have, starts the new ones, and ends the others. */
+  const follow = Effect.fnUntraced(function* (
+    settings: Settings,
+    before: Running["servers"]
+  ): Effect.fn.Return<Running> {
+    const keys = ServerChoice.candidatesOf(settings).map(({ server }) => server.key)
+    const servers = new Map<string, Owned>()
+    for (const [index, configured] of mediaServersOf(settings).entries()) {
+      const key = keys[index] ?? unnamed
+      servers.set(key, before.get(key) ?? (yield* start(configured)))
+    }
+    for (const [key, { scope }] of before) {
+      if (!servers.has(key)) yield* Scope.close(scope, Exit.void)
+    }
+    return { settings, servers }
+  })
+
+  const running = yield* SubscriptionRef.make(
+    yield* follow(SubscriptionRef.getUnsafe(live), new Map())
+  )
+  yield* SubscriptionRef.changes(live).pipe(
+    Stream.runForEach((settings) =>
+      SubscriptionRef.updateEffect(running, (before) =>
+        settings === before.settings ? Effect.succeed(before) : follow(settings, before.servers)
+      )
+    ),
+    Effect.forkScoped
+  )
+
+  const find = (server: CameraServer | undefined) =>
+    SubscriptionRef.getUnsafe(running).servers.get(server?.key ?? unnamed)?.server
+
+  return MediaServers.of({
+    all: () =>
+      Array.from(SubscriptionRef.getUnsafe(running).servers.values(), ({ server }) => server),
+    get: (server) =>
+      Effect.suspend(() => {
+        const found = find(server)
+        if (found !== undefined) return Effect.succeed(found)
+        // a server that the settings no longer have never comes: its camera is about to be moved or stopped
+        return SubscriptionRef.changes(running).pipe(
+          Stream.map(() => find(server)),
+          Stream.filter((one) => one !== undefined),
+          Stream.runHead,
+          Effect.flatMap(Option.match({ onNone: () => Effect.never, onSome: Effect.succeed }))
+        )
+      })
+  })
+})
+
+/** A media server, as it is now. */
+export interface ServerView {
+  /** `undefined` where there is one media server only. */
+  readonly name: string | undefined
+  readonly status: MediaServerStatus
+  readonly api: ApiStatus
+  /** The paths of live cameras that are not online, as the media server says. */
+  readonly offlinePaths: ReadonlySet<string>
+}
+
+/** The media servers as they are now. */
+export const viewsOf = (
+  servers: ReadonlyArray<RunningServer>
+): Effect.Effect<ReadonlyArray<ServerView>> =>
+  Effect.forEach(servers, ({ health, name, paths }) =>
+    Effect.map(health.status, (status) => ({
+      name,
+      status,
+      api: paths.apiStatus(),
+      offlinePaths: paths.offlinePaths()
+    }))
+  )
+
+/** A media server as messages name it. */
+export const serverLabel = (name: string | undefined): string =>
+  name === undefined ? "media server" : `media server ${name}`
+
+/** Where a stream is published. */
+export interface StreamOnServer {
+  /** The name of the media server; `undefined` where there is one media server only. */
+  readonly mediaServer?: string | undefined
+  readonly path: string | undefined
+}
+
+/** What the media server of a stream says about its path, where that is known. */
+export const reportOf = (
+  servers: ReadonlyArray<RunningServer>,
+  { mediaServer, path }: StreamOnServer
+): PathReport | undefined =>
+  path === undefined ? undefined : servers.find(({ name }) => name === mediaServer)?.paths.get(path)
