@@ -1,9 +1,11 @@
 /** `restream run --cluster --workers N`: one process that starts and supervises the nodes of a machine. */
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { createServer } from "node:net"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { freePort } from "@restream/core/testing"
 import { restream } from "../kit/Command.ts"
 import * as Daemon from "../kit/Daemon.ts"
 import { until } from "../kit/Eventually.ts"
@@ -12,6 +14,24 @@ import * as Proc from "../kit/Proc.ts"
 import * as Site from "../kit/Site.ts"
 
 const cameras = 12
+
+const isFree = (port: number) =>
+  Effect.callback<boolean>((resume) => {
+    const server = createServer()
+    server.on("error", () => resume(Effect.succeed(false)))
+    server.listen(port, "127.0.0.1", () => server.close(() => resume(Effect.succeed(true))))
+  })
+
+/** The first of two free ports, one after the other. */
+const freePorts = Effect.repeat(freePort, { until: (port) => isFree(port + 1) })
+
+interface Report {
+  readonly overview: { readonly tally: { readonly ok: number } }
+  readonly cameras: ReadonlyArray<{ readonly node?: string }>
+  readonly workers?: ReadonlyArray<{ readonly name: string; readonly problem: string | null }>
+}
+
+const reportOf = (stdout: string) => JSON.parse(stdout) as Report
 
 const temporaryFolder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-workers-"))),
@@ -77,7 +97,14 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
           const site = yield* makeSite
           // nobody reads the socket: it is there for the time of the watchdog
           const folder = yield* temporaryFolder
+          const port = yield* freePorts
+          const status = restream(["status", "--json"], {
+            ...site.env,
+            RESTREAM_HTTP_PORT: String(port)
+          })
           const daemon = yield* site.start({
+            RESTREAM_HTTP_ENABLED: "yes",
+            RESTREAM_HTTP_PORT: String(port),
             RESTREAM_LOG_FILE: join(folder, "restream.log"),
             NOTIFY_SOCKET: "@restream-tests-nobody",
             WATCHDOG_USEC: "4000000"
@@ -86,15 +113,32 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
           yield* daemon.awaitLine(/node=m-1 .*restream .* started/)
           yield* daemon.awaitLine(/node=m-2 .*restream .* started/)
 
+          const whole = reportOf((yield* status).stdout)
+          assert.deepStrictEqual(
+            whole.workers?.map(({ name, problem }) => [name, problem]),
+            [
+              ["m-1", null],
+              ["m-2", null]
+            ]
+          )
+          assert.strictEqual(whole.overview.tally.ok, cameras)
+          assert.deepStrictEqual([...new Set(whole.cameras.map(({ node }) => node))].sort(), [
+            "m-1",
+            "m-2"
+          ])
+
           const before = workersOf(daemon)
           assert.deepStrictEqual([...before.keys()].sort(), [1, 2])
-          process.kill(before.get(1)!, "SIGSTOP")
-          yield* daemon.awaitLine(/worker m-1 does not respond; killing it/)
-          yield* daemon.awaitLine(/worker m-1 was ended by SIGKILL; restarting in 1s/)
-          yield* until("another worker 1", () => workersOf(daemon).has(1))
+          process.kill(before.get(2)!, "SIGSTOP")
+          const half = yield* status
+          assert.strictEqual(half.code, 1)
+          assert.match(reportOf(half.stdout).workers?.[1]?.problem ?? "", /does not respond/)
+          yield* daemon.awaitLine(/worker m-2 does not respond; killing it/)
+          yield* daemon.awaitLine(/worker m-2 was ended by SIGKILL; restarting in 1s/)
+          yield* until("another worker 2", () => workersOf(daemon).has(2))
           yield* site.settled
-          assert.notStrictEqual(workersOf(daemon).get(1), before.get(1))
-          assert.strictEqual(workersOf(daemon).get(2), before.get(2))
+          assert.strictEqual(workersOf(daemon).get(1), before.get(1))
+          assert.notStrictEqual(workersOf(daemon).get(2), before.get(2))
 
           yield* daemon.signal("SIGHUP")
           yield* daemon.awaitLine(/node=m-1 .*reload: nothing changed/)

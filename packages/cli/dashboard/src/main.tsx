@@ -5,7 +5,7 @@ import { ListView } from "./list.tsx"
 import { OverviewView } from "./overview.tsx"
 import { hrefTo, route } from "./route.ts"
 import { SignIn } from "./sign-in.tsx"
-import { needsToken, staleSince, start } from "./store.ts"
+import { needsToken, overview, staleSince, start } from "./store.ts"
 import { clockTime, switchLanguage, words } from "./text.ts"
 import { WallView } from "./wall.tsx"
 import "./theme.css"
@@ -26,6 +26,26 @@ const Link = ({ label, path }: { readonly path: string; readonly label: string }
   </a>
 )
 
+/** The other workers of this machine: each one shows the cameras that it relays. */
+const Workers = () => {
+  const workers = overview.value?.workers ?? []
+  const port = Number(location.port)
+  // behind a reverse proxy the ports are unknown
+  if (!workers.some((worker) => worker.port === port)) return null
+  return (
+    <nav aria-label={words().workers}>
+      {workers.map((worker) => (
+        <a
+          href={`${location.protocol}//${location.hostname}:${worker.port}/`}
+          aria-current={worker.port === port ? "true" : undefined}
+        >
+          {worker.name}
+        </a>
+      ))}
+    </nav>
+  )
+}
+
 const App = () => {
   const w = words()
   if (needsToken.value) return <SignIn />
@@ -39,6 +59,7 @@ const App = () => {
           <Link path="cameras" label={w.cameras} />
           <Link path="wall" label={w.wall} />
         </nav>
+        <Workers />
         <button class="plain" onClick={switchLanguage}>
           {w.language}
         </button>

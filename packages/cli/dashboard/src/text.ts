@@ -5,6 +5,7 @@ import type { Obstacle } from "./player.ts"
 const en = {
   overview: "Overview",
   cameras: "Cameras",
+  workers: "Workers of this machine",
   allLive: (n: string) => `All ${n} cameras are live.`,
   someLive: (live: string, all: string) => `${live} of ${all} cameras are live.`,
   needAttention: (n: number) => (n === 1 ? "1 camera needs you." : `${n} cameras need you.`),
@@ -120,6 +121,7 @@ const ruPlural = (n: number, one: string, few: string, many: string): string => 
 const ru: Words = {
   overview: "Обзор",
   cameras: "Камеры",
+  workers: "Рабочие процессы этой машины",
   allLive: (n) => `Все камеры работают (${n}).`,
   someLive: (live, all) => `Работают ${live} из ${all} камер.`,
   needAttention: (n) =>

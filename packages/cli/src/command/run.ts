@@ -118,6 +118,9 @@ export const run = Command.make(
         const services = yield* Layer.build(tree)
         const cluster = Option.getOrUndefined(Context.getOption(services, Cluster.Cluster))
         if (cluster !== undefined) {
+          if (parent !== undefined) {
+            yield* Effect.forkScoped(Effect.map(cluster.hasJoined, parent.joined))
+          }
           // the workers of the next parent have the same names, and must not wait
           yield* Effect.addFinalizer(() =>
             parent?.isGone() === true ? Effect.void : cluster.drain
@@ -126,7 +129,13 @@ export const run = Command.make(
         yield* Effect.provideContext(systemd.follow, services)
         if (settings.http.enabled) {
           const server = yield* Effect.promise(() => import("../http/HttpServer.ts"))
-          yield* Effect.provideContext(server.start(live), services)
+          yield* Effect.provideContext(
+            server.start(
+              live,
+              number === undefined ? undefined : WorkerSettings.workersOf(resolved.settings)
+            ),
+            services
+          )
         }
 
         // a reload may set the first webhook

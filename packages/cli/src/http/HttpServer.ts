@@ -51,14 +51,21 @@ const routes = (guard: Guard) =>
     DashboardFiles.routes
   )
 
-/** Starts the server in the scope, without waiting until it listens. */
-export const start = Effect.fnUntraced(function* (live: SubscriptionRef.SubscriptionRef<Settings>) {
+/**
+ * Starts the server in the scope, without waiting until it listens.
+ *
+ * @param workers of this machine, for the overview. Default: there are none.
+ */
+export const start = Effect.fnUntraced(function* (
+  live: SubscriptionRef.SubscriptionRef<Settings>,
+  workers?: Handlers.HandlerOptions["workers"]
+) {
   const { http } = SubscriptionRef.getUnsafe(live)
   const guard = new Guard({
     allowedHosts: http.allowedHosts,
     token: http.token === undefined ? undefined : Redacted.value(http.token)
   })
-  const services = yield* Layer.build(Handlers.services({ settings: live, version }))
+  const services = yield* Layer.build(Handlers.services({ settings: live, version, workers }))
   const app = yield* HttpRouter.toHttpEffect(routes(guard)).pipe(
     Effect.provideService(LiveSettings, live),
     Effect.provideContext(services),

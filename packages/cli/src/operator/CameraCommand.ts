@@ -4,7 +4,7 @@ import type { CameraId } from "@restream/core"
 import * as Effect from "effect/Effect"
 import { exitStatus, Failure } from "../process/Failure.ts"
 import { print } from "../process/Output.ts"
-import { connect, failOnDaemon, transport } from "./DaemonClient.ts"
+import { askOwner, connectAll, failOnDaemon, transport } from "./DaemonClient.ts"
 
 /** Sends a command to each camera, and prints what became of it. */
 export const send = Effect.fnUntraced(function* (
@@ -12,16 +12,18 @@ export const send = Effect.fnUntraced(function* (
   name: "retry" | "restart",
   ids: ReadonlyArray<string>
 ) {
-  const { baseUrl, client } = yield* connect(settings)
+  const daemons = yield* connectAll(settings)
   const problems: Array<string> = []
   for (const id of ids) {
-    yield* client.cameras[name]({ params: { id: id as CameraId } }).pipe(
+    yield* askOwner(daemons, ({ client }) =>
+      client.cameras[name]({ params: { id: id as CameraId } })
+    ).pipe(
       Effect.flatMap(({ message }) => print(`camera ${id}: ${message}`)),
       Effect.catchTags({
         CameraNotFound: ({ message }) => Effect.sync(() => void problems.push(message)),
         CameraInvalid: ({ message }) => Effect.sync(() => void problems.push(message))
       }),
-      failOnDaemon(baseUrl)
+      failOnDaemon(daemons[0]!.baseUrl)
     )
   }
   if (problems.length > 0) {

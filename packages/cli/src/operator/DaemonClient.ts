@@ -3,12 +3,14 @@ import { bracketed, isLoopback, type Settings } from "@restream/config"
 import { Api } from "@restream/core/http"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import { type Failure, usageFailure } from "../process/Failure.ts"
+import * as WorkerSettings from "../workers/WorkerSettings.ts"
 
 /** Where the daemon listens, as this machine reaches it. */
 export const daemonUrl = ({ host, port }: Settings["http"]): string => {
@@ -30,6 +32,54 @@ export const connect = Effect.fnUntraced(function* ({ http }: Settings) {
   })
   return { client, baseUrl }
 })
+
+/** For one worker, so that another one that hangs does not hide the rest. */
+export const workerTimeout = "5 seconds"
+
+/** One of the daemons that a command asks. */
+export interface Daemon extends Effect.Success<ReturnType<typeof connect>> {
+  /** The name of a worker; `undefined` without workers. */
+  readonly name: string | undefined
+}
+
+/** The daemon, or its workers, each of which knows its own cameras. */
+export const connectAll = Effect.fnUntraced(function* (settings: Settings) {
+  const first = yield* connect(settings)
+  // the flag --workers is not among these settings
+  const workers = yield* first.client.status.overview().pipe(
+    Effect.timeout(workerTimeout),
+    Effect.map((overview) => overview.workers ?? []),
+    Effect.orElseSucceed(() =>
+      WorkerSettings.countOf(settings) > 1 ? WorkerSettings.workersOf(settings) : []
+    )
+  )
+  if (workers.length === 0) return [{ ...first, name: undefined }]
+  return yield* Effect.forEach(workers, ({ name, port }) =>
+    Effect.map(connect({ ...settings, http: { ...settings.http, port } }), (daemon): Daemon => ({
+      ...daemon,
+      name
+    }))
+  )
+})
+
+/** Asks the daemons one after the other, until one of them knows the camera. */
+export const askOwner = <A, E extends { readonly _tag: string }, R>(
+  daemons: ReadonlyArray<Daemon>,
+  ask: (daemon: Daemon) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    let result: Result.Result<A, E> | undefined
+    for (const daemon of daemons) {
+      const next = yield* Effect.result(ask(daemon))
+      const isOwner =
+        Result.isSuccess(next) ||
+        (next.failure._tag !== "CameraNotFound" && !HttpClientError.isHttpClientError(next.failure))
+      if (isOwner) return yield* Effect.fromResult(next)
+      // a worker that is being restarted does not hide what the others say
+      if (result === undefined || next.failure._tag === "CameraNotFound") result = next
+    }
+    return yield* Effect.fromResult(result!)
+  })
 
 export const transport = FetchHttpClient.layer
 

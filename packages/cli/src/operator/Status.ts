@@ -2,13 +2,14 @@
 import type { Settings } from "@restream/config"
 import type { CameraSummary, Event, Overview, Substream } from "@restream/core/http"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Screen from "../demo/Screen.ts"
 import { exitStatus, Failure, usageFailure } from "../process/Failure.ts"
 import { draw, print } from "../process/Output.ts"
 import { canRedraw, hasColor } from "../text/Terminal.ts"
-import { connect, failOnDaemon, transport } from "./DaemonClient.ts"
-import { isWell, type Report, statusLines, streamsOf } from "./StatusReport.ts"
+import { connectAll, type Daemon, failOnDaemon, transport, workerTimeout } from "./DaemonClient.ts"
+import { isWell, merge, type Report, statusLines, streamsOf } from "./StatusReport.ts"
 
 export interface StatusOptions {
   readonly all: boolean
@@ -19,26 +20,51 @@ export interface StatusOptions {
 const columns = (): number | undefined =>
   process.stdout.isTTY === true ? process.stdout.columns : undefined
 
-export const show = Effect.fnUntraced(function* (
-  settings: Settings,
-  { all, json, watch }: StatusOptions
-) {
-  const { baseUrl, client } = yield* connect(settings)
-  const failOn = failOnDaemon(baseUrl)
-  if (watch) {
-    const events = yield* failOn(client.status.events({ headers: {} }))
-    yield* failOn(json ? printEvents(events) : watchEvents(events, all))
-    return yield* usageFailure([`the daemon at ${baseUrl} has stopped`])
+const reportOf = ({ client }: Daemon) =>
+  Effect.all({
+    overview: client.status.overview(),
+    cameras: Effect.map(client.cameras.list({ query: { limit: 10_000 } }), ({ cameras }) => cameras)
+  })
+
+const notResponding = "does not respond; the other nodes take over its cameras"
+
+/** What the daemon says, or all its workers together. Fails if none of them responds. */
+const askAll = Effect.fnUntraced(function* (daemons: ReadonlyArray<Daemon>) {
+  const [first] = daemons
+  if (daemons.length === 1) {
+    const report: Report = yield* failOnDaemon(first!.baseUrl)(reportOf(first!))
+    return report
   }
-  const report: Report = yield* failOn(
-    Effect.all({
-      overview: client.status.overview(),
-      cameras: Effect.map(
-        client.cameras.list({ query: { limit: 10_000 } }),
-        ({ cameras }) => cameras
-      )
-    })
+  const answers = yield* Effect.forEach(
+    daemons,
+    (daemon) => Effect.result(Effect.timeout(reportOf(daemon), workerTimeout)),
+    { concurrency: "unbounded" }
   )
+  const reports = answers.flatMap((answer, index) =>
+    Result.isSuccess(answer) ? [[daemons[index]!.name!, answer.success] as const] : []
+  )
+  if (reports.length === 0) {
+    return yield* failOnDaemon(first!.baseUrl)(Effect.fromResult(answers[0]!))
+  }
+  const known = new Set(reports.map(([name]) => name))
+  return merge(
+    answersOf(daemons, (name) => known.has(name)),
+    reports
+  )
+})
+
+const answersOf = (daemons: ReadonlyArray<Daemon>, isConnected: (name: string) => boolean) =>
+  daemons.map(({ baseUrl, name = "" }) => ({
+    name,
+    url: baseUrl,
+    problem: isConnected(name) ? null : notResponding
+  }))
+
+export const show = Effect.fnUntraced(function* (settings: Settings, options: StatusOptions) {
+  const { all, json, watch } = options
+  const daemons = yield* connectAll(settings)
+  if (watch) return yield* follow(daemons, options)
+  const report = yield* askAll(daemons)
   yield* print(
     json
       ? JSON.stringify(report, undefined, 2)
@@ -49,8 +75,76 @@ export const show = Effect.fnUntraced(function* (
   if (!isWell(report)) return yield* new Failure({ status: exitStatus.problems, lines: [] })
 }, Effect.provide(transport))
 
-const printEvents = <E>(events: Stream.Stream<Event, E>) =>
-  Stream.runForEach(events, ({ data, event }) => print(JSON.stringify({ event, data })))
+/** The interval at which a worker that has ended is asked again. */
+const reconnectInterval = "1 second"
+
+/** Follows the events of the daemon, or of all its workers, until it or the last one of them has stopped. */
+const follow = Effect.fnUntraced(function* (
+  daemons: ReadonlyArray<Daemon>,
+  { all, json }: StatusOptions
+) {
+  const { baseUrl } = daemons[0]!
+  const stopped = usageFailure([`the daemon at ${baseUrl} has stopped`])
+  const views = daemons.map(() => makeView())
+  const connected = new Set<Daemon>()
+  const show = makeShow(all)
+  const showAll = Effect.suspend(() => {
+    const reports = views.flatMap((view, index) => {
+      const daemon = daemons[index]!
+      const report = connected.has(daemon) ? view.report() : undefined
+      return report === undefined ? [] : [[daemon.name ?? "", report] as const]
+    })
+    if (reports.length === 0) return Effect.void
+    if (daemons.length === 1) return show(reports[0]![1])
+    const names = new Set([...connected].map(({ name }) => name))
+    return show(
+      merge(
+        answersOf(daemons, (name) => names.has(name)),
+        reports
+      )
+    )
+  })
+  const followOne = (daemon: Daemon, index: number) =>
+    Effect.gen(function* () {
+      const events = yield* daemon.client.status.events({ headers: {} })
+      connected.add(daemon)
+      yield* Stream.runForEach(events, (event) =>
+        json
+          ? print(
+              JSON.stringify({
+                ...(daemon.name !== undefined && { node: daemon.name }),
+                event: event.event,
+                data: event.data
+              })
+            )
+          : views[index]!.apply(event)
+            ? showAll
+            : Effect.void
+      )
+    })
+  if (daemons.length === 1) {
+    yield* failOnDaemon(baseUrl)(followOne(daemons[0]!, 0))
+    return yield* stopped
+  }
+  for (const daemon of daemons) {
+    const isThere = yield* Effect.isSuccess(
+      Effect.timeout(daemon.client.status.overview(), workerTimeout)
+    )
+    if (isThere) connected.add(daemon)
+  }
+  if (connected.size === 0) yield* askAll(daemons)
+  return yield* Effect.forEach(
+    daemons,
+    (daemon, index) =>
+      Effect.ignore(followOne(daemon, index)).pipe(
+        Effect.andThen(Effect.sync(() => connected.delete(daemon))),
+        Effect.andThen(Effect.suspend(() => (connected.size === 0 ? stopped : showAll))),
+        Effect.andThen(Effect.sleep(reconnectInterval)),
+        Effect.forever
+      ),
+    { concurrency: "unbounded", discard: true }
+  )
+})
 
 /** What is measured of a stream. */
 type Measured = Pick<Substream, "bitrate" | "mediaServer">
@@ -82,16 +176,12 @@ const serverWordOf = (
         readers: readers[id] ?? 0
       }
 
-/** Follows the events; redraws a terminal, and prints the report after each change elsewhere. */
-const watchEvents = <E>(events: Stream.Stream<Event, E>, all: boolean) => {
-  const cameras = new Map<string, CameraSummary>()
-  let overview: Overview | undefined
+/** Prints reports one after the other: redraws a terminal, and prints what has changed elsewhere. */
+const makeShow = (all: boolean) => {
   const screen = Screen.makeScreen()
   const isDrawn = canRedraw(process.stdout)
   let printed = ""
-  const show = Effect.suspend(() => {
-    if (overview === undefined) return Effect.void
-    const report: Report = { overview, cameras: [...cameras.values()] }
+  return (report: Report): Effect.Effect<void> => {
     const lines = statusLines(report, { all, width: columns(), hasColor: hasColor(process.stdout) })
     if (isDrawn) {
       const size = { rows: process.stdout.rows, columns: process.stdout.columns }
@@ -99,48 +189,59 @@ const watchEvents = <E>(events: Stream.Stream<Event, E>, all: boolean) => {
     }
     // elsewhere a change of the words is news, and not that time passes
     const news = JSON.stringify([
+      report.workers,
       report.cameras.flatMap(streamsOf).map(({ id, word }) => [id, word])
     ])
     if (news === printed) return Effect.void
     printed = news
     return print(`${lines.join("\n")}\n`)
-  })
-  return Stream.runForEach(events, (event) => {
-    switch (event.event) {
-      case "snapshot":
-        cameras.clear()
-        for (const camera of event.data.cameras) cameras.set(camera.id, camera)
-        return Effect.void
-      case "cameras": {
-        const { data } = event
-        for (const camera of data.cameras) cameras.set(camera.id, camera)
-        for (const id of data.removed) cameras.delete(id)
-        if (overview !== undefined) {
-          overview = { ...overview, tally: data.tally, revision: data.revision }
+  }
+}
+
+/** The report of one daemon, kept by its events. */
+const makeView = () => {
+  const cameras = new Map<string, CameraSummary>()
+  let overview: Overview | undefined
+  return {
+    report: (): Report | undefined => overview && { overview, cameras: [...cameras.values()] },
+    /** Takes an event; `true` if there may be something to show. */
+    apply: (event: Event): boolean => {
+      switch (event.event) {
+        case "snapshot":
+          cameras.clear()
+          for (const camera of event.data.cameras) cameras.set(camera.id, camera)
+          return false
+        case "cameras": {
+          const { data } = event
+          for (const camera of data.cameras) cameras.set(camera.id, camera)
+          for (const id of data.removed) cameras.delete(id)
+          if (overview !== undefined) {
+            overview = { ...overview, tally: data.tally, revision: data.revision }
+          }
+          return true
         }
-        return show
+        case "rates":
+          for (const [id, camera] of cameras) {
+            cameras.set(
+              id,
+              measured(camera, ({ id }) => ({ bitrate: event.data[id] ?? 0 }))
+            )
+          }
+          return true
+        case "readers":
+          for (const [id, camera] of cameras) {
+            cameras.set(
+              id,
+              measured(camera, (stream) => ({ mediaServer: serverWordOf(stream, event.data) }))
+            )
+          }
+          return true
+        case "beat":
+          overview = event.data
+          return true
+        case "bye":
+          return false
       }
-      case "rates":
-        for (const [id, camera] of cameras) {
-          cameras.set(
-            id,
-            measured(camera, ({ id }) => ({ bitrate: event.data[id] ?? 0 }))
-          )
-        }
-        return show
-      case "readers":
-        for (const [id, camera] of cameras) {
-          cameras.set(
-            id,
-            measured(camera, (stream) => ({ mediaServer: serverWordOf(stream, event.data) }))
-          )
-        }
-        return show
-      case "beat":
-        overview = event.data
-        return show
-      case "bye":
-        return Effect.void
     }
-  })
+  }
 }

@@ -6,15 +6,82 @@ import { table } from "../text/Table.ts"
 
 export interface Report {
   readonly overview: Overview
-  readonly cameras: ReadonlyArray<CameraSummary>
+  readonly cameras: ReadonlyArray<CameraSummary & { readonly node?: string }>
+  /** The workers that were asked; left out without workers. */
+  readonly workers?: ReadonlyArray<WorkerAnswer>
+}
+
+/** What became of the question to one worker. */
+export interface WorkerAnswer {
+  readonly name: string
+  readonly url: string
+  /** Why there is no answer; `null` if there is one. */
+  readonly problem: string | null
+}
+
+/** The reports of several workers as one. A camera that moves may be in none or in two of them for a moment. */
+export const merge = (
+  workers: ReadonlyArray<WorkerAnswer>,
+  reports: ReadonlyArray<readonly [node: string, report: Report]>
+): Report => {
+  const cameras = new Map<string, Report["cameras"][number]>()
+  for (const [node, report] of reports) {
+    for (const camera of report.cameras) {
+      if (cameras.get(camera.id)?.word !== "ok") cameras.set(camera.id, { ...camera, node })
+    }
+  }
+  const overviews = reports.map(([, { overview }]) => overview)
+  const [first] = overviews
+  const causes = new Map<string, Overview["causes"][number]>()
+  for (const cause of overviews.flatMap((overview) => overview.causes)) {
+    const key = JSON.stringify([cause.kind, cause.message, cause.host])
+    const other = causes.get(key)
+    causes.set(
+      key,
+      other === undefined
+        ? cause
+        : {
+            ...cause,
+            since: Math.min(cause.since, other.since),
+            count: cause.count + other.count,
+            cameras: [...other.cameras, ...cause.cameras].slice(0, 100)
+          }
+    )
+  }
+  const { node: _, ...overview } = first!
+  return {
+    workers,
+    cameras: [...cameras.values()],
+    overview: {
+      ...overview,
+      tally: OperatorView.tallyOf([...cameras.values()]),
+      causes: [...causes.values()],
+      bitrate: overviews.reduce((sum, { bitrate }) => sum + bitrate, 0),
+      mediaServer:
+        overviews.find(({ mediaServer }) => mediaServer.state !== "up")?.mediaServer ??
+        overview.mediaServer,
+      ...(overview.mediaServers !== undefined && {
+        mediaServers: overview.mediaServers.map(
+          (server) =>
+            overviews
+              .flatMap(({ mediaServers = [] }) => mediaServers)
+              .find(({ name, state }) => name === server.name && state !== "up") ?? server
+        )
+      }),
+      database:
+        overviews.find(({ database }) => database.lastReadAt === null)?.database ??
+        overviews.find(({ database }) => database.state !== "up")?.database ??
+        overview.database
+    }
+  }
 }
 
 const byId = new Intl.Collator("en", { numeric: true })
 
-type Stream = CameraSummary | Substream
+type Stream = (CameraSummary | Substream) & { readonly node?: string }
 
 /** The main stream, then the further streams. */
-export const streamsOf = (camera: CameraSummary): ReadonlyArray<Stream> => [
+export const streamsOf = (camera: Report["cameras"][number]): ReadonlyArray<Stream> => [
   camera,
   ...(camera.substreams ?? [])
 ]
@@ -24,7 +91,7 @@ const rankOf = (camera: CameraSummary): number =>
   Math.min(...streamsOf(camera).map(({ word }) => OperatorView.words.indexOf(word)))
 
 /** The worst first, then by the id. */
-const inOrder = (cameras: ReadonlyArray<CameraSummary>): ReadonlyArray<CameraSummary> =>
+const inOrder = (cameras: Report["cameras"]): Report["cameras"] =>
   [...cameras].sort((a, b) => rankOf(a) - rankOf(b) || byId.compare(a.id, b.id))
 
 const bitrate = (bits: number): string => {
@@ -62,7 +129,7 @@ const detailOf = (stream: Stream, now: number): string => {
 
 /** The table of cameras, the worst first; a further stream has a row below its camera. */
 export const cameraTable = (
-  cameras: ReadonlyArray<CameraSummary>,
+  cameras: Report["cameras"],
   now: number,
   width?: number,
   hasColor = false
@@ -70,6 +137,7 @@ export const cameraTable = (
   const streams = inOrder(cameras).flatMap(streamsOf)
   const showsReaders = streams.some(({ mediaServer }) => mediaServer !== null)
   const showsServers = streams.some(({ mediaServerName }) => mediaServerName !== undefined)
+  const showsNode = streams.some(({ node }) => node !== undefined)
   const rows = streams.map((stream) => [
     stream.id,
     stream.name,
@@ -78,11 +146,13 @@ export const cameraTable = (
     ...(showsServers ? [stream.mediaServerName ?? "-"] : []),
     bitrate(stream.bitrate),
     ...(showsReaders ? [readersOf(stream)] : []),
+    ...(showsNode ? [stream.node ?? ""] : []),
     "restarts" in stream ? String(stream.restarts.lastHour) : "-",
     detailOf(stream, now)
   ])
   const readers = showsReaders ? ["READERS"] : []
   const servers = showsServers ? ["SERVER"] : []
+  const node = showsNode ? ["NODE"] : []
   const titles = [
     "ID",
     "NAME",
@@ -91,6 +161,7 @@ export const cameraTable = (
     ...servers,
     "BITRATE",
     ...readers,
+    ...node,
     "RESTARTS/H",
     "DETAIL"
   ]
@@ -105,7 +176,7 @@ const affected = (count: number): string =>
 
 /** The sentence, the causes, and the cameras with a stream that is not live, or all of them. */
 export const statusLines = (
-  { cameras, overview }: Report,
+  { cameras, overview, workers = [] }: Report,
   options: {
     readonly all: boolean
     readonly width?: number | undefined
@@ -115,12 +186,20 @@ export const statusLines = (
 ): ReadonlyArray<string> => {
   const { causes, now, tally } = overview
   const listed = options.all ? cameras : cameras.filter(hasProblem)
-  const node = overview.node === undefined ? "" : `Node ${overview.node}: `
+  const node =
+    workers.length > 0
+      ? `${workers.length} workers: `
+      : overview.node === undefined
+        ? ""
+        : `Node ${overview.node}: `
   return [
     node +
       (isRead(overview)
         ? OperatorView.sentenceOf(tally)
         : "The camera list has not been read yet."),
+    ...workers.flatMap(({ name, problem }) =>
+      problem === null ? [] : [`- worker ${name}: ${problem}`]
+    ),
     ...causes.flatMap(({ advice, count, host, message, since }) => [
       `- ${message}${host === null || message.includes(host) ? "" : ` at ${host}`}${affected(count)}, since ${DurationText.formatElapsed(now - since)}`,
       `  ${advice}`
@@ -134,8 +213,8 @@ export const statusLines = (
 const isRead = ({ database }: Overview): boolean => database.lastReadAt !== null
 
 /** Whether every stream of every camera is live. */
-export const isWell = ({ cameras, overview }: Report): boolean => {
+export const isWell = ({ cameras, overview, workers = [] }: Report): boolean => {
   const { tally } = overview
-  if (cameras.some(hasProblem)) return false
+  if (cameras.some(hasProblem) || workers.some(({ problem }) => problem !== null)) return false
   return isRead(overview) && OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
 }

@@ -13,6 +13,7 @@ export type Order = "stop" | "reload" | "ping"
 
 /** What a worker tells its parent. */
 export type Report =
+  | { readonly _tag: "Joined" }
   | { readonly _tag: "Ready" }
   | { readonly _tag: "Status"; readonly view: StatusView }
   /** The answer to a ping. */
@@ -21,6 +22,8 @@ export type Report =
 
 export interface Parent {
   readonly reporter: Reporter
+  /** Reports that this worker has joined the cluster. */
+  readonly joined: () => void
   /** Whether the parent has ended. */
   readonly isGone: () => boolean
 }
@@ -50,6 +53,7 @@ export const connect = ({ onReload, onStop }: ParentOptions): Parent | undefined
   let sent: string | undefined
   return {
     isGone,
+    joined: () => send({ _tag: "Joined" }),
     reporter: {
       ready: () => send({ _tag: "Ready" }),
       status: (view) => {

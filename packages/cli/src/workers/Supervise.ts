@@ -49,9 +49,7 @@ export const supervise = Effect.fnUntraced(function* ({
   const stopTimeout = Duration.millis(mainOptions.shutdownTimeoutMs + 500)
   mainOptions.shutdownTimeoutMs += 1000
   const logs = yield* Logs.make(settings.log, Logs.daemonStream)
-  const names = Array.from({ length: count }, (_, index) =>
-    WorkerSettings.nameOf(settings, index + 1)
-  )
+  const names = WorkerSettings.workersOf(settings).map(({ name }) => name)
   const workersOf = Effect.gen(function* () {
     yield* say(`restream ${version} started: ${count} workers, ${names[0]} to ${names.at(-1)}`)
     yield* Effect.addFinalizer(() => say("restream stopped"))

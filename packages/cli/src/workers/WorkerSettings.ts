@@ -18,6 +18,15 @@ export const nameOf = (settings: Pick<Settings, "cluster">, number: number): str
 export const portOf = ({ http: { port } }: Pick<Settings, "http">, number: number): number =>
   port === 0 ? 0 : port + number - 1
 
+/** The workers of the machine, with the ports of their HTTP servers. */
+export const workersOf = (
+  settings: Pick<Settings, "cluster" | "http">
+): ReadonlyArray<{ readonly name: string; readonly port: number }> =>
+  Array.from({ length: countOf(settings) }, (_, index) => ({
+    name: nameOf(settings, index + 1),
+    port: portOf(settings, index + 1)
+  }))
+
 /** A log file is rotated by one process, so each worker has its own: `restream-2.log`. */
 const logFileOf = (path: string, number: number): string => {
   const { base, ext, name } = parse(path)

@@ -41,6 +41,7 @@ interface Worker {
   readonly number: number
   readonly name: string
   process: WorkerProcess.WorkerProcess | undefined
+  hasJoined: boolean
   wasReady: boolean
   view: StatusView | undefined
   /** Pings since the last answer; counted from the first answer on. */
@@ -50,7 +51,10 @@ interface Worker {
 
 const logAs = Effect.annotateLogs("module", "daemon")
 
-/** Runs the workers until interrupted. Fails if one has invalid settings before all of them were ready. */
+/**
+ * Runs the workers until interrupted. Fails if one of them ends with invalid settings without having joined the
+ * cluster; later only that one is restarted.
+ */
 export const run = Effect.fnUntraced(function* ({
   names,
   reloads,
@@ -61,6 +65,7 @@ export const run = Effect.fnUntraced(function* ({
     number: index + 1,
     name,
     process: undefined,
+    hasJoined: false,
     wasReady: false,
     view: undefined,
     unanswered: undefined,
@@ -72,6 +77,9 @@ export const run = Effect.fnUntraced(function* ({
 
   const onReport = (worker: Worker) => (report: Report) => {
     switch (report._tag) {
+      case "Joined":
+        worker.hasJoined = true
+        return
       case "Ready":
         worker.wasReady = true
         if (!isReady && workers.every(({ wasReady }) => wasReady)) {
@@ -123,7 +131,7 @@ export const run = Effect.fnUntraced(function* ({
           : code === null
             ? "cannot be started"
             : `ended with status ${code}`
-      if (code === exitStatus.usage && !isReady) {
+      if (code === exitStatus.usage && !worker.hasJoined) {
         yield* logAs(Effect.logError(`worker ${worker.name} ${how}; stopping all workers`))
         return yield* new Failure({ status: exitStatus.usage, lines: [] })
       }

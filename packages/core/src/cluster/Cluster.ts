@@ -63,6 +63,8 @@ export class Cluster extends Context.Service<
   Cluster,
   {
     readonly name: string
+    /** Done when this node has joined the cluster. */
+    readonly hasJoined: Effect.Effect<void>
     /** Fails when this node may not join the cluster; never done otherwise. */
     readonly failed: Effect.Effect<never, Nodes.ClusterError>
     /** Hands the cameras over to the other nodes, and waits for that. At once where there is no other node. */
@@ -79,6 +81,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   const leases = yield* ShardLeases.make(options)
   const guard = options.guard && (yield* OneHolder.make({ ...options.guard, isNode: true }))
   const failed = yield* Deferred.make<never, Nodes.ClusterError>()
+  const hasJoined = yield* Deferred.make<void>()
   let joined:
     | { readonly nodes: Nodes.Nodes; readonly drain: LeasedStorage.LeasedStorage["drain"] }
     | undefined
@@ -143,6 +146,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       releaseLocks: session.release
     })
     joined = { nodes, drain: leased.drain }
+    yield* Deferred.succeed(hasJoined, undefined)
     yield* Layer.build(
       Sharding.layer.pipe(
         Layer.provide(Runners.layerNoop),
@@ -199,6 +203,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   }
   const cluster = Cluster.of({
     name: options.name,
+    hasJoined: Deferred.await(hasJoined),
     failed: Deferred.await(failed),
     drain,
     nodes: Effect.sync(() => joined?.nodes.view() ?? []),

@@ -197,12 +197,18 @@ const serverFields = {
   since: Schema.NullOr(Schema.Finite),
   detail: Schema.NullOr(Schema.String)
 }
+export const Worker = Schema.Struct({ name: Schema.String, port: Schema.Finite })
 
 /** All cameras together, and what they depend on. */
 export const Overview = Schema.Struct({
   version: Schema.String,
   /** The name of this node; left out without a cluster. */
   node: Schema.optionalKey(Schema.String),
+  /**
+   * The nodes that run on this machine as workers of one process, this one included, with the ports of their HTTP
+   * servers; left out without workers. Each one shows the cameras that it relays.
+   */
+  workers: Schema.optionalKey(Schema.Array(Worker)),
   /** Identifies this run of the daemon; revisions of another run mean nothing. */
   boot: Schema.String,
   revision: Schema.Finite,

@@ -38,9 +38,13 @@ export class Board extends Context.Service<
     ) => Effect.Effect<{ readonly isComplete: boolean; readonly changes: Api.CameraChanges }>
   }
 >()("@restream/core/http/Board") {
-  /** @param version of the program, for the overview. */
+  /**
+   * @param version of the program, for the overview.
+   * @param workers of this machine. Default: there are none.
+   */
   static readonly layer = (
-    version: string
+    version: string,
+    workers?: Api.Overview["workers"]
   ): Layer.Layer<
     Board,
     never,
@@ -97,6 +101,7 @@ export class Board extends Context.Service<
             return {
               version,
               ...(node !== undefined && { node }),
+              ...(workers !== undefined && { workers }),
               boot: store.boot,
               revision: yield* store.revision,
               now,

@@ -42,7 +42,8 @@ import {
   NoPicture,
   NotHealthy,
   NotPlayable,
-  RequestValidation
+  RequestValidation,
+  type Worker
 } from "./Api.ts"
 import { Board } from "./Board.ts"
 import { EventStreams } from "./EventStreams.ts"
@@ -53,6 +54,8 @@ export interface HandlerOptions {
   readonly settings: LiveOrFixedSettings
   /** The version of the program, for the overview. */
   readonly version: string
+  /** The workers of this machine, for the overview. Default: there are none. */
+  readonly workers?: ReadonlyArray<typeof Worker.Type> | undefined
 }
 
 const unknownCamera = (id: CameraId) =>
@@ -292,9 +295,9 @@ export const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }
 )
 
 /** The services behind {@link routes}, for as long as the layer lives. */
-export const services = ({ settings, version }: HandlerOptions) =>
+export const services = ({ settings, version, workers }: HandlerOptions) =>
   EventStreams.layer.pipe(
-    Layer.provideMerge(Board.layer(version)),
+    Layer.provideMerge(Board.layer(version, workers)),
     Layer.merge(Pictures.layer),
     Layer.merge(Whep.layer),
     Layer.provide(LiveSettings.layer(settings))
