@@ -4,9 +4,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings, type Settings } from "@restream/config"
-import { MediaPath, ServerCheck } from "@restream/core"
+import { MediaPath, PublishedStreams, ServerCheck } from "@restream/core"
 import { freePort, RtspServer } from "@restream/core/testing"
 import { Effect, PubSub, Redacted, Result } from "effect"
+import { camera } from "../engine/Streams.ts"
 import { configured } from "../rtsp/MediaMtx.ts"
 import { mediaMtx, skipped } from "../rtsp/Peers.ts"
 import { publish } from "./ApiServers.ts"
@@ -45,6 +46,28 @@ describe("ServerCheck", () => {
         ["ANNOUNCE cam2"]
       )
       assert.isFalse(publisher.connection.isClosed)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("does not ask again for the paths that PublishedStreams asked for", () =>
+    Effect.gen(function* () {
+      const server = yield* RtspServer.make()
+      const settings = {
+        ...defaultSettings,
+        mediaServer: { ...defaultSettings.mediaServer, port: server.port }
+      }
+      const paths = ["cam1", "cam2"]
+      const published = yield* PublishedStreams.make(settings)
+      const events = yield* server.events
+      yield* Effect.forEach(paths, (path) =>
+        published.find({ ...camera("rtsp://10.0.0.1/live"), ...cameras(path)[0] })
+      )
+      yield* ServerCheck.run(settings, cameras(...paths), published.answer)
+      const seen = yield* PubSub.takeAll(events)
+      const described = seen.flatMap((event) =>
+        event._tag === "Request" && event.method === "DESCRIBE" ? [event.path] : []
+      )
+      assert.deepStrictEqual(described, paths)
     }).pipe(Effect.scoped)
   )
 

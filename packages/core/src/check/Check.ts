@@ -70,7 +70,7 @@ export const run = (
           Effect.map(
             camera._tag === "InvalidCamera"
               ? Effect.succeed(invalid(camera))
-              : Effect.flatMap(published(camera), (offer) =>
+              : Effect.flatMap(published.find(camera), (offer) =>
                   offer === undefined
                     ? check(camera, scheduler)
                     : Effect.succeed(relayed(camera, offer))

@@ -9,6 +9,8 @@ import { mediaServersOf, type Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { Camera } from "../camera/Camera.ts"
+import type { MediaPath } from "../camera/MediaPath.ts"
+import type { Reason } from "../camera/Reason.ts"
 import * as NativeEngine from "../engine/native/NativeEngine.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
 import { pathAddress, serverAddress } from "../media-server/MediaServer.ts"
@@ -16,11 +18,25 @@ import { rtspCheck } from "../media-server/RtspCheck.ts"
 import { trustOf } from "../rtsp/client/Dialer.ts"
 import * as Deadline from "../time/Deadline.ts"
 
-/** Describes a camera's stream on the media server; `undefined` if it is not published. */
-export type PublishedStreams = (camera: Camera) => Effect.Effect<StreamInfo | undefined>
+/** What the response to DESCRIBE says about a path: MediaMTX answers 404 without a publisher, and 400 if it does not allow the path. */
+export type PathAnswer = "published" | "free" | "refused" | "forbidden" | "unknown"
+
+/** The answer that a refused DESCRIBE is. */
+export const answerOf = (reason: Reason): PathAnswer => {
+  if (reason._tag === "Unauthorized") return "forbidden"
+  if (reason._tag === "NotFound") return "free"
+  return reason._tag === "Rejected" && reason.status === 400 ? "refused" : "unknown"
+}
+
+export interface PublishedStreams {
+  /** Describes a camera's stream on the media server; `undefined` if it is not published. */
+  readonly find: (camera: Camera) => Effect.Effect<StreamInfo | undefined>
+  /** What a media server answered about a path; `undefined` if it was not asked. */
+  readonly answer: (server: string | undefined, path: MediaPath) => PathAnswer | undefined
+}
 
 /** Nothing is published: every camera is probed. */
-export const none: PublishedStreams = () => Effect.undefined
+export const none: PublishedStreams = { find: () => Effect.undefined, answer: () => undefined }
 
 /** So many paths are described at a time. */
 const concurrency = 64
@@ -37,7 +53,11 @@ export const make = Effect.fnUntraced(function* (
       { concurrency: "unbounded" }
     )
   )
-  return (camera) => (servers.get(camera.mediaServer?.name) ?? none)(camera)
+  const of = (name: string | undefined) => servers.get(name) ?? none
+  return {
+    find: (camera) => of(camera.mediaServer?.name).find(camera),
+    answer: (server, path) => of(server).answer(server, path)
+  }
 })
 
 const ofServer = Effect.fnUntraced(function* (
@@ -64,12 +84,25 @@ const ofServer = Effect.fnUntraced(function* (
   } as const
   const destination = pathAddress(server)
   const permits = Semaphore.makeUnsafe(concurrency)
-  return (camera) =>
-    engine.open({ url: destination(camera.path), options }).pipe(
-      Effect.map(({ info }) => info),
-      // 404: not published. 401: reading is not allowed, so the camera itself has to be probed
-      Effect.catch(() => Effect.undefined),
-      Effect.scoped,
-      permits.withPermit
-    )
+  const answers = new Map<MediaPath, PathAnswer>()
+  return {
+    find: ({ path }) =>
+      engine.open({ url: destination(path), options }).pipe(
+        Effect.match({
+          onSuccess: ({ info }) => {
+            answers.set(path, "published")
+            return info
+          },
+          // where reading is not allowed, too, the camera itself has to be probed
+          onFailure: ({ reason }) => {
+            const answer = answerOf(reason)
+            if (answer !== "unknown") answers.set(path, answer)
+            return undefined
+          }
+        }),
+        Effect.scoped,
+        permits.withPermit
+      ),
+    answer: (_, path) => answers.get(path)
+  }
 })

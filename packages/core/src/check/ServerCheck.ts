@@ -2,8 +2,7 @@
  * Whether the media servers would accept the streams: each is reachable, it accepts the paths, and it lets us
  * publish. Nothing is published, and no path with a publisher is touched.
  *
- * - Whether a path is accepted shows in the response to DESCRIBE: MediaMTX answers 404 for a path without a
- *   publisher, and 400 for a path that its configuration does not have.
+ * - Whether a path is accepted shows in the response to DESCRIBE, see `PathAnswer`.
  * - Whether we may publish shows in the response to ANNOUNCE, on one path that has no publisher. RECORD does not
  *   follow, so no stream appears. Up to MediaMTX 1.13 ANNOUNCE claims the path, for the milliseconds until the
  *   connection is closed.
@@ -13,20 +12,19 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { Camera } from "../camera/Camera.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
-import { serverReason } from "../engine/native/NativeReason.ts"
+import { cameraReason, serverReason } from "../engine/native/NativeReason.ts"
 import { MediaServerError, pathAddress, serverAddress } from "../media-server/MediaServer.ts"
 import { rtspCheck } from "../media-server/RtspCheck.ts"
 import * as Connection from "../rtsp/client/Connection.ts"
 import { trustOf } from "../rtsp/client/Dialer.ts"
 import * as Deadline from "../time/Deadline.ts"
 import { format } from "../time/DurationText.ts"
+import { answerOf, type PathAnswer, type PublishedStreams } from "./PublishedStreams.ts"
 
 /** So many paths are described at a time. */
 const concurrency = 64
 /** So many paths are named in a line. */
 const maxNamed = 3
-
-type PathAnswer = "published" | "free" | "refused" | "forbidden" | "unknown"
 
 const description = [
   "v=0",
@@ -43,10 +41,13 @@ const description = [
 /**
  * What is wrong with the media servers of the settings, in lines without secrets; none if they accept the cameras,
  * each the cameras that go to it.
+ *
+ * @param known what the media servers answered already. Default: nothing.
  */
 export const run = (
   settings: Pick<Settings, "mediaServer" | "mediaServers">,
-  cameras: ReadonlyArray<Pick<Camera, "mediaServer" | "path">>
+  cameras: ReadonlyArray<Pick<Camera, "mediaServer" | "path">>,
+  known: PublishedStreams["answer"] = () => undefined
 ): Effect.Effect<ReadonlyArray<string>> =>
   Effect.map(
     Effect.forEach(
@@ -54,7 +55,8 @@ export const run = (
       (server) =>
         checkServer(
           server,
-          cameras.filter(({ mediaServer }) => mediaServer?.name === server.name)
+          cameras.filter(({ mediaServer }) => mediaServer?.name === server.name),
+          known
         ),
       { concurrency: "unbounded" }
     ),
@@ -63,7 +65,8 @@ export const run = (
 
 const checkServer = Effect.fnUntraced(function* (
   { name, settings: server }: ConfiguredServer,
-  cameras: ReadonlyArray<Pick<Camera, "path">>
+  cameras: ReadonlyArray<Pick<Camera, "path">>,
+  known: PublishedStreams["answer"]
 ): Effect.fn.Return<ReadonlyArray<string>> {
   const { checkTimeout } = server
   const address = serverAddress(server)
@@ -113,14 +116,14 @@ const checkServer = Effect.fnUntraced(function* (
     )
   }
 
-  const ask = (path: MediaPath): Effect.Effect<PathAnswer> =>
-    Effect.map(request("DESCRIBE", path), (reason) => {
-      if (reason === undefined) return "published"
-      if (reason._tag === "Unauthorized") return "forbidden"
-      if (reason._tag !== "Rejected") return "unknown"
-      if (reason.status === 404) return "free"
-      return reason.status === 400 ? "refused" : "unknown"
-    })
+  const ask = (path: MediaPath): Effect.Effect<PathAnswer> => {
+    const answer = known(name, path)
+    return answer !== undefined
+      ? Effect.succeed(answer)
+      : Effect.map(request("DESCRIBE", path), (reason) =>
+          reason === undefined ? "published" : answerOf(cameraReason(reason))
+        )
+  }
 
   /** Why publishing to a path is refused; `undefined`: it is allowed. */
   const announce = (path: MediaPath) =>
