@@ -34,8 +34,8 @@ export const isPort = (port: number): boolean =>
 export const isAddress = (host: string): boolean =>
   host.includes(":") || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(host)
 
-/** Whether only this machine can reach the host: `localhost`, 127.0.0.0/8 or ::1. */
+/** Whether only this machine can reach the host: `localhost`, 127.0.0.0/8, also in a short form (`127.1`), or ::1. */
 export const isLoopback = (host: string): boolean => {
   const bare = withoutBrackets(host).toLowerCase()
-  return bare === "localhost" || bare === "::1" || /^127(?:\.\d{1,3}){3}$/.test(bare)
+  return bare === "localhost" || bare === "::1" || /^127(?:\.\d+){1,3}$/.test(bare)
 }

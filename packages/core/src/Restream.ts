@@ -18,7 +18,13 @@
  * ```
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { mediaServersOf, parseTableName, type Settings, type TableName } from "@restream/config"
+import {
+  isLoopback,
+  mediaServersOf,
+  parseTableName,
+  type Settings,
+  type TableName
+} from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -169,11 +175,11 @@ const guardOf = (settings: GuardSettings): OneHolder.OneHolderOptions | undefine
       database.query === undefined
         ? { table: CameraTable.tableSql(tableOf(database)) }
         : { query: database.query },
-    mediaServers: mediaServersOf(settings).map(({ settings: { host, port } }) => {
-      // two machines, each with a media server of its own, are no rivals
-      const isLoopback = /^(?:localhost|127\.[\d.]+|::1)$/i.test(host)
-      return `${isLoopback ? `localhost of ${hostname()}` : host.toLowerCase()}:${port}`
-    }),
+    // two machines, each with a media server of its own, are no rivals
+    mediaServers: mediaServersOf(settings).map(
+      ({ settings: { host, port } }) =>
+        `${isLoopback(host) ? `localhost of ${hostname()}` : host.toLowerCase()}:${port}`
+    ),
     hostname: hostname()
   }
 }
