@@ -299,6 +299,13 @@ describe("restream", () => {
       assert.notInclude(own.stdout, "--relay-restart-delay")
       assert.match((yield* restream(["--version"])).stdout, /\d+\.\d+\.\d+/)
       assert.include((yield* restream(["--completions", "bash"])).stdout, "complete")
+      const fish = (yield* restream(["--completions", "fish"])).stdout
+      assert.include(
+        fish,
+        "__fish_seen_subcommand_from run; and begin; not __fish_contains_opt pg-dsn"
+      )
+      // every command has every setting as a flag
+      assert.isBelow(fish.length, 200_000)
     })
   )
 

@@ -38,9 +38,8 @@ copyFileSync(join(cli, "LICENSE"), join(folder, "LICENSE"))
 copyFileSync(process.execPath, join(folder, "lib", "node"))
 chmodSync(join(folder, "lib", "node"), 0o755)
 
-// the completions for fish exceed the default limit of 1 MiB
 const restream = (...args: ReadonlyArray<string>): Buffer =>
-  execFileSync(process.execPath, [join(dist, "restream.js"), ...args], { maxBuffer: 2 ** 26 })
+  execFileSync(process.execPath, [join(dist, "restream.js"), ...args])
 
 // as a distribution installs them
 mkdirSync(join(folder, "share"))

@@ -25,6 +25,7 @@ import { status } from "./command/status.ts"
 import { commandTree } from "./process/CommandTree.ts"
 import { runMain } from "./process/Main.ts"
 import * as Output from "./process/Output.ts"
+import { completions } from "./process/Completions.ts"
 import * as Usage from "./process/Usage.ts"
 import { version } from "./version.ts"
 
@@ -59,7 +60,7 @@ root.pipe(
       Usage.layer,
       Output.layerConsole,
       // without the flag --log-level of Effect, which is a setting here
-      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
+      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, completions] })
     )
   ),
   runMain

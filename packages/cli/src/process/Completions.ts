@@ -1,0 +1,34 @@
+/**
+ * The flag `--completions`.
+ *
+ * Every command accepts the flag of every setting, which would make the script for fish 1.4 MB. So the settings are
+ * completed for the commands that use all of them, and their descriptions end with the first sentence.
+ */
+import * as Completions from "effect/cli/Completions"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { isOwn } from "./Help.ts"
+
+const withSettings = new Set(["run", "check"])
+
+const shorten = (command: Completions.CommandDescriptor): Completions.CommandDescriptor => ({
+  ...command,
+  flags: command.flags
+    .filter((flag) => isOwn(flag) || withSettings.has(command.name))
+    .map((flag) => ({ ...flag, description: flag.description?.split(". ", 1).join() })),
+  subcommands: command.subcommands.map(shorten)
+})
+
+export const completions = GlobalFlag.Action({
+  flag: GlobalFlag.Completions.flag,
+  run: (shell, { command }) =>
+    Option.match(shell, {
+      onNone: () => Effect.void,
+      onSome: (shell) =>
+        Console.log(
+          Completions.generate(command.name, shell, shorten(Completions.fromCommand(command)))
+        )
+    })
+})
