@@ -61,7 +61,7 @@ layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })(
         const { command, environment } = invocation(["check"], env)
         const output = (more: Record<string, string | undefined>) =>
           Effect.map(
-            run("python3", [terminal, "120", process.execPath, ...command], {
+            run("python3", [terminal, "120", "[]", process.execPath, ...command], {
               env: { ...environment, TERM: "xterm", NO_COLOR: undefined, ...more }
             }),
             ({ stdout }) => stdout

@@ -241,7 +241,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         })
         const lines = (columns: number) =>
           Effect.map(
-            run("python3", [terminal, String(columns), process.execPath, ...command], {
+            run("python3", [terminal, String(columns), "[]", process.execPath, ...command], {
               env: environment
             }),
             ({ stdout }) => stdout.slice(0, stdout.indexOf(" failed: ")).split(/\r?\n/)

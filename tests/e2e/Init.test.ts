@@ -9,7 +9,7 @@ import { invocation, restream } from "../kit/Command.ts"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
 import { run } from "../kit/Spawn.ts"
 
-const answering = new URL("answers.py", import.meta.url).pathname
+const terminal = new URL("terminal.py", import.meta.url).pathname
 
 const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-init-"))),
@@ -23,7 +23,7 @@ const onTerminal = (
 ) => {
   const { command, environment } = invocation(["init", ...args])
   const typed = answers.map(([question, answer = ""]) => [question, answer])
-  return run("python3", [answering, JSON.stringify(typed), process.execPath, ...command], {
+  return run("python3", [terminal, "80", JSON.stringify(typed), process.execPath, ...command], {
     env: { ...environment, TERM: "xterm" }
   })
 }
