@@ -105,7 +105,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("res
       // which of its columns matter is not known
       const heard = yield* sql.listen("restream_cameras")
       yield* sql`update cameras set url = 'rtsp://b'`
-      assert.strictEqual((yield* Queue.take(heard)).payload, "")
+      assert.strictEqual((yield* Queue.take(heard)).payload, '{"ids" : ["a"]}')
     })
   )
 })

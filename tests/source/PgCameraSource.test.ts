@@ -137,6 +137,109 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     }).pipe(Effect.scoped, Effect.provide(database))
   )
 
+  /** What is notified of statements, one after another: the ids, or `any`. */
+  const notified = (sql: PgClient.PgClient, statements: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      const heard = yield* sql.listen(channel)
+      for (const statement of statements) yield* sql.unsafe(statement)
+      yield* sql.notify(channel, "end")
+      const payloads: Array<string> = []
+      while (payloads.at(-1) !== "end") payloads.push((yield* Queue.take(heard)).payload)
+      return payloads
+        .slice(0, -1)
+        .map((payload) =>
+          payload === ""
+            ? "any"
+            : (JSON.parse(payload) as { readonly ids: ReadonlyArray<string> }).ids.toSorted()
+        )
+    }).pipe(Effect.scoped)
+
+  it.effect("names the rows that a statement changed, up to a hundred of them", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const hundred = Array.from({ length: 100 }, (_, index) => String(index + 1)).toSorted()
+      assert.deepStrictEqual(
+        yield* notified(sql, [
+          "insert into video.cameras (url) select 'rtsp://h/' || n from generate_series(1, 100) n",
+          "insert into video.cameras (url) select 'rtsp://h/' || n from generate_series(1, 101) n",
+          "update video.cameras set name = 'Gate' where id in (7, 8)",
+          // of these only one differs from what it was
+          "update video.cameras set name = 'Gate' where id in (7, 8, 9)",
+          "update video.cameras set enabled = true",
+          "update video.cameras set enabled = false",
+          "update video.cameras set id = default where id = 5",
+          "delete from video.cameras where id <= 2",
+          "delete from video.cameras where false",
+          "delete from video.cameras",
+          "truncate video.cameras"
+        ]),
+        [hundred, "any", ["7", "8"], ["9"], "any", ["202", "5"], ["1", "2"], "any", "any"]
+      )
+    }).pipe(Effect.provide(database))
+  )
+
+  it.effect("names ids of any type as they are, and none where they are too long", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* sql`drop table video.cameras`
+      yield* sql`create table video.cameras (id text, name text)`
+      for (const statement of CameraTable.initStatements(table, channel, { watched: "all" })) {
+        yield* sql.unsafe(statement)
+      }
+      const long = "x".repeat(4_000)
+      assert.deepStrictEqual(
+        yield* notified(sql, [
+          `insert into video.cameras values ('9007199254740993', 'a'), ('it''s "b\\{},', 'b')`,
+          `insert into video.cameras values ('${long}1', 'a'), ('${long}2', 'a')`,
+          "insert into video.cameras values (null, 'a')",
+          "update video.cameras set name = 'c' where id is null"
+        ]),
+        [["9007199254740993", "it's \"b\\{},"], "any", "any", "any"]
+      )
+    }).pipe(Effect.provide(database))
+  )
+
+  it.effect("replaces the trigger of an older version, which still works meanwhile", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* sql`drop function video.cameras_notify() cascade`
+      yield* sql.unsafe(`create function video.cameras_notify() returns trigger language plpgsql as $$
+        begin perform pg_notify('${channel}', ''); return null; end $$`)
+      yield* sql.unsafe(`create trigger cameras_notify
+        after insert or delete or truncate or update of name on video.cameras
+        for each statement execute function video.cameras_notify()`)
+      const change = ["insert into video.cameras (name) values ('Gate')"]
+      assert.deepStrictEqual(yield* notified(sql, change), ["any"])
+      // the new function alone, as between two statements of the upgrade
+      for (const statement of CameraTable.initStatements(table, channel).slice(0, 3)) {
+        yield* sql.unsafe(statement)
+      }
+      assert.deepStrictEqual(yield* notified(sql, change), ["any"])
+      yield* initialize(sql)
+      assert.deepStrictEqual(yield* notified(sql, change), [["3"]])
+    }).pipe(Effect.provide(database))
+  )
+
+  it.effect("notifies of a table without a column id, and names no rows", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* sql`drop table video.cameras`
+      yield* sql`create table video.cameras (number int, name text)`
+      const options = { watched: "all", hasId: false } as const
+      for (const statement of CameraTable.initStatements(table, channel, options)) {
+        yield* sql.unsafe(statement)
+      }
+      assert.deepStrictEqual(
+        yield* notified(sql, [
+          "insert into video.cameras values (1, 'a')",
+          "update video.cameras set number = 2",
+          "delete from video.cameras"
+        ]),
+        ["any", "any", "any"]
+      )
+    }).pipe(Effect.provide(database))
+  )
+
   it.effect("sends no notification for a column that restream does not read", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
@@ -146,15 +249,20 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       for (let n = 0; n < 50; n++)
         yield* sql`update video.cameras set last_seen = now(), note = 'x'`
       yield* sql.notify(channel, "after the other columns")
-      for (const [column] of CameraTable.columns.slice(1)) {
-        yield* sql`update video.cameras set ${sql(column)} = default, note = 'y'`
+      for (const [column, type] of CameraTable.columns.slice(1)) {
+        const value = type.startsWith("boolean")
+          ? "false"
+          : type.startsWith("integer")
+            ? "7"
+            : `'{"audio":"drop"}'`
+        yield* sql.unsafe(`update video.cameras set ${column} = ${value}, note = 'y'`)
       }
       yield* sql.notify(channel, "end")
       const payloads: Array<string> = []
       while (payloads.at(-1) !== "end") payloads.push((yield* Queue.take(heard)).payload)
       assert.deepStrictEqual(payloads, [
         "after the other columns",
-        ...CameraTable.columns.slice(1).map(() => ""),
+        ...CameraTable.columns.slice(1).map(() => `{"ids" : ["1"]}`),
         "end"
       ])
     }).pipe(Effect.scoped, Effect.provide(database))
@@ -386,6 +494,14 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     }).pipe(Effect.provide(database))
   )
 
+  /** The sessions that listen. */
+  const listeners = (sql: PgClient.PgClient) =>
+    Effect.map(
+      sql<{ pid: number }>`select pid from pg_stat_activity where pid <> pg_backend_pid()
+        and datname = current_database() and query ilike 'listen%'`,
+      (rows) => rows.map(({ pid }) => pid)
+    )
+
   /** The client, and the statements that read, as they were put to the server. */
   const recording = (sql: PgClient.PgClient) => {
     const statements: Array<string> = []
@@ -406,6 +522,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     const asked = () =>
       statements.splice(0).flatMap((statement) => {
         if (statement.includes("limit 0")) return []
+        if (statement.includes("restream_row.id = any(")) return "ids"
         return statement.includes("sum(hashtextextended") ? "fingerprint" : "rows"
       })
     return { asked, client }
@@ -500,6 +617,128 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     }).pipe(Effect.scoped, Effect.provide(database), log.capture)
   })
 
+  /** A source that listens, after it has read all that it reads at first. */
+  const listening = Effect.fnUntraced(function* (
+    sql: PgClient.PgClient,
+    options: Partial<PgCameraSource.PgCameraSourceOptions> = {}
+  ) {
+    const { asked, cameras } = yield* recorded(sql, { channel, ...options })
+    yield* Effect.repeat(listeners(sql), { until: (pids) => pids.length > 0 })
+    // a notification that says nothing is answered after all that came before it
+    yield* sql.notify(channel, "")
+    const askedLately = Effect.delay(Effect.sync(asked), "300 millis")
+    yield* Effect.repeat(askedLately, { until: (statements) => statements.length === 0 })
+    const change = Effect.fnUntraced(function* (
+      statement: string,
+      isSeen: (rows: ReadonlyArray<CameraRow>) => boolean
+    ) {
+      yield* sql.unsafe(statement)
+      yield* Stream.runHead(Stream.filter(cameras.snapshots, ({ rows }) => isSeen(rows)))
+      return asked()
+    })
+    return { asked, cameras, change }
+  })
+
+  const named = (name: string) => (rows: ReadonlyArray<CameraRow>) =>
+    rows.some((row) => row["name"] === name)
+
+  it.effect("reads of a large table the rows that a notification names", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* insertMany(sql, 1_000)
+      const { asked, cameras, change } = yield* listening(sql, { isTable: true })
+      for (const [statement, isSeen] of [
+        ["update video.cameras set name = 'Gate' where id = 7", named("Gate")],
+        [
+          "insert into video.cameras (id, name) overriding system value values (9007199254740993, 'Far')",
+          named("Far")
+        ],
+        [
+          "update video.cameras set name = 'Farther' where id = 9007199254740993",
+          (rows: ReadonlyArray<CameraRow>) => named("Farther")(rows) && !named("Far")(rows)
+        ],
+        [
+          "delete from video.cameras where id = 7",
+          (rows: ReadonlyArray<CameraRow>) => !named("Gate")(rows)
+        ],
+        [
+          "update video.cameras set id = default where id = 9",
+          (rows: ReadonlyArray<CameraRow>) => rows.some(({ id }) => id === 1001)
+        ]
+      ] as const) {
+        assert.deepStrictEqual(yield* change(statement, isSeen), ["ids"])
+      }
+      // what the rows came to is what the table has
+      const { rows } = yield* cameras.refresh
+      assert.deepStrictEqual(asked(), ["fingerprint"])
+      const all = yield* sql<CameraRow>`select id::text, name from video.cameras`
+      assert.sameDeepMembers(
+        rows.map(({ id, name }) => [String(id), name]),
+        all.map(({ id, name }) => [id, name])
+      )
+    }).pipe(Effect.scoped, Effect.provide(database))
+  )
+
+  it.effect("reads everything after the named rows where the query is not a table", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* insertMany(sql, 1_001)
+      const { change } = yield* listening(sql, {
+        query: "select id, name, count(*) over () as of from video.cameras where enabled"
+      })
+      // gone from the result, and not from the table; every other row depends on it
+      const seen = yield* change("update video.cameras set enabled = false where id = 7", (rows) =>
+        rows.every((row) => row["of"] === 1_000)
+      )
+      assert.deepStrictEqual(seen, ["ids", "fingerprint", "rows"])
+    }).pipe(Effect.scoped, Effect.provide(database))
+  )
+
+  for (const [what, payload] of [
+    ["is empty", ""],
+    ["is no JSON", "camera 7"],
+    ["names no ids", `{"ids": 7}`],
+    ["names ids of another type", `{"ids": ["Gate"]}`]
+  ] as const) {
+    it.effect(`reads a large table after a notification that ${what}`, () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        yield* insertMany(sql, 1_000)
+        yield* sql`alter table video.cameras disable trigger user`
+        const { change } = yield* listening(sql, { isTable: true })
+        yield* sql`update video.cameras set name = 'Gate' where id = 7`
+        const seen = yield* change(`notify ${channel}, '${payload}'`, named("Gate"))
+        assert.deepStrictEqual(
+          seen.filter((question) => question !== "ids"),
+          ["fingerprint", "rows"]
+        )
+      }).pipe(Effect.scoped, Effect.provide(database))
+    )
+  }
+
+  it.effect("finds rows by texts that SQL and arrays quote", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* sql`drop table video.cameras`
+      yield* sql`create table video.cameras (id text primary key, name text)`
+      for (const statement of CameraTable.initStatements(table, channel, { watched: "all" })) {
+        yield* sql.unsafe(statement)
+      }
+      yield* sql`insert into video.cameras select n::text, 'x' from generate_series(1, 1000) n`
+      const ids = ["", "null", "it's", 'a "b"', "c\\d'", "{e,f}", " g ", "Tür", "h\n"]
+      for (const id of ids) yield* sql`insert into video.cameras values (${id}, 'x')`
+      const { change } = yield* listening(sql, { isTable: true })
+      for (const [index, id] of ids.entries()) {
+        const name = `Camera ${index}`
+        const update = `update video.cameras set name = '${name}' where id = '${id.replaceAll("'", "''")}'`
+        const seen = yield* change(update, (rows) =>
+          rows.some((row) => row["id"] === id && row["name"] === name)
+        )
+        assert.deepStrictEqual(seen, ["ids"])
+      }
+    }).pipe(Effect.scoped, Effect.provide(database))
+  )
+
   it.effect("reads from a server that makes no hashes", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
@@ -554,14 +793,6 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       yield* awaitIds(seen, ["3"])
     }).pipe(Effect.scoped, Effect.provide(sourceWith([row(1)])))
   )
-
-  /** The sessions that listen. */
-  const listeners = (sql: PgClient.PgClient) =>
-    Effect.map(
-      sql<{ pid: number }>`select pid from pg_stat_activity where pid <> pg_backend_pid()
-        and datname = current_database() and query ilike 'listen%'`,
-      (rows) => rows.map(({ pid }) => pid)
-    )
 
   /** Done when the source has listened in so many sessions, one after another. */
   const awaitSessions = (sql: PgClient.PgClient, count: number) =>

@@ -117,6 +117,7 @@ export const cameraTable = (
       const { database } = yield* SubscriptionRef.get(live)
       return PgCameraSource.layer({
         query: cameraQuery({ database }),
+        isTable: database.query === undefined,
         channel: database.listen ? database.channel : undefined,
         known: types && known(live, types),
         massStopDelay: massStopDelay(live),

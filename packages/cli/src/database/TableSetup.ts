@@ -61,11 +61,10 @@ const statementsFor = (
   name: TableName,
   missing: ReadonlyArray<string> = []
 ): ReadonlyArray<string> =>
-  CameraTable.initStatements(
-    name,
-    settings.database.channel,
-    hasOtherColumns(settings) || missing.length > 0 ? "all" : columns
-  )
+  CameraTable.initStatements(name, settings.database.channel, {
+    watched: hasOtherColumns(settings) || missing.length > 0 ? "all" : columns,
+    hasId: !missing.includes("id")
+  })
 
 /** Runs the statements in one transaction. */
 const execute = Effect.fnUntraced(function* (statements: ReadonlyArray<string>) {

@@ -1,4 +1,4 @@
-/** The table that `restream db init` makes, and the trigger that notifies of its changes. */
+/** The table that `restream db init` makes, and the triggers that notify of its changes. */
 import type { TableName } from "@restream/config"
 import { optionNames } from "../camera/CameraOptions.ts"
 
@@ -52,37 +52,107 @@ export const columnLines = (
   return lines.join("\n")
 }
 
+/** A notification names at most so many ids; PostgreSQL allows 8,000 bytes. */
+const mostIds = 100
+
+/** Of an UPDATE of more rows it is not found out which of them changed. */
+const mostCompared = 1_000
+
 /**
- * The statements that make the table, the notifying function and the trigger. Each can run again
+ * The function that notifies of what a statement changed: `{"ids":["7","8"]}`, or an empty text, which says
+ * that anything may have changed. A trigger without an argument sends the empty text, as those of older versions.
+ */
+const notifyFunction = (
+  name: string,
+  channel: string,
+  watched: ReadonlyArray<string> | "all"
+): string => {
+  const content = (rows: string) =>
+    watched === "all" ? `${rows}::text` : `row(${watched.map(quoted).join(", ")})::text`
+  const select = (rows: string) => `select id::text, ${content(rows)} from ${rows}`
+  return `create or replace function ${name}() returns trigger language plpgsql as $$
+declare
+  ids text[] := array[null];
+  payload text := '';
+begin
+  if tg_nargs = 0 then
+    -- TRUNCATE, or the trigger of an older version
+  elsif tg_op = 'INSERT' then
+    select array_agg(id) into ids from (select id::text from new_rows limit ${mostIds + 1}) few;
+  elsif tg_op = 'DELETE' then
+    select array_agg(id) into ids from (select id::text from old_rows limit ${mostIds + 1}) few;
+  elsif (select count(*) from (select from new_rows limit ${mostCompared + 1}) few) <= ${mostCompared} then
+    select array_agg(id) into ids from (
+      select id from (
+        (${select("old_rows")} except all ${select("new_rows")})
+        union all
+        (${select("new_rows")} except all ${select("old_rows")})
+      ) changed (id, content) group by id limit ${mostIds + 1}
+    ) few;
+  end if;
+  if ids is null then
+    return null;
+  end if;
+  if cardinality(ids) <= ${mostIds} and array_position(ids, null) is null then
+    payload := json_build_object('ids', ids);
+  end if;
+  perform pg_notify(${literal(channel)}, case when octet_length(payload) < 8000 then payload else '' end);
+  return null;
+end
+$$`
+}
+
+export interface TriggerOptions {
+  /**
+   * The columns whose UPDATE notifies. Default: the columns of the default table, so that an added column, such
+   * as a time of last contact, costs nothing.
+   */
+  readonly watched?: ReadonlyArray<string> | "all" | undefined
+  /** Whether the table has a column `id`, which notifications name. Default true. */
+  readonly hasId?: boolean | undefined
+}
+
+/**
+ * The statements that make the table, the notifying function and the triggers. Each can run again
  * without harm, and none touches rows.
  *
- * The trigger fires once a statement, not once a row: a bulk load of 10,000 cameras sends one
- * notification. Its message is empty, because a notification is only a hint to look.
- *
- * @param watched the columns whose UPDATE notifies. Default: the columns of the
- * default table, so that an added column, such as a time of last contact, costs nothing.
+ * The triggers fire once a statement, not once a row: a bulk load of 10,000 cameras sends one
+ * notification. A notification is only a hint to look.
  */
 export const initStatements = (
   table: TableName,
   channel: string,
-  watched: ReadonlyArray<string> | "all" = columns.map(([name]) => name)
+  { hasId = true, watched = columns.map(([name]) => name) }: TriggerOptions = {}
 ): ReadonlyArray<string> => {
   const sql = tableSql(table)
   const notify = tableSql({ schema: table.schema, name: `${table.name}_notify` })
-  const trigger = quoted(`${table.name}_notify`)
+  const trigger = (name: string, event: string, call: string) =>
+    `create or replace trigger ${quoted(name)}
+  after ${event} for each statement execute function ${notify}(${call})`
   const updateOf = watched === "all" ? "" : ` of ${watched.map(quoted).join(", ")}`
   return [
     ...(table.schema === undefined ? [] : [createSchema(table.schema)]),
     `create table if not exists ${sql} (\n${columnLines(columns)}\n)`,
-    `create or replace function ${notify}() returns trigger language plpgsql as $$
-begin
-  perform pg_notify(${literal(channel)}, '');
-  return null;
-end
-$$`,
-    `create or replace trigger ${trigger}
-  after insert or delete or truncate or update${updateOf} on ${sql}
-  for each statement execute function ${notify}()`
+    notifyFunction(notify, channel, watched),
+    ...(hasId
+      ? [
+          // one trigger for several events has no transition tables
+          trigger("restream_insert", `insert on ${sql} referencing new table as new_rows`, "'ids'"),
+          trigger(
+            "restream_update",
+            `update on ${sql} referencing old table as old_rows new table as new_rows`,
+            "'ids'"
+          ),
+          trigger("restream_delete", `delete on ${sql} referencing old table as old_rows`, "'ids'"),
+          trigger(`${table.name}_notify`, `truncate on ${sql}`, "")
+        ]
+      : [
+          trigger(
+            `${table.name}_notify`,
+            `insert or delete or truncate or update${updateOf} on ${sql}`,
+            ""
+          )
+        ])
   ]
 }
 

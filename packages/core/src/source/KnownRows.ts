@@ -17,14 +17,18 @@ export interface Fingerprint {
   readonly sum: bigint
 }
 
-/** Fewer rows are read about as fast as their fingerprint. */
+/** Fewer rows are read about as fast as their fingerprint, or as some of them by their ids. */
 const fewestRows = 1_000
+
+/** More rows are not read by their ids. */
+const mostIds = 1_000
 
 /** After so many reads in a row that found a change, asking for the fingerprint first does not pay. */
 const mostChanges = 3
 
 export class KnownRows {
   #statement: string | undefined
+  #hashed: ReadonlyArray<HashedRow> = []
   #rows: ReadonlyArray<CameraRow> = []
   #sum = 0n
   /** How many reads in a row found a change. */
@@ -51,13 +55,58 @@ export class KnownRows {
     return isSame
   }
 
+  /** Whether it is worth reading no rows but those with these ids. */
+  isWorthMerging(ids: ReadonlySet<string>): boolean {
+    return this.#rows.length >= fewestRows && ids.size <= mostIds
+  }
+
+  /** Whether the statement is the one that the rows were read by. */
+  isReadBy(statement: string): boolean {
+    return statement === this.#statement
+  }
+
+  /**
+   * The rows after those with some ids were read again: changed, new or gone. `undefined`: a row has none of these
+   * ids, so its id as text is another one for the server.
+   */
+  merge(
+    ids: ReadonlySet<string>,
+    fresh: ReadonlyArray<HashedRow>
+  ): ReadonlyArray<HashedRow> | undefined {
+    const byId = new Map<string, Array<HashedRow>>()
+    for (const hashed of fresh) {
+      const id = String(hashed.row["id"])
+      if (!ids.has(id)) return undefined
+      const known = byId.get(id)
+      if (known === undefined) byId.set(id, [hashed])
+      else known.push(hashed)
+    }
+    // a row keeps its place: then those that did not change are found without looking for them
+    const kept = this.#hashed.flatMap((hashed) => {
+      const id = String(hashed.row["id"])
+      return ids.has(id) ? (byId.get(id)?.splice(0, 1) ?? []) : [hashed]
+    })
+    return [...kept, ...[...byId.values()].flat()]
+  }
+
   /** Takes the rows of a good read. Returns whether from now on it is not worth asking first. */
   replace(statement: string, hashed: ReadonlyArray<HashedRow>): boolean {
     this.#changes = statement === this.#statement ? this.#changes + 1 : 0
     this.#statement = statement
+    this.#take(hashed)
+    return this.#changes === mostChanges && hashed.length >= fewestRows
+  }
+
+  /** Takes the rows after some of them were read again. */
+  update(hashed: ReadonlyArray<HashedRow>): void {
+    if (this.isUnchanged(this.#statement ?? "", fingerprintOf(hashed))) return
+    this.#take(hashed)
+  }
+
+  #take(hashed: ReadonlyArray<HashedRow>): void {
+    this.#hashed = hashed
     this.#rows = hashed.map(({ row }) => row)
     this.#sum = fingerprintOf(hashed).sum
-    return this.#changes === mostChanges && hashed.length >= fewestRows
   }
 }
 

@@ -45,6 +45,9 @@ class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
   isPassing: Schema.Boolean
 }) {}
 
+/** A hint of a table, which may name the rows that changed by the text of their ids. */
+export type TableHint = Hint | { readonly ids: ReadonlyArray<string> }
+
 /** The timeout of a statement about notifications: LISTEN and NOTIFY. */
 const statementTimeout = Duration.seconds(5)
 
@@ -82,6 +85,17 @@ const refused = (error: SqlError | ListenError): SqlError | ListenError => {
   }
 }
 
+/** What a notification says. A trigger may send anything, and older ones send an empty text. */
+const hintOf = (payload: string): TableHint => {
+  try {
+    const { ids } = JSON.parse(payload) as { readonly ids?: unknown }
+    const isList = Array.isArray(ids) && ids.every((id) => typeof id === "string")
+    return isList ? { ids } : "changed"
+  } catch {
+    return "changed"
+  }
+}
+
 /** What ended a session. */
 const listenErrorOf = (cause: Cause.Cause<SqlError | ListenError>): Effect.Effect<ListenError> => {
   const error = Cause.findErrorOption(cause)
@@ -109,13 +123,14 @@ const ignoreDefects = Effect.catchDefect(() => Effect.void)
 export const make = Effect.fnUntraced(function* (
   channel: string,
   timing: ListenTiming = {}
-): Effect.fn.Return<Stream.Stream<Hint>, never, PgClient.PgClient | Scope.Scope> {
+): Effect.fn.Return<Stream.Stream<TableHint>, never, PgClient.PgClient | Scope.Scope> {
   const sql = yield* PgClient.PgClient
   const stableAfter = Duration.fromInputUnsafe(timing.stableAfter ?? "1 minute")
   const proofInterval = timing.proofInterval ?? "30 seconds"
   const proofTimeout = Duration.fromInputUnsafe(timing.proofTimeout ?? "2 seconds")
   const retryDelay = Duration.fromInputUnsafe(timing.retryDelay ?? "1 minute")
-  const hints = yield* Queue.sliding<Hint>(16)
+  // a hint that names rows must not be lost; its reader takes it at once
+  const hints = yield* Queue.unbounded<TableHint>()
 
   // A pooler or a timeout may end the session every few seconds.
   const incidents = new Incidents<"listen">(Duration.toMillis(stableAfter), {
@@ -187,7 +202,9 @@ export const make = Effect.fnUntraced(function* (
     )
     return yield* Effect.raceFirst(
       Effect.forever(again),
-      Effect.forever(Effect.map(Queue.take(changes), () => Queue.offerUnsafe(hints, "changed")))
+      Effect.forever(
+        Effect.map(Queue.take(changes), ({ payload }) => Queue.offerUnsafe(hints, hintOf(payload)))
+      )
     )
   })
 

@@ -8,7 +8,9 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { SqlError } from "effect/sql/SqlError"
 import {
   CameraSource,
@@ -28,6 +30,11 @@ import { codeOf, describe, refusedParameter } from "./SqlProblem.ts"
 export interface PgCameraSourceOptions extends ReadChecks.ReadCheckOptions {
   /** The SELECT that gives all rows. */
   readonly query: string
+  /**
+   * Whether the query is a table alone: then a row depends on no other row, and has the id by which a trigger
+   * names it. Default false: after the rows that a notification names everything is read, too.
+   */
+  readonly isTable?: boolean | undefined
   /** The channel on which the table's trigger notifies; `undefined` to poll only. */
   readonly channel?: string | undefined
   /** Default: polls every 10 s, with a timeout of 10 s. */
@@ -60,14 +67,18 @@ const read = <A>(
   sql: PgClient.PgClient,
   query: string,
   known: ReadonlySet<string> | undefined,
-  fetch: (run: Run, statement: string) => Effect.Effect<A, SqlError>
+  fetch: (
+    run: Run,
+    statement: string,
+    fields: ReadonlyArray<RowQuery.Column>
+  ) => Effect.Effect<A, SqlError>
 ): Effect.Effect<Read<A>, CameraSourceError> =>
   readOnly(sql, (run) =>
     Effect.gen(function* () {
       const { fields } = yield* run(RowQuery.asDescribed(query))
       if (fields.length === 0) return undefined
       const isWanted = (name: string) => known === undefined || known.has(name)
-      const value = yield* fetch(run, RowQuery.asRows(query, fields, isWanted))
+      const value = yield* fetch(run, RowQuery.asRows(query, fields, isWanted), fields)
       return { columns: [...new Set(fields.map(({ name }) => name))], value }
     })
   ).pipe(
@@ -217,13 +228,71 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
     return kept.rows
   })
 
+  /** The rows that changed since the last read, as far as notifications named them. */
+  let changed: Set<string> | "any" = "any"
+  const rereads = yield* Queue.sliding<Polling.Hint>(1)
+
+  const note = (hint: Notifications.TableHint): Polling.Hint => {
+    if (typeof hint === "string") {
+      changed = "any"
+      return hint
+    }
+    if (changed !== "any") for (const id of hint.ids) changed.add(id)
+    return "changed"
+  }
+
+  /** Reads the rows with these ids. `undefined`: they do not tell what the rows are now. */
+  const fetchByIds = Effect.fnUntraced(function* (ids: ReadonlySet<string>) {
+    const known = yield* options.known ?? Effect.succeed(undefined)
+    const { columns, value } = yield* read(sql, options.query, known, (run, statement, fields) =>
+      kept.isReadBy(statement) && RowQuery.hasPlainId(fields)
+        ? run(RowQuery.asHashedRows(RowQuery.withIds(statement, ids)))
+        : Effect.succeed(undefined)
+    )
+    if (value === undefined) return undefined
+    const merged = kept.merge(ids, yield* readHashed(value.rows))
+    if (merged === undefined) return undefined
+    yield* check({ columns, rows: merged.map(({ row }) => row) }, known)
+    kept.update(merged)
+    if (options.isTable !== true) yield* Queue.offer(rereads, "changed")
+    return kept.rows
+  })
+
+  const fetchAll = Effect.suspend(() => {
+    changed = new Set()
+    return fetchChecked
+  })
+
+  const fetchChanged = Effect.suspend(() => {
+    const ids = changed
+    if (ids === "any" || !hasHashes || !kept.isWorthMerging(ids)) return fetchAll
+    if (ids.size === 0) return Effect.succeed(kept.rows)
+    changed = new Set()
+    return fetchByIds(ids).pipe(
+      // an id of another table may be no id of this one
+      Effect.orElseSucceed(() => undefined),
+      Effect.flatMap((rows) => (rows === undefined ? fetchAll : Effect.succeed(rows)))
+    )
+  })
+
+  const orElseAny = <A, E>(fetch: Effect.Effect<A, E>) =>
+    Effect.onError(fetch, () =>
+      Effect.sync(() => {
+        changed = "any"
+      })
+    )
+
   return yield* Polling.make({
     label: "database",
-    fetchRows: fetchChecked,
+    fetchRows: orElseAny(fetchAll),
+    fetchChanged: orElseAny(fetchChanged),
     hints:
       options.channel === undefined
         ? undefined
-        : yield* Notifications.make(options.channel, options.listenTiming),
+        : Stream.merge(
+            Stream.map(yield* Notifications.make(options.channel, options.listenTiming), note),
+            Stream.map(Stream.fromQueue(rereads), note)
+          ),
     timing: options.timing
   })
 }, interruptTogether)

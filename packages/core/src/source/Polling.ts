@@ -27,6 +27,9 @@ import {
  */
 export type Hint = "changed" | "back"
 
+/** What the rows cost their readers at each change, in milliseconds per row. */
+const costPerRowMs = 0.02
+
 /** When a source is polled. */
 export interface PollTiming {
   /** The longest time between the end of one fetch and the next. Default 10 s. */
@@ -41,6 +44,8 @@ export interface PollingOptions {
   readonly label: string
   /** Fetches all rows once. Interrupted at `fetchTimeout`. */
   readonly fetchRows: Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError>
+  /** The same, where only hints that something changed asked for it. Default: `fetchRows`. */
+  readonly fetchChanged?: Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError> | undefined
   /** Many at once cost one fetch. Default: none. */
   readonly hints?: Stream.Stream<Hint> | undefined
   /** Read before each fetch and each interval, so it may follow settings. */
@@ -72,25 +77,27 @@ export const make = Effect.fnUntraced(function* (
   let failures = 0
   const incidents = new Incidents<string>()
 
-  const fetchInTime = Effect.flatMap(timing, ({ fetchTimeout }) =>
-    Deadline.within(fetchTimeout, () =>
-      Effect.fail(unavailable(`no response within ${format(fetchTimeout)}`))
-    )(options.fetchRows)
-  )
+  const inTime = (fetch: PollingOptions["fetchRows"]) =>
+    Effect.flatMap(timing, ({ fetchTimeout }) =>
+      Deadline.within(fetchTimeout, () =>
+        Effect.fail(unavailable(`no response within ${format(fetchTimeout)}`))
+      )(fetch)
+    )
 
-  const poll = Effect.gen(function* () {
-    const takenAt = yield* Clock.currentTimeMillis
-    const rows = yield* fetchInTime
-    return { rows, takenAt }
-  }).pipe(
-    // a defect of an adapter must not end the polling
-    Effect.catchDefect((defect) =>
-      Effect.andThen(
-        annotated(Effect.logError(`${options.label}: internal error`, defect)),
-        Effect.fail(internalError)
+  const pollBy = (fetch: PollingOptions["fetchRows"]) =>
+    Effect.gen(function* () {
+      const takenAt = yield* Clock.currentTimeMillis
+      const rows = yield* inTime(fetch)
+      return { rows, takenAt }
+    }).pipe(
+      // a defect of an adapter must not end the polling
+      Effect.catchDefect((defect) =>
+        Effect.andThen(
+          annotated(Effect.logError(`${options.label}: internal error`, defect)),
+          Effect.fail(internalError)
+        )
       )
     )
-  )
 
   const onSnapshot = Effect.fnUntraced(function* (snapshot: Snapshot) {
     const before = health
@@ -129,7 +136,8 @@ export const make = Effect.fnUntraced(function* (
   }, annotated)
 
   const poller = yield* Poller.make({
-    poll,
+    poll: pollBy(options.fetchRows),
+    pollInvalidated: options.fetchChanged && pollBy(options.fetchChanged),
     onResult: Exit.match({
       onSuccess: onSnapshot,
       onFailure: (cause) => {
@@ -139,6 +147,10 @@ export const make = Effect.fnUntraced(function* (
     }),
     ignoresInvalidations: () => failures > 0,
     restAfterPoll: 20,
+    restAtLeast: Exit.match({
+      onSuccess: ({ rows }) => Duration.millis(rows.length * costPerRowMs),
+      onFailure: () => Duration.zero
+    }),
     interval: () =>
       Effect.map(timing, ({ pollInterval }) =>
         failures === 0 ? pollInterval : Duration.min(pollInterval, retryDelay(failures))

@@ -53,6 +53,24 @@ select ${list.join(", ")} from (\n${withoutSemicolon(query)}\n) restream_result(
 ) restream_row`
 }
 
+/**
+ * The types whose text is the same in SQL and in JSON: integers, numeric, texts and uuid. A row can be asked for by
+ * the text of such an id.
+ */
+const plainTypes = new Set([20, 21, 23, 1700, 25, 1042, 1043, 19, 2950])
+
+/** Whether the ids in the result have such a type. */
+export const hasPlainId = (columns: ReadonlyArray<Column>): boolean =>
+  plainTypes.has(columns.findLast(({ name }) => name === "id")?.dataTypeId ?? 0)
+
+/** The statement of {@link asRows}, for the rows with these ids. */
+export const withIds = (rows: string, ids: Iterable<string>): string => {
+  const quoted = Array.from(ids, (id) => `"${id.replaceAll(/["\\]/g, String.raw`\$&`)}"`)
+  // of no type of its own: the server takes it for a list of what the column has
+  const list = `{${quoted.join(",")}}`.replaceAll("\\", "\\\\").replaceAll("'", "''")
+  return `${rows}\nwhere restream_row.id = any(E'${list}')`
+}
+
 /** The statement of {@link asRows}, with a hash of each row's text. */
 export const asHashedRows = (rows: string): string =>
   // without OFFSET the planner would make each text twice

@@ -15,6 +15,8 @@ import * as Monotonic from "./Monotonic.ts"
 
 export interface PollerOptions<A, E> {
   readonly poll: Effect.Effect<A, E>
+  /** The poll that nothing but `invalidate` asked for. Default: `poll`. */
+  readonly pollInvalidated?: Effect.Effect<A, E> | undefined
   /** Runs after each poll, before its callers get the result. */
   readonly onResult: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
   /** The longest time between a poll and the next one. */
@@ -31,6 +33,8 @@ export interface PollerOptions<A, E> {
    * 10 s. So invalidations that never stop cost a bounded share of the time. Default 0.
    */
   readonly restAfterPoll?: number | undefined
+  /** How long that wait is at least, for what a result costs its readers. Default 0. */
+  readonly restAtLeast?: ((exit: Exit.Exit<A, E>) => Duration.Duration) | undefined
 }
 
 const maxRestMs = 10_000
@@ -54,34 +58,43 @@ export const make = Effect.fnUntraced(function* <A, E>(
   const spacing = options.spacing ?? Duration.millis(50)
   let asked = Deferred.makeUnsafe<A, E>()
 
+  let isInvalidated = false
+
   const pollOnce = Effect.gen(function* () {
     // this poll serves everything asked for before it; what arrives during it is served by the next
     yield* Queue.clear(invalidations)
-    yield* Queue.clear(wakes)
-    yield* Queue.clear(requests)
+    const others = [...(yield* Queue.clear(wakes)), ...(yield* Queue.clear(requests))]
+    const poll = isInvalidated && others.length === 0 ? options.pollInvalidated : undefined
     const waiting = asked
     asked = Deferred.makeUnsafe()
     const startedAt = yield* Monotonic.now
-    const exit = yield* Effect.exit(options.poll)
+    const exit = yield* Effect.exit(poll ?? options.poll)
     const tookMs = (yield* Monotonic.now) - startedAt
     yield* Effect.catchDefect(options.onResult(exit), reportDefect)
     yield* Deferred.done(waiting, exit)
-    const restMs = Math.min(tookMs * (options.restAfterPoll ?? 0), maxRestMs)
+    const leastMs = Duration.toMillis(options.restAtLeast?.(exit) ?? Duration.zero)
+    const restMs = Math.min(Math.max(tookMs * (options.restAfterPoll ?? 0), leastMs), maxRestMs)
     return { exit, rest: Duration.millis(restMs) }
   })
 
   const awaitNext = ({ exit, rest }: Effect.Success<typeof pollOnce>) =>
     Effect.raceAllFirst([
-      Queue.take(wakes),
+      Effect.as(Queue.take(wakes), false),
       ...(options.ignoresInvalidations?.(exit) === true
         ? []
-        : [Queue.take(requests), Effect.andThen(Effect.sleep(rest), Queue.take(invalidations))]),
-      Effect.flatMap(options.interval(exit), Effect.sleep)
+        : [
+            Effect.as(Queue.take(requests), false),
+            Effect.sleep(rest).pipe(Effect.andThen(Queue.take(invalidations)), Effect.as(true))
+          ]),
+      Effect.as(Effect.flatMap(options.interval(exit), Effect.sleep), false)
     ])
 
   yield* pollOnce.pipe(
     Effect.tap(Effect.sleep(spacing)),
     Effect.flatMap(awaitNext),
+    Effect.map((isNext) => {
+      isInvalidated = isNext
+    }),
     Effect.forever,
     Effect.forkScoped
   )
