@@ -2,13 +2,13 @@
  * The database of a benchmark or of the soak, in a process of its own, with the default table.
  *
  * `{ query }` runs a statement; `{ server: "stop" | "start" }` ends the server and starts it again on the
- * same port with the same data.
+ * same port with the same data. `--cluster` makes the tables of a cluster, too.
  */
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { parseTableName } from "@restream/config"
 import { EmbeddedPostgres } from "@restream/core/testing"
-import { CameraTable } from "@restream/core"
+import { CameraTable, Cluster } from "@restream/core"
 import { Cause, Effect, Exit, Redacted, Schedule, Scope } from "effect"
 import { Reactivity } from "effect/reactivity"
 
@@ -37,6 +37,9 @@ Effect.gen(function* () {
   const sql = yield* PgClient.make({ url: cluster.dsn })
   for (const statement of CameraTable.initStatements(table, "restream_cameras")) {
     yield* sql.unsafe(statement)
+  }
+  if (process.argv.includes("--cluster")) {
+    yield* Effect.provideService(Cluster.createTables("restream"), PgClient.PgClient, sql)
   }
 
   const answerTo = Effect.fnUntraced(function* (question: Question) {

@@ -1,11 +1,12 @@
-/** `npm run bench -- relay|check|supervisor|cluster [flags] --json`: one line of JSON for each measurement. */
+/** `npm run bench -- relay|check|supervisor|cluster|table [flags] --json`: one line of JSON for each measurement. */
 import { check } from "./check.ts"
 import { cluster, clusterCases, type ClusterMeasurement } from "./cluster.ts"
 import { readFlags, runScript, someOf, UsageError, whole } from "./Flags.ts"
 import { relay } from "./relay.ts"
 import { supervisor } from "./supervisor.ts"
+import { table } from "./table.ts"
 
-const usage = `npm run bench -- relay|check|supervisor|cluster [flags]
+const usage = `npm run bench -- relay|check|supervisor|cluster|table [flags]
 
 relay         what relaying a camera costs, by each engine in turn
   --cameras N     default 10
@@ -130,12 +131,30 @@ const benchOf = (name: string | undefined, args: ReadonlyArray<string>): Bench |
         )
       }
     }
+    case "table": {
+      const flags = readFlags(args, {
+        cameras: whole(1, 200_000),
+        nodes: whole(1, 10),
+        seconds: whole(1, 3600)
+      })
+      if (flags.help) return undefined
+      return {
+        json: flags.json,
+        measurements: table({
+          cameras: flags.cameras ?? 100_000,
+          nodes: flags.nodes ?? 3,
+          seconds: flags.seconds ?? 60
+        })
+      }
+    }
     case "--help":
       return undefined
     case undefined:
-      throw new UsageError("expected the name of a bench: relay, check, supervisor or cluster")
+      throw new UsageError(
+        "expected the name of a bench: relay, check, supervisor, cluster or table"
+      )
     default:
-      throw new UsageError(`expected relay, check, supervisor or cluster, not "${name}"`)
+      throw new UsageError(`expected relay, check, supervisor, cluster or table, not "${name}"`)
   }
 }
 
