@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClient from "effect/http/HttpClient"
 import { flappingSuffix, Incidents } from "../status/Incidents.ts"
 import { format, formatElapsed } from "../time/DurationText.ts"
 import * as Monotonic from "../time/Monotonic.ts"
@@ -50,7 +50,8 @@ export const make = Effect.fnUntraced(function* (
   webhooks: Effect.Effect<ReadonlyArray<Webhook>>
 ): Effect.fn.Return<Delivery, never, HttpClient.HttpClient | Scope.Scope> {
   const scope = yield* Effect.scope
-  const client = yield* Effect.context<HttpClient.HttpClient>()
+  // the client alone: with the whole context, workers would log as whoever made them
+  const client = yield* HttpClient.HttpClient
   const workers = new Map<string, Worker>()
   const incidents = new Incidents<string>(Infinity)
   /** By the monotonic clock. */
@@ -123,7 +124,10 @@ export const make = Effect.fnUntraced(function* (
       yield* deliver(name, waiting)
       worker.isBusy = false
     })
-    yield* Effect.forkIn(Effect.provideContext(Effect.forever(next), client), scope)
+    yield* Effect.forever(next).pipe(
+      Effect.provideService(HttpClient.HttpClient, client),
+      Effect.forkIn(scope)
+    )
     return worker
   })
 
