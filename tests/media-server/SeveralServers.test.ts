@@ -41,12 +41,13 @@ const settingsFor = (servers: Readonly<Record<string, number>>): Settings => ({
 /** A tree, and what a test does with it. */
 const tree = Effect.fnUntraced(function* (
   servers: Readonly<Record<string, number>>,
-  rows: (url: string) => ReadonlyArray<CameraRow>
+  rows: (url: string) => ReadonlyArray<CameraRow>,
+  failover = defaultSettings.failover
 ) {
   const camera = yield* RtspServer.make({ resolve: () => "camera" })
   yield* TestPattern.publish(camera, "camera")
   const log = Log.make()
-  const settings = yield* SubscriptionRef.make(settingsFor(servers))
+  const settings = yield* SubscriptionRef.make({ ...settingsFor(servers), failover })
   const services = yield* log.capture(
     Layer.build(
       Layer.provideMerge(
@@ -182,6 +183,42 @@ describe("several media servers", () => {
       )
       assert.deepStrictEqual(order, ["Ended", "Reading"])
       assert.isTrue(log.lines().some((line) => line.includes("media server changed")))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("moves cameras from a server that stays unreachable, and back when it has returned", () =>
+    Effect.gen(function* () {
+      const hall = yield* RtspServer.make()
+      const away = yield* Scope.make()
+      const yard = yield* Scope.provide(RtspServer.make(), away)
+      const ports = { hall: hall.port, yard: yard.port }
+      const [path, other] = [pathFor("yard", named(ports)), pathFor("hall", named(ports))]
+      const { awaitState, detail, log } = yield* tree(
+        ports,
+        (url) => [
+          { id: 1, url, path },
+          { id: 2, url, media_server: "yard" },
+          { id: 3, url, path: other }
+        ],
+        { after: Duration.millis(100), backAfter: Duration.millis(100) }
+      )
+      yield* Effect.all([awaitLive(yard, path), awaitLive(yard, "cam2"), awaitLive(hall, other)], {
+        concurrency: "unbounded"
+      })
+      yield* Scope.close(away, Exit.void)
+      yield* awaitLive(hall, path)
+      yield* awaitState(1, "Live")
+      assert.strictEqual((yield* detail(1)).mediaServerName, "hall")
+      // its row names the server
+      yield* awaitState(2, "Waiting")
+      const again = yield* RtspServer.make({ port: yard.port })
+      yield* Effect.all([awaitLive(again, path), awaitLive(again, "cam2")], {
+        concurrency: "unbounded"
+      })
+      assert.isFalse(yield* isPublished(hall, path))
+      assert.strictEqual((yield* hall.path(other))?.publishers, 1)
+      const lines = log.lines().filter((line) => /failover\.(?:after|backAfter)/.test(line))
+      assert.strictEqual(lines.length, 2)
     }).pipe(Effect.scoped)
   )
 

@@ -329,6 +329,24 @@ const definitions = {
     mediaServerRules
   ),
 
+  failover: group(
+    "Moving cameras to another media server while their own is unreachable. Only with mediaServers.",
+    {
+      after: optionalSetting(SettingType.duration({ least: "1 second" }), {
+        appliedBy: "reload",
+        description:
+          "Time for which a media server must be unreachable before its cameras move. A camera moves to the next server for its path, unless its row names a server or its path contains the name of the server. Default: cameras wait for their server. See docs/scaling.md.",
+        example: "30 seconds"
+      }),
+      backAfter: setting(SettingType.duration({ least: "1 second" }), {
+        appliedBy: "reload",
+        description:
+          "Time for which a media server must be reachable without a break before its cameras return to it.",
+        default: "5 minutes"
+      })
+    }
+  ),
+
   camera: group("Defaults for all cameras. The options column of a row overrides them.", {
     engine: setting(SettingType.choice(EngineChoice), {
       appliedBy: "reload",

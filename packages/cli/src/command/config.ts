@@ -25,11 +25,16 @@ export const config = Command.make(
       loadSettings(settingFlagsOf(yield* restream), { templates: true, plugins: true })
     )
     const { hls, rtsp, webrtc } = viewerUrls(loaded.settings.mediaServer)
-    const derived = new Map([
-      ["mediaServer.webrtcUrl", webrtc],
-      ["mediaServer.hlsUrl", hls],
-      ["mediaServer.rtspUrl", rtsp]
-    ])
+    const hasOneServer = Object.keys(loaded.settings.mediaServers).length === 0
+    const derived = new Map(
+      hasOneServer
+        ? [
+            ["mediaServer.webrtcUrl", webrtc],
+            ["mediaServer.hlsUrl", hls],
+            ["mediaServer.rtspUrl", rtsp]
+          ]
+        : []
+    )
     const rows = settingRows(loaded).map((row) => ({
       ...row,
       value: row.value === "" ? (derived.get(row.key) ?? "") : row.value

@@ -45,6 +45,8 @@ export interface Camera {
   readonly path: MediaPath
   /** Where its stream goes, where there are several media servers. Left out where there is one. */
   readonly mediaServer?: CameraServer | undefined
+  /** Where its stream goes while that media server is away, in the order of preference. Default: nowhere. */
+  readonly fallbackServers?: ReadonlyArray<CameraServer> | undefined
   readonly options: CameraOptions
 }
 

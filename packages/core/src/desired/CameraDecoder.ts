@@ -28,6 +28,8 @@ export interface DecoderOptions {
   readonly pathTemplate: string
   /** The media servers, where there are several. Default: there is one. */
   readonly servers?: ReadonlyArray<ServerChoice.Candidate> | undefined
+  /** Whether cameras whose rows name no server have fallback servers. Default: no. */
+  readonly hasFailover?: boolean | undefined
   /** What a camera may choose as its engine, see `Engines.choices`. Default: the built-in engines. */
   readonly engines?: ReadonlyArray<string> | undefined
   /** The options of a row that chooses nothing. */
@@ -153,14 +155,14 @@ export const decodeRow = (
   const identity = identify(columns, number)
   const decode = (subject: Subject) => {
     try {
-      return decodeColumns(columns, subject, server, options)
+      return decodeColumns(columns, subject, servers, options)
     } catch {
       // the message of a thrown error may hold the row's secrets
       const problem = `camera type ${identity.type} threw an error on this row`
       return invalid(subject, [problem])
     }
   }
-  const server = serverOf(columns, options)
+  const servers = serversOf(columns, options)
   const streams = streamsOf(columns)
   const [first, ...further] = Result.getOrElse(streams, () => [])
   const main = decode({ ...identity, ...(first !== undefined && { stream: first }) })
@@ -206,27 +208,29 @@ const invalid = (
   problem: oneLine(problems.join("; "))
 })
 
-/** The media server of a row's streams; `undefined` where there is one media server only. */
-const serverOf = (
+/** The media servers of a row's streams, its own one first; none where there is one media server only. */
+const serversOf = (
   columns: Columns,
-  { pathTemplate, servers = [] }: DecoderOptions
-): Result.Result<CameraServer | undefined, string> => {
-  if (servers.length === 0) return Result.succeed(undefined)
+  { hasFailover = false, pathTemplate, servers = [] }: DecoderOptions
+): Result.Result<ReadonlyArray<CameraServer>, string> => {
+  if (servers.length === 0) return Result.succeed([])
   const isColumn = columns["media_server"] !== undefined
   const given = isColumn ? columns["media_server"] : mediaServerOption(columns["options"])
   if (given !== undefined && given !== null && given !== "") {
     const name = displayScalar(given)?.trim() ?? ""
     const found = servers.find(({ server }) => server.name.toLowerCase() === name.toLowerCase())
-    if (found !== undefined) return Result.succeed(found.server)
+    if (found !== undefined) return Result.succeed([found.server])
     const names = servers.map(({ server }) => server.name)
     const hint = didYouMean(name, names) || `; mediaServers has ${names.join(", ")}`
     const where = isColumn ? "column media_server" : "column options.media_server"
     return Result.fail(`${where}: unknown media server "${oneLine(name)}"${hint}`)
   }
+  const path = displayScalar(columns["path"])
   // the template may name the server, which is not known yet
   const values = { ...pathValues(columns), media_server: "" }
-  const key = displayScalar(columns["path"]) ?? MediaPath.fill(pathTemplate, values)
-  return Result.succeed(ServerChoice.inOrder(key, servers)[0])
+  const order = ServerChoice.inOrder(path ?? MediaPath.fill(pathTemplate, values), servers)
+  const namesServer = path === undefined && pathTemplate.includes("{media_server}")
+  return Result.succeed(hasFailover && !namesServer ? order : order.slice(0, 1))
 }
 
 /** The streams to relay, by the column `streams`, else by the key `streams` of the options. */
@@ -281,7 +285,7 @@ const columnsOf = (columns: Columns, { stream, substream }: Subject): Columns =>
 const decodeColumns = (
   columns: Columns,
   subject: Subject,
-  server: Result.Result<CameraServer | undefined, string>,
+  servers: Result.Result<ReadonlyArray<CameraServer>, string>,
   options: DecoderOptions
 ): DecodedRow => {
   const { id, isMuted, name, substream, type } = subject
@@ -302,14 +306,14 @@ const decodeColumns = (
   const chosen = parseOptions(columns["options"], options.engines)
   if (Result.isFailure(chosen)) problems.push(...chosen.failure)
 
-  if (Result.isFailure(server)) problems.push(server.failure)
-  const mediaServer = Result.getOrUndefined(server)
+  if (Result.isFailure(servers)) problems.push(servers.failure)
+  const [mediaServer, ...fallbackServers] = Result.getOrElse(servers, () => [])
   const named = mediaServer === undefined ? columns : { ...columns, media_server: mediaServer.name }
   const path = pathOf(named, substream, options)
   // without an id the template can't be filled, and that problem is reported already
   if (
     Result.isFailure(path) &&
-    Result.isSuccess(server) &&
+    Result.isSuccess(servers) &&
     (hasId || displayScalar(columns["path"]) !== undefined)
   ) {
     problems.push(path.failure)
@@ -338,6 +342,7 @@ const decodeColumns = (
     ...(backups.length > 0 && { backups }),
     path: path.success,
     ...(mediaServer !== undefined && { mediaServer }),
+    ...(fallbackServers.length > 0 && { fallbackServers }),
     options: withDefaults(chosen.success, options.defaults)
   }
 }

@@ -9,10 +9,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { CameraTypes } from "../camera-type/CameraTypes.ts"
 import { Engines } from "../engine/Engines.ts"
+import * as Failover from "../media-server/Failover.ts"
+import { MediaServers } from "../media-server/MediaServers.ts"
 import * as ServerChoice from "../media-server/ServerChoice.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { type CameraRow, CameraSource } from "../source/CameraSource.ts"
@@ -46,6 +49,18 @@ export class DesiredCameras extends Context.Service<
       const types = yield* CameraTypes
       const { choices } = yield* Engines
       const settings = yield* LiveSettings
+      const servers = yield* Effect.serviceOption(MediaServers)
+      const away = Option.match(servers, {
+        onNone: () => () => new Set<string>(),
+        onSome:
+          ({ away }) =>
+          () =>
+            SubscriptionRef.getUnsafe(away)
+      })
+      const awayChanges = Option.match(servers, {
+        onNone: () => Stream.never,
+        onSome: ({ away }) => Stream.drop(SubscriptionRef.changes(away), 1)
+      })
       return DesiredCameras.of({
         changes: Stream.suspend(() => {
           let rows: ReadonlyArray<CameraRow> | undefined
@@ -56,11 +71,12 @@ export class DesiredCameras extends Context.Service<
               rows = snapshot.rows
             })
           )
+          const failOver = makeFailover()
           const set = Effect.sync(() => {
             const current = SubscriptionRef.getUnsafe(settings)
             if (current !== decodedBy) decode = makeDecoder(decoderOptions(current, types, choices))
             decodedBy = current
-            return [decode(rows ?? [])]
+            return [failOver(decode(rows ?? []), away())]
           }).pipe(
             // a defect in a row must not end the stream: the next snapshot may be good
             Effect.catchCause((cause) =>
@@ -77,7 +93,11 @@ export class DesiredCameras extends Context.Service<
             SubscriptionRef.changes(settings),
             (current) => rows !== undefined && current !== decodedBy
           )
-          return Stream.merge(snapshots, changes, { haltStrategy: "left" }).pipe(
+          const triggers = Stream.merge(
+            changes,
+            Stream.filter(awayChanges, () => rows !== undefined)
+          )
+          return Stream.merge(snapshots, triggers, { haltStrategy: "left" }).pipe(
             Stream.mapEffect(() => set),
             Stream.flattenIterable
           )
@@ -88,9 +108,20 @@ export class DesiredCameras extends Context.Service<
   )
 }
 
+/** {@link Failover.apply}, which gives an unchanged set as the same object. */
+const makeFailover = () => {
+  let before: { readonly set: CameraSet; readonly away: ReadonlySet<string> } | undefined
+  let result: CameraSet
+  return (set: CameraSet, away: ReadonlySet<string>): CameraSet => {
+    if (before?.set !== set || before.away !== away) result = Failover.apply(set, away)
+    before = { set, away }
+    return result
+  }
+}
+
 /** The built-in types and those given, and the templates of the settings. */
 const decoderOptions = (
-  { camera, cameraTypes, mediaServer, mediaServers }: Settings,
+  { camera, cameraTypes, failover, mediaServer, mediaServers }: Settings,
   types: CameraTypes["Service"],
   engines: ReadonlyArray<string>
 ): CameraDecoder.DecoderOptions => ({
@@ -98,6 +129,7 @@ const decoderOptions = (
   engines,
   pathTemplate: mediaServer.pathTemplate,
   servers: ServerChoice.candidatesOf({ mediaServer, mediaServers }),
+  hasFailover: failover.after !== undefined,
   defaults: { ...camera, fingerprint: undefined }
 })
 

@@ -6,6 +6,7 @@
  */
 import { type ConfiguredServer, mediaServersOf, type Settings } from "@restream/config"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -16,6 +17,9 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { CameraServer } from "../camera/Camera.ts"
 import { type Trust, trustOf } from "../rtsp/client/Dialer.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
+import { format } from "../time/DurationText.ts"
+import * as Monotonic from "../time/Monotonic.ts"
+import * as Failover from "./Failover.ts"
 import { MediaServer, type MediaServerStatus, pathAddress, serverAddress } from "./MediaServer.ts"
 import type { PathReport } from "./MediaMtxApi.ts"
 import { rtspCheck } from "./RtspCheck.ts"
@@ -41,6 +45,8 @@ export class MediaServers extends Context.Service<
     readonly all: () => ReadonlyArray<RunningServer>
     /** The server of a camera. Waits until the settings by which it was chosen are in force. */
     readonly get: (server: CameraServer | undefined) => Effect.Effect<RunningServer>
+    /** The names of the servers whose cameras are published elsewhere, by `failover.after`. */
+    readonly away: SubscriptionRef.SubscriptionRef<ReadonlySet<string>>
   }
 >()("@restream/core/media-server/MediaServers") {
   /** The servers of the settings in force. The scope owns the health checks. */
@@ -52,10 +58,12 @@ export class MediaServers extends Context.Service<
   /** The media server in context, and no other one. */
   static readonly layerOne: Layer.Layer<MediaServers, never, MediaServer> = Layer.effect(
     MediaServers,
-    Effect.map(MediaServer, (health) => {
+    Effect.gen(function* () {
+      const health = yield* MediaServer
       const trust = { _tag: "Verify" } as const
       const server = { name: undefined, health, paths: ServerPaths.unknown, trust }
-      return MediaServers.of({ all: () => [server], get: () => Effect.succeed(server) })
+      const away = yield* SubscriptionRef.make<ReadonlySet<string>>(new Set())
+      return MediaServers.of({ all: () => [server], get: () => Effect.succeed(server), away })
     })
   )
 }
@@ -130,9 +138,17 @@ const make = Effect.gen(function* () {
   const find = (server: CameraServer | undefined) =>
     SubscriptionRef.getUnsafe(running).servers.get(server?.key ?? unnamed)?.server
 
+  const all = () =>
+    Array.from(SubscriptionRef.getUnsafe(running).servers.values(), ({ server }) => server)
+  const away = yield* SubscriptionRef.make<ReadonlySet<string>>(new Set())
+  yield* followFailover(live, all, away).pipe(
+    Effect.annotateLogs("module", "media-server"),
+    Effect.forkScoped
+  )
+
   return MediaServers.of({
-    all: () =>
-      Array.from(SubscriptionRef.getUnsafe(running).servers.values(), ({ server }) => server),
+    all,
+    away,
     get: (server) =>
       Effect.suspend(() => {
         const found = find(server)
@@ -147,6 +163,73 @@ const make = Effect.gen(function* () {
       })
   })
 })
+
+/** How often the health of the servers is looked at, while there is a failover. */
+const failoverInterval = "1 second"
+
+/** Keeps `away` by the health of the servers, while `failover.after` is set. */
+const followFailover = (
+  live: LiveSettings["Service"],
+  all: () => ReadonlyArray<RunningServer>,
+  away: SubscriptionRef.SubscriptionRef<ReadonlySet<string>>
+) =>
+  Effect.gen(function* () {
+    let standings: Failover.Standings = new Map()
+
+    const update = Effect.fnUntraced(function* (
+      next: Failover.Standings,
+      {
+        after,
+        backAfter
+      }: { readonly after: Duration.Duration; readonly backAfter: Duration.Duration }
+    ) {
+      standings = next
+      const before = SubscriptionRef.getUnsafe(away)
+      const now = Failover.awayOf(next)
+      const gone = [...now].filter((name) => !before.has(name))
+      const returned = [...before].filter((name) => !now.has(name))
+      for (const name of gone) {
+        yield* Effect.logWarning(
+          `media server ${name} has been unreachable for ${format(after)}: moving its cameras to other media servers (failover.after)`
+        )
+      }
+      for (const name of returned) {
+        yield* Effect.logInfo(
+          next.get(name)?.isUp === true
+            ? `media server ${name} is reachable again (failover.backAfter: ${format(backAfter)}): its cameras return`
+            : `media server ${name} has other settings: its cameras return`
+        )
+      }
+      if (gone.length + returned.length > 0) yield* SubscriptionRef.set(away, now)
+    })
+
+    for (;;) {
+      const settings = yield* SubscriptionRef.get(live)
+      const { after, backAfter } = settings.failover
+      if (after === undefined || mediaServersOf(settings).length < 2) {
+        if (standings.size > 0) yield* SubscriptionRef.set(away, new Set())
+        standings = new Map()
+        yield* SubscriptionRef.changes(live).pipe(
+          Stream.filter((current) => current !== settings),
+          Stream.runHead
+        )
+        continue
+      }
+      const views = yield* viewsOf(all())
+      const named = views.flatMap(({ name, status }) =>
+        name === undefined ? [] : [{ name, status }]
+      )
+      const timing = {
+        afterMs: Duration.toMillis(after),
+        backAfterMs: Duration.toMillis(backAfter)
+      }
+      yield* update(Failover.next(standings, named, yield* Monotonic.now, timing), {
+        after,
+        backAfter
+      })
+      yield* Effect.sleep(failoverInterval)
+    }
+  })
 
 /** A media server, as it is now. */
 export interface ServerView {

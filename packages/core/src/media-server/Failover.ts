@@ -1,0 +1,91 @@
+/**
+ * Which media servers have been unreachable for so long that their cameras are published elsewhere. Pure.
+ *
+ * A server that is reachable again keeps being away until it has been so without a break: each move costs the
+ * viewers of its cameras a break.
+ */
+import type { Camera } from "../camera/Camera.ts"
+import { destinationKey } from "../camera/Camera.ts"
+import type { CameraSet } from "../desired/Conflicts.ts"
+import type { MediaServerStatus } from "./MediaServer.ts"
+
+/** How long a server has been reachable, or unreachable, and whether its cameras are elsewhere. */
+export interface Standing {
+  readonly isUp: boolean
+  /** When that began, as the health check says; another value is another time. */
+  readonly since: number
+  /** By the monotonic clock. */
+  readonly startedMs: number
+  readonly isAway: boolean
+}
+
+/** The servers by name. */
+export type Standings = ReadonlyMap<string, Standing>
+
+export interface FailoverTiming {
+  /** How long a server is unreachable before its cameras move. */
+  readonly afterMs: number
+  /** How long a server is reachable before its cameras return. */
+  readonly backAfterMs: number
+}
+
+/** What follows from the health of the servers now. A server whose first check has not ended is not away. */
+export const next = (
+  before: Standings,
+  servers: ReadonlyArray<{ readonly name: string; readonly status: MediaServerStatus }>,
+  nowMs: number,
+  { afterMs, backAfterMs }: FailoverTiming
+): Standings => {
+  const standings = new Map<string, Standing>()
+  for (const { name, status } of servers) {
+    if (status._tag === "Unknown") continue
+    const isUp = status._tag === "Up"
+    const known = before.get(name)
+    const isSame = known?.isUp === isUp && known.since === status.since
+    const startedMs = isSame ? known.startedMs : nowMs
+    const lastedMs = nowMs - startedMs
+    const wasAway = known?.isAway === true
+    const isAway = isUp ? wasAway && lastedMs < backAfterMs : wasAway || lastedMs >= afterMs
+    standings.set(name, { isUp, since: status.since, startedMs, isAway })
+  }
+  // with no server left there is nothing to wait for
+  if ([...standings.values()].every(({ isAway }) => isAway) && standings.size === servers.length) {
+    for (const [name, standing] of standings) {
+      if (standing.isUp) standings.set(name, { ...standing, isAway: false })
+    }
+  }
+  return standings
+}
+
+/** The names of the servers that are away. */
+export const awayOf = (standings: Standings): ReadonlySet<string> =>
+  new Set([...standings].flatMap(([name, { isAway }]) => (isAway ? [name] : [])))
+
+/**
+ * The cameras with their servers of now: those of a server that is away have their next one that is not. A camera
+ * without fallback servers stays, and so does one whose path another camera has there.
+ *
+ * @returns the same set where no camera moves.
+ */
+export const apply = (set: CameraSet, away: ReadonlySet<string>): CameraSet => {
+  if (away.size === 0) return set
+  const moves = (camera: Camera) =>
+    camera.fallbackServers !== undefined && away.has(camera.mediaServer?.name ?? "")
+  const taken = new Set<string>()
+  for (const camera of set.cameras.values()) {
+    if (camera._tag === "Camera" && !moves(camera)) taken.add(destinationKey(camera))
+  }
+  let hasMoved = false
+  const cameras = new Map(set.cameras)
+  for (const [id, camera] of set.cameras) {
+    if (camera._tag !== "Camera" || !moves(camera)) continue
+    const moved = camera.fallbackServers
+      ?.filter(({ name }) => !away.has(name))
+      .map((mediaServer) => ({ ...camera, mediaServer }))
+      .find((one) => !taken.has(destinationKey(one)))
+    if (moved === undefined) continue
+    hasMoved = true
+    cameras.set(id, moved)
+  }
+  return hasMoved ? { ...set, cameras } : set
+}
