@@ -32,16 +32,15 @@ export const token = "correct horse battery staple"
 /** The cameras 1 (live) and 2 (invalid), and a request function. */
 export const serve = Effect.fnUntraced(function* (
   changed: Partial<Settings["http"]> & {
-    readonly hlsUrl?: string
     readonly mediaServer?: Partial<Settings["mediaServer"]>
   } = {},
   rows: ReadonlyArray<CameraRow> = [row(1), row(2, { url: null })],
   fake: FakeEngine.FakeEngine = FakeEngine.make()
 ) {
-  const { hlsUrl, mediaServer, ...http } = changed
+  const { mediaServer, ...http } = changed
   const live = yield* SubscriptionRef.make<Settings>({
     ...settings,
-    mediaServer: { ...settings.mediaServer, hlsUrl, ...mediaServer },
+    mediaServer: { ...settings.mediaServer, ...mediaServer },
     http: { ...settings.http, port: 0, ...http }
   })
   const tree = Layer.mergeAll(Rates.layer, CameraLog.layer).pipe(

@@ -1,21 +1,8 @@
 /** The signalling of a live picture, through the daemon to a WebRTC server. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { createServer, type IncomingMessage } from "node:http"
-import type { AddressInfo } from "node:net"
 import { type Sent, serve, token, withToken } from "./DaemonServer.ts"
-
-interface Heard {
-  readonly line: string
-  readonly headers: IncomingMessage["headers"]
-  readonly body: string
-}
-
-interface Reply {
-  readonly status: number
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
-}
+import { type Heard, playerServer, type Reply } from "./PlayerServer.ts"
 
 const opened: Reply = {
   status: 201,
@@ -26,32 +13,6 @@ const opened: Reply = {
   },
   body: "v=0\r\nanswer"
 }
-
-/** A WebRTC server that answers as the test says. */
-const webrtcServer = Effect.fnUntraced(function* (reply: (heard: Heard) => Reply) {
-  const requests: Array<Heard> = []
-  const server = createServer((request, response) => {
-    let body = ""
-    request.on("data", (chunk: Buffer) => (body += chunk.toString()))
-    request.on("end", () => {
-      const heard = { line: `${request.method} ${request.url}`, headers: request.headers, body }
-      requests.push(heard)
-      const { body: answer, headers, status } = reply(heard)
-      response.writeHead(status, headers).end(answer)
-    })
-  })
-  yield* Effect.acquireRelease(
-    Effect.callback<void>((resume) => {
-      server.listen(0, "127.0.0.1", () => resume(Effect.void))
-    }),
-    () =>
-      Effect.sync(() => {
-        server.close()
-        server.closeAllConnections()
-      })
-  )
-  return { requests, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
-})
 
 const sdp = { "content-type": "application/sdp" }
 /** Browsers offer many codecs. */
@@ -67,7 +28,7 @@ const fixture = Effect.fnUntraced(function* (
   reply: (heard: Heard) => Reply,
   more: Parameters<typeof serve>[0] = {}
 ) {
-  const upstream = yield* webrtcServer(reply)
+  const upstream = yield* playerServer(reply)
   const daemon = yield* serve({
     ...more,
     mediaServer: { webrtcUrl: `${upstream.url}/video`, ...more.mediaServer }

@@ -12,6 +12,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     license: { fileName: "licenses.md" },
-    target: "es2022"
+    target: "es2022",
+    // hls.js, which is loaded where a picture plays by nothing else
+    chunkSizeWarningLimit: 650
   }
 })

@@ -185,7 +185,7 @@ const mediaServerFields = {
   hlsUrl: optionalSetting(viewerUrl("http", "https"), {
     appliedBy: "reload",
     description:
-      "URL at which viewers reach the HLS server; it is shown, and nothing connects to it. Default: http, mediaServer.host and port 8888.",
+      "URL at which viewers reach the HLS server. It is shown, and the live picture of the dashboard is requested there where WebRTC does not play. Default: http, mediaServer.host and port 8888.",
     example: "https://video.example:8888"
   }),
   rtspUrl: optionalSetting(viewerUrl("rtsp", "rtsps"), {

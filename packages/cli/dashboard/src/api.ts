@@ -75,6 +75,15 @@ export const endSession = (session: string): void => {
   fetch(session, { method: "DELETE", keepalive: true }).catch(() => {})
 }
 
+export const playlistUrl = (id: string) => `./api/${camera(id)}/hls/index.m3u8`
+
+/** The first playlist of a camera. The media server may make it only now, which takes some seconds. */
+export const getPlaylist = async (id: string, signal: AbortSignal): Promise<string> => {
+  const response = await fetch(playlistUrl(id), { signal })
+  if (!response.ok) throw await problemOf(response)
+  return response.text()
+}
+
 export const sendCommand = (id: string, command: "retry" | "restart") =>
   request(`${camera(id)}/${command}`, { method: "POST" }) as Promise<CommandResult>
 

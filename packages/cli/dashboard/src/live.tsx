@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks"
 import { Picture } from "./picture.tsx"
 import { play, type PlayerState } from "./player.ts"
 import type { Camera } from "./store.ts"
-import { obstacle, seconds, words } from "./text.ts"
+import { failureText, protocolName, seconds, words } from "./text.ts"
 
 interface LivePictureProps {
   readonly camera: Pick<Camera, "engine" | "id" | "name" | "problem" | "stream" | "word">
@@ -53,6 +53,7 @@ export const LivePicture = ({ camera, playerUrls }: LivePictureProps) => {
 
   const { value } = state
   const isPlaying = value.tag === "playing"
+  const failures = value.tag === "idle" ? [] : value.failures
   return (
     <>
       <figure class="picture" hidden={!isPlaying}>
@@ -68,14 +69,15 @@ export const LivePicture = ({ camera, playerUrls }: LivePictureProps) => {
           </button>
         )}
         <span role="status" class="live">
-          {value.tag === "connecting" && w.connecting}
-          {isPlaying && w.firstPicture(seconds(value.firstPictureMs))}
-          {value.tag === "failed" && obstacle(value.obstacle, codec)}
+          {value.tag === "connecting" && w.connecting(protocolName(value.protocol))}
+          {isPlaying && w.firstPicture(protocolName(value.protocol), seconds(value.firstPictureMs))}
+          {isPlaying && value.protocol === "hls" && ` ${w.hlsDelay}`}
+          {failures.map((failure) => ` ${failureText(failure, codec)}`)}
         </span>
       </p>
       {value.tag === "failed" && (
         <p class="quiet">
-          {value.detail}{" "}
+          {failures.map(({ detail }) => detail).join(" ")}{" "}
           {playerUrls !== null && (
             <a href={playerUrls.hls} target="_blank" rel="noreferrer">
               {w.openHls}

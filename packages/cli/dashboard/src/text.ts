@@ -1,6 +1,6 @@
 /** The page's words, in English and Russian, and numbers and times as people read them. */
 import { signal } from "@preact/signals"
-import type { Obstacle } from "./player.ts"
+import type { Failure, Protocol } from "./player.ts"
 
 const en = {
   overview: "Overview",
@@ -94,21 +94,24 @@ const en = {
   play: "Play live",
   stop: "Stop",
   liveOf: (name: string) => `${name}, live`,
-  connecting: "Connecting…",
-  firstPicture: (time: string) => `Live. The first picture took ${time}.`,
+  connecting: (by: string) => `Connecting by ${by}…`,
+  firstPicture: (by: string, time: string) => `Live by ${by}. The first picture took ${time}.`,
+  hlsDelay: "HLS is a few seconds late.",
   openHls: "Open the HLS player of the media server",
-  live_noWebRtc: "This browser has no WebRTC.",
-  live_codec: (codec: string) => `This browser does not play ${codec} by WebRTC.`,
-  live_notLive: "The camera is not live.",
-  live_serverUnreachable: "No WebRTC server responds.",
-  live_accessDenied: "The media server does not allow reading.",
-  live_noStream: "The media server does not have this path.",
-  live_rejected: "The media server rejected the request.",
-  live_noConnection:
-    "No connection for the media: a firewall may block UDP port 8189 of the media server, or its webrtcAdditionalHosts lacks the address by which this browser reaches it.",
-  live_noPicture:
-    "Connected, but no picture came. WebRTC carries no B-frames: choose the H.264 profile Baseline in the camera, or its sub stream.",
-  live_stalled: "The pictures stopped."
+  live_unsupported: (by: string) => `This browser has no ${by}.`,
+  live_codec: (by: string, codec: string) => `This browser does not play ${codec} by ${by}.`,
+  live_notLive: () => "The camera is not live.",
+  live_serverUnreachable: (by: string) => `No ${by} server responds.`,
+  live_accessDenied: (by: string) => `The ${by} server does not allow reading.`,
+  live_noStream: (by: string) => `The ${by} server does not have this path.`,
+  live_rejected: (by: string) => `The ${by} server rejected the request.`,
+  live_noConnection: () =>
+    "No connection for the media by WebRTC: a firewall may block UDP port 8189 of the media server, or its webrtcAdditionalHosts lacks the address by which this browser reaches it.",
+  live_noPicture: (by: string): string =>
+    by === "WebRTC"
+      ? "Connected by WebRTC, but no picture came. WebRTC carries no B-frames: choose the H.264 profile Baseline in the camera, or its sub stream."
+      : "The media server sends HLS, but no picture came.",
+  live_stalled: (by: string) => `The pictures by ${by} stopped.`
 }
 
 type Words = typeof en
@@ -210,21 +213,24 @@ const ru: Words = {
   play: "Смотреть вживую",
   stop: "Остановить",
   liveOf: (name) => `${name}, вживую`,
-  connecting: "Соединение…",
-  firstPicture: (time) => `В эфире. Первое изображение через ${time}.`,
+  connecting: (by) => `Соединение через ${by}…`,
+  firstPicture: (by, time) => `В эфире через ${by}. Первое изображение через ${time}.`,
+  hlsDelay: "HLS отстаёт на несколько секунд.",
   openHls: "Открыть проигрыватель HLS медиасервера",
-  live_noWebRtc: "В этом браузере нет WebRTC.",
-  live_codec: (codec) => `Этот браузер не воспроизводит ${codec} через WebRTC.`,
-  live_notLive: "Камера не работает.",
-  live_serverUnreachable: "Сервер WebRTC не отвечает.",
-  live_accessDenied: "Медиасервер не разрешает чтение.",
-  live_noStream: "На медиасервере нет этого пути.",
-  live_rejected: "Медиасервер отклонил запрос.",
-  live_noConnection:
-    "Нет соединения для видео: возможно, сетевой экран закрывает UDP-порт 8189 медиасервера или в webrtcAdditionalHosts нет адреса, по которому его видит этот браузер.",
-  live_noPicture:
-    "Соединение есть, но изображения нет. WebRTC не передаёт B-кадры: выберите в камере профиль H.264 Baseline или дополнительный поток.",
-  live_stalled: "Изображение остановилось."
+  live_unsupported: (by) => `В этом браузере нет ${by}.`,
+  live_codec: (by, codec) => `Этот браузер не воспроизводит ${codec} через ${by}.`,
+  live_notLive: () => "Камера не работает.",
+  live_serverUnreachable: (by) => `Сервер ${by} не отвечает.`,
+  live_accessDenied: (by) => `Сервер ${by} не разрешает чтение.`,
+  live_noStream: (by) => `На сервере ${by} нет этого пути.`,
+  live_rejected: (by) => `Сервер ${by} отклонил запрос.`,
+  live_noConnection: () =>
+    "Нет соединения WebRTC для видео: возможно, сетевой экран закрывает UDP-порт 8189 медиасервера или в webrtcAdditionalHosts нет адреса, по которому его видит этот браузер.",
+  live_noPicture: (by) =>
+    by === "WebRTC"
+      ? "Соединение WebRTC есть, но изображения нет. WebRTC не передаёт B-кадры: выберите в камере профиль H.264 Baseline или дополнительный поток."
+      : "Медиасервер передаёт HLS, но изображения нет.",
+  live_stalled: (by) => `Изображение через ${by} остановилось.`
 }
 
 export type Language = "en" | "ru"
@@ -246,13 +252,15 @@ document.documentElement.lang = language.value
 /** The words of the language that is chosen. */
 export const words = (): Words => (language.value === "ru" ? ru : en)
 
-/** Why a camera does not play. */
-export const obstacle = (name: Obstacle, codec = ""): string => {
-  const w = words()
-  return name === "codec"
-    ? w.live_codec(codec === "hevc" ? "H.265" : codec.toUpperCase())
-    : w[`live_${name}`]
-}
+/** The name of a protocol. */
+export const protocolName = (protocol: Protocol): string => (protocol === "hls" ? "HLS" : "WebRTC")
+
+/** Why a camera does not play by one protocol. */
+export const failureText = ({ obstacle, protocol }: Failure, codec = ""): string =>
+  words()[`live_${obstacle}`](
+    protocolName(protocol),
+    codec === "hevc" ? "H.265" : codec.toUpperCase()
+  )
 
 export const count = (value: number): string => new Intl.NumberFormat(language.value).format(value)
 

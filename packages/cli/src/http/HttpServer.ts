@@ -4,7 +4,7 @@
  * It never stops a relay: a port that is taken is reported once, and tried again every 10 seconds.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { bracketed, mediaServersOf, type Settings } from "@restream/config"
+import { bracketed, type Settings } from "@restream/config"
 import { LiveSettings, Monotonic } from "@restream/core"
 import { EventStreams, Handlers } from "@restream/core/http"
 import * as ByteSize from "effect/ByteSize"
@@ -71,7 +71,7 @@ export const start = Effect.fnUntraced(function* (
     Effect.provideContext(services),
     Effect.provide(NodeHttpServer.layerHttpServices)
   )
-  const handler = guarded(guard, app, live)
+  const handler = guarded(guard, app)
   const streams = yield* Effect.provideContext(Effect.service(EventStreams), services)
 
   const listen = Effect.gen(function* () {
@@ -148,8 +148,7 @@ type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 /** Lets a request pass or refuses it, and puts the headers on whatever is answered. */
 const guarded = <E, R>(
   guard: Guard,
-  app: App<E, R>,
-  live: SubscriptionRef.SubscriptionRef<Settings>
+  app: App<E, R>
 ): App<never, R | HttpServerRequest.HttpServerRequest> =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
@@ -188,16 +187,12 @@ const guarded = <E, R>(
       })
     ),
     Effect.flatMap(withMessage),
-    Effect.map((response) => {
-      const hlsUrls = mediaServersOf(SubscriptionRef.getUnsafe(live)).flatMap(
-        ({ settings }) => settings.hlsUrl ?? []
-      )
-      const policy = response.headers["content-security-policy"] ?? contentSecurityPolicy(hlsUrls)
-      return HttpServerResponse.setHeaders(response, {
+    Effect.map((response) =>
+      HttpServerResponse.setHeaders(response, {
         "cache-control": "no-store",
+        "content-security-policy": contentSecurityPolicy,
         ...response.headers,
-        ...securityHeaders,
-        "content-security-policy": policy
+        ...securityHeaders
       })
-    })
+    )
   )

@@ -1,20 +1,17 @@
 /** The headers of every response, errors included. */
 
-/** What the pages may load. @param hlsUrls where viewers reach the HLS servers, as far as that is set. */
-export const contentSecurityPolicy = (hlsUrls: ReadonlyArray<string>): string => {
-  const hls = [...new Set(hlsUrls.map((url) => ` ${new URL(url).origin}`))].join("")
-  return [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' data:",
-    "media-src 'self' blob:",
-    `connect-src 'self'${hls}`,
-    "base-uri 'none'",
-    "form-action 'self'",
-    "frame-ancestors 'none'"
-  ].join("; ")
-}
+/** What the pages may load: nothing of another origin. */
+export const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "media-src 'self' blob:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'"
+].join("; ")
 
 /** The headers besides the policy. */
 export const securityHeaders: Readonly<Record<string, string>> = {

@@ -13,7 +13,8 @@ import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { CameraId } from "../camera/Camera.ts"
-import { WhepProblem } from "../player/Whep.ts"
+import { HlsFileName, HlsQuery } from "../player/Hls.ts"
+import { PlayProblem } from "../player/PlayerServer.ts"
 import { Health } from "../status/History.ts"
 import { Word } from "../status/OperatorView.ts"
 
@@ -322,10 +323,10 @@ export class TooManyStreams extends Schema.TaggedError<TooManyStreams>()(
   { httpApiStatus: 503 }
 ) {}
 
-/** The camera cannot be played by WebRTC; the code is for programs, the message says why. */
+/** The camera cannot be played; the code is for programs, the message says why. */
 export class NotPlayable extends Schema.TaggedError<NotPlayable>()(
   "NotPlayable",
-  { code: WhepProblem, message: Schema.String },
+  { code: PlayProblem, message: Schema.String },
   { httpApiStatus: 409 }
 ) {}
 
@@ -425,6 +426,13 @@ export class CamerasGroup extends HttpApiGroup.make("cameras")
       success: HttpApiSchema.NoContent,
       error: [CameraNotFound, NotPlayable]
     }).annotateMerge(describe("WHEP: ends a session")),
+    HttpApiEndpoint.get("hls", "/api/cameras/:id/hls/:file", {
+      params: { id: CameraId, file: HlsFileName },
+      query: HlsQuery,
+      // a contract has one content type for streams; the responses have that of the file
+      success: HttpApiSchema.StreamUint8Array(),
+      error: [CameraNotFound, NotPlayable]
+    }).annotateMerge(describe("HLS: index.m3u8, and the playlists and segments that it names")),
     HttpApiEndpoint.post("retry", "/api/cameras/:id/retry", {
       params: id,
       success: CommandResult.pipe(HttpApiSchema.status(202)),

@@ -26,7 +26,9 @@ import type { CameraId } from "../camera/Camera.ts"
 import { format } from "../time/DurationText.ts"
 import type { LiveOrFixedSettings } from "../Restream.ts"
 import { type PictureProblem, Pictures } from "../picture/Pictures.ts"
-import { maxSdpBytes, Whep, type WhepError } from "../player/Whep.ts"
+import { Hls } from "../player/Hls.ts"
+import type { PlayError } from "../player/PlayerServer.ts"
+import { maxSdpBytes, Whep } from "../player/Whep.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
 import { tallyOf } from "../status/OperatorView.ts"
@@ -104,6 +106,7 @@ const cameras = HttpApiBuilder.group(
       })
     })
 
+    const hls = yield* Hls
     const whep = yield* Whep
     /** The stream of a camera that is live. */
     const liveStream = Effect.fnUntraced(function* (id: CameraId) {
@@ -133,7 +136,7 @@ const cameras = HttpApiBuilder.group(
             // relative to the address of the request, which a proxy may have changed
             headers: { location: `whep/${id}` }
           })
-        }).pipe(Effect.catchTag("WhepError", toNotPlayable))
+        }).pipe(Effect.catchTag("PlayError", toNotPlayable))
       )
       .handleRaw("addCandidates", ({ params: { id, session }, request }) =>
         Effect.gen(function* () {
@@ -141,12 +144,18 @@ const cameras = HttpApiBuilder.group(
           if (typeof fragment !== "string") return fragment
           yield* whep.patch(yield* streamOf(id), session, fragment)
           return HttpServerResponse.empty({ status: 204 })
-        }).pipe(Effect.catchTag("WhepError", toNotPlayable))
+        }).pipe(Effect.catchTag("PlayError", toNotPlayable))
       )
       .handle("stopPlaying", ({ params: { id, session } }) =>
         Effect.flatMap(streamOf(id), (stream) => whep.close(stream, session)).pipe(
-          Effect.catchTag("WhepError", toNotPlayable)
+          Effect.catchTag("PlayError", toNotPlayable)
         )
+      )
+      .handleRaw("hls", ({ params: { file, id }, query }) =>
+        Effect.gen(function* () {
+          const { body, contentType } = yield* hls.open(yield* liveStream(id), file, query)
+          return HttpServerResponse.stream(body, { contentType })
+        }).pipe(Effect.catchTag("PlayError", toNotPlayable))
       )
       .handleRaw("picture", ({ params, query }) => picture(params.id, query.maxAge ?? 10))
       .handleAll({
@@ -173,7 +182,7 @@ const cameras = HttpApiBuilder.group(
   })
 )
 
-const toNotPlayable = ({ code, message }: WhepError) =>
+const toNotPlayable = ({ code, message }: PlayError) =>
   Effect.fail(new NotPlayable({ code, message }))
 
 /** The text of a body, or the response to a body that is not as it should be. */
@@ -299,6 +308,7 @@ export const services = ({ settings, version, workers }: HandlerOptions) =>
   EventStreams.layer.pipe(
     Layer.provideMerge(Board.layer(version, workers)),
     Layer.merge(Pictures.layer),
+    Layer.merge(Hls.layer),
     Layer.merge(Whep.layer),
     Layer.provide(LiveSettings.layer(settings))
   )
