@@ -1,19 +1,19 @@
 /**
- * How many probes may run at a time: over all, and against one host.
+ * Limits how many probes run at a time: in all, and against one host.
  *
- * A recorder with sixteen channels is one host; probing all of them at once would take its connections
- * away from the relays.
+ * A recorder with sixteen channels is one host; probing all of them at once would take its connections away from
+ * the relays.
  *
- * A probe that waits for a camera which does not answer costs next to nothing, but would keep its place
- * until the deadline: as many such cameras as there are places, and nobody else would be probed. So a slow
- * probe makes room for another one, within bounds.
+ * A probe of a camera that does not answer costs next to nothing, but would keep its permit until the deadline: with
+ * as many such cameras as there are permits, no other camera would be probed. So a slow probe makes room for another
+ * one, within bounds. The same holds for a host, later and more sparingly: a recorder may be slow, but one silent
+ * channel must not delay the others by the whole deadline.
  *
- * The same holds for a host, later and more sparingly: a recorder may be slow, but one channel of it that
- * stays silent must not keep the others from their turn for the whole deadline. And what one probe learns
- * of the host as a whole, that nothing accepts a connection there, all know that wait for it.
+ * Where a probe finds that nothing accepts a connection at its host, those that wait for the host fail as well.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -21,322 +21,266 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { isAboutHost } from "../camera/Reason.ts"
-import { nowMs } from "../time/Monotonic.ts"
 import type { Engine } from "../engine/Engine.ts"
+import { nowMs } from "../time/Monotonic.ts"
 
 export interface Limits {
   /**
-   * Over all hosts; up to {@link slowShare} times as many more may be waiting for an answer. All take their
-   * turns in the order in which they came. Default: the prober's, see `Engine.concurrency`; then none waits
-   * for the probes of another.
+   * Over all hosts; up to {@link slowShare} times as many more may be waiting for an answer. Default: for each
+   * engine its own, see `Engine.concurrency`.
    */
   readonly concurrency?: number | undefined
   /** Against one host. Default 1. */
   readonly perHost?: number | undefined
 }
 
+/** The engine of a probe: when the probe is slow, and how many of its probes may run at a time. */
+type Prober = Pick<Engine, "name" | "slowAfter" | "concurrency">
+
 export interface ProbeLimiter {
   /**
-   * Runs an effect when the host and then the whole have a place free.
+   * Runs an effect with a permit of its host and a permit of all hosts. Permits are granted in the order of the calls.
    *
-   * It fails without having run where one that ran meanwhile failed by a reason that holds for the whole
-   * host, see `isAboutHost`: with the same error, so all effects against a host have to fail in one way.
+   * Fails without running the effect if another effect failed meanwhile for a reason that holds for the whole host,
+   * see `isAboutHost`: with the same error, so all effects against a host have to fail in one way.
    *
-   * @param prober the engine: it tells when its probe is slow, and how many of its probes may run at a time.
-   * @param keepHost gets what gives the host's place back after an effect that succeeded. Default: it is given
+   * @param keepHost gets what gives the permit of the host back after an effect that succeeded. Default: it is given
    * back at once.
    */
   readonly withPermit: (
     host: string,
-    prober: Pick<Engine, "name" | "slowAfter" | "concurrency">,
+    prober: Prober,
     keepHost?: (release: Effect.Effect<void>) => void
   ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
-/** How many slow probes may run for each place. */
+/** How many slow probes may run for each permit. */
 export const slowShare = 4
 
 /**
- * After this time a host's place is free for another probe: a busy recorder answers sooner, and within the
- * default deadline of 10 s four of its channels are asked instead of one.
+ * After this time a probe makes room at its host: a busy recorder answers sooner, and within the default deadline of
+ * 10 s four of its channels are asked instead of one.
  */
 export const hostSlowAfter = Duration.seconds(3)
 
-/** What looks for slow ones while somebody waits. It is asleep until the first of them can be slow. */
-interface Watched {
-  watcher: Fiber.Fiber<void> | undefined
-}
-
-const endWatch = (watched: Watched) => {
-  watched.watcher?.interruptUnsafe()
-  watched.watcher = undefined
-}
-
-/** The probes that share their places. */
-interface Kind extends Watched {
-  /** The prober, or `undefined` where a number is set for all. */
-  readonly key: string | undefined
-  /** Those that have their host's place: who waits for a busy host must not keep one from all others. */
-  readonly waiting: Set<Turn>
-  readonly running: Set<Turn>
-  slow: number
-}
-
-/** A probe that runs, or waits for its turn. */
-interface Turn {
-  readonly host: string
-  readonly prober: Pick<Engine, "name" | "slowAfter" | "concurrency">
-  readonly slowAfterMs: number
-  /** `undefined` while it waits for its host. */
-  kind: Kind | undefined
-  /** From when on it is slow; `undefined` while it waits. */
-  slowAtMs: number | undefined
-  isSlow: boolean
-  /** From when on its host may take another; `undefined` while it waits. */
-  hostSlowAtMs: number | undefined
-  isHostSlow: boolean
-  /** Ends the wait: lets it run, or gives the failure that is its own, too. */
-  begin: (instead?: Failure) => void
-}
+const hostSlowAfterMs = Duration.toMillis(hostSlowAfter)
 
 /** The failure of another effect against the same host, see {@link ProbeLimiter.withPermit}. */
 export type Failure = Exit.Exit<never, any>
 
-interface Host {
-  /** Those that have a place against it: they run, or wait for one over all. */
-  readonly turns: Set<Turn>
-  readonly waiting: Set<Turn>
-  slow: number
+/** A probe that waits or runs: it waits in the pool of its host, then in the pool of all hosts. */
+interface Ticket {
+  readonly prober: Prober
+  readonly slowAfterMs: number
+  /** `undefined` before it entered. */
+  host: Pool | undefined
+  /** `undefined` while it waits for its host, and after its end. */
+  pool: Pool | undefined
+  /** When the probe started, by the monotonic clock. */
+  startedMs: number | undefined
+  /** Why the probe does not run. */
+  failure: Failure | undefined
+  /** Called when the probe may run, or has failed. */
+  notify: () => void
 }
 
-const hostSlowAfterMs = Duration.toMillis(hostSlowAfter)
+/** Permits that are granted in order. A ticket with a permit that is slow makes room for another one. */
+class Pool {
+  readonly waiting = new Set<Ticket>()
+  readonly granted = new Set<Ticket>()
+  readonly #slow = new Set<Ticket>()
+  readonly #limit: (ticket: Ticket) => number
+  readonly #slowAfterMs: (ticket: Ticket) => number
+  /** Looks for slow tickets while any ticket waits; asleep until the first can be slow. */
+  #watcher: Fiber.Fiber<never> | undefined
+
+  constructor(limit: (ticket: Ticket) => number, slowAfterMs: (ticket: Ticket) => number) {
+    this.#limit = limit
+    this.#slowAfterMs = slowAfterMs
+  }
+
+  get isEmpty(): boolean {
+    return this.waiting.size + this.granted.size === 0
+  }
+
+  /** Grants the permits that are free. */
+  grant(onGranted: (ticket: Ticket) => void): void {
+    for (const ticket of this.waiting) {
+      if (this.granted.size >= this.#limit(ticket) + this.#slow.size) return
+      this.waiting.delete(ticket)
+      this.granted.add(ticket)
+      onGranted(ticket)
+    }
+  }
+
+  remove(ticket: Ticket): void {
+    for (const tickets of [this.waiting, this.granted, this.#slow]) tickets.delete(ticket)
+  }
+
+  /** Starts or ends the watch. @param regrant grants the permits of the pool. */
+  watch(clock: Clock.Clock, regrant: () => void): void {
+    if (this.waiting.size === 0) {
+      this.#watcher?.interruptUnsafe()
+      this.#watcher = undefined
+      return
+    }
+    const look = Effect.suspend(() => {
+      const nextMs = this.#findSlow(nowMs(clock))
+      regrant()
+      return Effect.sleep(Math.max(1, nextMs))
+    })
+    // detached, because any of the tickets may leave first; it yields, because it must not look within a grant
+    this.#watcher ??= Effect.runForkWith(Context.make(Clock.Clock, clock))(
+      Effect.andThen(Effect.yieldNow, Effect.forever(look))
+    )
+  }
+
+  /** Finds the slow tickets; gives the time until there may be another one. */
+  #findSlow(now: number): number {
+    let nextMs = Infinity
+    for (const ticket of this.granted) {
+      const slowAfterMs = this.#slowAfterMs(ticket)
+      const leftMs = (ticket.startedMs ?? now) + slowAfterMs - now
+      if (leftMs <= 0 && this.#slow.size < this.#limit(ticket) * slowShare) this.#slow.add(ticket)
+      // after a slow ticket has made room, the one that came into it may be as quick
+      nextMs = Math.min(nextMs, leftMs > 0 ? leftMs : slowAfterMs)
+    }
+    return nextMs
+  }
+}
 
 /** @param limits read for each probe; probes under way keep their permits. */
 export const make = (limits: () => Limits = () => ({})): ProbeLimiter => {
-  const placesFor = (turn: Turn) => limits().concurrency ?? turn.prober.concurrency
-  const perHost = () => limits().perHost ?? 1
-  // the first in front, in each of them
-  const hosts = new Map<string, Host>()
-  /** By their keys; those in which nothing runs and nothing waits are gone. */
-  const kinds = new Map<Kind["key"], Kind>()
-  let waitingForHost = 0
-  // its own, as each kind has: it sleeps longer than a quick prober's may
-  const atHosts: Watched = { watcher: undefined }
-  let isBeginning = false
-  let beginsAgain = false
+  const hosts = new Map<string, Pool>()
+  /** By the name of the engine, or `undefined` where a number is set for all. */
+  const pools = new Map<string | undefined, Pool>()
+  let isGranting = false
+  let grantsAgain = false
 
-  const kindOf = (turn: Turn): Kind => {
-    const key = limits().concurrency === undefined ? turn.prober.name : undefined
-    const known = kinds.get(key)
-    if (known !== undefined) return known
-    const kind: Kind = {
-      key,
-      waiting: new Set(),
-      running: new Set(),
-      slow: 0,
-      watcher: undefined
+  const poolOf = (prober: Prober): Pool => {
+    const key = limits().concurrency === undefined ? prober.name : undefined
+    const pool =
+      pools.get(key) ??
+      new Pool(
+        (ticket) => limits().concurrency ?? ticket.prober.concurrency,
+        (ticket) => ticket.slowAfterMs
+      )
+    pools.set(key, pool)
+    return pool
+  }
+
+  const grantAtHost = (host: Pool, clock: Clock.Clock): void => {
+    host.grant((ticket) => {
+      ticket.pool = poolOf(ticket.prober)
+      ticket.pool.waiting.add(ticket)
+    })
+    host.watch(clock, () => {
+      grantAtHost(host, clock)
+      grantAll(clock)
+    })
+  }
+
+  const grantAll = (clock: Clock.Clock): void => {
+    // a probe that ends at once, or starts others, comes back to here: the loop grants again
+    grantsAgain = true
+    if (isGranting) return
+    isGranting = true
+    while (grantsAgain) {
+      grantsAgain = false
+      for (const pool of pools.values()) {
+        pool.grant((ticket) => {
+          ticket.startedMs = nowMs(clock)
+          ticket.notify()
+        })
+      }
     }
-    kinds.set(key, kind)
-    return kind
-  }
-
-  const admitHost = (host: Host) => {
-    for (const turn of host.waiting) {
-      if (host.turns.size >= perHost() + host.slow) return
-      host.turns.add(turn)
-      host.waiting.delete(turn)
-      waitingForHost--
-      turn.kind = kindOf(turn)
-      turn.kind.waiting.add(turn)
+    isGranting = false
+    for (const [key, pool] of pools) {
+      pool.watch(clock, () => grantAll(clock))
+      if (pool.isEmpty) pools.delete(key)
     }
   }
 
-  const beginOf = (kind: Kind, clock: Clock.Clock) => {
-    for (const turn of kind.waiting) {
-      if (kind.running.size >= placesFor(turn) + kind.slow) return
-      kind.waiting.delete(turn)
-      kind.running.add(turn)
-      const now = nowMs(clock)
-      turn.slowAtMs = now + turn.slowAfterMs
-      turn.hostSlowAtMs = now + hostSlowAfterMs
-      turn.begin()
-    }
+  /** Gives back the permit of all hosts, and keeps the host's. */
+  const leavePool = (ticket: Ticket): void => {
+    ticket.pool?.remove(ticket)
+    ticket.pool = undefined
   }
 
-  const beginNext = (clock: Clock.Clock) => {
-    // one that ends at once, or brings others, comes back to here: the loop below sees them
-    beginsAgain = true
-    if (isBeginning) return
-    isBeginning = true
-    while (beginsAgain) {
-      beginsAgain = false
-      for (const kind of kinds.values()) beginOf(kind, clock)
-    }
-    isBeginning = false
-    for (const kind of kinds.values()) if (kind.waiting.size === 0) endWatch(kind)
-    if (waitingForHost === 0) endWatch(atHosts)
-  }
-
-  const enter = (turn: Turn, clock: Clock.Clock) => {
-    const host: Host = hosts.get(turn.host) ?? { turns: new Set(), waiting: new Set(), slow: 0 }
-    hosts.set(turn.host, host)
-    host.waiting.add(turn)
-    waitingForHost++
-    admitHost(host)
-    beginNext(clock)
-  }
-
-  /** Takes a turn out of wherever it is. */
-  const takeOut = (turn: Turn, host: Host) => {
-    if (host.waiting.delete(turn)) waitingForHost--
-    if (!host.turns.delete(turn)) return
-    if (turn.isHostSlow) host.slow--
-    leaveKind(turn)
-  }
-
-  /** Gives back the place over all, and keeps the host's. */
-  const leaveKind = (turn: Turn) => {
-    const { kind } = turn
-    if (kind === undefined) return
-    turn.kind = undefined
-    if (!kind.running.delete(turn)) kind.waiting.delete(turn)
-    if (turn.isSlow) kind.slow--
-    if (kind.running.size + kind.waiting.size > 0) return
-    kinds.delete(kind.key)
-    endWatch(kind)
-  }
-
-  const leave = (turn: Turn, exit: Exit.Exit<unknown, unknown>, clock: Clock.Clock) => {
-    const host = hosts.get(turn.host)
-    // interrupted before it came in
+  const leave = (
+    name: string,
+    ticket: Ticket,
+    exit: Exit.Exit<unknown, unknown>,
+    clock: Clock.Clock
+  ): void => {
+    const { host } = ticket
+    // interrupted before it entered
     if (host === undefined) return
-    takeOut(turn, host)
-    // one that was told by another does not tell on
-    const failure = turn.slowAtMs !== undefined && isFailureOfHost(exit) ? exit : undefined
-    const concerned =
+    const takeOut = (other: Ticket) => {
+      host.remove(other)
+      leavePool(other)
+    }
+    takeOut(ticket)
+    // a failure that came from another probe is not passed on
+    const failure = ticket.startedMs !== undefined && isFailureOfHost(exit) ? exit : undefined
+    const failed =
       failure === undefined
         ? []
-        : [...host.turns, ...host.waiting].filter(({ slowAtMs }) => slowAtMs === undefined)
-    for (const other of concerned) takeOut(other, host)
-    admitHost(host)
-    if (host.turns.size === 0) hosts.delete(turn.host)
-    beginNext(clock)
+        : [...host.granted, ...host.waiting].filter(({ startedMs }) => startedMs === undefined)
+    for (const other of failed) takeOut(other)
+    grantAtHost(host, clock)
+    if (host.isEmpty) hosts.delete(name)
+    grantAll(clock)
     // each comes back to here, and must find the others gone
-    for (const other of concerned) other.begin(failure)
-  }
-
-  /** Lets the slow ones of a kind make room; gives how long it is until there may be another. */
-  const releaseSlow = (kind: Kind, clock: Clock.Clock): number => {
-    const now = nowMs(clock)
-    let nextMs = Infinity
-    for (const turn of kind.running) {
-      const untilSlowMs = (turn.slowAtMs ?? now) - now
-      if (untilSlowMs <= 0 && !turn.isSlow && kind.slow < placesFor(turn) * slowShare) {
-        turn.isSlow = true
-        kind.slow++
-      }
-      // where it has made room already, the one that came into it may be as quick
-      nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : turn.slowAfterMs)
+    for (const other of failed) {
+      other.failure = failure
+      other.notify()
     }
-    beginNext(clock)
-    return nextMs
-  }
-
-  /** The same for the places at the hosts that somebody waits for. */
-  const releaseSlowHosts = (clock: Clock.Clock): number => {
-    const now = nowMs(clock)
-    let nextMs = Infinity
-    for (const host of hosts.values()) {
-      if (host.waiting.size === 0) continue
-      for (const turn of host.turns) {
-        const untilSlowMs = (turn.hostSlowAtMs ?? now + hostSlowAfterMs) - now
-        if (untilSlowMs <= 0 && !turn.isHostSlow && host.slow < perHost() * slowShare) {
-          turn.isHostSlow = true
-          host.slow++
-        }
-        nextMs = Math.min(nextMs, untilSlowMs > 0 ? untilSlowMs : hostSlowAfterMs)
-      }
-      admitHost(host)
-    }
-    beginNext(clock)
-    return nextMs
-  }
-
-  /** The fiber is nobody's: the one that it was begun by may be the first to leave. */
-  const beginWatch = (watched: Watched, look: () => number): Effect.Effect<void> =>
-    Effect.map(
-      Effect.forkDetach(Effect.forever(Effect.suspend(() => Effect.sleep(Math.max(1, look()))))),
-      (fiber) => {
-        watched.watcher = fiber
-      }
-    )
-
-  /** Begins to watch who is slow, where somebody waits. It ends when nobody waits any more. */
-  const watch = (clock: Clock.Clock): Effect.Effect<void> => {
-    const looks: Array<Effect.Effect<void>> = []
-    for (const kind of kinds.values()) {
-      if (kind.waiting.size === 0 || kind.watcher !== undefined) continue
-      looks.push(beginWatch(kind, () => releaseSlow(kind, clock)))
-    }
-    if (waitingForHost > 0 && atHosts.watcher === undefined) {
-      looks.push(beginWatch(atHosts, () => releaseSlowHosts(clock)))
-    }
-    return looks.length === 0
-      ? Effect.void
-      : Effect.uninterruptible(Effect.all(looks, { discard: true }))
-  }
-
-  /** Gives the failure that ends it, where it needs no turn any more. */
-  const awaitTurn = (turn: Turn, clock: Clock.Clock): Effect.Effect<Failure | undefined> => {
-    let given: Failure | undefined
-    let isGiven = false
-    turn.begin = (instead) => {
-      given = instead
-      isGiven = true
-    }
-    const begun = Effect.callback<Failure | undefined>((resume) => {
-      if (isGiven || turn.slowAtMs !== undefined) resume(Effect.succeed(given))
-      else turn.begin = (instead) => resume(Effect.succeed(instead))
-    })
-    return Effect.andThen(watch(clock), begun)
   }
 
   return {
     withPermit:
-      (host, prober, keepHost) =>
+      (name, prober, keepHost) =>
       <A, E, R>(effect: Effect.Effect<A, E, R>) =>
         Clock.clockWith((clock) => {
-          const turn: Turn = {
-            host,
+          const ticket: Ticket = {
             prober,
             slowAfterMs: Duration.toMillis(prober.slowAfter),
-            kind: undefined,
-            slowAtMs: undefined,
-            isSlow: false,
-            hostSlowAtMs: undefined,
-            isHostSlow: false,
-            begin: () => {}
+            host: undefined,
+            pool: undefined,
+            startedMs: undefined,
+            failure: undefined,
+            notify: () => {}
           }
-          const inTurn = Effect.suspend((): Effect.Effect<A, E, R> => {
-            enter(turn, clock)
+          const granted = Effect.callback<void, E>((resume) => {
+            ticket.notify = () => resume(ticket.failure ?? Effect.void)
+            if (ticket.startedMs !== undefined || ticket.failure !== undefined) ticket.notify()
+          })
+          const run = Effect.suspend(() => {
+            const host =
+              hosts.get(name) ??
+              new Pool(
+                () => limits().perHost ?? 1,
+                () => hostSlowAfterMs
+              )
+            hosts.set(name, host)
+            ticket.host = host
+            host.waiting.add(ticket)
+            grantAtHost(host, clock)
+            grantAll(clock)
             // most need not wait
-            return turn.slowAtMs === undefined
-              ? Effect.flatMap(awaitTurn(turn, clock), (instead) => instead ?? effect)
-              : effect
+            return ticket.startedMs === undefined ? Effect.andThen(granted, effect) : effect
           })
-          const leaveAll = (exit: Exit.Exit<unknown, unknown>) =>
-            Effect.suspend(() => {
-              leave(turn, exit, clock)
-              // the next one at its host may wait now, where nobody waited before
-              return watch(clock)
+          return Effect.onExit(run, (exit) =>
+            Effect.sync(() => {
+              if (keepHost === undefined || Exit.isFailure(exit)) {
+                return leave(name, ticket, exit, clock)
+              }
+              leavePool(ticket)
+              grantAll(clock)
+              keepHost(Effect.sync(() => leave(name, ticket, exit, clock)))
             })
-          return Effect.onExit(inTurn, (exit) => {
-            if (keepHost === undefined || Exit.isFailure(exit)) return leaveAll(exit)
-            leaveKind(turn)
-            beginNext(clock)
-            keepHost(leaveAll(exit))
-            return watch(clock)
-          })
+          )
         })
   }
 }
