@@ -138,6 +138,7 @@ const node = Effect.fnUntraced(function* (
       Effect.map(leased.acquire(self.address, ids(...n)), numbers),
     refresh: (...n: ReadonlyArray<number>) =>
       Effect.map(leased.refresh(self.address, ids(...n)), numbers),
+    releaseAll: leased.releaseAll(self.address),
     release: (n: number) => leased.release(self.address, ids(n)[0]!),
     getRunners: Effect.map(leased.getRunners, (found) =>
       found.map(([{ address }]) => address.host).sort()
@@ -438,6 +439,15 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         assert.isFalse(a.leases.ownership.mayStart(cameraOf(1), undefined))
         yield* settled!
         assert.isTrue(Option.isNone(yield* Effect.option(a.refresh(1, 2))))
+        assert.isTrue(Option.isNone(yield* Effect.option(a.refresh())))
+        // as the engine does: it asks whether the storage is back, gives everything back, and acquires again
+        a.faults.isAway = false
+        yield* eventually(Effect.map(Effect.option(a.refresh()), Option.isSome))
+        assert.isTrue(Option.isNone(yield* Effect.option(a.refresh(1, 2))))
+        yield* a.releaseAll
+        assert.isEmpty(a.held())
+        assert.sameMembers(yield* a.acquire(1, 2), [1, 2])
+        assert.isTrue(a.leases.ownership.mayStart(cameraOf(1), undefined))
       })
     )
   )

@@ -323,7 +323,9 @@ export const make = Effect.fnUntraced(function* (
         // its cameras have ended: until it is given back they are dark
         yield* Effect.forkIn(Effect.retry(giveBack(shard), Schedule.spaced("250 millis")), scope)
       }
-      if (isFenced) {
+      // Without shards the engine asks whether the storage is back. Then it gives all shards back, and acquires its
+      // share again.
+      if (isFenced && (ids.length > 0 || !leases.isValid())) {
         return yield* new PersistenceError({ cause: new Error("the lease of the shards is over") })
       }
       return ids.filter(({ id }) => leases.get(id) !== undefined)
