@@ -25,9 +25,11 @@ export const makeProxy = (target: number) =>
     Effect.promise(async () => {
       const sockets = new Set<Socket>()
       let mode: "open" | "closed" | "silent" = "open"
+      const clients = new Set<Socket>()
       const server = createServer((client) => {
         if (mode === "closed") return void client.resetAndDestroy()
         const upstream = connect(target, "127.0.0.1")
+        clients.add(client)
         for (const [from, to] of [
           [client, upstream],
           [upstream, client]
@@ -37,7 +39,7 @@ export const makeProxy = (target: number) =>
           from.on("data", (chunk) => void (mode === "silent" || to.write(chunk)))
           from.on("close", () => {
             sockets.delete(from)
-            to.destroy()
+            if (clients.has(client)) to.destroy()
           })
         }
       })
@@ -46,6 +48,12 @@ export const makeProxy = (target: number) =>
       return {
         port,
         server,
+        /** Ends the connections of the clients; the server keeps its own. */
+        dropClients: Effect.sync(() => {
+          const dropped = [...clients]
+          clients.clear()
+          for (const client of dropped) client.resetAndDestroy()
+        }),
         set: (next: typeof mode) =>
           Effect.sync(() => {
             mode = next

@@ -12,17 +12,7 @@ import {
   ShardLeases
 } from "@restream/core"
 import { PgClient } from "@effect/sql-pg"
-import {
-  Context,
-  Duration,
-  Effect,
-  Fiber,
-  Layer,
-  Option,
-  Queue,
-  type Redacted,
-  Stream
-} from "effect"
+import { Context, Duration, Effect, Fiber, Layer, Option, Queue, Redacted, Stream } from "effect"
 import { PersistenceError } from "effect/cluster/ClusterError"
 import { make as makeRunner } from "effect/cluster/Runner"
 import { make as makeAddress } from "effect/cluster/RunnerAddress"
@@ -32,6 +22,7 @@ import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
 import { SqlClient } from "effect/sql/SqlClient"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
+import { makeProxy } from "./FaultSite.ts"
 
 const lease = Duration.seconds(1.5)
 const shards = 20
@@ -69,7 +60,7 @@ const storageOf = Effect.fnUntraced(function* (
       Layer.provide([config, Layer.succeed(SqlClient, session.client)])
     )
   )
-  return { releaseLocks: session.release, storage: Context.get(built, RunnerStorage) }
+  return { session, storage: Context.get(built, RunnerStorage) }
 })
 
 /** A node without an engine: the test asks in its place, and ends the cameras. */
@@ -79,7 +70,7 @@ const node = Effect.fnUntraced(function* (
   whenDatabaseIsAway: "keep" | "stop" = "keep",
   locks: Nodes.LockKind = "advisory"
 ) {
-  const { releaseLocks, storage: real } = yield* storageOf(dsn, locks)
+  const { session, storage: real } = yield* storageOf(dsn, locks)
   const faults = { isAway: false, failures: 0 }
   /** How many locks each query gave back. */
   const released: Array<number> = []
@@ -110,9 +101,10 @@ const node = Effect.fnUntraced(function* (
     lease,
     whenDatabaseIsAway,
     releaseLocks: ((address, shardIds) =>
-      Effect.tap(releaseLocks(address, shardIds), () =>
+      Effect.tap(session.release(address, shardIds), () =>
         Effect.sync(() => released.push(shardIds.length))
-      )) satisfies LockSession.ReleaseLocks
+      )) satisfies LockSession.ReleaseLocks,
+    endEarlierSessions: session.endEarlier()
   }
   const { drain, storage: leased } = yield* LeasedStorage.make(storage, leases, nodes, options)
   const changes = yield* Queue.unbounded<OwnershipChange>()
@@ -315,6 +307,31 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         assert.deepStrictEqual(a.held(), [2])
       })
     )
+  )
+
+  it.effect(
+    "a session that the server has not noticed to be gone is its own, and no other node",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { dsn, sql } = yield* database
+          const proxy = yield* makeProxy(Number(new URL(Redacted.value(dsn)).port))
+          const through = new URL(Redacted.value(dsn))
+          through.port = String(proxy.port)
+          const a = yield* node(Redacted.make(String(through)), "a")
+          yield* a.acquire(1, 2)
+          yield* eventually(Effect.sync(() => a.leases.isValid()))
+          const before = a.leases.held()
+          yield* proxy.dropClients
+          yield* eventually(Effect.sync(() => !a.leases.isValid()))
+          assert.deepStrictEqual(yield* locked(sql), [1, 2])
+          yield* eventually(Effect.sync(() => a.leases.isValid()))
+          assert.deepStrictEqual(yield* locked(sql), [1, 2])
+          // no camera was ended meanwhile
+          assert.deepStrictEqual(a.leases.held(), before)
+          assert.isTrue(before.every(({ leaving }) => leaving === undefined))
+        })
+      )
   )
 
   it.effect("a session that was replaced early ends the lease, and what another node got", () =>

@@ -138,12 +138,14 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       RunnerStorage
     )
     yield* Nodes.admit(storage, self, options.lease)
+    yield* endEarlierSessions(sql, storage, session, options.name)
     const nodes = yield* Nodes.make(storage, self, options.lease, onChanged)
     const leased = yield* LeasedStorage.make(storage, leases, nodes, {
       ...options,
       address,
       group,
-      releaseLocks: session.release
+      releaseLocks: session.release,
+      endEarlierSessions: session.endEarlier()
     })
     joined = { nodes, drain: leased.drain }
     yield* Deferred.succeed(hasJoined, undefined)
@@ -236,6 +238,25 @@ export const createTables = (
       table: `${tablePrefix}_runner_migrations`
     }).pipe(Effect.provideService(SqlClient, sql), Effect.asVoid)
   )
+
+/**
+ * Ends the sessions of an earlier process of this node that still hold locks. A node of the same name may run on
+ * another machine, with another port of its API.
+ */
+const endEarlierSessions = Effect.fnUntraced(
+  function* (
+    sql: PgClient.PgClient,
+    storage: RunnerStorage["Service"],
+    session: LockSession.LockSession,
+    name: string
+  ) {
+    const runners = yield* storage.getRunners
+    if (runners.some(([{ address }]) => address.host === name)) return
+    yield* session.endEarlier(sql.config.applicationName)
+  },
+  // the locks are then asked for until the server has ended the session
+  (effect) => Effect.ignore(effect)
+)
 
 /** Waits for the database, as at any cold start. */
 const untilAnswered = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A> =>

@@ -38,6 +38,8 @@ export interface LeasedStorageOptions {
   readonly whenDatabaseIsAway: "keep" | "stop"
   /** Gives several locks back at once. Left out, or where it fails: the storage gives them back one by one. */
   readonly releaseLocks?: ReleaseLocks | undefined
+  /** Whether earlier sessions of this node still hold locks; it ends them. */
+  readonly endEarlierSessions?: Effect.Effect<boolean, unknown> | undefined
 }
 
 /** How often a lock is asked for that another node is just giving back. */
@@ -62,8 +64,9 @@ export const make = Effect.fnUntraced(function* (
   undecorated: RunnerStorage["Service"],
   leases: ShardLeases,
   nodes: Nodes,
-  { address, group, lease, releaseLocks, whenDatabaseIsAway }: LeasedStorageOptions
+  options: LeasedStorageOptions
 ): Effect.fn.Return<LeasedStorage, never, Scope.Scope> {
+  const { address, endEarlierSessions, group, lease, releaseLocks, whenDatabaseIsAway } = options
   // closed after the engine, whose last calls still send queries
   const scope = yield* Scope.fork(yield* Effect.scope)
   const intervalMs = Duration.toMillis(lease) / 3
@@ -193,6 +196,11 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
+  const hasEarlierSession = Effect.mapError(
+    surely(endEarlierSessions ?? Effect.succeed(false)),
+    (cause) => new PersistenceError({ cause })
+  )
+
   /** Confirms the locks that are held, and writes the heartbeat. */
   const confirm = Effect.gen(function* () {
     const sentAtMs = nowMs()
@@ -220,6 +228,12 @@ export const make = Effect.fnUntraced(function* (
         )).map(({ id }) => id)
       )
       const taken = lost.filter(({ shard }) => !again.has(shard))
+      // the server may not have noticed that our last session is gone: nobody else has these locks
+      if (taken.length > 0 && (yield* hasEarlierSession)) {
+        return yield* new PersistenceError({
+          cause: "an earlier session of this node has the locks"
+        })
+      }
       if (taken.length > 0) {
         yield* Effect.logWarning(
           `another node has taken over ${taken.length} of ${asked.length} shards; stopping their relays`

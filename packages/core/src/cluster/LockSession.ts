@@ -7,11 +7,12 @@
  * learns which connection the storage reserves.
  */
 import * as Effect from "effect/Effect"
-import * as Scope from "effect/Scope"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
 import type { ShardId } from "effect/cluster/ShardId"
 import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Connection } from "effect/sql/SqlConnection"
+import * as SqlProblem from "../source/SqlProblem.ts"
 import type { LockKind } from "./Nodes.ts"
 
 export interface LockSession {
@@ -19,6 +20,13 @@ export interface LockSession {
   readonly client: SqlClient
   /** Gives the locks of several shards back by one query. Fails where the session has ended. */
   readonly release: ReleaseLocks
+  /**
+   * Whether earlier sessions of this node still hold locks, because the server has not noticed that they are gone.
+   * They are ended where the role may do so; otherwise the server ends them when they have been idle for a lease.
+   *
+   * @param name looks also for sessions of an earlier process, which had this `application_name`.
+   */
+  readonly endEarlier: (name?: string) => Effect.Effect<boolean, SqlError>
 }
 
 export type ReleaseLocks = (
@@ -31,19 +39,34 @@ export interface LockSessionOptions {
   readonly tablePrefix: string
 }
 
+/**
+ * The engine's class of its advisory locks: FNV-1a of this text. Part of the engine's format, which does not
+ * change.
+ */
+const lockClassOf = (tablePrefix: string): number => {
+  let hash = 0x811c9dc5
+  for (const byte of new TextEncoder().encode(`effect-cluster:${tablePrefix}`)) {
+    hash = Math.imul(hash ^ byte, 0x01000193)
+  }
+  return hash | 0
+}
+
 /** The engine's number of a lock: that of the shard in the only group. */
 const lockNumber = ({ id }: ShardId): number => 1_000_000 + id
 
 export const make = (sql: SqlClient, { locks, tablePrefix }: LockSessionOptions): LockSession => {
-  let session: Connection | undefined
+  let session: { readonly id: string; readonly connection: Connection } | undefined
+  /** The last sessions, the present one included. */
+  let known: ReadonlyArray<string> = []
   const reserve = Effect.gen(function* () {
     const connection = yield* sql.reserve
-    session = connection
-    const scope = yield* Effect.scope
-    yield* Scope.addFinalizer(
-      scope,
+    const [[id] = []] = yield* connection.executeValuesUnprepared(ownSession, [])
+    const own = { id: String(id), connection }
+    session = own
+    known = [...known, own.id].slice(-mostKnown)
+    yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        if (session === connection) session = undefined
+        if (session === own) session = undefined
       })
     )
     return connection
@@ -52,12 +75,11 @@ export const make = (sql: SqlClient, { locks, tablePrefix }: LockSessionOptions)
     get: (target, key) => (key === "reserve" ? reserve : Reflect.get(target, key))
   })
 
-  /** The classes and numbers of the locks are read from the session itself. `oid` has no cast to `int4`. */
+  const lockClass = lockClassOf(tablePrefix)
+  const isLock = `locktype = 'advisory' and objsubid = 2 and granted and classid = ${lockClass >>> 0}
+    and database = (select oid from pg_database where datname = current_database())`
   const unlock = (numbers: ReadonlyArray<number>) =>
-    `select pg_advisory_unlock(classid::bigint::bit(32)::int, objid::bigint::bit(32)::int)
-      from pg_locks where locktype = 'advisory' and objsubid = 2 and granted
-        and pid = pg_backend_pid() and objid in (${numbers.join(", ")})
-        and database = (select oid from pg_database where datname = current_database())`
+    `select pg_advisory_unlock(${lockClass}, number) from unnest(array[${numbers.join(", ")}]) number`
 
   return {
     client,
@@ -69,7 +91,33 @@ export const make = (sql: SqlClient, { locks, tablePrefix }: LockSessionOptions)
         }
         return session === undefined
           ? Effect.fail("the session has ended")
-          : session.executeUnprepared(unlock(shards.map(lockNumber)), [], undefined)
-      }).pipe(Effect.asVoid)
+          : session.connection.executeUnprepared(unlock(shards.map(lockNumber)), [], undefined)
+      }).pipe(Effect.asVoid),
+    endEarlier: Effect.fnUntraced(function* (name) {
+      const found = yield* sql<{ readonly pid: number }>`select pid from pg_stat_activity a
+        where pid in (select pid from pg_locks where ${sql.literal(isLock)})
+          and ${sql.literal(sessionId)} <> ${session?.id ?? ""}
+          and (${sql.literal(sessionId)} in ${sql.in(["", ...known])}
+            or application_name = ${name ?? ""})`
+      if (found.length === 0) return false
+      const pids = found.map(({ pid }) => pid).join(", ")
+      yield* sql.unsafe(`select pg_terminate_backend(pid) from unnest(array[${pids}]) pid`).pipe(
+        Effect.matchEffect({
+          onSuccess: () => Effect.logDebug("ended an earlier session of this node"),
+          onFailure: (error) =>
+            Effect.logWarning(
+              `an earlier session of this node still holds locks and cannot be ended (${SqlProblem.describe(error)}); waiting until the database ends it`
+            )
+        })
+      )
+      return true
+    })
   }
 }
+
+/** How many sessions are remembered. An earlier one holds its locks for a lease at most, as a rule. */
+const mostKnown = 8
+
+/** Tells a session from every other one, those with the same process id included. */
+const sessionId = "(a.pid || ' ' || extract(epoch from a.backend_start))"
+const ownSession = `select ${sessionId} from pg_stat_activity a where a.pid = pg_backend_pid()`
