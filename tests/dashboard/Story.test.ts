@@ -1,12 +1,15 @@
 /** What an operator does with the dashboard, in a real browser, against the daemon as it is built. */
 import { assert, describe, layer } from "@effect/vitest"
+import { ReaderSession } from "@restream/core/rtsp"
 import { TestPattern } from "@restream/core/testing"
-import { Effect, Exit, Schedule, Scope } from "effect"
+import { Effect, Exit, Redacted, Schedule, Scope } from "effect"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { missing } from "../kit/Browser.ts"
 import { restream } from "../kit/Command.ts"
 import { Postgres } from "../kit/Postgres.ts"
+import { standIn } from "../media-server/ApiServers.ts"
+import { publishable, url } from "../rtsp/LiveCamera.ts"
 import { awaitText, by, faults, site, type Visit } from "./Visit.ts"
 
 /** `SCREENSHOTS=docs/images` keeps pictures of the views there. */
@@ -82,7 +85,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
 
       it.effect("shows a sub stream that fails while the main stream is live, and retries it", () =>
         Effect.gen(function* () {
-          const { cameras, env, port, sql, startDaemon, visit } = yield* site
+          const { cameras, env, mediaServer, port, sql, startDaemon, visit } = yield* site
           yield* TestPattern.publish(cameras, "gate", {})
           yield* sql`alter table cameras add url_sub text, add streams text`
           yield* sql`insert into cameras ${sql.insert({
@@ -91,14 +94,18 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             url_sub: cameras.url("gate-sub"),
             streams: "main, sub"
           })}`
-          yield* startDaemon()
+          yield* restream(["db", "init", "--cluster"], env)
+          const { apiUrl } = yield* standIn({ server: mediaServer })
+          yield* startDaemon({
+            RESTREAM_CLUSTER_ENABLED: "yes",
+            RESTREAM_CLUSTER_NAME: "north",
+            RESTREAM_MEDIA_SERVER_API_URL: Redacted.value(apiUrl),
+            RESTREAM_MEDIA_SERVER_CHECK_INTERVAL: "100ms"
+          })
 
           const overview = yield* visit()
-          yield* awaitText(
-            overview,
-            ".sentence",
-            /All 1 cameras are live. 1 further stream is down/
-          )
+          yield* awaitText(overview, "header", /node north/)
+          yield* awaitText(overview, ".sentence", /The camera is live. 1 further stream is down/)
           yield* by(() => overview.page.getByRole("link", { name: "Show the camera" }).click())
           yield* awaitText(overview, "h1", /down.*1:sub/)
           yield* awaitText(overview, "main", /Further stream of Gate/)
@@ -111,12 +118,18 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           assert.strictEqual(status.code, 1)
           assert.match(
             status.stdout,
-            /^1 +Gate +ok .*h264.*\n1:sub +sub +down .*no stream at this path/m
+            /^Node north: The camera is live; 1 further stream is down\.\n[^]*^1 +Gate +ok .*h264.*\n1:sub +sub +down .*no stream at this path/m
           )
 
           const list = yield* visit("#/cameras?word=down")
           yield* awaitText(list, "[role=row]:has-text('Gate') .word", /live.*sub down/)
+          const reader = yield* ReaderSession.open({ url: url(mediaServer.url("cam1")) })
+          yield* reader.setup(publishable(reader))
+          yield* reader.play({ frames: () => {} })
+          yield* awaitText(list, "[role=row]:has-text('Gate') .readers", /^1$/)
+          yield* by(() => list.page.getByRole("columnheader", { name: "Readers" }).waitFor())
           yield* by(() => list.page.getByRole("link", { name: "Gate" }).click())
+          yield* awaitText(list, "h1", /1 reader/)
           yield* awaitText(list, ".streams li", /down sub 1:sub/)
           yield* picture(list, "dashboard-substreams")
           yield* TestPattern.publish(cameras, "gate-sub", {})

@@ -193,6 +193,18 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         assert.include(restarted.stdout, "camera 1: the relay is restarted")
         assert.include(restarted.stderr, 'no camera has the id "99"')
 
+        // a reader that has read enough ends what it read from
+        for (const flags of ["--json", "--all"]) {
+          const line = `"${process.execPath}" "${program}" status --watch ${flags} | head -1`
+          const watched = yield* Effect.flatMap(
+            start("sh", ["-c", line], { env: { RESTREAM_HTTP_PORT: new URL(url).port } }),
+            ({ ended }) => ended
+          )
+          assert.strictEqual(watched.code, 0, watched.stderr)
+          assert.match(watched.stdout, /^(?:{"event":"snapshot".*|1 of 2 cameras is live.*)\n$/)
+          assert.strictEqual(watched.stderr, "")
+        }
+
         const nowhere = yield* restreamAt("1")("status")
         assert.deepStrictEqual([nowhere.code, nowhere.stdout], [2, ""])
         assert.match(nowhere.stderr, /^no daemon listens on http:\/\/127\.0\.0\.1:1;/)

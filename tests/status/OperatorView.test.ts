@@ -52,6 +52,29 @@ const status = Effect.flatMap(StatusStore, (store) =>
 )
 
 describe("the operator's view", () => {
+  it("says in one sentence how many cameras are live, and what is wrong beside", () => {
+    const tally = (changed: Partial<OperatorView.Tally>) => ({
+      ...OperatorView.tallyOf([]),
+      ...changed
+    })
+    for (const [counts, failing, sentence] of [
+      [{}, 0, "The camera list is empty."],
+      [{ ok: 1 }, 0, "The camera is live."],
+      [{ ok: 1 }, 1, "The camera is live; 1 further stream is down."],
+      [{ ok: 1200 }, 0, "All 1,200 cameras are live."],
+      [{ ok: 3 }, 2, "All 3 cameras are live; 2 further streams are down."],
+      [{ ok: 1, down: 1 }, 0, "1 of 2 cameras is live; 1 needs attention."],
+      [
+        { ok: 2, down: 1, invalid: 1, waiting: 1 },
+        1,
+        "2 of 5 cameras are live; 2 need attention; 1 further stream is down."
+      ],
+      [{ ok: 2, starting: 1 }, 0, "2 of 3 cameras are live."]
+    ] as const) {
+      assert.strictEqual(OperatorView.sentenceOf(tally(counts), failing), sentence)
+    }
+  })
+
   it.effect("keeps a camera down, with its reason and since when, while it is probed again", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("10 seconds")

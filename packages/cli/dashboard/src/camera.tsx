@@ -8,7 +8,7 @@ import { hrefTo } from "./route.ts"
 import { Chart } from "./chart.tsx"
 import { LivePicture } from "./live.tsx"
 import { Section, Since, streamText, WordLabel } from "./parts.tsx"
-import { type CameraStream, cameras, isFailing, now, type Substream } from "./store.ts"
+import { type CameraStream, cameras, isFailing, now, readersOf, type Substream } from "./store.ts"
 import { bitrate, bytes, clockTime, count, dateTime, duration, words } from "./text.ts"
 
 const refreshMs = 5000
@@ -278,11 +278,13 @@ export const CameraView = ({ id }: { readonly id: string }) => {
   const camera = live ?? shown
   if (camera === undefined) return <p>{w.loading}</p>
   // polled, because no event tells how much the media server has received
+  const watching = readersOf(camera)
   const substreams = shown?.substreams ?? camera.substreams ?? []
   return (
     <>
       <h1>
-        <WordLabel word={camera.word} /> {camera.name} <small class="quiet">{camera.id}</small>
+        <WordLabel word={camera.word} /> {camera.name} <small class="quiet">{camera.id}</small>{" "}
+        {watching !== undefined && <small class="quiet">{w.readersNow(watching)}</small>}
       </h1>
       {parent !== undefined && (
         <p>

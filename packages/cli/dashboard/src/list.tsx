@@ -11,7 +11,7 @@ import { useEffect, useRef } from "preact/hooks"
 import { getHistories, sendCommand } from "./api.ts"
 import { allWords, Since, Sparkline, streamText, type Word, WordIcon, WordLabel } from "./parts.tsx"
 import { hrefTo, replaceQuery, route } from "./route.ts"
-import { type Camera, cameras, isFailing } from "./store.ts"
+import { type Camera, cameras, isFailing, readers, readersOf } from "./store.ts"
 import { bitrate, count, words } from "./text.ts"
 
 const rowHeight = 44
@@ -20,8 +20,11 @@ const narrowRowHeight = 64
 const narrow = matchMedia("(max-width: 640px)")
 const historiesEveryMs = 60_000
 
-const columns = ["name", "word", "since", "bitrate", "restarts", "health"] as const
+const columns = ["name", "word", "since", "bitrate", "readers", "restarts", "health"] as const
 type Column = (typeof columns)[number]
+
+/** Without an API of the media server there is nothing to show in the column of readers. */
+const isServerKnown = computed(() => readers.value !== null)
 
 const healths = ["poor", "fair", "good"]
 const byText = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" })
@@ -35,6 +38,7 @@ const comparisons: Record<Column, (a: Camera, b: Camera) => number> = {
     failingOf(b).length - failingOf(a).length,
   since: (a, b) => b.since - a.since,
   bitrate: (a, b) => a.bitrate - b.bitrate,
+  readers: (a, b) => (readersOf(a) ?? -1) - (readersOf(b) ?? -1),
   restarts: (a, b) => a.restarts.lastHour - b.restarts.lastHour,
   health: (a, b) => healths.indexOf(a.health) - healths.indexOf(b.health)
 }
@@ -92,6 +96,7 @@ const Header = ({ column }: { readonly column: Column }) => {
     word: w.state,
     since: w.sinceColumn,
     bitrate: w.bitrate,
+    readers: w.readers,
     restarts: w.restarts,
     health: w.health
   }[column]
@@ -132,6 +137,7 @@ interface RowProps {
 
 const Row = ({ camera: { value: camera }, height, history, index, selected, top }: RowProps) => {
   const w = words()
+  const watching = readersOf(camera)
   const toggle = () => {
     const next = new Set(selected.value)
     if (!next.delete(camera.id)) next.add(camera.id)
@@ -172,6 +178,11 @@ const Row = ({ camera: { value: camera }, height, history, index, selected, top 
         <span>{bitrate(camera.bitrate)}</span>
         {history !== undefined && <Sparkline values={history} />}
       </div>
+      {isServerKnown.value && (
+        <div role="cell" class="readers">
+          {watching === undefined ? "–" : count(watching)}
+        </div>
+      )}
       <div role="cell" class="restarts">
         {count(camera.restarts.lastHour)}
       </div>
@@ -348,7 +359,7 @@ export const ListView = () => {
         role="table"
         aria-label={w.cameras}
         aria-rowcount={total + 1}
-        class="table"
+        class={isServerKnown.value ? "table with-readers" : "table"}
         ref={place}
         // a region that scrolls can be reached by the keyboard
         tabIndex={0}
@@ -361,9 +372,11 @@ export const ListView = () => {
           <div role="columnheader" class="select">
             <span class="hidden">{w.selection}</span>
           </div>
-          {columns.map((column) => (
-            <Header key={column} column={column} />
-          ))}
+          {columns
+            .filter((column) => column !== "readers" || isServerKnown.value)
+            .map((column) => (
+              <Header key={column} column={column} />
+            ))}
         </div>
         <div role="rowgroup">
           <div class="all" style={{ height: `${total * height}px` }}>

@@ -54,6 +54,9 @@ const App = () => {
     <>
       <header>
         <b>restream</b>
+        {overview.value?.node !== undefined && (
+          <span class="quiet">{w.node(overview.value.node)}</span>
+        )}
         <nav>
           <Link path="" label={w.overview} />
           <Link path="cameras" label={w.cameras} />

@@ -29,6 +29,16 @@ export const failingSubstreams = computed(() =>
   )
 )
 export const overview = signal<Overview | undefined>(undefined)
+/** How many readers the media server has for each stream that is online there; `null` while that is not known. */
+export const readers = signal<Readonly<Record<string, number>> | null>(null)
+/** The readers of a camera and its further streams; `undefined` where the media server has none of them. */
+export const readersOf = ({
+  id,
+  substreams = []
+}: Pick<Camera, "id" | "substreams">): number | undefined => {
+  const counts = [id, ...substreams.map(({ id }) => id)].flatMap((id) => readers.value?.[id] ?? [])
+  return counts.length === 0 ? undefined : counts.reduce((sum, count) => sum + count, 0)
+}
 /** The server's time, in milliseconds since 1970; advances every second. */
 export const now = signal(Date.now())
 /** When the daemon was last heard, if that is too long ago to trust the page. */
@@ -146,6 +156,9 @@ export const connect = () => {
   on<CameraChanges>("snapshot", (data) => applyChanges(data, true))
   on<CameraChanges>("cameras", (data) => applyChanges(data, false))
   on<Record<string, number>>("rates", applyRates)
+  on<Record<string, number> | null>("readers", (counts) => {
+    readers.value = counts
+  })
   on<Overview>("beat", (beat) => {
     heard(beat.now)
     applyBeat(beat)

@@ -6,6 +6,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Logs from "../log/Logs.ts"
 import { failOnSettings, usageFailure } from "../process/Failure.ts"
+import { readerLeft } from "../process/Output.ts"
 import { otherVariables } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { canRedraw } from "../text/Terminal.ts"
@@ -54,7 +55,8 @@ export const demo = Command.make(
       Effect.scoped,
       Effect.provide(
         Logs.layer(isLive ? { ...settings.log, level: "error" } : settings.log, process.stderr)
-      )
+      ),
+      Effect.raceFirst(readerLeft)
     )
   })
 ).pipe(

@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Screen from "../demo/Screen.ts"
 import { exitStatus, Failure, usageFailure } from "../process/Failure.ts"
-import { draw, print } from "../process/Output.ts"
+import { draw, print, printFollowed, readerLeft } from "../process/Output.ts"
 import { canRedraw, hasColor } from "../text/Terminal.ts"
 import { connectAll, type Daemon, failOnDaemon, transport, workerTimeout } from "./DaemonClient.ts"
 import { isWell, merge, type Report, statusLines, streamsOf } from "./StatusReport.ts"
@@ -63,7 +63,7 @@ const answersOf = (daemons: ReadonlyArray<Daemon>, isConnected: (name: string) =
 export const show = Effect.fnUntraced(function* (settings: Settings, options: StatusOptions) {
   const { all, json, watch } = options
   const daemons = yield* connectAll(settings)
-  if (watch) return yield* follow(daemons, options)
+  if (watch) return yield* Effect.raceFirst(follow(daemons, options), readerLeft)
   const report = yield* askAll(daemons)
   yield* print(
     json
@@ -110,7 +110,7 @@ const follow = Effect.fnUntraced(function* (
       connected.add(daemon)
       yield* Stream.runForEach(events, (event) =>
         json
-          ? print(
+          ? printFollowed(
               JSON.stringify({
                 ...(daemon.name !== undefined && { node: daemon.name }),
                 event: event.event,
@@ -194,7 +194,8 @@ const makeShow = (all: boolean) => {
     ])
     if (news === printed) return Effect.void
     printed = news
-    return print(`${lines.join("\n")}\n`)
+    // the empty line after the report meets the closed pipe of a reader that has left
+    return Effect.andThen(printFollowed(lines.join("\n")), print(""))
   }
 }
 

@@ -127,6 +127,12 @@ const detailOf = (stream: Stream, now: number): string => {
   return word === "down" ? `${message}; retrying now` : message
 }
 
+/** How many further streams of live cameras fail. */
+const failingSubstreamsOf = (cameras: Report["cameras"]): number =>
+  cameras
+    .flatMap(({ substreams = [], word }) => (word === "ok" ? substreams : []))
+    .filter(({ word }) => word === "down" || word === "invalid").length
+
 /** The table of cameras, the worst first; a further stream has a row below its camera. */
 export const cameraTable = (
   cameras: Report["cameras"],
@@ -195,7 +201,7 @@ export const statusLines = (
   return [
     node +
       (isRead(overview)
-        ? OperatorView.sentenceOf(tally)
+        ? OperatorView.sentenceOf(tally, failingSubstreamsOf(cameras))
         : "The camera list has not been read yet."),
     ...workers.flatMap(({ name, problem }) =>
       problem === null ? [] : [`- worker ${name}: ${problem}`]

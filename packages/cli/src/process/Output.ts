@@ -1,5 +1,6 @@
 /** Standard output, for data, and standard error, for messages to people. */
 import * as Console from "effect/Console"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { fstatSync, writeSync } from "node:fs"
@@ -14,8 +15,14 @@ export const outputError = (): string | undefined =>
     ? undefined
     : `cannot write to standard output: ${writeError.message}`
 
+const closed = Deferred.makeUnsafe<void>()
+
+/** Completes when the reader of standard output has closed the pipe. Only a write shows that. */
+export const readerLeft: Effect.Effect<void> = Deferred.await(closed)
+
 const onError = (error: NodeJS.ErrnoException) => {
   writeError ??= error
+  if (error.code === "EPIPE") Deferred.doneUnsafe(closed, Effect.void)
 }
 
 /** Whether standard output is a file or a device, to which writes are synchronous. */
@@ -44,6 +51,16 @@ const toStderr = safely(process.stderr)
 
 /** Prints a line of data. */
 export const print = (line: string): Effect.Effect<void> => Effect.sync(() => toStdout(`${line}\n`))
+
+/** How long a reader may take to close the pipe after the last line that it wants. */
+const leavingTime = "50 millis"
+
+/**
+ * Prints a line of something that is followed for as long as somebody reads. The next line waits a moment, so that
+ * it meets the closed pipe of a reader that wanted no more: `| head -1` ends at once.
+ */
+export const printFollowed = (line: string): Effect.Effect<void> =>
+  Effect.andThen(print(line), Effect.sleep(leavingTime))
 
 /** Writes the bytes of a file. */
 export const printBytes = (bytes: Uint8Array): Effect.Effect<void> =>

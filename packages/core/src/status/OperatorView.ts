@@ -95,15 +95,30 @@ export const tallyOf = (cameras: Iterable<{ readonly word: Word }>): Tally => {
 
 const number = new Intl.NumberFormat("en-US")
 
-/** All cameras in one sentence: `988 of 1,000 cameras are live; 12 need attention.` */
-export const sentenceOf = (tally: Tally): string => {
+/**
+ * All cameras in one sentence: `988 of 1,000 cameras are live; 12 need attention.`
+ *
+ * @param failingSubstreams how many further streams of live cameras fail; the tally counts main streams only.
+ */
+export const sentenceOf = (tally: Tally, failingSubstreams = 0): string => {
   const all = words.reduce((sum, word) => sum + tally[word], 0)
   if (all === 0) return "The camera list is empty."
-  if (tally.ok === all) {
-    return all === 1 ? "The camera is live." : `All ${number.format(all)} cameras are live.`
-  }
-  const live = `${number.format(tally.ok)} of ${number.format(all)} cameras ${tally.ok === 1 ? "is" : "are"} live`
+  const live =
+    tally.ok < all
+      ? `${number.format(tally.ok)} of ${number.format(all)} cameras ${tally.ok === 1 ? "is" : "are"} live`
+      : all === 1
+        ? "The camera is live"
+        : `All ${number.format(all)} cameras are live`
   const problems = tally.down + tally.invalid
-  if (problems === 0) return `${live}.`
-  return `${live}; ${number.format(problems)} ${problems === 1 ? "needs" : "need"} attention.`
+  return `${[
+    live,
+    ...(problems === 0
+      ? []
+      : [`${number.format(problems)} ${problems === 1 ? "needs" : "need"} attention`]),
+    ...(failingSubstreams === 0
+      ? []
+      : [
+          `${number.format(failingSubstreams)} further ${failingSubstreams === 1 ? "stream is" : "streams are"} down`
+        ])
+  ].join("; ")}.`
 }
