@@ -38,8 +38,18 @@ const database = Effect.gen(function* () {
   return { dsn, sql }
 })
 
-const runnerOf = (name: string, more: { readonly group?: string } = {}) =>
-  makeRunner({ address: makeAddress(name, 0), groups: [more.group ?? group], weight: 1 })
+const runnerOf = (
+  name: string,
+  more: { readonly group?: string; readonly servers?: string } = {}
+) =>
+  makeRunner({
+    address: makeAddress(name, 0),
+    groups: [
+      more.group ?? group,
+      ...(more.servers === undefined ? [] : [Nodes.serversGroup(more.servers)])
+    ],
+    weight: 1
+  })
 
 /** The storage of the engine, on a client of its own, and what gives several of its locks back. */
 const storageOf = Effect.fnUntraced(function* (
@@ -506,6 +516,34 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         const taken = yield* Effect.flip(Nodes.admit(a, runnerOf("a"), Duration.millis(300)))
         assert.include(taken.message, "another node has the name a")
         yield* Fiber.interrupt(heartbeat)
+      })
+    )
+  )
+
+  it.effect("a node of other media servers may join, and is named", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn } = yield* database
+        const { storage } = yield* storageOf(dsn)
+        const problems: Array<string | undefined> = []
+        const self = runnerOf("a", { servers: "one" })
+        yield* storage.register(self, true)
+        const nodes = yield* Nodes.make(storage, self, lease, ({ problem }) =>
+          Effect.sync(() => void problems.push(problem))
+        )
+        yield* nodes.getRunners
+        const other = runnerOf("b", { servers: "two" })
+        yield* Nodes.admit(storage, other, lease)
+        yield* storage.register(other, true)
+        const runners = yield* nodes.getRunners
+        // the engine would take a further group for further shards
+        assert.deepStrictEqual(
+          runners.map(([{ groups }]) => groups),
+          [[group], [group]]
+        )
+        assert.strictEqual(problems.length, 2)
+        assert.isUndefined(problems[0])
+        assert.match(problems[1] ?? "", /^node b has other media servers: /)
       })
     )
   )

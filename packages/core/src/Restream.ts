@@ -42,6 +42,7 @@ import { Engines } from "./engine/Engines.ts"
 import * as FfmpegEngine from "./engine/ffmpeg/FfmpegEngine.ts"
 import * as NativeEngine from "./engine/native/NativeEngine.ts"
 import { MediaServers } from "./media-server/MediaServers.ts"
+import * as ServerChoice from "./media-server/ServerChoice.ts"
 import * as ProcessLauncher from "./process/ProcessLauncher.ts"
 import { ProbeScheduler } from "./probing/ProbeScheduler.ts"
 import { trustOf } from "./rtsp/client/Dialer.ts"
@@ -196,6 +197,7 @@ export const cluster = (
     ...settings.cluster,
     name: nodeNameOf(settings),
     port: settings.http.enabled ? settings.http.port : 0,
+    servers: ServerChoice.digestOf(settings),
     guard: guardOf(settings)
   })
 

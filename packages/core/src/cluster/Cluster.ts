@@ -50,6 +50,8 @@ export interface ClusterOptions {
   readonly lease: Duration.Duration
   readonly whenDatabaseIsAway: "keep" | "stop"
   readonly locks: "auto" | Nodes.LockKind
+  /** A digest of the names and weights of the media servers, where there are several. Default: there is one. */
+  readonly servers?: string | undefined
   /** The prefix of the cluster's tables; one for each cluster in a database. */
   readonly tablePrefix: string
   /** The lock that excludes a daemon without a cluster. `undefined`: none. */
@@ -114,7 +116,11 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     instance = yield* instanceOf(sql, options.tablePrefix)
     if (guard !== undefined) yield* guard.permitted
     const group = Nodes.groupOf(options.shards, locks)
-    const self = makeRunner({ address, groups: [group], weight: options.weight })
+    const groups = [
+      group,
+      ...(options.servers === undefined ? [] : [Nodes.serversGroup(options.servers)])
+    ]
+    const self = makeRunner({ address, groups, weight: options.weight })
     const config = ShardingConfig.layer({
       runnerAddress: Option.some(address),
       runnerShardWeight: options.weight,
@@ -155,7 +161,11 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
         Layer.provide([
           config,
           MessageStorage.layerNoop,
-          Layer.succeed(RunnerStorage, leased.storage),
+          Layer.succeed(RunnerStorage, {
+            ...leased.storage,
+            register: (runner, healthy) =>
+              leased.storage.register(makeRunner({ ...runner, groups }), healthy)
+          }),
           // nodes are known by their heartbeats alone
           Layer.succeed(RunnerHealth, {
             isAlive: ({ host, port }) =>

@@ -9,7 +9,7 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Runner } from "effect/cluster/Runner"
+import { make as makeRunner, type Runner } from "effect/cluster/Runner"
 import type { RunnerStorage } from "effect/cluster/RunnerStorage"
 import { nowMs } from "../time/Monotonic.ts"
 import * as Shard from "./Shard.ts"
@@ -29,7 +29,7 @@ export interface NodeView {
 export interface ClusterView {
   /** By name. */
   readonly nodes: ReadonlyArray<NodeView>
-  /** A node that has joined with other settings. */
+  /** A node that has joined with other settings; one that may stay is named, too. */
   readonly problem: string | undefined
 }
 
@@ -38,6 +38,13 @@ export type LockKind = "advisory" | "rows"
 /** The engine's name for the shards. Nodes that differ in it would each relay every camera. */
 export const groupOf = (shards: number, locks: LockKind): string =>
   `cameras/${Shard.version}/${shards}/${locks}`
+
+/** The further group of a node by which the others see its media servers. The engine knows nothing of it. */
+export const serversGroup = (digest: string): string => `servers/${digest}`
+
+/** A node as the engine may see it. */
+const forEngine = (runner: Runner): Runner =>
+  runner.groups.length < 2 ? runner : makeRunner({ ...runner, groups: runner.groups.slice(0, 1) })
 
 export interface Nodes {
   /** The nodes with a heartbeat, and those that were known before a failure. */
@@ -78,7 +85,7 @@ export const make = Effect.fnUntraced(function* (
     views = views.toSorted((one, other) =>
       one.name === other.name ? one.port - other.port : one.name < other.name ? -1 : 1
     )
-    const problem = mismatch(self, runners)
+    const problem = mismatch(self, runners) ?? otherServers(self, runners)
     if (before !== JSON.stringify(views)) yield* onChanged({ nodes: views, problem })
   })
 
@@ -94,7 +101,7 @@ export const make = Effect.fnUntraced(function* (
         nowMs(clock) < graceUntilMs ? known.filter(([runner]) => !present.has(keyOf(runner))) : []
       const all = [...runners, ...missing]
       yield* remember(all)
-      return all
+      return all.map(([runner, isActive]) => [forEngine(runner), isActive] as const)
     })
   }
   return nodes
@@ -122,6 +129,17 @@ const mismatch = (
     return `node ${runner.address.host} has other settings: ${what}; all nodes must agree`
   }
   return undefined
+}
+
+/** A node that divides the cameras among other media servers. It may stay: each camera has one owner. */
+const otherServers = (
+  self: Runner,
+  runners: ReadonlyArray<readonly [Runner, boolean]>
+): string | undefined => {
+  const other = runners.find(([{ groups }]) => groups[1] !== self.groups[1])
+  return other === undefined
+    ? undefined
+    : `node ${other[0].address.host} has other media servers: the names and weights of mediaServers differ, so a camera that moves between the nodes changes its server; set them alike`
 }
 
 /**

@@ -33,6 +33,16 @@ const serverOf = (name: string, server: ConfiguredServer["settings"]): CameraSer
   return { name, address, key: hash("sha256", JSON.stringify(all)) }
 }
 
+/** What the choice depends on: two nodes with the same digest choose alike. `undefined`: there is one server. */
+export const digestOf = (
+  settings: Pick<Settings, "mediaServer" | "mediaServers">
+): string | undefined => {
+  const servers = candidatesOf(settings).map(({ server, weight }) => `${server.name} ${weight}`)
+  return servers.length === 0
+    ? undefined
+    : hash("sha256", servers.toSorted().join("\n")).slice(0, 12)
+}
+
 /** The servers for a key, the first choice first. */
 export const inOrder = (
   key: string,
