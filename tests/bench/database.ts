@@ -2,7 +2,8 @@
  * The database of a benchmark or of the soak, in a process of its own, with the default table.
  *
  * `{ query }` runs a statement; `{ server: "stop" | "start" }` ends the server and starts it again on the
- * same port with the same data. `--cluster` makes the tables of a cluster, too.
+ * same port with the same data. `--cluster` makes the tables and the index of a
+ * cluster, too.
  */
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
@@ -40,6 +41,7 @@ Effect.gen(function* () {
   }
   if (process.argv.includes("--cluster")) {
     yield* Effect.provideService(Cluster.createTables("restream"), PgClient.PgClient, sql)
+    yield* sql.unsafe(CameraTable.shardIndex(table, 300))
   }
 
   const answerTo = Effect.fnUntraced(function* (question: Question) {

@@ -100,4 +100,4 @@ program.pipe(
   ),
   Effect.runFork
 )
-process.on("disconnect", () => process.exit())
+for (const end of ["disconnect", "SIGTERM"]) process.on(end, () => process.exit())

@@ -143,7 +143,6 @@ export async function* table(options: TableBenchOptions): AsyncGenerator<TableMe
       )
     }
   } finally {
-    for (const node of nodes) node.signal("SIGKILL")
     await Promise.all([...nodes, sink.child, database.child].map((child) => child.end()))
   }
 }

@@ -307,4 +307,73 @@ describe("Ownership", () => {
         )
       })
   )
+
+  it.effect(
+    "with the rows of its shards alone, it stops and starts nothing that no row told of",
+    () =>
+      withLog((lines) => {
+        const fake = FakeEngine.make()
+        const changes = Effect.runSync(Queue.unbounded<OwnershipChange>())
+        const ours = new Map([[0, {}]])
+        const shardOf = (id: CameraId) => Number(id) % 2
+        const ownership: OwnershipService = {
+          isOurs: (id) => ours.has(shardOf(id)),
+          shardOf,
+          shards: { count: 2, ours: () => ours, came: Stream.never },
+          changes: Stream.fromQueue(changes),
+          mayStart: () => true,
+          permit: () => Effect.void,
+          activeDaemon: Effect.succeed(undefined)
+        }
+        let shards = new Set([0])
+        const running = () =>
+          fake.relays.filter(({ endedAt }) => endedAt === undefined).map(({ camera }) => camera.id)
+        const read = (known: ReadonlyArray<number>, ...ids: ReadonlyArray<number>) => {
+          shards = new Set(known)
+          return Effect.andThen(setRows(ids.map((id) => row(id))), settle)
+        }
+        const move = (change: OwnershipChange) =>
+          Effect.andThen(Queue.offer(changes, change), settle)
+        return Effect.gen(function* () {
+          yield* move({})
+          assert.deepStrictEqual(running(), ["2"])
+          ours.set(1, {})
+          yield* move({ shards: [1], isHandOver: true })
+          yield* read([0], 2, 4)
+          assert.deepStrictEqual(running(), ["2", "4"])
+          yield* read([0, 1], 2, 4, 1, 3)
+          assert.deepStrictEqual(running(), ["2", "4", "1", "3"])
+          // a read that was begun before the shard came
+          yield* read([0], 2, 4)
+          assert.deepStrictEqual(running(), ["2", "4", "1", "3"])
+          yield* read([0, 1], 2, 4, 1)
+          assert.deepStrictEqual(running(), ["2", "4", "1"])
+          ours.delete(1)
+          yield* move({ shards: [1] })
+          assert.deepStrictEqual(running(), ["2", "4"])
+          // what is known of the camera may be old by now
+          ours.set(1, {})
+          yield* move({ shards: [1] })
+          assert.deepStrictEqual(running(), ["2", "4"])
+          yield* read([0, 1], 2, 4, 1)
+          assert.deepStrictEqual(running(), ["2", "4", "1"])
+          yield* settle
+          assert.deepStrictEqual(
+            lines.filter((line) => line.includes("cameras moved")),
+            [
+              "Info cameras moved: 2 to this daemon, 0 to others; relaying 4",
+              "Info cameras moved: 0 to this daemon, 1 to others; relaying 2",
+              "Info cameras moved: 1 to this daemon, 0 to others; relaying 3"
+            ]
+          )
+        }).pipe(
+          Effect.provide(
+            layer([fake], [row(2)], undefined, undefined, (own) => ({
+              ...own,
+              snapshots: Stream.map(own.snapshots, (snapshot) => ({ ...snapshot, shards }))
+            })).pipe(Layer.provide(Layer.succeed(Ownership, ownership)))
+          )
+        )
+      })
+  )
 })

@@ -18,6 +18,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Log from "../kit/Log.ts"
 import { withLog } from "../kit/Log.ts"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
+import { recording } from "./RecordingClient.ts"
 import { awaitIds, cameraSourceContract, observe, row } from "./CameraSourceContract.ts"
 
 const table = parseTableName("video.cameras")!
@@ -501,32 +502,6 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         and datname = current_database() and query ilike 'listen%'`,
       (rows) => rows.map(({ pid }) => pid)
     )
-
-  /** The client, and the statements that read, as they were put to the server. */
-  const recording = (sql: PgClient.PgClient) => {
-    const statements: Array<string> = []
-    const reserve = Effect.map(sql.reserve, (session) => {
-      const { connection } = session as unknown as {
-        readonly connection: { readonly query: (...args: ReadonlyArray<unknown>) => unknown }
-      }
-      const query = (statement: string, ...rest: ReadonlyArray<unknown>) => {
-        if (statement.startsWith("select")) statements.push(statement)
-        return connection.query(statement, ...rest)
-      }
-      return { ...session, connection: { query } }
-    })
-    const client = new Proxy(sql, {
-      get: (target, key) => (key === "reserve" ? reserve : Reflect.get(target, key))
-    })
-    /** What was asked since the last call. */
-    const asked = () =>
-      statements.splice(0).flatMap((statement) => {
-        if (statement.includes("limit 0")) return []
-        if (statement.includes("restream_row.id = any(")) return "ids"
-        return statement.includes("sum(hashtextextended") ? "fingerprint" : "rows"
-      })
-    return { asked, client }
-  }
 
   const insertMany = (sql: PgClient.PgClient, count: number) =>
     sql`insert into video.cameras (name, url)

@@ -36,6 +36,7 @@ import type { CameraType } from "./camera-type/CameraType.ts"
 import { CameraTypes } from "./camera-type/CameraTypes.ts"
 import * as Cluster from "./cluster/Cluster.ts"
 import * as OneHolder from "./cluster/OneHolder.ts"
+import { Ownership } from "./cluster/Ownership.ts"
 import { DesiredCameras } from "./desired/DesiredCameras.ts"
 import { knownColumns } from "./desired/KnownColumns.ts"
 import { Engines } from "./engine/Engines.ts"
@@ -103,7 +104,8 @@ export const layer = (
   )
 
 /**
- * The cameras of the settings' table or query, read with the client in context.
+ * The cameras of the settings' table or query, read with the client in context. With the `Ownership` of a node in
+ * context only the rows of its shards are read, where there are 20,000 or more.
  *
  * @param types the same as of {@link layer}: only the columns that a type reads are fetched. Default: all
  * columns are fetched.
@@ -115,10 +117,12 @@ export const cameraTable = (
   Layer.unwrap(
     Effect.gen(function* () {
       const live = yield* LiveSettings
+      const { shards } = yield* Ownership
       const { database } = yield* SubscriptionRef.get(live)
       return PgCameraSource.layer({
         query: cameraQuery({ database }),
         isTable: database.query === undefined,
+        shards,
         channel: database.listen ? database.channel : undefined,
         known: types && known(live, types),
         massStopDelay: massStopDelay(live),

@@ -27,7 +27,7 @@ const init = Command.make(
     ),
     cluster: flag(
       "cluster",
-      "Create the tables of the cluster instead, for restream run --cluster"
+      "Create the tables of the cluster instead, for restream run --cluster, and an index on the table of cameras"
     ),
     print: flag("print", "Print the SQL instead of running it")
   },

@@ -8,7 +8,7 @@ import {
   type Settings,
   type TableName
 } from "@restream/config"
-import { CameraTable, Cluster, StatusTable } from "@restream/core"
+import { CameraTable, Cluster, Shard, SqlProblem, StatusTable } from "@restream/core"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Failure, usageFailure } from "../process/Failure.ts"
@@ -34,15 +34,20 @@ const databaseFailure = (error: {
 
 const columns = CameraTable.columns.map(([column]) => column)
 
+/** The columns of a table; none if there is no table of that name. */
+const existingColumns = Effect.fnUntraced(function* (name: TableName) {
+  const sql = yield* PgClient.PgClient
+  const found = yield* sql<{ readonly name: string }>`select attname as name from pg_attribute
+    where attrelid = to_regclass(${CameraTable.tableSql(name)}) and attnum > 0 and not attisdropped`
+  return new Set(found.map((column) => column.name))
+})
+
 /** Those of the columns that an existing table of that name lacks; none if there is no such table. */
 const missingColumns = Effect.fnUntraced(function* (
   name: TableName,
   columns: ReadonlyArray<string>
 ) {
-  const sql = yield* PgClient.PgClient
-  const found = yield* sql<{ readonly name: string }>`select attname as name from pg_attribute
-    where attrelid = to_regclass(${CameraTable.tableSql(name)}) and attnum > 0 and not attisdropped`
-  const names = new Set(found.map((column) => column.name))
+  const names = yield* existingColumns(name)
   return names.size === 0 ? [] : columns.filter((column) => !names.has(column))
 })
 
@@ -131,14 +136,41 @@ export const statementsOf = Effect.fnUntraced(function* (settings: Settings, isS
 export const printStatements = (statements: ReadonlyArray<string>) =>
   Effect.forEach(statements, (statement) => print(`${statement};\n`), { discard: true })
 
-/** Creates the tables of the cluster. */
-export const initCluster = Effect.fnUntraced(function* ({ cluster: { tablePrefix } }: Settings) {
+/**
+ * Creates the tables of the cluster, and the index by which each node reads the rows of its shards. Where the
+ * cameras come from a query, it is printed instead: which of its tables has the ids is not known.
+ */
+export const initCluster = Effect.fnUntraced(function* (settings: Settings) {
+  const { shards, tablePrefix } = settings.cluster
   yield* Cluster.createTables(tablePrefix).pipe(
     Effect.catchTag("MigrationError", ({ message }) =>
       Effect.fail(usageFailure([`database: ${oneLine(redact(message))}`]))
     )
   )
   yield* print(`tables ${tablePrefix}_runners and ${tablePrefix}_locks exist`)
+  if (settings.database.query !== undefined) {
+    return yield* print(
+      `create an index on the table of the ids, by which each node finds the rows of its shards: create index on … ((${Shard.shardSql("id", shards)}))`
+    )
+  }
+  const name = yield* tableOf(settings)
+  const names = yield* existingColumns(name)
+  if (names.size === 0) {
+    return yield* print(
+      `table ${settings.database.table} does not exist: run restream db init, then restream db init --cluster again for its index`
+    )
+  }
+  yield* execute([CameraTable.shardIndex(name, shards)]).pipe(
+    Effect.matchEffect({
+      onSuccess: () =>
+        print(`table ${settings.database.table} has an index on the shard of each camera`),
+      // an id whose text depends on settings of the session, or no column id
+      onFailure: (error) =>
+        print(
+          `table ${settings.database.table} gets no index on the shard of each camera: ${oneLine(redact(SqlProblem.describe(error)))}`
+        )
+    })
+  )
 })
 
 /** Runs an effect with a client of the database; an error of the database fails the command in one line. */

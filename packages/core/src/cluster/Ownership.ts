@@ -20,6 +20,16 @@ export interface OwnershipChange {
   readonly settled?: Effect.Effect<void> | undefined
 }
 
+/** The shards of a node, for a source that reads only their rows. */
+export interface OwnedShards {
+  /** How many shards there are in all. */
+  readonly count: number
+  /** The shards that are ours now. A shard that was lost and came back has another object. */
+  readonly ours: () => ReadonlyMap<number, object>
+  /** Emits at once, and after shards came. Never ends. */
+  readonly came: Stream.Stream<void>
+}
+
 export interface PublisherName {
   /** The same for all daemons that may own the camera, one after the other, and for no other daemon. */
   readonly instance: string
@@ -40,6 +50,8 @@ export interface OwnershipService {
   readonly changes: Stream.Stream<OwnershipChange>
   /** The shard of a camera, where a change may name shards. Default: there is one shard. */
   readonly shardOf?: ((id: CameraId) => number) | undefined
+  /** The shards that are ours, by `Shard.shardOf`. Left out: a source has to read the rows of all cameras. */
+  readonly shards?: OwnedShards | undefined
   /**
    * Whether a relay of a camera of ours may start now.
    *

@@ -70,6 +70,8 @@ export const make = Effect.fnUntraced(function* (options: ShardLeasesOptions) {
   /** Grows with whatever may let a waiting camera start. */
   const revision = yield* SubscriptionRef.make(0)
   const bump = SubscriptionRef.update(revision, (before) => before + 1)
+  /** How often shards came. */
+  const arrivals = yield* SubscriptionRef.make(0)
   let validUntilMs = -Infinity
   let confirmedAtMs = -Infinity
   let doubtedAtMs = -Infinity
@@ -127,6 +129,11 @@ export const make = Effect.fnUntraced(function* (options: ShardLeasesOptions) {
       isOurs,
       changes,
       shardOf: shardOfCamera,
+      shards: {
+        count: options.shards,
+        ours: () => new Map([...held].filter(([, { leaving }]) => leaving === undefined)),
+        came: Stream.map(SubscriptionRef.changes(arrivals), () => undefined)
+      },
       mayStart,
       permit: (id, lastEnd) =>
         SubscriptionRef.changes(revision).pipe(
@@ -145,7 +152,10 @@ export const make = Effect.fnUntraced(function* (options: ShardLeasesOptions) {
         const sinceMs = now()
         for (const shard of fresh) held.set(shard, { shard, sinceMs, leaving: undefined })
         emit({ shards: fresh, isHandOver: hasOthers })
-        return bump
+        return Effect.andThen(
+          SubscriptionRef.update(arrivals, (before) => before + 1),
+          bump
+        )
       }),
     end: (ending) =>
       Effect.suspend(() => {

@@ -17,6 +17,8 @@ export interface CameraSet {
   readonly cameras: ReadonlyMap<CameraId, Camera | InvalidCamera>
   /** The rows whose `enabled` is false. */
   readonly disabled: ReadonlyMap<CameraId, CameraDecoder.DisabledCamera>
+  /** The shards of which it has the cameras, see `Snapshot`. `undefined`: of all. */
+  readonly shards?: ReadonlySet<number> | undefined
 }
 
 type EnabledRow = Camera | InvalidCamera

@@ -18,7 +18,7 @@ import * as Failover from "../media-server/Failover.ts"
 import { MediaServers } from "../media-server/MediaServers.ts"
 import * as ServerChoice from "../media-server/ServerChoice.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
-import { type CameraRow, CameraSource } from "../source/CameraSource.ts"
+import { type CameraRow, CameraSource, type Snapshot } from "../source/CameraSource.ts"
 import * as CameraDecoder from "./CameraDecoder.ts"
 import * as Conflicts from "./Conflicts.ts"
 import type { CameraSet } from "./Conflicts.ts"
@@ -30,7 +30,8 @@ export class DesiredCameras extends Context.Service<
   {
     /**
      * The set now, then every set that follows. It never ends and never fails: where no snapshot can be
-     * taken there is no new set, and running relays are unaffected. An unchanged set is the same object.
+     * taken there is no new set, and running relays are unaffected. An unchanged set has the same cameras, as
+     * objects.
      */
     readonly changes: Stream.Stream<CameraSet>
     /** Asks the source for a snapshot and waits for it. Many callers at once cost one query. */
@@ -63,20 +64,26 @@ export class DesiredCameras extends Context.Service<
       })
       return DesiredCameras.of({
         changes: Stream.suspend(() => {
-          let rows: ReadonlyArray<CameraRow> | undefined
+          let latest: Snapshot | undefined
           let decodedBy: Settings | undefined
-          let decode: (rows: ReadonlyArray<CameraRow>) => CameraSet
+          let decode: Decoder<Effect.Effect<CameraSet>>
           const snapshots = Stream.tap(source.snapshots, (snapshot) =>
             Effect.sync(() => {
-              rows = snapshot.rows
+              latest = snapshot
             })
           )
           const failOver = makeFailover()
-          const set = Effect.sync(() => {
+          const set = Effect.suspend(() => {
             const current = SubscriptionRef.getUnsafe(settings)
-            if (current !== decodedBy) decode = makeDecoder(decoderOptions(current, types, choices))
+            if (current !== decodedBy) {
+              decode = makeYieldingDecoder(decoderOptions(current, types, choices))
+            }
             decodedBy = current
-            return [failOver(decode(rows ?? []), away())]
+            const { rows = [], shards } = latest ?? {}
+            return Effect.map(decode(rows), (decoded) => {
+              const set = failOver(decoded, away())
+              return [shards === undefined ? set : { ...set, shards }]
+            })
           }).pipe(
             // a defect in a row must not end the stream: the next snapshot may be good
             Effect.catchCause((cause) =>
@@ -91,11 +98,11 @@ export class DesiredCameras extends Context.Service<
           )
           const changes = Stream.filter(
             SubscriptionRef.changes(settings),
-            (current) => rows !== undefined && current !== decodedBy
+            (current) => latest !== undefined && current !== decodedBy
           )
           const triggers = Stream.merge(
             changes,
-            Stream.filter(awayChanges, () => rows !== undefined)
+            Stream.filter(awayChanges, () => latest !== undefined)
           )
           return Stream.merge(snapshots, triggers, { haltStrategy: "left" }).pipe(
             Stream.mapEffect(() => set),
@@ -147,32 +154,40 @@ const isSameRow = (a: CameraRow, b: CameraRow): boolean => {
   }
 }
 
-/**
- * Makes a decoder of whole snapshots. It remembers each row's result, so a snapshot without changes costs
- * a comparison and gives the very set that the one before it gave.
- */
-export const makeDecoder = (
+/** How many rows are decoded before other fibers have a turn. */
+const rowsInARow = 500
+
+type Decoder<A> = (rows: ReadonlyArray<CameraRow>) => A
+
+/** Decodes step by step: each step is a part of the work, and the last one gives the set. */
+const makeSteps = (
   options: CameraDecoder.DecoderOptions
-): ((rows: ReadonlyArray<CameraRow>) => CameraSet) => {
+): Decoder<Generator<undefined, CameraSet>> => {
   let remembered: ReadonlyArray<Remembered> = []
   let resolved = Conflicts.none
-  return (rows) => {
+  return function* (rows) {
     const isSameRows =
       rows.length === remembered.length &&
       rows.every((row, index) => row === remembered[index]?.row)
     if (isSameRows) return resolved.set
     let byId: ReadonlyMap<string | undefined, Remembered> | undefined
-    const current = numberRows(rows, remembered).map(({ number, row }, position): Remembered => {
+    const current: Array<Remembered> = []
+    for (const { number, row } of numberRows(rows, remembered)) {
+      const position = current.length
+      if (position > 0 && position % rowsInARow === 0) yield undefined
       const before = remembered[position]
       if (before !== undefined && before.number === number && isSameRow(before.row, row)) {
-        return before
+        current.push(before)
+        continue
       }
       byId ??= new Map(remembered.map((entry) => [entryId(entry), entry]))
       const known = byId.get(entryId({ number, row }))
-      return known !== undefined && isSameRow(known.row, row)
-        ? known
-        : { number, row, decoded: CameraDecoder.decodeRow(row, number ?? 0, options) }
-    })
+      current.push(
+        known !== undefined && isSameRow(known.row, row)
+          ? known
+          : { number, row, decoded: CameraDecoder.decodeRow(row, number ?? 0, options) }
+      )
+    }
     const isUnchanged =
       current.length === remembered.length &&
       current.every((entry, index) => entry === remembered[index])
@@ -185,6 +200,36 @@ export const makeDecoder = (
     remembered = current
     return resolved.set
   }
+}
+
+/**
+ * Makes a decoder of whole snapshots. It remembers each row's result, so a snapshot without changes costs
+ * a comparison and gives the very set that the one before it gave.
+ */
+export const makeDecoder = (options: CameraDecoder.DecoderOptions): Decoder<CameraSet> => {
+  const steps = makeSteps(options)
+  return (rows) => {
+    const work = steps(rows)
+    for (;;) {
+      const step = work.next()
+      if (step.done === true) return step.value
+    }
+  }
+}
+
+/** The same; other fibers have a turn between the steps. */
+const makeYieldingDecoder = (
+  options: CameraDecoder.DecoderOptions
+): Decoder<Effect.Effect<CameraSet>> => {
+  const steps = makeSteps(options)
+  return Effect.fnUntraced(function* (rows) {
+    const work = steps(rows)
+    for (;;) {
+      const step = work.next()
+      if (step.done === true) return step.value
+      yield* Effect.yieldNow
+    }
+  })
 }
 
 interface NumberedRow {

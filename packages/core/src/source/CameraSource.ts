@@ -13,9 +13,14 @@ import type * as Stream from "effect/Stream"
 /** One row as the source gave it: column names and values. */
 export type CameraRow = Readonly<Record<string, unknown>>
 
-/** All rows as they stood at one moment. Never a part of them. */
+/** All rows as they stood at one moment. Never a part of them, but for the rows of other nodes. */
 export interface Snapshot {
   readonly rows: ReadonlyArray<CameraRow>
+  /**
+   * The shards of a cluster whose rows these are; of the others it tells nothing. `undefined`: the rows of all
+   * shards.
+   */
+  readonly shards?: ReadonlySet<number> | undefined
   /** When it was taken, in milliseconds since 1970 by Effect's `Clock`. */
   readonly takenAt: number
 }

@@ -1,6 +1,7 @@
 /** The table that `restream db init` makes, and the triggers that notify of its changes. */
 import type { TableName } from "@restream/config"
 import { optionNames } from "../camera/CameraOptions.ts"
+import * as Shard from "../cluster/Shard.ts"
 
 const quoted = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`
 
@@ -155,6 +156,10 @@ export const initStatements = (
         ])
   ]
 }
+
+/** The index by which a node of a cluster finds the rows of its shards. */
+export const shardIndex = (table: TableName, shards: number): string =>
+  `create index if not exists ${quoted(`${table.name}_shard_of_${shards}`)} on ${tableSql(table)} ((${Shard.shardSql("id", shards)}))`
 
 /** What reads all cameras when no query is set. */
 export const selectAll = (table: TableName): string => `select * from ${tableSql(table)}`

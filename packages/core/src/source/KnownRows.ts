@@ -10,6 +10,8 @@ import type { CameraRow } from "./CameraSource.ts"
 export interface HashedRow {
   readonly row: CameraRow
   readonly hash: bigint
+  /** Its shard, in a cluster. */
+  readonly shard: number | undefined
 }
 
 export interface Fingerprint {
@@ -55,6 +57,11 @@ export class KnownRows {
     return isSame
   }
 
+  /** How many rows there are. */
+  get count(): number {
+    return this.#rows.length
+  }
+
   /** Whether it is worth reading no rows but those with these ids. */
   isWorthMerging(ids: ReadonlySet<string>): boolean {
     return this.#rows.length >= fewestRows && ids.size <= mostIds
@@ -65,49 +72,63 @@ export class KnownRows {
     return statement === this.#statement
   }
 
-  /**
-   * The rows after those with some ids were read again: changed, new or gone. `undefined`: a row has none of these
-   * ids, so its id as text is another one for the server.
-   */
-  merge(
-    ids: ReadonlySet<string>,
+  /** The rows with some of them read again: those that are left out, and those in their place. */
+  replaced(
+    isLeftOut: (row: HashedRow) => boolean,
     fresh: ReadonlyArray<HashedRow>
-  ): ReadonlyArray<HashedRow> | undefined {
-    const byId = new Map<string, Array<HashedRow>>()
-    for (const hashed of fresh) {
-      const id = String(hashed.row["id"])
-      if (!ids.has(id)) return undefined
-      const known = byId.get(id)
-      if (known === undefined) byId.set(id, [hashed])
-      else known.push(hashed)
-    }
-    // a row keeps its place: then those that did not change are found without looking for them
-    const kept = this.#hashed.flatMap((hashed) => {
-      const id = String(hashed.row["id"])
-      return ids.has(id) ? (byId.get(id)?.splice(0, 1) ?? []) : [hashed]
-    })
-    return [...kept, ...[...byId.values()].flat()]
+  ): ReadonlyArray<HashedRow> {
+    return [...this.#hashed.filter((row) => !isLeftOut(row)), ...fresh]
   }
 
   /** Takes the rows of a good read. Returns whether from now on it is not worth asking first. */
   replace(statement: string, hashed: ReadonlyArray<HashedRow>): boolean {
     this.#changes = statement === this.#statement ? this.#changes + 1 : 0
     this.#statement = statement
-    this.#take(hashed)
+    this.#take(hashed, fingerprintOf(hashed))
     return this.#changes === mostChanges && hashed.length >= fewestRows
   }
 
-  /** Takes the rows after some of them were read again. */
-  update(hashed: ReadonlyArray<HashedRow>): void {
-    if (this.isUnchanged(this.#statement ?? "", fingerprintOf(hashed))) return
-    this.#take(hashed)
+  /**
+   * Takes the rows after some of them were read again.
+   *
+   * @param statement reads all of them from now on.
+   */
+  update(statement: string, hashed: ReadonlyArray<HashedRow>): void {
+    this.#statement = statement
+    const fingerprint = fingerprintOf(hashed)
+    if (!this.isUnchanged(statement, fingerprint)) this.#take(hashed, fingerprint)
   }
 
-  #take(hashed: ReadonlyArray<HashedRow>): void {
+  #take(hashed: ReadonlyArray<HashedRow>, { sum }: Fingerprint): void {
     this.#hashed = hashed
     this.#rows = hashed.map(({ row }) => row)
-    this.#sum = fingerprintOf(hashed).sum
+    this.#sum = sum
   }
+}
+
+/**
+ * Rows after those with some ids were read again: changed, new or gone. `undefined`: a row has none of these ids, so
+ * its id as text is another one for the server.
+ */
+export const mergeByIds = (
+  rows: ReadonlyArray<HashedRow>,
+  ids: ReadonlySet<string>,
+  fresh: ReadonlyArray<HashedRow>
+): ReadonlyArray<HashedRow> | undefined => {
+  const byId = new Map<string, Array<HashedRow>>()
+  for (const hashed of fresh) {
+    const id = String(hashed.row["id"])
+    if (!ids.has(id)) return undefined
+    const known = byId.get(id)
+    if (known === undefined) byId.set(id, [hashed])
+    else known.push(hashed)
+  }
+  // a row keeps its place: then those that did not change are found without looking for them
+  const merged = rows.flatMap((hashed) => {
+    const id = String(hashed.row["id"])
+    return ids.has(id) ? (byId.get(id)?.splice(0, 1) ?? []) : [hashed]
+  })
+  return [...merged, ...[...byId.values()].flat()]
 }
 
 export const fingerprintOf = (rows: ReadonlyArray<HashedRow>): Fingerprint => {

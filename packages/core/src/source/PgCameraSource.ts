@@ -8,24 +8,25 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { SqlError } from "effect/sql/SqlError"
+import type { OwnedShards } from "../cluster/Ownership.ts"
 import {
+  type CameraRow,
   CameraSource,
   CameraSourceError,
   AccessDenied,
   InvalidQuery,
   Unavailable
 } from "./CameraSource.ts"
-import { fingerprintOf, type HashedRow, KnownRows } from "./KnownRows.ts"
 import * as Notifications from "./Notifications.ts"
 import * as ReadChecks from "./ReadChecks.ts"
 import { missingId, type ReadResult } from "./ResultShape.ts"
 import * as Polling from "./Polling.ts"
 import * as RowQuery from "./RowQuery.ts"
 import { codeOf, describe, refusedParameter } from "./SqlProblem.ts"
+import * as TableRows from "./TableRows.ts"
 
 export interface PgCameraSourceOptions extends ReadChecks.ReadCheckOptions {
   /** The SELECT that gives all rows. */
@@ -35,6 +36,8 @@ export interface PgCameraSourceOptions extends ReadChecks.ReadCheckOptions {
    * names it. Default false: after the rows that a notification names everything is read, too.
    */
   readonly isTable?: boolean | undefined
+  /** In a cluster, the shards of this node: from 20,000 rows on it reads only their rows. Default: all rows. */
+  readonly shards?: OwnedShards | undefined
   /** The channel on which the table's trigger notifies; `undefined` to poll only. */
   readonly channel?: string | undefined
   /** Default: polls every 10 s, with a timeout of 10 s. */
@@ -42,8 +45,8 @@ export interface PgCameraSourceOptions extends ReadChecks.ReadCheckOptions {
   readonly listenTiming?: Notifications.ListenTiming | undefined
 }
 
-/** What a statement that reads the rows gives, beside its columns. */
-interface Read<A> {
+/** What a statement that reads the rows gives, beside the names of all columns. */
+interface Result<A> {
   readonly columns: ReadonlyArray<string>
   readonly value: A
 }
@@ -68,17 +71,18 @@ const read = <A>(
   query: string,
   known: ReadonlySet<string> | undefined,
   fetch: (
-    run: Run,
+    run: TableRows.Run,
     statement: string,
-    fields: ReadonlyArray<RowQuery.Column>
+    columns: ReadonlyArray<RowQuery.Column>
   ) => Effect.Effect<A, SqlError>
-): Effect.Effect<Read<A>, CameraSourceError> =>
+): Effect.Effect<Result<A>, CameraSourceError> =>
   readOnly(sql, (run) =>
     Effect.gen(function* () {
       const { fields } = yield* run(RowQuery.asDescribed(query))
       if (fields.length === 0) return undefined
       const isWanted = (name: string) => known === undefined || known.has(name)
-      const value = yield* fetch(run, RowQuery.asRows(query, fields, isWanted), fields)
+      const wanted = fields.filter(({ name }) => isWanted(name))
+      const value = yield* fetch(run, RowQuery.asRows(query, fields, isWanted), wanted)
       return { columns: [...new Set(fields.map(({ name }) => name))], value }
     })
   ).pipe(
@@ -121,9 +125,6 @@ const failOn = (problem: string | undefined): Effect.Effect<void, CameraSourceEr
     ? Effect.void
     : Effect.fail(new CameraSourceError({ reason: new InvalidQuery({ detail: problem }) }))
 
-/** Runs a statement, unprepared. */
-type Run = (statement: string) => Effect.Effect<PgConnection.Result, SqlError>
-
 /**
  * Runs statements in a transaction that only reads.
  *
@@ -131,11 +132,11 @@ type Run = (statement: string) => Effect.Effect<PgConnection.Result, SqlError>
  */
 const readOnly = <A>(
   sql: PgClient.PgClient,
-  statements: (run: Run) => Effect.Effect<A, SqlError>
+  statements: (run: TableRows.Run) => Effect.Effect<A, SqlError>
 ): Effect.Effect<A, SqlError> =>
   Effect.suspend(() => {
     let refusals = 0
-    const reserve = Effect.map(sql.reserve, (session): Run => {
+    const reserve = Effect.map(sql.reserve, (session): TableRows.Run => {
       // the client's own statements do not tell the types of the columns
       const { connection } = session as unknown as {
         readonly connection: PgConnection.PgConnection
@@ -196,105 +197,25 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
   const sql = yield* PgClient.PgClient
 
   const check = ReadChecks.make("database", options, failOn)
-  const kept = new KnownRows()
-  /** Whether the server has the function that makes them: PostgreSQL since 11. */
-  let hasHashes = true
-
-  const fetchChecked = Effect.gen(function* () {
-    const hadHashes = hasHashes
-    const known = yield* options.known ?? Effect.succeed(undefined)
-    const { columns, value } = yield* read(sql, options.query, known, (run, statement) =>
-      Effect.gen(function* () {
-        if (hasHashes && kept.isWorthAsking(statement)) {
-          const { rows } = yield* run(RowQuery.asFingerprint(statement))
-          if (kept.isUnchanged(statement, RowQuery.readFingerprint(rows[0]))) return undefined
-        }
-        if (!hasHashes) return { statement, rows: (yield* run(statement)).rows }
-        const { rows } = yield* Effect.tapError(run(RowQuery.asHashedRows(statement)), (error) =>
-          Effect.sync(() => {
-            hasHashes = codeOf(error) !== undefinedFunction
-          })
-        )
-        return { statement, rows }
-      })
-    ).pipe(Effect.retry({ times: 1, while: () => hadHashes && !hasHashes }))
-    if (value === undefined) return kept.rows
-    const { statement } = value
-    const hashed = yield* readHashed(value.rows)
-    if (hasHashes && kept.isUnchanged(statement, fingerprintOf(hashed))) return kept.rows
-    yield* failOn(missingId({ columns }))
-    yield* check({ columns, rows: hashed.map(({ row }) => row) }, known)
-    if (kept.replace(statement, hashed)) yield* logRestless
-    return kept.rows
-  })
-
-  /** The rows that changed since the last read, as far as notifications named them. */
-  let changed: Set<string> | "any" = "any"
-  const rereads = yield* Queue.sliding<Polling.Hint>(1)
-
-  const note = (hint: Notifications.TableHint): Polling.Hint => {
-    if (typeof hint === "string") {
-      changed = "any"
-      return hint
-    }
-    if (changed !== "any") for (const id of hint.ids) changed.add(id)
-    return "changed"
-  }
-
-  /** Reads the rows with these ids. `undefined`: they do not tell what the rows are now. */
-  const fetchByIds = Effect.fnUntraced(function* (ids: ReadonlySet<string>) {
-    const known = yield* options.known ?? Effect.succeed(undefined)
-    const { columns, value } = yield* read(sql, options.query, known, (run, statement, fields) =>
-      kept.isReadBy(statement) && RowQuery.hasPlainId(fields)
-        ? run(RowQuery.asHashedRows(RowQuery.withIds(statement, ids)))
-        : Effect.succeed(undefined)
-    )
-    if (value === undefined) return undefined
-    const merged = kept.merge(ids, yield* readHashed(value.rows))
-    if (merged === undefined) return undefined
-    yield* check({ columns, rows: merged.map(({ row }) => row) }, known)
-    kept.update(merged)
-    if (options.isTable !== true) yield* Queue.offer(rereads, "changed")
-    return kept.rows
-  })
-
-  const fetchAll = Effect.suspend(() => {
-    changed = new Set()
-    return fetchChecked
-  })
-
-  const fetchChanged = Effect.suspend(() => {
-    const ids = changed
-    if (ids === "any" || !hasHashes || !kept.isWorthMerging(ids)) return fetchAll
-    if (ids.size === 0) return Effect.succeed(kept.rows)
-    changed = new Set()
-    return fetchByIds(ids).pipe(
-      // an id of another table may be no id of this one
-      Effect.orElseSucceed(() => undefined),
-      Effect.flatMap((rows) => (rows === undefined ? fetchAll : Effect.succeed(rows)))
-    )
-  })
-
-  const orElseAny = <A, E>(fetch: Effect.Effect<A, E>) =>
-    Effect.onError(fetch, () =>
-      Effect.sync(() => {
-        changed = "any"
-      })
-    )
-
-  return yield* Polling.make({
-    label: "database",
-    fetchRows: orElseAny(fetchAll),
-    fetchChanged: orElseAny(fetchChanged),
-    hints:
+  const rows = yield* TableRows.make({
+    isTable: options.isTable === true,
+    shards: options.shards,
+    notifications:
       options.channel === undefined
-        ? undefined
-        : Stream.merge(
-            Stream.map(yield* Notifications.make(options.channel, options.listenTiming), note),
-            Stream.map(Stream.fromQueue(rereads), note)
-          ),
-    timing: options.timing
+        ? Stream.empty
+        : yield* Notifications.make(options.channel, options.listenTiming),
+    read: Effect.fnUntraced(function* (fetch) {
+      const known = yield* options.known ?? Effect.succeed(undefined)
+      const { columns, value } = yield* read(sql, options.query, known, fetch)
+      return {
+        value,
+        check: (rows: ReadonlyArray<CameraRow>) =>
+          Effect.andThen(failOn(missingId({ columns })), check({ columns, rows }, known))
+      }
+    })
   })
+
+  return yield* Polling.make({ label: "database", ...rows, timing: options.timing })
 }, interruptTogether)
 
 /** Provides the camera source over the `PgClient` in context. */
@@ -327,29 +248,5 @@ const toSourceError = (error: SqlError): CameraSourceError => {
       return new CameraSourceError({ reason: new Unavailable({ detail }) })
   }
 }
-
-const undefinedFunction = "42883"
-
-/** How many rows are read before other fibers have a turn. */
-const rowsInARow = 500
-
-const readHashed = Effect.fnUntraced(function* (
-  rows: ReadonlyArray<Readonly<Record<string, unknown>>>
-) {
-  const hashed: Array<HashedRow> = []
-  for (const { hash, row } of rows) {
-    hashed.push({ row: RowQuery.read(String(row)), hash: BigInt(String(hash ?? 0)) })
-    if (hashed.length % rowsInARow === 0) yield* Effect.yieldNow
-  }
-  return hashed
-})
-
-const logRestless = Effect.annotateLogs(
-  Effect.logDebug(
-    "database: the rows differ at every read, so they are read without asking whether they have changed"
-  ),
-  "module",
-  "source"
-)
 
 const noTable = "`restream db init` creates it; or set database.table or database.query"

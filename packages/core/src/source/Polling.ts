@@ -23,7 +23,8 @@ import {
 /**
  * - `changed`: something may have changed. While the source is away that waits for the next look by
  *   schedule, however many such hints come.
- * - `back`: the source answers, so there is a look soon, also where the schedule is far from its next.
+ * - `back`: the source answers, or rows are needed that it has not read yet, so there is a look soon, also where
+ *   the schedule is far from its next.
  */
 export type Hint = "changed" | "back"
 
@@ -44,8 +45,10 @@ export interface PollingOptions {
   readonly label: string
   /** Fetches all rows once. Interrupted at `fetchTimeout`. */
   readonly fetchRows: Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError>
-  /** The same, where only hints that something changed asked for it. Default: `fetchRows`. */
+  /** The same, where only hints asked for it. Default: `fetchRows`. */
   readonly fetchChanged?: Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError> | undefined
+  /** The shards of which the last fetch knows the rows, see `Snapshot`. Read after each fetch. Default: all. */
+  readonly shards?: (() => ReadonlySet<number> | undefined) | undefined
   /** Many at once cost one fetch. Default: none. */
   readonly hints?: Stream.Stream<Hint> | undefined
   /** Read before each fetch and each interval, so it may follow settings. */
@@ -88,7 +91,8 @@ export const make = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       const takenAt = yield* Clock.currentTimeMillis
       const rows = yield* inTime(fetch)
-      return { rows, takenAt }
+      const shards = options.shards?.()
+      return { rows, takenAt, ...(shards !== undefined && { shards }) }
     }).pipe(
       // a defect of an adapter must not end the polling
       Effect.catchDefect((defect) =>
@@ -137,7 +141,7 @@ export const make = Effect.fnUntraced(function* (
 
   const poller = yield* Poller.make({
     poll: pollBy(options.fetchRows),
-    pollInvalidated: options.fetchChanged && pollBy(options.fetchChanged),
+    pollHinted: options.fetchChanged && pollBy(options.fetchChanged),
     onResult: Exit.match({
       onSuccess: onSnapshot,
       onFailure: (cause) => {

@@ -6,6 +6,7 @@
  * not know it takes for text. One column of another type, a `point` say, would fail the whole snapshot,
  * or come as gibberish. The server has a text for every type that it has, so it is asked for that.
  */
+import * as Shard from "../cluster/Shard.ts"
 import type { CameraRow } from "./CameraSource.ts"
 import type { Fingerprint } from "./KnownRows.ts"
 
@@ -26,6 +27,8 @@ export const asDescribed = (query: string): string =>
 
 /** `char(n)`, and a list of them: PostgreSQL pads the values, and drops the padding in the cast to text. */
 const unpadded: Readonly<Record<number, string>> = { 1042: "::text", 1014: "::text[]" }
+
+const selectRow = "select row_to_json(restream_row.*)::text as row "
 
 /**
  * The query with each row as one JSON text of the columns that are wanted.
@@ -48,7 +51,7 @@ export const asRows = (
   )
   const aliases = columns.map((_, index) => `c${index}`)
   // the name stands with a star because a column of the same name would be taken for the row otherwise
-  return `select row_to_json(restream_row.*)::text as row from (
+  return `${selectRow}from (
 select ${list.join(", ")} from (\n${withoutSemicolon(query)}\n) restream_result(${aliases.join(", ")})
 ) restream_row`
 }
@@ -59,9 +62,12 @@ select ${list.join(", ")} from (\n${withoutSemicolon(query)}\n) restream_result(
  */
 const plainTypes = new Set([20, 21, 23, 1700, 25, 1042, 1043, 19, 2950])
 
+const idType = (columns: ReadonlyArray<Column>): number | undefined =>
+  columns.findLast(({ name }) => name === "id")?.dataTypeId
+
 /** Whether the ids in the result have such a type. */
 export const hasPlainId = (columns: ReadonlyArray<Column>): boolean =>
-  plainTypes.has(columns.findLast(({ name }) => name === "id")?.dataTypeId ?? 0)
+  plainTypes.has(idType(columns) ?? 0)
 
 /** The statement of {@link asRows}, for the rows with these ids. */
 export const withIds = (rows: string, ids: Iterable<string>): string => {
@@ -69,6 +75,51 @@ export const withIds = (rows: string, ids: Iterable<string>): string => {
   // of no type of its own: the server takes it for a list of what the column has
   const list = `{${quoted.join(",")}}`.replaceAll("\\", "\\\\").replaceAll("'", "''")
   return `${rows}\nwhere restream_row.id = any(E'${list}')`
+}
+
+/** The number of the rows of {@link asRows}. */
+export const asCount = (rows: string): string =>
+  `select count(*)::text as count ${rows.slice(selectRow.length)}`
+
+/** Of which shards rows are read. */
+export interface ShardsRead {
+  readonly shards: Iterable<number>
+  /** The number of all shards. */
+  readonly count: number
+}
+
+const isInShards = ({ count, shards }: ShardsRead): string =>
+  `${Shard.shardSql("restream_row.id", count)} = any('{${[...shards].sort((a, b) => a - b).join(",")}}'::int[])`
+
+/** The statement of {@link asRows}, for the rows of some shards. */
+export const withShards = (rows: string, read: ShardsRead): string =>
+  `${rows}\nwhere ${isInShards(read)}`
+
+/** Types whose text may hold a control character, which the id of a camera has not. */
+const textTypes = new Set([19, 25, 1042, 1043])
+
+/**
+ * The statement of {@link asRows}, for the rows of some shards, and for those that concern every node: rows without
+ * an id, rows whose id is another text for us, and rows that claim one path.
+ */
+export const withOwn = (rows: string, columns: ReadonlyArray<Column>, read: ShardsRead): string => {
+  const own = isInShards(read)
+  const concerns = [
+    "restream_row.id is null",
+    ...(textTypes.has(idType(columns) ?? 0) ? ["restream_row.id ~ '[[:cntrl:]]'"] : []),
+    ...(columns.some(({ name }) => name === "path")
+      ? [
+          `restream_row.path::text in (select restream_row.path::text ${rows.slice(selectRow.length)}
+where restream_row.path::text <> '' group by 1 having count(*) > 1)`
+        ]
+      : [])
+  ]
+  // the two are disjoint, and only the second one looks at every row
+  return `${rows}
+where ${own}
+union all
+${rows}
+where case when ${concerns.join(" or ")} then (${own}) is not true else false end`
 }
 
 /** The statement of {@link asRows}, with a hash of each row's text. */

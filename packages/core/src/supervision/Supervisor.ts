@@ -254,22 +254,35 @@ const make = Effect.gen(function* () {
     applyTo(applied, done, failed)
   })
 
+  /** Whether a set tells anything of a camera. */
+  const covers = ({ shards }: CameraSet, id: CameraId) => shards?.has(shardOf(id)) ?? true
+
+  /** The shards that came and of which no set has the cameras yet, and whether another daemon gave them up. */
+  const arriving = new Map<number, boolean>()
+  const isArriving = (action: Action) =>
+    action._tag !== "Stop" && arriving.size > 0 && arriving.has(shardOf(action.camera.id))
+
   const isMoved = (action: Action) => action._tag === "Stop" && !isOurs(action.id)
 
   const reconcile = Effect.fn("Supervisor.reconcile")(function* (set: CameraSet) {
     byShard = undefined
-    const all = diff(applied, set.cameras, isOurs)
+    const all = diff(applied, set.cameras, isOurs).filter(
+      (action) => action._tag !== "Stop" || !isOurs(action.id) || covers(set, action.id)
+    )
     // another daemon relays these: no mistake in the table
     const moved = all.filter(isMoved)
-    const changes = all.filter((action) => !isMoved(action))
+    const arrivals = all.filter(isArriving)
+    const changes = all.filter((action) => !isMoved(action) && !isArriving(action))
     const { supervisor } = SubscriptionRef.getUnsafe(settings)
     const held = massStop.decide(apply(applied, moved), changes, supervisor, yield* Monotonic.now)
     if (held !== undefined) {
       yield* hold(held)
-      if (moved.length === 0) return
+      if (moved.length === 0 && arrivals.length === 0) return
     } else if (massStops.has("mass stop")) yield* endHold(changes)
-    const actions = held === undefined ? all : moved
-    if (reconciliations === 0 || actions.length > 0) {
+    yield* arrive(set, arrivals)
+    const actions = held === undefined ? [...moved, ...changes] : moved
+    const isFirst = reconciliations === 0 && set.shards === undefined
+    if (isFirst || actions.length > 0) {
       const { level, message } = ReconcileLog.describe({ ...set, before: applied, actions, isOurs })
       yield* Effect.logWithLevel(level)(message)
       for (const line of ReconcileLog.notices(actions)) yield* Effect.logWarning(line)
@@ -277,6 +290,24 @@ const make = Effect.gen(function* () {
     yield* performAll(actions)
     reconciliations++
     yield* Deferred.succeed(ready, undefined)
+  })
+
+  /** Starts the cameras of shards that came before their rows were read. */
+  const arrive = Effect.fnUntraced(function* (
+    { shards }: CameraSet,
+    arrivals: ReadonlyArray<Action>
+  ) {
+    if (arrivals.length > 0) yield* noteMoves(arrivals.length, 0)
+    for (const isHandOver of [true, false]) {
+      yield* performAll(
+        arrivals.filter(
+          (action) =>
+            action._tag !== "Stop" && arriving.get(shardOf(action.camera.id)) === isHandOver
+        ),
+        isHandOver
+      )
+    }
+    for (const shard of arriving.keys()) if (shards?.has(shard) !== false) arriving.delete(shard)
   })
 
   /** The ids of the cameras that are applied or desired, by shard. Made when a shard moves. */
@@ -304,25 +335,37 @@ const make = Effect.gen(function* () {
     return came + left === 0
       ? Effect.void
       : Effect.logInfo(
-          `cameras moved: ${came} to this daemon, ${left} to others; relaying ${applied.size} of ${latest?.cameras.size ?? 0}`
+          `cameras moved: ${came} to this daemon, ${left} to others; relaying ${applied.size}${latest === undefined || latest.shards !== undefined ? "" : ` of ${latest.cameras.size}`}`
         )
   })
 
+  const noteMoves = (came: number, left: number) =>
+    Effect.suspend(() => {
+      moves = { came: moves.came + came, left: moves.left + left }
+      return FiberHandle.run(moveLog, Effect.delay(logMoves, moveLogDelay))
+    })
+
   /** Starts and stops the cameras of the shards that came and left. Costs these shards, not the table. */
   const reconcileShards = Effect.fn("Supervisor.reconcileShards")(function* (
-    { cameras }: CameraSet,
+    { cameras, shards: known }: CameraSet,
     shards: ReadonlyArray<number>,
     isHandOver: boolean
   ) {
     byShard ??= indexByShard(cameras)
     const index = byShard
     const ids = shards.flatMap((shard) => [...(index.get(shard) ?? [])])
-    const actions = diffOwnership(ids, applied, cameras, isOurs)
+    const all = diffOwnership(ids, applied, cameras, isOurs)
+    // the rows of a shard that comes are read after it came: what is known of them may be old
+    const actions = known === undefined ? all : all.filter(({ _tag }) => _tag === "Stop")
+    const ours = known === undefined ? undefined : ownership.shards?.ours()
+    for (const shard of shards) {
+      if (ours?.has(shard) === true) arriving.set(shard, isHandOver)
+      else arriving.delete(shard)
+    }
     if (actions.length === 0) return
     const left = actions.filter(({ _tag }) => _tag === "Stop").length
-    moves = { came: moves.came + actions.length - left, left: moves.left + left }
     yield* performAll(actions, isHandOver)
-    yield* FiberHandle.run(moveLog, Effect.delay(logMoves, moveLogDelay))
+    yield* noteMoves(actions.length - left, left)
   })
 
   /** Done when nothing runs any more for the cameras of shards that are not ours. */

@@ -15,8 +15,8 @@ import * as Monotonic from "./Monotonic.ts"
 
 export interface PollerOptions<A, E> {
   readonly poll: Effect.Effect<A, E>
-  /** The poll that nothing but `invalidate` asked for. Default: `poll`. */
-  readonly pollInvalidated?: Effect.Effect<A, E> | undefined
+  /** The poll that nothing but `invalidate` and `wake` asked for. Default: `poll`. */
+  readonly pollHinted?: Effect.Effect<A, E> | undefined
   /** Runs after each poll, before its callers get the result. */
   readonly onResult: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
   /** The longest time between a poll and the next one. */
@@ -58,13 +58,14 @@ export const make = Effect.fnUntraced(function* <A, E>(
   const spacing = options.spacing ?? Duration.millis(50)
   let asked = Deferred.makeUnsafe<A, E>()
 
-  let isInvalidated = false
+  let isHinted = false
 
   const pollOnce = Effect.gen(function* () {
     // this poll serves everything asked for before it; what arrives during it is served by the next
     yield* Queue.clear(invalidations)
-    const others = [...(yield* Queue.clear(wakes)), ...(yield* Queue.clear(requests))]
-    const poll = isInvalidated && others.length === 0 ? options.pollInvalidated : undefined
+    yield* Queue.clear(wakes)
+    const hasRequests = (yield* Queue.clear(requests)).length > 0
+    const poll = isHinted && !hasRequests ? options.pollHinted : undefined
     const waiting = asked
     asked = Deferred.makeUnsafe()
     const startedAt = yield* Monotonic.now
@@ -79,7 +80,7 @@ export const make = Effect.fnUntraced(function* <A, E>(
 
   const awaitNext = ({ exit, rest }: Effect.Success<typeof pollOnce>) =>
     Effect.raceAllFirst([
-      Effect.as(Queue.take(wakes), false),
+      Effect.as(Queue.take(wakes), true),
       ...(options.ignoresInvalidations?.(exit) === true
         ? []
         : [
@@ -92,8 +93,8 @@ export const make = Effect.fnUntraced(function* <A, E>(
   yield* pollOnce.pipe(
     Effect.tap(Effect.sleep(spacing)),
     Effect.flatMap(awaitNext),
-    Effect.map((isNext) => {
-      isInvalidated = isNext
+    Effect.map((isNextHinted) => {
+      isHinted = isNextHinted
     }),
     Effect.forever,
     Effect.forkScoped
