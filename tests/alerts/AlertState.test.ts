@@ -74,6 +74,8 @@ class Fleet {
   state = AlertState.empty
   nowMs = 0
   mediaServer: MediaServerStatus = { _tag: "Up", since: 0 }
+  /** The media servers by name, where there are several. */
+  mediaServers: Readonly<Record<string, MediaServerStatus>> = {}
   source: SourceHealth = { _tag: "Up", lastSnapshotAt: 0 }
   isQuiet = false
   isStandby = false
@@ -122,7 +124,10 @@ class Fleet {
   observe(): ReadonlyArray<Alert> {
     const { events, state } = AlertState.next(this.state, {
       cameras: [...this.cameras.values()],
-      mediaServers: [{ name: undefined, status: this.mediaServer }],
+      mediaServers:
+        Object.keys(this.mediaServers).length === 0
+          ? [{ name: undefined, status: this.mediaServer }]
+          : Object.entries(this.mediaServers).map(([name, status]) => ({ name, status })),
       source: this.source,
       now: this.now,
       nowMs: this.nowMs,
@@ -337,6 +342,34 @@ describe("alerts", () => {
     })
     fleet.source = { _tag: "Up", lastSnapshotAt: fleet.now }
     assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["resolved boot-2 0"])
+  })
+
+  it("of several media servers are about each of them, and hold its cameras only", () => {
+    const fleet = new Fleet()
+    const up: MediaServerStatus = { _tag: "Up", since: 0 }
+    const on = (id: string, mediaServer: string) =>
+      fleet.cameras.set(id, { ...fleet.cameras.get(id)!, mediaServer })
+    fleet.live("1", "2")
+    fleet.mediaServers = {
+      hall: up,
+      yard: { _tag: "Down", since: fleet.now, detail: "no response within 2 s" }
+    }
+    fleet.waiting("1", "media server").down("2", serverGone)
+    on("1", "yard")
+    on("2", "hall")
+    const events = fleet.advance(afterMs)
+    assert.deepStrictEqual(
+      events.map(({ count, key, title }) => [key, title, count]),
+      [
+        ["media-server yard", "media server yard is unreachable: no response within 2 s", 1],
+        ["ServerGone", 'camera 2 "Camera 2": lost the media server: connection reset', 1]
+      ]
+    )
+    fleet.mediaServers = { hall: up, yard: { _tag: "Up", since: fleet.now } }
+    assert.deepStrictEqual(
+      fleet.advance(afterMs).map(({ event, key }) => [event, key]),
+      [["resolved", "media-server yard"]]
+    )
   })
 
   it("are resolved when their cameras leave the table, or an operator stops them", () => {

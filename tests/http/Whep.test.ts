@@ -1,6 +1,8 @@
 /** The signalling of a live picture, through the daemon to a WebRTC server. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { defaultSettings } from "@restream/config"
+import { LiveSettings, Whep } from "@restream/core"
+import { Effect, Layer, Redacted } from "effect"
 import { type Sent, serve, token, withToken } from "./DaemonServer.ts"
 import { type Heard, playerServer, type Reply } from "./PlayerServer.ts"
 
@@ -40,6 +42,36 @@ const fixture = Effect.fnUntraced(function* (
 })
 
 describe("a live picture", () => {
+  it.live("comes from the media server of its camera, where there are several", () =>
+    Effect.gen(function* () {
+      const [hall, yard] = [yield* playerServer(() => opened), yield* playerServer(() => opened)]
+      const {
+        checkInterval: _,
+        checkTimeout: __,
+        pathTemplate: ___,
+        ...server
+      } = defaultSettings.mediaServer
+      const settings = {
+        ...defaultSettings,
+        mediaServers: {
+          hall: { ...server, weight: 1, webrtcUrl: hall.url },
+          yard: { ...server, weight: 1, webrtcUrl: yard.url }
+        }
+      }
+      const play = (mediaServer: string) =>
+        Effect.flatMap(Whep, ({ open }) => open({ mediaServer, path: "gate" }, "v=0")).pipe(
+          Effect.provide(Whep.layer.pipe(Layer.provide(LiveSettings.layer(settings))))
+        )
+      yield* play("yard")
+      assert.deepStrictEqual(
+        [hall, yard].map(({ requests }) => requests.map(({ line }) => line)),
+        [[], ["POST /gate/whep"]]
+      )
+      const removed = yield* Effect.flip(play("cellar"))
+      assert.strictEqual(removed.code, "NotLive")
+    }).pipe(Effect.scoped)
+  )
+
   it.live("hands the offer on, and nothing else of the page", () =>
     Effect.gen(function* () {
       const { requests, send } = yield* fixture(() => opened, withToken)
