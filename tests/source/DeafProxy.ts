@@ -14,10 +14,14 @@ export interface DeafProxy {
   refusesTransactions: boolean
   /** Whether NOTIFY fails, as by a compatible server on which the role may not. */
   refusesNotify: boolean
+  /** Whether a connection is swallowed that ends a transaction. */
+  swallowsRollbacks: boolean
   /** Forwards nothing more of the connections that exist and fit, and closes none of them. */
   readonly swallow: (fits?: (connection: { readonly listens: boolean }) => boolean) => void
   /** How many connections were opened. */
   readonly count: () => number
+  /** How many were swallowed. */
+  readonly swallowed: () => number
 }
 
 interface Connection {
@@ -53,6 +57,7 @@ export const make = (serverPort: number) =>
         client.on("data", (chunk) => {
           if (/listen /i.test(chunk.toString("latin1"))) connection.listens = true
           const text = chunk.toString("latin1")
+          if (proxy.swallowsRollbacks && /rollback/i.test(text)) connection.isSwallowed = true
           if (proxy.refusesTransactions && /begin/i.test(text)) client.destroy()
           else if (proxy.refusesNotify && /notify /i.test(text)) client.write(denied)
           else if (!connection.isSwallowed) upstream.write(chunk)
@@ -74,10 +79,12 @@ export const make = (serverPort: number) =>
         dropsNotifications: false,
         refusesTransactions: false,
         refusesNotify: false,
+        swallowsRollbacks: false,
         swallow: (fits: (connection: Connection) => boolean = () => true) => {
           for (const each of connections) if (fits(each)) each.isSwallowed = true
         },
-        count: () => connections.length
+        count: () => connections.length,
+        swallowed: () => connections.filter(({ isSwallowed }) => isSwallowed).length
       }
       server.listen(0, "127.0.0.1", () => {
         const address = server.address()

@@ -206,6 +206,28 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     }).pipe(Effect.scoped)
   )
 
+  it.effect("reads again after a proxy dropped a session at the end of a read", () =>
+    Effect.gen(function* () {
+      const { add, proxy, source } = yield* site
+      proxy.swallowsRollbacks = true
+      yield* Effect.gen(function* () {
+        const seen = yield* observe
+        yield* until(() => proxy.swallowed() > 0)
+        proxy.swallowsRollbacks = false
+        yield* add(row(2))
+        yield* awaitIds(seen, ["1", "2"])
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          source({
+            channel: undefined,
+            timing: Effect.succeed({ pollInterval: "100 millis", fetchTimeout: "1 second" })
+          })
+        )
+      )
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("keeps a session that would be ended for being idle", () =>
     withLog((lines) =>
       Effect.gen(function* () {

@@ -6,6 +6,7 @@
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
@@ -21,6 +22,7 @@ import {
   Unavailable
 } from "./CameraSource.ts"
 import * as Notifications from "./Notifications.ts"
+import * as Deadline from "../time/Deadline.ts"
 import * as ReadChecks from "./ReadChecks.ts"
 import { missingId, type ReadResult } from "./ResultShape.ts"
 import * as Polling from "./Polling.ts"
@@ -150,7 +152,7 @@ const readOnly = <A>(
           if (isSessionLost(error)) refusals++
         })
       )
-      yield* Effect.addFinalizer(() => Effect.ignore(run("rollback")))
+      yield* Effect.addFinalizer(() => rollBack(run))
       return yield* statements(run)
     }).pipe(
       Effect.scoped,
@@ -162,6 +164,15 @@ const readOnly = <A>(
       )
     )
   })
+
+/** In a finalizer nothing else bounds it: a session that a proxy dropped would hold up all further reads. */
+const rollBack = (run: TableRows.Run): Effect.Effect<void> =>
+  Effect.ignore(
+    Deadline.within(rollbackTimeout, () => Effect.void)(Effect.interruptible(run("rollback")))
+  )
+
+/** A transaction that only reads has nothing to undo. A session that takes longer is closed. */
+const rollbackTimeout = Duration.seconds(2)
 
 /** 57P01, 57P02 and 57P05: the server ended the session between two statements. */
 const isSessionLost = (error: SqlError): boolean =>
