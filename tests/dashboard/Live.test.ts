@@ -362,9 +362,10 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           yield* click(camera, "Play live")
           yield* awaitText(camera, ".live", /Connecting by HLS|by HLS/)
           yield* by(() =>
-            camera.page.waitForFunction(
-              `document.querySelector("video").src.endsWith("/api/cameras/1/hls/index.m3u8")`
-            )
+            // by a selector: the policy of the page lets no function be evaluated a second time
+            camera.page
+              .locator('video[src$="api/cameras/1/hls/index.m3u8"]')
+              .waitFor({ state: "attached" })
           )
           assert.lengthOf(library(), 1)
         }).pipe(Effect.scoped)

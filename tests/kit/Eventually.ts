@@ -8,7 +8,8 @@ export const until = (
   detail: () => string = () => ""
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
-    const deadline = performance.now() + 25_000
+    // less than the time-out of a test
+    const deadline = performance.now() + 60_000
     while (!condition()) {
       if (performance.now() > deadline) {
         return yield* Effect.die(new Error(`waited in vain: ${what}\n${detail()}`))

@@ -73,7 +73,7 @@ export interface InstalledSite {
     args?: ReadonlyArray<string>,
     env?: Env
   ) => Effect.Effect<Running, never, Scope.Scope>
-  /** Succeeds once a daemon listens for changes of the table. Dies with the daemon's output after 25 s. */
+  /** Succeeds once a daemon listens for changes of the table. Dies with the daemon's output after 60 s. */
   readonly awaitReady: (daemon: Running) => Effect.Effect<void>
 }
 

@@ -20,7 +20,7 @@ export interface Running {
   readonly stderr: ReadonlyArray<string>
   /** The output so far, both stdout and stderr. */
   readonly said: () => string
-  /** Succeeds once the output matches. Dies if the program ends before, or after 25 s. */
+  /** Succeeds once the output matches. Dies if the program ends before, or after 60 s. */
   readonly awaitSaid: (pattern: RegExp) => Effect.Effect<string>
   /** The first line of stderr, from the `from`-th on, that matches. Dies as `awaitSaid` does. */
   readonly awaitLine: (pattern: RegExp, from?: number) => Effect.Effect<string>
@@ -41,7 +41,8 @@ export interface StartOptions {
   readonly stdio?: StdioOptions
 }
 
-const timeoutMs = 25_000
+/** Less than the time-out of a test, so that a failure says what was missing. */
+const timeoutMs = 60_000
 
 /** Collects a stream as text and as lines. */
 const collect = (stream: NodeJS.ReadableStream | null, changed: () => void) => {

@@ -15,6 +15,7 @@ import {
 } from "@restream/config"
 import {
   type CameraRow,
+  type CameraStatus,
   CameraTable,
   type MediaServerError,
   Restream,
@@ -53,7 +54,7 @@ export interface DemoOptions {
 
 /** A demo that runs. */
 export interface Demo {
-  /** Goes through the story; done at the end of the duration. */
+  /** Goes through the story; done at the end of the duration, and when the healthy cameras are live. */
   readonly story: Effect.Effect<void, SqlError | RtspServerError, Scope.Scope>
   /** Whether the camera of a name is one of the healthy ones. */
   readonly isHealthy: (name: string) => boolean
@@ -137,16 +138,21 @@ export const make = Effect.fnUntraced(function* (
       Effect.andThen(act)
     )
   const status = Context.get(tree, StatusStore)
-  /** On a busy machine the camera is probed late: it must not be on before anybody saw that it was off. */
-  const seenOff = status.all.pipe(
-    Effect.repeat({
-      schedule: Schedule.spaced("50 millis"),
-      until: (cameras) =>
-        cameras.some(({ name, state }) => name === late.name && state._tag === "Unreachable")
-    }),
-    Effect.timeoutOption(options.duration)
+  const names = new Set(healthy.map(({ name }) => name))
+  /** On a busy machine everything is late: waits for a state as long again as the demo takes. */
+  const seen = (until: (cameras: ReadonlyArray<CameraStatus>) => boolean) =>
+    status.all.pipe(
+      Effect.repeat({ schedule: Schedule.spaced("50 millis"), until }),
+      Effect.timeoutOption(options.duration)
+    )
+  const seenOff = seen((cameras) =>
+    cameras.some(({ name, state }) => name === late.name && state._tag === "Unreachable")
+  )
+  const seenLive = seen((cameras) =>
+    cameras.every(({ name, state }) => !names.has(name ?? "") || state._tag === "Live")
   )
   const story = Effect.gen(function* () {
+    // it must not be on before anybody saw that it was off
     const first = Effect.sleep(Duration.times(options.duration, 0.2))
     yield* Effect.all([first, seenOff], { concurrency: 2, discard: true })
     yield* chapter(0, `"${late.name}" is switched on`, late.powerOn)
@@ -162,9 +168,9 @@ export const make = Effect.fnUntraced(function* (
     )
     yield* chapter(0.1, `"${joining.name}": its row is inserted`, insert(joining))
     yield* Effect.sleep(Duration.times(options.duration, 0.4))
+    yield* seenLive
   })
 
-  const names = new Set(healthy.map(({ name }) => name))
   return {
     story,
     isHealthy: (name: string) => names.has(name),
