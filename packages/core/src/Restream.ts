@@ -28,6 +28,7 @@ import {
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type { FileSystem } from "effect/FileSystem"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as SubscriptionRef from "effect/SubscriptionRef"
@@ -202,6 +203,7 @@ export const cluster = (
     name: nodeNameOf(settings),
     port: settings.http.enabled ? settings.http.port : 0,
     servers: ServerChoice.digestOf(settings),
+    refusalsKey: settings.database.dsn?.password ?? Redacted.make(""),
     guard: guardOf(settings)
   })
 

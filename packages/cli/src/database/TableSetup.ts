@@ -147,7 +147,9 @@ export const initCluster = Effect.fnUntraced(function* (settings: Settings) {
       Effect.fail(usageFailure([`database: ${oneLine(redact(message))}`]))
     )
   )
-  yield* print(`tables ${tablePrefix}_runners and ${tablePrefix}_locks exist`)
+  yield* print(
+    `tables ${tablePrefix}_runners, ${tablePrefix}_locks and ${tablePrefix}_refusals exist`
+  )
   if (settings.database.query !== undefined) {
     return yield* print(
       `create an index on the table of the ids, by which each node finds the rows of its shards: create index on … ((${Shard.shardSql("id", shards)}))`

@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -35,6 +36,8 @@ import * as LockSession from "./LockSession.ts"
 import * as Nodes from "./Nodes.ts"
 import * as OneHolder from "./OneHolder.ts"
 import { Ownership, type OwnershipService } from "./Ownership.ts"
+import { Refusals } from "../probing/Refusals.ts"
+import * as SharedRefusals from "./SharedRefusals.ts"
 import * as ShardLeases from "./ShardLeases.ts"
 
 export interface ClusterOptions {
@@ -54,6 +57,8 @@ export interface ClusterOptions {
   readonly servers?: string | undefined
   /** The prefix of the cluster's tables; one for each cluster in a database. */
   readonly tablePrefix: string
+  /** The key under which refused credentials are in a table as digests; the same on every node. */
+  readonly refusalsKey: Redacted.Redacted
   /** The lock that excludes a daemon without a cluster. `undefined`: none. */
   readonly guard: Omit<OneHolder.OneHolderOptions, "isNode"> | undefined
 }
@@ -221,7 +226,11 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     nodes: Effect.sync(() => joined?.nodes.view() ?? []),
     shardCount: Effect.sync(() => leases.held().length)
   })
-  return Context.add(Context.make(Cluster, cluster), Ownership, ownership)
+  const refusals = yield* SharedRefusals.make({ ...options, key: options.refusalsKey })
+  return Context.make(Cluster, cluster).pipe(
+    Context.add(Ownership, ownership),
+    Context.add(Refusals, refusals)
+  )
 })
 
 /** The ownership of a node, which gives its cameras up when a daemon outside the cluster has taken over. */
@@ -238,7 +247,7 @@ const under = (guard: OneHolder.OneHolder, leases: OwnershipService): OwnershipS
 export const layer = (options: ClusterOptions): Layer.Layer<Cluster, never, PgClient.PgClient> =>
   Layer.effectContext(make(options))
 
-/** Creates the tables of the cluster, which takes the right to do so. */
+/** Creates the tables of the cluster, as far as they do not exist, which takes the right to do so. */
 export const createTables = (
   tablePrefix: string
 ): Effect.Effect<void, MigrationError | SqlError, PgClient.PgClient> =>
@@ -246,7 +255,11 @@ export const createTables = (
     Migrator.make({})({
       loader: SqlRunnerStorage.migrations({ prefix: tablePrefix }),
       table: `${tablePrefix}_runner_migrations`
-    }).pipe(Effect.provideService(SqlClient, sql), Effect.asVoid)
+    }).pipe(
+      Effect.provideService(SqlClient, sql),
+      Effect.andThen(sql.unsafe(SharedRefusals.createStatement(tablePrefix))),
+      Effect.asVoid
+    )
   )
 
 /**

@@ -17,11 +17,14 @@ import type { Camera } from "../camera/Camera.ts"
 import { Unauthorized } from "../camera/Reason.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
 import * as RefusalGuard from "./RefusalGuard.ts"
+import * as Refusals from "./Refusals.ts"
 
 export type Refusal = RefusalGuard.Refusal<Unauthorized>
 export type Lease = RefusalGuard.Lease<Unauthorized>
 
 export interface CredentialGuard {
+  /** Learns what other daemons know of the credentials that are refused here. */
+  readonly recall: Effect.Effect<void>
   /** A camera's lease of its account, for as long as the scope. A camera without credentials shares none. */
   readonly acquire: (camera: Pick<Camera, "id" | "url">) => Effect.Effect<Lease, never, Scope.Scope>
 }
@@ -50,17 +53,30 @@ const keyOf = ({ authority, credentials, secrets }: StreamUrl): Redacted.Redacte
 /**
  * @param lockoutDelay how long refused credentials are not tried again; read at each refusal.
  * @param isSinglePass whether each camera is tried once.
+ * @param refusals what other daemons know. Default: there are none.
  */
 export const make = (
   lockoutDelay: () => Duration.Duration,
-  isSinglePass = false
+  isSinglePass = false,
+  refusals: Refusals.RefusalsService = Refusals.alone
 ): CredentialGuard => {
   const guard = RefusalGuard.make<Redacted.Redacted, Unauthorized>({
     provesFirst: true,
     isSinglePass,
     delays: () => trustedDelays,
     lastDelay: lockoutDelay,
-    sharedReason: ({ credentials }, refusedFor) => new Unauthorized({ credentials, refusedFor })
+    sharedReason: ({ credentials }, refusedFor) => new Unauthorized({ credentials, refusedFor }),
+    shared: refusals.isShared
+      ? {
+          refusals,
+          nameOf: (key) => key,
+          codeOf: ({ credentials }) => credentials,
+          reasonOf: (code) => new Unauthorized({ credentials: code === "locked" ? code : "wrong" })
+        }
+      : undefined
   })
-  return { acquire: ({ id, url }) => guard.acquire(id, keyOf(url), url.path) }
+  return {
+    acquire: ({ id, url }) => guard.acquire(id, keyOf(url), url.path),
+    recall: guard.recall
+  }
 }

@@ -22,6 +22,7 @@ import { LiveSettings } from "../settings/LiveSettings.ts"
 import * as CredentialGuard from "./CredentialGuard.ts"
 import * as ProbeLimiter from "./ProbeLimiter.ts"
 import type * as RefusalGuard from "./RefusalGuard.ts"
+import * as Refusals from "./Refusals.ts"
 import * as SessionGuard from "./SessionGuard.ts"
 
 /** A stream that was opened, and by which engine. */
@@ -117,16 +118,27 @@ export class ProbeScheduler extends Context.Service<
 export const isHeldByGuard = (reason: Reason): boolean =>
   reason._tag === "Unauthorized" || reason._tag === "DeviceFull"
 
+/** How soon it is known here that another daemon's camera was accepted. */
+const recallInterval = "5 seconds"
+
 const make = Effect.fnUntraced(function* (options: {
   readonly limits: () => ProbeLimiter.Limits
   readonly lockoutDelay: () => Duration.Duration
   readonly sessions: SessionGuard.SessionGuard
   /** Whether each camera is opened once. */
   readonly isSinglePass: boolean
-}): Effect.fn.Return<ProbeScheduler["Service"], never, Engines> {
+}): Effect.fn.Return<ProbeScheduler["Service"], never, Engines | Scope.Scope> {
   const engines = yield* Engines
   const limiter = ProbeLimiter.make(options.limits)
-  const guard = CredentialGuard.make(options.lockoutDelay, options.isSinglePass)
+  const refusals = options.isSinglePass ? Refusals.alone : yield* Refusals.Refusals
+  const guard = CredentialGuard.make(options.lockoutDelay, options.isSinglePass, refusals)
+  if (refusals.isShared) {
+    yield* guard.recall.pipe(
+      Effect.andThen(Effect.sleep(recallInterval)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+  }
   return ProbeScheduler.of({
     access: Effect.fnUntraced(function* (camera) {
       const lease = yield* guard.acquire(camera)
@@ -268,6 +280,7 @@ class Access implements CameraAccess {
       // While this camera waited, the media server may have gone. And what was refused to another camera
       // meanwhile need not be refused to this one, too.
       if (lease.isBlocked || session.isBlocked || !(yield* hooks.isReady)) return undefined
+      if (!(yield* lease.claim)) return undefined
       yield* hooks.onConnecting
       const { engine, hasFallback } = fallback
       // after the stream is closed

@@ -13,10 +13,12 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as MutableHashMap from "effect/MutableHashMap"
 import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { CameraId } from "../camera/Camera.ts"
 import { nowMs } from "../time/Monotonic.ts"
 import { type Failure, isFailureOfHost } from "./ProbeLimiter.ts"
+import type { Known, Outcome, RefusalsService } from "./Refusals.ts"
 
 /** How a group of cameras treats refusals. */
 export interface Policy<Key, Reason> {
@@ -35,6 +37,15 @@ export interface Policy<Key, Reason> {
   readonly sharedReason: (reason: Reason, refusedFor: CameraId) => Reason
   /** How many cameras of a group may ask or be live at a time; read when it applies. Default: any number. */
   readonly most?: (key: Key) => number
+  /** What other daemons with cameras of the same groups know. Default: there are none. */
+  readonly shared?: Shared<Key, Reason> | undefined
+}
+
+export interface Shared<Key, Reason> {
+  readonly refusals: RefusalsService
+  readonly nameOf: (key: Key) => Redacted.Redacted
+  readonly codeOf: (reason: Reason) => string
+  readonly reasonOf: (code: string) => Reason
 }
 
 /** Why a camera has to wait. */
@@ -69,6 +80,11 @@ export interface Lease<Reason> {
   readonly isFull: boolean
   /** How many other cameras of the group are live. */
   readonly othersLive: number
+  /**
+   * Asks the other daemons right before the camera asks the device, unless a camera of its group is live. `false`:
+   * the camera has lost its permit, because the device refused them, or because one of them asks.
+   */
+  readonly claim: Effect.Effect<boolean>
   /** Lets the camera ask once in spite of a refusal: an operator requested it. */
   tryNow(): void
   /**
@@ -94,9 +110,14 @@ export const longestAttempt = Duration.seconds(5)
 /** This many cameras have to be refused before their group is blocked. */
 const suspectsToBlock = 2
 
+/** How long a group waits while another daemon asks. */
+const elsewhereMs = 250
+
 interface Refused<Reason> {
   readonly by: CameraId
   readonly reason: Reason
+  /** When the device refused it, by the monotonic clock. */
+  readonly atMs: number
   /** By the monotonic clock. */
   untilMs: number
   /** The same for a camera that was not refused, while another one is live. */
@@ -119,6 +140,16 @@ interface Member<Reason> {
   /** Whether the device accepted it in part, which disproves no refusal. */
   isUnproven: boolean
   mayTryNow: boolean
+  /** Whether it asks because an operator requested it. */
+  isForced: boolean
+  /** Whether the other daemons wait for the outcome of its attempt. */
+  hasClaim: boolean
+}
+
+/** The other daemons, for one group. */
+interface Others<Reason> {
+  readonly name: Redacted.Redacted
+  readonly shared: Shared<any, Reason>
 }
 
 /** Cameras that share something at a device. All state of the group is here, and changes in single steps. */
@@ -141,16 +172,71 @@ class Group<Reason> {
   readonly most: () => number
   /** Members that ask or are live. */
   occupied = 0
+  /** Until when another daemon asks, by the monotonic clock. */
+  elsewhereUntilMs = -Infinity
+  readonly others: Others<Reason> | undefined
   /** The member that asks, while only one may. */
   trying: Member<Reason> | undefined
   hostFailure: Failure | undefined
   /** Done at the next change of any of these. */
   changed = Deferred.makeUnsafe<void>()
 
-  constructor(policy: Policy<any, Reason>, most: () => number) {
+  constructor(
+    policy: Policy<any, Reason>,
+    most: () => number,
+    others: Others<Reason> | undefined = undefined
+  ) {
     this.most = most
+    this.others = others
     this.policy = policy
     this.isProven = !policy.provesFirst
+  }
+
+  tell(outcome: Outcome): void {
+    this.others?.shared.refusals.tell(this.others.name, outcome)
+  }
+
+  /** Takes over what other daemons know. */
+  learn(known: Known | undefined, now: number): void {
+    const { others } = this
+    if (known === undefined || others === undefined) return
+    const { acceptedAgoMs, last, refusals, suspects } = known
+    if (acceptedAgoMs !== undefined) this.wasAccepted = true
+    const before = this.refused
+    if (
+      before !== undefined &&
+      acceptedAgoMs !== undefined &&
+      suspects.size === 0 &&
+      now - acceptedAgoMs > before.atMs
+    ) {
+      this.release()
+      return this.tellChange()
+    }
+    if (last === undefined) return
+    for (const [suspect, wasAccepted] of suspects) this.suspects.set(suspect, wasAccepted)
+    this.refusals = Math.max(this.refusals, refusals)
+    const untilMs = now + last.untilInMs
+    // the same refusal keeps its identity: a camera that waits is told of each refusal once
+    if (untilMs > now && before?.by === last.by) before.untilMs = untilMs
+    else if (untilMs > now) {
+      const reason = others.shared.reasonOf(last.code)
+      this.refused = { by: last.by, reason, atMs: now, untilMs, soonMs: untilMs }
+    }
+    for (const member of this.members) {
+      if (suspects.has(member.suspect)) member.refused ??= this.refused
+    }
+    if (this.live === 0) this.doubt()
+    this.tellChange()
+  }
+
+  /** Forgets all refusals: the device has accepted a camera. */
+  release(): void {
+    this.wasAccepted = true
+    this.isProven = true
+    this.refused = undefined
+    this.refusals = 0
+    this.suspects.clear()
+    for (const member of this.members) member.refused = undefined
   }
 
   /** Forgets what the device accepted, as far as the policy wants a new proof. */
@@ -205,7 +291,10 @@ class Group<Reason> {
   /** When a member may ask if nothing changes, by the monotonic clock. */
   freeAtMs(member: Member<Reason>): number {
     if (this.isFull) return Infinity
-    const refusedUntilMs = member.mayTryNow ? -Infinity : this.refusedUntilMs(member)
+    const refusedUntilMs = Math.max(
+      this.elsewhereUntilMs,
+      member.mayTryNow ? -Infinity : this.refusedUntilMs(member)
+    )
     return this.trying === undefined || !this.isOneAtATime(member)
       ? refusedUntilMs
       : Math.max(refusedUntilMs, this.trying.triedMs + longestAttemptMs)
@@ -249,6 +338,7 @@ class Group<Reason> {
     this.waiting.delete(member)
     this.set(member, { isAsking: true })
     member.triedMs = now
+    member.isForced = member.mayTryNow
     member.mayTryNow = false
     return true
   }
@@ -271,6 +361,8 @@ export interface RefusalGuard<Key, Reason> {
     key: Key | undefined,
     address?: string
   ) => Effect.Effect<Lease<Reason>, never, Scope.Scope>
+  /** Learns what other daemons know of the groups that are refused here: they may have been accepted there. */
+  readonly recall: Effect.Effect<void>
 }
 
 export const make = <Key, Reason>(policy: Policy<Key, Reason>): RefusalGuard<Key, Reason> => {
@@ -280,13 +372,34 @@ export const make = <Key, Reason>(policy: Policy<Key, Reason>): RefusalGuard<Key
     if (key === undefined) return new Group(policy, () => Infinity)
     const group = Option.getOrElse(
       MutableHashMap.get(groups, key),
-      () => new Group<Reason>(policy, () => policy.most?.(key) ?? Infinity)
+      () =>
+        new Group<Reason>(
+          policy,
+          () => policy.most?.(key) ?? Infinity,
+          policy.shared && { name: policy.shared.nameOf(key), shared: policy.shared }
+        )
     )
     MutableHashMap.set(groups, key, group)
     return group
   }
 
+  const recall = Effect.gen(function* () {
+    const { shared } = policy
+    if (shared === undefined) return
+    const refused = new Map<Redacted.Redacted, Group<Reason>>()
+    for (const [, group] of groups) {
+      if (group.refused !== undefined && group.others !== undefined) {
+        refused.set(group.others.name, group)
+      }
+    }
+    if (refused.size === 0) return
+    const known = yield* shared.refusals.recall([...refused.keys()])
+    const now = nowMs(yield* Clock.Clock)
+    for (const [name, each] of known) refused.get(name)?.learn(each, now)
+  })
+
   return {
+    recall,
     acquire: (id, key, address = "") =>
       Clock.clockWith((clock) =>
         Effect.acquireRelease(
@@ -306,9 +419,10 @@ class MemberLease<Reason> implements Lease<Reason> {
   readonly #clock: Clock.Clock
 
   constructor(id: CameraId, address: string, group: Group<Reason>, clock: Clock.Clock) {
+    const suspect = `${id}\n${address}`
     this.#member = {
       id,
-      suspect: `${id}\n${address}`,
+      suspect: group.others?.shared.refusals.digest(suspect) ?? suspect,
       triedMs: -Infinity,
       refused: undefined,
       refusals: 0,
@@ -316,7 +430,9 @@ class MemberLease<Reason> implements Lease<Reason> {
       isLive: false,
       isAsking: false,
       isUnproven: false,
-      mayTryNow: false
+      mayTryNow: false,
+      isForced: false,
+      hasClaim: false
     }
     this.#group = group
     this.#clock = clock
@@ -374,7 +490,10 @@ class MemberLease<Reason> implements Lease<Reason> {
     const group = this.#group
     const wasWaiting = group.waiting.delete(this.#member)
     group.set(this.#member, { isAsking: false })
-    if (!this.#member.isUnproven) group.passOn(this.#member)
+    if (!this.#member.isUnproven) {
+      group.passOn(this.#member)
+      this.#conclude({ _tag: "Released" })
+    }
     // a failure that came from another camera is not passed on
     if (!wasWaiting && isFailureOfHost(exit)) group.hostFailure = exit
     group.tellChange()
@@ -397,6 +516,33 @@ class MemberLease<Reason> implements Lease<Reason> {
         }),
         (exit) => Effect.sync(() => this.#release(exit))
       )
+  }
+
+  /** Tells the outcome of an attempt to the daemons that wait for it. */
+  #conclude(outcome: Outcome): void {
+    if (!this.#member.hasClaim) return
+    this.#member.hasClaim = false
+    this.#group.tell(outcome)
+  }
+
+  get claim(): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const group = this.#group
+      const member = this.#member
+      const { others } = group
+      if (others === undefined || !group.isOneAtATime(member)) return Effect.succeed(true)
+      const { refusals } = others.shared
+      return Effect.map(refusals.claim(others.name, member.suspect, member.isForced), (claim) => {
+        const now = nowMs(this.#clock)
+        if (!claim.isGranted) group.elsewhereUntilMs = now + elsewhereMs
+        group.learn(claim.known, now)
+        if (claim.isProven) {
+          group.isProven = true
+          group.tellChange()
+        } else if (claim.isGranted) member.hasClaim = true
+        return claim.isGranted
+      })
+    })
   }
 
   get isBlocked(): boolean {
@@ -433,6 +579,10 @@ class MemberLease<Reason> implements Lease<Reason> {
     member.isUnproven = !isProof
     if (!isProof) return
     const isRelease = group.isOneAtATime(member)
+    if (isRelease || group.suspects.size > 0) {
+      member.hasClaim = false
+      group.tell({ _tag: "Accepted" })
+    }
     member.wasAccepted = true
     member.refused = undefined
     member.refusals = 0
@@ -452,7 +602,11 @@ class MemberLease<Reason> implements Lease<Reason> {
     group.set(this.#member, { isLive: false })
     this.#member.isUnproven = false
     group.passOn(this.#member)
-    if (group.live === 0) group.doubt()
+    this.#conclude({ _tag: "Released" })
+    if (group.live === 0) {
+      group.doubt()
+      group.tell({ _tag: "Ended", delayMs: this.#delayMs(1) })
+    }
     // the device may accept another one now
     const soonMs = nowMs(this.#clock) + this.#delayMs(1)
     for (const { refused } of [group, ...group.members]) {
@@ -478,6 +632,7 @@ class MemberLease<Reason> implements Lease<Reason> {
     const refusedAfter = (refusals: number): Refused<Reason> => ({
       by: member.id,
       reason,
+      atMs: now,
       untilMs: now + Math.max(this.#delayMs(refusals), Duration.toMillis(least)),
       soonMs: now + Math.max(this.#delayMs(1), Duration.toMillis(least))
     })
@@ -485,6 +640,15 @@ class MemberLease<Reason> implements Lease<Reason> {
     member.refused = refusedAfter(++member.refusals)
     // the first refusal blocks nobody else
     group.refused = refusedAfter(Math.max(1, group.refusals++))
+    member.hasClaim = false
+    group.tell({
+      _tag: "Refused",
+      camera: member.suspect,
+      by: member.id,
+      code: group.others?.shared.codeOf(reason) ?? "",
+      wasAccepted: member.wasAccepted,
+      delayMs: group.refused.untilMs - now
+    })
     // a camera that got the permit because this attempt was slow gives it back before it asks
     group.trying = undefined
     if (group.live === 0) group.doubt()

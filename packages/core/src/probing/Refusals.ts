@@ -1,0 +1,92 @@
+/**
+ * What devices refused, shared with the other daemons that have cameras of the same devices.
+ *
+ * `RefusalGuard` decides by what it knows. It asks here right before an attempt that may be refused, and tells here
+ * what came of it. Without an implementation in context each daemon knows only of its own attempts.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type { CameraId } from "../camera/Camera.ts"
+
+/** What the daemons know of a group of cameras together. */
+export interface Known {
+  /** The cameras, as `digest` names them, that were refused since one was accepted, and whether each was accepted before. */
+  readonly suspects: ReadonlyMap<string, boolean>
+  /** Refusals since a camera was accepted. */
+  readonly refusals: number
+  /** How long ago a camera was accepted, in milliseconds. `undefined`: none ever was. */
+  readonly acceptedAgoMs: number | undefined
+  readonly last:
+    | {
+        readonly by: CameraId
+        readonly code: string
+        /** When the group may be tried again, in milliseconds from now; negative in the past. */
+        readonly untilInMs: number
+      }
+    | undefined
+}
+
+export interface Claim {
+  /** Whether the camera may be tried now. No other daemon tries the group until it is told the outcome, or for 5 s. */
+  readonly isGranted: boolean
+  /** Whether another daemon was accepted a moment ago, so that the cameras need not be tried one at a time. */
+  readonly isProven: boolean
+  readonly known: Known | undefined
+}
+
+export type Outcome =
+  | { readonly _tag: "Accepted" }
+  | {
+      readonly _tag: "Refused"
+      readonly camera: string
+      readonly by: CameraId
+      readonly code: string
+      readonly wasAccepted: boolean
+      /** How long the group is not tried. */
+      readonly delayMs: number
+    }
+  /** The last camera that was live has ended: the group may be tried after the delay. */
+  | { readonly _tag: "Ended"; readonly delayMs: number }
+  /** The attempt ended without an answer to the credentials. */
+  | { readonly _tag: "Released" }
+
+export interface RefusalsService {
+  /** A name for a camera that tells nothing about it. */
+  readonly digest: (camera: string) => string
+  /**
+   * Asks for the right to try a group. Never fails, and takes a second at most.
+   *
+   * @param isForced an operator asks for it, in spite of a refusal.
+   */
+  readonly claim: (
+    group: Redacted.Redacted,
+    camera: string,
+    isForced: boolean
+  ) => Effect.Effect<Claim>
+  /** Tells the other daemons. Neither waits nor fails. */
+  readonly tell: (group: Redacted.Redacted, outcome: Outcome) => void
+  /** What is known of some groups now; only of those of which something is. */
+  readonly recall: (
+    groups: ReadonlyArray<Redacted.Redacted>
+  ) => Effect.Effect<ReadonlyMap<Redacted.Redacted, Known>>
+  /** Whether there may be other daemons. */
+  readonly isShared: boolean
+}
+
+export const granted: Claim = { isGranted: true, isProven: false, known: undefined }
+
+/** This daemon is the only one. */
+export const alone: RefusalsService = {
+  digest: (camera) => camera,
+  claim: () => Effect.succeed(granted),
+  tell: () => {},
+  recall: () => Effect.succeed(new Map()),
+  isShared: false
+}
+
+/** The refusals in context; `alone` where there are none. */
+export const Refusals: Context.Reference<RefusalsService> = Context.Reference(
+  "@restream/core/probing/Refusals",
+  { defaultValue: () => alone }
+)
