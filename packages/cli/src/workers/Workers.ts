@@ -178,10 +178,11 @@ export const run = Effect.fnUntraced(function* ({
     if (isReady) reporter?.reloaded()
   }).pipe(Effect.forever)
 
-  yield* Effect.addFinalizer(() => Effect.sync(() => reporter?.stopping()))
   yield* Effect.forkScoped(beat)
   yield* Effect.forkScoped(reload)
-  return yield* Effect.raceAllFirst(workers.map(supervise))
+  // at the beginning of the end: the workers take their time
+  const stopping = Effect.onInterrupt(Effect.never, () => Effect.sync(() => reporter?.stopping()))
+  return yield* Effect.raceAllFirst([stopping, ...workers.map(supervise)])
 })
 
 /** All workers as one daemon. */
