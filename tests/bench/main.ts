@@ -1,12 +1,13 @@
-/** `npm run bench -- relay|check|supervisor|cluster|table [flags] --json`: one line of JSON for each measurement. */
+/** `npm run bench -- relay|check|supervisor|cluster|table|workers [flags] --json`: one line of JSON for each measurement. */
 import { check } from "./check.ts"
 import { cluster, clusterCases, type ClusterMeasurement } from "./cluster.ts"
 import { readFlags, runScript, someOf, UsageError, whole } from "./Flags.ts"
 import { relay } from "./relay.ts"
 import { supervisor } from "./supervisor.ts"
 import { table } from "./table.ts"
+import { workers } from "./workers.ts"
 
-const usage = `npm run bench -- relay|check|supervisor|cluster|table [flags]
+const usage = `npm run bench -- relay|check|supervisor|cluster|table|workers [flags]
 
 relay         what relaying a camera costs, by each engine in turn
   --cameras N     default 10
@@ -31,6 +32,11 @@ cluster       what joining, draining, killing and cutting off a node does to the
   --outage S      how long the database is stopped; default 60
   --cases C,…     join, drain, kill, cutoff, database; default all
   --runs R        how often each is measured; default 1
+
+workers       the same cameras of 2 Mbit/s by one process, then by several on this machine
+  --cameras N     default 200
+  --seconds S     how long it is measured; default 30
+  --workers W     default 2
 
 --json prints each measurement in one line. Linux only.
 Cameras, media server and database are processes of their own, and don't count.`
@@ -147,14 +153,32 @@ const benchOf = (name: string | undefined, args: ReadonlyArray<string>): Bench |
         })
       }
     }
+    case "workers": {
+      const flags = readFlags(args, {
+        cameras: whole(1, 2000),
+        seconds: whole(1, 3600),
+        workers: whole(2, 64)
+      })
+      if (flags.help) return undefined
+      return {
+        json: flags.json,
+        measurements: workers({
+          cameras: flags.cameras ?? 200,
+          seconds: flags.seconds ?? 30,
+          workers: flags.workers ?? 2
+        })
+      }
+    }
     case "--help":
       return undefined
     case undefined:
       throw new UsageError(
-        "expected the name of a bench: relay, check, supervisor, cluster or table"
+        "expected the name of a bench: relay, check, supervisor, cluster, table or workers"
       )
     default:
-      throw new UsageError(`expected relay, check, supervisor, cluster or table, not "${name}"`)
+      throw new UsageError(
+        `expected relay, check, supervisor, cluster, table or workers, not "${name}"`
+      )
   }
 }
 
