@@ -403,7 +403,7 @@ describe("alerts", () => {
     assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["resolved boot-2 2"])
   })
 
-  it("wait in quiet hours, and tell afterwards what is still wrong", () => {
+  it("wait in quiet hours, and report afterwards what is still wrong", () => {
     const fleet = new Fleet().live("1", "2", "3")
     fleet.down("1", silent)
     assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["opened boot-1 1"])

@@ -112,7 +112,7 @@ const fixture = Effect.fnUntraced(function* ({
 })
 
 describe("Alerts", () => {
-  it.effect("tells when a camera is down, and when it is live again", () =>
+  it.effect("notifies when a camera is down, and when it is live again", () =>
     Effect.gen(function* () {
       const { awaitEvents, awaitTag, down, fail, receiver } = yield* fixture({
         rows: [row(1), row(2)]
@@ -131,7 +131,7 @@ describe("Alerts", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("tells of an invalid row, until the row is corrected or gone", () =>
+  it.effect("notifies of an invalid row, until the row is corrected or removed", () =>
     Effect.gen(function* () {
       const { awaitEvents, inTree, receiver } = yield* fixture({
         rows: [row(1), row(2, { url: null }), row(3, { url: "rtsp://10.0.0.3:99999/x" })]
@@ -168,7 +168,7 @@ describe("Alerts", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("tells of the media server once, and of no camera that waits for it", () =>
+  it.effect("notifies of the media server once, and of no camera that waits for it", () =>
     Effect.gen(function* () {
       const server = { isThere: true }
       const { awaitEvents, awaitTag, fake, receiver } = yield* fixture({
@@ -205,7 +205,7 @@ describe("Alerts", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("is silent in a standby, and begins anew when it takes over", () =>
+  it.effect("is silent in a standby, and starts when it takes over", () =>
     Effect.gen(function* () {
       let isStandby = true
       const { awaitEvents, awaitTag, fail, receiver } = yield* fixture({
@@ -260,7 +260,7 @@ describe("Alerts", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("tells an Alertmanager of an open alert every minute", () =>
+  it.effect("sends an open alert to Alertmanager every minute", () =>
     Effect.gen(function* () {
       const { awaitEvents, awaitTag, fail, live, receiver } = yield* fixture()
       yield* SubscriptionRef.update(live, (current) => ({

@@ -27,7 +27,7 @@ const temporaryFolder = Effect.acquireRelease(
 layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
   "restream run with alerts.webhooks",
   (it) => {
-    it.effect("tells of a camera that is down and live again, and ends in silence", () =>
+    it.effect("notifies of a camera that is down and live again, and ends without a message", () =>
       Effect.gen(function* () {
         const { cameras, env, mediaServer, sql, startDaemon } = yield* Site.asInstalled
         const own = yield* Receiver.make()

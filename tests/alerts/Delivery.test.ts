@@ -304,7 +304,7 @@ describe.each([
     }).pipe(Effect.provide(client))
   )
 
-  it.live("tells why a webhook cannot be reached", () =>
+  it.live("says why a webhook cannot be reached", () =>
     Effect.gen(function* () {
       const { port, url } = yield* Effect.scoped(Receiver.make())
       const refused = yield* Effect.flip(

@@ -117,7 +117,7 @@ describe("CameraTypes", () => {
     )
   })
 
-  it("lets a program add types, and put its own in place of a built-in", () => {
+  it("lets a program add types, and replace a built-in type", () => {
     const acme = CameraType.make({
       name: "Acme",
       columns: { host: Column.host, token: Schema.optional(Column.secret) },
@@ -221,7 +221,7 @@ describe("UrlTemplate", () => {
     )
   })
 
-  it("lets no value break out of its place", () => {
+  it("lets no value break out of its placeholder", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", minLength: 1 }), (value) => {
         const url = UrlTemplate.cameraType("acme", acme).toUrl({

@@ -52,7 +52,7 @@ describe("MediaPath", () => {
     assert.include(Result.isFailure(filled) ? filled.failure : "", "{floor}")
   })
 
-  it("can't be led out of its place by a value", () => {
+  it("cannot be broken out of by a value", () => {
     for (const id of ["../x", "a b", "{id}", ""]) {
       const filled = MediaPath.fromTemplate("{id}", { id })
       assert.isTrue(Result.isFailure(filled), id)

@@ -375,7 +375,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
   )
 
   it.effect(
-    "while the database is away it keeps its shards, and starts no camera that was replaced",
+    "while the database is unreachable it keeps its shards, and starts no camera that was replaced",
     () =>
       Effect.scoped(
         Effect.gen(function* () {

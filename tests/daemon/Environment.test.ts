@@ -51,7 +51,7 @@ const skipped = hasLimits ? "" : " (skipped: no prlimit here)"
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
   for (const name of ["stdout", "stderr"] as const) {
-    it.effect(`the daemon goes on when its ${name} is closed`, () =>
+    it.effect(`the daemon continues when its ${name} is closed`, () =>
       Effect.scoped(
         Effect.gen(function* () {
           const site = yield* Site.make
@@ -74,7 +74,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   }
 
-  it.effect("the daemon goes on when what it writes goes to a full disk", () =>
+  it.effect("the daemon continues when its output goes to a full disk", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const site = yield* Site.make
@@ -93,7 +93,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("the daemon goes on where it was after standing still for longer than it waits", () =>
+  it.effect("the daemon resumes after a suspension that is longer than its timeouts", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const site = yield* Site.make

@@ -254,7 +254,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("a file that can't be written is told once, and the relays go on", () =>
+  it.effect("a file that cannot be written is logged once, and the relays continue", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const path = yield* folder
@@ -283,7 +283,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(process.platform !== "linux")(
-    "a folder that can't be made is told once, and keeps no processor busy",
+    "a folder that cannot be made is logged once, and causes no busy loop",
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -310,7 +310,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(!hasLimits)(
-    `a disk that fills up is told once, as is its having space again${hasLimits ? "" : " (skipped: no prlimit here)"}`,
+    `a disk that fills up is logged once, as is free space afterwards${hasLimits ? "" : " (skipped: no prlimit here)"}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {

@@ -19,7 +19,7 @@ const hasNamespaces = spawnSync(namespaces[0]!, [...namespaces.slice(1), "true"]
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
   it.effect.skipIf(!hasPython)(
-    `a terminal that nobody reads stalls nothing${hasPython ? "" : " (skipped: no python3 here)"}`,
+    `a terminal that is not read stalls nothing${hasPython ? "" : " (skipped: no python3 here)"}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {

@@ -172,7 +172,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("a file with faults changes nothing and is told, one line for each fault", () =>
+  it.effect("a file with errors changes nothing and is logged, one line for each error", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { daemon, publishers, reload } = yield* running("log:\n  level: info\n")
@@ -192,7 +192,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("a file that is gone is told, and one that is not named may be missing", () =>
+  it.effect("a missing file is reported if it is named, and may be missing otherwise", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { daemon, file } = yield* running("")

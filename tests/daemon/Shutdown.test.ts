@@ -154,7 +154,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     ["SIGUSR2", "an uncaught throw"],
     ["SIGWINCH", "an unhandled rejection"]
   ] as const) {
-    it.effect(`the daemon ends after ${what}, told, with status 1 and nothing left`, () =>
+    it.effect(`the daemon ends after ${what}, with a log line, status 1 and nothing left`, () =>
       Effect.scoped(
         Effect.gen(function* () {
           const all = yield* running({ env: { RESTREAM_PLUGINS: plugin } })

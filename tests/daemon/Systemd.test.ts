@@ -154,7 +154,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(!canNotify)(
-    `the watchdog is fed while the daemon turns, and not while it is stopped${skipped}`,
+    `the watchdog is fed while the daemon runs, and not while it is suspended${skipped}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -203,7 +203,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(!canNotify)(
-    `the watchdog is not fed while the supervisor's loop stands still, though timers run${skipped}`,
+    `the watchdog is not fed while the supervisor's loop hangs, though timers run${skipped}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -233,7 +233,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(!canNotify)(
-    `another process's watchdog is not fed, and that is told${skipped}`,
+    `the watchdog of another process is not fed, and that is logged${skipped}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -277,7 +277,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   }
 
-  it.effect("a notify socket that nobody reads is told once, and stops nothing", () =>
+  it.effect("a notify socket that is not read is logged once, and stops nothing", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const path = yield* folder

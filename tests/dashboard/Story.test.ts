@@ -197,7 +197,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           }).pipe(Effect.scoped)
       )
 
-      it.effect("shows a picture of each camera on the wall, and takes it anew", () =>
+      it.effect("shows a picture of each camera on the wall, and takes it again", () =>
         Effect.gen(function* () {
           const { cameras, sql, startDaemon, visit } = yield* site
           yield* TestPattern.publish(cameras, "gate", {})
@@ -232,7 +232,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         }).pipe(Effect.scoped)
       )
 
-      it.effect("asks for the token, and lets nobody in without", () =>
+      it.effect("requires the token", () =>
         Effect.gen(function* () {
           const { sql, startDaemon, visit } = yield* site
           yield* sql`insert into cameras ${sql.insert({ name: "Bad", url: "nonsense" })}`

@@ -132,7 +132,7 @@ describe("DesiredCameras", () => {
     })
   }
 
-  it("tells all that is wrong with a row at once", () => {
+  it("reports all problems of a row at once", () => {
     assert.strictEqual(
       problemOf({ id: 1, type: "hikvision", port: 0, channel: "x", path: "/a" }),
       'the path "/a" begins or ends with a slash; column host is missing; ' +
@@ -247,7 +247,7 @@ describe("DesiredCameras", () => {
     assert.isBelow(looks, 10 * rows.length)
   })
 
-  it("reads a row anew only when it changed, also where many have one id", () => {
+  it("decodes a row again only when it changed, also where many have one id", () => {
     let asked = 0
     const { all, toUrl } = CameraTypes.make()
     const readRows = makeDecoder({

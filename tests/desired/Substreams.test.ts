@@ -41,7 +41,7 @@ describe("streams of a row", () => {
     assert.deepStrictEqual(summaries({ ...camera, options: '{"streams": ["main", "sub"]}' }), both)
   })
 
-  it("tells the further stream by its camera, with the camera's name", () => {
+  it("names the further stream by its camera, with the camera's name", () => {
     const sub = [...read({ ...camera, streams: "main,sub" }).cameras.values()][1]
     assert.deepStrictEqual(sub?.substream, { of: "7" as never, name: "sub" })
     assert.strictEqual(sub?.name, "Gate")

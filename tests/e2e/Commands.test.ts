@@ -269,7 +269,7 @@ describe("invalid settings", () => {
 })
 
 describe("restream", () => {
-  it.live("helps, tells its version, and completes", () =>
+  it.live("prints help, its version and completions", () =>
     Effect.gen(function* () {
       const help = yield* restream(["--help"])
       for (const command of [

@@ -78,7 +78,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       })
     )
 
-    it.effect("writes nothing if a test fails, unless it is told not to test", () =>
+    it.effect("writes nothing if a test fails, unless tests are disabled", () =>
       Effect.gen(function* () {
         const port = String(yield* freePort)
         const made = yield* folder

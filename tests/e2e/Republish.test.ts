@@ -139,7 +139,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       )
     )
 
-    it.effect("another name starts nothing anew", () =>
+    it.effect("another name restarts nothing", () =>
       withDaemon("native", ({ cameras, mediaServer, sql }) =>
         Effect.gen(function* () {
           const url = cameras.url("cam1")
@@ -158,7 +158,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       )
     )
 
-    it.effect("a bad row harms nobody but its camera, and is told", () =>
+    it.effect("a bad row affects only its camera, and is logged", () =>
       withDaemon("native", ({ cameras, daemon, mediaServer, sql }) =>
         Effect.gen(function* () {
           const url = cameras.url("cam1")

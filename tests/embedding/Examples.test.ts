@@ -92,7 +92,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })("exa
     })
   )
 
-  it.effect("alerts: tells a webhook of a camera that is down", () =>
+  it.effect("alerts: notifies a webhook of a camera that is down", () =>
     Effect.gen(function* () {
       const site = yield* Site.make
       const receiver = yield* Receiver.make()

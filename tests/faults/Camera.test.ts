@@ -156,7 +156,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       })
   )
 
-  it.effect("a camera without its stream is told once, and once that it is live", () =>
+  it.effect("a camera without its stream is logged once, and once when it is live", () =>
     Effect.gen(function* () {
       const { dsn, sql } = yield* database
       const sink = yield* RtspServer.make()

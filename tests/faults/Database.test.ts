@@ -313,7 +313,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
       })
     )
 
-    it.effect("takes our right to read away, and gives it back", () =>
+    it.effect("revokes our right to read, and grants it again", () =>
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
         const role = `reader_${++roles}`

@@ -33,38 +33,40 @@ const programs: ReadonlyArray<readonly [string, (path: string) => void, RegExp]>
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("ffmpeg", (it) => {
   describe.concurrent("being", () => {
     for (const [what, spoil, words] of programs) {
-      it.effect(`${what} is told once, hurts no native camera, and is over once it is mended`, () =>
-        Effect.gen(function* () {
-          const { dsn, sql } = yield* database
-          const sink = yield* RtspServer.make()
-          const camera = yield* RtspServer.make()
-          yield* TestPattern.publish(camera, "cam")
-          const path = join(yield* FakeBinary.folder, "ffmpeg")
-          spoil(path)
-          yield* addRows(sql, [
-            row(1, camera.url("cam"), { options: { engine: "ffmpeg" } }),
-            row(2, camera.url("cam"), { options: { engine: "native" } })
-          ])
-          const tree = yield* start(
-            settingsOf(dsn, sink.port, {
-              ffmpeg: { path },
-              relay: { restartDelay: "200 millis", restartBackoff: false }
-            })
-          )
-          yield* tree.until((all) => (all.get("1")?.restarts.total ?? 0) >= 4)
-          yield* tree.log.awaitLine(/camera 1 /)
-          const told = tree.log.matching(/camera 1 /)
-          assert.lengthOf(told, 1, told.join("\n"))
-          assert.match(told[0]!, words)
-          yield* tree.awaitState(2, "Live")
-          assert.strictEqual((yield* sink.path("cam2"))?.publishers, 1)
+      it.effect(
+        `${what} is logged once, affects no native camera, and is resolved once it is corrected`,
+        () =>
+          Effect.gen(function* () {
+            const { dsn, sql } = yield* database
+            const sink = yield* RtspServer.make()
+            const camera = yield* RtspServer.make()
+            yield* TestPattern.publish(camera, "cam")
+            const path = join(yield* FakeBinary.folder, "ffmpeg")
+            spoil(path)
+            yield* addRows(sql, [
+              row(1, camera.url("cam"), { options: { engine: "ffmpeg" } }),
+              row(2, camera.url("cam"), { options: { engine: "native" } })
+            ])
+            const tree = yield* start(
+              settingsOf(dsn, sink.port, {
+                ffmpeg: { path },
+                relay: { restartDelay: "200 millis", restartBackoff: false }
+              })
+            )
+            yield* tree.until((all) => (all.get("1")?.restarts.total ?? 0) >= 4)
+            yield* tree.log.awaitLine(/camera 1 /)
+            const told = tree.log.matching(/camera 1 /)
+            assert.lengthOf(told, 1, told.join("\n"))
+            assert.match(told[0]!, words)
+            yield* tree.awaitState(2, "Live")
+            assert.strictEqual((yield* sink.path("cam2"))?.publishers, 1)
 
-          rmSync(path, { force: true })
-          writeFileSync(path, `#!/bin/sh\nexec ${anyFfmpeg} "$@"\n`, { mode: 0o755 })
-          yield* tree.awaitState(1, "Live")
-          yield* tree.log.awaitLine(/camera 1 .*: live/)
-          assert.lengthOf(tree.log.matching(/camera 1 /), 2)
-        })
+            rmSync(path, { force: true })
+            writeFileSync(path, `#!/bin/sh\nexec ${anyFfmpeg} "$@"\n`, { mode: 0o755 })
+            yield* tree.awaitState(1, "Live")
+            yield* tree.log.awaitLine(/camera 1 .*: live/)
+            assert.lengthOf(tree.log.matching(/camera 1 /), 2)
+          })
       )
     }
   })

@@ -117,7 +117,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
         })
       )
 
-      it.effect("an ffmpeg that lives and brings nothing is killed and started anew", () =>
+      it.effect("an ffmpeg that runs without output is killed and restarted", () =>
         Effect.gen(function* () {
           const { dsn, sql } = yield* database
           const sink = yield* RtspServer.make()

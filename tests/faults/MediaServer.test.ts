@@ -157,56 +157,58 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
       }
 
       for (const engine of ["native", "ffmpeg"] as const) {
-        it.effect(`rejects a path, or wants a password, which is told once, by ${engine}`, () =>
-          Effect.gen(function* () {
-            const { dsn, sql } = yield* database
-            const authentication = { username: "relay", password: Redacted.make("right") }
-            const sink = yield* RtspServer.make({
-              settings: (path) =>
-                path === "cam1"
-                  ? { quirks: { rejectWith: { ANNOUNCE: 400 } } }
-                  : path === "cam2"
-                    ? { authentication }
-                    : undefined
-            })
-            const camera = yield* RtspServer.make()
-            yield* TestPattern.publish(camera, "cam")
-            yield* addRows(
-              sql,
-              [1, 2, 3].map((id) => row(id, camera.url("cam"), { options: { engine } }))
-            )
-            const tree = yield* start(
-              settingsOf(dsn, sink.port, {
-                mediaServer: { username: "relay", password: "wrong" },
-                relay: { rejectedDelay: "800 millis", restartDelay: "100 millis" }
+        it.effect(
+          `rejects a path, or requires a password, which is logged once, by ${engine}`,
+          () =>
+            Effect.gen(function* () {
+              const { dsn, sql } = yield* database
+              const authentication = { username: "relay", password: Redacted.make("right") }
+              const sink = yield* RtspServer.make({
+                settings: (path) =>
+                  path === "cam1"
+                    ? { quirks: { rejectWith: { ANNOUNCE: 400 } } }
+                    : path === "cam2"
+                      ? { authentication }
+                      : undefined
               })
-            )
-            const rejected = { 1: "ServerRejected", 2: "ServerUnauthorized" } as const
-            for (const id of [1, 2] as const) {
-              yield* tree.until((all) => (all.get(String(id))?.restarts.total ?? 0) >= 3)
-              const ends = tree.history.flatMap(({ at, id: of, to }) =>
-                of === idOf(id) && to?._tag === "Restarting"
-                  ? [{ reason: to.reason, waitsMs: to.at - at }]
-                  : []
+              const camera = yield* RtspServer.make()
+              yield* TestPattern.publish(camera, "cam")
+              yield* addRows(
+                sql,
+                [1, 2, 3].map((id) => row(id, camera.url("cam"), { options: { engine } }))
               )
-              for (const { reason, waitsMs } of ends) {
-                assert.strictEqual(reason._tag, rejected[id])
-                assert.strictEqual(nearest(waitsMs, 100, 800), 800)
+              const tree = yield* start(
+                settingsOf(dsn, sink.port, {
+                  mediaServer: { username: "relay", password: "wrong" },
+                  relay: { rejectedDelay: "800 millis", restartDelay: "100 millis" }
+                })
+              )
+              const rejected = { 1: "ServerRejected", 2: "ServerUnauthorized" } as const
+              for (const id of [1, 2] as const) {
+                yield* tree.until((all) => (all.get(String(id))?.restarts.total ?? 0) >= 3)
+                const ends = tree.history.flatMap(({ at, id: of, to }) =>
+                  of === idOf(id) && to?._tag === "Restarting"
+                    ? [{ reason: to.reason, waitsMs: to.at - at }]
+                    : []
+                )
+                for (const { reason, waitsMs } of ends) {
+                  assert.strictEqual(reason._tag, rejected[id])
+                  assert.strictEqual(nearest(waitsMs, 100, 800), 800)
+                }
+                assert.lengthOf(tree.log.matching(new RegExp(`camera ${id} `)), 1)
               }
-              assert.lengthOf(tree.log.matching(new RegExp(`camera ${id} `)), 1)
-            }
-            assert.strictEqual((yield* tree.status.get(idOf(3)))?.state._tag, "Live")
-            yield* sink.configure("cam1", {})
-            yield* sink.configure("cam2", {})
-            for (const id of [1, 2]) {
-              yield* tree.awaitState(id, "Live")
-              assert.lengthOf(tree.log.matching(new RegExp(`camera ${id} `)), 2)
-            }
-          })
+              assert.strictEqual((yield* tree.status.get(idOf(3)))?.state._tag, "Live")
+              yield* sink.configure("cam1", {})
+              yield* sink.configure("cam2", {})
+              for (const id of [1, 2]) {
+                yield* tree.awaitState(id, "Live")
+                assert.lengthOf(tree.log.matching(new RegExp(`camera ${id} `)), 2)
+              }
+            })
         )
       }
 
-      it.effect("gives the path to another again and again, which is told once", () =>
+      it.effect("gives the path to another publisher repeatedly, which is logged once", () =>
         Effect.gen(function* () {
           const { dsn, sql } = yield* database
           const sink = yield* RtspServer.make()

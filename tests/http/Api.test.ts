@@ -297,7 +297,7 @@ describe("/api/events", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("gives the place of a client that left to another", () =>
+  it.live("gives the slot of a client that left to another client", () =>
     Effect.gen(function* () {
       const { client, services } = yield* fixture
       const streams = Context.get(services, EventStreams)

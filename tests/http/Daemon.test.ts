@@ -51,7 +51,7 @@ const isOnline = (url: string) =>
   )
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
-  it.effect("the daemon tells of its cameras", () =>
+  it.effect("the daemon reports its cameras", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { site, url } = yield* running

@@ -43,7 +43,7 @@ const statusOf = (health: string, since: number): MediaServerStatus =>
       : { _tag: "Down", since, detail: "connection refused" }
 
 describe("next", () => {
-  it("is away after failover.after without a break, and back after failover.backAfter", () => {
+  it("is unreachable after failover.after without a break, and reachable after failover.backAfter", () => {
     assert.deepStrictEqual(run([10, "++"], [30, "-+"], [1, "-+"], [300, "++"], [1, "++"]), [
       "",
       "",
@@ -53,7 +53,7 @@ describe("next", () => {
     ])
   })
 
-  it("begins anew with each break", () => {
+  it("restarts with each interruption", () => {
     assert.deepStrictEqual(run([30, "-+"], [1, "++"], [30, "-+"], [1, "-+"]), ["", "", "", "a"])
     assert.deepStrictEqual(run([31, "-+"], [299, "++"], [1, "-+"], [300, "++"], [1, "++"]), [
       "a",
@@ -64,7 +64,7 @@ describe("next", () => {
     ])
   })
 
-  it("notices a break between two looks", () => {
+  it("notices a break between two polls", () => {
     let standings: Failover.Standings = new Map()
     const look = (since: number, nowMs: number) => {
       const servers = [
@@ -80,11 +80,11 @@ describe("next", () => {
     )
   })
 
-  it("takes a server whose first check has not ended for none that is away", () => {
+  it("does not treat a server whose first check has not ended as unreachable", () => {
     assert.deepStrictEqual(run([100, "?+"], [31, "?-"]), ["", "b"])
   })
 
-  it("returns at once to a server that is reachable while all others are away", () => {
+  it("returns at once to a server that is reachable while all others are unreachable", () => {
     assert.deepStrictEqual(run([31, "--"], [1, "+-"], [1, "++"]), ["ab", "b", "b"])
   })
 })
@@ -131,7 +131,7 @@ describe("apply", () => {
   const rows = Array.from({ length: 60 }, (_, id) => row(id))
   const home = serversNow([], rows)
 
-  it("moves the cameras of the servers that are away, and no other ones", () => {
+  it("moves the cameras of unreachable servers, and no other ones", () => {
     const now = serversNow(["hall"], rows)
     for (const [index, server] of home.entries()) {
       if (server === "hall") assert.notStrictEqual(now[index], "hall")
@@ -141,7 +141,7 @@ describe("apply", () => {
     assert.deepStrictEqual(new Set(serversNow(["hall", "roof"], rows)), new Set(["yard"]))
   })
 
-  it("moves none where all servers are away, or none is", () => {
+  it("moves no camera where all servers are unreachable, or none is", () => {
     assert.deepStrictEqual(serversNow(["hall", "yard", "roof"], rows), home)
     assert.deepStrictEqual(serversNow(["other"], rows), home)
   })

@@ -32,7 +32,7 @@ const peers = [
 ]
 for (const { isThere, make, name } of peers) {
   describe.skipIf(!isThere)(`MediaMtxApi with ${name}`, () => {
-    it.live("tells which paths are online, since when, with how many readers and bytes", () =>
+    it.live("reports which paths are online, since when, with how many readers and bytes", () =>
       Effect.gen(function* () {
         const server = yield* make()
         const api = apiOf(server)

@@ -38,7 +38,7 @@ const make = Effect.gen(function* () {
 const refused = Effect.fail(new MediaServerError({ detail: "connection refused" }))
 
 describe("MediaServer", () => {
-  it.effect("keeps those who wait until it is there, then lets all of them through", () =>
+  it.effect("keeps callers waiting until the server is reachable, then releases all", () =>
     Effect.gen(function* () {
       const { fake, server } = yield* make
       fake.answer = refused
@@ -54,7 +54,7 @@ describe("MediaServer", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("takes a server that accepts and never answers for one that is away", () =>
+  it.effect("treats a server that accepts and never answers as unreachable", () =>
     Effect.gen(function* () {
       const { fake, server } = yield* make
       fake.answer = Effect.never
@@ -82,7 +82,7 @@ describe("MediaServer", () => {
     )
   )
 
-  it.effect("says once that it is away, and once that it is back", () =>
+  it.effect("logs once that it is unreachable, and once that it is back", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { fake } = yield* make
@@ -104,7 +104,7 @@ describe("MediaServer", () => {
     )
   )
 
-  it.effect("goes on checking with a logger that throws", () =>
+  it.effect("continues to check with a logger that throws", () =>
     Effect.gen(function* () {
       const { fake, server } = yield* make
       for (let n = 0; n < 3; n++) {
@@ -119,7 +119,7 @@ describe("MediaServer", () => {
     }).pipe(Effect.scoped, Effect.provide(throwing))
   )
 
-  it.effect("says each way in which it is away once, however they take turns", () =>
+  it.effect("reports each kind of outage once, in whatever order they alternate", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { fake } = yield* make
@@ -165,7 +165,7 @@ describe("MediaServer", () => {
     )
   )
 
-  it.effect("tells since when it is up, and since when it is not", () =>
+  it.effect("gives the time since when it is up, and since when it is not", () =>
     Effect.gen(function* () {
       const { fake, server } = yield* make
       assert.deepStrictEqual(yield* server.status, { _tag: "Unknown" })
@@ -225,7 +225,7 @@ describe("MediaServer", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("tells whether it answers now, not whether it did", () =>
+  it.effect("says whether it answers now, not whether it did", () =>
     Effect.gen(function* () {
       const { fake, server } = yield* make
       yield* TestClock.adjust("1 second")

@@ -42,23 +42,25 @@ describe("rtspCheck", () => {
     })
   )
 
-  it.live("tells a server that is not running, one that closes, and one that is not RTSP", () =>
-    Effect.gen(function* () {
-      const unused = yield* freePort
-      assert.deepInclude(yield* Effect.flip(rtspCheck(address(unused))), {
-        detail: `connection refused by 127.0.0.1:${unused}`,
-        kind: "Refused"
+  it.live(
+    "distinguishes a server that is not running, one that closes, and one that is not RTSP",
+    () =>
+      Effect.gen(function* () {
+        const unused = yield* freePort
+        assert.deepInclude(yield* Effect.flip(rtspCheck(address(unused))), {
+          detail: `connection refused by 127.0.0.1:${unused}`,
+          kind: "Refused"
+        })
+        for (const [answer, kind] of [
+          [undefined, "Closed"],
+          ["SSH-2.0-OpenSSH\r\n", "ProtocolError"]
+        ] as const) {
+          const { port } = yield* scripted((_, socket) =>
+            answer === undefined ? void socket.end() : void socket.write(answer)
+          )
+          const exit = yield* Effect.exit(Effect.flip(rtspCheck(address(port))))
+          assert.strictEqual(Exit.isSuccess(exit) && exit.value.kind, kind)
+        }
       })
-      for (const [answer, kind] of [
-        [undefined, "Closed"],
-        ["SSH-2.0-OpenSSH\r\n", "ProtocolError"]
-      ] as const) {
-        const { port } = yield* scripted((_, socket) =>
-          answer === undefined ? void socket.end() : void socket.write(answer)
-        )
-        const exit = yield* Effect.exit(Effect.flip(rtspCheck(address(port))))
-        assert.strictEqual(Exit.isSuccess(exit) && exit.value.kind, kind)
-      }
-    })
   )
 })

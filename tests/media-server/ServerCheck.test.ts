@@ -83,7 +83,7 @@ describe("ServerCheck", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("tells a server that is not running", () =>
+  it.live("reports a server that is not running", () =>
     Effect.gen(function* () {
       const port = yield* freePort
       assert.deepStrictEqual(yield* problemsOf(port, ["cam1"]), [
@@ -92,7 +92,7 @@ describe("ServerCheck", () => {
     })
   )
 
-  it.live("tells which paths are not allowed, and that publishing needs a login", () =>
+  it.live("reports which paths are not allowed, and that publishing requires credentials", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         authentication: { ...credentials, actions: ["publish"] },
@@ -148,7 +148,7 @@ describe.skipIf(mediaMtx === undefined)("ServerCheck with MediaMTX", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("tells paths that are not configured, and a login that is missing or wrong", () =>
+  it.live("reports paths that are not configured, and credentials that are missing or wrong", () =>
     Effect.gen(function* () {
       const server = yield* configured(users("[{action: publish}, {action: read}]"), ["cam1:"])
       yield* server.start

@@ -47,7 +47,7 @@ const make = Effect.gen(function* () {
 const isDone = (fiber: Fiber.Fiber<unknown>) => fiber.pollUnsafe() !== undefined
 
 describe("ServerPaths", () => {
-  it.effect("knows nothing until the API answers, and while it is away", () =>
+  it.effect("knows nothing until the API answers, and while it is unreachable", () =>
     Effect.gen(function* () {
       const { answers, fake, paths } = yield* make
       assert.isUndefined(paths.get("cam1"))
@@ -145,28 +145,30 @@ describe("ServerPaths", () => {
     )
   )
 
-  it.effect("reports an API that is away once, and nothing while the media server is", () =>
-    withLog((lines) =>
-      Effect.gen(function* () {
-        const { answers, fake } = yield* make
-        yield* answers(lists("cam1"))
-        yield* answers(away, "1 hour")
-        yield* answers(lists("cam1"), "10 minutes")
-        fake.isServerUp = false
-        yield* answers(away, "1 hour")
-        fake.isServerUp = true
-        yield* answers(lists("cam1"), "1 hour")
-        assert.strictEqual(
-          lines[0],
-          "Warn media server API 10.0.0.9:9997 cannot be read: connection refused; relays are unaffected, readers are unknown"
-        )
-        assert.match(lines[1]!, /^Info media server API 10\.0\.0\.9:9997 responds again after /)
-        assert.lengthOf(lines, 2)
-      }).pipe(Effect.scoped)
-    )
+  it.effect(
+    "reports an unreachable API once, and nothing while the media server is unreachable",
+    () =>
+      withLog((lines) =>
+        Effect.gen(function* () {
+          const { answers, fake } = yield* make
+          yield* answers(lists("cam1"))
+          yield* answers(away, "1 hour")
+          yield* answers(lists("cam1"), "10 minutes")
+          fake.isServerUp = false
+          yield* answers(away, "1 hour")
+          fake.isServerUp = true
+          yield* answers(lists("cam1"), "1 hour")
+          assert.strictEqual(
+            lines[0],
+            "Warn media server API 10.0.0.9:9997 cannot be read: connection refused; relays are unaffected, readers are unknown"
+          )
+          assert.match(lines[1]!, /^Info media server API 10\.0\.0\.9:9997 responds again after /)
+          assert.lengthOf(lines, 2)
+        }).pipe(Effect.scoped)
+      )
   )
 
-  it.effect("goes on after a defect of the API's client", () =>
+  it.effect("continues after a defect of the API's client", () =>
     Effect.gen(function* () {
       const { answers, paths } = yield* make
       yield* answers(Effect.die(new Error("boom")))

@@ -67,7 +67,7 @@ describe("NameLookup", () => {
     })
   )
 
-  it.live("tells a failing name server from a name without an address", () =>
+  it.live("distinguishes a failing name server from a name without an address", () =>
     Effect.gen(function* () {
       const { server } = yield* NameServer.make((name) =>
         name.startsWith("failing") ? "servfail" : "nxdomain"

@@ -154,7 +154,7 @@ describe("the camera type onvif", () => {
   )
 
   live(
-    "tries a wrong password once, and tells what the clocks may have to do with it",
+    "tries a wrong password once, and says that the clocks may be the cause",
     Effect.gen(function* () {
       for (const [options, message] of [
         [{}, "wrong user name or password"],
@@ -185,7 +185,7 @@ describe("the camera type onvif", () => {
   )
 
   live(
-    "tells in one line why there is no address",
+    "says in one line why there is no address",
     Effect.gen(function* () {
       const device = yield* OnvifDevice.make({ profiles })
       const failures: Array<string> = []

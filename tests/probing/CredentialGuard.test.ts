@@ -141,19 +141,22 @@ describe("CredentialGuard", () => {
     )
   })
 
-  it.effect("lets cameras go on that were inserted after a forbidden one was refused alone", () => {
-    const fake = FakeEngine.make()
-    const device = recorder(fake)
-    device.password = "old"
-    device.forbidden.add("1")
-    return Effect.gen(function* () {
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual(yield* tagOf(1), "Unreachable")
-      yield* setRows(channels(6))
-      yield* TestClock.adjust("1 second")
-      for (const id of [2, 3, 4, 5, 6]) assert.strictEqual(yield* tagOf(id), "Live")
-    }).pipe(Effect.provide(layer([fake], channels(1))))
-  })
+  it.effect(
+    "leaves cameras running that were inserted after a forbidden one was refused alone",
+    () => {
+      const fake = FakeEngine.make()
+      const device = recorder(fake)
+      device.password = "old"
+      device.forbidden.add("1")
+      return Effect.gen(function* () {
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* tagOf(1), "Unreachable")
+        yield* setRows(channels(6))
+        yield* TestClock.adjust("1 second")
+        for (const id of [2, 3, 4, 5, 6]) assert.strictEqual(yield* tagOf(id), "Live")
+      }).pipe(Effect.provide(layer([fake], channels(1))))
+    }
+  )
 
   it.effect("starts a new camera of an account within seconds while another one is live", () => {
     const fake = FakeEngine.make()
@@ -252,7 +255,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(16), undefined, { probe: { perHost: 8 } })))
   })
 
-  it.effect("tells all that wait for a recorder that is gone, once one has found that", () => {
+  it.effect("fails all that wait for an unreachable recorder, once one has found that", () => {
     const fake = FakeEngine.make()
     const reason = new Reason.TimedOut({ phase: "connecting", afterMs: 10_000 })
     fake.answer = () => Effect.andThen(Effect.sleep("10 seconds"), Effect.fail(reason))
@@ -267,7 +270,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(32))))
   })
 
-  it.effect("keeps none from its turn for long where a channel stays silent", () => {
+  it.effect("delays no other channel for long where one stays silent", () => {
     const fake = FakeEngine.make()
     const silent = new Reason.TimedOut({ phase: "requesting the stream", afterMs: 10_000 })
     fake.answer = ({ id }) =>
@@ -292,7 +295,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(3))))
   })
 
-  it.effect("lets all go at once when the device takes the password", () => {
+  it.effect("releases all cameras at once when the device accepts the password", () => {
     const fake = FakeEngine.make()
     const device = recorder(fake)
     return Effect.gen(function* () {
@@ -352,7 +355,7 @@ describe("CredentialGuard", () => {
   })
 
   it.effect(
-    "keeps those that wait for a place at the host from a password refused meanwhile",
+    "keeps cameras that wait for a permit of the host from a password refused meanwhile",
     () => {
       const fake = FakeEngine.make()
       const device = recorder(fake)
@@ -423,7 +426,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(3))))
   })
 
-  it.effect("passes the turn on when the camera that has it leaves the table", () => {
+  it.effect("passes the permit on when the camera that has it leaves the table", () => {
     const fake = FakeEngine.make()
     fake.answer = ({ id }) => (id === "1" ? Effect.never : Effect.succeed(FakeEngine.offer))
     return Effect.gen(function* () {

@@ -36,7 +36,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("keeps the host's place after a probe until it is given back, or is slow", () =>
+  it.effect("keeps the permit of the host after a probe until it is given back, or is slow", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const releases: Array<Effect.Effect<void>> = []
@@ -64,7 +64,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("lets a slow probe keep nobody from theirs", () =>
+  it.effect("lets a slow probe block no other probe", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 4 }))
       const silent = counting()
@@ -81,7 +81,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("lets a slow probe keep nobody from theirs who waited for a host", () =>
+  it.effect("lets a slow probe block no probe that waited for a host", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const first = yield* Effect.forkChild(withPermit("a", prober)(Effect.never))
@@ -130,7 +130,7 @@ describe("ProbeLimiter", () => {
       })
   )
 
-  it.effect("takes the room of a slow channel back when that channel has ended", () =>
+  it.effect("takes the room of a slow channel back when the channel has ended", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make()
       const { counts, probe } = counting()
@@ -171,7 +171,7 @@ describe("ProbeLimiter", () => {
     )
   }
 
-  it.effect("looks for slow probes in time, also while others wait for their host", () =>
+  it.effect("finds slow probes in time, also while others wait for their host", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const quick = { name: "native", slowAfter: Duration.millis(250), concurrency: 1 }
@@ -192,7 +192,7 @@ describe("ProbeLimiter", () => {
     ["there is no way to it", new Reason.HostUnreachable({ authority: "recorder:554" })],
     ["its name has no address", new Reason.DnsError({ host: "recorder", why: "NoSuchHost" })]
   ] as const) {
-    it.effect(`tells all that wait for a host when ${what}, and asks anew later`, () =>
+    it.effect(`fails all that wait for a host when ${what}, and probes again later`, () =>
       Effect.gen(function* () {
         const { withPermit } = ProbeLimiter.make()
         let begun = 0
@@ -226,7 +226,7 @@ describe("ProbeLimiter", () => {
     )
   }
 
-  it.effect("lets each at a host ask for itself where one failed by its own fault", () =>
+  it.effect("lets each probe at a host run where one failed for a reason of its own", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make()
       let begun = 0
@@ -246,7 +246,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("bounds the slow ones, and takes their room back", () =>
+  it.effect("bounds the slow probes, and takes their room back", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 2 }))
       const { counts, probe } = counting()
@@ -340,7 +340,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("gives its place back when it is interrupted, also while it waits", () =>
+  it.effect("gives its permit back when it is interrupted, also while it waits", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const { counts, probe } = counting()
@@ -356,7 +356,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("watches for slow ones only while somebody waits", () =>
+  it.effect("looks for slow probes only while a probe waits", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const clock = yield* Clock.Clock
@@ -482,7 +482,7 @@ describe("ProbeLimiter", () => {
       assert.strictEqual(done, before + concurrency)
     }).pipe(Effect.scoped, Effect.provide(TestClock.layer()))
 
-  it("gives all their turn, at once where permits are free and within the limits, whatever ends when", () =>
+  it("grants every probe a permit, at once where permits are free and within the limits, in any order of ends", () =>
     fc.assert(
       fc.asyncProperty(anyProbes, (all) => Effect.runPromise(runAll(all))),
       { numRuns: 300 }

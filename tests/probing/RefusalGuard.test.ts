@@ -100,7 +100,7 @@ describe("RefusalGuard", () => {
     })
   )
 
-  it.effect("passes the turn over a camera that may not ask yet", () =>
+  it.effect("passes the permit over a camera that may not ask yet", () =>
     Effect.gen(function* () {
       const guard = CredentialGuard.make(() => lockout)
       const forbidden = yield* acquire(guard, 1)

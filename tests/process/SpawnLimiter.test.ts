@@ -22,7 +22,7 @@ describe("SpawnLimiter", () => {
     })
   )
 
-  it.live("lets the event loop turn between two", () =>
+  it.live("runs an iteration of the event loop between two starts", () =>
     Effect.gen(function* () {
       const limiter = Process.SpawnLimiter.make()
       let turns = 0

@@ -225,7 +225,7 @@ describe("Rtcp", () => {
     )
   })
 
-  it("is told from other packets by its version, its type and its length", () => {
+  it("is distinguished from other packets by its version, its type and its length", () => {
     const report = (first: number, type: number, length = 8) => {
       const bytes = Buffer.alloc(16)
       bytes[4] = first

@@ -225,7 +225,7 @@ describe("PublisherSession", () => {
     })
   )
 
-  it.effect("waits as long as it is told for the response to TEARDOWN", () =>
+  it.effect("waits for the response to TEARDOWN for teardownTimeout", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         settings: () => ({ quirks: { silentAt: "TEARDOWN" } })

@@ -115,7 +115,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   }
 
-  it.effect("goes on listening while no other session can be opened", () =>
+  it.effect("continues to listen while no other session can be opened", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { add, proxy, source, sql } = yield* site

@@ -93,7 +93,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     setRows
   })
 
-  it.effect("makes its table once, however often it is told to, and keeps its rows", () =>
+  it.effect("creates its table once, however often that is requested, and keeps its rows", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
       yield* setRows([row(1)])
@@ -730,7 +730,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     }).pipe(Effect.scoped, Effect.provide(database))
   )
 
-  it.effect("goes on when the table gains a column, or is dropped and made again", () =>
+  it.effect("continues when the table gains a column, or is dropped and created again", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
       const cameras = yield* CameraSource

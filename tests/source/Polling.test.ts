@@ -31,7 +31,7 @@ const counting = (options: Partial<Polling.PollingOptions> = {}) =>
   })
 
 describe("Polling", () => {
-  it.effect("looks at once, then at every interval", () =>
+  it.effect("polls at once, then at every interval", () =>
     Effect.gen(function* () {
       const { looks } = yield* counting({ timing: Effect.succeed({ pollInterval: "10 seconds" }) })
       yield* TestClock.adjust(0)
@@ -43,7 +43,7 @@ describe("Polling", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("takes one look for a thousand askers, begun after the first of them asked", () =>
+  it.effect("takes one poll for a thousand callers, begun after the first of them asked", () =>
     Effect.gen(function* () {
       const { looks, source } = yield* counting()
       yield* TestClock.adjust("1 second")
@@ -59,7 +59,7 @@ describe("Polling", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("gives who asks during a look the next look, not that one", () =>
+  it.effect("gives a caller that asks during a poll the result of the next poll", () =>
     Effect.gen(function* () {
       const gate = yield* Queue.unbounded<void>()
       const { source } = yield* counting({
@@ -77,7 +77,7 @@ describe("Polling", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("settles a burst of hints by few looks", () =>
+  it.effect("serves a burst of hints by few polls", () =>
     Effect.gen(function* () {
       const hints = yield* Queue.unbounded<Polling.Hint>()
       const { looks } = yield* counting({ hints: Stream.fromQueue(hints) })
@@ -92,7 +92,7 @@ describe("Polling", () => {
   )
 
   it.effect(
-    "says once that the source is away, with the time since the last good look, and once that it is back",
+    "logs once that the source is unreachable, with the time since the last successful read, and once that it is back",
     () =>
       withLog((lines) =>
         Effect.gen(function* () {
@@ -129,7 +129,7 @@ describe("Polling", () => {
       )
   )
 
-  it.effect("says that it waits where the source is away from the start", () =>
+  it.effect("logs that it waits where the source is unreachable from the start", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         yield* Polling.make({
@@ -144,7 +144,7 @@ describe("Polling", () => {
     )
   )
 
-  it.effect("tries a source that is away sooner than the interval, at first", () =>
+  it.effect("retries an unreachable source sooner than the interval, at first", () =>
     Effect.gen(function* () {
       const looks = yield* Ref.make(0)
       yield* Polling.make({
@@ -174,7 +174,7 @@ describe("Polling", () => {
       ) => Effect.Effect<unknown, CameraSourceError>
     ]
   >) {
-    it.effect(`tries a source that is away by schedule, ${what}`, () =>
+    it.effect(`retries an unreachable source by schedule, ${what}`, () =>
       Effect.gen(function* () {
         const looks: Array<number> = []
         const hints = yield* Queue.unbounded<Polling.Hint>()
@@ -204,7 +204,7 @@ describe("Polling", () => {
     )
   }
 
-  it.effect("looks soon when a source that was away lets us know that it is back", () =>
+  it.effect("polls soon when a source that was unreachable reports that it is back", () =>
     Effect.gen(function* () {
       const hints = yield* Queue.unbounded<Polling.Hint>()
       let isAway = true
@@ -224,7 +224,7 @@ describe("Polling", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("gives up a look that takes too long, and takes another", () =>
+  it.effect("times out a poll that takes too long, and polls again", () =>
     Effect.gen(function* () {
       const interrupted = yield* Deferred.make<void>()
       const { source } = yield* counting({
@@ -284,7 +284,7 @@ describe("Polling", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("goes on with a logger that throws", () =>
+  it.effect("continues with a logger that throws", () =>
     Effect.gen(function* () {
       let isAway = false
       const source = yield* Polling.make({
@@ -303,7 +303,7 @@ describe("Polling", () => {
     }).pipe(Effect.scoped, Effect.provide(throwing))
   )
 
-  it.effect("goes on after a defect of the adapter", () =>
+  it.effect("continues after a defect of the adapter", () =>
     Effect.gen(function* () {
       const looks = yield* Ref.make(0)
       const source = yield* Polling.make({

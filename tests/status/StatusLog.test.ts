@@ -237,7 +237,7 @@ describe("StatusLog", () => {
     )
   )
 
-  it.effect("reports an illegal transition as an internal error, and goes on", () =>
+  it.effect("reports an illegal transition as an internal error, and continues", () =>
     withLines(({ enter, written }) =>
       Effect.gen(function* () {
         yield* enter(gate, probing, live)

@@ -147,7 +147,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
       }).pipe(Effect.scoped)
     )
 
-    it.effect("says once what the role may not, and goes on when it may", () =>
+    it.effect("logs once what the role may not do, and resumes when it may", () =>
       Effect.gen(function* () {
         const { dsn, role, rows, sql } = yield* database
         yield* sql.unsafe(`revoke insert on ops."Camera status" from ${role}`)
@@ -163,7 +163,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
       }).pipe(Effect.scoped)
     )
 
-    it.effect("tells how to make a table that does not exist", () =>
+    it.effect("says how to create a table that does not exist", () =>
       Effect.gen(function* () {
         const { dsn, rows, sql } = yield* database
         yield* sql`alter table ops."Camera status" rename to elsewhere`

@@ -163,7 +163,7 @@ describe("a camera with backup addresses", () => {
     }).pipe(Effect.provide(tree))
   })
 
-  it.effect("prefers the first address that answers, and goes on to better ones", () => {
+  it.effect("prefers the first address that answers, and moves on to better ones", () => {
     const { down, probes, relayed, tree } = camera(["a", "b", "c"])
     down.add("a").add("b")
     return Effect.gen(function* () {
@@ -195,46 +195,43 @@ describe("a camera with backup addresses", () => {
     }
   )
 
-  it.effect(
-    "reports an address that fails again and again once, and anew when it was stable",
-    () => {
-      const { down, fake, tree } = camera(["a", "b"])
-      const log = Log.make()
-      const hasLeft = (host: string, other: string) =>
-        `Warn camera 1 "Gate": address ${host === "a" ? 1 : 2} of 2 (${host}:554): connection refused by ${host}:554; using address ${other === "a" ? 1 : 2} of 2 (${other}:554)`
-      /** One address goes, and the other is relayed instead. */
-      const fail = (host: string, other: string) =>
-        Effect.gen(function* () {
-          down.delete(other)
-          down.add(host)
-          yield* fake.relays.at(-1)?.end(exited) ?? Effect.void
-          // less than the time after which a preferred address is used again
-          yield* TestClock.adjust("40 seconds")
-          assert.strictEqual(fake.relays.at(-1)!.camera.url.host, other)
-          assert.strictEqual(yield* tagOf(1), "Live")
-        })
-      const flapping = "; flapping; further messages suppressed until it is stable"
-      return Effect.gen(function* () {
-        yield* fail("a", "b")
-        assert.deepStrictEqual(log.matching(/using/), [hasLeft("a", "b")])
+  it.effect("reports an address that fails repeatedly once, and again after it was stable", () => {
+    const { down, fake, tree } = camera(["a", "b"])
+    const log = Log.make()
+    const hasLeft = (host: string, other: string) =>
+      `Warn camera 1 "Gate": address ${host === "a" ? 1 : 2} of 2 (${host}:554): connection refused by ${host}:554; using address ${other === "a" ? 1 : 2} of 2 (${other}:554)`
+    /** One address goes, and the other is relayed instead. */
+    const fail = (host: string, other: string) =>
+      Effect.gen(function* () {
+        down.delete(other)
+        down.add(host)
+        yield* fake.relays.at(-1)?.end(exited) ?? Effect.void
+        // less than the time after which a preferred address is used again
+        yield* TestClock.adjust("40 seconds")
+        assert.strictEqual(fake.relays.at(-1)!.camera.url.host, other)
+        assert.strictEqual(yield* tagOf(1), "Live")
+      })
+    const flapping = "; flapping; further messages suppressed until it is stable"
+    return Effect.gen(function* () {
+      yield* fail("a", "b")
+      assert.deepStrictEqual(log.matching(/using/), [hasLeft("a", "b")])
+      yield* fail("b", "a")
+      yield* fail("a", "b")
+      const flaps = log.matching(/using/)
+      assert.lengthOf(flaps, 3)
+      assert.strictEqual(flaps[2], `${hasLeft("a", "b")}${flapping}`)
+      for (let n = 0; n < 3; n++) {
         yield* fail("b", "a")
         yield* fail("a", "b")
-        const flaps = log.matching(/using/)
-        assert.lengthOf(flaps, 3)
-        assert.strictEqual(flaps[2], `${hasLeft("a", "b")}${flapping}`)
-        for (let n = 0; n < 3; n++) {
-          yield* fail("b", "a")
-          yield* fail("a", "b")
-        }
-        assert.lengthOf(log.matching(/using/), 4)
-        yield* fail("b", "a")
-        yield* TestClock.adjust("5 minutes")
-        yield* fail("a", "b")
-        assert.deepStrictEqual(log.matching(/using/).slice(4), [hasLeft("a", "b")])
-        // the line belongs to the camera
-        const { length } = log.everything().match(/using address.*"camera":"1"/g) ?? []
-        assert.isAbove(length, 4)
-      }).pipe(Effect.provide(tree), log.capture)
-    }
-  )
+      }
+      assert.lengthOf(log.matching(/using/), 4)
+      yield* fail("b", "a")
+      yield* TestClock.adjust("5 minutes")
+      yield* fail("a", "b")
+      assert.deepStrictEqual(log.matching(/using/).slice(4), [hasLeft("a", "b")])
+      // the line belongs to the camera
+      const { length } = log.everything().match(/using address.*"camera":"1"/g) ?? []
+      assert.isAbove(length, 4)
+    }).pipe(Effect.provide(tree), log.capture)
+  })
 })

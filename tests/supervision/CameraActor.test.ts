@@ -131,7 +131,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("begins the retry schedule anew after the camera has answered", () => {
+  it.effect("restarts the retry schedule after the camera has answered", () => {
     const fake = FakeEngine.make()
     fake.answer = () => Effect.fail(refused)
     return withCamera(
@@ -170,7 +170,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("does not touch the camera while the media server is away", () => {
+  it.effect("does not connect to the camera while the media server is unreachable", () => {
     const fake = FakeEngine.make()
     const server = { isThere: false }
     return withCamera(
@@ -243,27 +243,30 @@ describe("CameraActor", () => {
     }
   )
 
-  it.effect("does not probe those who got their place while the media server is away", () => {
-    const fake = FakeEngine.make()
-    const server = { isThere: true }
-    const rows = Array.from({ length: 100 }, (_, n) =>
-      row(n + 1, { url: `rtsp://10.0.1.${n + 1}/live` })
-    )
-    fake.answer = () => Effect.as(Effect.sleep("100 millis"), FakeEngine.offer)
-    return Effect.gen(function* () {
-      const mediaServer = yield* MediaServer
-      yield* TestClock.adjust("250 millis")
-      assert.strictEqual(fake.probes.length, 3)
-      server.isThere = false
-      yield* mediaServer.reportFailure
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual(fake.probes.length, 3)
-      assert.strictEqual(yield* tagOf(100), "Waiting")
-      server.isThere = true
-      yield* TestClock.adjust("20 seconds")
-      assert.strictEqual(fake.relays.length, 100)
-    }).pipe(Effect.provide(layer([fake], rows, server, { probe: { concurrency: 1 } })))
-  })
+  it.effect(
+    "does not probe cameras that got a permit while the media server is unreachable",
+    () => {
+      const fake = FakeEngine.make()
+      const server = { isThere: true }
+      const rows = Array.from({ length: 100 }, (_, n) =>
+        row(n + 1, { url: `rtsp://10.0.1.${n + 1}/live` })
+      )
+      fake.answer = () => Effect.as(Effect.sleep("100 millis"), FakeEngine.offer)
+      return Effect.gen(function* () {
+        const mediaServer = yield* MediaServer
+        yield* TestClock.adjust("250 millis")
+        assert.strictEqual(fake.probes.length, 3)
+        server.isThere = false
+        yield* mediaServer.reportFailure
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(fake.probes.length, 3)
+        assert.strictEqual(yield* tagOf(100), "Waiting")
+        server.isThere = true
+        yield* TestClock.adjust("20 seconds")
+        assert.strictEqual(fake.relays.length, 100)
+      }).pipe(Effect.provide(layer([fake], rows, server, { probe: { concurrency: 1 } })))
+    }
+  )
 
   it.effect("counts attempts, however many engines each of them takes", () => {
     const native = FakeEngine.make("native")
@@ -519,7 +522,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("counts restarts and stalls, and tells its health", () => {
+  it.effect("counts restarts and stalls, and gives the health", () => {
     const fake = FakeEngine.make()
     const stalled = new Reason.Stalled({ side: "input", afterMs: 10_000 })
     const status: Effect.Effect<CameraStatus | undefined, never, StatusStore> = Effect.gen(
@@ -550,7 +553,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("tells each change of state", () => {
+  it.effect("publishes each change of state", () => {
     const fake = FakeEngine.make()
     return withCamera(
       fake,

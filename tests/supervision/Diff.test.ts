@@ -59,7 +59,7 @@ const asTexts = (map: Diff.LastApplied) =>
   )
 
 describe("Diff", () => {
-  it("leads from what was applied to what is wanted", () => {
+  it("leads from the applied to the desired cameras", () => {
     fc.assert(
       fc.property(cameras, cameras, (applied, wanted) => {
         const result = Diff.apply(applied, Diff.diff(applied, wanted))
@@ -105,7 +105,7 @@ describe("Diff", () => {
     )
   })
 
-  it("begins anew with a camera whose action failed, whatever is wanted then", () => {
+  it("restarts a camera whose action failed, whatever is desired then", () => {
     fc.assert(
       fc.property(cameras, cameras, cameras, (applied, wanted, next) => {
         const failed = Diff.diff(applied, wanted)

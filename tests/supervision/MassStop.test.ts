@@ -94,7 +94,7 @@ describe("MassStopGuard", () => {
     assert.isUndefined(decide(30, 60))
   })
 
-  it("begins anew when the cameras were back in between", () => {
+  it("restarts the delay when the cameras were back in between", () => {
     const guard = new MassStop.MassStopGuard()
     const decide = (count: number, seconds: number) =>
       guard.decide(relaying(30), stops(count), policy, seconds * 1000)?.recheckAfter

@@ -75,7 +75,7 @@ describe("ReconcileLog", () => {
     )
   })
 
-  it("tells a disabled camera from a removed one", () => {
+  it("distinguishes a disabled camera from a removed one", () => {
     const before = [gate, yard, camera(8, "Hall")]
     assert.strictEqual(
       describeChange(before, [gate], [7]),

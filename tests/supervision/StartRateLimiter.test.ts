@@ -115,7 +115,7 @@ describe("StartRateLimiter", () => {
     })
   )
 
-  it.effect("keeps the gap behind a start that took the place of one that left", () => {
+  it.effect("keeps the gap after a start that replaced an interrupted one", () => {
     const drawn = [0.5, 1, 0, 0, 0]
     const random = { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => drawn.shift() ?? 0 }
     return Effect.gen(function* () {
@@ -137,7 +137,7 @@ describe("StartRateLimiter", () => {
     }).pipe(Effect.provideService(Random.Random, random))
   })
 
-  it.effect("keeps no time for those who were interrupted before their turn", () =>
+  it.effect("reserves no time for callers that were interrupted while they waited", () =>
     Effect.gen(function* () {
       const pacing = StartRateLimiter.make("10 millis")
       for (let round = 0; round < 10; round++) {
@@ -161,7 +161,7 @@ describe("StartRateLimiter", () => {
     fc.record({ _tag: fc.constant("Passes"), ms: fc.constantFrom(0, 1, 40, 100, 260, 1000) })
   )
 
-  it("lets all that still wait start in order, one gap after another, whoever leaves when", () =>
+  it("starts all that still wait in order, one gap after another, in any order of interruptions", () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(anyEvent, { maxLength: 40 }),

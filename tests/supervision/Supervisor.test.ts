@@ -33,7 +33,7 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1)])))
   })
 
-  it.effect("tells all channels of a recorder that is gone at once", () => {
+  it.effect("reports an unreachable recorder to all channels at once", () => {
     const fake = FakeEngine.make()
     const reason = new Reason.TimedOut({ phase: "connecting", afterMs: 10_000 })
     fake.answer = () => Effect.andThen(Effect.sleep("10 seconds"), Effect.fail(reason))
@@ -319,7 +319,7 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], rows)))
   })
 
-  it.effect("starts a row that was mended, and stops one that was spoilt", () => {
+  it.effect("starts a row that was corrected, and stops one that became invalid", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {
       yield* settle
@@ -355,7 +355,7 @@ describe("Supervisor", () => {
     })
   }
 
-  it.effect("says of a mended row that goes again that it is gone", () => {
+  it.effect("reports that a corrected row that is removed is removed", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {
       yield* settle
@@ -445,7 +445,7 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [])))
   })
 
-  it.effect("answers a pulse between its passes, and not while one stands still", () => {
+  it.effect("completes a heartbeat between reconciliations, and not while one hangs", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {
       const supervisor = yield* Supervisor
@@ -504,7 +504,7 @@ describe("Supervisor", () => {
     ["break off", Stream.die(new Error("by a test"))],
     ["come to an end", Stream.empty]
   ] as const) {
-    it.effect(`takes a source's snapshots up again where they ${what}, and says so`, () =>
+    it.effect(`resubscribes to the snapshots of a source where they ${what}, and says so`, () =>
       withLog((lines) => {
         const fake = FakeEngine.make()
         let begun = 0

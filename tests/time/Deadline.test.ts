@@ -124,7 +124,7 @@ describe("Deadline", () => {
     })
   )
 
-  it.effect("covers several waits in turn, and reports the whole time", () =>
+  it.effect("covers several waits, one after the other, and reports the whole time", () =>
     Effect.gen(function* () {
       const deadline = yield* Deadline.make("1 second")
       const waiting = yield* callBackAfter(deadline, 600).pipe(

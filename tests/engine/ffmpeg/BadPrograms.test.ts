@@ -74,7 +74,7 @@ describe("a relay with a bad program", () => {
     })
   )
 
-  it.live("lets one that hears TERM put its things in order", () =>
+  it.live("lets a process that handles TERM clean up", () =>
     Effect.gen(function* () {
       const { folder, program } = yield* FakeBinary.make(
         `trap 'yes | head -c 1000000 >&2; echo done > "$here/order"; exit 255' TERM\n${block(1)}\n${listening}`
@@ -134,7 +134,7 @@ exit 3`
     })
   )
 
-  it.live("takes the children of one that died along", () =>
+  it.live("ends the children of a process that died", () =>
     Effect.gen(function* () {
       const { folder, program } = yield* FakeBinary.make(
         `sleep 300 &\necho $! > "$here/child"\n${block(1)}\nwait`
@@ -148,20 +148,20 @@ exit 3`
     })
   )
 
-  it.live("tells with which code it ended", () =>
+  it.live("reports the exit code", () =>
     Effect.gen(function* () {
       assert.deepInclude(yield* endOf("exit 9"), { _tag: "Exited", status: 9, lastWords: "" })
     })
   )
 
-  it.live("tells by which signal it died", () =>
+  it.live("reports the signal that ended it", () =>
     Effect.gen(function* () {
       const reason = yield* endOf("kill -SEGV $$")
       assert.deepInclude(reason, { _tag: "Exited", status: "SIGSEGV" })
     })
   )
 
-  it.live("tells when somebody else kills it", () =>
+  it.live("reports that it was killed from outside", () =>
     Effect.gen(function* () {
       const { folder, program } = yield* FakeBinary.make(`${block(1)}\n${forEver}`)
       const relay = yield* relaying(program)
@@ -225,7 +225,7 @@ exit 3`
     })
   )
 
-  it.live("gives up on one that brings no picture at all", () =>
+  it.live("ends a relay that gets no picture at all", () =>
     Effect.gen(function* () {
       const reason = yield* endOf(forEver, {
         stallTimeout: "200 millis",
@@ -277,7 +277,7 @@ describe("a probe with a bad program", () => {
     })
   )
 
-  it.live("tells by which signal it died", () =>
+  it.live("reports the signal that ended it", () =>
     Effect.gen(function* () {
       const reason = yield* failureOf("kill -SEGV $$")
       assert.strictEqual(reason.message, "cannot start: ffprobe died by SIGSEGV")

@@ -139,7 +139,7 @@ describe("the meter", () => {
     assert.deepStrictEqual(meterOf(blocks).advances, [true, false, false])
   })
 
-  it("goes by bytes, or else by time, only while no frames were ever told", () => {
+  it("uses bytes, or else time, only while no frames were ever reported", () => {
     assert.deepStrictEqual(
       meterOf([{ totalSize: 0 }, { totalSize: 9 }, { totalSize: 9 }]).advances,
       [false, true, false]
@@ -171,7 +171,7 @@ describe("the meter", () => {
     )
   })
 
-  it("knows when it was told nothing", () => {
+  it("knows when it received nothing", () => {
     assert.isTrue(isBlind(meterOf([{}, {}]).meter))
     assert.isFalse(isBlind(meterOf([{ frame: 0 }]).meter))
     assert.isFalse(isBlind(meterOf([{ outTimeUs: 1 }, {}]).meter))

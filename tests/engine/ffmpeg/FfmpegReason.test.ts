@@ -79,7 +79,7 @@ describe("the reason of a failed probe", () => {
       { _tag: "HostUnreachable", authority: "10.0.0.5:554" }
     ],
     [
-      "a connection that nobody takes",
+      "a connection that is not accepted",
       `[tcp @ 0x5622ddc90900] [verbose] Starting connection attempt to 10.0.0.5 port 554
 [tcp @ 0x5622ddc90900] [error] Connection to tcp://10.0.0.5:554?timeout=9000000 failed: Connection timed out
 [error] ${from}: Connection timed out`,
@@ -198,7 +198,7 @@ v=0
     assert.deepStrictEqual(plain(probed(block)), expected)
   })
 
-  it("tells silence from a closed connection by the time where the words don't", () => {
+  it("distinguishes silence from a closed connection by the time where the message does not", () => {
     const words = `${connected}\n[error] ${from}: Invalid data found when processing input`
     assert.strictEqual(probed(words, { lifeMs: 9100 })?._tag, "TimedOut")
     assert.strictEqual(probed(words, { lifeMs: 8000 })?._tag, "Closed")

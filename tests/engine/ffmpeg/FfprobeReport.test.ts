@@ -28,14 +28,14 @@ const faultOf = (result: Result.Result<unknown, { readonly _tag: string }>) =>
   Result.isFailure(result) ? result.failure._tag : undefined
 
 describe("FfprobeReport", () => {
-  it("tells video and sound", () => {
+  it("finds video and audio", () => {
     assert.deepStrictEqual(Result.getOrThrow(reading(aac, video)), {
       video: { codec: "h264", width: 1920, height: 1080 },
       audio: { codec: "aac", sampleRate: 44_100, channels: 2, copyable: true }
     })
   })
 
-  it("tells no size that ffprobe did not find", () => {
+  it("reports no size that ffprobe did not find", () => {
     const { video } = Result.getOrThrow(
       reading({ codec_type: "video", codec_name: "hevc", width: 0, height: 0 })
     )
@@ -48,7 +48,7 @@ describe("FfprobeReport", () => {
     assert.isTrue(audioOf(aac)?.copyable)
   })
 
-  it("copies what the media server takes", () => {
+  it("copies what the media server accepts", () => {
     const copyable = (codec_name: string) => audioOf({ codec_type: "audio", codec_name })?.copyable
     for (const codec of ["opus", "pcm_alaw", "pcm_mulaw", "mp3", "mp2", "adpcm_g722"]) {
       assert.isTrue(copyable(codec), codec)

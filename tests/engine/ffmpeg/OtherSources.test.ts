@@ -88,7 +88,7 @@ describe.concurrent.each(ffprobes)("$label, with a camera that speaks HTTP,", ({
   const probing = (url: string) =>
     Effect.flatMap(engine({ ffprobePath: path }), (ffmpeg) => probe(ffmpeg, camera(url)))
 
-  it.live("tells what it offers", () =>
+  it.live("reports the stream", () =>
     Effect.gen(function* () {
       const { url } = yield* httpCamera
       const { audio, video } = yield* probing(`${url}/live.flv`)

@@ -104,7 +104,7 @@ const all = <A>(record: Readonly<Record<string, A>>, holds: (one: A) => boolean)
 const mostGrowthMb = 4 * paths.length + 64
 
 describe("a native relay to a media server", () => {
-  it.live("that is frozen keeps its memory, and goes on at a keyframe when it is thawed", () =>
+  it.live("that is frozen keeps its memory, and resumes at a keyframe when it is continued", () =>
     Effect.gen(function* () {
       const { askRelays, askSink, pictures, sinkPid, warmUp } = yield* setUp()
       yield* warmUp

@@ -100,7 +100,7 @@ describe("the native engine, with a hostile camera,", () => {
       })
   )
 
-  it.live("goes on with a camera that sends requests among its media", () =>
+  it.live("continues with a camera that sends requests among its media", () =>
     Effect.gen(function* () {
       const sink = yield* RtspServer.make()
       let sent = 0

@@ -15,7 +15,7 @@ const reportIn = (packet: Buffer) => Rtcp.readSenderReport(packet, 0, packet.len
 describe("the native engine, with our clock,", () => {
   for (const reports of [0, "none"] as const) {
     it.live(
-      `tells the server the time of a camera ${reports === 0 ? "in 1970" : "without reports"}`,
+      `sends the time of a camera to the server ${reports === 0 ? "in 1970" : "without reports"}`,
       () =>
         Effect.gen(function* () {
           const camera = yield* RtspServer.make()

@@ -181,7 +181,7 @@ describe("PacketForwarder", () => {
     assert.strictEqual(sent.length, 1)
   })
 
-  it("tells of the first video once, and of no sound", () => {
+  it("reports the first video once, and no audio", () => {
     const { peers, forwarder, push } = setUp()
     push(sound(1))
     assert.deepStrictEqual([peers.firstVideos, forwarder.lastVideoAt], [0, undefined])
@@ -191,7 +191,7 @@ describe("PacketForwarder", () => {
     assert.isDefined(forwarder.lastVideoAt)
   })
 
-  it("tells the time of the last video by the clock on the wall, also when that was set", () => {
+  it("gives the time of the last video by the wall clock, also after that was set", () => {
     const { forwarder, push } = setUp()
     const newYear = Date.UTC(2030, 0)
     vi.useFakeTimers({ now: newYear, toFake: ["Date"] })
@@ -200,7 +200,7 @@ describe("PacketForwarder", () => {
     assert.strictEqual(forwarder.lastVideoAt, newYear)
   })
 
-  it("counts the gaps of each track by itself", () => {
+  it("counts the gaps of each track separately", () => {
     const { forwarder, push } = setUp()
     push(video(65_534), sound(10), video(65_535), sound(11), video(2), sound(13))
     assert.deepStrictEqual(
@@ -233,7 +233,7 @@ describe("PacketForwarder", () => {
       assert.deepStrictEqual([forwarder.dropped, forwarder.packets], [5, 1])
     })
 
-    it("goes on at a keyframe, and only when most of what waited is gone", () => {
+    it("resumes at a keyframe, and only when most of the queue is sent", () => {
       const { peers, forwarder, push, sent } = dropping()
       peers.unsent = PacketForwarder.lowWater + 1
       push(video(2, true, ...keyframe))
@@ -275,7 +275,7 @@ describe("PacketForwarder", () => {
       assert.strictEqual(all.forwarder.packets, 3)
     })
 
-    it("goes on at the picture of a keyframe whose parameter sets were dropped", () => {
+    it("resumes at the picture of a keyframe whose parameter sets were dropped", () => {
       const { forwarder, peers, push, sent } = dropping()
       const first = video(4, false, 0x7c, 0x85, 0x88)
       const last = video(5, true, 0x7c, 0x45, 1)
@@ -290,7 +290,7 @@ describe("PacketForwarder", () => {
       )
     })
 
-    it("goes on with any picture when no keyframe comes for a minute", () => {
+    it("resumes with any picture when no keyframe comes for a minute", () => {
       const { peers, forwarder, push } = dropping()
       const startedAt = performance.now()
       const clock = vi.spyOn(performance, "now")
@@ -315,7 +315,7 @@ describe("PacketForwarder", () => {
       clock.mockRestore()
     })
 
-    it("goes on in the middle of what came at once", () => {
+    it("continues in the middle of a chunk", () => {
       const { peers, push, sent } = dropping()
       peers.unsent = 0
       push(sound(1), video(2), sound(2), video(3, true, ...keyframe), sound(3))

@@ -193,7 +193,7 @@ describe.concurrent("the native engine, on the wire,", () => {
     })
   )
 
-  it.effect("tells the camera every five seconds how its packets arrive, and counts the gaps", () =>
+  it.effect("sends the camera receiver reports every five seconds, and counts the gaps", () =>
     Effect.gen(function* () {
       const { camera, start, toCamera, toSink } = yield* peers()
       const hand = yield* ScriptedCamera.publish(camera, "cam", { audio: true })
@@ -244,7 +244,7 @@ describe.concurrent("the native engine, on the wire,", () => {
     })
   )
 
-  it.live("tells when the last video came, and takes no sound for it", () =>
+  it.live("gives the time of the last video, and does not count audio", () =>
     Effect.gen(function* () {
       const { camera, start, toSink } = yield* peers()
       const hand = yield* ScriptedCamera.publish(camera, "cam", { audio: true })
@@ -511,7 +511,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.live("when the camera stands still", () =>
+    it.live("when the camera is suspended", () =>
       Effect.gen(function* () {
         const all = yield* until({ engine: { stallTimeout: "1 second" } }, ({ camera, relay }) =>
           Effect.andThen(camera.freeze("cam", "video"), Effect.flip(relay.ended))
@@ -538,7 +538,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.live("to the camera when the server stands still, after a second", () =>
+    it.live("to the camera when the server is suspended, after a second", () =>
       Effect.gen(function* () {
         const all = yield* until({ engine: { stallTimeout: "1 second" } }, ({ relay, toSink }) =>
           Effect.gen(function* () {
@@ -611,7 +611,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.live("goes without what the camera offers and refuses, and says so", () =>
+    it.live("leaves out a track that the camera offers and refuses, with a notice", () =>
       Effect.gen(function* () {
         const { camera, sink, start } = yield* peers({ quirks: { rejectsAudio: true } })
         yield* TestPattern.publish(camera, "cam", living)

@@ -46,7 +46,7 @@ export const make = Effect.fnUntraced(function* (
   return { name: options.name, row: rowOf(options, port) }
 })
 
-/** Makes a camera that is off, and hangs up on whoever asks it. */
+/** Makes a camera that is off, and closes every connection. */
 export const makeOff = Effect.fnUntraced(function* (
   options: SimulatedCameraOptions
 ): Effect.fn.Return<OffCamera, never, Scope.Scope> {
@@ -63,7 +63,7 @@ export const makeOff = Effect.fnUntraced(function* (
   return { name: options.name, powerOn: Effect.asVoid(powerOn), row: rowOf(options, port) }
 })
 
-/** What stands in the network: a server on a port, 0 for any, and the picture that it sends. */
+/** The device: a server on a port, 0 for any, and the picture that it sends. */
 const device = Effect.fnUntraced(function* (options: SimulatedCameraOptions, port: number) {
   const server = yield* RtspServer.make({
     host: "127.0.0.1",

@@ -50,7 +50,7 @@ export const make = Effect.fnUntraced(function* (
   webhooks: Effect.Effect<ReadonlyArray<Webhook>>
 ): Effect.fn.Return<Delivery, never, HttpClient.HttpClient | Scope.Scope> {
   const scope = yield* Effect.scope
-  // the client alone: with the whole context, workers would log as whoever made them
+  // the client alone: with the whole context, workers would log with the annotations of the caller
   const client = yield* HttpClient.HttpClient
   const workers = new Map<string, Worker>()
   const incidents = new Incidents<string>(Infinity)

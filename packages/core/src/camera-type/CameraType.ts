@@ -17,7 +17,7 @@ export type Columns = Readonly<Record<string, unknown>>
 
 /** How the rows of one type of camera become addresses. */
 export interface CameraType {
-  /** What stands in the table's `type` column. Compared without regard to case. */
+  /** The value of the table's `type` column. Case-insensitive. */
   readonly name: string
   /** One sentence for people: which cameras, which form of address. */
   readonly description: string

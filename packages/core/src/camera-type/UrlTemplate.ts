@@ -32,7 +32,7 @@ export const columnsOf = (template: string): ReadonlyArray<string> =>
 /** A value for the place of a port, which takes no other. */
 const samplePort = "1"
 
-/** Whether a placeholder makes the port, by what stands on both sides of it; the column may have any name. */
+/** Whether a placeholder makes the port, by the text on both sides of it; the column may have any name. */
 const isPort = (template: string, start: number, end: number): boolean =>
   template[start - 1] === ":" && /^(?:[/?#]|$)/.test(template.slice(end))
 
@@ -55,7 +55,7 @@ const inHost = (template: string): ReadonlySet<number> => {
     return fallback !== undefined && /^\d+$/.test(fallback) ? fallback : `${mark}x`
   })
   const url = StreamUrl.parse(sample)
-  // a template without any reading is a fault, which the start has told
+  // a template that cannot be read is an error, which was reported at the start
   const host = Result.isSuccess(url) ? url.success.host : ""
   return new Set(
     Array.from({ length: count }, (_, index) => index).filter((index) =>

@@ -1,6 +1,6 @@
 /** Addresses that were copied from the configuration of go2rtc or Frigate, or with their quotes. Pure. */
 
-/** Sources of go2rtc that are no protocol of a camera, by what stands before the first colon. */
+/** Sources of go2rtc that are no protocol of a camera, by the text before the first colon. */
 const go2rtcSources = new Set(
   (
     "alsa bubble doorbird dvrip echo eseecloud exec expr flussonic gopro hass homekit isapi ivideon kasa " +

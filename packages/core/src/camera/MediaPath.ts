@@ -1,5 +1,5 @@
 /**
- * The path under which a camera stands on the media server.
+ * The path of a camera on the media server.
  *
  * The rule is MediaMTX's (internal/conf/path.go, `isValidPathName`): letters, digits and `_ . / -`, no
  * slash at either end, no `.` or `..` segment. Some versions also allow `~` and `:`; others reject the

@@ -442,7 +442,7 @@ export type Reason = typeof Reason.Type
 
 /**
  * Whether a reason holds for all cameras at the host and port, whatever their paths and credentials, and
- * took its time to be found: a refusal is told at once, so each may ask for itself.
+ * took time to find: a refusal comes at once, so each camera may ask.
  */
 export const isAboutHost = (reason: unknown): boolean =>
   reason instanceof DnsError ||

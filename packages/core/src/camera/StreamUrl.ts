@@ -178,7 +178,7 @@ export class StreamUrl implements Equal.Equal {
    * people.
    */
   static reveal(url: StreamUrl): string {
-    // the colon stands even before an empty password: without it some clients send no answer at all
+    // the colon precedes even an empty password: without it some clients send no credentials at all
     const username = PercentEncoding.encode(url.#username ?? "")
     const password = PercentEncoding.encode(url.#password ?? "")
     const userInfo = url.hasCredentials ? `${username}:${password}@` : ""

@@ -14,7 +14,7 @@ export interface Place {
 /** One way to cut an address into its parts. */
 export interface Reading {
   readonly userInfo: string | undefined
-  /** `undefined`: what stands there is no host. */
+  /** `undefined`: the text is not a host. */
   readonly place: Place | undefined
   readonly target: string
 }

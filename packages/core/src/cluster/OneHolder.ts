@@ -36,7 +36,7 @@ import * as Deadline from "../time/Deadline.ts"
 import { Ownership, type OwnershipService } from "./Ownership.ts"
 
 export interface OneHolderOptions {
-  /** What the lock stands for: one table, or one query. */
+  /** What the lock protects: one table, or one query. */
   readonly cameras: { readonly table: string } | { readonly query: string }
   /** Where the cameras are published. Two daemons without a media server in common are no rivals. */
   readonly mediaServers: ReadonlyArray<string>

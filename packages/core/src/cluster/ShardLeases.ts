@@ -56,7 +56,7 @@ export interface ShardLeases {
   readonly nowMs: () => number
 }
 
-/** Clocks that drift apart by more tell that the machine was asleep, when the monotonic clock stands still. */
+/** Clocks that drift apart by more show that the machine was suspended, which stops the monotonic clock. */
 const maxDriftMs = 1_000
 
 export const make = Effect.fnUntraced(function* (options: ShardLeasesOptions) {

@@ -48,7 +48,7 @@ export const resolve = (
   const disabled = new Map<CameraId, CameraDecoder.DisabledCamera>()
   const displaced = new Set<EnabledRow>()
   const pathOwners = new Map<string, CameraId>()
-  /** The last number that told a row from an earlier row of the same id. */
+  /** The last number that distinguished a row from an earlier row of the same id. */
   const counts = new Map<CameraId, number>()
   const enabled: Array<EnabledRow> = []
   for (const row of rows) {

@@ -1,7 +1,7 @@
 /**
  * The desired state: the cameras that the table asks for, decoded and free of conflicts.
  *
- * A snapshot of the source or a change of the settings gives a new set; whoever reconciles sees cameras
+ * A snapshot of the source or a change of the settings gives a new set. The supervisor sees cameras
  * and never rows.
  */
 import type { Settings } from "@restream/config"

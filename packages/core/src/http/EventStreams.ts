@@ -19,7 +19,7 @@ const tickMs = 250
 const beatMs = 5000
 const maxStreams = 64
 
-/** What a client has been told. */
+/** What a client has received. */
 interface Position {
   /** `undefined`: nothing yet. */
   readonly revision: number | undefined

@@ -92,15 +92,14 @@ export class CameraSource extends Context.Service<
   CameraSource,
   {
     /**
-     * Snapshots as they are taken, the newest first for whoever joins late. It never ends and never
-     * fails: a snapshot that could not be taken is no snapshot, and what runs goes on. A slow reader
-     * misses snapshots in between, never the newest.
+     * The newest snapshot, then each new one. It never ends and never fails: a read that failed gives no
+     * snapshot, and running relays are unaffected. A slow reader misses snapshots in between, never the newest.
      */
     readonly snapshots: Stream.Stream<Snapshot>
     /**
-     * Takes a snapshot now, and gives it to all readers of `snapshots`, too. Many askers at once cost
-     * one query; each gets a snapshot that was begun after it asked. While the source is away, "now" is
-     * its next look by schedule.
+     * Takes a snapshot now, and gives it to all readers of `snapshots`, too. Many callers at once cost
+     * one query; each gets a snapshot that was begun after its call. While the source is unreachable, "now" is
+     * the next poll by schedule.
      */
     readonly refresh: Effect.Effect<Snapshot, CameraSourceError>
     readonly health: Effect.Effect<SourceHealth>

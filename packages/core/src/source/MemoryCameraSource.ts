@@ -7,7 +7,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import { type CameraRow, CameraSource } from "./CameraSource.ts"
 import * as Polling from "./Polling.ts"
 
-/** The rows; whoever changes them changes the cameras that run. */
+/** The rows; changing them changes the cameras that run. */
 export class CameraRows extends Context.Service<
   CameraRows,
   SubscriptionRef.SubscriptionRef<ReadonlyArray<CameraRow>>

@@ -179,13 +179,13 @@ const isSessionLost = (error: SqlError): boolean =>
   (error.reason._tag === "ConnectionError" && error.reason.operation === "query") ||
   ["57P01", "57P02", "57P05"].includes(codeOf(error) ?? "")
 
-/** 42601: the query can't stand in ours; 0A000: it writes. Either is told in words about ours. */
+/** 42601: the query cannot be a subquery of ours; 0A000: it writes. The server's message is about our query. */
 const isAboutForm = (error: SqlError): boolean => {
   const code = codeOf(error)
   return code === "42601" || code === "0A000"
 }
 
-/** Fails with what the server says about the query as it stands, if it finds fault with it. */
+/** Fails with what the server says about the query itself, if it rejects the query. */
 const inItsOwnWords = (sql: PgClient.PgClient, query: string) =>
   Effect.mapError(sql.unsafe(RowQuery.asExplained(query)).unprepared, toSourceError)
 

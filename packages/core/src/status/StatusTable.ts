@@ -105,7 +105,7 @@ const clean = (text: string): string => text.replaceAll("\0", "")
 const timeOf = (at: number | undefined): string =>
   at === undefined ? "" : new Date(at).toISOString()
 
-/** The parameters of the statement, one array per column; an empty text stands for null. */
+/** The parameters of the statement, one array per column; an empty text means null. */
 const parametersOf = (
   statuses: ReadonlyArray<CameraStatus>,
   bitrate: (status: CameraStatus) => number

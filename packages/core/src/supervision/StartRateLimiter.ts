@@ -1,6 +1,6 @@
 /**
- * Spreads starts over time, so that a thousand cameras after a power cut come up as a ramp and not as a
- * wall: neither this process nor the media server nor the network gets all of them at once.
+ * Spreads starts over time: after a power cut, a thousand cameras must not load this process, the media server and the
+ * network at once.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -10,7 +10,7 @@ import * as Semaphore from "effect/Semaphore"
 import { nowMs } from "../time/Monotonic.ts"
 
 export interface StartRateLimiter {
-  /** Waits for the next free moment. At once where nobody started just before. */
+  /** Waits until a start is allowed: at once, unless another one started just before. */
   readonly acquire: Effect.Effect<void>
 }
 
@@ -18,11 +18,11 @@ export interface StartRateLimiter {
 const mostAtOnce = 4
 
 /**
- * @param spacing the mean time between two starts; each gap is between half and one and a half of it. A
- * function is asked anew for each start.
+ * @param spacing the mean time between two starts; each gap is between half and one and a half of it. A function is
+ * called for each start.
  */
 export const make = (spacing: Duration.Input | (() => Duration.Input)): StartRateLimiter => {
-  // One at a time, in order. Who is interrupted leaves the queue, and no time is kept for it.
+  // One at a time, in order. An interrupted caller leaves the queue, and no time is reserved for it.
   const queue = Semaphore.makeUnsafe(1)
   /** When the last start was due, and when it was. */
   let lastMs = -Infinity
@@ -40,8 +40,8 @@ export const make = (spacing: Duration.Input | (() => Duration.Input)): StartRat
           const waitMs = dueMs - (yield* now)
           if (waitMs > 0) yield* Effect.sleep(waitMs)
           const woken = yield* now
-          // A busy machine wakes us late each time: made up for, or a ramp would take many times as long. A
-          // time in which nobody asked, or somebody who left was to start, is not.
+          // A busy machine fires each timer late. That is made up for, or a ramp would take many times as long; time
+          // in which no start was requested, or that was reserved for an interrupted one, is not.
           const isLate = askedMs <= dueMs && (waitMs > 0 || startedMs - lastMs > 1)
           lastMs = isLate && woken - dueMs < meanMs * mostAtOnce ? dueMs : woken
           startedMs = woken

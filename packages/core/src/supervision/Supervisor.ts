@@ -85,7 +85,7 @@ const make = Effect.gen(function* () {
     () => SubscriptionRef.getUnsafe(settings).relay.startSpacing
   )
   const handOverLimiter = StartRateLimiter.make(handOverSpacing)
-  // closed after the cameras: until they have ended, the ownership is told what still runs
+  // closed after the cameras: until they have ended, the ownership is notified of what still runs
   const followScope = yield* Scope.fork(yield* Effect.scope)
   const fibers = yield* FiberMap.make<CameraId, void>()
   let isClosing = false

@@ -139,9 +139,9 @@ export const parse = (
   }
   // a status that did not end the program is not its reason
   const end = parsed.failure?.text ?? ""
-  const told = /^Server returned (\d{3}) ?(.*)$/.exec(end)
+  const reported = /^Server returned (\d{3}) ?(.*)$/.exec(end)
   if (!/^Server returned|^Protocol not supported/.test(end)) parsed.status = undefined
-  else if (parsed.status === undefined && told !== null) parsed.status = statusIn(told)
+  else if (parsed.status === undefined && reported !== null) parsed.status = statusIn(reported)
   return parsed
 }
 
