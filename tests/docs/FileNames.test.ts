@@ -38,6 +38,20 @@ describe("documents", () => {
     assert.deepStrictEqual(missing, [])
   })
 
+  it.each(["packages/core/src", "packages/cli/src"])(
+    "architecture.md has the rooms of %s",
+    (home) => {
+      const text = readFileSync(join(root, "docs/architecture.md"), "utf8")
+      const rooms = readdirSync(join(root, home), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => `\`${name}/\``)
+      assert.deepStrictEqual(
+        rooms.filter((room) => !text.includes(room)),
+        []
+      )
+    }
+  )
+
   it("architecture.md leads a row through at most 16 files and no room twice", () => {
     const text = readFileSync(join(root, "docs/architecture.md"), "utf8")
     const section = text.slice(
