@@ -139,11 +139,11 @@ export const make = Effect.fnUntraced(function* (
     )
   const status = Context.get(tree, StatusStore)
   const names = new Set(healthy.map(({ name }) => name))
-  /** On a busy machine everything is late: waits for a state as long again as the demo takes. */
+  /** On a busy machine everything is late: waits for a state, five times as long as the demo takes at most. */
   const seen = (until: (cameras: ReadonlyArray<CameraStatus>) => boolean) =>
     status.all.pipe(
       Effect.repeat({ schedule: Schedule.spaced("50 millis"), until }),
-      Effect.timeoutOption(options.duration)
+      Effect.timeoutOption(Duration.times(options.duration, 5))
     )
   const seenOff = seen((cameras) =>
     cameras.some(({ name, state }) => name === late.name && state._tag === "Unreachable")
