@@ -95,8 +95,9 @@ export const make = (
         isBroken = true
         const notice = incidents.failed(options, problem, performance.now())
         if (notice === undefined) return
-        const suffix = notice === "flapping" ? `; ${Incidents.flappingSuffix}` : ""
-        report(`${label}: ${problem}; log lines are lost, relays are unaffected${suffix}`)
+        report(
+          `${label}: ${problem}; log lines are lost, relays are unaffected${Incidents.suffixOf(notice)}`
+        )
       }
 
       const fail = (error: Error) => {

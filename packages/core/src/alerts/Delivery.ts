@@ -12,7 +12,7 @@ import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as HttpClient from "effect/http/HttpClient"
-import { flappingSuffix, Incidents } from "../status/Incidents.ts"
+import { Incidents, suffixOf } from "../status/Incidents.ts"
 import { format, formatElapsed } from "../time/DurationText.ts"
 import * as Monotonic from "../time/Monotonic.ts"
 import type { Alert } from "./Alert.ts"
@@ -96,7 +96,7 @@ export const make = Effect.fnUntraced(function* (
     const notice = incidents.failed(name, kind, now)
     const line = `webhook "${name}" (${displayWebhookUrl(url)}) does not take alerts: ${detail}; retrying in ${format(delayMs)}`
     if (notice === undefined) yield* Effect.logDebug(line)
-    else yield* Effect.logWarning(notice === "flapping" ? `${line}; ${flappingSuffix}` : line)
+    else yield* Effect.logWarning(line + suffixOf(notice))
   })
 
   const deliver = Effect.fnUntraced(function* (name: string, { createdMs, message }: Waiting) {

@@ -16,7 +16,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
-import { flappingSuffix, Incidents } from "../status/Incidents.ts"
+import { Incidents, suffixOf } from "../status/Incidents.ts"
 import * as Deadline from "../time/Deadline.ts"
 import { format, formatElapsed } from "../time/DurationText.ts"
 import * as Monotonic from "../time/Monotonic.ts"
@@ -138,9 +138,8 @@ export class MediaServer extends Context.Service<
       status = { _tag: "Down", since: before._tag === "Down" ? before.since : now, detail }
       const notice = incidents.failed(label, kind, yield* Monotonic.now)
       if (notice === undefined) return
-      const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
       yield* Effect.logError(
-        `${label} is unreachable: ${detail}; cameras that are not live wait for it${suffix}`
+        `${label} is unreachable: ${detail}; cameras that are not live wait for it${suffixOf(notice)}`
       )
     })
 

@@ -23,7 +23,7 @@ import type { MediaPath } from "../camera/MediaPath.ts"
 import { PathOffline } from "../camera/Reason.ts"
 import { trustOf } from "../rtsp/client/Dialer.ts"
 import type { LiveSettings } from "../settings/LiveSettings.ts"
-import { flappingSuffix, Incidents } from "../status/Incidents.ts"
+import { Incidents, suffixOf } from "../status/Incidents.ts"
 import * as Deadline from "../time/Deadline.ts"
 import { formatElapsed } from "../time/DurationText.ts"
 import * as Monotonic from "../time/Monotonic.ts"
@@ -172,9 +172,8 @@ export const make = Effect.fnUntraced(function* (
     if (count > 0) {
       const notice = incidents.failed("paths", "offline", now)
       if (notice === undefined) return
-      const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
       yield* Effect.logWarning(
-        `${label}: ${count} of ${watches.size} live streams are not online at the media server; check that mediaServer.apiUrl belongs to the server of mediaServer.host${suffix}`
+        `${label}: ${count} of ${watches.size} live streams are not online at the media server; check that mediaServer.apiUrl belongs to the server of mediaServer.host${suffixOf(notice)}`
       )
     } else if (incidents.succeeded("paths", now) === "resolved") {
       yield* Effect.logInfo(`${label}: all live streams are online at the media server`)
@@ -208,9 +207,8 @@ export const make = Effect.fnUntraced(function* (
     status = { _tag: "Down", since: status._tag === "Down" ? status.since : now, detail }
     const notice = incidents.failed("api", kind, yield* Monotonic.now)
     if (notice === undefined) return
-    const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
     yield* Effect.logWarning(
-      `${label} cannot be read: ${detail}; relays are unaffected, readers are unknown${suffix}`
+      `${label} cannot be read: ${detail}; relays are unaffected, readers are unknown${suffixOf(notice)}`
     )
   })
 

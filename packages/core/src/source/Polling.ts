@@ -10,7 +10,7 @@ import * as Deadline from "../time/Deadline.ts"
 import { format, formatElapsed } from "../time/DurationText.ts"
 import * as Monotonic from "../time/Monotonic.ts"
 import * as Poller from "../time/Poller.ts"
-import { flappingSuffix, Incidents } from "../status/Incidents.ts"
+import { Incidents, suffixOf } from "../status/Incidents.ts"
 import {
   type CameraRow,
   CameraSource,
@@ -131,9 +131,8 @@ export const make = Effect.fnUntraced(function* (
       last === undefined
         ? "the camera list is not known yet; retrying"
         : `running relays are unaffected; last successful read ${formatElapsed(now - last)} ago`
-    const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
     yield* Effect.annotateLogs(
-      Effect.logError(`${options.label}: ${error.message}; ${consequence}${suffix}`),
+      Effect.logError(`${options.label}: ${error.message}; ${consequence}${suffixOf(notice)}`),
       "reason",
       error.reason._tag
     )
@@ -184,7 +183,7 @@ const annotated = Effect.annotateLogs("module", "source")
  * then does not respond.
  */
 const dedupeKey = ({ reason }: CameraSourceError): string =>
-  reason._tag === "Unavailable" ? reason._tag : `${reason._tag} ${reason.message}`
+  reason._tag === "Unavailable" ? reason._tag : `${reason._tag} ${reason.detail}`
 
 const unavailable = (detail: string): CameraSourceError =>
   new CameraSourceError({ reason: new Unavailable({ detail }) })

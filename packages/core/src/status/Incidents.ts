@@ -18,8 +18,9 @@ export type Notice = "opened" | "recurred" | "flapping" | "resolved" | "stable"
 
 type Success = "resolved" | "stable"
 
-/** What a line about a flapping subject ends with. */
-export const flappingSuffix = "flapping; further messages suppressed until it is stable"
+/** The end of a line about a failure: whether the subject flaps. */
+export const suffixOf = (notice: Notice | undefined): string =>
+  notice === "flapping" ? "; flapping; further messages suppressed until it is stable" : ""
 
 interface Incident {
   /** The kinds of failure that were reported. */

@@ -16,7 +16,7 @@ import { cameraLabel, countCameras, nameSome, onePerCamera } from "../camera/Cam
 import * as CameraState from "./CameraState.ts"
 import type { StatusEvent } from "./CameraStatus.ts"
 import { describe as describeHistory } from "./History.ts"
-import { flappingSuffix, Incidents } from "./Incidents.ts"
+import { Incidents, suffixOf } from "./Incidents.ts"
 import { describeForMany, sharedCauseOf } from "./SharedCause.ts"
 import { StatusStore } from "./StatusStore.ts"
 
@@ -232,7 +232,7 @@ const problemLine = (
   const { at, host, id, to } = event
   const notice = incidents.failed(id, dedupeKey(reason), at)
   if (notice === undefined) return { ...line, level: "Debug" }
-  const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
+  const suffix = suffixOf(notice)
   const shared = sharedCauseOf(reason, host)
   const { state } = line.fields
   return {

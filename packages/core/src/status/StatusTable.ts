@@ -24,7 +24,7 @@ import { Supervisor } from "../supervision/Supervisor.ts"
 import * as Deadline from "../time/Deadline.ts"
 import * as Monotonic from "../time/Monotonic.ts"
 import type { CameraStatus } from "./CameraStatus.ts"
-import { flappingSuffix, Incidents } from "./Incidents.ts"
+import { Incidents, suffixOf } from "./Incidents.ts"
 import { Rates } from "./Rates.ts"
 import { StatusStore } from "./StatusStore.ts"
 
@@ -172,9 +172,8 @@ const make = Effect.fnUntraced(function* (options: StatusTableOptions) {
 
   const onFailed = Effect.fnUntraced(function* ({ kind, message }: Problem) {
     const notice = incidents.failed(label, kind, yield* Monotonic.now)
-    const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
     yield* Effect.logWithLevel(notice === undefined ? "Debug" : "Warn")(
-      `${message}; relays are unaffected${suffix}`
+      `${message}; relays are unaffected${suffixOf(notice)}`
     )
   })
 

@@ -184,9 +184,8 @@ const run = Effect.fnUntraced(function* (
     line: string,
     notice: Incidents.Notice | undefined
   ) {
-    const suffix = notice === "flapping" ? `; ${Incidents.flappingSuffix}` : ""
     yield* Effect.logWithLevel(notice === undefined ? "Debug" : level)(
-      `${cameraLabel(row)}: ${line}${suffix}`
+      `${cameraLabel(row)}: ${line}${Incidents.suffixOf(notice)}`
     ).pipe(Effect.annotateLogs({ module: "camera", camera: id }))
   })
 

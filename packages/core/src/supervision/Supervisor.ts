@@ -35,7 +35,7 @@ import { type CameraSet, DesiredCameras } from "../desired/DesiredCameras.ts"
 import type { MediaServers } from "../media-server/MediaServers.ts"
 import type { ProbeScheduler } from "../probing/ProbeScheduler.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
-import { flappingSuffix, Incidents } from "../status/Incidents.ts"
+import { Incidents, suffixOf } from "../status/Incidents.ts"
 import * as Metrics from "../status/Metrics.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import { format } from "../time/DurationText.ts"
@@ -221,9 +221,8 @@ const make = Effect.gen(function* () {
       const camera = applied.get(id)
       return { id, name: camera?._tag === "Camera" ? camera.name : id }
     })
-    const suffix = notice === "flapping" ? `; ${flappingSuffix}` : ""
     yield* Effect.logError(
-      `camera list would stop ${stops.length} of ${relays} relays at once: ${nameSome(cameras)}; no change is applied unless the camera list stays so for ${format(recheckAfter)} (supervisor.massStopDelay, supervisor.maxStopFraction)${suffix}`
+      `camera list would stop ${stops.length} of ${relays} relays at once: ${nameSome(cameras)}; no change is applied unless the camera list stays so for ${format(recheckAfter)} (supervisor.massStopDelay, supervisor.maxStopFraction)${suffixOf(notice)}`
     )
   })
 
