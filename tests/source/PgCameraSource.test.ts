@@ -475,8 +475,8 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       Effect.gen(function* () {
         const { reason } = yield* Effect.flip((yield* CameraSource).refresh)
         assert.strictEqual(reason._tag, "InvalidQuery")
-        if (typeof said === "string") assert.strictEqual(reason.message, said)
-        else assert.match(reason.message, said)
+        if (typeof said === "string") assert.strictEqual(reason.detail, said)
+        else assert.match(reason.detail, said)
         const sql = yield* PgClient.PgClient
         assert.lengthOf(yield* sql`select id from video.cameras`, 1)
       }).pipe(Effect.provide(sourceWith([row(1)], { query })))

@@ -44,7 +44,7 @@ export const originText = (origin: Origin): string => {
 }
 
 /** A value before it is parsed, with its origin. */
-export interface RawValue {
+interface RawValue {
   readonly value: unknown
   readonly origin: Origin
 }

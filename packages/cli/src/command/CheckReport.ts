@@ -116,9 +116,7 @@ const kindOf = (result: Check.CheckResult): keyof typeof kinds | undefined =>
       : undefined
 
 /** The number of failed cameras by reason, the most frequent first. */
-export const failuresByKind = (
-  results: ReadonlyArray<Check.CheckResult>
-): ReadonlyMap<string, number> => {
+const failuresByKind = (results: ReadonlyArray<Check.CheckResult>): ReadonlyMap<string, number> => {
   const counts = new Map<string, number>()
   for (const result of results) {
     const kind = kindOf(result)

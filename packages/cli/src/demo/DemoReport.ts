@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import { table } from "../text/Table.ts"
 
 /** One camera of the summary. */
-export interface DemoCamera {
+interface DemoCamera {
   readonly id: string
   readonly name: string
   /** Whether it is one of those that must be live at the end. */

@@ -23,7 +23,7 @@ const parts = (text: string): ReadonlyArray<string> => {
 }
 
 /** A number, also as a product such as `10 * 1024 * 1024`; a quoted text. */
-export const literal = (text: string): Literal => {
+const literal = (text: string): Literal => {
   const quoted = /^\s*[rRuUbB]{0,2}(['"])([\s\S]*)\1\s*$/.exec(text)
   if (quoted !== null) return quoted[2]?.replaceAll(/\\(['"\\])/g, "$1")
   const factors = text.split("*").map((factor) => factor.trim().replaceAll("_", ""))

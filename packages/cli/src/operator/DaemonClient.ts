@@ -13,7 +13,7 @@ import { type Failure, usageFailure } from "../process/Failure.ts"
 import * as WorkerSettings from "../workers/WorkerSettings.ts"
 
 /** Where the daemon listens, as this machine reaches it. */
-export const daemonUrl = ({ host, port }: Settings["http"]): string => {
+const daemonUrl = ({ host, port }: Settings["http"]): string => {
   const isWildcard = host === "0.0.0.0" || host === "::"
   return `http://${isWildcard || isLoopback(host) ? "127.0.0.1" : bracketed(host)}:${port}`
 }

@@ -134,7 +134,7 @@ const failingSubstreamsOf = (cameras: Report["cameras"]): number =>
     .filter(({ word }) => word === "down" || word === "invalid").length
 
 /** The table of cameras, the worst first; a further stream has a row below its camera. */
-export const cameraTable = (
+const cameraTable = (
   cameras: Report["cameras"],
   now: number,
   width?: number,

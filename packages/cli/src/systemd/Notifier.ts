@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
 
 /** The variables of a message, such as `{ READY: "1" }` (sd_notify(3)). */
-export type Message = Readonly<Record<string, string>>
+type Message = Readonly<Record<string, string>>
 
 export interface Notifier {
   /** Sends a message. Never throws and never waits. Messages arrive in order. */

@@ -6,7 +6,7 @@
 import { ipv6, isAddress, isHost, isPort } from "@restream/config"
 
 /** Where an address leads. */
-export interface Place {
+interface Place {
   readonly host: string
   readonly port: number | undefined
 }

@@ -12,7 +12,7 @@ import type { StreamSource } from "./CameraStream.ts"
 import type { Engine } from "./Engine.ts"
 
 /** The choice that tries every engine, in the order of registration. */
-export const auto = "auto"
+const auto = "auto"
 
 /** No engine has the name that a camera chose. */
 export class UnknownEngine extends Schema.TaggedError<UnknownEngine>()("UnknownEngine", {

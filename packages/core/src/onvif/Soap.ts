@@ -16,7 +16,7 @@ export interface Token {
 }
 
 /** The digest of a password: Base64(SHA-1(nonce + created + password)). */
-export const passwordDigest = (nonce: Uint8Array, created: string, password: string): string =>
+const passwordDigest = (nonce: Uint8Array, created: string, password: string): string =>
   createHash("sha1").update(nonce).update(created).update(password).digest("base64")
 
 const security = ({ createdAt, credentials, nonce }: Token): string => {

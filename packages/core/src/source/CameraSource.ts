@@ -28,38 +28,22 @@ export interface Snapshot {
 /** The source can't be reached, or does not answer in time. */
 export class Unavailable extends Schema.TaggedClass<Unavailable>()("Unavailable", {
   detail: Schema.String
-}) {
-  get message(): string {
-    return this.detail
-  }
-}
+}) {}
 
 /** The source does not let us in, or not at the rows. */
 export class AccessDenied extends Schema.TaggedClass<AccessDenied>()("AccessDenied", {
   detail: Schema.String
-}) {
-  get message(): string {
-    return this.detail
-  }
-}
+}) {}
 
 /** The source does not understand the question: a missing table, a mistake in the query. */
 export class InvalidQuery extends Schema.TaggedClass<InvalidQuery>()("InvalidQuery", {
   detail: Schema.String
-}) {
-  get message(): string {
-    return this.detail
-  }
-}
+}) {}
 
 /** The file of cameras cannot be read, or its content is not a list of cameras. */
 export class InvalidFile extends Schema.TaggedClass<InvalidFile>()("InvalidFile", {
   detail: Schema.String
-}) {
-  get message(): string {
-    return this.detail
-  }
-}
+}) {}
 
 /** No snapshot could be taken. Whatever the reason, another is tried: all of them can pass. */
 export class CameraSourceError extends Schema.TaggedError<CameraSourceError>()(
@@ -67,7 +51,7 @@ export class CameraSourceError extends Schema.TaggedError<CameraSourceError>()(
   { reason: Schema.Union([Unavailable, AccessDenied, InvalidQuery, InvalidFile]) }
 ) {
   override get message(): string {
-    return this.reason.message
+    return this.reason.detail
   }
 }
 

@@ -10,9 +10,6 @@ export const dollar = 0x24
 /** Bytes before the packet: `$`, the channel, and two bytes of length. */
 export const headerBytes = 4
 
-/** The longest frame including its header, in bytes. */
-export const maxFrameBytes = headerBytes + 0xffff
-
 /** The channel of the frame at an offset. */
 export const channel = (bytes: Uint8Array, at: number): number => bytes[at + 1] ?? 0
 

@@ -10,8 +10,7 @@ const heightInBlocks = 4
 const blocks = widthInBlocks * heightInBlocks
 
 /** In pixels. */
-export const width = 16 * widthInBlocks
-export const height = 16 * heightInBlocks
+const width = 16 * widthInBlocks
 
 class BitWriter {
   readonly #bytes: Array<number> = []

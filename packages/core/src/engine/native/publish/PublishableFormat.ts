@@ -37,7 +37,7 @@ export interface Supported {
   readonly parameters: ((parameterSets: boolean) => Parameters) | undefined
 }
 
-export interface Unsupported {
+interface Unsupported {
   readonly _tag: "Unsupported"
   readonly reason: string
   readonly details: FormatDetails
