@@ -22,7 +22,14 @@ import * as Site from "../kit/Site.ts"
 const wrong = new Reason.Unauthorized({ credentials: "wrong" })
 
 /** A recorder that counts attempts, and how many there are at the same time. */
-const makeDevice = () => ({ password: "right", attempts: 0, now: 0, most: 0 })
+const makeDevice = () => ({
+  password: "right",
+  attempts: 0,
+  /** When each attempt began, in milliseconds. */
+  times: [] as Array<number>,
+  now: 0,
+  most: 0
+})
 type Device = ReturnType<typeof makeDevice>
 
 /** The refusals of a node, on a connection of its own. */
@@ -40,9 +47,10 @@ const node = Effect.fnUntraced(function* (
   device: Device,
   refusals: Refusals.RefusalsService,
   ids: ReadonlyArray<number>,
-  password: string
+  password: string,
+  lockoutDelay = Duration.minutes(5)
 ) {
-  const guard = CredentialGuard.make(() => Duration.minutes(5), false, refusals)
+  const guard = CredentialGuard.make(() => lockoutDelay, false, refusals)
   yield* guard.recall.pipe(Effect.delay("50 millis"), Effect.forever, Effect.forkScoped)
   const blocked = new Set<number>()
   const accepted = new Set<number>()
@@ -54,6 +62,7 @@ const node = Effect.fnUntraced(function* (
     const attempt = Effect.gen(function* () {
       if (lease.isBlocked || !(yield* lease.claim)) return
       device.attempts++
+      device.times.push(performance.now())
       device.most = Math.max(device.most, ++device.now)
       yield* Effect.sleep("20 millis")
       device.now--
@@ -105,6 +114,27 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         yield* until("all cameras to be accepted", () =>
           nodes.every(({ accepted }) => accepted.size === 3)
         )
+      })
+    )
+  )
+
+  it.effect("after the lockout delay one node tries, and all wait for the delay again", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn } = yield* database
+        const device = makeDevice()
+        const delayMs = 300
+        for (const n of [0, 1, 2]) {
+          const refusals = yield* refusalsOf(dsn, `n${n}`)
+          yield* node(device, refusals, [n * 2 + 1, n * 2 + 2], "old", Duration.millis(delayMs))
+        }
+        yield* until("five attempts", () => device.attempts >= 5)
+        const gaps = device.times.slice(2).map((at, index) => at - device.times[index + 1]!)
+        assert.isTrue(
+          gaps.every((gap) => gap >= delayMs),
+          gaps.join()
+        )
+        assert.strictEqual(device.most, 1)
       })
     )
   )
