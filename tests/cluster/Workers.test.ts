@@ -169,6 +169,11 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         yield* site.awaitLive(site.paths)
         const orphans = [...workersOf(killed).values()]
         assert.strictEqual(orphans.length, 2)
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() =>
+            orphans.filter(Proc.runs).forEach((pid) => process.kill(pid, "SIGKILL"))
+          )
+        )
         yield* killed.signal("SIGKILL")
         yield* killed.exit
         yield* Proc.awaitGone(orphans)
