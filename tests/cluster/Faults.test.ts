@@ -115,6 +115,33 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
   }
 
   it.live(
+    "a node that joins as the database comes back takes only its share",
+    () =>
+      Effect.gen(function* () {
+        const site = yield* FaultSite.make({ cameras: 20 })
+        yield* site.start("a")
+        yield* site.start("b")
+        yield* site.settled("a", "b")
+        const before = site.publishing()
+        yield* site.database.stop
+        yield* site.start("c")
+        yield* Effect.sleep("6 seconds")
+        assert.deepStrictEqual(site.publishing(), before)
+        yield* site.database.start
+        yield* site.settled("a", "b", "c")
+        const share = yield* site.pathsOf("c")
+        const now = site.publishing()
+        const others = [...before].filter(
+          ([path, connection]) => !share.includes(path) && now.get(path) !== connection
+        )
+        // the ring of the engine moves a few more
+        assert.isAtMost(others.length, 2)
+        assert.isEmpty([...site.putOut()])
+      }).pipe(Effect.scoped),
+    options
+  )
+
+  it.live(
     "with whenDatabaseIsAway: stop an outage stops every relay, and all come back",
     () =>
       Effect.gen(function* () {

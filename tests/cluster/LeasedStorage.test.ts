@@ -494,6 +494,31 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     )
   )
 
+  it.effect("a node that joins waits for those whose heartbeat is old, for a while", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const { storage } = yield* storageOf(dsn)
+        const joined = Nodes.awaitSilent(sql, "restream", runnerOf("b"), lease)
+        yield* storage.register(runnerOf("a"), true)
+        yield* storage.register(runnerOf("b"), true)
+        // its own row is not waited for
+        yield* sql`update restream_runners set last_heartbeat = now() - interval '1 hour' where address = 'b:0'`
+        yield* joined
+        // as after an outage: the node is there, and has not written its heartbeat yet
+        yield* sql`update restream_runners set last_heartbeat = now() - interval '1 hour'`
+        const waiting = yield* Effect.forkChild(joined, { startImmediately: true })
+        yield* Effect.sleep("300 millis")
+        assert.isUndefined(waiting.pollUnsafe())
+        yield* storage.register(runnerOf("a"), true)
+        yield* Fiber.join(waiting)
+        // it is gone
+        yield* sql`update restream_runners set last_heartbeat = now() - interval '1 hour'`
+        yield* joined
+      })
+    )
+  )
+
   it.effect("a node of other settings or of a name that is taken may not join", () =>
     Effect.scoped(
       Effect.gen(function* () {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import type { Quirks } from "@restream/core/testing"
 import { urlOf } from "./Addresses.ts"
 import type { FaultName, Step } from "./Plan.ts"
+import type { Nodes } from "./Nodes.ts"
 import type { Row, World } from "./World.ts"
 
 /** A trouble began or ended, for whoever reads the story of a run. */
@@ -12,6 +13,9 @@ export interface FaultEvent {
   readonly camera: number
   readonly what: "made" | "undone"
 }
+
+/** A camera by its number, or a whole part. */
+type Part = number | "server" | "database" | "table" | `node ${number}`
 
 interface Undo {
   readonly fault: FaultName
@@ -34,14 +38,16 @@ export class Chaos {
   /** How often each trouble was made. */
   readonly counts: Partial<Record<FaultName, number>> = {}
   readonly #world: World
+  readonly #nodes: Nodes
   /** Cameras, and whole parts, that are in trouble already. */
-  readonly #troubled = new Set<number | "server" | "database" | "table">()
+  readonly #troubled = new Set<Part>()
   #undos: Array<Undo> = []
 
   readonly #tell: (event: FaultEvent) => void
 
-  constructor(world: World, tell: (event: FaultEvent) => void) {
+  constructor(world: World, nodes: Nodes, tell: (event: FaultEvent) => void) {
     this.#world = world
+    this.#nodes = nodes
     this.#tell = tell
   }
 
@@ -85,7 +91,7 @@ export class Chaos {
   /** Keeps something in trouble until it is undone. */
   #until(
     { camera, fault, forMs }: Step,
-    what: number | "server" | "database" | "table",
+    what: Part,
     needsTable: boolean,
     undo: () => Promise<void>
   ): void {
@@ -117,6 +123,10 @@ export class Chaos {
       case "databaseTerminate":
       case "tableAway":
         return !this.#troubled.has("database") && this.#database(step)
+      case "nodeKill":
+      case "nodeEnd":
+      case "nodeFreeze":
+        return this.#node(step)
       case "renameAll":
       case "notifications":
       case "disableAll":
@@ -236,6 +246,29 @@ export class Chaos {
     }
   }
 
+  async #node(step: Step): Promise<boolean> {
+    const nodes = this.#nodes
+    const index = 1 + (step.camera % (nodes.count - 1))
+    const back = (undo: () => Promise<void>) => this.#until(step, `node ${index}`, false, undo)
+    switch (step.fault) {
+      case "nodeFreeze":
+        nodes.signalNode(index, "SIGSTOP")
+        this.#world.nodeFrozen()
+        back(async () => {
+          nodes.signalNode(index, "SIGCONT")
+          this.#world.nodeResumed()
+        })
+        return true
+      case "nodeKill":
+        await nodes.killNode(index)
+        break
+      default:
+        await nodes.endNode(index)
+    }
+    back(() => nodes.startNode(index))
+    return true
+  }
+
   async #server(step: Step): Promise<boolean> {
     const { fault } = step
     const world = this.#world
@@ -268,7 +301,7 @@ export class Chaos {
     switch (fault) {
       case "databaseTerminate":
         await world.query(
-          "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'restream'"
+          "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'restream%'"
         )
         return true
       case "databaseFreeze":

@@ -34,7 +34,16 @@ export type DatabaseFault =
   | "databaseTerminate"
   | "tableAway"
 
-export type FaultName = CameraFault | RowFault | TableFault | ServerFault | DatabaseFault
+/** Of a node that is not the measured one. */
+export type NodeFault = "nodeKill" | "nodeEnd" | "nodeFreeze"
+
+export type FaultName =
+  | CameraFault
+  | RowFault
+  | TableFault
+  | ServerFault
+  | DatabaseFault
+  | NodeFault
 
 export interface Step {
   /** From the storm's beginning on. */
@@ -84,7 +93,11 @@ const databaseFaults: ReadonlyArray<DatabaseFault> = [
   "databaseKill"
 ]
 
+const nodeFaults: ReadonlyArray<NodeFault> = ["nodeKill", "nodeEnd", "nodeFreeze"]
+
 export interface PlanOptions {
+  /** With more than one daemon each storm has a trouble of a node. */
+  readonly nodes?: number
   readonly seed: number
   readonly cameras: number
   readonly stormMs: number
@@ -121,6 +134,9 @@ export const plan = (options: PlanOptions, storm: number): ReadonlyArray<Step> =
   steps.push(step(stormMs * (0.1 + 0.3 * random()), inTurn(serverFaults, storm)))
   steps.push(step(stormMs * (0.5 + 0.3 * random()), inTurn(databaseFaults, storm)))
   steps.push(step(stormMs * random(), inTurn(tableFaults, storm)))
+  if ((options.nodes ?? 1) > 1) {
+    steps.push(step(stormMs * (0.1 + 0.6 * random()), inTurn(nodeFaults, storm)))
+  }
   return steps.sort((a, b) => a.atMs - b.atMs)
 }
 

@@ -10,7 +10,9 @@ export interface ProcessWatch {
 }
 
 export interface ProcessWatchOptions {
-  readonly daemon: number
+  readonly nodes: { readonly first: { readonly pid: number }; readonly pids: ReadonlyArray<number> }
+  /** Whether the relays of a node that was frozen may run beside those that took over. */
+  readonly mayOverlap: () => boolean
   readonly block: number
   readonly violations: Violations
 }
@@ -22,16 +24,20 @@ const zombieMs = 3000
 /** Starts looking. A process is one of ours by the addresses that it was started with. */
 export const watchProcesses = ({
   block,
-  daemon,
+  mayOverlap,
+  nodes,
   violations
 }: ProcessWatchOptions): ProcessWatch => {
   /** When each was first seen. */
   let zombiesBefore = new Map<number, number>()
+  const daemon = nodes.first.pid
   const told = new Set<number>()
+  /** Seen once: the kernel ends what a killed node started. */
+  let suspects = new Set<number>()
 
   const isOrphan = (pid: number): boolean => {
     for (let at = Proc.readStat(pid); at !== undefined; at = Proc.readStat(at.parent)) {
-      if (at.pid === daemon) return false
+      if (nodes.pids.includes(at.pid)) return false
       if (at.parent <= 1) return true
     }
     // it, or whoever started it, has ended just now
@@ -41,6 +47,7 @@ export const watchProcesses = ({
   const look = () => {
     const destinations = new Map<string, number>()
     const zombies = new Map<number, number>()
+    const orphans = new Set<number>()
     let count = 0
     for (const { parent, pid, state } of Proc.all()) {
       if (state === "Z" && parent === daemon) {
@@ -59,15 +66,17 @@ export const watchProcesses = ({
       if (!isOurs) continue
       count++
       if (!told.has(pid) && isOrphan(pid)) {
-        told.add(pid)
-        violations.add("orphan", `process ${pid}`)
+        if (nodes.pids.length === 1 || suspects.has(pid)) {
+          told.add(pid)
+          violations.add("orphan", `process ${pid}`)
+        } else orphans.add(pid)
       }
       const destination = words.find((word) => word.includes(`${serverAddress(block)}:`))
       if (destination === undefined) continue
       const other = destinations.get(destination)
       destinations.set(destination, pid)
       // one of them may have ended while the table was read
-      if (other !== undefined && [other, pid].every((one) => isRunning(one))) {
+      if (other !== undefined && !mayOverlap() && [other, pid].every((one) => isRunning(one))) {
         violations.add(
           "two processes for a path",
           `${other} and ${pid}: ${destination.replace(/.*\//, "")}`
@@ -75,6 +84,7 @@ export const watchProcesses = ({
       }
     }
     zombiesBefore = zombies
+    suspects = orphans
     return count
   }
 

@@ -19,6 +19,8 @@ const answerMs = 10_000
 export interface PollerOptions {
   readonly daemon: Child
   readonly live: () => number
+  /** Whether fibers are counted in a calm. That stops the daemon for seconds, and a node would lose its lease. */
+  readonly countsFibers: boolean
   readonly violations: Violations
 }
 
@@ -40,7 +42,7 @@ export class Samples {
   }
 
   async #take(isCalm: boolean): Promise<Sample | undefined> {
-    const { daemon, live, violations } = this.#options
+    const { countsFibers, daemon, live, violations } = this.#options
     if (!daemon.isRunning) return undefined
     const openFiles = Proc.entries(daemon.pid, "fd")
     const threads = Proc.entries(daemon.pid, "task")
@@ -52,7 +54,7 @@ export class Samples {
     // what follows may take seconds of a busy machine's time, and is no fault of the daemon's
     await daemon.ask({ ping: true } satisfies DiagnosticsQuestion).catch(() => undefined)
     clearTimeout(late)
-    const question: DiagnosticsQuestion = { fibers: isCalm }
+    const question: DiagnosticsQuestion = { fibers: isCalm && countsFibers }
     // an end is told by whoever watches the daemon
     const answer = await daemon.ask<Diagnostics>(question).catch(() => undefined)
     if (answer === undefined) return undefined

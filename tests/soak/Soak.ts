@@ -6,11 +6,8 @@
  * compared with those of the calms before.
  */
 import { setTimeout as sleep } from "node:timers/promises"
-import { pathToFileURL } from "node:url"
-import { Programs } from "@restream/cli/demo"
-import { asTheDaemon, Child } from "../bench/Child.ts"
-import { program } from "../kit/Program.ts"
-import { blockOf, password, serverAddress, serverPort } from "./Addresses.ts"
+import { blockOf } from "./Addresses.ts"
+import { Nodes } from "./Nodes.ts"
 import { plan, type FaultName } from "./Plan.ts"
 import { watchProcesses } from "./ProcessWatch.ts"
 import { type Sample, Samples } from "./Samples.ts"
@@ -23,6 +20,8 @@ export interface SoakOptions {
   /** From the moment on when all cameras are live for the first time. */
   readonly minutes: number
   readonly cameras: number
+  /** Daemons; more than one are the nodes of a cluster. */
+  readonly nodes: number
   readonly engine: Engine
   readonly seed: number
   readonly tempo: Tempo
@@ -46,9 +45,6 @@ export interface SoakResult {
   readonly violationCount: number
 }
 
-/** How long the daemon may take to end. */
-const endMs = 5000
-
 export const soak = async (options: SoakOptions): Promise<SoakResult> => {
   const { signal, tell, tempo } = options
   let startedAt = performance.now()
@@ -56,12 +52,24 @@ export const soak = async (options: SoakOptions): Promise<SoakResult> => {
   const violations = new Violations(tell)
   const world = await World.start({ ...options, block, violations })
   const recoveriesMs: Array<number> = []
-  const chaos = new Chaos(world, options.onFault)
   let samples: Samples | undefined
+  let chaos: Chaos | undefined
   try {
-    const daemon = await startDaemon(options, world, violations)
-    samples = new Samples({ daemon, live: () => world.live.size, violations })
-    const processes = watchProcesses({ daemon: daemon.pid, block, violations })
+    const nodes = await Nodes.start({ ...options, count: options.nodes, world, violations })
+    const daemon = nodes.first
+    chaos = new Chaos(world, nodes, options.onFault)
+    samples = new Samples({
+      daemon,
+      live: () => world.live.size,
+      countsFibers: options.nodes === 1,
+      violations
+    })
+    const processes = watchProcesses({
+      nodes,
+      mayOverlap: () => world.mayOverlap,
+      block,
+      violations
+    })
     const sampling = setInterval(() => void samples?.take(false), tempo.sampleMs)
     const died = new AbortController()
     void daemon.exited.then(() => died.abort())
@@ -83,8 +91,7 @@ export const soak = async (options: SoakOptions): Promise<SoakResult> => {
       }
     } finally {
       clearInterval(sampling)
-      if (!daemon.isRunning) violations.add("daemon ended", `with ${await daemon.exited}`)
-      else await endDaemon(daemon, violations)
+      await nodes.end()
       await sleep(500)
       const left = processes.look()
       processes.stop()
@@ -95,7 +102,7 @@ export const soak = async (options: SoakOptions): Promise<SoakResult> => {
   }
   return {
     minutes: (performance.now() - startedAt) / 60_000,
-    faults: chaos.counts,
+    faults: chaos?.counts ?? {},
     recoveriesMs,
     samples: samples.list,
     violations: violations.list,
@@ -105,47 +112,6 @@ export const soak = async (options: SoakOptions): Promise<SoakResult> => {
 
 const isTimeLeft = (startedAt: number, { minutes }: SoakOptions) =>
   performance.now() - startedAt < minutes * 60_000
-
-const startDaemon = async (
-  { onLog, tempo }: SoakOptions,
-  world: World,
-  violations: Violations
-): Promise<Child> => {
-  const diagnostics = new URL("diagnostics.ts", import.meta.url).href
-  let rest = ""
-  const { child } = await Child.start(pathToFileURL(program), {
-    args: ["run"],
-    nodeArgs: [...asTheDaemon, "--expose-gc", "--import", diagnostics],
-    env: {
-      PG_DSN: world.dsn,
-      MEDIA_SERVER_HOST: serverAddress(world.block),
-      MEDIA_SERVER_PORT: String(serverPort),
-      RESTREAM_FFMPEG_PATH: Programs.ffmpeg(),
-      RESTREAM_FFMPEG_FFPROBE_PATH: Programs.ffprobe(),
-      ...tempo.settings
-    },
-    onStderr: (text) => {
-      onLog(text)
-      const lines = (rest + text).split("\n")
-      rest = lines.pop() ?? ""
-      for (const line of lines) {
-        if (line.includes(password)) violations.add("secret shown", "in the log")
-        if (/a fault in restream itself|internal error/.test(line))
-          violations.add("daemon fault", line)
-      }
-    }
-  })
-  return child
-}
-
-const endDaemon = async (daemon: Child, violations: Violations): Promise<void> => {
-  const askedAt = performance.now()
-  const how = await daemon.end()
-  const tookMs = performance.now() - askedAt
-  if (how !== 0 || tookMs > endMs) {
-    violations.add("bad end", `it ended with ${how} after ${Math.round(tookMs)} ms`)
-  }
-}
 
 /** Waits until exactly the wanted cameras are live, and stay so. Gives how long that took. */
 const calm = async (

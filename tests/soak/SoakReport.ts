@@ -33,7 +33,7 @@ export interface MeasureReport {
 }
 
 export interface SoakReport {
-  readonly soak: Pick<SoakOptions, "cameras" | "engine" | "seed"> & {
+  readonly soak: Pick<SoakOptions, "cameras" | "engine" | "nodes" | "seed"> & {
     readonly minutes: number
     readonly node: string
     readonly cpus: number
@@ -64,6 +64,7 @@ export const report = (options: SoakOptions, result: SoakResult): SoakReport => 
       minutes: round(result.minutes, 1),
       cameras: options.cameras,
       engine: options.engine,
+      nodes: options.nodes,
       seed: options.seed,
       node: process.version,
       cpus: cpus().length
@@ -123,7 +124,7 @@ export const describe = (report: SoakReport): string => {
       .join("  ")
   )
   return [
-    `${soak.minutes} minutes, ${soak.cameras} cameras, engine ${soak.engine}, seed ${soak.seed}; node ${soak.node}, ${soak.cpus} CPUs`,
+    `${soak.minutes} minutes, ${soak.cameras} cameras, ${soak.nodes} daemon${soak.nodes === 1 ? "" : "s"}, engine ${soak.engine}, seed ${soak.seed}; node ${soak.node}, ${soak.cpus} CPUs`,
     `${report.faultCount} faults in ${report.storms} storms: ${Object.entries(report.faults)
       .sort(([a], [b]) => a.localeCompare(b))
       .map(([fault, count]) => `${fault} ${count}`)

@@ -13,6 +13,7 @@ time, and watches that it does what it should and holds no more than it did. Lin
 
   --minutes M     how long; default 60
   --cameras N     how many cameras, 1 to 1000; default 40
+  --nodes N       daemons, as the nodes of a cluster if more than one; default 1
   --engine E      auto (mixed: every seventh insists on ffmpeg), native or ffmpeg; default auto
   --seed S        draws another sequence of troubles; default 1
   --tempo T       real (the daemon's own waits), or fast (a tenth of them); default real
@@ -26,6 +27,7 @@ await runScript("soak", async () => {
   const flags = readFlags(process.argv.slice(2), {
     minutes: number(0.01, 100_000),
     cameras: whole(1, 1000),
+    nodes: whole(1, 10),
     engine: oneOf("auto", "native", "ffmpeg"),
     seed: whole(0, 2 ** 31),
     tempo: oneOf("real", "fast"),
@@ -49,6 +51,7 @@ await runScript("soak", async () => {
   const options: SoakOptions = {
     minutes: flags.minutes ?? 60,
     cameras: flags.cameras ?? 40,
+    nodes: flags.nodes ?? 1,
     engine: flags.engine ?? "auto",
     seed: flags.seed ?? 1,
     tempo: tempos[flags.tempo ?? "real"],

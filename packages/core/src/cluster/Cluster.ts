@@ -149,6 +149,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       RunnerStorage
     )
     yield* Nodes.admit(storage, self, options.lease)
+    yield* Nodes.awaitSilent(sql, options.tablePrefix, self, options.lease)
     yield* endEarlierSessions(sql, storage, session, options.name)
     const nodes = yield* Nodes.make(storage, self, options.lease, onChanged)
     const leased = yield* LeasedStorage.make(storage, leases, nodes, {

@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { make as makeRunner, type Runner } from "effect/cluster/Runner"
 import type { RunnerStorage } from "effect/cluster/RunnerStorage"
+import type { SqlClient } from "effect/sql/SqlClient"
 import { nowMs } from "../time/Monotonic.ts"
 import * as Shard from "./Shard.ts"
 
@@ -32,6 +33,9 @@ export interface ClusterView {
   /** A node that has joined with other settings; one that may stay is named, too. */
   readonly problem: string | undefined
 }
+
+/** For how many leases nodes count that were known before an outage. */
+const graceLeases = 1.5
 
 export type LockKind = "advisory" | "rows"
 
@@ -61,7 +65,7 @@ export const make = Effect.fnUntraced(function* (
   onChanged: (view: ClusterView) => Effect.Effect<void>
 ) {
   const clock = yield* Clock.Clock
-  const graceMs = 1.5 * Duration.toMillis(lease)
+  const graceMs = graceLeases * Duration.toMillis(lease)
   let known: ReadonlyArray<readonly [Runner, boolean]> = []
   let graceUntilMs = -Infinity
   let views: ReadonlyArray<NodeView> = []
@@ -167,6 +171,30 @@ export const admit = Effect.fnUntraced(function* (
         message: `another node has the name ${self.address.host}; give each node a name of its own (cluster.name)`
       })
     }
+    yield* Effect.sleep("100 millis")
+  }
+})
+
+/**
+ * Waits for nodes whose heartbeat is old. After an outage of the database every heartbeat is old and every lock may
+ * be free: a node that joins in this moment would see itself alone and take every camera. Nodes that are gone are
+ * waited for in vain, for one and a half leases.
+ */
+export const awaitSilent = Effect.fnUntraced(function* (
+  sql: SqlClient,
+  tablePrefix: string,
+  self: Runner,
+  lease: Duration.Duration
+) {
+  const clock = yield* Clock.Clock
+  const leaseMs = Duration.toMillis(lease)
+  const untilMs = nowMs(clock) + graceLeases * leaseMs
+  while (nowMs(clock) < untilMs) {
+    const silent = yield* Effect.option(
+      sql`select from ${sql(`${tablePrefix}_runners`)} where address <> ${keyOf(self)}
+        and last_heartbeat < now()::timestamp - ${leaseMs} * interval '1 millisecond' limit 1`
+    )
+    if (silent._tag === "Some" && silent.value.length === 0) return
     yield* Effect.sleep("100 millis")
   }
 })
