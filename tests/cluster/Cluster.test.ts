@@ -51,7 +51,9 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "90 seconds" })((it)
           yield* settled("c", "d")
 
           const listed = yield* restream(["cluster", "--json"], site.env)
-          const { nodes } = JSON.parse(listed.stdout) as { nodes: ReadonlyArray<NodeTable.NodeRow> }
+          const { nodes } = JSON.parse(listed.stdout) as {
+            nodes: ReadonlyArray<NodeTable.NodeRow & { readonly leaseLeftMs: number }>
+          }
           const living = nodes.filter(({ name }) => name !== "a")
           assert.deepStrictEqual(
             living.map(({ active, name }) => [name, active]),
@@ -60,6 +62,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "90 seconds" })((it)
               ["d", true]
             ]
           )
+          assert.isTrue(living.every(({ leaseLeftMs }) => leaseLeftMs > 0))
           assert.strictEqual(
             living.reduce((sum, { shards }) => sum + shards, 0),
             NodeSite.shards

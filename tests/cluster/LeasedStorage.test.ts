@@ -3,6 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import {
   type CameraId,
   Cluster,
+  ClusterTables,
   LeasedStorage,
   LockSession,
   Nodes,
@@ -188,6 +189,24 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         }
         assert.strictEqual(counts.size, 300)
         assert.isBelow(Math.max(...counts.values()), 60)
+      })
+    )
+  )
+
+  it.effect("the printed statements create the tables that db init --cluster creates", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const columnsOf = (sql: PgClient.PgClient) =>
+          sql`select table_name, column_name, data_type, is_nullable, column_default
+            from information_schema.columns where table_schema = 'public' order by 1, 2`
+        const created = yield* columnsOf((yield* database).sql)
+        const sql = yield* client(yield* freshDatabase)
+        for (const statement of yield* ClusterTables.tableStatements("restream")) {
+          yield* sql.unsafe(statement)
+        }
+        assert.deepStrictEqual(yield* columnsOf(sql), created)
+        // nothing is left to do
+        yield* Effect.provideService(Cluster.createTables("restream"), PgClient.PgClient, sql)
       })
     )
   )

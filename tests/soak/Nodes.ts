@@ -84,11 +84,13 @@ export class Nodes {
       }
     })
     this.#children[index] = child
-    void child.exited.then((how) => {
-      if (index > 0 && !this.#ending.has(child)) {
-        violations.add("daemon ended", `node ${index + 1} with ${how}`)
-      }
-    })
+    if (index > 0) void this.#watchEnd(child, index)
+  }
+
+  async #watchEnd(child: Child, index: number): Promise<void> {
+    const how = await child.exited
+    if (this.#ending.has(child)) return
+    this.#options.violations.add("daemon ended", `node ${index + 1} with ${how}`)
   }
 
   get #env(): Readonly<Record<string, string>> {

@@ -17,8 +17,12 @@ import { restream } from "./restream.ts"
 /** The nodes that are not gone. */
 const nodesOf = ({ cluster: { lease, tablePrefix } }: Settings) =>
   Effect.map(NodeTable.list(tablePrefix), (rows) =>
-    rows.filter(({ heartbeatAgeMs }) => heartbeatAgeMs <= 2 * Duration.toMillis(lease))
+    rows
+      .map((row) => ({ ...row, leaseLeftMs: Duration.toMillis(lease) - row.heartbeatAgeMs }))
+      .filter(({ leaseLeftMs }) => leaseLeftMs >= -Duration.toMillis(lease))
   )
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
 const withDatabase = Effect.fnUntraced(function* <A, E, R>(
   use: (settings: Settings) => Effect.Effect<A, E, R>
@@ -79,13 +83,16 @@ export const cluster = Command.make(
         if (nodes.length === 0) return yield* print("no node is running")
         yield* print(
           table([
-            ["node", "state", "weight", "shards", "last heartbeat"],
-            ...nodes.map(({ active, heartbeatAgeMs, name, shards, weight }) => [
+            ["node", "state", "weight", "shards", "last heartbeat", "lease"],
+            ...nodes.map(({ active, heartbeatAgeMs, leaseLeftMs, name, shards, weight }) => [
               name,
               active ? "active" : "draining",
               String(weight),
               String(shards),
-              `${(heartbeatAgeMs / 1000).toFixed(1)} s ago`
+              `${seconds(heartbeatAgeMs)} ago`,
+              leaseLeftMs > 0
+                ? `valid for ${seconds(leaseLeftMs)}`
+                : `expired ${seconds(-leaseLeftMs)} ago`
             ])
           ])
         )

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import {
+  clusterStatements,
   initCameras,
   initCluster,
   initStatus,
@@ -35,11 +36,15 @@ const init = Command.make(
     const { settings } = yield* failOnSettings(
       loadSettings(settingFlagsOf(yield* restream), { database: !options.print })
     )
-    if (options.cluster && (options.print || options.status)) {
-      return yield* usageFailure(["--cluster goes with neither --print nor --status"])
+    if (options.cluster && options.status) {
+      return yield* usageFailure(["--cluster and --status exclude each other"])
     }
     if (options.print) {
-      return yield* printStatements(yield* statementsOf(settings, options.status))
+      return yield* printStatements(
+        yield* options.cluster
+          ? clusterStatements(settings)
+          : statementsOf(settings, options.status)
+      )
     }
     const dsn = yield* failOnSettings(databaseOf(settings))
     const initialize = options.cluster ? initCluster : options.status ? initStatus : initCameras

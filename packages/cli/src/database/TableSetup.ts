@@ -8,7 +8,7 @@ import {
   type Settings,
   type TableName
 } from "@restream/config"
-import { CameraTable, Cluster, Shard, SqlProblem, StatusTable } from "@restream/core"
+import { CameraTable, ClusterTables, Shard, SqlProblem, StatusTable } from "@restream/core"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Failure, usageFailure } from "../process/Failure.ts"
@@ -132,6 +132,17 @@ export const statementsOf = Effect.fnUntraced(function* (settings: Settings, isS
   ]
 })
 
+/** The statements that create the tables of the cluster, and the index on the table of cameras. */
+export const clusterStatements = Effect.fnUntraced(function* (settings: Settings) {
+  const { shards, tablePrefix } = settings.cluster
+  return [
+    ...(yield* Effect.orDie(ClusterTables.tableStatements(tablePrefix))),
+    settings.database.query === undefined
+      ? CameraTable.shardIndex(yield* tableOf(settings), shards)
+      : `-- create index on … ((${Shard.shardSql("id", shards)}))`
+  ]
+})
+
 /** Prints statements as psql reads them. */
 export const printStatements = (statements: ReadonlyArray<string>) =>
   Effect.forEach(statements, (statement) => print(`${statement};\n`), { discard: true })
@@ -142,7 +153,7 @@ export const printStatements = (statements: ReadonlyArray<string>) =>
  */
 export const initCluster = Effect.fnUntraced(function* (settings: Settings) {
   const { shards, tablePrefix } = settings.cluster
-  yield* Cluster.createTables(tablePrefix).pipe(
+  yield* ClusterTables.createTables(tablePrefix).pipe(
     Effect.catchTag("MigrationError", ({ message }) =>
       Effect.fail(usageFailure([`database: ${oneLine(redact(message))}`]))
     )

@@ -26,10 +26,7 @@ import * as Runners from "effect/cluster/Runners"
 import * as Sharding from "effect/cluster/Sharding"
 import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
-import * as Migrator from "effect/sql/Migrator"
-import type { MigrationError } from "effect/sql/Migrator"
 import { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
 import { createHash } from "node:crypto"
 import * as LeasedStorage from "./LeasedStorage.ts"
 import * as LockSession from "./LockSession.ts"
@@ -39,6 +36,8 @@ import { Ownership, type OwnershipService } from "./Ownership.ts"
 import { Refusals } from "../probing/Refusals.ts"
 import * as SharedRefusals from "./SharedRefusals.ts"
 import * as ShardLeases from "./ShardLeases.ts"
+
+export { createTables } from "./ClusterTables.ts"
 
 export interface ClusterOptions {
   /** The name of this node. Two nodes of one name and one port exclude each other. */
@@ -247,21 +246,6 @@ const under = (guard: OneHolder.OneHolder, leases: OwnershipService): OwnershipS
 /** Joins the cluster in the layer's scope: closing it gives every lock back. Never fails; see `Cluster.failed`. */
 export const layer = (options: ClusterOptions): Layer.Layer<Cluster, never, PgClient.PgClient> =>
   Layer.effectContext(make(options))
-
-/** Creates the tables of the cluster, as far as they do not exist, which takes the right to do so. */
-export const createTables = (
-  tablePrefix: string
-): Effect.Effect<void, MigrationError | SqlError, PgClient.PgClient> =>
-  Effect.flatMap(PgClient.PgClient, (sql) =>
-    Migrator.make({})({
-      loader: SqlRunnerStorage.migrations({ prefix: tablePrefix }),
-      table: `${tablePrefix}_runner_migrations`
-    }).pipe(
-      Effect.provideService(SqlClient, sql),
-      Effect.andThen(sql.unsafe(SharedRefusals.createStatement(tablePrefix))),
-      Effect.asVoid
-    )
-  )
 
 /**
  * Ends the sessions of an earlier process of this node that still hold locks. A node of the same name may run on
