@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as FaultSite from "./FaultSite.ts"
+import * as TransactionPooler from "./TransactionPooler.ts"
 
 /** Each camera was put out by another publisher once at most. */
 const assertOnce = (putOut: ReadonlyMap<string, number>, paths: ReadonlyArray<string>) => {
@@ -227,6 +228,27 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
         assert.strictEqual((yield* second.exit).code, 2)
         assert.match(second.said(), /another node has the name a; give each node a name of its own/)
         assert.deepStrictEqual(site.publishing(), before)
+      }).pipe(Effect.scoped),
+    options
+  )
+
+  it.live(
+    "behind a pooler in transaction mode the locks are rows, and nodes join and are killed",
+    () =>
+      Effect.gen(function* () {
+        const site = yield* FaultSite.make({ cameras: 6 })
+        const pooler = yield* TransactionPooler.make(site.database.port)
+        yield* site.start("a", {}, pooler.port)
+        yield* site.settled("a")
+        const b = yield* site.start("b", {}, pooler.port)
+        yield* site.settled("a", "b")
+        const nodes = yield* site.sql<{ readonly runner: string }>`
+          select runner from restream_runners`
+        for (const { runner } of nodes) assert.include(runner, "/rows")
+        yield* b.signal("SIGKILL")
+        yield* b.exit
+        yield* site.settled("a")
+        assert.isEmpty([...site.putOut()])
       }).pipe(Effect.scoped),
     options
   )

@@ -7,6 +7,7 @@ import {
   LeasedStorage,
   LockSession,
   Nodes,
+  OneHolder,
   type OwnershipChange,
   Reason,
   Shard,
@@ -24,6 +25,7 @@ import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
 import { SqlClient } from "effect/sql/SqlClient"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
 import { makeProxy } from "./FaultSite.ts"
+import * as TransactionPooler from "./TransactionPooler.ts"
 
 const lease = Duration.seconds(1.5)
 const shards = 20
@@ -509,6 +511,20 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         yield* Fiber.join(drained)
         assert.deepStrictEqual(yield* a.acquire(1, 2), [])
         assert.isEmpty(yield* locked(sql))
+      })
+    )
+  )
+
+  it.effect("a pooler in transaction mode is recognized, though it has one session", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        assert.isFalse(yield* OneHolder.hasTransactionPooler(sql))
+        const url = new URL(Redacted.value(dsn))
+        const pooler = yield* TransactionPooler.make(Number(url.port))
+        url.port = String(pooler.port)
+        const through = yield* client(Redacted.make(String(url)))
+        assert.isTrue(yield* OneHolder.hasTransactionPooler(through))
       })
     )
   )

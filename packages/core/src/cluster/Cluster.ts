@@ -275,17 +275,16 @@ const lockKind = (
   { locks }: ClusterOptions
 ): Effect.Effect<Nodes.LockKind> => {
   if (locks !== "auto") return Effect.succeed(locks)
-  const query = "select pg_backend_pid(), current_setting('server_version_num')::int"
   return untilAnswered(
-    Effect.scoped(
-      Effect.gen(function* () {
-        const connection = yield* sql.reserve
-        const [[pid, version] = []] = yield* connection.executeValues(query, [])
-        const [[pidAfter] = []] = yield* connection.executeValues(query, [])
-        // before 14 a frozen node would keep its session; a pooler in transaction mode has no sessions
-        return Number(version) >= 140_000 && pid === pidAfter ? "advisory" : "rows"
-      })
-    )
+    Effect.gen(function* () {
+      const [row] = yield* sql.unsafe<{ readonly version: number }>(
+        "select current_setting('server_version_num')::int as version"
+      ).unprepared
+      // before 14 a frozen node would keep its session; a pooler in transaction mode has no sessions
+      return Number(row?.version) < 140_000 || (yield* OneHolder.hasTransactionPooler(sql))
+        ? "rows"
+        : "advisory"
+    })
   )
 }
 

@@ -404,14 +404,26 @@ const transactionPooler = new LockFailed(
  * transaction of another client gets it.
  */
 const rejectTransactionPooler = (sql: PgClient.PgClient, pid: number) =>
-  sql
-    .withTransaction(
+  Effect.flatMap(Effect.mapError(isShared(sql, pid), toFailure), (shared) =>
+    shared ? Effect.fail(transactionPooler) : Effect.void
+  )
+
+/** Whether a transaction of another client gets the session with this process id. */
+const isShared = (sql: PgClient.PgClient, pid: number) =>
+  Effect.map(
+    sql.withTransaction(
       sql.unsafe<{ readonly pid: number }>("select pg_backend_pid() as pid").unprepared
-    )
-    .pipe(
-      Effect.mapError(toFailure),
-      Effect.flatMap(([row]) => (row?.pid === pid ? Effect.fail(transactionPooler) : Effect.void))
-    )
+    ),
+    ([row]) => row?.pid === pid
+  )
+
+/** Whether the database is behind a pooler in transaction mode, where no session and no lock is one client's. */
+export const hasTransactionPooler = Effect.fnUntraced(function* (sql: PgClient.PgClient) {
+  const connection = yield* PgConnection.make(sql.config)
+  const { rows } = yield* connection.query("select pg_backend_pid() as pid", [], false)
+  const pid = Number(rows[0]?.["pid"])
+  return connection.processId !== pid && (yield* isShared(sql, pid))
+}, Effect.scoped)
 
 /** A daemon that is frozen, or whose machine has lost its power, must not keep the lock. */
 const limitIdleTime = <E>(
