@@ -48,7 +48,8 @@ const open = (browser: Browser, url: string, options: BrowserContextOptions) =>
       (context) => by(() => context.close())
     )
     const page = yield* by(() => context.newPage())
-    page.setDefaultTimeout(20_000)
+    // half of what a test has
+    page.setDefaultTimeout(60_000)
     const complaints: Array<string> = []
     page.on("console", (message) => {
       if (message.type() === "error" || message.type() === "warning")

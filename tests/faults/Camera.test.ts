@@ -582,7 +582,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
       const goodRows = yield* good(ids)
       const settings = settingsOf(dsn, sink.port, {
         // without it there would be places for all of them
-        probe: { timeout: "8 seconds", concurrency: 32 }
+        probe: { timeout: "1 minute", concurrency: 32 }
       })
       const liveAfter = (rows: ReadonlyArray<CameraRow>) =>
         Effect.gen(function* () {
