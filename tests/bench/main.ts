@@ -1,13 +1,14 @@
-/** `npm run bench -- relay|check|supervisor|cluster|table|workers [flags] --json`: one line of JSON for each measurement. */
+/** `npm run bench -- relay|check|supervisor|cluster|table|workers|page [flags] --json`: one line of JSON for each measurement. */
 import { check } from "./check.ts"
 import { cluster, clusterCases, type ClusterMeasurement } from "./cluster.ts"
 import { readFlags, runScript, someOf, UsageError, whole } from "./Flags.ts"
+import { page } from "./page.ts"
 import { relay } from "./relay.ts"
 import { supervisor } from "./supervisor.ts"
 import { table } from "./table.ts"
 import { workers } from "./workers.ts"
 
-const usage = `npm run bench -- relay|check|supervisor|cluster|table|workers [flags]
+const usage = `npm run bench -- relay|check|supervisor|cluster|table|workers|page [flags]
 
 relay         what relaying a camera costs, by each engine in turn
   --cameras N     default 10
@@ -37,6 +38,11 @@ workers       the same cameras of 2 Mbit/s by one process, then by several on th
   --cameras N     default 200
   --seconds S     how long it is measured; default 30
   --workers W     default 2
+
+page          what the dashboard does to a browser while cameras change: long tasks, frames
+  --cameras N     default 1000
+  --changes C     changes of state in a second; default 100
+  --seconds S     how long each view is measured; default 10
 
 --json prints each measurement in one line. Linux only.
 Cameras, media server and database are processes of their own, and don't count.`
@@ -135,6 +141,22 @@ const benchOf = (name: string | undefined, args: ReadonlyArray<string>): Bench |
             tell
           )
         )
+      }
+    }
+    case "page": {
+      const flags = readFlags(args, {
+        cameras: whole(1, 10_000),
+        changes: whole(0, 1000),
+        seconds: whole(1, 3600)
+      })
+      if (flags.help) return undefined
+      return {
+        json: flags.json,
+        measurements: page({
+          cameras: flags.cameras ?? 1000,
+          changes: flags.changes ?? 100,
+          seconds: flags.seconds ?? 10
+        })
       }
     }
     case "table": {

@@ -75,6 +75,17 @@ describe("the operator's view", () => {
     }
   })
 
+  it.effect("counts the words as the statuses have them", () =>
+    Effect.gen(function* () {
+      const store = yield* StatusStore
+      for (const states of [[], [probing], [unreachable(refused), probing], [starting, live]]) {
+        yield* enter(...states)
+        assert.deepStrictEqual(yield* store.tally, OperatorView.tallyOf(yield* store.all))
+      }
+      assert.deepInclude(yield* store.tally, { ok: 1, down: 0 })
+    }).pipe(Effect.provide(StatusStore.layer))
+  )
+
   it.effect("keeps a camera down, with its reason and since when, while it is probed again", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust("10 seconds")

@@ -38,8 +38,19 @@ const camera = (id: string) => `cameras/${encodeURIComponent(id)}`
 
 export const getCamera = (id: string) => request(camera(id)) as Promise<CameraDetail>
 
-/** All cameras with their bitrates of the last hour. */
-export const getHistories = () => request("cameras?history=true&limit=10000") as Promise<CameraList>
+/** The daemon makes each page in one piece, in which it does nothing else. */
+const historiesAPage = 500
+
+/** All cameras with their bitrates of the last hour, page by page. */
+export const getHistories = async function* (): AsyncGenerator<CameraList> {
+  for (let offset = 0; ; offset += historiesAPage) {
+    const page = (await request(
+      `cameras?history=true&limit=${historiesAPage}&offset=${offset}`
+    )) as CameraList
+    yield page
+    if (offset + historiesAPage >= page.total) return
+  }
+}
 
 /** The last picture, at most so many seconds old. */
 export const getPicture = async (

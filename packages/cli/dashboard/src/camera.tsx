@@ -8,7 +8,15 @@ import { hrefTo } from "./route.ts"
 import { Chart } from "./chart.tsx"
 import { LivePicture } from "./live.tsx"
 import { Section, Since, streamText, WordLabel } from "./parts.tsx"
-import { type CameraStream, cameras, isFailing, now, readersOf, type Substream } from "./store.ts"
+import {
+  bitrateOf,
+  type CameraStream,
+  cameras,
+  isFailing,
+  now,
+  readersOf,
+  type Substream
+} from "./store.ts"
 import { bitrate, bytes, clockTime, count, dateTime, duration, words } from "./text.ts"
 
 const refreshMs = 5000
@@ -217,7 +225,7 @@ const FurtherStreams = ({ streams }: { readonly streams: ReadonlyArray<Substream
             <Situation stream={stream} />
             <dl>
               <Fact name={w.stream}>{streamText(stream) || w.unknown}</Fact>
-              <Fact name={w.bitrate}>{bitrate(stream.bitrate)}</Fact>
+              <Fact name={w.bitrate}>{bitrate(bitrateOf(stream))}</Fact>
               {stream.path !== null && <Fact name={w.path}>{stream.path}</Fact>}
               <ServerWord stream={stream} />
             </dl>

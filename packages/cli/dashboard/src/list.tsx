@@ -11,7 +11,7 @@ import { useEffect, useRef } from "preact/hooks"
 import { getHistories, sendCommand } from "./api.ts"
 import { allWords, Since, Sparkline, streamText, type Word, WordIcon, WordLabel } from "./parts.tsx"
 import { hrefTo, replaceQuery, route } from "./route.ts"
-import { type Camera, cameras, isFailing, readers, readersOf } from "./store.ts"
+import { bitrateOf, type Camera, cameras, isFailing, readers, readersOf } from "./store.ts"
 import { bitrate, count, words } from "./text.ts"
 
 const rowHeight = 44
@@ -30,14 +30,16 @@ const healths = ["poor", "fair", "good"]
 const byText = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" })
 
 const failingOf = ({ substreams = [] }: Camera) => substreams.filter(isFailing)
+/** Without a list, because the sort asks it for every pair of cameras. */
+const countFailing = ({ substreams }: Camera): number =>
+  substreams === undefined ? 0 : substreams.filter(isFailing).length
 
 const comparisons: Record<Column, (a: Camera, b: Camera) => number> = {
   name: (a, b) => byText.compare(a.name, b.name),
   word: (a, b) =>
-    allWords.indexOf(a.word) - allWords.indexOf(b.word) ||
-    failingOf(b).length - failingOf(a).length,
+    allWords.indexOf(a.word) - allWords.indexOf(b.word) || countFailing(b) - countFailing(a),
   since: (a, b) => b.since - a.since,
-  bitrate: (a, b) => a.bitrate - b.bitrate,
+  bitrate: (a, b) => bitrateOf(a) - bitrateOf(b),
   readers: (a, b) => (readersOf(a) ?? -1) - (readersOf(b) ?? -1),
   restarts: (a, b) => a.restarts.lastHour - b.restarts.lastHour,
   health: (a, b) => healths.indexOf(a.health) - healths.indexOf(b.health)
@@ -68,23 +70,36 @@ const setQuery = (change: Partial<typeof query.value>) => {
 const hasWord = ({ substreams = [], word }: Camera, wanted: Word): boolean =>
   word === wanted || (wanted !== "ok" && substreams.some(({ word }) => word === wanted))
 
-/** The cameras that match, in order. */
-const listed = computed(() => {
-  const { order, q, sort, word } = query.value
-  const text = q.trim().toLowerCase()
+/** All cameras as they were sorted last: what is nearly in order is sorted in little more than one pass. */
+let lastSorted: ReadonlyArray<Signal<Camera>> = []
+
+/** All cameras in order. Apart from the filter, so that typing sorts nothing. */
+const sorted = computed(() => {
+  const { order, sort } = query.value
   const sign = order === "asc" ? 1 : -1
   const compare = comparisons[sort]
-  return [...cameras.value.values()]
-    .filter(
-      ({ value: camera }) =>
-        (word === "" || hasWord(camera, word)) &&
-        (text === "" ||
-          [camera, ...(camera.substreams ?? [])]
-            .flatMap(({ id, path }) => [id, path])
-            .concat(camera.name, camera.host)
-            .some((field) => field?.toLowerCase().includes(text) === true))
-    )
-    .sort((a, b) => sign * compare(a.value, b.value) || byText.compare(a.value.id, b.value.id))
+  const known = new Set(cameras.value.values())
+  const kept = lastSorted.filter((camera) => known.delete(camera))
+  lastSorted = [...kept, ...known].sort(
+    (a, b) => sign * compare(a.value, b.value) || byText.compare(a.value.id, b.value.id)
+  )
+  return lastSorted
+})
+
+/** The cameras that match, in order. */
+const listed = computed(() => {
+  const { q, word } = query.value
+  const text = q.trim().toLowerCase()
+  if (text === "" && word === "") return sorted.value
+  return sorted.value.filter(
+    ({ value: camera }) =>
+      (word === "" || hasWord(camera, word)) &&
+      (text === "" ||
+        [camera, ...(camera.substreams ?? [])]
+          .flatMap(({ id, path }) => [id, path])
+          .concat(camera.name, camera.host)
+          .some((field) => field?.toLowerCase().includes(text) === true))
+  )
 })
 
 const Header = ({ column }: { readonly column: Column }) => {
@@ -175,7 +190,7 @@ const Row = ({ camera: { value: camera }, height, history, index, selected, top 
         <Since at={camera.since} />
       </div>
       <div role="cell" class="bitrate">
-        <span>{bitrate(camera.bitrate)}</span>
+        <span>{bitrate(bitrateOf(camera))}</span>
         {history !== undefined && <Sparkline values={history} />}
       </div>
       {isServerKnown.value && (
@@ -304,8 +319,11 @@ export const ListView = () => {
   useEffect(() => {
     const load = async () => {
       try {
-        const list = await getHistories()
-        histories.value = new Map(list.cameras.map(({ bitrates = [], id }) => [id, bitrates]))
+        const loaded = new Map<string, ReadonlyArray<number>>()
+        for await (const page of getHistories()) {
+          for (const { bitrates = [], id } of page.cameras) loaded.set(id, bitrates)
+        }
+        histories.value = loaded
       } catch {
         // the list does without sparklines
       }

@@ -29,6 +29,12 @@ export const failingSubstreams = computed(() =>
   )
 )
 export const overview = signal<Overview | undefined>(undefined)
+/** The bitrates of the streams that send; apart from the cameras, because all of them change every 5 seconds. */
+const rates = signal<Readonly<Record<string, number>> | undefined>(undefined)
+export const bitrateOf = ({ bitrate, id, word }: CameraStream): number => {
+  const known = rates.value
+  return word !== "ok" ? 0 : known === undefined ? bitrate : (known[id] ?? 0)
+}
 /** How many readers the media server has for each stream that is online there; `null` while that is not known. */
 export const readers = signal<Readonly<Record<string, number>> | null>(null)
 /** The readers of a camera and its further streams; `undefined` where the media server has none of them. */
@@ -110,22 +116,6 @@ const applyChanges = ({ cameras: changed, removed }: CameraChanges, isSnapshot: 
     isComplete = true
   })
 
-const applyRates = (rates: Readonly<Record<string, number>>) =>
-  batch(() => {
-    for (const [id, camera] of cameras.value) {
-      const { bitrate, substreams } = camera.peek()
-      const isNew = ({ bitrate, id }: CameraStream) => bitrate !== (rates[id] ?? 0)
-      if (bitrate === (rates[id] ?? 0) && substreams?.some(isNew) !== true) continue
-      camera.value = {
-        ...camera.peek(),
-        bitrate: rates[id] ?? 0,
-        ...(substreams !== undefined && {
-          substreams: substreams.map((stream) => ({ ...stream, bitrate: rates[stream.id] ?? 0 }))
-        })
-      }
-    }
-  })
-
 const applyBeat = (beat: Overview) =>
   batch(() => {
     overview.value = beat
@@ -155,7 +145,9 @@ export const connect = () => {
     })
   on<CameraChanges>("snapshot", (data) => applyChanges(data, true))
   on<CameraChanges>("cameras", (data) => applyChanges(data, false))
-  on<Record<string, number>>("rates", applyRates)
+  on<Record<string, number>>("rates", (bitrates) => {
+    rates.value = bitrates
+  })
   on<Record<string, number> | null>("readers", (counts) => {
     readers.value = counts
   })

@@ -268,15 +268,43 @@ export const failureText = ({ obstacle, protocol }: Failure, codec = ""): string
     codec === "hevc" ? "H.265" : codec.toUpperCase()
   )
 
-export const count = (value: number): string => new Intl.NumberFormat(language.value).format(value)
+/** Makes each format of a language once: that takes longer than a hundred uses of it. */
+const once = <A>(make: (language: Language) => A): (() => A) => {
+  const made = new Map<Language, A>()
+  return () => {
+    const known = made.get(language.value) ?? make(language.value)
+    made.set(language.value, known)
+    return known
+  }
+}
 
-const unit = (value: number, unit: string, digits = 0): string =>
-  new Intl.NumberFormat(language.value, {
-    style: "unit",
-    unit,
-    unitDisplay: "narrow",
-    maximumFractionDigits: digits
-  }).format(value)
+const plain = once((language) => new Intl.NumberFormat(language))
+const whole = once((language) => new Intl.NumberFormat(language, { maximumFractionDigits: 0 }))
+const tenths = once((language) => new Intl.NumberFormat(language, { maximumFractionDigits: 1 }))
+const unitFormats = once(() => new Map<string, Intl.NumberFormat>())
+const mediumTime = once((language) => new Intl.DateTimeFormat(language, { timeStyle: "medium" }))
+const shortTime = once((language) => new Intl.DateTimeFormat(language, { timeStyle: "short" }))
+const mediumDateTime = once(
+  (language) => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" })
+)
+
+export const count = (value: number): string => plain().format(value)
+
+const unit = (value: number, unit: string, digits = 0): string => {
+  const formats = unitFormats()
+  const key = `${unit} ${digits}`
+  let format = formats.get(key)
+  if (format === undefined) {
+    format = new Intl.NumberFormat(language.value, {
+      style: "unit",
+      unit,
+      unitDisplay: "narrow",
+      maximumFractionDigits: digits
+    })
+    formats.set(key, format)
+  }
+  return format.format(value)
+}
 
 /** `3d 4h`, `2h 5m`, `45s`: the two largest units. */
 export const duration = (ms: number): string => {
@@ -302,18 +330,15 @@ export const seconds = (ms: number): string => unit(ms / 1000, "second", 1)
 export const bitrate = (bits: number): string => {
   if (bits === 0) return "–"
   return bits >= 1_000_000
-    ? `${new Intl.NumberFormat(language.value, { maximumFractionDigits: 1 }).format(bits / 1_000_000)} Mbit/s`
-    : `${new Intl.NumberFormat(language.value, { maximumFractionDigits: 0 }).format(bits / 1000)} kbit/s`
+    ? `${tenths().format(bits / 1_000_000)} Mbit/s`
+    : `${whole().format(bits / 1000)} kbit/s`
 }
 
 export const bytes = (value: number): string =>
   value >= 1e9 ? unit(value / 1e9, "gigabyte", 1) : unit(value / 1e6, "megabyte", 1)
 
-export const clockTime = (at: number): string =>
-  new Intl.DateTimeFormat(language.value, { timeStyle: "medium" }).format(at)
+export const clockTime = (at: number): string => mediumTime().format(at)
 
-export const hourAndMinute = (at: number): string =>
-  new Intl.DateTimeFormat(language.value, { timeStyle: "short" }).format(at)
+export const hourAndMinute = (at: number): string => shortTime().format(at)
 
-export const dateTime = (at: number): string =>
-  new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "medium" }).format(at)
+export const dateTime = (at: number): string => mediumDateTime().format(at)

@@ -65,6 +65,8 @@ export class StreamUrl implements Equal.Equal {
   readonly #username: string | undefined
   readonly #password: string | undefined
   readonly #target: string
+  /** The text without secrets, which is asked for again and again. */
+  #shown: string | undefined
   /** What an operator should know of the address, in one line without secrets. */
   readonly notice: string | undefined
 
@@ -193,7 +195,8 @@ export class StreamUrl implements Equal.Equal {
 
   /** The URL for people: `rtsp://***@10.0.0.5/Streaming/Channels/101`. */
   toString(): string {
-    return redact(this.#render(this.hasCredentials ? "***@" : ""), this.secrets)
+    this.#shown ??= redact(this.#render(this.hasCredentials ? "***@" : ""), this.secrets)
+    return this.#shown
   }
 
   toJSON(): string {

@@ -71,7 +71,7 @@ export class Board extends Context.Service<
           boot: store.boot,
           revision: store.revision,
           cameras: Effect.map(store.all, (all) => all.map(summaryOf)),
-          bitrates: (id) => rates.history(id).minutes,
+          bitrates: (id) => rates.minutes(id),
           camera: Effect.fnUntraced(function* (id) {
             const status = yield* store.get(id)
             if (status === undefined) return undefined
@@ -120,7 +120,7 @@ export class Board extends Context.Service<
               changes: {
                 boot: store.boot,
                 revision,
-                tally: tallyOf(yield* store.all),
+                tally: yield* store.tally,
                 cameras: cameras.map(summaryOf),
                 removed
               }

@@ -26,6 +26,8 @@ const minuteMs = 60_000
 export class History {
   readonly #restarts = new Uint16Array(minutes)
   readonly #stalls = new Uint16Array(minutes)
+  /** The sums of both. */
+  readonly #lastHour = { restart: 0, stall: 0 }
   #minute = 0
   /** All restarts since the camera was first seen. It only grows. */
   restarts = 0
@@ -37,7 +39,11 @@ export class History {
     this.#advance(now)
     const buckets = what === "restart" ? this.#restarts : this.#stalls
     const slot = this.#minute % minutes
-    buckets[slot] = Math.min((buckets[slot] ?? 0) + 1, 0xffff)
+    const count = buckets[slot] ?? 0
+    if (count < 0xffff) {
+      buckets[slot] = count + 1
+      this.#lastHour[what]++
+    }
     if (what === "restart") this.restarts++
     else this.stalls++
   }
@@ -45,8 +51,7 @@ export class History {
   /** How often that happened in the last hour. @param now by the monotonic clock. */
   lastHour(what: Counted, now: number): number {
     this.#advance(now)
-    const buckets = what === "restart" ? this.#restarts : this.#stalls
-    return buckets.reduce((sum, count) => sum + count, 0)
+    return this.#lastHour[what]
   }
 
   /** Empties the minutes that have passed since the last call. */
@@ -56,6 +61,8 @@ export class History {
     if (passed <= 0) return
     for (let i = 1; i <= Math.min(passed, minutes); i++) {
       const slot = (this.#minute + i) % minutes
+      this.#lastHour.restart -= this.#restarts[slot] ?? 0
+      this.#lastHour.stall -= this.#stalls[slot] ?? 0
       this.#restarts[slot] = 0
       this.#stalls[slot] = 0
     }

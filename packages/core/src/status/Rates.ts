@@ -70,9 +70,16 @@ export class RateSeries {
     this.#minutes[minute % 60] = (this.#minuteBytes * 8000) / (nowMs - this.#minuteStartedMs)
   }
 
+  /** The last 60 minutes, the oldest first. */
+  get minutes(): ReadonlyArray<number> {
+    const oldest = this.#minute + 1
+    return Array.from(this.#minutes, (_, index) =>
+      Math.round(this.#minutes[(oldest + index) % 60] ?? 0)
+    )
+  }
+
   get history(): RateHistory {
-    const minutes = inOrder(this.#minutes, this.#minute % 60)
-    return { minutes: minutes.map(Math.round), recent: inOrder(this.#recent, this.#slot) }
+    return { minutes: this.minutes, recent: inOrder(this.#recent, this.#slot) }
   }
 }
 
@@ -83,6 +90,8 @@ export class Rates extends Context.Service<
   {
     /** The bitrate of a camera in bits per second; 0 for an unknown camera. */
     readonly current: (id: CameraId) => number
+    /** The bitrates of the last hour, by the minute, the oldest first. */
+    readonly minutes: (id: CameraId) => ReadonlyArray<number>
     readonly history: (id: CameraId) => RateHistory
     /** The bitrate of all cameras. */
     readonly total: () => number
@@ -113,6 +122,7 @@ export class Rates extends Context.Service<
 
       return Rates.of({
         current: (id) => cameras.get(id)?.current ?? 0,
+        minutes: (id) => cameras.get(id)?.minutes ?? noHistory.minutes,
         history: (id) => cameras.get(id)?.history ?? noHistory,
         total: () => all.current,
         totalHistory: () => all.history

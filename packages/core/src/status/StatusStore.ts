@@ -20,7 +20,7 @@ import { nowMs } from "../time/Monotonic.ts"
 import * as CameraState from "./CameraState.ts"
 import type { CameraStatus, StatusChange, StatusEvent } from "./CameraStatus.ts"
 import { health, History } from "./History.ts"
-import { reasonAfter, wordOf } from "./OperatorView.ts"
+import { reasonAfter, type Tally, tallyOf, type Word, wordOf } from "./OperatorView.ts"
 import { Timeline, type TimelineEntry } from "./Timeline.ts"
 import { Tombstones } from "./Tombstones.ts"
 
@@ -106,6 +106,8 @@ export class StatusStore extends Context.Service<
     readonly all: Effect.Effect<ReadonlyArray<CameraStatus>>
     /** A camera, or a further stream by its own id. */
     readonly get: (id: CameraId) => Effect.Effect<CameraStatus | undefined>
+    /** How many cameras each word is said of. Further streams do not count. */
+    readonly tally: Effect.Effect<Tally>
     /** How many cameras are in each state; a state without cameras is left out. Further streams do not count. */
     readonly countByState: Effect.Effect<Readonly<Partial<Record<CameraState.Tag, number>>>>
     /** What all cameras have counted, those that were removed included. */
@@ -344,6 +346,13 @@ export class StatusStore extends Context.Service<
             const entry = entries.get(id)
             return entry === undefined ? undefined : statusOf(entry, now)
           }),
+        tally: Effect.sync(() => {
+          const words: Array<{ readonly word: Word }> = []
+          for (const entry of entries.values()) {
+            if (isListed(entry)) words.push({ word: wordOf(entry.state, entry.reason) })
+          }
+          return tallyOf(words)
+        }),
         countByState: Effect.sync(() => Object.fromEntries(counts)),
         traffic: Effect.sync(() => {
           let sum = removed
