@@ -781,11 +781,15 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       sql.unsafe(`alter database ${database!.name} set idle_session_timeout to ${to}`)
     )
 
-  /** Ends the sessions of the source every second, until the scope closes. */
+  /**
+   * Ends each session of the source after a second, until the scope closes. A read that lost its session has
+   * that second in the next one; it is tried twice.
+   */
   const endSessions = (sql: PgClient.PgClient) =>
     sql`select pg_terminate_backend(pid) from pg_stat_activity
-      where application_name = 'restream' and datname = current_database()`.pipe(
-      Effect.delay("1 second"),
+      where application_name = 'restream' and datname = current_database()
+        and backend_start < clock_timestamp() - interval '1 s'`.pipe(
+      Effect.delay("100 millis"),
       Effect.forever,
       Effect.forkScoped,
       Effect.asVoid
