@@ -77,6 +77,26 @@ describe("Polling", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("spends a fifth of the time on askers that do not stop", () =>
+    Effect.gen(function* () {
+      let looks = 0
+      const { refresh } = yield* Polling.make({
+        label: "database",
+        fetchRows: Effect.delay(
+          Effect.sync(() => {
+            looks++
+            return []
+          }),
+          "100 millis"
+        )
+      })
+      yield* Effect.forkChild(Effect.forever(refresh))
+      yield* TestClock.adjust("10 seconds")
+      assert.isAtMost(looks, 21)
+      assert.isAtLeast(looks, 15)
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("serves a burst of hints by few polls", () =>
     Effect.gen(function* () {
       const hints = yield* Queue.unbounded<Polling.Hint>()

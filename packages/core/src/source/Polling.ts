@@ -65,8 +65,8 @@ const retryDelay = (failures: number): Duration.Duration =>
 
 /**
  * Starts polling in the scope. A hint is followed by a fetch at once; where hints do not stop, fetches take about
- * 5 % of the time. Logs once when the source fails, once when it fails in another way, and once
- * when it is reachable again.
+ * 5 % of the time, and a fifth of it where calls of `refresh` do not stop. Logs once when the source fails, once
+ * when it fails in another way, and once when it is reachable again.
  */
 export const make = Effect.fnUntraced(function* (
   options: PollingOptions
@@ -150,6 +150,8 @@ export const make = Effect.fnUntraced(function* (
     }),
     ignoresInvalidations: () => failures > 0,
     restAfterPoll: 20,
+    // each camera that restarts asks
+    restBeforeRequest: 4,
     restAtLeast: Exit.match({
       onSuccess: ({ rows }) => Duration.millis(rows.length * costPerRowMs),
       onFailure: () => Duration.zero

@@ -33,7 +33,9 @@ export interface PollerOptions<A, E> {
    * 10 s. So invalidations that never stop cost a bounded share of the time. Default 0.
    */
   readonly restAfterPoll?: number | undefined
-  /** How long that wait is at least, for what a result costs its readers. Default 0. */
+  /** The same for a poll that callers of `now` wait for. Default 0. */
+  readonly restBeforeRequest?: number | undefined
+  /** How long the wait after an invalidation is at least, for what a result costs its readers. Default 0. */
   readonly restAtLeast?: ((exit: Exit.Exit<A, E>) => Duration.Duration) | undefined
 }
 
@@ -75,16 +77,17 @@ export const make = Effect.fnUntraced(function* <A, E>(
     yield* Deferred.done(waiting, exit)
     const leastMs = Duration.toMillis(options.restAtLeast?.(exit) ?? Duration.zero)
     const restMs = Math.min(Math.max(tookMs * (options.restAfterPoll ?? 0), leastMs), maxRestMs)
-    return { exit, rest: Duration.millis(restMs) }
+    const requestRestMs = Math.min(tookMs * (options.restBeforeRequest ?? 0), maxRestMs)
+    return { exit, rest: Duration.millis(restMs), requestRest: Duration.millis(requestRestMs) }
   })
 
-  const awaitNext = ({ exit, rest }: Effect.Success<typeof pollOnce>) =>
+  const awaitNext = ({ exit, requestRest, rest }: Effect.Success<typeof pollOnce>) =>
     Effect.raceAllFirst([
       Effect.as(Queue.take(wakes), true),
       ...(options.ignoresInvalidations?.(exit) === true
         ? []
         : [
-            Effect.as(Queue.take(requests), false),
+            Effect.sleep(requestRest).pipe(Effect.andThen(Queue.take(requests)), Effect.as(false)),
             Effect.sleep(rest).pipe(Effect.andThen(Queue.take(invalidations)), Effect.as(true))
           ]),
       Effect.as(Effect.flatMap(options.interval(exit), Effect.sleep), false)
