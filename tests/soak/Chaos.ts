@@ -185,6 +185,7 @@ export class Chaos {
         return true
       case "replace":
         await world.query(`delete from cameras where id = ${row.id}`)
+        if (row.path !== undefined && this.#nodes.count > 1) world.pathMoved(row.path)
         await world.insert(row)
         return true
       case "move": {

@@ -28,6 +28,8 @@ export interface WorldOptions {
 const framesPerSecond = 5
 /** How long the relays of a node that was frozen may last: it gives up what it has lost, and then joins again. */
 const overlapMs = 15_000
+/** How long after a change of the table a node may not have read it. */
+const movedMs = 5000
 
 /** Cameras that no row has at the beginning: rows move to them. */
 const sparesFor = (cameras: number) => 2 + Math.floor(cameras / 8)
@@ -43,6 +45,7 @@ export class World {
   #resumedAt = -Infinity
   /** The publishers that were put out since a node was frozen, by path. */
   readonly #putOut = new Map<string, number>()
+  readonly #movedAt = new Map<string, number>()
   /** Whether rows can be changed now. */
   isTableThere = true
   readonly #options: WorldOptions
@@ -84,6 +87,11 @@ export class World {
     this.#resumedAt = performance.now()
   }
 
+  /** A path has another row, which may belong to another node: each node learns of that by itself. */
+  pathMoved(path: string): void {
+    this.#movedAt.set(path, performance.now())
+  }
+
   /** Whether a camera may have the relay of a node that is or was frozen beside its own. */
   get mayOverlap(): boolean {
     return this.#frozen > 0 || performance.now() - this.#resumedAt < overlapMs
@@ -91,6 +99,9 @@ export class World {
 
   /** A publisher came to a path where another one was. That may happen once for each camera of a frozen node. */
   #onTakeover(path: string): void {
+    const movedAt = this.#movedAt.get(path) ?? -Infinity
+    this.#movedAt.delete(path)
+    if (performance.now() - movedAt < movedMs) return
     const count = (this.#putOut.get(path) ?? 0) + 1
     this.#putOut.set(path, count)
     if (!this.mayOverlap) this.#options.violations.add("two publishers of a path", path)
