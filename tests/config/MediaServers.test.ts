@@ -94,4 +94,23 @@ describe("mediaServers", () => {
     assert.deepStrictEqual(settingsChange(before, after).needRestart, [])
     assert.deepStrictEqual(attempt(file(settingsYaml(before))).settings, before)
   })
+
+  it("takes the place of mediaServer, and gives it back, by a reload", () => {
+    const one = file(
+      "mediaServer: { host: 10.0.0.9, port: 28554, username: u, password: PlantedPassword }\n"
+    )
+    const there = settingsChange(loaded(one).settings, loaded(two).settings)
+    assert.deepStrictEqual(there.settings, loaded(two).settings)
+    assert.deepStrictEqual(there.applied, ["mediaServer.pathTemplate", "mediaServers"])
+    assert.deepStrictEqual(there.needRestart, [])
+    const back = settingsChange(loaded(two).settings, loaded(one).settings)
+    assert.deepStrictEqual(back.settings, loaded(one).settings)
+    assert.include(back.applied, "mediaServer.port")
+    assert.deepStrictEqual(back.needRestart, [])
+    const port = file("mediaServer: { host: 10.0.0.9, port: 28555 }\n")
+    assert.include(
+      settingsChange(loaded(one).settings, loaded(port).settings).needRestart,
+      "mediaServer.port"
+    )
+  })
 })

@@ -1,5 +1,6 @@
 /** The difference between two settings: what a running daemon applies, and what requires a restart. */
 import * as Equal from "effect/Equal"
+import { isOfOneServer } from "./ServersOf.ts"
 import { valueAt, withValueAt } from "./Setting.ts"
 import { type Settings, settings } from "./Settings.ts"
 
@@ -12,18 +13,31 @@ export interface SettingsChange {
   readonly needRestart: ReadonlyArray<string>
 }
 
-/** Compares the current settings with the newly loaded ones. */
+/**
+ * Compares the current settings with the newly loaded ones.
+ *
+ * A change between `mediaServer` and `mediaServers` applies all settings of the server: nothing uses
+ * `mediaServer` while there are several servers.
+ */
 export const settingsChange = (current: Settings, next: Settings): SettingsChange => {
   const changed = settings.filter(
     ({ path }) => !Equal.equals(valueAt(current, path), valueAt(next, path))
   )
-  const applied = changed.filter(({ appliedBy }) => appliedBy === "reload")
+  const isOneServer = !hasSeveralServers(current) && !hasSeveralServers(next)
+  const applied = changed.filter(
+    ({ appliedBy, key }) => appliedBy === "reload" || (!isOneServer && isOfOneServer(key))
+  )
   return {
     settings: applied.reduce<Settings>(
       (tree, { path }) => withValueAt(tree, path, valueAt(next, path)) as Settings,
       current
     ),
-    applied: applied.map(({ key }) => key),
+    applied: applied.flatMap(({ key }) =>
+      hasSeveralServers(next) && isOfOneServer(key) ? [] : [key]
+    ),
     needRestart: changed.filter((one) => !applied.includes(one)).map(({ key }) => key)
   }
 }
+
+const hasSeveralServers = ({ mediaServers }: Settings): boolean =>
+  Object.keys(mediaServers).length > 0
