@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   attempt,
   mediaServersOf,
+  redact,
   settingRows,
   settingsChange,
   settingsYaml
@@ -69,7 +70,9 @@ describe("mediaServers", () => {
     ["{ a: { host: one, pathTemplate: 'x{id}' } }", "a: unknown key pathTemplate"],
     ["{ a: { host: one, prt: 1 } }", "a: unknown key prt; did you mean port?"],
     ["{ a: { host: one, weight: 0 } }", "a: weight: 0 is out of range (1 to 100)"],
-    ["{ a: { host: one, password: x } }", "a: password: requires username"],
+    ["{ a: { host: one, password: x } }", 'a: "password": requires username'],
+    ["{ a: { host: one, username: [1] } }", 'a: "username": '],
+    ["{ login: { port: 1 } }", '"login": host is missing'],
     ["{ a: { host: One }, b: { host: one } }", "a and b are one media server: one:8554"],
     ["{ a/b: { host: one } }", '"a/b" is not a name of a media server'],
     ["{ ..: { host: one } }", '".." is not a name of a media server']
@@ -77,6 +80,7 @@ describe("mediaServers", () => {
     const [found, ...others] = problems(file(`mediaServers: ${text}\n`))
     assert.include(found, problem)
     assert.deepStrictEqual(others, [])
+    assert.strictEqual(redact(found!), found, "the log shows the problem")
   })
 
   it("shows addresses and weights, and no password", () => {

@@ -100,7 +100,7 @@ describe("alerts.webhooks", () => {
       ],
       [
         [{ name: "a", url: planted.slack, format: "slack", secret: "PlantedSecret" }],
-        "item 1: secret: not used with the format slack"
+        'item 1: "secret": not used with the format slack'
       ],
       [
         [{ name: "a", url: planted.slack, format: "telegram" }],

@@ -54,7 +54,9 @@ export const mediaServersType = <Values extends ServerAddress>(
 
   const ruled = SettingType.refine(server, (values) => {
     const broken = rules.find(({ isViolated }) => isViolated(values))
-    return broken && `${broken.at}: ${broken.message.replaceAll("mediaServer.", "")}`
+    return (
+      broken && SettingType.problemOfKey(broken.at, broken.message.replaceAll("mediaServer.", ""))
+    )
   })
   return SettingType.refine(SettingType.recordOfStructs("name", ruled), (servers) => {
     const seen = new Map<string, string>()

@@ -25,6 +25,15 @@ export type ConfigValue =
   | ReadonlyArray<ConfigValue>
   | { readonly [name: string]: ConfigValue }
 
+/**
+ * The problem of a value in a mapping. A name such as `password` is quoted, because the log masks what follows
+ * such a name and a colon.
+ */
+export const problemOfKey = (key: string, problem: string): string => {
+  const text = `${key}: ${problem}`
+  return redact(text) === text ? text : `"${key}": ${problem}`
+}
+
 export interface SettingType<A> {
   /** The allowed values in a few words: `duration`, `auto | native | ffmpeg`. */
   readonly values: string
@@ -360,7 +369,7 @@ export const struct = <const Fields extends Readonly<Record<string, Field<any>>>
         }
         return Result.mapBoth(type.parse(one), {
           onSuccess: (inner) => [key, inner] as const,
-          onFailure: (problem) => `${key}: ${problem}`
+          onFailure: (problem) => problemOfKey(key, problem)
         })
       })
       return Result.map(
@@ -490,7 +499,7 @@ export const record = <A>(
       const parsed = entries.map(([key, one]) =>
         Result.mapBoth(value.parse(one), {
           onSuccess: (inner) => [key, inner] as const,
-          onFailure: (problem) => `${displayName(key)}: ${problem}`
+          onFailure: (problem) => problemOfKey(displayName(key), problem)
         })
       )
       return Result.map(Result.all(parsed), (pairs) => Object.fromEntries(pairs))

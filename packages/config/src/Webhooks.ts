@@ -91,7 +91,9 @@ const problemOf = ({ format, secret, url }: Webhook): string | undefined => {
     case "mattermost":
       break
   }
-  return secret === undefined ? undefined : `secret: not used with the format ${format}`
+  return secret === undefined
+    ? undefined
+    : SettingType.problemOfKey("secret", `not used with the format ${format}`)
 }
 
 /** All webhooks; each has a name of its own. */
