@@ -23,11 +23,20 @@ const lists = (...paths: ReadonlyArray<string>): Answer =>
 
 /** An API that answers as the test says; polled every 5 s, with a stall timeout of 10 s. */
 const make = Effect.gen(function* () {
-  const fake = { answer: lists(), isServerUp: true }
+  const fake = { answer: lists(), isServerUp: true, reads: 0 }
   const paths = yield* ServerPaths.make({
     api: {
       paths: Effect.suspend(() => fake.answer),
-      publishers: Effect.succeed([]),
+      publishers: Effect.sync(() => {
+        fake.reads++
+        return ["cam1", "cam2"].map((path) => ({
+          id: path,
+          isSecure: false,
+          path,
+          userAgent: "Lavf",
+          remoteAddr: "10.0.0.7:4000"
+        }))
+      }),
       kick: () => Effect.succeed(false)
     },
     label: "10.0.0.9:9997",
@@ -166,6 +175,47 @@ describe("ServerPaths", () => {
           assert.lengthOf(lines, 2)
         }).pipe(Effect.scoped)
       )
+  )
+
+  it.effect("tells since when the API is away", () =>
+    Effect.gen(function* () {
+      const { answers, paths } = yield* make
+      yield* answers(lists())
+      const since = () => {
+        const status = paths.apiStatus()
+        return status._tag === "Down" ? status.since : undefined
+      }
+      yield* answers(away)
+      const first = since()
+      assert.isAbove(first ?? 0, 0)
+      yield* answers(away, "1 minute")
+      assert.strictEqual(since(), first)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("forgets a relay that has ended", () =>
+    Effect.gen(function* () {
+      const { answers, paths } = yield* make
+      const restart = yield* Effect.forkChild(paths.offline(path))
+      yield* answers(lists("cam1"))
+      yield* Fiber.interrupt(restart)
+      yield* answers(lists(), "1 minute")
+      assert.strictEqual(paths.offlinePaths().size, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("reads the publishers once for all paths that are refused within a second", () =>
+    Effect.gen(function* () {
+      const { fake, paths } = yield* make
+      const who = { _tag: "Other", description: '"Lavf" at 10.0.0.7:4000' } as const
+      assert.deepStrictEqual(yield* paths.clear(path, undefined), who)
+      yield* TestClock.adjust("999 millis")
+      assert.deepStrictEqual(yield* paths.clear(other, undefined), who)
+      assert.strictEqual(fake.reads, 1)
+      yield* TestClock.adjust("1 millis")
+      yield* paths.clear(other, undefined)
+      assert.strictEqual(fake.reads, 2)
+    }).pipe(Effect.scoped)
   )
 
   it.effect("continues after a defect of the API's client", () =>

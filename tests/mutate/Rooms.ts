@@ -36,7 +36,7 @@ const rooms: Readonly<Record<string, Omit<Room, "sources">>> = {
   // some tests wait for sessions that end every second
   source: { tests: ["tests/source/*.test.ts"], testTimeout: 60_000, oneIn: 12 },
   probing: { tests: ["tests/probing/*.test.ts", ...supervision], testTimeout: 20_000, oneIn: 5 },
-  "media-server": { tests: ["tests/media-server/*.test.ts"], testTimeout: 20_000, oneIn: 1 },
+  "media-server": { tests: ["tests/media-server/*.test.ts"], testTimeout: 20_000, oneIn: 12 },
   rtsp: {
     tests: [
       ...named(
