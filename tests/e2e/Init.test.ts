@@ -2,6 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { freePort, RtspServer } from "@restream/core/testing"
 import { Effect, Redacted } from "effect"
+import { spawnSync } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -119,9 +120,12 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         })
         const made = yield* folder
         const file = join(made, "restream.yaml")
-        const init = (password: string, unit: string) =>
+        const init = (password: string, unit: string, ...more: ReadonlyArray<string>) =>
           restream(
-            ["init", "--yes", "--config", file, "--source-file", "cameras.yaml", "--unit", unit],
+            [
+              ...["init", "--yes", "--config", file, "--source-file", "cameras.yaml"],
+              ...["--unit", unit, ...more]
+            ],
             {
               MEDIA_SERVER_PORT: String(port),
               RESTREAM_MEDIA_SERVER_USERNAME: "me",
@@ -131,6 +135,14 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         const nowhere = join(made, "missing", "restream.service")
         const { code, stderr } = yield* init("Pa55", nowhere)
         assert.deepStrictEqual([code, stderr], [2, `cannot write ${nowhere}: no such folder\n`])
+        const fifo = join(made, "fifo")
+        spawnSync("mkfifo", [fifo])
+        const forced = yield* init("Pa55", fifo, "--force")
+        assert.deepStrictEqual(
+          [forced.code, forced.stderr],
+          [2, `cannot write ${fifo}: not a file\n`]
+        )
+        assert.isTrue(statSync(fifo).isFIFO())
         const unit = join(made, "restream.service")
         const refused = yield* init("other", unit)
         assert.strictEqual(refused.code, 1)

@@ -128,13 +128,13 @@ const refuseUnwritable = Effect.fnUntraced(function* (files: ReadonlyArray<strin
   if (problems.length > 0) return yield* usageFailure(problems)
 })
 
-/** Why a file cannot be written; `undefined` if it can. */
+/** Why a file cannot be written; `undefined` if it can. What is no file, such as a device, must not be replaced. */
 const unwritable = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* Effect.result(fs.access(dirname(resolve(file)), { writable: true }))
   if (Result.isFailure(folder)) return writeProblem(folder.failure)
   const info = yield* Effect.option(fs.stat(file))
-  return Option.exists(info, ({ type }) => type === "Directory") ? "not a file" : undefined
+  return Option.exists(info, ({ type }) => type !== "File") ? "not a file" : undefined
 })
 
 const writeProblem = (error: PlatformError): string =>
