@@ -84,8 +84,13 @@ describe("next", () => {
     assert.deepStrictEqual(run([100, "?+"], [31, "?-"]), ["", "b"])
   })
 
+  it("moves nothing while no server is reachable, and everything at once when one is", () => {
+    assert.deepStrictEqual(run([100, "--"], [1, "-+"], [1, "++"]), ["", "a", "a"])
+    assert.deepStrictEqual(run([31, "-+"], [100, "--"], [1, "-+"]), ["a", "a", "a"])
+  })
+
   it("returns at once to a server that is reachable while all others are unreachable", () => {
-    assert.deepStrictEqual(run([31, "--"], [1, "+-"], [1, "++"]), ["ab", "b", "b"])
+    assert.deepStrictEqual(run([31, "-+"], [100, "--"], [1, "+-"], [1, "++"]), ["a", "a", "b", "b"])
   })
 })
 

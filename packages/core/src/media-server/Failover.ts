@@ -29,7 +29,10 @@ export interface FailoverTiming {
   readonly backAfterMs: number
 }
 
-/** What follows from the health of the servers now. A server whose first check has not ended is not away. */
+/**
+ * What follows from the health of the servers now. A server whose first check has not ended is not away, and no
+ * server becomes away while all are unreachable: its cameras could go nowhere.
+ */
 export const next = (
   before: Standings,
   servers: ReadonlyArray<{ readonly name: string; readonly status: MediaServerStatus }>,
@@ -37,6 +40,7 @@ export const next = (
   { afterMs, backAfterMs }: FailoverTiming
 ): Standings => {
   const standings = new Map<string, Standing>()
+  const mayBeUp = servers.some(({ status }) => status._tag !== "Down")
   for (const { name, status } of servers) {
     if (status._tag === "Unknown") continue
     const isUp = status._tag === "Up"
@@ -45,7 +49,9 @@ export const next = (
     const startedMs = isSame ? known.startedMs : nowMs
     const lastedMs = nowMs - startedMs
     const wasAway = known?.isAway === true
-    const isAway = isUp ? wasAway && lastedMs < backAfterMs : wasAway || lastedMs >= afterMs
+    const isAway = isUp
+      ? wasAway && lastedMs < backAfterMs
+      : wasAway || (mayBeUp && lastedMs >= afterMs)
     standings.set(name, { isUp, since: status.since, startedMs, isAway })
   }
   // with no server left there is nothing to wait for

@@ -178,6 +178,7 @@ const followFailover = (
 
     const update = Effect.fnUntraced(function* (
       next: Failover.Standings,
+      nowMs: number,
       {
         after,
         backAfter
@@ -190,15 +191,18 @@ const followFailover = (
       const returned = [...before].filter((name) => !now.has(name))
       for (const name of gone) {
         yield* Effect.logWarning(
-          `media server ${name} has been unreachable for ${format(after)}: moving its cameras to other media servers (failover.after)`
+          `media server ${name} has been unreachable for at least ${format(after)}: moving its cameras to other media servers (failover.after)`
         )
       }
       for (const name of returned) {
-        yield* Effect.logInfo(
-          next.get(name)?.isUp === true
-            ? `media server ${name} is reachable again (failover.backAfter: ${format(backAfter)}): its cameras return`
-            : `media server ${name} has other settings: its cameras return`
-        )
+        const standing = next.get(name)
+        const why =
+          standing?.isUp !== true
+            ? "has other settings"
+            : nowMs - standing.startedMs >= Duration.toMillis(backAfter)
+              ? `has been reachable for ${format(backAfter)} (failover.backAfter)`
+              : "is reachable again, and no other media server is"
+        yield* Effect.logInfo(`media server ${name} ${why}: its cameras return`)
       }
       if (gone.length + returned.length > 0) yield* SubscriptionRef.set(away, now)
     })
@@ -223,7 +227,8 @@ const followFailover = (
         afterMs: Duration.toMillis(after),
         backAfterMs: Duration.toMillis(backAfter)
       }
-      yield* update(Failover.next(standings, named, yield* Monotonic.now, timing), {
+      const nowMs = yield* Monotonic.now
+      yield* update(Failover.next(standings, named, nowMs, timing), nowMs, {
         after,
         backAfter
       })
