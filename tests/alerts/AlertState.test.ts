@@ -252,6 +252,43 @@ describe("alerts", () => {
     assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["opened boot-2 1"])
   })
 
+  it("keep a host name that cannot be resolved apart from a device that refuses", () => {
+    const fleet = new Fleet().live(...ids(4))
+    fleet.down("1", refusedAt("10.0.0.1:554"), "10.0.0.1:554")
+    fleet.down("2", refusedAt("10.0.0.2:554"), "10.0.0.2:554")
+    const unknown = new Reason.DnsError({ host: "gate.example", why: "NoSuchHost" })
+    fleet.down("3", unknown, "gate.example:554")
+    assert.deepStrictEqual(
+      fleet.advance(afterMs).map(({ kind, title }) => [kind, title]),
+      [
+        ["Refused", "2 cameras at 2 hosts: connection refused"],
+        ["DnsError", `camera 3 "Camera 3": ${unknown.message}`]
+      ]
+    )
+  })
+
+  it("of what a media server does name the server, and not the host of its cameras", () => {
+    const fleet = new Fleet().live(...ids(4))
+    const reason = new Reason.ServerUnauthorized({ credentials: "wrong" })
+    for (const [id, mediaServer] of [
+      ["1", "hall"],
+      ["2", "hall"],
+      ["3", "yard"]
+    ] as const) {
+      const camera = cameraOf(id, { state: unreachable(reason), reason, since: fleet.now })
+      fleet.cameras.set(id, { ...camera, mediaServer })
+    }
+    const events = fleet.advance(afterMs)
+    assert.deepStrictEqual(
+      events.map(({ count, host, key }) => [key, count, host]),
+      [
+        ["ServerUnauthorized hall", 2, undefined],
+        ["ServerUnauthorized yard", 1, undefined]
+      ]
+    )
+    assert.match(events[0]!.title, /^2 cameras: media server hall refused .*mediaServers\.hall\./)
+  })
+
   it("keep hosts apart that go down one after the other", () => {
     const fleet = new Fleet().live(...ids(3))
     fleet.down("1", silent, "10.0.0.1:554")
@@ -362,7 +399,7 @@ describe("alerts", () => {
       events.map(({ count, key, title }) => [key, title, count]),
       [
         ["media-server yard", "media server yard is unreachable: no response within 2 s", 1],
-        ["ServerGone", 'camera 2 "Camera 2": lost the media server: connection reset', 1]
+        ["ServerGone hall", 'camera 2 "Camera 2": lost media server hall: connection reset', 1]
       ]
     )
     fleet.mediaServers = { hall: up, yard: { _tag: "Up", since: fleet.now } }

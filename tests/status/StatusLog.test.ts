@@ -295,9 +295,39 @@ describe("StatusLog", () => {
       )
     )
 
-    for (const [what, state] of [
-      ["a media server that wants a password", restarting(new Reason.ServerUnauthorized())],
-      ["a missing program", unreachable(new Reason.LaunchFailed({ detail: "no ffprobe" }))]
+    it.effect("is one line for each media server, without the host of the cameras", () =>
+      withLines(({ enter, written }) =>
+        Effect.gen(function* () {
+          const lost = restarting(new Reason.ServerGone({ detail: "connection closed" }))
+          for (let id = 1; id <= 5; id++) {
+            const name = id < 3 ? "hall" : "yard"
+            const mediaServer = { name, address: `${name}:8554`, key: name }
+            yield* enter({ ...camera(id), mediaServer }, probing, starting, live, lost)
+          }
+          yield* TestClock.adjust("1 second")
+          const { lines } = yield* written
+          assert.deepStrictEqual(
+            lines.filter((line) => line.startsWith("Warn")).map((line) => line.split("; ")[0]),
+            [
+              "Warn 2 cameras: relay ended: lost media server hall: connection closed",
+              "Warn 3 cameras: relay ended: lost media server yard: connection closed"
+            ]
+          )
+        })
+      )
+    )
+
+    for (const [what, state, who] of [
+      [
+        "a media server that wants a password",
+        restarting(new Reason.ServerUnauthorized()),
+        "4 cameras"
+      ],
+      [
+        "a missing program",
+        unreachable(new Reason.LaunchFailed({ detail: "no ffprobe" })),
+        "4 cameras at 4 hosts"
+      ]
     ] as const) {
       it.effect(`is one line for ${what}, whichever hosts the cameras are at`, () =>
         withLines(({ enter, written }) =>
@@ -309,7 +339,7 @@ describe("StatusLog", () => {
             const { lines } = yield* written
             // the way from Starting to Unreachable is legal, too
             assert.lengthOf(lines, 1)
-            assert.match(lines[0]!, /^Warn 4 cameras at 4 hosts: /)
+            assert.isTrue(lines[0]!.startsWith(`Warn ${who}: `), lines[0])
           })
         )
       )

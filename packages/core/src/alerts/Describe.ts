@@ -1,7 +1,7 @@
 /** The words of an alert. Pure; everything that comes from cameras, servers and rows is redacted. */
 import { oneLine, redact } from "@restream/config"
 import { cameraLabel, countCameras, onePerCamera } from "../camera/CameraNames.ts"
-import type { Reason } from "../camera/Reason.ts"
+import { isAboutMediaServer, type Reason } from "../camera/Reason.ts"
 import { serverLabel } from "../media-server/MediaServers.ts"
 import { adviceFor, adviceOf } from "../status/Advice.ts"
 import type { CameraStatus } from "../status/CameraStatus.ts"
@@ -31,7 +31,8 @@ export const describe = (
   if (kind === "database") return ofDatabase(surroundings)
   const cameras = onePerCamera(subjects.flatMap(({ camera }) => camera ?? []))
   const one = subjects.find((subject) => subject.problem?.kind === kind)?.camera ?? cameras[0]!
-  const hosts = new Set(cameras.map(({ host }) => host))
+  const isOfServer = one.reason !== undefined && isAboutMediaServer(one.reason)
+  const hosts = new Set(isOfServer ? [undefined] : cameras.map(({ host }) => host))
   return {
     kind,
     severity: kind === "invalid" || kind === "flapping" ? "warning" : "critical",
@@ -41,7 +42,8 @@ export const describe = (
         ? (adviceOf(one.state, undefined) ?? flappingAdvice)
         : adviceFor(one.reason)
     ),
-    ...affected(cameras)
+    ...affected(cameras),
+    ...(isOfServer && { host: undefined })
   }
 }
 
@@ -66,10 +68,14 @@ const whereOf = (
   return hosts.size === 1 ? `${count} at ${camera!.host}` : `${count} at ${hosts.size} hosts`
 }
 
-const problemOf = (kind: string, { problem, reason }: CameraStatus, hosts: number): string => {
+const problemOf = (
+  kind: string,
+  { mediaServer, problem, reason }: CameraStatus,
+  hosts: number
+): string => {
   if (kind === "invalid") return `invalid row: ${problem ?? "see the log"}`
   if (kind === "flapping" || reason === undefined) return "restarts again and again"
-  return describeForMany(reason, hosts)
+  return describeForMany(reason, hosts, mediaServer)
 }
 
 const affected = (cameras: ReadonlyArray<CameraStatus>) => {

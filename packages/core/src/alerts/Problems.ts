@@ -1,6 +1,6 @@
 /** What alerts are about: each camera, the media server and the database, as subjects of one form. Pure. */
 import type { Reason } from "../camera/Reason.ts"
-import { dedupeKey } from "../camera/Reason.ts"
+import { dedupeKey, isAboutMediaServer } from "../camera/Reason.ts"
 import type { MediaServerStatus } from "../media-server/MediaServer.ts"
 import type { ServerView } from "../media-server/MediaServers.ts"
 import type { SourceHealth } from "../source/CameraSource.ts"
@@ -108,9 +108,9 @@ const subjectOf = (camera: StreamStatus, isServerDown: boolean): Subject => {
       return { ...subject, condition: "failed", problem: invalid }
     case "down": {
       const { reason } = camera
-      return reason === undefined || (isServerDown && isAboutServer(reason))
+      return reason === undefined || (isServerDown && isLossOfServer(reason))
         ? { ...subject, condition: "held" }
-        : { ...subject, condition: "failed", problem: problemOf(reason, camera.host) }
+        : { ...subject, condition: "failed", problem: problemOf(reason, camera) }
     }
   }
 }
@@ -130,7 +130,7 @@ const invalid: Problem = {
 }
 
 /** What happens to relays when the media server goes. */
-const isAboutServer = (reason: Reason): boolean =>
+const isLossOfServer = (reason: Reason): boolean =>
   reason._tag === "ServerGone" ||
   reason._tag === "PublisherReplaced" ||
   (reason._tag === "Stalled" && reason.side === "output")
@@ -139,23 +139,23 @@ const isAboutServer = (reason: Reason): boolean =>
  * A device or a switch that goes shows itself in many ways: some cameras are refused, others time out, and
  * the reason changes while the device boots. They are one family.
  */
-const problemOf = (reason: Reason, host: string | undefined): Problem => {
+const problemOf = (
+  reason: Reason,
+  { host, mediaServer }: Pick<CameraStatus, "host" | "mediaServer">
+): Problem => {
   const kind = reason._tag
   const common = { kind, device: host, isCounted: false }
+  if (isAboutMediaServer(reason)) {
+    return { ...common, family: keyOf(dedupeKey(reason), mediaServer), device: undefined }
+  }
   switch (reason._tag) {
     case "Refused":
     case "HostUnreachable":
     case "TimedOut":
     case "Closed":
-    case "DnsError":
-      return { ...common, family: "unreachable" }
+    // of the camera
     case "Stalled":
-      return reason.side === "input"
-        ? { ...common, family: "unreachable" }
-        : { ...common, family: dedupeKey(reason), device: undefined }
-    case "ServerGone":
-    case "ServerUnauthorized":
-    case "ServerRejected":
+      return { ...common, family: "unreachable" }
     case "LaunchFailed":
     case "InternalError":
       return { ...common, family: dedupeKey(reason), device: undefined }

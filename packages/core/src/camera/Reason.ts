@@ -449,6 +449,22 @@ export const isAboutHost = (reason: unknown): boolean =>
   reason instanceof HostUnreachable ||
   (reason instanceof TimedOut && reason.phase === "connecting")
 
+/** Whether a reason is about the media server: the camera's host and port have no part in it. */
+export const isAboutMediaServer = (reason: Reason): boolean => {
+  switch (reason._tag) {
+    case "ServerGone":
+    case "ServerUnauthorized":
+    case "ServerRejected":
+    case "PublisherReplaced":
+    case "PathOffline":
+      return true
+    case "Stalled":
+      return reason.side === "output"
+    default:
+      return false
+  }
+}
+
 /**
  * The kind of a problem: the same for two failures that an operator would call the same, whatever numbers
  * and details differ. A problem that repeats is logged once.

@@ -119,6 +119,8 @@ const subject = {
   of: Schema.optionalKey(CameraId),
   name: Schema.String,
   path: Schema.UndefinedOr(Schema.String),
+  /** The name of its media server. Left out where there is one media server only. */
+  mediaServer: Schema.optionalKey(Schema.String),
   /** The camera's `host:port`; an invalid camera has none. */
   host: Schema.UndefinedOr(Schema.String)
 }

@@ -2,7 +2,7 @@
 import { describeForMany } from "./SharedCause.ts"
 import type { CameraId } from "../camera/Camera.ts"
 import { onePerCamera } from "../camera/CameraNames.ts"
-import { dedupeKey, PathOffline, type Reason } from "../camera/Reason.ts"
+import { dedupeKey, isAboutMediaServer, PathOffline, type Reason } from "../camera/Reason.ts"
 import { serverLabel, type ServerView } from "../media-server/MediaServers.ts"
 import { type SourceHealth, sourceName } from "../source/CameraSource.ts"
 import { adviceFor, adviceOf } from "./Advice.ts"
@@ -19,7 +19,10 @@ export interface Cause {
   readonly advice: string
   /** When the first of the cameras went down, in milliseconds since 1970. */
   readonly since: number
-  /** The `host:port` that all the cameras share; `undefined` where they have several. */
+  /**
+   * The `host:port` that all the cameras share; `undefined` where they have several, and for a problem of the media
+   * server.
+   */
   readonly host: string | undefined
   /** How many cameras it affects. */
   readonly count: number
@@ -66,7 +69,7 @@ export const causesOf = (
               message: `${serverLabel(name)} is unreachable: ${status.detail}`,
               advice: "Check that the media server runs and is reachable.",
               since: status.since,
-              ...affected(
+              ...affectedByServer(
                 cameras.filter((one) => one.mediaServer === name && isWaitingForServer(one))
               )
             }
@@ -122,7 +125,7 @@ const offlineAtServer = (
           message: `live, but the ${serverLabel(name)} has no publisher on the path, by its API`,
           advice: adviceFor(new PathOffline({ afterMs: 0 })),
           since: Math.min(...cameras.map(({ since }) => since)),
-          ...affected(cameras)
+          ...affectedByServer(cameras)
         }
       ]
 }
@@ -131,7 +134,14 @@ const isWaitingForServer = ({ state }: CameraStatus): boolean =>
   state._tag === "Waiting" && state.for === "media server"
 
 /** Cameras of one key have the same problem; `undefined`: nothing is wrong, or not with the camera. */
-const keyOf = ({ health, host, reason, state, word }: CameraStatus): string | undefined => {
+const keyOf = ({
+  health,
+  host,
+  mediaServer,
+  reason,
+  state,
+  word
+}: CameraStatus): string | undefined => {
   switch (word) {
     case "invalid":
       return "invalid"
@@ -144,7 +154,7 @@ const keyOf = ({ health, host, reason, state, word }: CameraStatus): string | un
     case "down":
       return reason === undefined
         ? undefined
-        : `down ${dedupeKey(reason)} ${sharedHost(reason, host)}`
+        : `down ${dedupeKey(reason)} ${isAboutMediaServer(reason) ? (mediaServer ?? "") : sharedHost(reason, host)}`
   }
 }
 
@@ -173,6 +183,12 @@ const affected = (streams: ReadonlyArray<StreamStatus>) => {
     cameras: cameras.slice(0, shownCameras).map(({ id }) => id)
   }
 }
+
+/** The cameras of a media server that has a problem: their hosts have no part in it. */
+const affectedByServer = (streams: ReadonlyArray<StreamStatus>) => ({
+  ...affected(streams),
+  host: undefined
+})
 
 const causeOfGroup = (cameras: ReadonlyArray<CameraStatus>): Cause => {
   const first = cameras[0]!
@@ -205,8 +221,9 @@ const causeOfGroup = (cameras: ReadonlyArray<CameraStatus>): Cause => {
   const hosts = new Set(cameras.map(({ host }) => host)).size
   return {
     ...common,
+    ...(isAboutMediaServer(reason) && { host: undefined }),
     kind: reason._tag,
-    message: describeForMany(reason, cameras.length === 1 ? 1 : hosts),
+    message: describeForMany(reason, cameras.length === 1 ? 1 : hosts, first.mediaServer),
     advice: adviceFor(reason)
   }
 }

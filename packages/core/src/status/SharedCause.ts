@@ -1,13 +1,26 @@
 /** What several cameras may have in common when they fail within a second of each other. Pure. */
-import { dnsProblem, type Reason, Unauthorized } from "../camera/Reason.ts"
+import { dnsProblem, isAboutMediaServer, type Reason, Unauthorized } from "../camera/Reason.ts"
+import { serverLabel } from "../media-server/MediaServers.ts"
 
 /**
  * The key of a cause beyond the single camera: the network, a device, the media server, a missing program.
  * `undefined`: each camera's failure is its own.
  *
  * @param host the camera's `host:port`.
+ * @param mediaServer the name of its media server, where there are several.
  */
-export const sharedCauseOf = (reason: Reason, host: string | undefined): string | undefined => {
+export const sharedCauseOf = (
+  reason: Reason,
+  host: string | undefined,
+  mediaServer?: string
+): string | undefined => {
+  const cause = causeOf(reason, host)
+  return cause === undefined || mediaServer === undefined || !isAboutMediaServer(reason)
+    ? cause
+    : `${cause} at ${mediaServer}`
+}
+
+const causeOf = (reason: Reason, host: string | undefined): string | undefined => {
   switch (reason._tag) {
     // a switch or a DNS server takes many hosts with it
     case "DnsError":
@@ -38,13 +51,29 @@ export const sharedCauseOf = (reason: Reason, host: string | undefined): string 
   }
 }
 
-/** The reason without what differs between the cameras that share it. @param hosts at how many they are. */
-export const describeForMany = (reason: Reason, hosts: number): string => {
+/** The problem of a media server by its name, where there are several. */
+const describeOfServer = (reason: Reason, mediaServer: string | undefined): string =>
+  mediaServer === undefined
+    ? reason.message
+    : reason.message
+        .replace("the media server", serverLabel(mediaServer))
+        .replaceAll(/mediaServer\.(?=username|password)/g, `mediaServers.${mediaServer}.`)
+
+/**
+ * The reason without what differs between the cameras that share it.
+ *
+ * @param hosts at how many they are.
+ * @param mediaServer the name of their media server, where there are several.
+ */
+export const describeForMany = (reason: Reason, hosts: number, mediaServer?: string): string => {
+  if (isAboutMediaServer(reason)) return describeOfServer(reason, mediaServer)
   if (reason._tag === "Unauthorized") {
     return new Unauthorized({ credentials: reason.credentials }).message
   }
   if (hosts === 1) return reason.message
   switch (reason._tag) {
+    case "Refused":
+      return "connection refused"
     case "DnsError":
       return `cannot resolve their host names: ${dnsProblem(reason)}`
     case "HostUnreachable":

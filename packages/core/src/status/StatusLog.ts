@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import type * as LogLevel from "effect/LogLevel"
 import * as PubSub from "effect/PubSub"
 import type { CameraId } from "../camera/Camera.ts"
-import { dedupeKey, type Reason } from "../camera/Reason.ts"
+import { dedupeKey, isAboutMediaServer, type Reason } from "../camera/Reason.ts"
 import { cameraLabel, countCameras, nameSome, onePerCamera } from "../camera/CameraNames.ts"
 import * as CameraState from "./CameraState.ts"
 import type { StatusEvent } from "./CameraStatus.ts"
@@ -35,6 +35,8 @@ interface Cause {
   readonly key: string
   /** The line for `cameras` that share it, without their number and their names. */
   readonly describe: (hosts: number) => string
+  /** Whether the cameras' hosts have no part in it. */
+  readonly isOfServer?: boolean
   readonly fields: Readonly<Record<string, unknown>>
 }
 
@@ -116,11 +118,11 @@ const writeGroup = (held: ReadonlyArray<Held>): Effect.Effect<void> => {
   }
   const hosts = new Set(cameras.map(({ host }) => host))
   const at = hosts.size === 1 ? ` at ${[...hosts].join()}` : ` at ${hosts.size} hosts`
-  const { describe, fields } = first.cause
+  const { describe, fields, isOfServer = false } = first.cause
   return Effect.andThen(
     write({
       level: first.line.level,
-      message: `${countCameras(cameras.length)}${hosts.has(undefined) ? "" : at}: ${describe(hosts.size)}; affected: ${nameSome(cameras)}`,
+      message: `${countCameras(cameras.length)}${isOfServer || hosts.has(undefined) ? "" : at}: ${describe(hosts.size)}; affected: ${nameSome(cameras)}`,
       fields: { ...fields, cameras: cameras.length }
     }),
     writeDebug(lines)
@@ -229,11 +231,11 @@ const problemLine = (
   reason: Reason,
   incidents: Incidents<CameraId>
 ): Line => {
-  const { at, host, id, to } = event
+  const { at, host, id, mediaServer, to } = event
   const notice = incidents.failed(id, dedupeKey(reason), at)
   if (notice === undefined) return { ...line, level: "Debug" }
   const suffix = suffixOf(notice)
-  const shared = sharedCauseOf(reason, host)
+  const shared = sharedCauseOf(reason, host, mediaServer)
   const { state } = line.fields
   return {
     ...line,
@@ -244,7 +246,8 @@ const problemLine = (
         : {
             key: `${to._tag} ${shared}${suffix}`,
             describe: (hosts) =>
-              CameraState.describe(to, at, describeForMany(reason, hosts)) + suffix,
+              CameraState.describe(to, at, describeForMany(reason, hosts, mediaServer)) + suffix,
+            isOfServer: isAboutMediaServer(reason),
             fields: { state, reason: reason._tag }
           }
   }

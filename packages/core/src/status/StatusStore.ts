@@ -180,6 +180,8 @@ export class StatusStore extends Context.Service<
           ...(camera.substream !== undefined && { of: camera.substream.of }),
           name: camera.name,
           path: camera._tag === "Camera" ? camera.path : undefined,
+          ...(camera._tag === "Camera" &&
+            camera.mediaServer !== undefined && { mediaServer: camera.mediaServer.name }),
           host: camera._tag === "Camera" ? camera.url.authority : undefined
         }
       }
