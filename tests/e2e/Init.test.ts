@@ -122,10 +122,10 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         const file = join(made, "restream.yaml")
         const init = (password: string, unit: string, ...more: ReadonlyArray<string>) =>
           restream(
-            [
-              ...["init", "--yes", "--config", file, "--source-file", "cameras.yaml"],
-              ...["--unit", unit, ...more]
-            ],
+            ["init", "--yes", "--config", file, "--source-file", "cameras.yaml"].concat(
+              ["--unit", unit],
+              more
+            ),
             {
               MEDIA_SERVER_PORT: String(port),
               RESTREAM_MEDIA_SERVER_USERNAME: "me",
