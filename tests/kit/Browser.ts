@@ -53,10 +53,16 @@ const unpacked = async (): Promise<string> => {
   return folder
 }
 
-/** Starts a browser. The caller closes it. */
-export const launch = async (): Promise<Browser> => {
+/** Starts a browser in a locale of the system. The caller closes it. */
+export const launch = async (locale = "en_US.UTF-8"): Promise<Browser> => {
   const own = process.env["CHROMIUM_BIN"]
-  if (own !== undefined) return chromium.launch({ executablePath: own, chromiumSandbox: false })
+  if (own !== undefined) {
+    return chromium.launch({
+      executablePath: own,
+      chromiumSandbox: false,
+      env: { ...process.env, LANG: locale, LC_ALL: locale }
+    })
+  }
   const folder = await unpacked()
   return chromium.launch({
     executablePath: join(folder, "chromium"),
@@ -64,7 +70,8 @@ export const launch = async (): Promise<Browser> => {
     chromiumSandbox: false,
     env: {
       ...process.env,
-      LANG: "en_US.UTF-8",
+      LANG: locale,
+      LC_ALL: locale,
       HOME: folder,
       FONTCONFIG_PATH: join(folder, "fonts"),
       LD_LIBRARY_PATH: join(folder, "al2023", "lib")

@@ -17,7 +17,7 @@ import {
   readersOf,
   type Substream
 } from "./store.ts"
-import { bitrate, bytes, clockTime, count, dateTime, duration, words } from "./text.ts"
+import { bitrate, bytes, clockTime, count, dateTime, duration, language, words } from "./text.ts"
 
 const refreshMs = 5000
 
@@ -98,7 +98,10 @@ const Fact = ({
 const Facts = ({ detail }: { readonly detail: CameraDetail }) => {
   const w = words()
   const { bytes: received, lost, packets } = detail.totals
-  const share = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 2 })
+  const share = new Intl.NumberFormat(language.value, {
+    style: "percent",
+    maximumFractionDigits: 2
+  })
   return (
     <dl>
       <Fact name={w.stream}>{streamText(detail) || w.unknown}</Fact>

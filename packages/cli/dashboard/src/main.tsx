@@ -1,4 +1,5 @@
 /** The dashboard: the frame, the views by route, and the bar that says when what is shown is old. */
+import "./locale.ts"
 import { render } from "preact"
 import { CameraView } from "./camera.tsx"
 import { ListView } from "./list.tsx"
