@@ -333,6 +333,14 @@ describe("restream", () => {
       args: ["run", "postgres://me:TopSecret1@db/x"],
       says: 'Unexpected positional argument: "postgres://***@db/x"'
     },
+    {
+      args: ["restart", "1", ""],
+      says: 'Invalid value for argument <id>: "". Expected: the id of a camera'
+    },
+    {
+      args: ["snapshot", ""],
+      says: 'Invalid value for argument <id>: "". Expected: the id of a camera'
+    },
     { args: ["demo", "--cameras", "0"], says: "--cameras: 0 is out of range (1 to 500)" },
     {
       args: ["demo", "--config", "missing.yaml"],

@@ -5,16 +5,14 @@ import * as Command from "effect/cli/Command"
 import { failOnSettings } from "../process/Failure.ts"
 import { loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
+import { cameraId } from "./cameraId.ts"
 import { restream } from "./restream.ts"
 
 const make = (name: "retry" | "restart", description: string) =>
   Command.make(
     name,
     {
-      ids: Argument.String("id").pipe(
-        Argument.withDescription("Ids of cameras"),
-        Argument.variadic({ min: 1 })
-      )
+      ids: cameraId.pipe(Argument.withDescription("Ids of cameras"), Argument.variadic({ min: 1 }))
     },
     Effect.fnUntraced(function* ({ ids }) {
       const { settings } = yield* failOnSettings(loadSettings(settingFlagsOf(yield* restream)))

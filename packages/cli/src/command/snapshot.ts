@@ -6,12 +6,13 @@ import * as Flag from "effect/cli/Flag"
 import { failOnSettings } from "../process/Failure.ts"
 import { loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
+import { cameraId } from "./cameraId.ts"
 import { restream } from "./restream.ts"
 
 export const snapshot = Command.make(
   "snapshot",
   {
-    id: Argument.String("id").pipe(Argument.withDescription("Id of the camera")),
+    id: cameraId.pipe(Argument.withDescription("Id of the camera")),
     maxAge: Flag.Int("max-age").pipe(
       Flag.withDescription("Greatest age of the picture, in seconds (0 to 3600). Default: 10"),
       Flag.withDefault(10)
