@@ -83,6 +83,14 @@ describe("mediaServers", () => {
     assert.strictEqual(redact(found!), found, "the log shows the problem")
   })
 
+  it("is required by failover.after", () => {
+    const failover = "failover: { after: 30 seconds }\n"
+    assert.deepStrictEqual(problems(file(failover)), [
+      "failover.after (from restream.yaml:1): requires mediaServers; cameras have no other server to move to"
+    ])
+    assert.deepStrictEqual(problems(file(`${failover}mediaServers: { a: { host: one } }\n`)), [])
+  })
+
   it("shows addresses and weights, and no password", () => {
     const row = settingRows(loaded(two)).find(({ key }) => key === "mediaServers")
     assert.strictEqual(

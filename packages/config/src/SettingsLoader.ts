@@ -75,6 +75,8 @@ export const attempt = (sources: Sources = {}): LoadAttempt => {
       const which = set.map(([key, { origin }]) => `${key} (${originText(origin)})`).join(", ")
       report(["mediaServers"], `conflicts with ${which}; set it for each server in mediaServers`)
     }
+  } else if (loaded.failover.after !== undefined && !invalid.has("mediaServers")) {
+    report(["failover", "after"], "requires mediaServers; cameras have no other server to move to")
   }
   return { settings: loaded, origins, problems: [...problems, ...found], originOf, isComplete }
 }
