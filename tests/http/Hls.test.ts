@@ -111,7 +111,7 @@ describe("HLS through the daemon", () => {
         location = elsewhere
         const { body, status } = yield* send(`${hls}/index.m3u8`)
         assert.strictEqual(status, 409, elsewhere)
-        assert.include(body, "answered 302")
+        assert.match(body, /answered 302"/)
       }
       assert.lengthOf(requests, 6)
       // in circles

@@ -142,7 +142,10 @@ export const make = Effect.fnUntraced(function* (protocol: keyof typeof names) {
           default:
             return /codec/i.test(said)
               ? fail("UnsupportedCodecs", `the media server at ${base} says: ${said}`)
-              : fail("Rejected", `the media server at ${base} answered ${status}: ${said}`)
+              : fail(
+                  "Rejected",
+                  `the media server at ${base} answered ${status}${said === "" ? "" : `: ${said}`}`
+                )
         }
       }
     }
