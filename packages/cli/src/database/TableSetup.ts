@@ -8,7 +8,14 @@ import {
   type Settings,
   type TableName
 } from "@restream/config"
-import { CameraTable, ClusterTables, Shard, SqlProblem, StatusTable } from "@restream/core"
+import {
+  CameraTable,
+  ClusterRights,
+  ClusterTables,
+  Shard,
+  SqlProblem,
+  StatusTable
+} from "@restream/core"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Failure, usageFailure } from "../process/Failure.ts"
@@ -139,7 +146,9 @@ export const clusterStatements = Effect.fnUntraced(function* (settings: Settings
     ...(yield* Effect.orDie(ClusterTables.tableStatements(tablePrefix))),
     settings.database.query === undefined
       ? CameraTable.shardIndex(yield* tableOf(settings), shards)
-      : `-- create index on … ((${Shard.shardSql("id", shards)}))`
+      : `-- create index on … ((${Shard.shardSql("id", shards)}))`,
+    // only somebody else's role needs them
+    ...ClusterRights.grantStatements(tablePrefix, "restream").map((statement) => `-- ${statement}`)
   ]
 })
 
@@ -159,8 +168,12 @@ export const initCluster = Effect.fnUntraced(function* (settings: Settings) {
     )
   )
   yield* print(
-    `tables ${tablePrefix}_runners, ${tablePrefix}_locks and ${tablePrefix}_refusals exist`
+    `tables ${tablePrefix}_runners (with the sequence ${tablePrefix}_runners_machine_id_seq), ${tablePrefix}_locks, ${tablePrefix}_refusals and ${tablePrefix}_runner_migrations exist`
   )
+  yield* print("nodes that connect with another role need these rights:")
+  for (const statement of ClusterRights.grantStatements(tablePrefix, "ROLE")) {
+    yield* print(`  ${statement};`)
+  }
   if (settings.database.query !== undefined) {
     return yield* print(
       `create an index on the table of the ids, by which each node finds the rows of its shards: create index on … ((${Shard.shardSql("id", shards)}))`

@@ -57,6 +57,13 @@ export const merge = (
       tally: OperatorView.tallyOf([...cameras.values()]),
       causes: [...causes.values()],
       bitrate: overviews.reduce((sum, { bitrate }) => sum + bitrate, 0),
+      ...(overview.cluster !== undefined && {
+        cluster: {
+          hasJoined: overviews.some(({ cluster }) => cluster?.hasJoined === true),
+          shards: overviews.reduce((sum, { cluster }) => sum + (cluster?.shards ?? 0), 0),
+          hasOthers: overviews.some(({ cluster }) => cluster?.hasOthers === true)
+        }
+      }),
       mediaServer:
         overviews.find(({ mediaServer }) => mediaServer.state !== "up")?.mediaServer ??
         overview.mediaServer,
@@ -201,7 +208,7 @@ export const statusLines = (
   return [
     node +
       (isRead(overview)
-        ? OperatorView.sentenceOf(tally, failingSubstreamsOf(cameras))
+        ? (noCamera(overview) ?? OperatorView.sentenceOf(tally, failingSubstreamsOf(cameras)))
         : "The camera list has not been read yet."),
     ...workers.flatMap(({ name, problem }) =>
       problem === null ? [] : [`- worker ${name}: ${problem}`]
@@ -218,9 +225,20 @@ export const statusLines = (
 
 const isRead = ({ database }: Overview): boolean => database.lastReadAt !== null
 
-/** Whether every stream of every camera is live. */
+/** Why a node relays no camera although the list has some; `undefined`: it does, or the list is empty. */
+const noCamera = ({ cluster, tally }: Overview): string | undefined => {
+  if (cluster === undefined || OperatorView.words.some((word) => tally[word] > 0)) return undefined
+  if (!cluster.hasJoined) return "It has not joined the cluster yet."
+  if (!cluster.hasOthers) return undefined
+  return cluster.shards === 0
+    ? "The cameras are relayed by other nodes."
+    : "No camera is in the shards of this node."
+}
+
+/** Whether every stream of every camera is live, and each node can take part in its cluster. */
 export const isWell = ({ cameras, overview, workers = [] }: Report): boolean => {
   const { tally } = overview
   if (cameras.some(hasProblem) || workers.some(({ problem }) => problem !== null)) return false
+  if (overview.causes.some(({ kind }) => kind === "cluster")) return false
   return isRead(overview) && OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
 }

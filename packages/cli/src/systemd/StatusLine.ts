@@ -8,13 +8,21 @@ export interface StatusView {
   readonly tally: Tally
   /** Whether the list of cameras has been read. */
   readonly isReady: boolean
-  /** Why the list cannot be read. */
+  /** Why the list cannot be read, or why a node cannot take part in its cluster. */
   readonly sourceProblem: string | undefined
+  /** Whether this is a node that has not joined its cluster yet. */
+  readonly isJoining?: boolean
   /** The daemon that relays the cameras while this one is a standby. */
   readonly activeDaemon: string | undefined
 }
 
-export const statusLine = ({ activeDaemon, isReady, sourceProblem, tally }: StatusView): string => {
+export const statusLine = ({
+  activeDaemon,
+  isJoining = false,
+  isReady,
+  sourceProblem,
+  tally
+}: StatusView): string => {
   const counts = CameraState.tags.flatMap((tag) =>
     tally[tag] === undefined ? [] : [[tag, tally[tag]] as const]
   )
@@ -25,6 +33,8 @@ export const statusLine = ({ activeDaemon, isReady, sourceProblem, tally }: Stat
       ? `standby; the cameras are relayed by ${activeDaemon}`
       : isReady
         ? `${total} cameras${states === "" ? "" : `: ${states}`}`
-        : "waiting for the first snapshot of the camera table"
+        : isJoining
+          ? "joining the cluster"
+          : "waiting for the first snapshot of the camera table"
   return sourceProblem === undefined ? cameras : `${cameras}; ${sourceProblem}`
 }

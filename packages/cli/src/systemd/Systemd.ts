@@ -107,13 +107,15 @@ export const make = (reporter: Reporter | undefined): Systemd => {
         sourceProblem:
           health._tag === "Down"
             ? `${sourceName(health.error)}: ${health.error.message}`
-            : undefined,
+            : ownership.membership?.().problem?.message,
+        isJoining: ownership.membership?.().hasJoined === false,
         activeDaemon: yield* ownership.activeDaemon
       })
     })
 
     yield* Effect.addFinalizer(() => Effect.sync(reporter.stopping))
     yield* supervisor.ready.pipe(
+      Effect.andThen(ownership.ready ?? Effect.void),
       Effect.tap(
         Effect.sync(() => {
           isReady = true

@@ -201,6 +201,7 @@ const statusOf = (workers: ReadonlyArray<Worker>, isReady: boolean): StatusView 
     tally: tally as Tally,
     isReady,
     sourceProblem: problems.length === 0 ? undefined : problems.join("; "),
+    isJoining: views.some(({ isJoining }) => isJoining === true),
     activeDaemon: views.find(({ activeDaemon }) => activeDaemon !== undefined)?.activeDaemon
   }
 }

@@ -28,6 +28,7 @@ import * as ShardingConfig from "effect/cluster/ShardingConfig"
 import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
 import { SqlClient } from "effect/sql/SqlClient"
 import { createHash } from "node:crypto"
+import * as ClusterRights from "./ClusterRights.ts"
 import * as LeasedStorage from "./LeasedStorage.ts"
 import * as LockSession from "./LockSession.ts"
 import * as Nodes from "./Nodes.ts"
@@ -91,6 +92,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   let joined:
     | { readonly nodes: Nodes.Nodes; readonly drain: LeasedStorage.LeasedStorage["drain"] }
     | undefined
+  let problem: ClusterRights.WatchedStorage["problem"] = () => undefined
   const address = makeAddress(options.name, options.port)
   /** The same for all nodes of this cluster, so that each knows the publishers of those that are gone. */
   let instance: string | undefined
@@ -139,14 +141,20 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       entityMessagePollInterval: Duration.millis(500)
     })
     const session = LockSession.make(sql, { locks, tablePrefix: options.tablePrefix })
-    const storage = Context.get(
-      yield* Layer.build(
-        SqlRunnerStorage.layerStorage({ prefix: options.tablePrefix }).pipe(
-          Layer.provide([config, Layer.succeed(SqlClient, session.client)])
-        )
+    const watched = ClusterRights.watch(
+      Context.get(
+        yield* Layer.build(
+          SqlRunnerStorage.layerStorage({ prefix: options.tablePrefix }).pipe(
+            Layer.provide([config, Layer.succeed(SqlClient, session.client)])
+          )
+        ),
+        RunnerStorage
       ),
-      RunnerStorage
+      sql,
+      options.tablePrefix
     )
+    const { storage } = watched
+    problem = watched.problem
     yield* Nodes.admit(storage, self, options.lease)
     yield* Nodes.awaitSilent(sql, options.tablePrefix, self, options.lease)
     yield* endEarlierSessions(sql, storage, session, options.name)
@@ -159,7 +167,6 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       endEarlierSessions: session.endEarlier()
     })
     joined = { nodes, drain: leased.drain }
-    yield* Deferred.succeed(hasJoined, undefined)
     yield* Layer.build(
       Sharding.layer.pipe(
         Layer.provide(Runners.layerNoop),
@@ -169,7 +176,9 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
           Layer.succeed(RunnerStorage, {
             ...leased.storage,
             register: (runner, healthy) =>
-              leased.storage.register(makeRunner({ ...runner, groups }), healthy)
+              Effect.tap(leased.storage.register(makeRunner({ ...runner, groups }), healthy), () =>
+                Deferred.succeed(hasJoined, undefined)
+              )
           }),
           // nodes are known by their heartbeats alone
           Layer.succeed(RunnerHealth, {
@@ -216,7 +225,19 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       instance !== undefined && shared.isOurs(id)
         ? { instance, isExclusive: leases.isValid() }
         : undefined,
-    node: options.name
+    node: options.name,
+    membership: () => ({
+      hasJoined: Deferred.isDoneUnsafe(hasJoined),
+      shards: leases.held().length,
+      hasOthers: joined?.nodes.view().some(({ isSelf }) => !isSelf) === true,
+      problem: problem()
+    }),
+    ready: Effect.raceFirst(
+      Deferred.await(hasJoined),
+      Effect.repeat(Effect.delay(shared.activeDaemon, "250 millis"), {
+        until: (daemon) => daemon !== undefined
+      })
+    ).pipe(Effect.asVoid)
   }
   const cluster = Cluster.of({
     name: options.name,

@@ -40,6 +40,27 @@ export interface PublisherName {
   readonly isExclusive: boolean
 }
 
+/** What keeps a node from taking part in its cluster. */
+export interface MembershipProblem {
+  /** One line without secrets. */
+  readonly message: string
+  /** What to do. */
+  readonly advice: string
+  /** In milliseconds since 1970. */
+  readonly since: number
+}
+
+/** How a node stands in its cluster. */
+export interface Membership {
+  /** Whether the node has joined the cluster since it was started. */
+  readonly hasJoined: boolean
+  /** How many shards it holds. */
+  readonly shards: number
+  /** Whether there are other nodes. */
+  readonly hasOthers: boolean
+  readonly problem: MembershipProblem | undefined
+}
+
 /**
  * Cameras are named by the id of their row: the further streams of a camera have the owner of their main stream.
  */
@@ -68,6 +89,10 @@ export interface OwnershipService {
   readonly publisher?: ((id: CameraId) => PublisherName | undefined) | undefined
   /** The name of this daemon among the nodes that share the cameras. Left out where there are no nodes. */
   readonly node?: string | undefined
+  /** How this node stands in its cluster. Left out where there are no nodes. */
+  readonly membership?: (() => Membership) | undefined
+  /** Done when this daemon is ready to relay or to take over: a node has joined, or is a standby. Left out: at once. */
+  readonly ready?: Effect.Effect<void> | undefined
   /** The daemon that relays the cameras while this one is a standby, for a status line. */
   readonly activeDaemon: Effect.Effect<string | undefined>
 }

@@ -63,8 +63,10 @@ const claimTimeout = "1 second"
 const pauseMs = 5_000
 /** The same where the table does not exist, or may not be used. */
 const longPauseMs = 60_000
-/** The SQLSTATE of a table that does not exist, and of a missing right. */
-const unusable = new Set(["42P01", "42501"])
+/** The SQLSTATE of a missing right. */
+const missingRight = "42501"
+/** The same, and that of a table that does not exist. */
+const unusable = new Set(["42P01", missingRight])
 
 type Operation =
   | {
@@ -251,14 +253,19 @@ export const make = Effect.fnUntraced(function* ({
 
   const onError = (error: SqlError) =>
     Effect.suspend(() => {
-      const isUnusable = unusable.has(SqlProblem.codeOf(error) ?? "")
+      const code = SqlProblem.codeOf(error) ?? ""
+      const isUnusable = unusable.has(code)
       pausedUntilMs = performance.now() + (isUnusable ? longPauseMs : pauseMs)
       const problem = SqlProblem.describe(error)
       if (!isUnusable) return Effect.logDebug(`cannot share refused credentials: ${problem}`)
       if (problem === reported) return Effect.void
       reported = problem
       return Effect.logWarning(
-        `nodes do not share refused credentials, so a wrong password costs an attempt of each node: ${problem}; restream db init --cluster creates the table ${tablePrefix}_refusals`
+        `nodes do not share refused credentials, so a wrong password costs an attempt of each node: ${problem}; ${
+          code === missingRight
+            ? `grant select, insert, update, delete on ${tablePrefix}_refusals to the role of PG_DSN`
+            : `restream db init --cluster creates the table ${tablePrefix}_refusals`
+        }`
       )
     })
 

@@ -168,8 +168,8 @@ export type CameraDetail = typeof CameraDetail.Type
 
 export const Cause = Schema.Struct({
   /**
-   * `media-server`, `media-server-api`, `offline`, `database`, `invalid`, `flapping`, `stopped`, or the code of
-   * a problem.
+   * `media-server`, `media-server-api`, `offline`, `database`, `cluster`, `invalid`, `flapping`, `stopped`, or
+   * the code of a problem.
    */
   kind: Schema.String,
   message: Schema.String,
@@ -205,6 +205,17 @@ export const Overview = Schema.Struct({
   version: Schema.String,
   /** The name of this node; left out without a cluster. */
   node: Schema.optionalKey(Schema.String),
+  /** How this node stands in its cluster; left out without a cluster. */
+  cluster: Schema.optionalKey(
+    Schema.Struct({
+      /** Whether the node has joined since it was started. */
+      hasJoined: Schema.Boolean,
+      /** How many shards it holds. */
+      shards: Schema.Finite,
+      /** Whether there are other nodes. */
+      hasOthers: Schema.Boolean
+    })
+  ),
   /**
    * The nodes that run on this machine as workers of one process, this one included, with the ports of their HTTP
    * servers; left out without workers. Each one shows the cameras that it relays.
@@ -468,7 +479,9 @@ export class HealthGroup extends HttpApiGroup.make("health")
     HttpApiEndpoint.get("ready", "/health/ready", {
       success: Condition,
       error: NotHealthy
-    }).annotateMerge(describe("Whether the camera list was read and applied"))
+    }).annotateMerge(
+      describe("Whether the camera list was read and applied, and a node has joined its cluster")
+    )
   )
   .annotateMerge(OpenApi.annotations({ title: "Health" })) {}
 

@@ -18,7 +18,7 @@ import { tallyOf } from "../status/OperatorView.ts"
 import { Rates } from "../status/Rates.ts"
 import type { CameraStatus } from "../status/CameraStatus.ts"
 import { StatusStore } from "../status/StatusStore.ts"
-import { Ownership } from "../cluster/Ownership.ts"
+import { type Membership, Ownership } from "../cluster/Ownership.ts"
 import type * as Api from "./Api.ts"
 import * as Views from "./Views.ts"
 
@@ -59,7 +59,7 @@ export class Board extends Context.Service<
         const servers = yield* MediaServers
         const source = yield* CameraSource
         const settings = yield* LiveSettings
-        const { node } = yield* Ownership
+        const { membership, node } = yield* Ownership
         const sources: Views.StreamSources = {
           bitrateOf: rates.current,
           reportOf: (stream) => reportOf(servers.all(), stream)
@@ -93,7 +93,9 @@ export class Board extends Context.Service<
             const all = yield* store.all
             const mediaServers = yield* viewsOf(servers.all())
             const health = yield* source.health
+            const member = membership?.()
             const causes = causesOf(all, {
+              cluster: member?.problem,
               mediaServers,
               source: health,
               now
@@ -101,6 +103,7 @@ export class Board extends Context.Service<
             return {
               version,
               ...(node !== undefined && { node }),
+              ...(member !== undefined && { cluster: clusterOf(member) }),
               ...(workers !== undefined && { workers }),
               boot: store.boot,
               revision: yield* store.revision,
@@ -158,6 +161,12 @@ const serversOf = (
     ...(named.length > 0 && { mediaServers: named })
   }
 }
+
+const clusterOf = ({
+  hasJoined,
+  hasOthers,
+  shards
+}: Membership): NonNullable<Api.Overview["cluster"]> => ({ hasJoined, hasOthers, shards })
 
 const databaseOf = (health: SourceHealth): Api.Overview["database"] => {
   switch (health._tag) {

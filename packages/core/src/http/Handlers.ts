@@ -34,6 +34,7 @@ import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
 import { tallyOf } from "../status/OperatorView.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import type { Command } from "../supervision/CameraActor.ts"
+import { Ownership } from "../cluster/Ownership.ts"
 import { Supervisor } from "../supervision/Supervisor.ts"
 import {
   Api,
@@ -258,6 +259,7 @@ const health = HttpApiBuilder.group(
   "health",
   Effect.fnUntraced(function* (handlers) {
     const supervisor = yield* Supervisor
+    const ownership = yield* Ownership
     const isDone = (effect: Effect.Effect<void>, within: Duration.Duration) =>
       Effect.map(Effect.timeoutOption(effect, within), Option.isSome)
     return handlers.handleAll({
@@ -270,10 +272,17 @@ const health = HttpApiBuilder.group(
         })
       }),
       ready: Effect.fnUntraced(function* () {
-        if (yield* isDone(supervisor.ready, Duration.millis(50))) {
-          return { isOk: true, message: "the camera list was applied" }
+        if (!(yield* isDone(supervisor.ready, Duration.millis(50)))) {
+          return yield* new NotHealthy({ message: "the camera list was not read yet" })
         }
-        return yield* new NotHealthy({ message: "the camera list was not read yet" })
+        const { activeDaemon, membership } = ownership
+        const { hasJoined, problem } = membership?.() ?? { hasJoined: true }
+        if (!hasJoined && (yield* activeDaemon) === undefined) {
+          return yield* new NotHealthy({
+            message: problem?.message ?? "this node has not joined the cluster yet"
+          })
+        }
+        return { isOk: true, message: "the camera list was applied" }
       })
     })
   })

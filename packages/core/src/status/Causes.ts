@@ -3,6 +3,7 @@ import { describeForMany } from "./SharedCause.ts"
 import type { CameraId } from "../camera/Camera.ts"
 import { onePerCamera } from "../camera/CameraNames.ts"
 import { dedupeKey, isAboutMediaServer, PathOffline, type Reason } from "../camera/Reason.ts"
+import type { MembershipProblem } from "../cluster/Ownership.ts"
 import { serverLabel, type ServerView } from "../media-server/MediaServers.ts"
 import { type SourceHealth, sourceName } from "../source/CameraSource.ts"
 import { adviceFor, adviceOf } from "./Advice.ts"
@@ -10,8 +11,8 @@ import { type CameraStatus, everyStream, type StreamStatus } from "./CameraStatu
 
 export interface Cause {
   /**
-   * `media-server`, `media-server-api`, `offline`, `database`, `invalid`, `flapping`, `stopped`, or the tag of a
-   * reason: `Refused`, …
+   * `media-server`, `media-server-api`, `offline`, `database`, `cluster`, `invalid`, `flapping`, `stopped`, or
+   * the tag of a reason: `Refused`, …
    */
   readonly kind: string
   /** One line without secrets. */
@@ -35,14 +36,16 @@ const shownCameras = 100
 export interface Surroundings {
   readonly mediaServers: ReadonlyArray<ServerView>
   readonly source: SourceHealth
+  /** What keeps this node from taking part in its cluster. */
+  readonly cluster?: MembershipProblem | undefined
   /** In milliseconds since 1970. */
   readonly now: number
 }
 
-/** The causes, the worst first: the media server, the source of the cameras, then by the number of cameras. */
+/** The causes, the worst first: the media server, the source of the cameras, the cluster, then by the number of cameras. */
 export const causesOf = (
   rows: ReadonlyArray<CameraStatus>,
-  { mediaServers, now, source }: Surroundings
+  { cluster, mediaServers, now, source }: Surroundings
 ): ReadonlyArray<Cause> => {
   const cameras = everyStream(rows)
   const groups = new Map<string, Array<StreamStatus>>()
@@ -91,6 +94,7 @@ export const causesOf = (
           }
         ]
       : []),
+    ...(cluster === undefined ? [] : [{ kind: "cluster", ...cluster, ...affected([]) }]),
     ...mediaServers.flatMap((server) => offlineAtServer(cameras, server)),
     ...byCamera,
     ...mediaServers.flatMap(({ api, name }) =>
