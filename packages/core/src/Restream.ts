@@ -196,12 +196,11 @@ const guardOf = (settings: GuardSettings): OneHolder.OneHolderOptions | undefine
  * of its own, so that no other query delays the locks.
  */
 export const cluster = (
-  settings: GuardSettings & Pick<Settings, "cluster" | "http">
+  settings: GuardSettings & Pick<Settings, "cluster">
 ): Layer.Layer<Cluster.Cluster, never, PgClient> =>
   Cluster.layer({
     ...settings.cluster,
     name: nodeNameOf(settings),
-    port: settings.http.enabled ? settings.http.port : 0,
     servers: ServerChoice.digestOf(settings),
     refusalsKey: settings.database.dsn?.password ?? Redacted.make(""),
     guard: guardOf(settings)

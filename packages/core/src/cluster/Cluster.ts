@@ -41,10 +41,8 @@ import * as ShardLeases from "./ShardLeases.ts"
 export { createTables } from "./ClusterTables.ts"
 
 export interface ClusterOptions {
-  /** The name of this node. Two nodes of one name and one port exclude each other. */
+  /** The name of this node. Two nodes of one name exclude each other. */
   readonly name: string
-  /** Tells nodes of one name apart: the port of the HTTP API, where there is one. */
-  readonly port: number
   /** The share of the shards, relative to the other nodes. */
   readonly weight: number
   /** The number of shards; the same on every node. */
@@ -93,7 +91,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     | { readonly nodes: Nodes.Nodes; readonly drain: LeasedStorage.LeasedStorage["drain"] }
     | undefined
   let problem: ClusterRights.WatchedStorage["problem"] = () => undefined
-  const address = makeAddress(options.name, options.port)
+  const address = makeAddress(options.name, Nodes.port)
   /** The same for all nodes of this cluster, so that each knows the publishers of those that are gone. */
   let instance: string | undefined
 
@@ -182,11 +180,9 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
           }),
           // nodes are known by their heartbeats alone
           Layer.succeed(RunnerHealth, {
-            isAlive: ({ host, port }) =>
+            isAlive: ({ host }) =>
               Effect.sync(() =>
-                nodes
-                  .view()
-                  .some((node) => node.name === host && node.port === port && node.isActive)
+                nodes.view().some(({ isActive, name }) => name === host && isActive)
               )
           })
         ])
@@ -269,8 +265,7 @@ export const layer = (options: ClusterOptions): Layer.Layer<Cluster, never, PgCl
   Layer.effectContext(make(options))
 
 /**
- * Ends the sessions of an earlier process of this node that still hold locks. A node of the same name may run on
- * another machine, with another port of its API.
+ * Ends the sessions of an earlier process of this node that still hold locks, unless a node of the same name runs.
  */
 const endEarlierSessions = Effect.fnUntraced(
   function* (

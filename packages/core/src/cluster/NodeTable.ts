@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 /** One row of the table of nodes. */
 export interface NodeRow {
   readonly name: string
-  readonly port: number
   readonly weight: number
   /** Whether the node takes shards. */
   readonly active: boolean
@@ -34,12 +33,11 @@ export const list = Effect.fnUntraced(function* (tablePrefix: string) {
     from ${sql(`${tablePrefix}_runners`)} r order by r.address`
   return rows.map(({ age, healthy, runner, shards }): NodeRow => {
     const { address, weight } = JSON.parse(runner) as {
-      readonly address: { readonly host: string; readonly port: number }
+      readonly address: { readonly host: string }
       readonly weight: number
     }
     return {
       name: address.host,
-      port: address.port,
       weight,
       active: healthy,
       heartbeatAgeMs: Math.max(0, Math.round(age)),

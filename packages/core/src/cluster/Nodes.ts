@@ -20,7 +20,6 @@ export class ClusterError extends Data.TaggedError("ClusterError")<{ readonly me
 
 export interface NodeView {
   readonly name: string
-  readonly port: number
   readonly weight: number
   /** Whether the node takes shards; a node that drains does not. */
   readonly isActive: boolean
@@ -36,6 +35,9 @@ export interface ClusterView {
 
 /** For how many leases nodes count that were known before an outage. */
 const graceLeases = 1.5
+
+/** The port of each node for the engine, which speaks to none: a node is known by its name alone. */
+export const port = 0
 
 export type LockKind = "advisory" | "rows"
 
@@ -81,14 +83,11 @@ export const make = Effect.fnUntraced(function* (
     const before = JSON.stringify(views)
     views = runners.map(([runner, isActive]) => ({
       name: runner.address.host,
-      port: runner.address.port,
       weight: runner.weight,
       isActive,
-      isSelf: keyOf(runner) === keyOf(self)
+      isSelf: nameOf(runner) === nameOf(self)
     }))
-    views = views.toSorted((one, other) =>
-      one.name === other.name ? one.port - other.port : one.name < other.name ? -1 : 1
-    )
+    views = views.toSorted((one, other) => (one.name < other.name ? -1 : 1))
     const problem = mismatch(self, runners) ?? otherServers(self, runners)
     if (before !== JSON.stringify(views)) yield* onChanged({ nodes: views, problem })
   })
@@ -110,6 +109,8 @@ export const make = Effect.fnUntraced(function* (
   }
   return nodes
 })
+
+const nameOf = ({ address }: Runner): string => address.host
 
 const keyOf = ({ address }: Runner): string => `${address.host}:${address.port}`
 
@@ -165,7 +166,7 @@ export const admit = Effect.fnUntraced(function* (
     }
     const problem = mismatch(self, found.value)
     if (problem !== undefined) return yield* new ClusterError({ message: problem })
-    if (!found.value.some(([runner]) => keyOf(runner) === keyOf(self))) return
+    if (!found.value.some(([runner]) => nameOf(runner) === nameOf(self))) return
     if (nowMs(clock) - startedMs > 2 * Duration.toMillis(lease)) {
       return yield* new ClusterError({
         message: `another node has the name ${self.address.host}; give each node a name of its own (cluster.name)`
@@ -191,7 +192,7 @@ export const awaitSilent = Effect.fnUntraced(function* (
   const untilMs = nowMs(clock) + graceLeases * leaseMs
   while (nowMs(clock) < untilMs) {
     const silent = yield* Effect.option(
-      sql`select from ${sql(`${tablePrefix}_runners`)} where address <> ${keyOf(self)}
+      sql`select from ${sql(`${tablePrefix}_runners`)} where runner::json -> 'address' ->> 'host' <> ${nameOf(self)}
         and last_heartbeat < now()::timestamp - ${leaseMs} * interval '1 millisecond' limit 1`
     )
     if (silent._tag === "Some" && silent.value.length === 0) return
