@@ -682,7 +682,7 @@ const definitions = {
     webhooks: setting(webhooks, {
       appliedBy: "reload",
       description:
-        "Where alerts are sent. A webhook has a name, a url, a format (json, slack, mattermost, telegram, ntfy or alertmanager; default json) and, for json, ntfy and alertmanager, a secret.",
+        "Where alerts are sent. A webhook has a name, a url, a format (json, slack, mattermost, telegram, ntfy, alertmanager or mqtt; default json) and, for json, ntfy and alertmanager, a secret.",
       example: [
         { name: "ops", url: "https://hooks.slack.com/services/…", format: "slack" },
         { name: "own", url: "https://alerts.example/restream", secret: "a long random text" }

@@ -1,4 +1,5 @@
 /** Where alerts are sent: the type of the setting `alerts.webhooks`. */
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -12,6 +13,7 @@ import * as SettingType from "./SettingType.ts"
  * - `telegram`: a message of a bot; the URL has its token and the query `chat_id`.
  * - `ntfy`: a message to the topic at the end of the URL.
  * - `alertmanager`: alerts to the base URL of a Prometheus Alertmanager.
+ * - `mqtt`: the alert as JSON to a topic of an MQTT broker: `mqtts://user:password@host/topic`.
  */
 export const WebhookFormat = Schema.Literals([
   "json",
@@ -19,7 +21,8 @@ export const WebhookFormat = Schema.Literals([
   "mattermost",
   "telegram",
   "ntfy",
-  "alertmanager"
+  "alertmanager",
+  "mqtt"
 ])
 export type WebhookFormat = typeof WebhookFormat.Type
 
@@ -39,17 +42,17 @@ export const displayWebhookUrl = (url: Redacted.Redacted): string => {
   return `${protocol}//${host}/***`
 }
 
-const isHttp = (text: string): boolean =>
-  /^https?:\/\/[^\s#]+$/i.test(text) && URL.canParse(text) && new URL(text).host !== ""
+const isUrl = (text: string): boolean =>
+  /^(?:https?|mqtts?):\/\/[^\s#]+$/i.test(text) && URL.canParse(text) && new URL(text).host !== ""
 
 const url: SettingType.SettingType<Redacted.Redacted> = {
   ...SettingType.secret,
   parse: (raw) =>
     Result.flatMap(SettingType.secret.parse(raw), (text) => {
       const trimmed = Redacted.value(text).trim()
-      return isHttp(trimmed)
+      return isUrl(trimmed)
         ? Result.succeed(Redacted.make(trimmed))
-        : Result.fail("the value is not a URL with http or https, without a fragment")
+        : Result.fail("the value is not a URL with http, https, mqtt or mqtts, without a fragment")
     }),
   display: displayWebhookUrl
 }
@@ -70,10 +73,33 @@ const webhook: SettingType.SettingType<Webhook> = SettingType.struct(
   ({ format, name, url }) => `${name} (${format}, ${displayWebhookUrl(url)})`
 )
 
+/**
+ * The topic in the path of a URL, to which messages can be published; `undefined` where it has none.
+ *
+ * MQTT 3.1.1, 4.7: a topic has at most 65,535 bytes, no wildcard and no NUL; those with `$` are the broker's.
+ */
+export const mqttTopicOf = (pathname: string): string | undefined => {
+  const topic = Option.getOrUndefined(Option.liftThrowable(decodeURIComponent)(pathname.slice(1)))
+  return topic === undefined || /^$|^\$|[#+\0]/.test(topic) || Buffer.byteLength(topic) > 65_535
+    ? undefined
+    : topic
+}
+
 /** A webhook that no message could ever be sent to. */
 const problemOf = ({ format, secret, url }: Webhook): string | undefined => {
-  const { pathname, searchParams } = new URL(Redacted.value(url))
+  const { pathname, protocol, search, searchParams } = new URL(Redacted.value(url))
+  const isMqtt = /^mqtts?:$/.test(protocol)
+  if (isMqtt !== (format === "mqtt")) {
+    return isMqtt
+      ? "format: expected mqtt, because the url begins with mqtt"
+      : "url: expected mqtt://<broker>/<topic> or mqtts://<broker>/<topic>"
+  }
   switch (format) {
+    case "mqtt":
+      if (search !== "" || mqttTopicOf(pathname) === undefined) {
+        return "url: expected a topic without #, + and ? behind the broker, such as mqtt://broker/restream/alerts"
+      }
+      break
     case "telegram":
       if (!/^\/bot[^/]+\/sendMessage$/.test(pathname) || !searchParams.has("chat_id")) {
         return "url: expected https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>"

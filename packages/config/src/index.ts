@@ -27,6 +27,7 @@ export { readYaml, type YamlContent, type YamlFile, type YamlOptions } from "./Y
 export {
   type DailySpan,
   displayWebhookUrl,
+  mqttTopicOf,
   isInSpan,
   parseDailySpan,
   type Webhook,

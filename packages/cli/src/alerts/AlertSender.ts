@@ -48,8 +48,7 @@ export const test = Effect.fnUntraced(function* (
     (webhook) =>
       WebhookClient.send(webhook, { alerts: [alert], id: alert.id }).pipe(
         Effect.matchEffect({
-          onSuccess: (status) =>
-            Effect.as(print(`${webhook.name}: delivered (HTTP ${status})`), []),
+          onSuccess: (answer) => Effect.as(print(`${webhook.name}: delivered (${answer})`), []),
           onFailure: ({ detail }) =>
             Effect.succeed([`${webhook.name} (${displayWebhookUrl(webhook.url)}): ${detail}`])
         })

@@ -16,7 +16,8 @@ import { Incidents, suffixOf } from "../status/Incidents.ts"
 import { format, formatElapsed } from "../time/DurationText.ts"
 import * as Monotonic from "../time/Monotonic.ts"
 import type { Alert } from "./Alert.ts"
-import { send, WebhookError } from "./WebhookClient.ts"
+import { send } from "./WebhookClient.ts"
+import { WebhookError } from "./WebhookError.ts"
 import type { Message } from "./WebhookRequest.ts"
 
 /** The most messages that wait for one webhook; then the oldest is dropped. */

@@ -1,8 +1,7 @@
-/** Sends one request to a webhook, once. */
-import { displayWebhookUrl, oneLine, redact, type Webhook } from "@restream/config"
+/** Sends one message to a webhook, once. */
+import { oneLine, redact, type Webhook } from "@restream/config"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
@@ -11,23 +10,9 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Deadline from "../time/Deadline.ts"
 import { format } from "../time/DurationText.ts"
-import { type Message, requestOf, secretsOf } from "./WebhookRequest.ts"
-
-/** The webhook did not take the message. */
-export class WebhookError extends Schema.TaggedError<WebhookError>()("WebhookError", {
-  /** One line without secrets. */
-  detail: Schema.String,
-  /** Two errors of one kind are the same problem. */
-  kind: Schema.String,
-  /** Whether the webhook can be expected to take the message soon without a change of the settings. */
-  isTransient: Schema.Boolean,
-  /** How long the webhook asks to wait, in milliseconds. */
-  retryAfterMs: Schema.UndefinedOr(Schema.Finite)
-}) {
-  override get message(): string {
-    return this.detail
-  }
-}
+import * as MqttPublisher from "./MqttPublisher.ts"
+import { connectionError, WebhookError } from "./WebhookError.ts"
+import { type Message, requestOf, secretsOf, type WebhookRequest } from "./WebhookRequest.ts"
 
 const timeout = "10 seconds"
 
@@ -36,14 +21,33 @@ const maxBodyLength = 4096
 /** How much of it is shown. */
 const maxShown = 200
 
+const noResponse = Effect.fail(
+  new WebhookError({
+    detail: `no response within ${format(timeout)}`,
+    kind: "timeout",
+    isTransient: true,
+    retryAfterMs: undefined
+  })
+)
+
 /**
- * Sends a message, once, within 10 s. Redirects are not followed: the URL is a secret.
+ * Sends a message, once, within 10 s.
  *
- * @returns the status of the response.
+ * @returns what the receiver answered, such as `HTTP 204`.
  */
 export const send = Effect.fnUntraced(
   function* (webhook: Webhook, message: Message) {
-    const { body, headers, url } = requestOf(webhook, message, yield* Clock.currentTimeMillis)
+    const request = requestOf(webhook, message, yield* Clock.currentTimeMillis)
+    return webhook.format === "mqtt"
+      ? yield* MqttPublisher.publish(webhook, request.body)
+      : yield* post(webhook, request)
+  },
+  Deadline.within(timeout, () => noResponse)
+)
+
+/** Redirects are not followed: the URL is a secret. */
+const post = Effect.fnUntraced(
+  function* (webhook: Webhook, { body, headers, url }: WebhookRequest) {
     const request = HttpClientRequest.post(url, { headers }).pipe(
       HttpClientRequest.bodyText(body, headers["content-type"])
     )
@@ -52,19 +56,9 @@ export const send = Effect.fnUntraced(
       Effect.flatMap(
         Effect.fnUntraced(function* (response) {
           const text = yield* beginningOf(response)
-          if (response.status >= 200 && response.status < 300) return response.status
+          if (response.status >= 200 && response.status < 300) return `HTTP ${response.status}`
           return yield* statusError(webhook, response, text)
         })
-      ),
-      Deadline.within(timeout, () =>
-        Effect.fail(
-          new WebhookError({
-            detail: `no response within ${format(timeout)}`,
-            kind: "timeout",
-            isTransient: true,
-            retryAfterMs: undefined
-          })
-        )
       )
     )
   },
@@ -117,47 +111,5 @@ const retryAfterOf = (header: string | undefined, body: string): number | undefi
 const transportError = (
   webhook: Webhook,
   { reason }: HttpClientError.HttpClientError
-): WebhookError => {
-  const cause: unknown = "cause" in reason ? reason.cause : undefined
-  const code = codeOf(cause) ?? reason._tag
-  const { host, hostname } = new URL(displayWebhookUrl(webhook.url))
-  return new WebhookError({
-    // host and code are no secrets, and may contain a word of the path
-    detail: redact(describe(code, host, hostname)),
-    kind: code,
-    isTransient: true,
-    retryAfterMs: undefined
-  })
-}
-
-/** The code of a system error, or of one that it wraps. */
-const codeOf = (error: unknown): string | undefined => {
-  if (typeof error !== "object" || error === null) return undefined
-  if (error instanceof AggregateError) return codeOf(error.errors[0])
-  const { cause, code } = error as { readonly code?: unknown; readonly cause?: unknown }
-  return typeof code === "string" ? code : codeOf(cause)
-}
-
-const describe = (code: string, host: string, hostname: string): string => {
-  switch (code) {
-    case "ENOTFOUND":
-      return `cannot resolve host "${hostname}": no such host`
-    case "EAI_AGAIN":
-      return `cannot resolve host "${hostname}": the name server did not answer`
-    case "ECONNREFUSED":
-      return `connection refused by ${host}`
-    case "EHOSTUNREACH":
-    case "ENETUNREACH":
-      return `no route to ${host}`
-    case "ETIMEDOUT":
-      return `connection to ${host} timed out`
-    case "ECONNRESET":
-    case "EPIPE":
-    case "UND_ERR_SOCKET":
-      return `connection closed by ${host}`
-    default:
-      return /CERT|TLS|SSL/.test(code)
-        ? `certificate of ${host} not trusted (${code}); NODE_EXTRA_CA_CERTS adds an authority`
-        : `cannot send to ${host} (${code})`
-  }
-}
+): WebhookError =>
+  connectionError(webhook, "cause" in reason ? reason.cause : undefined, reason._tag)

@@ -45,6 +45,8 @@ export const requestOf = (webhook: Webhook, message: Message, now: number): Webh
         Object.assign(headers, signatureOf(request.body, message.id, secret, now))
       return request
     }
+    case "mqtt":
+      return to(url, jsonOf(alert))
     case "slack":
       return to(url, { text: escapeForSlack(textOf(alert, now)) })
     case "mattermost":
@@ -110,7 +112,8 @@ export const secretsOf = (webhook: Webhook): ReadonlyArray<string> => {
   ].filter((part) => part.length >= 4)
 }
 
-const safelyDecoded = (text: string): string => {
+/** Without percent-encoding; the text as it is where that is malformed. */
+export const safelyDecoded = (text: string): string => {
   try {
     return decodeURIComponent(text)
   } catch {

@@ -1,0 +1,101 @@
+/** Publishes messages to an MQTT broker, each over a connection of its own: alerts are rare. */
+import { displayWebhookUrl, mqttTopicOf, type Webhook } from "@restream/config"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { IClientOptions, MqttClient } from "mqtt"
+import { connect as connectTcp, isIP } from "node:net"
+import { connect as connectTls } from "node:tls"
+import { HostResolver, nodeLookup } from "../network/HostResolver.ts"
+import { connectionError, WebhookError } from "./WebhookError.ts"
+import { safelyDecoded } from "./WebhookRequest.ts"
+
+const ports: Readonly<Record<string, number>> = { "mqtt:": 1883, "mqtts:": 8883 }
+
+/**
+ * Publishes a message to the topic of the URL, and waits until the broker has it: QoS 1, not retained, MQTT 3.1.1.
+ *
+ * @returns `MQTT`.
+ */
+export const publish = Effect.fnUntraced(function* (webhook: Webhook, body: string) {
+  const url = new URL(Redacted.value(webhook.url))
+  const resolver = yield* HostResolver
+  // a library that only few use
+  const { MqttClient } = yield* Effect.promise(() => import("mqtt"))
+  const open = Effect.acquireRelease(
+    Effect.sync(() => new MqttClient(() => dial(url, nodeLookup(resolver)), optionsOf(url))),
+    (client) =>
+      Effect.sync(() => {
+        client.on("error", () => undefined)
+        client.end(true)
+      })
+  )
+  yield* Effect.scoped(
+    Effect.flatMap(open, (client) =>
+      Effect.andThen(connected(client, webhook), published(client, webhook, url.pathname, body))
+    )
+  )
+  return "MQTT"
+})
+
+type Lookup = ReturnType<typeof nodeLookup>
+
+const dial = ({ hostname, port, protocol }: URL, lookup: Lookup) => {
+  const host = hostname.replace(/^\[(.*)\]$/, "$1")
+  const options = { host, port: port === "" ? (ports[protocol] ?? 1883) : Number(port), lookup }
+  return protocol === "mqtts:"
+    ? connectTls({ ...options, ...(isIP(host) === 0 ? { servername: host } : {}) })
+    : connectTcp(options)
+}
+
+const optionsOf = ({ password, protocol, username }: URL): IClientOptions => ({
+  protocol: protocol === "mqtts:" ? "mqtts" : "mqtt",
+  clientId: `restream-${crypto.randomUUID().slice(0, 12)}`,
+  protocolVersion: 4,
+  // the caller retries
+  reconnectPeriod: 0,
+  ...(username === "" ? {} : { username: safelyDecoded(username) }),
+  ...(password === "" ? {} : { password: safelyDecoded(password) })
+})
+
+const connected = (client: MqttClient, webhook: Webhook) =>
+  Effect.callback<void, WebhookError>((resume) => {
+    client.once("connect", () => resume(Effect.void))
+    client.once("error", (error) => resume(Effect.fail(errorOf(webhook, error))))
+    client.once("close", () => resume(Effect.fail(closed(webhook))))
+  })
+
+const published = (client: MqttClient, webhook: Webhook, path: string, body: string) =>
+  Effect.callback<void, WebhookError>((resume) => {
+    client.once("close", () => resume(Effect.fail(closed(webhook))))
+    client.publish(mqttTopicOf(path) ?? "", body, { qos: 1 }, (error) =>
+      resume(error ? Effect.fail(errorOf(webhook, error)) : Effect.void)
+    )
+  })
+
+/** MQTT 3.1.1, table 3.1: why a broker refuses a connection. */
+const refusals: Readonly<Record<number, string>> = {
+  1: "the broker does not know MQTT 3.1.1",
+  2: "the broker refused the client's name",
+  3: "the broker is not available",
+  4: "wrong user name or password",
+  5: "the broker refused the user"
+}
+
+const errorOf = (webhook: Webhook, error: Error): WebhookError => {
+  const code: unknown = "code" in error ? error.code : undefined
+  if (typeof code !== "number") return connectionError(webhook, error, "MQTT")
+  return new WebhookError({
+    detail: refusals[code] ?? `the broker refused the connection (code ${code})`,
+    kind: `MQTT ${code}`,
+    isTransient: code === 3,
+    retryAfterMs: undefined
+  })
+}
+
+const closed = ({ url }: Webhook): WebhookError =>
+  new WebhookError({
+    detail: `connection closed by ${new URL(displayWebhookUrl(url)).host}`,
+    kind: "ECONNRESET",
+    isTransient: true,
+    retryAfterMs: undefined
+  })
