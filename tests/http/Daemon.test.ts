@@ -183,6 +183,18 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         const all = yield* restream("status", "--all", "--json")
         assert.strictEqual(JSON.parse(all.stdout).cameras.length, 2)
 
+        const one = yield* restream("status", "1")
+        assert.strictEqual(one.code, 0)
+        assert.match(one.stdout, /^camera 1 "native1": ok for .*\n {2}stream +h264/)
+        assert.match(one.stdout, /\n {2}webrtc +http:.*\n {2}hls +http:.*\n {2}rtsp +rtsp:/)
+        const several = yield* restream("status", "2", "99", "--json")
+        assert.strictEqual(several.code, 1)
+        assert.deepStrictEqual(
+          JSON.parse(several.stdout).cameras.map(({ id }: { id: string }) => id),
+          ["2"]
+        )
+        assert.include(several.stderr, 'no camera has the id "99"')
+
         const retried = yield* restream("retry", "2")
         assert.deepStrictEqual(
           [retried.code, retried.stdout.trim()],

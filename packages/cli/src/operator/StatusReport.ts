@@ -1,6 +1,6 @@
 /** The report of `restream status` as text. Pure. */
 import { DurationText, OperatorView } from "@restream/core"
-import type { CameraSummary, Overview, Substream } from "@restream/core/http"
+import type { CameraDetail, CameraSummary, Overview, Substream } from "@restream/core/http"
 import { colored } from "../text/Color.ts"
 import { table } from "../text/Table.ts"
 
@@ -241,4 +241,27 @@ export const isWell = ({ cameras, overview, workers = [] }: Report): boolean => 
   if (cameras.some(hasProblem) || workers.some(({ problem }) => problem !== null)) return false
   if (overview.causes.some(({ kind }) => kind === "cluster")) return false
   return isRead(overview) && OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
+}
+
+/** What is known of one camera, and where to watch it. @param now in milliseconds since 1970. */
+export const cameraLines = (camera: CameraDetail, now: number): ReadonlyArray<string> => {
+  const { address, advice, id, name, playerUrls, substreams = [], word } = camera
+  const facts: ReadonlyArray<readonly [title: string, fact: string | null]> = [
+    [word === "ok" ? "stream" : "problem", detailOf(camera, now)],
+    ["advice", advice],
+    ["bitrate", word === "ok" ? bitrate(camera.bitrate) : null],
+    ["readers", camera.mediaServer === null ? null : readersOf(camera)],
+    ["server", camera.mediaServerName ?? null],
+    ["camera", address],
+    ...substreams.map(
+      (stream) => [stream.name, `${stream.word}, ${detailOf(stream, now)}`] as const
+    ),
+    ...Object.entries(playerUrls ?? {})
+  ]
+  const rows = facts.filter(([, fact]) => fact !== null && fact !== "")
+  const width = Math.max(...rows.map(([title]) => title.length))
+  return [
+    `camera ${id} "${name}": ${word} for ${DurationText.formatElapsed(now - camera.since)}`,
+    ...rows.map(([title, fact]) => `  ${title.padEnd(width)}  ${fact}`)
+  ]
 }

@@ -32,7 +32,8 @@ const examples: Readonly<
   ],
   "restream status": [
     ["restream status", "What is wrong, since when, and what to do"],
-    ["restream status --all --watch", "Follow all cameras"]
+    ["restream status --all --watch", "Follow all cameras"],
+    ["restream status 7", "One camera: what is wrong, its stream, and where to watch it"]
   ],
   "restream retry": [["restream retry 7 9", "Try two cameras now"]],
   "restream restart": [["restream restart 7", "Restart the relay of camera 7"]],
