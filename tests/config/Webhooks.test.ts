@@ -83,7 +83,7 @@ describe("alerts.webhooks", () => {
       [["PlantedText"], "item 1: the value is not a mapping of name, url, format, secret"],
       [
         [{ name: "a", url: "ftp://PlantedHost/x" }],
-        "item 1: url: the value is not a URL with http or https, without a fragment"
+        "item 1: url: the value is not a URL with http, https, mqtt or mqtts, without a fragment"
       ],
       [[{ name: "a", url: 5 }], "item 1: url: the value must be quoted: YAML reads it as a number"],
       [
@@ -96,7 +96,7 @@ describe("alerts.webhooks", () => {
       ],
       [
         [{ name: "a", url: planted.slack, format: "slak" }],
-        'item 1: format: "slak" is not one of json, slack, mattermost, telegram, ntfy, alertmanager; did you mean slack?'
+        'item 1: format: "slak" is not one of json, slack, mattermost, telegram, ntfy, alertmanager, mqtt; did you mean slack?'
       ],
       [
         [{ name: "a", url: planted.slack, format: "slack", secret: "PlantedSecret" }],
@@ -109,6 +109,18 @@ describe("alerts.webhooks", () => {
       [
         [{ name: "a", url: "https://ntfy.sh/", format: "ntfy" }],
         "item 1: url: expected a topic at the end, such as https://ntfy.sh/<topic>"
+      ],
+      [
+        [{ name: "a", url: "mqtt://PlantedHost/+/x", format: "mqtt" }],
+        "item 1: url: expected a topic without #, + and ? behind the broker, such as mqtt://broker/restream/alerts"
+      ],
+      [
+        [{ name: "a", url: "mqtt://PlantedHost/x" }],
+        "item 1: format: expected mqtt, because the url begins with mqtt"
+      ],
+      [
+        [{ name: "a", url: planted.slack, format: "mqtt" }],
+        "item 1: url: expected mqtt://<broker>/<topic> or mqtts://<broker>/<topic>"
       ],
       [
         [
