@@ -80,6 +80,14 @@ const node = Effect.fnUntraced(function* (
 
 const shardsOf = ({ rows }: Snapshot) => [...new Set(rows.map(shardOf))].toSorted()
 
+/** A source looks by the fingerprint at any time, and once more when it begins to listen. */
+const looks = ["count", "fingerprint"]
+const withoutLooks = (asked: ReadonlyArray<string>) => asked.filter((one) => !looks.includes(one))
+
+/** A look, and no rows. */
+const assertLooks = (asked: ReadonlyArray<string>) =>
+  assert.deepStrictEqual([...new Set(asked)], looks)
+
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
   it.effect("reads the rows of its shards, and those of a shard that comes", () =>
     Effect.gen(function* () {
@@ -87,15 +95,15 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       const first = yield* cameras.refresh
       assert.deepStrictEqual(shardsOf(first), [2, 3])
       assert.deepStrictEqual([...first.shards!].toSorted(), [2, 3])
-      assert.deepStrictEqual(asked(), ["count", "fingerprint"])
+      assertLooks(asked())
 
       yield* hold([2, 3, 5])
       const came = yield* awaitSnapshot(({ shards }) => shards?.has(5) === true)
-      assert.deepStrictEqual(came.asked, ["shards"])
+      assert.deepStrictEqual(withoutLooks(came.asked), ["shards"])
       assert.deepStrictEqual(shardsOf(came.snapshot), [2, 3, 5])
       // the rows that it came to are those of the table
       yield* cameras.refresh
-      assert.deepStrictEqual(asked(), ["count", "fingerprint"])
+      assertLooks(asked())
 
       // what changes while another node has the shard is read when the shard comes back
       const [id] = idsIn(3)
@@ -118,7 +126,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       const { asked, snapshot } = yield* awaitSnapshot(({ rows }) =>
         rows.some(({ name }) => name === "Here")
       )
-      assert.deepStrictEqual(asked, ["ids"])
+      assert.deepStrictEqual(withoutLooks(asked), ["ids"])
       assert.deepStrictEqual(shardsOf(snapshot), [2, 3])
     }).pipe(Effect.scoped)
   )
@@ -140,7 +148,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       assert.strictEqual(new Set(rows.map(({ id }) => id)).size, rows.length)
       asked()
       yield* cameras.refresh
-      assert.deepStrictEqual(asked(), ["count", "fingerprint"])
+      assertLooks(asked())
     }).pipe(Effect.scoped)
   )
 
