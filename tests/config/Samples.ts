@@ -95,8 +95,7 @@ export const companions: Readonly<Record<string, Readonly<Record<string, string>
   "mediaServer.password": { RESTREAM_MEDIA_SERVER_USERNAME: "someone" },
   "http.host": { RESTREAM_HTTP_TOKEN: "a token" },
   "mediaServer.fingerprint": { RESTREAM_MEDIA_SERVER_SCHEME: "rtsps" },
-  "failover.after": { RESTREAM_MEDIA_SERVERS: '{"a": {"host": "one"}, "b": {"host": "two"}}' },
-  "cluster.workers": { RESTREAM_CLUSTER_ENABLED: "yes" }
+  "failover.after": { RESTREAM_MEDIA_SERVERS: '{"a": {"host": "one"}, "b": {"host": "two"}}' }
 }
 
 export const loaded = (sources: Sources): LoadedSettings =>

@@ -572,15 +572,7 @@ const definitions = {
         description: "Prefix of the cluster's tables: one prefix per cluster in a database.",
         default: "restream"
       })
-    },
-    [
-      {
-        at: "workers",
-        other: "enabled",
-        isViolated: ({ enabled, workers }) => workers !== 1 && !enabled,
-        message: "requires cluster.enabled (--cluster)"
-      }
-    ]
+    }
   ),
 
   supervisor: group("Protection from mass mistakes in the table of cameras.", {

@@ -54,6 +54,7 @@ export const run = Command.make(
       }
       const resolved = yield* loadSettings(flags, {
         cameras: true,
+        daemon: true,
         templates: true,
         plugins: true
       })

@@ -1,6 +1,8 @@
 /** The daemon of the same settings, over its HTTP API. */
 import { bracketed, isLoopback, type Settings } from "@restream/config"
 import { Api } from "@restream/core/http"
+import { Restream } from "@restream/core"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -10,6 +12,7 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import { type Failure, usageFailure } from "../process/Failure.ts"
+import { printMessage } from "../process/Output.ts"
 import * as WorkerSettings from "../workers/WorkerSettings.ts"
 
 /** Where the daemon listens, as this machine reaches it. */
@@ -45,13 +48,15 @@ export interface Daemon extends Effect.Success<ReturnType<typeof connect>> {
 /** The daemon, or its workers, each of which knows its own cameras. */
 export const connectAll = Effect.fnUntraced(function* (settings: Settings) {
   const first = yield* connect(settings)
+  const configured = WorkerSettings.countOf(settings) > 1 ? WorkerSettings.workersOf(settings) : []
   // the flag --workers is not among these settings
   const workers = yield* first.client.status.overview().pipe(
     Effect.timeout(workerTimeout),
-    Effect.map((overview) => overview.workers ?? []),
-    Effect.orElseSucceed(() =>
-      WorkerSettings.countOf(settings) > 1 ? WorkerSettings.workersOf(settings) : []
-    )
+    // a single node has the plain name; any other may have the port of worker 1
+    Effect.map(
+      ({ node, workers }) => workers ?? (node === Restream.nodeNameOf(settings) ? [] : configured)
+    ),
+    Effect.orElseSucceed(() => configured)
   )
   if (workers.length === 0) return [{ ...first, name: undefined }]
   return yield* Effect.forEach(workers, ({ name, port }) =>
@@ -62,24 +67,70 @@ export const connectAll = Effect.fnUntraced(function* (settings: Settings) {
   )
 })
 
-/** Asks the daemons one after the other, until one of them knows the camera. */
-export const askOwner = <A, E extends { readonly _tag: string }, R>(
+/** Another daemon has the port of a worker. */
+export class ForeignDaemon extends Data.TaggedError("ForeignDaemon")<{
+  readonly message: string
+}> {}
+
+/** Fails if the daemon is not the worker that is meant. @param node the name that it says. */
+export const identify = ({ baseUrl, name }: Daemon, node: string | undefined) =>
+  name === undefined || name === node
+    ? Effect.void
+    : Effect.fail(
+        new ForeignDaemon({
+          message: `cannot be asked: ${node === undefined ? "a daemon that is not in the cluster" : `node ${node}`} listens on ${baseUrl}; stop it, or set another http.port`
+        })
+      )
+
+/** Fails unless the worker that is meant responds. */
+export const identifyWorker = Effect.fnUntraced(function* (daemon: Daemon) {
+  if (daemon.name === undefined) return
+  const { node } = yield* Effect.timeout(daemon.client.status.overview(), workerTimeout)
+  yield* identify(daemon, node)
+})
+
+/** Why a worker does not say anything. */
+export const workerProblem = (error: unknown, { baseUrl }: Daemon): string => {
+  if (error instanceof ForeignDaemon) return error.message
+  return HttpClientError.isHttpClientError(error) && error.response !== undefined
+    ? `cannot be asked: ${problemOf(error, baseUrl)}`
+    : notResponding
+}
+
+export const notResponding = "does not respond; the other nodes take over its cameras"
+
+/** Asks the daemons one after the other, until one of them knows the camera. Prints which worker cannot be asked. */
+export const askOwner = Effect.fnUntraced(function* <A, E extends { readonly _tag: string }, R>(
   daemons: ReadonlyArray<Daemon>,
   ask: (daemon: Daemon) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  Effect.gen(function* () {
-    let result: Result.Result<A, E> | undefined
-    for (const daemon of daemons) {
-      const next = yield* Effect.result(ask(daemon))
-      const isOwner =
-        Result.isSuccess(next) ||
-        (next.failure._tag !== "CameraNotFound" && !HttpClientError.isHttpClientError(next.failure))
-      if (isOwner) return yield* Effect.fromResult(next)
-      // a worker that is being restarted does not hide what the others say
-      if (result === undefined || next.failure._tag === "CameraNotFound") result = next
+) {
+  const askOne = (daemon: Daemon) => Effect.andThen(identifyWorker(daemon), ask(daemon))
+  const problems: Array<string> = []
+  let failure: Effect.Error<ReturnType<typeof askOne>> | undefined
+  for (const daemon of daemons) {
+    const next = yield* Effect.result(askOne(daemon))
+    if (Result.isSuccess(next)) return next.success
+    const error = next.failure
+    if (error._tag === "CameraNotFound") {
+      failure = error
+      continue
     }
-    return yield* Effect.fromResult(result!)
-  })
+    // a worker that is being restarted does not hide what the others say
+    if (!isAbsence(error)) return yield* Effect.fail(error)
+    failure ??= error
+    if (daemon.name !== undefined) {
+      problems.push(`worker ${daemon.name}: ${workerProblem(error, daemon)}`)
+    }
+  }
+  yield* Effect.forEach(problems, printMessage, { discard: true })
+  return yield* Effect.fail(failure!)
+})
+
+/** Whether the daemon that was asked is not there, or is another one. */
+const isAbsence = (error: { readonly _tag: string }): boolean =>
+  HttpClientError.isHttpClientError(error) ||
+  error._tag === "ForeignDaemon" ||
+  error._tag === "TimeoutError"
 
 export const transport = FetchHttpClient.layer
 
@@ -90,6 +141,7 @@ export const failOnDaemon =
     Effect.mapError(effect, (error) => usageFailure([problemOf(error, baseUrl)]))
 
 const problemOf = (error: unknown, baseUrl: string): string => {
+  if (error instanceof ForeignDaemon) return "none of the workers can be asked"
   if (HttpClientError.isHttpClientError(error)) {
     const status = error.response?.status
     switch (status) {

@@ -8,7 +8,17 @@ import * as Screen from "../demo/Screen.ts"
 import { exitStatus, Failure, usageFailure } from "../process/Failure.ts"
 import { draw, print, printFollowed, readerLeft } from "../process/Output.ts"
 import { canRedraw, hasColor } from "../text/Terminal.ts"
-import { connectAll, type Daemon, failOnDaemon, transport, workerTimeout } from "./DaemonClient.ts"
+import {
+  connectAll,
+  type Daemon,
+  failOnDaemon,
+  identify,
+  identifyWorker,
+  notResponding,
+  transport,
+  workerProblem,
+  workerTimeout
+} from "./DaemonClient.ts"
 import { isWell, merge, type Report, statusLines, streamsOf } from "./StatusReport.ts"
 
 export interface StatusOptions {
@@ -20,13 +30,14 @@ export interface StatusOptions {
 const columns = (): number | undefined =>
   process.stdout.isTTY === true ? process.stdout.columns : undefined
 
-const reportOf = ({ client }: Daemon) =>
+const reportOf = (daemon: Daemon) =>
   Effect.all({
-    overview: client.status.overview(),
-    cameras: Effect.map(client.cameras.list({ query: { limit: 10_000 } }), ({ cameras }) => cameras)
+    overview: Effect.tap(daemon.client.status.overview(), ({ node }) => identify(daemon, node)),
+    cameras: Effect.map(
+      daemon.client.cameras.list({ query: { limit: 10_000 } }),
+      ({ cameras }) => cameras
+    )
   })
-
-const notResponding = "does not respond; the other nodes take over its cameras"
 
 /** What the daemon says, or all its workers together. Fails if none of them responds. */
 const askAll = Effect.fnUntraced(function* (daemons: ReadonlyArray<Daemon>) {
@@ -43,21 +54,35 @@ const askAll = Effect.fnUntraced(function* (daemons: ReadonlyArray<Daemon>) {
   const reports = answers.flatMap((answer, index) =>
     Result.isSuccess(answer) ? [[daemons[index]!.name!, answer.success] as const] : []
   )
+  const problems = new Map(
+    answers.flatMap((answer, index) => {
+      const daemon = daemons[index]!
+      return Result.isFailure(answer)
+        ? [[daemon, workerProblem(answer.failure, daemon)] as const]
+        : []
+    })
+  )
   if (reports.length === 0) {
+    const foreign = [...problems].flatMap(([{ name }, problem]) =>
+      problem === notResponding ? [] : [`worker ${name}: ${problem}`]
+    )
+    if (foreign.length > 0) return yield* usageFailure(foreign)
     return yield* failOnDaemon(first!.baseUrl)(Effect.fromResult(answers[0]!))
   }
-  const known = new Set(reports.map(([name]) => name))
   return merge(
-    answersOf(daemons, (name) => known.has(name)),
+    answersOf(daemons, (daemon) => problems.get(daemon)),
     reports
   )
 })
 
-const answersOf = (daemons: ReadonlyArray<Daemon>, isConnected: (name: string) => boolean) =>
-  daemons.map(({ baseUrl, name = "" }) => ({
-    name,
-    url: baseUrl,
-    problem: isConnected(name) ? null : notResponding
+const answersOf = (
+  daemons: ReadonlyArray<Daemon>,
+  problemOf: (daemon: Daemon) => string | undefined
+) =>
+  daemons.map((daemon) => ({
+    name: daemon.name ?? "",
+    url: daemon.baseUrl,
+    problem: problemOf(daemon) ?? null
   }))
 
 export const show = Effect.fnUntraced(function* (settings: Settings, options: StatusOptions) {
@@ -87,6 +112,7 @@ const follow = Effect.fnUntraced(function* (
   const stopped = usageFailure([`the daemon at ${baseUrl} has stopped`])
   const views = daemons.map(() => makeView())
   const connected = new Set<Daemon>()
+  const problems = new Map<Daemon, string>()
   const show = makeShow(all)
   const showAll = Effect.suspend(() => {
     const reports = views.flatMap((view, index) => {
@@ -96,16 +122,18 @@ const follow = Effect.fnUntraced(function* (
     })
     if (reports.length === 0) return Effect.void
     if (daemons.length === 1) return show(reports[0]![1])
-    const names = new Set([...connected].map(({ name }) => name))
     return show(
       merge(
-        answersOf(daemons, (name) => names.has(name)),
+        answersOf(daemons, (daemon) =>
+          connected.has(daemon) ? undefined : (problems.get(daemon) ?? notResponding)
+        ),
         reports
       )
     )
   })
   const followOne = (daemon: Daemon, index: number) =>
     Effect.gen(function* () {
+      yield* identifyWorker(daemon)
       const events = yield* daemon.client.status.events({ headers: {} })
       connected.add(daemon)
       yield* Stream.runForEach(events, (event) =>
@@ -127,16 +155,21 @@ const follow = Effect.fnUntraced(function* (
     return yield* stopped
   }
   for (const daemon of daemons) {
-    const isThere = yield* Effect.isSuccess(
-      Effect.timeout(daemon.client.status.overview(), workerTimeout)
-    )
-    if (isThere) connected.add(daemon)
+    const known = yield* Effect.result(identifyWorker(daemon))
+    if (Result.isSuccess(known)) connected.add(daemon)
+    else problems.set(daemon, workerProblem(known.failure, daemon))
   }
   if (connected.size === 0) yield* askAll(daemons)
   return yield* Effect.forEach(
     daemons,
     (daemon, index) =>
-      Effect.ignore(followOne(daemon, index)).pipe(
+      Effect.result(followOne(daemon, index)).pipe(
+        Effect.map(
+          Result.match({
+            onSuccess: () => problems.delete(daemon),
+            onFailure: (error) => problems.set(daemon, workerProblem(error, daemon))
+          })
+        ),
         Effect.andThen(Effect.sync(() => connected.delete(daemon))),
         Effect.andThen(Effect.suspend(() => (connected.size === 0 ? stopped : showAll))),
         Effect.andThen(Effect.sleep(reconnectInterval)),

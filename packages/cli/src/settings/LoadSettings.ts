@@ -34,6 +34,8 @@ export interface Requirements {
   readonly database?: boolean
   /** A database or a file that lists the cameras. */
   readonly cameras?: boolean
+  /** Settings that a daemon can run with; other commands also read those that a flag of the daemon completes. */
+  readonly daemon?: boolean
   /** Valid URL templates. */
   readonly templates?: boolean
   /** The modules that add camera types; they are loaded. */
@@ -74,6 +76,7 @@ export const loadSettings = Effect.fnUntraced(function* (
     ...(requirements.cameras === true
       ? yield* databaseProblems(attempt, requireCameraList(attempt.settings))
       : []),
+    ...(requirements.daemon === true ? daemonProblems(attempt) : []),
     ...(requirements.templates === true ? templateProblems(attempt) : []),
     ...plugins.problems
   ]
@@ -172,6 +175,22 @@ const databaseProblems = Effect.fnUntraced(function* (
     message
   }))
 })
+
+/** The flag `--cluster` of the daemon is not in the file that the other commands read, too. */
+const daemonProblems = ({
+  originOf,
+  problems,
+  settings: { cluster }
+}: LoadAttempt): ReadonlyArray<SettingsProblem> =>
+  cluster.enabled || cluster.workers === 1 || problems.some(({ key }) => key === "cluster.enabled")
+    ? []
+    : [
+        {
+          key: "cluster.workers",
+          origin: originOf(["cluster", "workers"]),
+          message: "requires cluster.enabled (--cluster)"
+        }
+      ]
 
 const templateProblems = ({ originOf, settings }: LoadAttempt): ReadonlyArray<SettingsProblem> =>
   Object.entries(settings.cameraTypes).flatMap(([name, template]) => {

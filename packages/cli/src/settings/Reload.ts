@@ -28,7 +28,7 @@ export const reload = Effect.fnUntraced(
     adapt: (settings: Settings) => Settings = (settings) => settings
   ) {
     // plugins are loaded at the start only
-    const next = yield* loadSettings(flags, { cameras: true, templates: true })
+    const next = yield* loadSettings(flags, { cameras: true, daemon: true, templates: true })
     const { applied, needRestart, settings } = settingsChange(current, adapt(next.settings))
     if (applied.length > 0) yield* apply(settings)
     if (applied.length > 0) {

@@ -4,11 +4,9 @@ import { Restream } from "@restream/core"
 import { availableParallelism } from "node:os"
 import { parse } from "node:path"
 
-/** The number of processes that relay. */
-export const countOf = ({ cluster: { enabled, workers } }: Pick<Settings, "cluster">): number => {
-  if (!enabled) return 1
-  return workers === "auto" ? availableParallelism() : workers
-}
+/** The number of processes that relay. A daemon with several of them is in a cluster, by its file or by a flag. */
+export const countOf = ({ cluster: { workers } }: Pick<Settings, "cluster">): number =>
+  workers === "auto" ? availableParallelism() : workers
 
 /** The name of a worker among the nodes of the cluster. */
 export const nameOf = (settings: Pick<Settings, "cluster">, number: number): string =>
