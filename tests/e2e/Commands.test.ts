@@ -55,6 +55,18 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("res
     })
   )
 
+  it.effect("cluster says in the words of run what the database lacks", () =>
+    Effect.gen(function* () {
+      const empty = Redacted.value(yield* freshDatabase)
+      const without = yield* restream(["cluster"], { PG_DSN: empty })
+      assert.strictEqual(without.code, 2)
+      assert.match(without.stderr, /do not exist; create them with restream db init --cluster/)
+      const nowhere = yield* restream(["cluster"], { PG_DSN: "postgres://x:y@127.0.0.1:1/x" })
+      assert.strictEqual(nowhere.code, 2)
+      assert.match(nowhere.stderr, /connection refused by 127\.0\.0\.1:1/)
+    })
+  )
+
   it.effect("init --status makes the status table, and prints its SQL", () =>
     Effect.gen(function* () {
       const dsn = Redacted.value(yield* freshDatabase)

@@ -200,6 +200,8 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           [retried.code, retried.stdout.trim()],
           [0, "camera 2: the camera is tried now"]
         )
+        const absent = yield* restream("restart", "2")
+        assert.include(absent.stdout, "camera 2: the camera has no relay to restart")
         const restarted = yield* restream("restart", "1", "99")
         assert.strictEqual(restarted.code, 1)
         assert.include(restarted.stdout, "camera 1: the relay is restarted")

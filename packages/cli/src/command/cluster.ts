@@ -1,11 +1,12 @@
 /** `restream cluster`: the nodes that share the cameras. */
 import type { Settings } from "@restream/config"
-import { NodeTable } from "@restream/core"
+import { NodeTable, SqlProblem } from "@restream/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import { isSqlError } from "effect/sql/SqlError"
 import { inDatabase } from "../database/TableSetup.ts"
 import { failOnSettings, usageFailure } from "../process/Failure.ts"
 import { print } from "../process/Output.ts"
@@ -22,6 +23,10 @@ const nodesOf = ({ cluster: { lease, tablePrefix } }: Settings) =>
       .filter(({ leaseLeftMs }) => leaseLeftMs >= -Duration.toMillis(lease))
   )
 
+/** The SQLSTATE of a table that does not exist. */
+const isMissingTable = (error: unknown): boolean =>
+  isSqlError(error) && SqlProblem.codeOf(error) === "42P01"
+
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
 const withDatabase = Effect.fnUntraced(function* <A, E, R>(
@@ -31,7 +36,15 @@ const withDatabase = Effect.fnUntraced(function* <A, E, R>(
     loadSettings(settingFlagsOf(yield* restream), { database: true })
   )
   const dsn = yield* failOnSettings(databaseOf(settings))
-  return yield* use(settings).pipe(inDatabase(dsn, settings), failOnSettings)
+  return yield* use(settings).pipe(
+    Effect.catchIf(isMissingTable, () =>
+      Effect.fail(
+        usageFailure([`cluster: ${NodeTable.missingTables(settings.cluster.tablePrefix)}`])
+      )
+    ),
+    inDatabase(dsn, settings),
+    failOnSettings
+  )
 })
 
 const setActive = (name: string, active: boolean) =>

@@ -30,14 +30,8 @@ const tableOf = (settings: Settings): Effect.Effect<TableName, Failure> => {
 }
 
 /** Turns an error of the database into a failure with one line. */
-const databaseFailure = (error: {
-  readonly message: string
-  readonly reason?: { readonly cause?: unknown }
-}) => {
-  const cause = error.reason?.cause
-  const message = cause instanceof Error ? cause.message : error.message
-  return usageFailure([`database: ${oneLine(redact(message))}`])
-}
+const databaseFailure = (error: SqlError) =>
+  usageFailure([`database: ${SqlProblem.describe(error)}`])
 
 const columns = CameraTable.columns.map(([column]) => column)
 

@@ -32,6 +32,7 @@ import * as ClusterRights from "./ClusterRights.ts"
 import * as LeasedStorage from "./LeasedStorage.ts"
 import * as LockSession from "./LockSession.ts"
 import * as Nodes from "./Nodes.ts"
+import * as NodeTable from "./NodeTable.ts"
 import * as OneHolder from "./OneHolder.ts"
 import { Ownership, type OwnershipService } from "./Ownership.ts"
 import { Refusals } from "../probing/Refusals.ts"
@@ -233,7 +234,10 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       Effect.repeat(Effect.delay(shared.activeDaemon, "250 millis"), {
         until: (daemon) => daemon !== undefined
       })
-    ).pipe(Effect.asVoid)
+    ).pipe(Effect.asVoid),
+    otherNodes: Effect.sync(() =>
+      (joined?.nodes.view() ?? []).filter(({ isSelf }) => !isSelf).map(({ name }) => name)
+    )
   }
   const cluster = Cluster.of({
     name: options.name,
@@ -331,6 +335,6 @@ const requireTables = Effect.fnUntraced(function* (sql: PgClient.PgClient, prefi
   )
   if (row?.exists === true) return
   return yield* new Nodes.ClusterError({
-    message: `the tables of the cluster (${prefix}_runners, ${prefix}_locks) do not exist; create them with restream db init --cluster`
+    message: NodeTable.missingTables(prefix)
   })
 })

@@ -14,6 +14,10 @@ export interface NodeRow {
   readonly shards: number
 }
 
+/** What to do where the tables of the cluster do not exist. */
+export const missingTables = (tablePrefix: string): string =>
+  `the tables of the cluster (${tablePrefix}_runners, ${tablePrefix}_locks) do not exist; create them with restream db init --cluster`
+
 /** All nodes that have a row, by name. */
 export const list = Effect.fnUntraced(function* (tablePrefix: string) {
   const sql = yield* PgClient.PgClient

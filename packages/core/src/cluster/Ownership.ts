@@ -93,6 +93,8 @@ export interface OwnershipService {
   readonly membership?: (() => Membership) | undefined
   /** Done when this daemon is ready to relay or to take over: a node has joined, or is a standby. Left out: at once. */
   readonly ready?: Effect.Effect<void> | undefined
+  /** The names of the other nodes. Left out where there are no nodes. */
+  readonly otherNodes?: Effect.Effect<ReadonlyArray<string>> | undefined
   /** The daemon that relays the cameras while this one is a standby, for a status line. */
   readonly activeDaemon: Effect.Effect<string | undefined>
 }

@@ -23,6 +23,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type { CameraId } from "../camera/Camera.ts"
+import { Ownership, type OwnershipService } from "../cluster/Ownership.ts"
 import { format } from "../time/DurationText.ts"
 import type { LiveOrFixedSettings } from "../Restream.ts"
 import { type PictureProblem, Pictures } from "../picture/Pictures.ts"
@@ -34,7 +35,6 @@ import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
 import { tallyOf } from "../status/OperatorView.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import type { Command } from "../supervision/CameraActor.ts"
-import { Ownership } from "../cluster/Ownership.ts"
 import { Supervisor } from "../supervision/Supervisor.ts"
 import {
   Api,
@@ -61,8 +61,20 @@ export interface HandlerOptions {
   readonly workers?: ReadonlyArray<typeof Worker.Type> | undefined
 }
 
-const unknownCamera = (id: CameraId) =>
-  new CameraNotFound({ message: `no camera has the id ${JSON.stringify(id)}` })
+/** A node of a cluster knows the cameras that it relays, and no others. */
+const unknown = Effect.fnUntraced(function* (
+  { node, otherNodes = Effect.succeed([]) }: OwnershipService,
+  id: CameraId
+) {
+  const others = yield* otherNodes
+  const where =
+    node === undefined || others.length === 0
+      ? ""
+      : ` on this node (${node}); the other nodes: ${others.join(", ")}`
+  return yield* new CameraNotFound({
+    message: `no camera has the id ${JSON.stringify(id)}${where}`
+  })
+})
 
 const cameras = HttpApiBuilder.group(
   Api,
@@ -71,6 +83,8 @@ const cameras = HttpApiBuilder.group(
     const board = yield* Board
     const store = yield* StatusStore
     const supervisor = yield* Supervisor
+    const ownership = yield* Ownership
+    const unknownCamera = (id: CameraId) => unknown(ownership, id)
 
     const command = Effect.fnUntraced(function* (
       id: CameraId,
@@ -219,12 +233,16 @@ const whyNoPicture = (problem: PictureProblem, status: CameraStatus): string => 
 
 const messageOf = (
   name: "retry" | "restart",
-  streams: ReadonlyArray<Pick<CameraStatus, "reason" | "word">>
+  streams: ReadonlyArray<Pick<CameraStatus, "reason" | "state" | "word">>
 ): string => {
   if (streams.some(({ reason }) => reason?._tag === "Unauthorized")) {
     return "one login is tried now; the camera may lock the account after several wrong passwords"
   }
-  if (name === "restart") return "the relay is restarted"
+  if (name === "restart") {
+    return streams.some(({ state }) => state._tag === "Live" || state._tag === "Starting")
+      ? "the relay is restarted"
+      : "the camera has no relay to restart; it is tried now"
+  }
   return streams.every(({ word }) => word === "ok")
     ? "the camera is live; nothing to retry"
     : "the camera is tried now"
