@@ -73,6 +73,21 @@ describe("the operator's view", () => {
     ] as const) {
       assert.strictEqual(OperatorView.sentenceOf(tally(counts), failing), sentence)
     }
+    // cameras that wait for another daemon are in order, and those that wait for a media server are not
+    const waiting = tally({ down: 2, waiting: 9 })
+    for (const [causes, sentence] of [
+      [[], "0 of 11 cameras are live; 2 need attention."],
+      [
+        [
+          { kind: "media-server", count: 5 },
+          { kind: "media-server", count: 4 },
+          { kind: "Refused", count: 2 }
+        ],
+        "0 of 11 cameras are live; 11 need attention."
+      ]
+    ] as const) {
+      assert.strictEqual(OperatorView.sentenceOf(waiting, 0, causes), sentence)
+    }
   })
 
   it.effect("counts the words as the statuses have them", () =>

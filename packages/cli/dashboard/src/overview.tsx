@@ -3,7 +3,7 @@ import { Chart } from "./chart.tsx"
 import { allWords, Section, type Word, WordIcon, WordLabel } from "./parts.tsx"
 import type { Overview } from "@restream/core/http"
 import { hrefTo } from "./route.ts"
-import { changes, failingSubstreams, now, overview, totals } from "./store.ts"
+import { changes, failingSubstreams, needAttention, now, overview, totals } from "./store.ts"
 import { bitrate, clockTime, count, duration, words } from "./text.ts"
 
 const Sentence = () => {
@@ -11,7 +11,7 @@ const Sentence = () => {
   const w = words()
   if (tally === undefined) return <p class="sentence">{w.loading}</p>
   const all = allWords.reduce((sum, word) => sum + tally[word], 0)
-  const wrong = tally.down + tally.invalid
+  const wrong = needAttention.value
   const failing = failingSubstreams.value
   const isGood = wrong === 0 && failing === 0 && tally.ok === all
   const text =

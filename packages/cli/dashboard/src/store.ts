@@ -29,6 +29,16 @@ export const failingSubstreams = computed(() =>
   )
 )
 export const overview = signal<Overview | undefined>(undefined)
+/** How many cameras need the operator: also those that wait for a media server that is unreachable. */
+export const needAttention = computed(() => {
+  if (overview.value === undefined) return 0
+  const { causes, tally } = overview.value
+  const forServer = causes.reduce(
+    (sum, { count, kind }) => (kind === "media-server" ? sum + count : sum),
+    0
+  )
+  return tally.down + tally.invalid + Math.min(tally.waiting, forServer)
+})
 /** The bitrates of the streams that send; apart from the cameras, because all of them change every 5 seconds. */
 const rates = signal<Readonly<Record<string, number>> | undefined>(undefined)
 export const bitrateOf = ({ bitrate, id, word }: CameraStream): number => {
@@ -190,8 +200,7 @@ export const start = () => {
     }
   })
   effect(() => {
-    const tally = overview.value?.tally
-    const wrong = tally === undefined ? 0 : tally.down + tally.invalid
+    const wrong = needAttention.value
     document.title = wrong === 0 ? "restream" : `(${wrong}) restream`
   })
 }

@@ -208,7 +208,8 @@ export const statusLines = (
   return [
     node +
       (isRead(overview)
-        ? (noCamera(overview) ?? OperatorView.sentenceOf(tally, failingSubstreamsOf(cameras)))
+        ? (noCamera(overview) ??
+          OperatorView.sentenceOf(tally, failingSubstreamsOf(cameras), causes))
         : "The camera list has not been read yet."),
     ...workers.flatMap(({ name, problem }) =>
       problem === null ? [] : [`- worker ${name}: ${problem}`]

@@ -99,8 +99,13 @@ const number = new Intl.NumberFormat("en-US")
  * All cameras in one sentence: `988 of 1,000 cameras are live; 12 need attention.`
  *
  * @param failingSubstreams how many further streams of live cameras fail; the tally counts main streams only.
+ * @param causes what is wrong. A media server that is unreachable has the cameras that wait for it.
  */
-export const sentenceOf = (tally: Tally, failingSubstreams = 0): string => {
+export const sentenceOf = (
+  tally: Tally,
+  failingSubstreams = 0,
+  causes: ReadonlyArray<{ readonly kind: string; readonly count: number }> = []
+): string => {
   const all = words.reduce((sum, word) => sum + tally[word], 0)
   if (all === 0) return "The camera list is empty."
   const live =
@@ -109,7 +114,11 @@ export const sentenceOf = (tally: Tally, failingSubstreams = 0): string => {
       : all === 1
         ? "The camera is live"
         : `All ${number.format(all)} cameras are live`
-  const problems = tally.down + tally.invalid
+  const forServer = causes.reduce(
+    (sum, { count, kind }) => (kind === "media-server" ? sum + count : sum),
+    0
+  )
+  const problems = tally.down + tally.invalid + Math.min(tally.waiting, forServer)
   return `${[
     live,
     ...(problems === 0
