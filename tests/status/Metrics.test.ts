@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraId, Metrics, Reason, StatusStore } from "@restream/core"
+import { type CameraId, CameraState, Metrics, Reason, StatusStore } from "@restream/core"
 import { Effect, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
+import { readFileSync } from "node:fs"
 import * as FakeEngine from "../kit/FakeEngine.ts"
 import { layer, row, setRows } from "../kit/Tree.ts"
 
@@ -19,6 +20,23 @@ const values = Effect.map(Metric.snapshot, (snapshot) => {
 })
 
 describe("Metrics", () => {
+  it.each(["monitoring.md", "ru/monitoring.md"])(
+    "of docs/%s have the states that exist",
+    (name) => {
+      const text = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8")
+      const row = /^\| `restream_cameras\{state\}`(.*)$/m.exec(text)?.[1] ?? ""
+      const documented = [...row.matchAll(/`([a-z]+)`/g)].map(([, state]) => state)
+      const states = CameraState.tags.map((tag) => tag.toLowerCase())
+      assert.includeMembers(documented, states)
+      const rules = readFileSync(new URL("../../ops/prometheus/rules.yml", import.meta.url), "utf8")
+      const queried = [...rules.matchAll(/restream_cameras\{state!?=~?"([^"]+)"/g)].flatMap(
+        ([, value]) => value!.split("|")
+      )
+      assert.isNotEmpty(queried)
+      assert.includeMembers(states, queried)
+    }
+  )
+
   it.effect("count cameras, restarts, stalls, traffic and probes as they happen", () => {
     const fake = FakeEngine.make()
     const answer = fake.answer
