@@ -207,6 +207,11 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         assert.include(restarted.stdout, "camera 1: the relay is restarted")
         assert.include(restarted.stderr, 'no camera has the id "99"')
 
+        yield* json(`${url}/api/cameras?word=ok`).pipe(
+          Effect.delay("50 millis"),
+          Effect.repeat({ until: ({ total }) => total === 1 })
+        )
+
         // a reader that has read enough ends what it read from
         for (const flags of ["--json", "--all"]) {
           const line = `"${process.execPath}" "${program}" status --watch ${flags} | head -1`
