@@ -6,6 +6,7 @@ import * as Flag from "effect/cli/Flag"
 import { failOnSettings, usageFailure } from "../process/Failure.ts"
 import { loadSettings } from "../settings/LoadSettings.ts"
 import { settingFlagsOf } from "../settings/SettingFlags.ts"
+import { cameraId } from "./cameraId.ts"
 import { restream } from "./restream.ts"
 
 const flag = (name: string, description: string) =>
@@ -17,7 +18,7 @@ export const status = Command.make(
     all: flag("all", "List all cameras, not only those that are not live"),
     json: flag("json", "Print a JSON document; with --watch, one object per event"),
     watch: flag("watch", "Show changes until interrupted"),
-    ids: Argument.String("id").pipe(
+    ids: cameraId.pipe(
       Argument.withDescription("Ids of cameras to show with everything that is known of them"),
       Argument.variadic()
     )
