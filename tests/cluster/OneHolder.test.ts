@@ -181,7 +181,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         yield* a.awaitLine(
           /cameras are relayed by restream@\S+ \(.*\), a daemon that runs without --cluster; joining/
         )
-        yield* a.awaitLine(/2 cameras, all relayed by another daemon/)
+        yield* a.awaitLine(/2 cameras, none on this node/)
         const before = yield* publishersOf(site, paths)
         assert.deepStrictEqual(before, [1, 1])
         yield* first.signal("SIGTERM")

@@ -145,6 +145,30 @@ describe("ReconcileLog", () => {
     )
   })
 
+  it("does not say of a node's cameras that another daemon relays them", () => {
+    const line = (isOurs: (id: CameraId) => boolean) =>
+      ReconcileLog.describe({
+        before: new Map(),
+        cameras: new Map([gate, yard].map((entry) => [entry.id, entry])),
+        disabled: new Set<CameraId>(),
+        actions: [],
+        isOurs,
+        isNode: true
+      }).message
+    assert.strictEqual(
+      line(() => false),
+      "2 cameras, none on this node"
+    )
+    assert.strictEqual(
+      line((id) => id === gate.id),
+      "2 cameras, 1 on this node"
+    )
+    assert.strictEqual(
+      line(() => true),
+      "2 cameras"
+    )
+  })
+
   it("names a removed camera by its id where a defect made its state unknown", () => {
     const { message } = ReconcileLog.describe({
       before: new Map([[gate.id, { _tag: "Unknown" as const }]]),

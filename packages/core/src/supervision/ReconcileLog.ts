@@ -12,6 +12,8 @@ export interface Reconciliation {
   readonly actions: ReadonlyArray<Action>
   /** Whether this daemon relays a camera. Default: every camera. */
   readonly isOurs?: ((id: CameraId) => boolean) | undefined
+  /** Whether this daemon is a node of a cluster. What it does not relay may not be relayed by any node yet. Default: no. */
+  readonly isNode?: boolean | undefined
 }
 
 export interface ReconcileLine {
@@ -26,7 +28,7 @@ interface Member {
 }
 
 export const describe = (reconciliation: Reconciliation): ReconcileLine => {
-  const { before, cameras, disabled, isOurs = () => true } = reconciliation
+  const { before, cameras, disabled, isNode = false, isOurs = () => true } = reconciliation
   const disabledCount = disabled.size === 0 ? "" : ` (${disabled.size} disabled)`
   if (cameras.size === 0 && before.size > 0) {
     const relays = before.size === 1 ? "the last relay" : `all ${before.size} relays`
@@ -37,13 +39,24 @@ export const describe = (reconciliation: Reconciliation): ReconcileLine => {
   const further = [...cameras.values()].filter(({ substream }) => substream !== undefined).length
   const substreams =
     further === 0 ? "" : ` with ${further} further stream${further === 1 ? "" : "s"}`
-  const others = [...cameras.keys()].filter((id) => !isOurs(id)).length
-  const elsewhere =
-    others === 0 ? "" : `, ${others === cameras.size ? "all" : others} relayed by another daemon`
+  const elsewhere = describeOthers(
+    cameras.size,
+    [...cameras.keys()].filter((id) => !isOurs(id)).length,
+    isNode
+  )
   return {
     level: "Info",
     message: `${countCameras(cameras.size - further)}${substreams}${disabledCount}${elsewhere}${what}`
   }
+}
+
+/** @param others how many of the cameras this daemon does not relay. */
+const describeOthers = (count: number, others: number, isNode: boolean): string => {
+  if (others === 0) return ""
+  const own = count - others
+  return isNode
+    ? `, ${own === 0 ? "none" : own} on this node`
+    : `, ${own === 0 ? "all" : others} relayed by another daemon`
 }
 
 /** What an operator should know of the addresses that are taken into use, in one line for each fact. */

@@ -282,7 +282,9 @@ const make = Effect.gen(function* () {
     const actions = held === undefined ? [...moved, ...changes] : moved
     const isFirst = reconciliations === 0 && set.shards === undefined
     if (isFirst || actions.length > 0) {
-      const { level, message } = ReconcileLog.describe({ ...set, before: applied, actions, isOurs })
+      const isNode = ownership.node !== undefined
+      const reconciliation = { ...set, before: applied, actions, isOurs, isNode }
+      const { level, message } = ReconcileLog.describe(reconciliation)
       yield* Effect.logWithLevel(level)(message)
       for (const line of ReconcileLog.notices(actions)) yield* Effect.logWarning(line)
     }
