@@ -1,5 +1,5 @@
 /** Publishes messages to an MQTT broker, each over a connection of its own: alerts are rare. */
-import { displayWebhookUrl, mqttTopicOf, type Webhook } from "@restream/config"
+import { mqttTopicOf, type Webhook, withoutBrackets } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { IClientOptions, MqttClient } from "mqtt"
@@ -8,8 +8,6 @@ import { connect as connectTls } from "node:tls"
 import { HostResolver, nodeLookup } from "../network/HostResolver.ts"
 import { connectionError, WebhookError } from "./WebhookError.ts"
 import { safelyDecoded } from "./WebhookRequest.ts"
-
-const ports: Readonly<Record<string, number>> = { "mqtt:": 1883, "mqtts:": 8883 }
 
 /**
  * Publishes a message to the topic of the URL, and waits until the broker has it: QoS 1, not retained, MQTT 3.1.1.
@@ -39,22 +37,25 @@ export const publish = Effect.fnUntraced(function* (webhook: Webhook, body: stri
 
 type Lookup = ReturnType<typeof nodeLookup>
 
-const dial = ({ hostname, port, protocol }: URL, lookup: Lookup) => {
-  const host = hostname.replace(/^\[(.*)\]$/, "$1")
-  const options = { host, port: port === "" ? (ports[protocol] ?? 1883) : Number(port), lookup }
-  return protocol === "mqtts:"
+const isTls = ({ protocol }: URL): boolean => protocol === "mqtts:"
+
+const dial = (url: URL, lookup: Lookup) => {
+  const host = withoutBrackets(url.hostname)
+  const port = url.port === "" ? (isTls(url) ? 8883 : 1883) : Number(url.port)
+  const options = { host, port, lookup }
+  return isTls(url)
     ? connectTls({ ...options, ...(isIP(host) === 0 ? { servername: host } : {}) })
     : connectTcp(options)
 }
 
-const optionsOf = ({ password, protocol, username }: URL): IClientOptions => ({
-  protocol: protocol === "mqtts:" ? "mqtts" : "mqtt",
+const optionsOf = (url: URL): IClientOptions => ({
+  protocol: isTls(url) ? "mqtts" : "mqtt",
   clientId: `restream-${crypto.randomUUID().slice(0, 12)}`,
   protocolVersion: 4,
   // the caller retries
   reconnectPeriod: 0,
-  ...(username === "" ? {} : { username: safelyDecoded(username) }),
-  ...(password === "" ? {} : { password: safelyDecoded(password) })
+  ...(url.username === "" ? {} : { username: safelyDecoded(url.username) }),
+  ...(url.password === "" ? {} : { password: safelyDecoded(url.password) })
 })
 
 const connected = (client: MqttClient, webhook: Webhook) =>
@@ -92,10 +93,4 @@ const errorOf = (webhook: Webhook, error: Error): WebhookError => {
   })
 }
 
-const closed = ({ url }: Webhook): WebhookError =>
-  new WebhookError({
-    detail: `connection closed by ${new URL(displayWebhookUrl(url)).host}`,
-    kind: "ECONNRESET",
-    isTransient: true,
-    retryAfterMs: undefined
-  })
+const closed = (webhook: Webhook): WebhookError => connectionError(webhook, undefined, "ECONNRESET")

@@ -99,9 +99,9 @@ export const make = Effect.fnUntraced(function* (
       const runners = yield* Effect.tapError(storage.getRunners, () => failed).pipe(
         Effect.catch((error) => (known.length > 0 ? Effect.succeed([]) : Effect.fail(error)))
       )
-      const present = new Set(runners.map(([runner]) => keyOf(runner)))
+      const present = new Set(runners.map(([runner]) => nameOf(runner)))
       const missing =
-        nowMs(clock) < graceUntilMs ? known.filter(([runner]) => !present.has(keyOf(runner))) : []
+        nowMs(clock) < graceUntilMs ? known.filter(([runner]) => !present.has(nameOf(runner))) : []
       const all = [...runners, ...missing]
       yield* remember(all)
       return all.map(([runner, isActive]) => [forEngine(runner), isActive] as const)
@@ -111,8 +111,6 @@ export const make = Effect.fnUntraced(function* (
 })
 
 const nameOf = ({ address }: Runner): string => address.host
-
-const keyOf = ({ address }: Runner): string => `${address.host}:${address.port}`
 
 /** What keeps two nodes from sharing the cameras. `undefined`: nothing. */
 const mismatch = (

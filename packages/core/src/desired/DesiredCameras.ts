@@ -51,17 +51,9 @@ export class DesiredCameras extends Context.Service<
       const { choices } = yield* Engines
       const settings = yield* LiveSettings
       const servers = yield* Effect.serviceOption(MediaServers)
-      const away = Option.match(servers, {
-        onNone: () => () => new Set<string>(),
-        onSome:
-          ({ away }) =>
-          () =>
-            SubscriptionRef.getUnsafe(away)
-      })
-      const awayChanges = Option.match(servers, {
-        onNone: () => Stream.never,
-        onSome: ({ away }) => Stream.drop(SubscriptionRef.changes(away), 1)
-      })
+      const away = Option.isSome(servers)
+        ? servers.value.away
+        : yield* SubscriptionRef.make<ReadonlySet<string>>(new Set())
       return DesiredCameras.of({
         changes: Stream.suspend(() => {
           let latest: Snapshot | undefined
@@ -81,7 +73,7 @@ export class DesiredCameras extends Context.Service<
             decodedBy = current
             const { rows = [], shards } = latest ?? {}
             return Effect.map(decode(rows), (decoded) => {
-              const set = failOver(decoded, away())
+              const set = failOver(decoded, SubscriptionRef.getUnsafe(away))
               return [shards === undefined ? set : { ...set, shards }]
             })
           }).pipe(
@@ -102,7 +94,7 @@ export class DesiredCameras extends Context.Service<
           )
           const triggers = Stream.merge(
             changes,
-            Stream.filter(awayChanges, () => latest !== undefined)
+            Stream.filter(Stream.drop(SubscriptionRef.changes(away), 1), () => latest !== undefined)
           )
           return Stream.merge(snapshots, triggers, { haltStrategy: "left" }).pipe(
             Stream.mapEffect(() => set),

@@ -229,13 +229,18 @@ class Group<Reason> {
     this.tellChange()
   }
 
-  /** Forgets all refusals: the device has accepted a camera. */
-  release(): void {
+  /** The device has accepted a camera: the group as a whole is refused no longer. */
+  prove(): void {
     this.wasAccepted = true
     this.isProven = true
     this.refused = undefined
     this.refusals = 0
     this.suspects.clear()
+  }
+
+  /** The same, and forgets the refusals to each camera. */
+  release(): void {
+    this.prove()
     for (const member of this.members) member.refused = undefined
   }
 
@@ -586,13 +591,9 @@ class MemberLease<Reason> implements Lease<Reason> {
     member.wasAccepted = true
     member.refused = undefined
     member.refusals = 0
-    group.wasAccepted = true
-    group.isProven = true
-    group.refused = undefined
-    group.refusals = 0
-    group.suspects.clear()
+    if (isRelease) group.release()
+    else group.prove()
     group.passOn(member)
-    if (isRelease) for (const other of group.members) other.refused = undefined
     group.tellChange()
   }
 
