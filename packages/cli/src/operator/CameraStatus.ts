@@ -1,12 +1,11 @@
 /** What `restream status ID…` does. Loaded by this command only, as is the HTTP client. */
 import type { Settings } from "@restream/config"
-import type { CameraId } from "@restream/core"
 import type { CameraDetail } from "@restream/core/http"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { exitStatus, Failure } from "../process/Failure.ts"
 import { print } from "../process/Output.ts"
-import { askOwner, connectAll, failOnDaemon, transport } from "./DaemonClient.ts"
+import { askEach, transport } from "./DaemonClient.ts"
 import { cameraLines } from "./StatusReport.ts"
 
 /** Prints what is known of each camera. */
@@ -15,20 +14,13 @@ export const show = Effect.fnUntraced(function* (
   ids: ReadonlyArray<string>,
   isJson: boolean
 ) {
-  const daemons = yield* connectAll(settings)
-  const problems: Array<string> = []
   const cameras: Array<CameraDetail> = []
-  for (const id of ids) {
-    yield* askOwner(daemons, ({ client }) =>
-      client.cameras.get({ params: { id: id as CameraId } })
-    ).pipe(
-      Effect.map((camera) => void cameras.push(camera)),
-      Effect.catchTag("CameraNotFound", ({ message }) =>
-        Effect.sync(() => void problems.push(message))
-      ),
-      failOnDaemon(daemons[0]!.baseUrl)
-    )
-  }
+  const problems = yield* askEach(
+    settings,
+    ids,
+    ({ client }, id) => client.cameras.get({ params: { id } }),
+    (camera) => Effect.sync(() => void cameras.push(camera))
+  )
   const now = yield* Clock.currentTimeMillis
   if (isJson) yield* print(JSON.stringify({ cameras }, undefined, 2))
   else if (cameras.length > 0) {

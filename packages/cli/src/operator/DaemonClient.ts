@@ -1,7 +1,7 @@
 /** The daemon of the same settings, over its HTTP API. */
 import { bracketed, isLoopback, type Settings } from "@restream/config"
 import { Api } from "@restream/core/http"
-import { Restream } from "@restream/core"
+import { type CameraId, Restream } from "@restream/core"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -124,6 +124,40 @@ export const askOwner = Effect.fnUntraced(function* <A, E extends { readonly _ta
   }
   yield* Effect.forEach(problems, printMessage, { discard: true })
   return yield* Effect.fail(failure!)
+})
+
+/** What a daemon answers about a camera that it does not have, or that has no relay. */
+const ofCamera = new Set(["CameraNotFound", "CameraInvalid"])
+
+/**
+ * Asks for each camera the daemon that knows it.
+ *
+ * @param ask runs for one camera after the other; what it gives goes to `onAnswer`.
+ * @returns why there is no answer about some of the cameras.
+ */
+export const askEach = Effect.fnUntraced(function* <
+  A,
+  E extends { readonly _tag: string; readonly message: string },
+  R
+>(
+  settings: Settings,
+  ids: ReadonlyArray<string>,
+  ask: (daemon: Daemon, id: CameraId) => Effect.Effect<A, E, R>,
+  onAnswer: (answer: A, id: string) => Effect.Effect<void>
+) {
+  const daemons = yield* connectAll(settings)
+  const problems: Array<string> = []
+  for (const id of ids) {
+    yield* askOwner(daemons, (daemon) => ask(daemon, id as CameraId)).pipe(
+      Effect.flatMap((answer) => onAnswer(answer, id)),
+      Effect.catchIf(
+        ({ _tag }) => ofCamera.has(_tag),
+        ({ message }) => Effect.sync(() => void problems.push(message))
+      ),
+      failOnDaemon(daemons[0]!.baseUrl)
+    )
+  }
+  return problems
 })
 
 /** Whether the daemon that was asked is not there, or is another one. */

@@ -1,6 +1,12 @@
 /** What `restream status` does. Loaded by this command only, because it contains an HTTP client. */
 import type { Settings } from "@restream/config"
-import type { CameraSummary, Event, Overview, Substream } from "@restream/core/http"
+import {
+  type CameraSummary,
+  type Event,
+  type Overview,
+  streamsOf,
+  type Substream
+} from "@restream/core/http"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
@@ -19,7 +25,7 @@ import {
   workerProblem,
   workerTimeout
 } from "./DaemonClient.ts"
-import { isWell, merge, type Report, statusLines, streamsOf } from "./StatusReport.ts"
+import { isWell, merge, type Report, statusLines } from "./StatusReport.ts"
 
 export interface StatusOptions {
   readonly all: boolean

@@ -1,6 +1,12 @@
 /** The report of `restream status` as text. Pure. */
 import { DurationText, OperatorView } from "@restream/core"
-import type { CameraDetail, CameraSummary, Overview, Substream } from "@restream/core/http"
+import {
+  type CameraDetail,
+  type CameraSummary,
+  type Overview,
+  streamsOf,
+  type Substream
+} from "@restream/core/http"
 import { colored } from "../text/Color.ts"
 import { table } from "../text/Table.ts"
 
@@ -87,12 +93,6 @@ const byId = new Intl.Collator("en", { numeric: true })
 
 type Stream = (CameraSummary | Substream) & { readonly node?: string }
 
-/** The main stream, then the further streams. */
-export const streamsOf = (camera: Report["cameras"][number]): ReadonlyArray<Stream> => [
-  camera,
-  ...(camera.substreams ?? [])
-]
-
 /** How bad the worst stream of a camera is: 0 is the worst. */
 const rankOf = (camera: CameraSummary): number =>
   Math.min(...streamsOf(camera).map(({ word }) => OperatorView.words.indexOf(word)))
@@ -147,7 +147,7 @@ const cameraTable = (
   width?: number,
   hasColor = false
 ): string => {
-  const streams = inOrder(cameras).flatMap(streamsOf)
+  const streams = inOrder(cameras).flatMap((camera): ReadonlyArray<Stream> => streamsOf(camera))
   const showsReaders = streams.some(({ mediaServer }) => mediaServer !== null)
   const showsServers = streams.some(({ mediaServerName }) => mediaServerName !== undefined)
   const showsNode = streams.some(({ node }) => node !== undefined)

@@ -120,6 +120,11 @@ export const CameraSummary = Schema.Struct({
 })
 export type CameraSummary = typeof CameraSummary.Type
 
+/** The main stream of a camera, then its further streams. */
+export const streamsOf = <Camera extends Pick<CameraSummary, "substreams">>(
+  camera: Camera
+): ReadonlyArray<Camera | Substream> => [camera, ...(camera.substreams ?? [])]
+
 export const TimelineItem = Schema.Struct({
   word: Word,
   /** The word holds from then until the next item. */

@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Board } from "./Board.ts"
-import { TooManyStreams } from "./Api.ts"
+import { streamsOf, TooManyStreams } from "./Api.ts"
 
 const tickMs = 250
 const beatMs = 5000
@@ -90,10 +90,7 @@ const make = Effect.gen(function* () {
       const rates: Record<string, number> = {}
       const readers: Record<string, number> = {}
       let isServerKnown = false
-      const streams = (yield* board.cameras).flatMap((camera) => [
-        camera,
-        ...(camera.substreams ?? [])
-      ])
+      const streams = (yield* board.cameras).flatMap(streamsOf)
       for (const { bitrate, id, mediaServer } of streams) {
         if (bitrate > 0) rates[id] = bitrate
         if (mediaServer === null) continue

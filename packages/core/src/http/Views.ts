@@ -16,7 +16,7 @@ import type { PlayerUrls } from "../player/PlayerUrls.ts"
 import { adviceOf } from "../status/Advice.ts"
 import type { Cause } from "../status/Causes.ts"
 import { retryAtOf, words } from "../status/OperatorView.ts"
-import type * as Api from "./Api.ts"
+import * as Api from "./Api.ts"
 
 const streamOf = ({ audio, video }: StreamInfo) => ({
   video: video.codec,
@@ -167,7 +167,7 @@ export const select = (
     (camera) =>
       (word === undefined || hasWord(camera, word)) &&
       (text === "" ||
-        [camera, ...(camera.substreams ?? [])]
+        Api.streamsOf(camera)
           .flatMap(({ id, path }) => [id, path])
           .concat(camera.name, camera.host)
           .some((field) => field?.toLowerCase().includes(text) === true))
