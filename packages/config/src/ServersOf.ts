@@ -10,6 +10,10 @@ export interface ConfiguredServer {
   readonly settings: Settings["mediaServer"]
 }
 
+/** Whether there are servers in `mediaServers`. Then `mediaServer` names none. */
+export const hasNamedServers = ({ mediaServers }: Pick<Settings, "mediaServers">): boolean =>
+  Object.keys(mediaServers).length > 0
+
 /** The servers of `mediaServers`, or the one of `mediaServer` where that is empty. */
 export const mediaServersOf = ({
   mediaServer,

@@ -1,6 +1,6 @@
 /** The difference between two settings: what a running daemon applies, and what requires a restart. */
 import * as Equal from "effect/Equal"
-import { isOfOneServer } from "./ServersOf.ts"
+import { hasNamedServers, isOfOneServer } from "./ServersOf.ts"
 import { valueAt, withValueAt } from "./Setting.ts"
 import { type Settings, settings } from "./Settings.ts"
 
@@ -23,7 +23,7 @@ export const settingsChange = (current: Settings, next: Settings): SettingsChang
   const changed = settings.filter(
     ({ path }) => !Equal.equals(valueAt(current, path), valueAt(next, path))
   )
-  const isOneServer = !hasSeveralServers(current) && !hasSeveralServers(next)
+  const isOneServer = !hasNamedServers(current) && !hasNamedServers(next)
   const applied = changed.filter(
     ({ appliedBy, key }) => appliedBy === "reload" || (!isOneServer && isOfOneServer(key))
   )
@@ -33,11 +33,8 @@ export const settingsChange = (current: Settings, next: Settings): SettingsChang
       current
     ),
     applied: applied.flatMap(({ key }) =>
-      hasSeveralServers(next) && isOfOneServer(key) ? [] : [key]
+      hasNamedServers(next) && isOfOneServer(key) ? [] : [key]
     ),
     needRestart: changed.filter((one) => !applied.includes(one)).map(({ key }) => key)
   }
 }
-
-const hasSeveralServers = ({ mediaServers }: Settings): boolean =>
-  Object.keys(mediaServers).length > 0

@@ -7,7 +7,7 @@
 import * as Result from "effect/Result"
 import type * as Dsn from "./Dsn.ts"
 import { oneLine } from "./Redaction.ts"
-import { isOfOneServer } from "./ServersOf.ts"
+import { hasNamedServers, isOfOneServer } from "./ServersOf.ts"
 import { valueAt, withValueAt } from "./Setting.ts"
 import { defaultSettings, type Settings, settingGroups, settings } from "./Settings.ts"
 import { displayConfigValue } from "./SettingType.ts"
@@ -69,7 +69,7 @@ export const attempt = (sources: Sources = {}): LoadAttempt => {
       if (isKnown && isViolated(valueAt(loaded, [key]))) report([key, at], message)
     }
   }
-  if (Object.keys(loaded.mediaServers).length > 0) {
+  if (hasNamedServers(loaded)) {
     const set = [...values].filter(([key]) => isOfOneServer(key))
     if (set.length > 0) {
       const which = set.map(([key, { origin }]) => `${key} (${originText(origin)})`).join(", ")

@@ -2,6 +2,7 @@
 export * as Restream from "./Restream.ts"
 // the cameras
 export * from "./camera/Camera.ts"
+export { nameFirst } from "./camera/CameraNames.ts"
 export * from "./camera/CameraOptions.ts"
 export * as MediaPath from "./camera/MediaPath.ts"
 export * as PercentEncoding from "./camera/PercentEncoding.ts"

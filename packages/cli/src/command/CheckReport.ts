@@ -8,6 +8,7 @@ import {
   CameraState,
   Check,
   type InvalidCamera,
+  nameFirst,
   playerUrls,
   type ViewerAddresses
 } from "@restream/core"
@@ -239,9 +240,6 @@ export const checkSummary = (
   ]
 }
 
-/** So many cameras are named in a warning. */
-const maxNamed = 3
-
 /** What browsers cannot play, one line for all cameras with the same problem. */
 export const checkWarnings = (results: ReadonlyArray<Check.CheckResult>): ReadonlyArray<string> => {
   const byProblem = new Map<string, Array<string>>()
@@ -256,11 +254,8 @@ export const checkWarnings = (results: ReadonlyArray<Check.CheckResult>): Readon
   return [...byProblem].map(([problem, cameras]) => `warning: ${problem} (${named(cameras)})`)
 }
 
-const named = (cameras: ReadonlyArray<string>): string => {
-  const more = cameras.length - maxNamed
-  const names = cameras.slice(0, maxNamed).join(", ")
-  return `camera${cameras.length === 1 ? "" : "s"} ${names}${more > 0 ? ` and ${more} more` : ""}`
-}
+const named = (cameras: ReadonlyArray<string>): string =>
+  `camera${cameras.length === 1 ? "" : "s"} ${nameFirst(cameras)}`
 
 /**
  * Which cameras rely on the native engine alone where there is no ffmpeg; `undefined` if none does. Only SETUP

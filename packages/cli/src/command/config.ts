@@ -1,5 +1,5 @@
 /** `restream config`: shows the settings and their origins. */
-import { settingRows } from "@restream/config"
+import { hasNamedServers, settingRows } from "@restream/config"
 import { viewerUrls } from "@restream/core"
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
@@ -25,7 +25,7 @@ export const config = Command.make(
       loadSettings(settingFlagsOf(yield* restream), { templates: true, plugins: true })
     )
     const { hls, rtsp, webrtc } = viewerUrls(loaded.settings.mediaServer)
-    const hasOneServer = Object.keys(loaded.settings.mediaServers).length === 0
+    const hasOneServer = !hasNamedServers(loaded.settings)
     const derived = new Map(
       hasOneServer
         ? [

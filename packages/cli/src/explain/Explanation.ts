@@ -1,5 +1,5 @@
 /** How one camera's address came about, and each step of its probe, for `restream check --explain`. */
-import { oneLine, redact, type Settings } from "@restream/config"
+import { hasNamedServers, oneLine, redact, type Settings } from "@restream/config"
 import {
   type Camera,
   type CameraRow,
@@ -127,7 +127,7 @@ const columnRows = ({
   const inPath = isPresent(row["path"])
     ? new Set<string>()
     : new Set(UrlTemplate.columnsOf(settings.mediaServer.pathTemplate))
-  const hasServers = Object.keys(settings.mediaServers).length > 0
+  const hasServers = hasNamedServers(settings)
   const isFirstInUrls = isPresent(row["urls"]) && !isPresent(row["url"])
   const meaningOf = (name: string): ReadonlyArray<string> | undefined => {
     const found =

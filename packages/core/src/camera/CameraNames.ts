@@ -8,21 +8,25 @@ export const cameraLabel = (camera: Pick<Camera, "id" | "name">): string =>
 const shortLabel = ({ id, name }: Pick<Camera, "id" | "name">): string =>
   name === id ? id : `${id} "${name}"`
 
-/** How many cameras of one group are named. */
+/** How many of a list are named. */
 const mostNamed = 3
 
-/** The first few names of a list, and how many more there are: `1 "Gate", 2 "Yard" and 5 more`. */
-export const nameSome = (
-  cameras: ReadonlyArray<Pick<Camera, "id" | "name"> & { readonly detail?: string }>
-): string => {
-  const named = cameras
-    .slice(0, mostNamed)
-    .map(
-      (camera) => shortLabel(camera) + (camera.detail === undefined ? "" : ` (${camera.detail})`)
-    )
-  const more = cameras.length - named.length
+/** The first few of a list, and how many more there are: `a, b, c and 5 more`. */
+export const nameFirst = (names: ReadonlyArray<string>): string => {
+  const named = names.slice(0, mostNamed)
+  const more = names.length - named.length
   return more > 0 ? `${named.join(", ")} and ${more} more` : named.join(", ")
 }
+
+/** {@link nameFirst} for cameras: `1 "Gate", 2 "Yard", 3 "Roof" and 5 more`. */
+export const nameSome = (
+  cameras: ReadonlyArray<Pick<Camera, "id" | "name"> & { readonly detail?: string }>
+): string =>
+  nameFirst(
+    cameras.map(
+      (camera) => shortLabel(camera) + (camera.detail === undefined ? "" : ` (${camera.detail})`)
+    )
+  )
 
 /** `1 camera`, `3 cameras`. */
 export const countCameras = (count: number): string => `${count} camera${count === 1 ? "" : "s"}`

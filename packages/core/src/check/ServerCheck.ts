@@ -11,9 +11,15 @@ import { type ConfiguredServer, mediaServersOf, type Settings } from "@restream/
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { Camera } from "../camera/Camera.ts"
+import { nameFirst } from "../camera/CameraNames.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { cameraReason, serverReason } from "../engine/native/NativeReason.ts"
-import { MediaServerError, pathAddress, serverAddress } from "../media-server/MediaServer.ts"
+import {
+  addressLabel,
+  MediaServerError,
+  pathAddress,
+  serverAddress
+} from "../media-server/MediaServer.ts"
 import { rtspCheck } from "../media-server/RtspCheck.ts"
 import * as Connection from "../rtsp/client/Connection.ts"
 import { trustOf } from "../rtsp/client/Dialer.ts"
@@ -23,8 +29,6 @@ import { answerOf, type PathAnswer, type PublishedStreams } from "./PublishedStr
 
 /** So many paths are described at a time. */
 const concurrency = 64
-/** So many paths are named in a line. */
-const maxNamed = 3
 
 const description = [
   "v=0",
@@ -72,10 +76,7 @@ const checkServer = Effect.fnUntraced(function* (
   const address = serverAddress(server)
   const trust = trustOf(server)
   const destination = pathAddress(server)
-  const label =
-    name === undefined
-      ? `media server ${address.authority}`
-      : `media server ${name} (${address.authority})`
+  const label = `media server ${addressLabel(name, address.authority)}`
 
   const reachable = yield* rtspCheck(address, trust).pipe(
     Deadline.within(checkTimeout, () =>
@@ -166,8 +167,5 @@ const checkServer = Effect.fnUntraced(function* (
     : problems
 })
 
-const named = (paths: ReadonlyArray<string>): string => {
-  const more = paths.length - maxNamed
-  const names = paths.slice(0, maxNamed).join(", ")
-  return `path${paths.length === 1 ? "" : "s"} ${names}${more > 0 ? ` and ${more} more` : ""}`
-}
+const named = (paths: ReadonlyArray<string>): string =>
+  `path${paths.length === 1 ? "" : "s"} ${nameFirst(paths)}`

@@ -49,6 +49,10 @@ export const serverAddress = ({
   username
 }: Settings["mediaServer"]): StreamUrl => new StreamUrl({ scheme, host, port, username, password })
 
+/** The `host:port` of a media server, behind its name where there are several. */
+export const addressLabel = (name: string | undefined, authority: string): string =>
+  name === undefined ? authority : `${name} (${authority})`
+
 /** The address of a path on a media server of the settings. */
 export const pathAddress = (server: Settings["mediaServer"]): ((path: MediaPath) => StreamUrl) => {
   const address = serverAddress(server)
@@ -103,8 +107,7 @@ export class MediaServer extends Context.Service<
       checkInterval: Duration.fromInputUnsafe(timing.checkInterval ?? "5 seconds"),
       checkTimeout: Duration.fromInputUnsafe(timing.checkTimeout ?? "2 seconds")
     }))
-    const { authority } = options.address
-    const label = `media server ${options.name === undefined ? authority : `${options.name} (${authority})`}`
+    const label = `media server ${addressLabel(options.name, options.address.authority)}`
     const up = yield* Latch.make(false)
     let status: MediaServerStatus = { _tag: "Unknown" }
     const incidents = new Incidents<string>()

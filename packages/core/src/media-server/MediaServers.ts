@@ -263,6 +263,10 @@ export const viewsOf = (
 export const serverLabel = (name: string | undefined): string =>
   name === undefined ? "media server" : `media server ${name}`
 
+/** Where the settings of a media server are. */
+export const settingsGroup = (name: string | undefined): string =>
+  name === undefined ? "mediaServer" : `mediaServers.${name}`
+
 /** Where a stream is published. */
 export interface StreamOnServer {
   /** The name of the media server; `undefined` where there is one media server only. */

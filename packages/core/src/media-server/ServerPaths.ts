@@ -30,7 +30,7 @@ import * as Monotonic from "../time/Monotonic.ts"
 import * as Poller from "../time/Poller.ts"
 import { version } from "../Version.ts"
 import type { MediaMtxApi, PathReport, PublishingSession } from "./MediaMtxApi.ts"
-import { MediaServerError } from "./MediaServer.ts"
+import { addressLabel, MediaServerError } from "./MediaServer.ts"
 
 export type ApiStatus =
   /** `mediaServer.apiUrl` is not set. */
@@ -314,7 +314,6 @@ export const makeFor = Effect.fnUntraced(function* (
   if (apiUrl === undefined) return unknown
   const MediaMtx = yield* Effect.promise(() => import("./MediaMtxApi.ts"))
   const settings = SubscriptionRef.get(live)
-  const authority = MediaMtx.authorityOf(apiUrl)
   return yield* make({
     api: MediaMtx.make({
       url: apiUrl,
@@ -323,7 +322,7 @@ export const makeFor = Effect.fnUntraced(function* (
         Deadline.make(Duration.max(mediaServer.checkTimeout, minTimeout))
       )
     }),
-    label: name === undefined ? authority : `${name} (${authority})`,
+    label: addressLabel(name, MediaMtx.authorityOf(apiUrl)),
     timing: Effect.map(settings, ({ mediaServer, relay }) => ({
       interval: mediaServer.checkInterval,
       stallTimeout: relay.stallTimeout

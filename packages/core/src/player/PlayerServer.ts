@@ -14,7 +14,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
-import type { StreamOnServer } from "../media-server/MediaServers.ts"
+import { settingsGroup, type StreamOnServer } from "../media-server/MediaServers.ts"
 import { serverSettings } from "../media-server/ServerChoice.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { format } from "../time/DurationText.ts"
@@ -84,7 +84,7 @@ export const make = Effect.fnUntraced(function* (protocol: keyof typeof names) {
     if (server === undefined || path === undefined) {
       return yield* fail("NotLive", "the camera has no path on a media server now")
     }
-    const group = name === undefined ? "mediaServer" : `mediaServers.${name}`
+    const group = settingsGroup(name)
     const base = viewerUrls(server)[protocol]
 
     const unreachable = (why: string) => {

@@ -4,7 +4,7 @@ import type { CameraId } from "../camera/Camera.ts"
 import { onePerCamera } from "../camera/CameraNames.ts"
 import { dedupeKey, isAboutMediaServer, PathOffline, type Reason } from "../camera/Reason.ts"
 import type { MembershipProblem } from "../cluster/Ownership.ts"
-import { serverLabel, type ServerView } from "../media-server/MediaServers.ts"
+import { serverLabel, type ServerView, settingsGroup } from "../media-server/MediaServers.ts"
 import { type SourceHealth, sourceName } from "../source/CameraSource.ts"
 import { adviceFor, adviceOf } from "./Advice.ts"
 import { type CameraStatus, everyStream, type StreamStatus } from "./CameraStatus.ts"
@@ -103,7 +103,7 @@ export const causesOf = (
             {
               kind: "media-server-api",
               message: `${serverLabel(name)} API cannot be read: ${api.detail}`,
-              advice: `Check ${name === undefined ? "mediaServer" : `mediaServers.${name}`}.apiUrl. Relays are unaffected; readers are unknown.`,
+              advice: `Check ${settingsGroup(name)}.apiUrl. Relays are unaffected; readers are unknown.`,
               since: api.since,
               ...affected([])
             }

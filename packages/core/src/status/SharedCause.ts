@@ -1,6 +1,6 @@
 /** What several cameras may have in common when they fail within a second of each other. Pure. */
 import { dnsProblem, isAboutMediaServer, type Reason, Unauthorized } from "../camera/Reason.ts"
-import { serverLabel } from "../media-server/MediaServers.ts"
+import { serverLabel, settingsGroup } from "../media-server/MediaServers.ts"
 
 /**
  * The key of a cause beyond the single camera: the network, a device, the media server, a missing program.
@@ -57,7 +57,7 @@ const describeOfServer = (reason: Reason, mediaServer: string | undefined): stri
     ? reason.message
     : reason.message
         .replace("the media server", serverLabel(mediaServer))
-        .replaceAll(/mediaServer\.(?=username|password)/g, `mediaServers.${mediaServer}.`)
+        .replaceAll(/mediaServer\.(?=username|password)/g, `${settingsGroup(mediaServer)}.`)
 
 /**
  * The reason without what differs between the cameras that share it.

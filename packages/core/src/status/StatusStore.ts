@@ -180,8 +180,7 @@ export class StatusStore extends Context.Service<
           ...(camera.substream !== undefined && { of: camera.substream.of }),
           name: camera.name,
           path: camera._tag === "Camera" ? camera.path : undefined,
-          ...(camera._tag === "Camera" &&
-            camera.mediaServer !== undefined && { mediaServer: camera.mediaServer.name }),
+          ...serverOf(camera),
           host: camera._tag === "Camera" ? camera.url.authority : undefined
         }
       }
@@ -250,8 +249,7 @@ export class StatusStore extends Context.Service<
           name: camera.name,
           type: camera.type,
           path: camera._tag === "Camera" ? camera.path : undefined,
-          ...(camera._tag === "Camera" &&
-            camera.mediaServer !== undefined && { mediaServer: camera.mediaServer.name }),
+          ...serverOf(camera),
           address: camera._tag === "Camera" ? camera.url.toString() : undefined,
           host: camera._tag === "Camera" ? camera.url.authority : undefined,
           state,
@@ -475,6 +473,12 @@ const withNamesOf = <C extends Camera | InvalidCamera>(
   camera.name === name && camera.type === type && camera.isMuted === isMuted
     ? camera
     : { ...camera, name, type, isMuted }
+
+/** The media server of a stream, where there are several. */
+const serverOf = (camera: Camera | InvalidCamera): { readonly mediaServer?: string } =>
+  camera._tag === "Camera" && camera.mediaServer !== undefined
+    ? { mediaServer: camera.mediaServer.name }
+    : {}
 
 /** Whether a camera is live or on its way there; a restart that follows soon is on its way. */
 const isUp = (state: CameraState.CameraState): boolean => {
