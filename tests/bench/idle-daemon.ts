@@ -5,8 +5,9 @@
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { Dsn, load } from "@restream/config"
-import { type Camera, type Engine, Engines, Restream, StatusStore } from "@restream/core"
-import { Duration, Effect, Layer, Redacted, Result } from "effect"
+import { Engines, Restream, StatusStore } from "@restream/core"
+import { Effect, Layer, Redacted, Result } from "effect"
+import * as IdleEngine from "./IdleEngine.ts"
 
 /** A camera's probe was started. */
 export interface ProbeEvent {
@@ -24,30 +25,10 @@ export interface IdleReport {
 
 const { settings } = Result.getOrThrow(load({ env: process.env }))
 
-const idle: Engine = {
-  name: "native",
-  slowAfter: Duration.seconds(1),
-  concurrency: 32,
-  open: (source) =>
-    Effect.sync(() => {
-      const { path } = source as Camera
-      const at = performance.timeOrigin + performance.now()
-      process.send?.({ event: "probe", path, at } satisfies ProbeEvent)
-      const counters = { bytes: 1, packets: 1, lost: 0, dropped: 0, lastVideoAt: undefined }
-      const info = { video: { codec: "h264" }, audio: undefined }
-      return {
-        info,
-        publish: () =>
-          Effect.succeed({
-            flowing: Effect.void,
-            ended: Effect.never,
-            counters: () => counters,
-            published: info,
-            notices: []
-          })
-      }
-    })
-}
+const idle = IdleEngine.make(({ path }) => {
+  const at = performance.timeOrigin + performance.now()
+  process.send?.({ event: "probe", path, at } satisfies ProbeEvent)
+})
 
 const report = Effect.gen(function* () {
   const { Live: live = 0 } = yield* (yield* StatusStore).countByState

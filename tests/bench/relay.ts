@@ -5,10 +5,9 @@
  * the relays add over the same daemon without a camera; children count with it.
  */
 import { setTimeout as sleep } from "node:timers/promises"
-import { pathToFileURL } from "node:url"
 import { Programs } from "@restream/cli/demo"
-import { program } from "../kit/Program.ts"
-import { asTheDaemon, Child } from "./Child.ts"
+import { Child } from "./Child.ts"
+import * as RelayDaemon from "./RelayDaemon.ts"
 import type { LoopDelay } from "./loop-delay.ts"
 import * as Proc from "../kit/Proc.ts"
 import { percentile } from "./percentile.ts"
@@ -59,22 +58,14 @@ const measure = async (
 ): Promise<RelayMeasurement> => {
   await database.ask({ query: "truncate cameras restart identity" })
   const sink = await Child.start<{ port: number }>("sink.ts")
-  const daemon = await Child.start(pathToFileURL(program), {
+  const daemon = await RelayDaemon.start({
     args: ["run"],
-    nodeArgs: [...asTheDaemon, "--import", new URL("loop-delay.ts", import.meta.url).href],
-    onStderr: (log) => {
-      if (/ level=(?:warn|error|fatal) /.test(log)) process.stderr.write(log)
-    },
+    dsn,
+    sinkPort: sink.first.port,
     env: {
-      PG_DSN: dsn,
-      MEDIA_SERVER_HOST: "127.0.0.1",
-      MEDIA_SERVER_PORT: String(sink.first.port),
       RESTREAM_CAMERA_ENGINE: engine,
       RESTREAM_FFMPEG_PATH: Programs.ffmpeg(),
-      RESTREAM_FFMPEG_FFPROBE_PATH: Programs.ffprobe(),
-      // all cameras are one host here, and the ramp is not what is measured
-      RESTREAM_PROBE_PER_HOST: "32",
-      RESTREAM_RELAY_START_SPACING: "0s"
+      RESTREAM_FFMPEG_FFPROBE_PATH: Programs.ffprobe()
     }
   })
   const { pid } = daemon.child

@@ -5,9 +5,10 @@
 import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { Dsn, load } from "@restream/config"
-import { Cluster, type Engine, Engines, Restream, StatusStore } from "@restream/core"
-import { Duration, Effect, Layer, Logger, Redacted, Result } from "effect"
+import { Cluster, Engines, Restream, StatusStore } from "@restream/core"
+import { Effect, Layer, Logger, Redacted, Result } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
+import * as IdleEngine from "./IdleEngine.ts"
 
 export interface NodeReport {
   readonly live: number
@@ -19,26 +20,6 @@ export interface NodeReport {
 }
 
 const { settings } = Result.getOrThrow(load({ env: process.env }))
-
-const counters = { bytes: 1, packets: 1, lost: 0, dropped: 0, lastVideoAt: undefined }
-const info = { video: { codec: "h264" }, audio: undefined } as const
-const idle: Engine = {
-  name: "native",
-  slowAfter: Duration.seconds(1),
-  concurrency: 32,
-  open: () =>
-    Effect.succeed({
-      info,
-      publish: () =>
-        Effect.succeed({
-          flowing: Effect.void,
-          ended: Effect.never,
-          counters: () => counters,
-          published: info,
-          notices: []
-        })
-    })
-}
 
 const delay = monitorEventLoopDelay({ resolution: 5 })
 delay.enable()
@@ -81,7 +62,7 @@ const client = (applicationName: string) =>
 program.pipe(
   Effect.provide(
     Restream.layer(settings).pipe(
-      Layer.provide(Engines.layer([idle])),
+      Layer.provide(Engines.layer([IdleEngine.make()])),
       Layer.provideMerge(
         Restream.cameraTable(settings, []).pipe(
           Layer.provideMerge(

@@ -5,11 +5,10 @@
  * Cameras, media server and database are processes of their own; they want the same processors.
  */
 import { setTimeout as sleep } from "node:timers/promises"
-import { pathToFileURL } from "node:url"
 import * as Proc from "../kit/Proc.ts"
-import { program } from "../kit/Program.ts"
-import { asTheDaemon, Child } from "./Child.ts"
+import { Child } from "./Child.ts"
 import type { DatabaseAnswer } from "./database.ts"
+import * as RelayDaemon from "./RelayDaemon.ts"
 import type { SinkReport } from "./sink.ts"
 
 export interface WorkersOptions {
@@ -73,21 +72,11 @@ const measure = async (
   const query = (text: string) => database.ask<DatabaseAnswer>({ query: text })
   await query("truncate cameras restart identity")
   const sink = await Child.start<{ port: number }>("sink.ts")
-  const daemon = await Child.start(pathToFileURL(program), {
+  const daemon = await RelayDaemon.start({
     args: ["run", "--cluster", "--workers", String(count)],
-    nodeArgs: [...asTheDaemon, "--import", new URL("loop-delay.ts", import.meta.url).href],
-    onStderr: (log) => {
-      if (/ level=(?:warn|error|fatal) /.test(log)) process.stderr.write(log)
-    },
-    env: {
-      PG_DSN: dsn,
-      MEDIA_SERVER_HOST: "127.0.0.1",
-      MEDIA_SERVER_PORT: String(sink.first.port),
-      RESTREAM_HTTP_PORT: String(httpPort),
-      // all cameras are one host here, and the ramp is not what is measured
-      RESTREAM_PROBE_PER_HOST: "32",
-      RESTREAM_RELAY_START_SPACING: "0s"
-    }
+    dsn,
+    sinkPort: sink.first.port,
+    env: { RESTREAM_HTTP_PORT: String(httpPort) }
   })
   const ports = Array.from({ length: count }, (_, index) => httpPort + index)
   const scrape = () =>
