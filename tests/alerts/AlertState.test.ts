@@ -5,13 +5,13 @@ import {
   type CameraState,
   type CameraStatus,
   type MediaServerStatus,
-  OperatorView,
   Reason,
   type SourceHealth,
   Unavailable
 } from "@restream/core"
 import { type Alert, AlertState } from "@restream/core/alerts"
 import * as fc from "fast-check"
+import * as StatusOf from "../kit/CameraStatus.ts"
 
 const afterMs = 60_000
 const second = 1000
@@ -23,38 +23,7 @@ const stalled = new Reason.Stalled({ side: "input", afterMs: 10_000 })
 const wrongPassword = new Reason.Unauthorized({ credentials: "wrong" })
 const serverGone = new Reason.ServerGone({ detail: "connection reset" })
 
-interface Seen {
-  readonly state: CameraState.CameraState
-  readonly reason?: Reason.Reason | undefined
-  readonly since: number
-  readonly health?: CameraStatus["health"]
-  readonly host?: string
-}
-
-const cameraOf = (id: string, { health, host, reason, since, state }: Seen): CameraStatus => ({
-  id: id as CameraId,
-  name: `Camera ${id}`,
-  type: "url",
-  path: `cam${id}`,
-  address: `rtsp://${host ?? "10.0.0.9:554"}/live`,
-  host: state._tag === "Invalid" ? undefined : (host ?? "10.0.0.9:554"),
-  state,
-  problem: state._tag === "Invalid" ? state.problem : reason?.message,
-  enteredAt: since,
-  restarts: { total: 0, lastHour: 0 },
-  stalls: { total: 0, lastHour: 0 },
-  health: health ?? "good",
-  counters: { bytes: 0, packets: 0, lost: 0, dropped: 0, lastVideoAt: undefined },
-  word: OperatorView.wordOf(state, reason),
-  since,
-  reason,
-  engine: undefined,
-  offer: undefined,
-  probeMs: undefined,
-  totals: { bytes: 0, packets: 0, lost: 0, dropped: 0 },
-  lastVideoAt: undefined,
-  revision: 0
-})
+type Seen = StatusOf.Seen & { readonly since: number }
 
 const liveState: CameraState.CameraState = {
   _tag: "Live",
@@ -90,13 +59,13 @@ class Fleet {
 
   live(...ids: ReadonlyArray<string>): this {
     for (const id of ids) {
-      this.cameras.set(id, cameraOf(id, { state: liveState, since: this.now }))
+      this.cameras.set(id, StatusOf.make(id, { state: liveState, since: this.now }))
     }
     return this
   }
 
   flapping(id: string): this {
-    this.cameras.set(id, cameraOf(id, { state: liveState, since: this.now, health: "poor" }))
+    this.cameras.set(id, StatusOf.make(id, { state: liveState, since: this.now, health: "poor" }))
     return this
   }
 
@@ -117,7 +86,7 @@ class Fleet {
   }
 
   set(id: string, seen: Seen): this {
-    this.cameras.set(id, cameraOf(id, seen))
+    this.cameras.set(id, StatusOf.make(id, seen))
     return this
   }
 
@@ -275,7 +244,7 @@ describe("alerts", () => {
       ["2", "hall"],
       ["3", "yard"]
     ] as const) {
-      const camera = cameraOf(id, { state: unreachable(reason), reason, since: fleet.now })
+      const camera = StatusOf.make(id, { state: unreachable(reason), reason, since: fleet.now })
       fleet.cameras.set(id, { ...camera, mediaServer })
     }
     const events = fleet.advance(afterMs)
@@ -487,7 +456,7 @@ describe("alerts", () => {
         ...fleet.cameras.get("1")!,
         substreams: [{ ...sub, id: "1:sub" as CameraId, stream: "sub" }]
       })
-    const downSub = cameraOf("1", {
+    const downSub = StatusOf.make("1", {
       state: unreachable(new Reason.NotFound()),
       reason: new Reason.NotFound(),
       since: 0
@@ -505,7 +474,7 @@ describe("alerts", () => {
   it("count a camera once, whichever of its streams fail", () => {
     const fleet = new Fleet().live("1", "2")
     const reason = new Reason.NotFound()
-    const failing = cameraOf("1", { state: unreachable(reason), reason, since: 0 })
+    const failing = StatusOf.make("1", { state: unreachable(reason), reason, since: 0 })
     const setStreams = (...names: ReadonlyArray<string>) =>
       fleet.cameras.set("1", {
         ...fleet.cameras.get("1")!,

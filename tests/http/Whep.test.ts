@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings } from "@restream/config"
 import { LiveSettings, Whep } from "@restream/core"
 import { Effect, Layer, Redacted } from "effect"
+import { namedServer } from "../kit/NamedServer.ts"
 import { type Sent, serve, token, withToken } from "./DaemonServer.ts"
 import { type Heard, playerServer, type Reply } from "./PlayerServer.ts"
 
@@ -45,17 +46,11 @@ describe("a live picture", () => {
   it.live("comes from the media server of its camera, where there are several", () =>
     Effect.gen(function* () {
       const [hall, yard] = [yield* playerServer(() => opened), yield* playerServer(() => opened)]
-      const {
-        checkInterval: _,
-        checkTimeout: __,
-        pathTemplate: ___,
-        ...server
-      } = defaultSettings.mediaServer
       const settings = {
         ...defaultSettings,
         mediaServers: {
-          hall: { ...server, weight: 1, webrtcUrl: hall.url },
-          yard: { ...server, weight: 1, webrtcUrl: yard.url }
+          hall: { ...namedServer, webrtcUrl: hall.url },
+          yard: { ...namedServer, webrtcUrl: yard.url }
         }
       }
       const play = (mediaServer: string) =>

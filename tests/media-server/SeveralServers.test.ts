@@ -15,20 +15,14 @@ import { Board } from "@restream/core/http"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Context, Duration, Effect, Exit, Layer, PubSub, Scope, SubscriptionRef } from "effect"
 import * as Log from "../kit/Log.ts"
+import { namedServer } from "../kit/NamedServer.ts"
 
 type Server = RtspServer["Service"]
 
-const named = (servers: Readonly<Record<string, number>>): Settings["mediaServers"] => {
-  const {
-    checkInterval: _,
-    checkTimeout: __,
-    pathTemplate: ___,
-    ...server
-  } = defaultSettings.mediaServer
-  return Object.fromEntries(
-    Object.entries(servers).map(([name, port]) => [name, { ...server, port, weight: 1 }])
+const named = (servers: Readonly<Record<string, number>>): Settings["mediaServers"] =>
+  Object.fromEntries(
+    Object.entries(servers).map(([name, port]) => [name, { ...namedServer, port }])
   )
-}
 
 const settingsFor = (servers: Readonly<Record<string, number>>): Settings => ({
   ...defaultSettings,

@@ -1,36 +1,13 @@
 /** Problems of media servers among the causes. */
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraId, type CameraStatus, Causes, OperatorView, Reason } from "@restream/core"
+import { type CameraState, Causes, Reason } from "@restream/core"
+import * as StatusOf from "../kit/CameraStatus.ts"
 
 const lost = new Reason.ServerGone({ detail: "connection closed" })
 
-const camera = (id: string, mediaServer: string, state: CameraStatus["state"]): CameraStatus => {
+const camera = (id: string, mediaServer: string, state: CameraState.CameraState) => {
   const reason = state._tag === "Restarting" ? state.reason : undefined
-  return {
-    id: id as CameraId,
-    name: `Camera ${id}`,
-    type: "url",
-    path: `cam${id}`,
-    mediaServer,
-    address: "rtsp://10.0.0.9:554/live",
-    host: "10.0.0.9:554",
-    state,
-    problem: reason?.message,
-    enteredAt: 0,
-    restarts: { total: 0, lastHour: 0 },
-    stalls: { total: 0, lastHour: 0 },
-    health: "good",
-    counters: { bytes: 0, packets: 0, lost: 0, dropped: 0, lastVideoAt: undefined },
-    word: OperatorView.wordOf(state, reason),
-    since: 0,
-    reason,
-    engine: undefined,
-    offer: undefined,
-    probeMs: undefined,
-    totals: { bytes: 0, packets: 0, lost: 0, dropped: 0 },
-    lastVideoAt: undefined,
-    revision: 0
-  }
+  return StatusOf.make(id, { mediaServer, reason, state })
 }
 
 describe("causesOf", () => {
