@@ -113,7 +113,11 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
           yield* daemon.awaitLine(/node=m-1 .*restream .* started/)
           yield* daemon.awaitLine(/node=m-2 .*restream .* started/)
 
-          const whole = reportOf((yield* status).stdout)
+          // the cameras of a shard that has just moved are on their way
+          const whole = yield* status.pipe(
+            Effect.map(({ stdout }) => reportOf(stdout)),
+            Effect.repeat({ until: ({ overview }) => overview.tally.ok === cameras })
+          )
           assert.deepStrictEqual(
             whole.workers?.map(({ name, problem }) => [name, problem]),
             [
