@@ -124,7 +124,7 @@ describe("the API", () => {
           everyStream(all).every(({ id, word }) => word === (id === "4" ? "ok" : "down"))
         )
       )
-      const { causes, tally } = yield* client.status.overview()
+      const { causes, tally } = yield* client.status.overview({ query: {} })
       assert.deepInclude(tally, { down: 3, ok: 1 })
       assert.deepStrictEqual(
         causes.map(({ cameras, count, kind }) => [kind, count, cameras]),
@@ -214,7 +214,7 @@ describe("the API", () => {
   it.live("sums up what is wrong by cause", () =>
     Effect.gen(function* () {
       const { client } = yield* fixture
-      const overview = yield* client.status.overview()
+      const overview = yield* client.status.overview({ query: {} })
       assert.strictEqual(overview.version, "1.2.3")
       assert.deepStrictEqual(
         overview.causes.map(({ cameras, kind }) => `${kind}: ${cameras.join()}`).sort(),
@@ -259,7 +259,7 @@ describe("/api/events", () => {
   it.live("sends all cameras first, then what changes, and bye at the end", () =>
     Effect.gen(function* () {
       const { client, fake, services } = yield* fixture
-      const stream = yield* client.status.events({ headers: {} })
+      const stream = yield* client.status.events({ headers: {}, query: {} })
       const names: Array<string> = []
       let down = false
       const reading = yield* Effect.forkChild(
@@ -287,7 +287,7 @@ describe("/api/events", () => {
     Effect.gen(function* () {
       const { client, fake, store } = yield* fixture
       const first = (headers: { readonly "last-event-id"?: string }) =>
-        Effect.flatMap(client.status.events({ headers }), (stream) =>
+        Effect.flatMap(client.status.events({ headers, query: {} }), (stream) =>
           Effect.map(Stream.runHead(stream), Option.getOrThrow)
         )
       const snapshot = yield* first({})
@@ -317,7 +317,7 @@ describe("/api/events", () => {
       const { client, services } = yield* fixture
       const streams = Context.get(services, EventStreams)
       yield* Effect.forEach(Array.from({ length: 64 }), () => streams.open(undefined))
-      const error = yield* Effect.flip(client.status.events({ headers: {} }))
+      const error = yield* Effect.flip(client.status.events({ headers: {}, query: {} }))
       assert.strictEqual(error._tag, "TooManyStreams")
     }).pipe(Effect.scoped)
   )
@@ -326,7 +326,7 @@ describe("/api/events", () => {
     Effect.gen(function* () {
       const { client, services } = yield* fixture
       const streams = Context.get(services, EventStreams)
-      yield* Effect.flatMap(client.status.events({ headers: {} }), Stream.runHead)
+      yield* Effect.flatMap(client.status.events({ headers: {}, query: {} }), Stream.runHead)
       yield* untilEffect(Effect.map(streams.count, (count) => count === 0))
     }).pipe(Effect.scoped)
   )

@@ -50,7 +50,7 @@ export const connectAll = Effect.fnUntraced(function* (settings: Settings) {
   const first = yield* connect(settings)
   const configured = WorkerSettings.countOf(settings) > 1 ? WorkerSettings.workersOf(settings) : []
   // the flag --workers is not among these settings
-  const workers = yield* first.client.status.overview().pipe(
+  const workers = yield* first.client.status.overview({ query: {} }).pipe(
     Effect.timeout(workerTimeout),
     // a single node has the plain name; any other may have the port of worker 1
     Effect.map(
@@ -85,7 +85,10 @@ export const identify = ({ baseUrl, name }: Daemon, node: string | undefined) =>
 /** Fails unless the worker that is meant responds. */
 export const identifyWorker = Effect.fnUntraced(function* (daemon: Daemon) {
   if (daemon.name === undefined) return
-  const { node } = yield* Effect.timeout(daemon.client.status.overview(), workerTimeout)
+  const { node } = yield* Effect.timeout(
+    daemon.client.status.overview({ query: {} }),
+    workerTimeout
+  )
   yield* identify(daemon, node)
 })
 

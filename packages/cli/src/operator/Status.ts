@@ -38,7 +38,9 @@ const columns = (): number | undefined =>
 
 const reportOf = (daemon: Daemon) =>
   Effect.all({
-    overview: Effect.tap(daemon.client.status.overview(), ({ node }) => identify(daemon, node)),
+    overview: Effect.tap(daemon.client.status.overview({ query: {} }), ({ node }) =>
+      identify(daemon, node)
+    ),
     cameras: Effect.map(
       daemon.client.cameras.list({ query: { limit: 10_000 } }),
       ({ cameras }) => cameras
@@ -140,7 +142,7 @@ const follow = Effect.fnUntraced(function* (
   const followOne = (daemon: Daemon, index: number) =>
     Effect.gen(function* () {
       yield* identifyWorker(daemon)
-      const events = yield* daemon.client.status.events({ headers: {} })
+      const events = yield* daemon.client.status.events({ headers: {}, query: {} })
       connected.add(daemon)
       yield* Stream.runForEach(events, (event) =>
         json

@@ -150,7 +150,7 @@ const cameraTable = (
   const streams = inOrder(cameras).flatMap((camera): ReadonlyArray<Stream> => streamsOf(camera))
   const showsReaders = streams.some(({ mediaServer }) => mediaServer !== null)
   const showsServers = streams.some(({ mediaServerName }) => mediaServerName !== undefined)
-  const showsNode = streams.some(({ node }) => node !== undefined)
+  const showsNode = new Set(cameras.map(({ node }) => node)).size > 1
   const rows = streams.map((stream) => [
     stream.id,
     stream.name,

@@ -78,6 +78,8 @@ export type Substream = typeof Substream.Type
 
 const summaryFields = {
   id: CameraId,
+  /** The node that relays the camera; left out without a cluster. */
+  node: Schema.optionalKey(Schema.String),
   name: Schema.String,
   /** The camera type. */
   type: Schema.String,
@@ -203,13 +205,37 @@ const serverFields = {
   since: Schema.NullOr(Schema.Finite),
   detail: Schema.NullOr(Schema.String)
 }
+/** A node of the cluster, as the node that answers sees it. */
+export const Node = Schema.Struct({
+  name: Schema.String,
+  /** Whether it is the node that answers. */
+  isSelf: Schema.Boolean,
+  /**
+   * `ok`, or `draining` where it takes no more cameras; `unreachable` where its API does not respond, `unknown` where
+   * it has no address that can be reached from here.
+   */
+  state: Schema.Literals(["ok", "draining", "unreachable", "unknown"]),
+  /** Why its cameras are not known, in one line; `null` where they are. */
+  problem: Schema.NullOr(Schema.String),
+  /** Where the other nodes reach its API. */
+  url: Schema.NullOr(Schema.String),
+  /** Of its cameras; `null` where they are not known. */
+  tally: Schema.NullOr(Tally),
+  /** Of all its cameras. */
+  bitrate: Schema.NullOr(Schema.Finite),
+  version: Schema.NullOr(Schema.String)
+})
+export type Node = typeof Node.Type
+
 export const Worker = Schema.Struct({ name: Schema.String, port: Schema.Finite })
 
-/** All cameras together, and what they depend on. */
+/** All cameras together, those of the other nodes of a cluster included, and what they depend on. */
 export const Overview = Schema.Struct({
   version: Schema.String,
   /** The name of this node; left out without a cluster. */
   node: Schema.optionalKey(Schema.String),
+  /** The nodes of the cluster by name, this one included; left out without a cluster. */
+  nodes: Schema.optionalKey(Schema.Array(Node)),
   /** How this node stands in its cluster; left out without a cluster. */
   cluster: Schema.optionalKey(
     Schema.Struct({
@@ -375,8 +401,15 @@ export const sortKeys = ["id", "name", "word", "since", "bitrate", "restarts", "
 
 const flag = Schema.Literals(["true", "false"])
 
+/** Of which nodes of a cluster. */
+export const ScopeQuery = {
+  /** Default `cluster`; `node` gives what the node that answers knows of its own cameras. */
+  scope: Schema.optionalKey(Schema.Literals(["cluster", "node"]))
+}
+
 /** The filter, the order and the page of the list. */
 export const ListQuery = {
+  ...ScopeQuery,
   /** Only cameras of this word; unless it is `ok`, also cameras with a further stream of this word. */
   word: Schema.optionalKey(Word),
   /** Only cameras whose id, name, path or host, or a further stream's id or path, contains the text, in any case. */
@@ -464,10 +497,12 @@ export class CamerasGroup extends HttpApiGroup.make("cameras")
 
 export class StatusGroup extends HttpApiGroup.make("status")
   .add(
-    HttpApiEndpoint.get("overview", "/api/overview", { success: Overview }).annotateMerge(
-      describe("All cameras together, and what is wrong, by cause")
-    ),
+    HttpApiEndpoint.get("overview", "/api/overview", {
+      query: ScopeQuery,
+      success: Overview
+    }).annotateMerge(describe("All cameras together, and what is wrong, by cause")),
     HttpApiEndpoint.get("events", "/api/events", {
+      query: ScopeQuery,
       headers: { "last-event-id": Schema.optionalKey(Schema.String) },
       success: HttpApiSchema.StreamSse({ events: Event }),
       error: TooManyStreams

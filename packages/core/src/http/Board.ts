@@ -59,8 +59,9 @@ export class Board extends Context.Service<
         const servers = yield* MediaServers
         const source = yield* CameraSource
         const settings = yield* LiveSettings
-        const { membership, node } = yield* Ownership
+        const { membership, node, otherNodes = Effect.succeed([]) } = yield* Ownership
         const sources: Views.StreamSources = {
+          node,
           bitrateOf: rates.current,
           reportOf: (stream) => reportOf(servers.all(), stream)
         }
@@ -100,18 +101,36 @@ export class Board extends Context.Service<
               source: health,
               now
             })
+            const tally = tallyOf(all)
+            const bitrate = rates.total()
+            const self = { isSelf: true, state: "ok", problem: null, url: null } as const
+            const others = (yield* otherNodes).map((name): Api.Node => ({
+              name,
+              isSelf: false,
+              state: "unknown",
+              problem: "its cameras are shown by its own API",
+              url: null,
+              tally: null,
+              bitrate: null,
+              version: null
+            }))
             return {
               version,
-              ...(node !== undefined && { node }),
+              ...(node !== undefined && {
+                node,
+                nodes: [{ name: node, ...self, tally, bitrate, version }, ...others].sort((a, b) =>
+                  a.name < b.name ? -1 : 1
+                )
+              }),
               ...(member !== undefined && { cluster: clusterOf(member) }),
               ...(workers !== undefined && { workers }),
               boot: store.boot,
               revision: yield* store.revision,
               now,
               startedAt,
-              tally: tallyOf(all),
+              tally,
               causes: causes.map(Views.causeOf),
-              bitrate: rates.total(),
+              bitrate,
               ...serversOf(mediaServers),
               database: databaseOf(health)
             }

@@ -39,6 +39,8 @@ const serverWordOf = ({ inboundBytes, isOnline, onlineSince, readers }: PathRepo
 
 /** What is known of a stream beside its status. */
 export interface StreamSources {
+  /** The name of this node. `undefined`: there is no cluster. */
+  readonly node: string | undefined
   /** Now, in bits per second. */
   readonly bitrateOf: (id: CameraId) => number
   /** What the media server of the stream says about its path, where that is known. */
@@ -47,7 +49,7 @@ export interface StreamSources {
 
 const measuredOf = (
   status: CameraStatus,
-  { bitrateOf, reportOf }: StreamSources
+  { bitrateOf, reportOf }: Omit<StreamSources, "node">
 ): Pick<Api.Substream, "bitrate" | "mediaServer" | "mediaServerName"> => {
   const { id, mediaServer, word } = status
   const report = reportOf(status)
@@ -61,6 +63,7 @@ const measuredOf = (
 /** A camera in the list. */
 export const summaryOf = (status: CameraStatus, sources: StreamSources): Api.CameraSummary => ({
   id: status.id,
+  ...(sources.node !== undefined && { node: sources.node }),
   name: status.name,
   type: status.type,
   path: status.path ?? null,
