@@ -1,4 +1,4 @@
-/** The daemon's HTTP API as the page uses it. Only types are imported, so the page contains none of the daemon. */
+/** The daemon's HTTP API as the page uses it. Only types of it are imported, so the page contains none of the daemon. */
 import type { CameraDetail, CameraList, CommandResult } from "@restream/core/http"
 
 /** The daemon wants its token. */

@@ -1,6 +1,7 @@
 /** `#/cameras/7`: everything about one camera, and what can be done. */
 import { useComputed, useSignal } from "@preact/signals"
 import type { CameraDetail } from "@restream/core/http"
+import { isFailing } from "@restream/core/operator-view"
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef } from "preact/hooks"
 import { getCamera, Refused, sendCommand } from "./api.ts"
@@ -8,15 +9,7 @@ import { hrefTo } from "./route.ts"
 import { Chart } from "./chart.tsx"
 import { LivePicture } from "./live.tsx"
 import { Section, Since, streamText, WordLabel } from "./parts.tsx"
-import {
-  bitrateOf,
-  type CameraStream,
-  cameras,
-  isFailing,
-  now,
-  readersOf,
-  type Substream
-} from "./store.ts"
+import { bitrateOf, type CameraStream, cameras, now, readersOf, type Substream } from "./store.ts"
 import { bitrate, bytes, clockTime, count, dateTime, duration, language, words } from "./text.ts"
 
 const refreshMs = 5000

@@ -9,9 +9,10 @@ import {
 } from "@tanstack/virtual-core"
 import { useEffect, useRef } from "preact/hooks"
 import { getHistories, sendCommand } from "./api.ts"
-import { allWords, Since, Sparkline, streamText, type Word, WordIcon, WordLabel } from "./parts.tsx"
+import { isFailing, matches, words as allWords } from "@restream/core/operator-view"
+import { Since, Sparkline, streamText, type Word, WordIcon, WordLabel } from "./parts.tsx"
 import { hrefTo, replaceQuery, route } from "./route.ts"
-import { bitrateOf, type Camera, cameras, isFailing, readers, readersOf } from "./store.ts"
+import { bitrateOf, type Camera, cameras, readers, readersOf } from "./store.ts"
 import { bitrate, count, words } from "./text.ts"
 
 const rowHeight = 44
@@ -66,10 +67,6 @@ const setQuery = (change: Partial<typeof query.value>) => {
   })
 }
 
-/** A camera that is live has problems, too, where a further stream has. */
-const hasWord = ({ substreams = [], word }: Camera, wanted: Word): boolean =>
-  word === wanted || (wanted !== "ok" && substreams.some(({ word }) => word === wanted))
-
 /** All cameras as they were sorted last: what is nearly in order is sorted in little more than one pass. */
 let lastSorted: ReadonlyArray<Signal<Camera>> = []
 
@@ -89,17 +86,9 @@ const sorted = computed(() => {
 /** The cameras that match, in order. */
 const listed = computed(() => {
   const { q, word } = query.value
-  const text = q.trim().toLowerCase()
-  if (text === "" && word === "") return sorted.value
-  return sorted.value.filter(
-    ({ value: camera }) =>
-      (word === "" || hasWord(camera, word)) &&
-      (text === "" ||
-        [camera, ...(camera.substreams ?? [])]
-          .flatMap(({ id, path }) => [id, path])
-          .concat(camera.name, camera.host)
-          .some((field) => field?.toLowerCase().includes(text) === true))
-  )
+  if (q.trim() === "" && word === "") return sorted.value
+  const isListed = matches({ q, word: word === "" ? undefined : word })
+  return sorted.value.filter(({ value }) => isListed(value))
 })
 
 const Header = ({ column }: { readonly column: Column }) => {

@@ -1,7 +1,8 @@
 /** `#/`: everything in one sentence, what is wrong by cause, and what changed. */
 import { Chart } from "./chart.tsx"
-import { allWords, Section, type Word, WordIcon, WordLabel } from "./parts.tsx"
 import type { Overview } from "@restream/core/http"
+import { words as allWords } from "@restream/core/operator-view"
+import { Section, type Word, WordIcon, WordLabel } from "./parts.tsx"
 import { hrefTo } from "./route.ts"
 import { changes, failingSubstreams, needAttention, now, overview, totals } from "./store.ts"
 import { bitrate, clockTime, count, duration, words } from "./text.ts"

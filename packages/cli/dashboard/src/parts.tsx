@@ -6,9 +6,6 @@ import { dateTime, duration, words } from "./text.ts"
 
 export type Word = Camera["word"]
 
-/** Worst first, as the daemon sorts them. */
-export const allWords: ReadonlyArray<Word> = ["down", "invalid", "waiting", "starting", "ok"]
-
 const shapes: Record<Word, string> = {
   ok: "M4 12.5 9.5 18 20 6.5",
   down: "M6 6l12 12M18 6 6 18",

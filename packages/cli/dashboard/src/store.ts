@@ -1,6 +1,11 @@
 /** What the page knows: the cameras, the overview, and how old both are. Fed by `/api/events`. */
 import { batch, computed, effect, type Signal, signal } from "@preact/signals"
 import type { CameraChanges, CameraSummary, Overview, Substream } from "@restream/core/http"
+import {
+  countFailingSubstreams,
+  countNeedingAttention,
+  streamsOf
+} from "@restream/core/operator-view"
 import { isSignedIn } from "./api.ts"
 
 export type Camera = CameraSummary
@@ -8,9 +13,6 @@ export type { Substream }
 
 /** What a camera and a further stream of it have in common. */
 export type CameraStream = Camera | Substream
-
-export const isFailing = ({ word }: Pick<Substream, "word">): boolean =>
-  word === "down" || word === "invalid"
 
 /** A beat comes every 5 seconds; without two of them the page is old. */
 const staleAfterMs = 12_000
@@ -20,25 +22,15 @@ const retryMs = 2000
 
 /** Each camera is a signal of its own, so that a change redraws one row. */
 export const cameras = signal<ReadonlyMap<string, Signal<Camera>>>(new Map())
-/** How many further streams of live cameras fail; the overview counts each camera by its main stream. */
 export const failingSubstreams = computed(() =>
-  [...cameras.value.values()].reduce(
-    (sum, { value: { substreams = [], word } }) =>
-      word === "ok" ? sum + substreams.filter(isFailing).length : sum,
-    0
-  )
+  countFailingSubstreams([...cameras.value.values()].map(({ value }) => value))
 )
 export const overview = signal<Overview | undefined>(undefined)
-/** How many cameras need the operator: also those that wait for a media server that is unreachable. */
-export const needAttention = computed(() => {
-  if (overview.value === undefined) return 0
-  const { causes, tally } = overview.value
-  const forServer = causes.reduce(
-    (sum, { count, kind }) => (kind === "media-server" ? sum + count : sum),
-    0
-  )
-  return tally.down + tally.invalid + Math.min(tally.waiting, forServer)
-})
+export const needAttention = computed(() =>
+  overview.value === undefined
+    ? 0
+    : countNeedingAttention(overview.value.tally, overview.value.causes)
+)
 /** The bitrates of the streams that send; apart from the cameras, because all of them change every 5 seconds. */
 const rates = signal<Readonly<Record<string, number>> | undefined>(undefined)
 export const bitrateOf = ({ bitrate, id, word }: CameraStream): number => {
@@ -48,11 +40,8 @@ export const bitrateOf = ({ bitrate, id, word }: CameraStream): number => {
 /** How many readers the media server has for each stream that is online there; `null` while that is not known. */
 export const readers = signal<Readonly<Record<string, number>> | null>(null)
 /** The readers of a camera and its further streams; `undefined` where the media server has none of them. */
-export const readersOf = ({
-  id,
-  substreams = []
-}: Pick<Camera, "id" | "substreams">): number | undefined => {
-  const counts = [id, ...substreams.map(({ id }) => id)].flatMap((id) => readers.value?.[id] ?? [])
+export const readersOf = (camera: Pick<Camera, "id" | "substreams">): number | undefined => {
+  const counts = streamsOf(camera).flatMap(({ id }) => readers.value?.[id] ?? [])
   return counts.length === 0 ? undefined : counts.reduce((sum, count) => sum + count, 0)
 }
 /** The server's time, in milliseconds since 1970; advances every second. */
@@ -94,7 +83,7 @@ const noteChange = (camera: Camera, before: Camera | undefined) => {
   const wordsBefore = new Map(
     [before ?? [], before?.substreams ?? []].flat().map(({ id, word }) => [id, word])
   )
-  for (const stream of [camera, ...(camera.substreams ?? [])]) {
+  for (const stream of streamsOf(camera)) {
     if (wordsBefore.get(stream.id) === stream.word) continue
     const name = stream === camera ? camera.name : `${camera.name}, ${stream.name}`
     changes.value = [{ at: Date.now() + skew, name, stream }, ...changes.value].slice(

@@ -134,12 +134,6 @@ const detailOf = (stream: Stream, now: number): string => {
   return word === "down" ? `${message}; retrying now` : message
 }
 
-/** How many further streams of live cameras fail. */
-const failingSubstreamsOf = (cameras: Report["cameras"]): number =>
-  cameras
-    .flatMap(({ substreams = [], word }) => (word === "ok" ? substreams : []))
-    .filter(({ word }) => word === "down" || word === "invalid").length
-
 /** The table of cameras, the worst first; a further stream has a row below its camera. */
 const cameraTable = (
   cameras: Report["cameras"],
@@ -209,7 +203,7 @@ export const statusLines = (
     node +
       (isRead(overview)
         ? (noCamera(overview) ??
-          OperatorView.sentenceOf(tally, failingSubstreamsOf(cameras), causes))
+          OperatorView.sentenceOf(tally, OperatorView.countFailingSubstreams(cameras), causes))
         : "The camera list has not been read yet."),
     ...workers.flatMap(({ name, problem }) =>
       problem === null ? [] : [`- worker ${name}: ${problem}`]

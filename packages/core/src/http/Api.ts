@@ -16,7 +16,7 @@ import { CameraId } from "../camera/Camera.ts"
 import { HlsFileName, HlsQuery } from "../player/Hls.ts"
 import { PlayProblem } from "../player/PlayerServer.ts"
 import { Health } from "../status/History.ts"
-import { Word } from "../status/OperatorView.ts"
+import { Word } from "../status/CameraStatus.ts"
 
 export const State = Schema.Literals([
   "live",
@@ -121,11 +121,6 @@ export const CameraSummary = Schema.Struct({
   bitrates: Schema.optionalKey(Schema.Array(Schema.Finite))
 })
 export type CameraSummary = typeof CameraSummary.Type
-
-/** The main stream of a camera, then its further streams. */
-export const streamsOf = <Camera extends Pick<CameraSummary, "substreams">>(
-  camera: Camera
-): ReadonlyArray<Camera | Substream> => [camera, ...(camera.substreams ?? [])]
 
 export const TimelineItem = Schema.Struct({
   word: Word,

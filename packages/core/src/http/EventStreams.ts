@@ -13,7 +13,8 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Board } from "./Board.ts"
-import { streamsOf, TooManyStreams } from "./Api.ts"
+import { streamsOf } from "../status/OperatorView.ts"
+import { TooManyStreams } from "./Api.ts"
 
 const tickMs = 250
 const beatMs = 5000

@@ -15,7 +15,7 @@ import type { StreamInfo } from "../engine/StreamInfo.ts"
 import type { PlayerUrls } from "../player/PlayerUrls.ts"
 import { adviceOf } from "../status/Advice.ts"
 import type { Cause } from "../status/Causes.ts"
-import { retryAtOf, words } from "../status/OperatorView.ts"
+import { type Filter, matches, retryAtOf, words } from "../status/OperatorView.ts"
 import * as Api from "./Api.ts"
 
 const streamOf = ({ audio, video }: StreamInfo) => ({
@@ -145,36 +145,19 @@ const comparisons: Record<
   health: (a, b) => healthOrder.indexOf(a.health) - healthOrder.indexOf(b.health)
 }
 
-export interface Selection {
-  readonly word?: Api.CameraSummary["word"]
-  readonly q?: string
+export interface Selection extends Filter {
   readonly sort?: (typeof Api.sortKeys)[number]
   readonly order?: "asc" | "desc"
   readonly limit?: number
   readonly offset?: number
 }
 
-/** A camera that is live has problems, too, where a further stream has. */
-const hasWord = (
-  { substreams = [], word }: Api.CameraSummary,
-  wanted: Api.CameraSummary["word"]
-): boolean => word === wanted || (wanted !== "ok" && substreams.some(({ word }) => word === wanted))
-
 /** Filters, sorts and pages; equal cameras are in the order of their ids. */
 export const select = (
   cameras: ReadonlyArray<Api.CameraSummary>,
-  { limit = 1000, offset = 0, order = "asc", q = "", sort = "id", word }: Selection
+  { limit = 1000, offset = 0, order = "asc", sort = "id", ...filter }: Selection
 ): { readonly total: number; readonly page: ReadonlyArray<Api.CameraSummary> } => {
-  const text = q.trim().toLowerCase()
-  const matching = cameras.filter(
-    (camera) =>
-      (word === undefined || hasWord(camera, word)) &&
-      (text === "" ||
-        Api.streamsOf(camera)
-          .flatMap(({ id, path }) => [id, path])
-          .concat(camera.name, camera.host)
-          .some((field) => field?.toLowerCase().includes(text) === true))
-  )
+  const matching = cameras.filter(matches(filter))
   const sign = order === "asc" ? 1 : -1
   const compare = comparisons[sort]
   matching.sort((a, b) => sign * compare(a, b) || comparisons.id(a, b))

@@ -5,7 +5,9 @@ import { Reason } from "../camera/Reason.ts"
 import { StreamInfo } from "../engine/StreamInfo.ts"
 import { CameraState } from "./CameraState.ts"
 import { Health } from "./History.ts"
-import { Word } from "./OperatorView.ts"
+import { words } from "./OperatorView.ts"
+
+export const Word = Schema.Literals(words)
 
 /** Counters of the relay that runs now or ran last; zeros before the first. */
 const Counters = Schema.Struct({

@@ -1,10 +1,11 @@
 /**
- * What an operator wants to know of a camera's state, in one of five words. Pure.
+ * What an operator wants to know of a camera's state, in one of five words, and of all cameras. Pure.
+ *
+ * The dashboard imports this file, so it imports nothing but types.
  *
  * A camera that does not answer goes from unreachable to probing and back for as long as it is away. The
  * operator's word stays `down` meanwhile, with the last reason.
  */
-import * as Schema from "effect/Schema"
 import type { Reason } from "../camera/Reason.ts"
 import type { CameraState } from "./CameraState.ts"
 
@@ -16,11 +17,10 @@ import type { CameraState } from "./CameraState.ts"
  *   or for an operator.
  * - `invalid`: the row makes no camera.
  */
-export const Word = Schema.Literals(["ok", "starting", "down", "waiting", "invalid"])
-export type Word = typeof Word.Type
+export type Word = (typeof words)[number]
 
 /** All words, the worst first. */
-export const words: ReadonlyArray<Word> = ["down", "invalid", "waiting", "starting", "ok"]
+export const words = ["down", "invalid", "waiting", "starting", "ok"] as const
 
 /** @param reason why the camera is not live, as long as {@link reasonAfter} keeps it. */
 export const wordOf = (state: CameraState, reason: Reason | undefined): Word => {
@@ -93,18 +93,90 @@ export const tallyOf = (cameras: Iterable<{ readonly word: Word }>): Tally => {
   return tally
 }
 
+/** What is wrong, as far as it is counted here. A media server that is unreachable has the cameras that wait for it. */
+export type CountedCauses = ReadonlyArray<{ readonly kind: string; readonly count: number }>
+
+/** How many cameras need an operator: also those that wait for a media server that is unreachable. */
+export const countNeedingAttention = (tally: Tally, causes: CountedCauses): number => {
+  const forServer = causes.reduce(
+    (sum, { count, kind }) => (kind === "media-server" ? sum + count : sum),
+    0
+  )
+  return tally.down + tally.invalid + Math.min(tally.waiting, forServer)
+}
+
+/** A stream in a list. */
+interface ListedStream {
+  readonly id: string
+  readonly path: string | null
+  readonly word: Word
+}
+
+/** A camera in a list, with its further streams. */
+interface ListedCamera extends ListedStream {
+  readonly name: string
+  readonly host: string | null
+  readonly substreams?: ReadonlyArray<ListedStream>
+}
+
+/** The main stream of a camera, then its further streams. */
+export const streamsOf = <Camera, Substream = never>(
+  camera: Camera & { readonly substreams?: ReadonlyArray<Substream> }
+): ReadonlyArray<Camera | Substream> => [camera, ...(camera.substreams ?? [])]
+
+export const isFailing = ({ word }: { readonly word: Word }): boolean =>
+  word === "down" || word === "invalid"
+
+/** How many further streams of live cameras fail; a tally counts each camera by its main stream. */
+export const countFailingSubstreams = (
+  cameras: Iterable<Pick<ListedCamera, "substreams" | "word">>
+): number => {
+  let sum = 0
+  for (const { substreams = [], word } of cameras) {
+    if (word === "ok") sum += substreams.filter(isFailing).length
+  }
+  return sum
+}
+
+/** Which cameras a list shows. */
+export interface Filter {
+  /** Only cameras of this word; unless it is `ok`, also cameras with a further stream of this word. */
+  readonly word?: Word | undefined
+  /** Only cameras whose id, name, path or host, or a further stream's id or path, contains the text, in any case. */
+  readonly q?: string | undefined
+}
+
+/** Makes the test of a filter. */
+export const matches = ({ q = "", word: wanted }: Filter): ((camera: ListedCamera) => boolean) => {
+  const text = q.trim().toLowerCase()
+  const contains = (field: string | null) => field?.toLowerCase().includes(text) === true
+  return (camera) => {
+    const { host, name, substreams = [], word } = camera
+    // a camera that is live has problems, too, where a further stream has
+    const hasWord =
+      wanted === undefined ||
+      word === wanted ||
+      (wanted !== "ok" && substreams.some(({ word }) => word === wanted))
+    return (
+      hasWord &&
+      (text === "" ||
+        [name, host].some(contains) ||
+        streamsOf(camera).some(({ id, path }) => contains(id) || contains(path)))
+    )
+  }
+}
+
 const number = new Intl.NumberFormat("en-US")
 
 /**
  * All cameras in one sentence: `988 of 1,000 cameras are live; 12 need attention.`
  *
  * @param failingSubstreams how many further streams of live cameras fail; the tally counts main streams only.
- * @param causes what is wrong. A media server that is unreachable has the cameras that wait for it.
  */
 export const sentenceOf = (
   tally: Tally,
   failingSubstreams = 0,
-  causes: ReadonlyArray<{ readonly kind: string; readonly count: number }> = []
+  causes: CountedCauses = []
 ): string => {
   const all = words.reduce((sum, word) => sum + tally[word], 0)
   if (all === 0) return "The camera list is empty."
@@ -114,11 +186,7 @@ export const sentenceOf = (
       : all === 1
         ? "The camera is live"
         : `All ${number.format(all)} cameras are live`
-  const forServer = causes.reduce(
-    (sum, { count, kind }) => (kind === "media-server" ? sum + count : sum),
-    0
-  )
-  const problems = tally.down + tally.invalid + Math.min(tally.waiting, forServer)
+  const problems = countNeedingAttention(tally, causes)
   return `${[
     live,
     ...(problems === 0
