@@ -188,7 +188,7 @@ describe("alerts", () => {
     assert.deepStrictEqual(fleet.advance(afterMs - second), [])
   })
 
-  it("are one for a recorder, whatever its cameras see", () => {
+  it("are one for a recorder, with any reasons of its cameras", () => {
     const fleet = new Fleet().live(...ids(32))
     fleet.advance(second)
     for (const id of ids(20)) fleet.down(id, stalled)
@@ -280,7 +280,7 @@ describe("alerts", () => {
     assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["resolved boot-1 2"])
   })
 
-  it("stay open while a camera comes and goes", () => {
+  it("stay open while a camera is flapping", () => {
     const fleet = new Fleet().live("1")
     fleet.down("1", silent)
     assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["opened boot-1 1"])
@@ -292,7 +292,7 @@ describe("alerts", () => {
     }
   })
 
-  it("tell of cameras that join, at most every five minutes", () => {
+  it("report cameras that are added, at most every five minutes", () => {
     const fleet = new Fleet().live(...ids(32))
     fleet.down("1", refusedAt("10.0.0.9:554"))
     assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["opened boot-1 1"])

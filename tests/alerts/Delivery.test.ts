@@ -216,7 +216,7 @@ describe.each([
   const urlOf = ({ port }: Receiver.Receiver) =>
     `http://${planted.user}:${encodeURIComponent(planted.password)}@127.0.0.1:${port}/services/${planted.path}?x=${planted.query}`
 
-  it.live("shows no secret, whatever the webhook answers", () =>
+  it.live("shows no secret with any response of the webhook", () =>
     Effect.gen(function* () {
       const receiver = yield* Receiver.make()
       receiver.answer = ({ body, headers, path }) => ({
@@ -304,7 +304,7 @@ describe.each([
     }).pipe(Effect.provide(client))
   )
 
-  it.live("says why a webhook cannot be reached", () =>
+  it.live("reports why a webhook is unreachable", () =>
     Effect.gen(function* () {
       const { port, url } = yield* Effect.scoped(Receiver.make())
       const refused = yield* Effect.flip(

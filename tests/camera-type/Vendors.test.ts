@@ -78,7 +78,7 @@ describe("a vendor's camera type", () => {
     })
   }
 
-  it("says which streams a vendor has", () => {
+  it("lists the streams of a vendor", () => {
     assert.strictEqual(
       reveal("reolink", { stream: "third" }),
       "! column stream: the value is not main, sub"
@@ -103,7 +103,7 @@ describe("a vendor's camera type", () => {
     }
   })
 
-  it("has one name, and a description that says what it makes", () => {
+  it("has one name, and a description of the device", () => {
     const names = [...types.all.values()].map(({ name }) => name)
     assert.strictEqual(new Set(names).size, names.length)
     for (const { description, name } of types.all.values()) assert.isNotEmpty(description, name)

@@ -277,7 +277,7 @@ describe("StreamUrl", () => {
     }
   })
 
-  it("says that an address is too long, and how long it may be", () => {
+  it("reports an address that is too long, with the limit", () => {
     for (const text of [`rtsp://u:${"x".repeat(200_000)}@h/`, `rtsp://h/${"@/".repeat(200_000)}`]) {
       const read = StreamUrl.parse(text)
       assert.strictEqual(
@@ -288,7 +288,7 @@ describe("StreamUrl", () => {
     assert.isTrue(Result.isSuccess(StreamUrl.parse(`rtsp://h/${"x".repeat(4000)}`)))
   })
 
-  it("takes nothing of a million characters for a host, and says so at once", () => {
+  it("rejects a host of a million characters at once", () => {
     for (const character of [":", "a", "a.", "-"]) {
       const host = `${character.repeat(1_000_000)}!`
       assert.isTrue(Result.isFailure(StreamUrl.fromParts({ scheme: "rtsp", host })))
@@ -343,7 +343,7 @@ describe("StreamUrl", () => {
     })
   }
 
-  it("never throws, and never shows a password in what it says is wrong", () => {
+  it("never throws, and shows no password in its problems", () => {
     fc.assert(
       fc.property(
         fc.string({ unit: "binary" }),

@@ -17,7 +17,7 @@ const assertOnce = (putOut: ReadonlyMap<string, number>, paths: ReadonlyArray<st
 
 describe("a node of a cluster", () => {
   it.live(
-    "frozen, with a media server that refuses a second publisher: the others end its publishers",
+    "suspended, with a media server that rejects a second publisher: the others end its publishers",
     () =>
       Effect.gen(function* () {
         const site = yield* FaultSite.make({ cameras: 12, overridePublisher: "reject" })
@@ -46,7 +46,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
   const options = { timeout: 120_000 }
 
   it.live(
-    "a node is frozen: each of its cameras is replaced once, and it replaces none when it resumes",
+    "a node is suspended: each of its publishers is replaced once, and the node replaces none when it resumes",
     () =>
       Effect.gen(function* () {
         const site = yield* FaultSite.make({ cameras: 20 })

@@ -282,7 +282,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     )
   )
 
-  it.effect("a lock that another node gives back is acquired without a further question", () =>
+  it.effect("a lock that another node gives back is acquired without another query", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { dsn } = yield* database
@@ -319,53 +319,53 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     )
   )
 
-  it.effect("after its session has ended it acquires what it holds, and not what is leaving", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { dsn, sql } = yield* database
-        const a = yield* node(dsn, "a")
-        yield* a.acquire(1, 2)
-        const release = yield* Effect.forkChild(a.release(1), { startImmediately: true })
-        const { settled } = yield* a.takeEnding
-        yield* endSessions(sql)
-        yield* eventually(Effect.map(locked(sql), (now) => now.includes(2)))
-        const confirmedAt = a.leases.validUntilMs()
-        yield* eventually(Effect.sync(() => a.leases.validUntilMs() > confirmedAt))
-        assert.deepStrictEqual(yield* locked(sql), [2])
-        assert.isTrue(a.leases.ownership.isOurs(cameraOf(2)))
-        yield* settled!
-        yield* Fiber.join(release)
-        assert.deepStrictEqual(a.held(), [2])
-      })
-    )
-  )
-
   it.effect(
-    "a session that the server has not noticed to be gone is its own, and no other node",
+    "a node whose session ended acquires its shards again, except those it gives back",
     () =>
       Effect.scoped(
         Effect.gen(function* () {
           const { dsn, sql } = yield* database
-          const proxy = yield* makeProxy(Number(new URL(Redacted.value(dsn)).port))
-          const through = new URL(Redacted.value(dsn))
-          through.port = String(proxy.port)
-          const a = yield* node(Redacted.make(String(through)), "a")
+          const a = yield* node(dsn, "a")
           yield* a.acquire(1, 2)
-          yield* eventually(Effect.sync(() => a.leases.isValid()))
-          const before = a.leases.held()
-          yield* proxy.dropClients
-          yield* eventually(Effect.sync(() => !a.leases.isValid()))
-          assert.deepStrictEqual(yield* locked(sql), [1, 2])
-          yield* eventually(Effect.sync(() => a.leases.isValid()))
-          assert.deepStrictEqual(yield* locked(sql), [1, 2])
-          // no camera was ended meanwhile
-          assert.deepStrictEqual(a.leases.held(), before)
-          assert.isTrue(before.every(({ leaving }) => leaving === undefined))
+          const release = yield* Effect.forkChild(a.release(1), { startImmediately: true })
+          const { settled } = yield* a.takeEnding
+          yield* endSessions(sql)
+          yield* eventually(Effect.map(locked(sql), (now) => now.includes(2)))
+          const confirmedAt = a.leases.validUntilMs()
+          yield* eventually(Effect.sync(() => a.leases.validUntilMs() > confirmedAt))
+          assert.deepStrictEqual(yield* locked(sql), [2])
+          assert.isTrue(a.leases.ownership.isOurs(cameraOf(2)))
+          yield* settled!
+          yield* Fiber.join(release)
+          assert.deepStrictEqual(a.held(), [2])
         })
       )
   )
 
-  it.effect("a session that was replaced early ends the lease, and what another node got", () =>
+  it.effect("a session that the server has not ended yet belongs to the node itself", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { dsn, sql } = yield* database
+        const proxy = yield* makeProxy(Number(new URL(Redacted.value(dsn)).port))
+        const through = new URL(Redacted.value(dsn))
+        through.port = String(proxy.port)
+        const a = yield* node(Redacted.make(String(through)), "a")
+        yield* a.acquire(1, 2)
+        yield* eventually(Effect.sync(() => a.leases.isValid()))
+        const before = a.leases.held()
+        yield* proxy.dropClients
+        yield* eventually(Effect.sync(() => !a.leases.isValid()))
+        assert.deepStrictEqual(yield* locked(sql), [1, 2])
+        yield* eventually(Effect.sync(() => a.leases.isValid()))
+        assert.deepStrictEqual(yield* locked(sql), [1, 2])
+        // no camera was ended meanwhile
+        assert.deepStrictEqual(a.leases.held(), before)
+        assert.isTrue(before.every(({ leaving }) => leaving === undefined))
+      })
+    )
+  )
+
+  it.effect("a session that is replaced early ends the lease and the cameras of lost shards", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
@@ -396,7 +396,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
   )
 
   it.effect(
-    "while the database is unreachable it keeps its shards, and starts no camera that was replaced",
+    "a node keeps its shards while the database is unreachable, and restarts no replaced relay",
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -438,7 +438,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
       )
   )
 
-  it.effect("a shard is not given back while the database is away, when nobody can take it", () =>
+  it.effect("a shard is not given back while the database is unreachable", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
@@ -459,7 +459,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     )
   )
 
-  it.effect("a node alone starts every camera while the database is away", () =>
+  it.effect("a single node starts every camera while the database is unreachable", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { dsn } = yield* database
@@ -500,7 +500,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     )
   )
 
-  it.effect("a draining node gives everything back and takes nothing", () =>
+  it.effect("a draining node gives all shards back and acquires none", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { dsn, sql } = yield* database

@@ -212,7 +212,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     )
   )
 
-  it.effect("a holder that is frozen loses the lock, and is a standby when it resumes", () =>
+  it.effect("a suspended holder loses the lock, and is a standby when it resumes", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { first, paths, second, seen, site } = yield* pair()

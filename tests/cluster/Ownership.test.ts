@@ -67,7 +67,7 @@ const fakeOwnership = (shards: ReadonlyArray<number> | undefined) => {
 const settle = TestClock.adjust("1 second")
 
 describe("Ownership", () => {
-  it.effect("relays the cameras of our shards, and touches no others when a shard moves", () =>
+  it.effect("relays the cameras of its shards, and restarts no others when a shard moves", () =>
     withLog((lines) => {
       const fake = FakeEngine.make()
       const ownership = fakeOwnership([0])
@@ -158,7 +158,7 @@ describe("Ownership", () => {
     }).pipe(Effect.provide(layer([fake], rows).pipe(Layer.provide(ownership.layer))))
   })
 
-  it.effect("starts nothing before it is known what is ours", () => {
+  it.effect("starts no camera before the shards of the node are known", () => {
     const fake = FakeEngine.make()
     const ownership = fakeOwnership(undefined)
     return Effect.gen(function* () {
@@ -243,137 +243,126 @@ describe("Ownership", () => {
     })
   })
 
-  it.effect(
-    "moves a shard alone, with the further streams of its cameras, and says when it ended",
-    () =>
-      withLog((lines) => {
-        const fake = FakeEngine.make()
-        const changes = Effect.runSync(Queue.unbounded<OwnershipChange>())
-        const ours = new Set([0, 1])
-        const asked: Array<string> = []
-        const shardOf = (id: CameraId) => Number(id) % 2
-        const ownership: OwnershipService = {
-          isOurs: (id) => {
-            asked.push(id)
-            return ours.has(shardOf(id))
-          },
-          shardOf,
-          changes: Stream.fromQueue(changes),
-          mayStart: () => true,
-          permit: () => Effect.void,
-          activeDaemon: Effect.succeed(undefined)
-        }
-        const running = () =>
-          fake.relays.filter(({ endedAt }) => endedAt === undefined).map(({ camera }) => camera.id)
-        const rows = [
-          row(1, { streams: "main,sub", url_sub: "rtsp://10.0.0.1/sub" }),
-          row(2),
-          row(3)
-        ]
-        return Effect.gen(function* () {
-          yield* Queue.offer(changes, {})
-          yield* settle
-          assert.deepStrictEqual(running(), ["1", "1:sub", "2", "3"])
-          const ended = yield* Deferred.make<ReadonlyArray<string>>()
-          fake.endingTakes = 5_000
-          asked.length = 0
-          ours.delete(1)
-          yield* Queue.offer(changes, {
-            shards: [1],
-            settled: Effect.suspend(() => Deferred.succeed(ended, running()))
-          })
-          yield* settle
-          fake.endingTakes = 0
-          assert.isFalse(yield* Deferred.isDone(ended))
-          assert.notInclude(asked, "2")
-          yield* TestClock.adjust("5 seconds")
-          assert.deepStrictEqual(yield* Deferred.await(ended), ["2"])
-          ours.add(1)
-          yield* Queue.offer(changes, { shards: [1], isHandOver: true })
-          yield* settle
-          assert.deepStrictEqual(running(), ["2", "1", "1:sub", "3"])
-          yield* settle
-          assert.deepStrictEqual(
-            lines.filter((line) => line.includes("moved")),
-            [
-              "Info cameras moved: 0 to this daemon, 3 to others; relaying 1 of 4",
-              "Info cameras moved: 3 to this daemon, 0 to others; relaying 4 of 4"
-            ]
-          )
-        }).pipe(
-          Effect.provide(
-            layer([fake], rows).pipe(Layer.provide(Layer.succeed(Ownership, ownership)))
-          )
+  it.effect("moves one shard with all streams of its cameras, and reports when they ended", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      const changes = Effect.runSync(Queue.unbounded<OwnershipChange>())
+      const ours = new Set([0, 1])
+      const asked: Array<string> = []
+      const shardOf = (id: CameraId) => Number(id) % 2
+      const ownership: OwnershipService = {
+        isOurs: (id) => {
+          asked.push(id)
+          return ours.has(shardOf(id))
+        },
+        shardOf,
+        changes: Stream.fromQueue(changes),
+        mayStart: () => true,
+        permit: () => Effect.void,
+        activeDaemon: Effect.succeed(undefined)
+      }
+      const running = () =>
+        fake.relays.filter(({ endedAt }) => endedAt === undefined).map(({ camera }) => camera.id)
+      const rows = [row(1, { streams: "main,sub", url_sub: "rtsp://10.0.0.1/sub" }), row(2), row(3)]
+      return Effect.gen(function* () {
+        yield* Queue.offer(changes, {})
+        yield* settle
+        assert.deepStrictEqual(running(), ["1", "1:sub", "2", "3"])
+        const ended = yield* Deferred.make<ReadonlyArray<string>>()
+        fake.endingTakes = 5_000
+        asked.length = 0
+        ours.delete(1)
+        yield* Queue.offer(changes, {
+          shards: [1],
+          settled: Effect.suspend(() => Deferred.succeed(ended, running()))
+        })
+        yield* settle
+        fake.endingTakes = 0
+        assert.isFalse(yield* Deferred.isDone(ended))
+        assert.notInclude(asked, "2")
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual(yield* Deferred.await(ended), ["2"])
+        ours.add(1)
+        yield* Queue.offer(changes, { shards: [1], isHandOver: true })
+        yield* settle
+        assert.deepStrictEqual(running(), ["2", "1", "1:sub", "3"])
+        yield* settle
+        assert.deepStrictEqual(
+          lines.filter((line) => line.includes("moved")),
+          [
+            "Info cameras moved: 0 to this daemon, 3 to others; relaying 1 of 4",
+            "Info cameras moved: 3 to this daemon, 0 to others; relaying 4 of 4"
+          ]
         )
-      })
+      }).pipe(
+        Effect.provide(layer([fake], rows).pipe(Layer.provide(Layer.succeed(Ownership, ownership))))
+      )
+    })
   )
 
-  it.effect(
-    "with the rows of its shards alone, it stops and starts nothing that no row told of",
-    () =>
-      withLog((lines) => {
-        const fake = FakeEngine.make()
-        const changes = Effect.runSync(Queue.unbounded<OwnershipChange>())
-        const ours = new Map([[0, {}]])
-        const shardOf = (id: CameraId) => Number(id) % 2
-        const ownership: OwnershipService = {
-          isOurs: (id) => ours.has(shardOf(id)),
-          shardOf,
-          shards: { count: 2, ours: () => ours, came: Stream.never },
-          changes: Stream.fromQueue(changes),
-          mayStart: () => true,
-          permit: () => Effect.void,
-          activeDaemon: Effect.succeed(undefined)
-        }
-        let shards = new Set([0])
-        const running = () =>
-          fake.relays.filter(({ endedAt }) => endedAt === undefined).map(({ camera }) => camera.id)
-        const read = (known: ReadonlyArray<number>, ...ids: ReadonlyArray<number>) => {
-          shards = new Set(known)
-          return Effect.andThen(setRows(ids.map((id) => row(id))), settle)
-        }
-        const move = (change: OwnershipChange) =>
-          Effect.andThen(Queue.offer(changes, change), settle)
-        return Effect.gen(function* () {
-          yield* move({})
-          assert.deepStrictEqual(running(), ["2"])
-          ours.set(1, {})
-          yield* move({ shards: [1], isHandOver: true })
-          yield* read([0], 2, 4)
-          assert.deepStrictEqual(running(), ["2", "4"])
-          yield* read([0, 1], 2, 4, 1, 3)
-          assert.deepStrictEqual(running(), ["2", "4", "1", "3"])
-          // a read that was begun before the shard came
-          yield* read([0], 2, 4)
-          assert.deepStrictEqual(running(), ["2", "4", "1", "3"])
-          yield* read([0, 1], 2, 4, 1)
-          assert.deepStrictEqual(running(), ["2", "4", "1"])
-          ours.delete(1)
-          yield* move({ shards: [1] })
-          assert.deepStrictEqual(running(), ["2", "4"])
-          // what is known of the camera may be old by now
-          ours.set(1, {})
-          yield* move({ shards: [1] })
-          assert.deepStrictEqual(running(), ["2", "4"])
-          yield* read([0, 1], 2, 4, 1)
-          assert.deepStrictEqual(running(), ["2", "4", "1"])
-          yield* settle
-          assert.deepStrictEqual(
-            lines.filter((line) => line.includes("cameras moved")),
-            [
-              "Info cameras moved: 2 to this daemon, 0 to others; relaying 4",
-              "Info cameras moved: 0 to this daemon, 1 to others; relaying 2",
-              "Info cameras moved: 1 to this daemon, 0 to others; relaying 3"
-            ]
-          )
-        }).pipe(
-          Effect.provide(
-            layer([fake], [row(2)], undefined, undefined, (own) => ({
-              ...own,
-              snapshots: Stream.map(own.snapshots, (snapshot) => ({ ...snapshot, shards }))
-            })).pipe(Layer.provide(Layer.succeed(Ownership, ownership)))
-          )
+  it.effect("stops and starts only cameras whose rows it has read", () =>
+    withLog((lines) => {
+      const fake = FakeEngine.make()
+      const changes = Effect.runSync(Queue.unbounded<OwnershipChange>())
+      const ours = new Map([[0, {}]])
+      const shardOf = (id: CameraId) => Number(id) % 2
+      const ownership: OwnershipService = {
+        isOurs: (id) => ours.has(shardOf(id)),
+        shardOf,
+        shards: { count: 2, ours: () => ours, came: Stream.never },
+        changes: Stream.fromQueue(changes),
+        mayStart: () => true,
+        permit: () => Effect.void,
+        activeDaemon: Effect.succeed(undefined)
+      }
+      let shards = new Set([0])
+      const running = () =>
+        fake.relays.filter(({ endedAt }) => endedAt === undefined).map(({ camera }) => camera.id)
+      const read = (known: ReadonlyArray<number>, ...ids: ReadonlyArray<number>) => {
+        shards = new Set(known)
+        return Effect.andThen(setRows(ids.map((id) => row(id))), settle)
+      }
+      const move = (change: OwnershipChange) => Effect.andThen(Queue.offer(changes, change), settle)
+      return Effect.gen(function* () {
+        yield* move({})
+        assert.deepStrictEqual(running(), ["2"])
+        ours.set(1, {})
+        yield* move({ shards: [1], isHandOver: true })
+        yield* read([0], 2, 4)
+        assert.deepStrictEqual(running(), ["2", "4"])
+        yield* read([0, 1], 2, 4, 1, 3)
+        assert.deepStrictEqual(running(), ["2", "4", "1", "3"])
+        // a read that was begun before the shard came
+        yield* read([0], 2, 4)
+        assert.deepStrictEqual(running(), ["2", "4", "1", "3"])
+        yield* read([0, 1], 2, 4, 1)
+        assert.deepStrictEqual(running(), ["2", "4", "1"])
+        ours.delete(1)
+        yield* move({ shards: [1] })
+        assert.deepStrictEqual(running(), ["2", "4"])
+        // what is known of the camera may be old by now
+        ours.set(1, {})
+        yield* move({ shards: [1] })
+        assert.deepStrictEqual(running(), ["2", "4"])
+        yield* read([0, 1], 2, 4, 1)
+        assert.deepStrictEqual(running(), ["2", "4", "1"])
+        yield* settle
+        assert.deepStrictEqual(
+          lines.filter((line) => line.includes("cameras moved")),
+          [
+            "Info cameras moved: 2 to this daemon, 0 to others; relaying 4",
+            "Info cameras moved: 0 to this daemon, 1 to others; relaying 2",
+            "Info cameras moved: 1 to this daemon, 0 to others; relaying 3"
+          ]
         )
-      })
+      }).pipe(
+        Effect.provide(
+          layer([fake], [row(2)], undefined, undefined, (own) => ({
+            ...own,
+            snapshots: Stream.map(own.snapshots, (snapshot) => ({ ...snapshot, shards }))
+          })).pipe(Layer.provide(Layer.succeed(Ownership, ownership)))
+        )
+      )
+    })
   )
 })

@@ -107,7 +107,7 @@ describe("mediaServers", () => {
     assert.deepStrictEqual(attempt(file(settingsYaml(before))).settings, before)
   })
 
-  it("takes the place of mediaServer, and gives it back, by a reload", () => {
+  it("replaces mediaServer, and is replaced by mediaServer, by a reload", () => {
     const one = file(
       "mediaServer: { host: 10.0.0.9, port: 28554, username: u, password: PlantedPassword }\n"
     )

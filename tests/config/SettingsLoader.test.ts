@@ -464,7 +464,7 @@ describe("load", () => {
 })
 
 describe("requireDsn", () => {
-  it("returns the DSN, or an error that says how to set it", () => {
+  it("returns the DSN, or an error that names how to set it", () => {
     const dsn = requireDsn(loaded({ env: { PG_DSN: "postgres://u:p@h/x" } }).settings)
     assert.strictEqual(Result.getOrThrow(dsn).hosts[0]?.host, "h")
     const error = Result.getOrThrow(Result.flip(requireDsn(loaded({}).settings)))

@@ -76,7 +76,7 @@ describe("alerts.webhooks", () => {
     assert.deepStrictEqual(settingsChange(first, other).applied, ["alerts.webhooks"])
   })
 
-  it("says what is wrong without showing the value", () => {
+  it("reports the problem without showing the value", () => {
     const cases: ReadonlyArray<readonly [unknown, string]> = [
       ["x", 'the value is not a JSON list such as [{"name": "…"}]'],
       [[{ name: "a" }], "item 1: url is missing"],

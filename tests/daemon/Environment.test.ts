@@ -132,7 +132,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("a camera whose type throws or gives poison ends nothing, and others come and go", () =>
+  it.effect("a camera type that throws or returns invalid URLs affects no other camera", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const site = yield* Site.make
@@ -158,7 +158,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(!hasLimits)(
-    `out of file descriptors, what is live stays live, and the rest follows when there are some${skipped}`,
+    `out of file descriptors, live cameras stay live, and the others start when descriptors are free${skipped}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -196,7 +196,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(!hasLimits || !hasParentDeathSignal)(
-    `a spawn that the kernel refuses harms one camera, until it is granted${skipped}`,
+    `a process that the kernel refuses to start affects one camera, until it is allowed${skipped}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {

@@ -87,7 +87,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   }
 
-  it.effect("levels hold for all, and for single modules otherwise", () =>
+  it.effect("levels apply to all modules, and to single modules where set", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const path = yield* folder
@@ -112,7 +112,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("each module that can have a level of its own says something", () =>
+  it.effect("each module with a level of its own writes a line", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const site = yield* Site.make
@@ -188,7 +188,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       )
   )
 
-  it.effect("a file that is full gives way to another, and so many old ones are kept", () =>
+  it.effect("a full file is rotated, and the configured number of old files is kept", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const path = yield* folder
@@ -224,7 +224,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("a file whose age comes while the daemon runs gives way then", () =>
+  it.effect("a file that reaches its maximum age is rotated while the daemon runs", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const path = yield* folder

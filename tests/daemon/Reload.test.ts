@@ -64,7 +64,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("a reload begins a log file, goes over to another, and ends it", () =>
+  it.effect("a reload starts a log file, switches to another one, and closes it", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { folder, reload } = yield* running("")
@@ -157,19 +157,21 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("a reload names what needs a restart, again and again, and changes the rest", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { reload, publishers } = yield* running("")
-        const text = "database:\n  table: others\nmediaServer:\n  host: elsewhere\n"
-        const first = yield* reload(`${text}relay:\n  killGrace: 1s\n`, /restart required/)
-        assert.match(first.join("\n"), /reload: changed relay\.killGrace"/)
-        assert.match(first.join("\n"), /restart required for database\.table, mediaServer\.host"/)
-        const second = yield* reload(`${text}relay:\n  killGrace: 1s\n`, /restart required/)
-        assert.notMatch(second.join("\n"), /nothing changed/)
-        assert.strictEqual(yield* publishers("native1"), 1)
-      })
-    )
+  it.effect(
+    "a reload names the settings that need a restart, each time, and applies the others",
+    () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { reload, publishers } = yield* running("")
+          const text = "database:\n  table: others\nmediaServer:\n  host: elsewhere\n"
+          const first = yield* reload(`${text}relay:\n  killGrace: 1s\n`, /restart required/)
+          assert.match(first.join("\n"), /reload: changed relay\.killGrace"/)
+          assert.match(first.join("\n"), /restart required for database\.table, mediaServer\.host"/)
+          const second = yield* reload(`${text}relay:\n  killGrace: 1s\n`, /restart required/)
+          assert.notMatch(second.join("\n"), /nothing changed/)
+          assert.strictEqual(yield* publishers("native1"), 1)
+        })
+      )
   )
 
   it.effect("a file with errors changes nothing and is logged, one line for each error", () =>
@@ -211,7 +213,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("a file that was found is missed when it is gone, named or not", () =>
+  it.effect("a file that was found is reported when it is missing, named or not", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { daemon, file, folder, publishers, site } = yield* running("")
@@ -237,7 +239,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("a daemon whose terminal is closed ends, as SIGHUP asked for ages", () =>
+  it.effect("a daemon whose terminal is closed ends", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const site = yield* Site.make

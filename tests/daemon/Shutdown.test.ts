@@ -72,7 +72,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("the daemon ends within 5 s although a child does not obey", () =>
+  it.effect("the daemon ends within 5 s although a child ignores SIGTERM", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const all = yield* running()

@@ -70,7 +70,7 @@ const awaitQuiet = (pings: () => number) => {
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
   for (const kind of ["a path", "an abstract name"]) {
     it.effect.skipIf(!canNotify)(
-      `systemd hears of the whole life of a daemon, by a socket with ${kind}${skipped}`,
+      `systemd is notified from start to stop of a daemon, by a socket with ${kind}${skipped}`,
       () =>
         Effect.scoped(
           Effect.gen(function* () {
@@ -130,7 +130,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   }
 
   it.effect.skipIf(!canNotify)(
-    `a standby is ready, says who relays the cameras, and feeds the watchdog${skipped}`,
+    `a standby is ready, names the daemon that relays the cameras, and pings the watchdog${skipped}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -154,7 +154,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(!canNotify)(
-    `the watchdog is fed while the daemon runs, and not while it is suspended${skipped}`,
+    `the watchdog is pinged while the daemon runs, and not while the daemon is suspended${skipped}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -179,7 +179,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(!canNotify)(
-    `the watchdog is not fed by a daemon whose thread never comes back${skipped}`,
+    `the watchdog is not pinged by a daemon whose thread hangs${skipped}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -203,7 +203,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(!canNotify)(
-    `the watchdog is not fed while the supervisor's loop hangs, though timers run${skipped}`,
+    `the watchdog is not pinged while the supervisor's loop hangs, although timers run${skipped}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -233,7 +233,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   )
 
   it.effect.skipIf(!canNotify)(
-    `the watchdog of another process is not fed, and that is logged${skipped}`,
+    `the watchdog of another process is not pinged, and that is logged${skipped}`,
     () =>
       Effect.scoped(
         Effect.gen(function* () {
@@ -277,7 +277,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   }
 
-  it.effect("a notify socket that is not read is logged once, and stops nothing", () =>
+  it.effect("a notify socket that is not read is logged once, and delays nothing", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const path = yield* folder

@@ -183,7 +183,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         }).pipe(Effect.scoped)
       )
 
-      it.effect("plays by HLS what WebRTC does not carry, or says why not", () =>
+      it.effect("plays by HLS what WebRTC does not carry, or shows why not", () =>
         Effect.gen(function* () {
           const [http, udp, hls] = [yield* freePort, yield* freePort, yield* freePort]
           const server = yield* configured([
@@ -371,7 +371,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         }).pipe(Effect.scoped)
       )
 
-      it.effect("says why a camera does not play", () =>
+      it.effect("shows why a camera does not play", () =>
         Effect.gen(function* () {
           let answer: (offer: string) => Promise<Reply> = () => Promise.reject(new Error())
           let sender: Visit | undefined

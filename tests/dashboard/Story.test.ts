@@ -34,7 +34,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
   "the dashboard",
   (it) => {
     describe.skipIf(missing !== undefined)(missing ?? "in Chromium", () => {
-      it.effect("says what is wrong within moments, and what became of a retry", () =>
+      it.effect("shows a new problem and the result of a retry at once", () =>
         Effect.gen(function* () {
           const { cameras, sql, startDaemon, visit } = yield* site
           const gate = yield* Scope.make()
@@ -178,7 +178,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       )
 
       it.effect(
-        "says that it is old when the daemon is gone, and is right again when it is back",
+        "shows that its data is stale while the daemon is unreachable, and recovers afterwards",
         () =>
           Effect.gen(function* () {
             const { cameras, sql, startDaemon, visit } = yield* site

@@ -232,7 +232,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   }))
 
   describe("a DSN of another program", () => {
-    it.effect("says that a server without TLS does not support it", () =>
+    it.effect("reports a server that does not support TLS", () =>
       Effect.gen(function* () {
         const { password, port } = yield* parts
         const { message } = yield* refusal(
@@ -271,7 +271,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         "options"
       ]
     ] as const) {
-      it.effect(`says which startup parameter ${how} refuses`, () =>
+      it.effect(`names the startup parameter that ${how} refuses`, () =>
         Effect.gen(function* () {
           const { password, port } = yield* parts
           const error = `SFATAL\0C08P01\0M${said}\0\0`
@@ -367,7 +367,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       )
     )
 
-    it.effect("connects to the first that is reachable and has the wanted role", () =>
+    it.effect("connects to the first that is reachable and has the required role", () =>
       Effect.gen(function* () {
         const primary = yield* parts
         const standby = yield* EmbeddedPostgres.makeStandby

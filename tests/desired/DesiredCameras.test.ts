@@ -48,7 +48,7 @@ describe("DesiredCameras", () => {
     )
   })
 
-  it("says of an id that nothing shows that it is none", () => {
+  it("rejects an id that has no visible character", () => {
     for (const id of [new Date(Number.NaN), [1n], () => 1]) {
       assert.include(problemOf({ id, url }), "column id has no text that shows it")
     }
@@ -125,7 +125,7 @@ describe("DesiredCameras", () => {
     ["an odd enabled", { enabled: "perhaps" }, 'column enabled: "perhaps" is not true or false'],
     ["no id", { id: null }, "column id is missing"]
   ] as const) {
-    it(`says what is wrong with ${what}`, () => {
+    it(`reports the problem of ${what}`, () => {
       const said = problemOf({ id: 1, url, ...row })
       if (typeof problem === "string") assert.strictEqual(said, problem)
       else assert.match(said, problem)
@@ -149,7 +149,7 @@ describe("DesiredCameras", () => {
     })
   }
 
-  it("gives a path to the first row by id, whatever the order of the rows", () => {
+  it("gives a path to the first row by id, in any order of the rows", () => {
     const rows = [10, 9, 2].map((id) => ({ id, url, path: "gate" }))
     const set = read(...rows)
     assert.deepStrictEqual(
@@ -179,19 +179,19 @@ describe("DesiredCameras", () => {
       return camera?._tag === "Camera" ? camera.url.host : camera?._tag
     }
 
-    it("takes the same row whatever the order of the rows", () => {
+    it("selects the same row in any order of the rows", () => {
       const sets = [read(one!, two!, three!), read(three!, two!, one!), read(two!, three!, one!)]
       assert.deepStrictEqual(sets.map(hostIn), ["10.0.0.5", "10.0.0.5", "10.0.0.5"])
     })
 
-    it("keeps the row that runs when another one comes, which would be the first", () => {
+    it("keeps the running row when a row is added that sorts before it", () => {
       const readRows = reader()
       assert.strictEqual(hostIn(readRows([two!])), "10.0.0.6")
       assert.strictEqual(hostIn(readRows([one!, two!])), "10.0.0.6")
       assert.strictEqual(hostIn(readRows([two!, { ...one!, name: "Gate" }])), "10.0.0.6")
     })
 
-    it("follows a change of the row that runs, and takes another when it is gone", () => {
+    it("follows a change of the running row, and selects another one when the row is removed", () => {
       const readRows = reader()
       readRows([two!, three!])
       assert.strictEqual(
@@ -201,7 +201,7 @@ describe("DesiredCameras", () => {
       assert.strictEqual(hostIn(readRows([three!])), "10.0.0.7")
     })
 
-    it("takes another row when the one that runs is disabled", () => {
+    it("selects another row when the running row is disabled", () => {
       const readRows = reader()
       readRows([one!, two!])
       assert.strictEqual(hostIn(readRows([{ ...one!, enabled: false }, two!])), "10.0.0.6")
@@ -215,7 +215,7 @@ describe("DesiredCameras", () => {
     })
   })
 
-  it("keeps the number of a row without an id, wherever it comes in the result", () => {
+  it("keeps the number of a row without an id at any position in the result", () => {
     const readRows = reader()
     const names = (rows: ReadonlyArray<CameraRow>) =>
       Object.fromEntries(
@@ -236,7 +236,7 @@ describe("DesiredCameras", () => {
     })
   })
 
-  it("looks once for an id for each row whose id is taken", () => {
+  it("searches once for a free id for each row whose id is in use", () => {
     const look = vi.spyOn(Map.prototype, "has")
     const rows = Array.from({ length: 2000 }, () => ({ id: 1, url }))
     const { cameras } = read(...rows, { id: "1 (7)", url })
@@ -275,7 +275,7 @@ describe("DesiredCameras", () => {
     assert.strictEqual(camera?.name, "Gate\\n\\x1b[2J")
   })
 
-  it("never shows a password in what it says is wrong", () => {
+  it("shows no password in its problems", () => {
     const secret = "TopSecret1"
     for (const row of [
       { id: 1, url: `rtsp://admin:${secret}@/live` },
@@ -289,7 +289,7 @@ describe("DesiredCameras", () => {
     assert.notInclude(JSON.stringify([...filled.cameras]), secret)
   })
 
-  it("gives the very same set for rows that did not change", () => {
+  it("returns the identical set for unchanged rows", () => {
     const readRows = reader()
     const rows = () => [
       { id: 1, url, options: { audio: "drop" } },
@@ -298,7 +298,7 @@ describe("DesiredCameras", () => {
     assert.strictEqual(readRows(rows()), readRows(rows()))
   })
 
-  it("sees a change in any column, though it remembers", () => {
+  it("detects a change in any column, although it caches decoded rows", () => {
     const readRows = reader()
     const before = readRows([{ id: 1, url, options: { audio: "drop" } }])
     const after = readRows([{ id: 1, url, options: { audio: "copy" } }])
@@ -307,7 +307,7 @@ describe("DesiredCameras", () => {
     assert.strictEqual(camera?._tag === "Camera" && camera.options.audio, "copy")
   })
 
-  it("sees that a row gained a column, or lost one", () => {
+  it("detects that a row gained or lost a column", () => {
     const decode = reader()
     const pathOf = (row: CameraRow) =>
       [...decode([row]).cameras.values()].map((camera) =>
@@ -337,7 +337,7 @@ describe("DesiredCameras", () => {
     })
   }
 
-  it("reads any row without throwing, and the good row beside it", () => {
+  it("reads any row without throwing, and the valid row beside it", () => {
     const value = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.integer(),
@@ -360,7 +360,7 @@ describe("DesiredCameras", () => {
     )
   })
 
-  it("reads a reveal of its own addresses alike", () => {
+  it("reads the addresses that it reveals as the same cameras", () => {
     const [camera] = read({
       id: 1,
       type: "dahua",
@@ -374,7 +374,7 @@ describe("DesiredCameras", () => {
     )
   })
 
-  describe("with a row that can't be read without an error", () => {
+  describe("with a row that throws when it is read", () => {
     const throwing = {
       name: "acme",
       description: "",
@@ -463,7 +463,7 @@ describe("DesiredCameras", () => {
       )
     })
 
-    it("makes the row invalid where one of them is, and says which", () => {
+    it("makes the row invalid where one of them is, and names that address", () => {
       assert.match(`${addresses({ url: `${a}\nnone` })}`, /^address 2: the address needs a scheme/)
       assert.match(`${addresses({ urls: [a, 5] })}`, /^address 2: /)
       assert.strictEqual(addresses({ urls: [] }), "column url is missing")

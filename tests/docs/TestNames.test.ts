@@ -1,4 +1,4 @@
-/** The tests that reliability.md names exist. */
+/** The tests that reliability.md and rtsp.md name exist. */
 import { assert, describe, it } from "@effect/vitest"
 import { RegExp as Pattern } from "effect"
 import { readdirSync, readFileSync } from "node:fs"
@@ -7,7 +7,7 @@ import { basename, join } from "node:path"
 const root = new URL("../..", import.meta.url).pathname
 const tests = join(root, "tests")
 const files = readdirSync(tests, { recursive: true, encoding: "utf8" }).filter((name) =>
-  name.endsWith(".test.ts")
+  name.endsWith(".ts")
 )
 
 /** The files of a name: `daemon/Reload.test.ts`, or `Reload` for each of that name. */
@@ -47,11 +47,14 @@ const missingOf = (cell: string, earlier: string) => {
   return { missing, file }
 }
 
-describe("reliability.md", () => {
-  it("names tests that exist", () => {
+describe("documents", () => {
+  it.each([
+    ["reliability.md", 100],
+    ["rtsp.md", 30]
+  ])("%s names tests that exist", (document, atLeast) => {
     const missing: Array<string> = []
-    const text = readFileSync(join(root, "docs/reliability.md"), "utf8")
-    for (const [, file] of text.matchAll(/`(?:tests\/)?([\w/-]+\.test\.ts)`/g)) {
+    const text = readFileSync(join(root, "docs", document), "utf8")
+    for (const [, file] of text.matchAll(/`(?:tests\/)?([\w/-]+\/\w+\.test\.ts)`/g)) {
       if (!files.includes(file!)) missing.push(file!)
     }
     let rows = 0
@@ -60,7 +63,8 @@ describe("reliability.md", () => {
     for (const line of text.split("\n")) {
       const cells = line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, "").trim())
       if (!line.startsWith("|") || line.startsWith("| -")) continue
-      if (cells[0] === "fault") column = cells.indexOf("test")
+      const header = cells.findIndex((cell) => /^test$/i.test(cell))
+      if (header >= 0) column = header
       else if (column > 0) {
         const result = missingOf(cells[column] ?? "(no cell)", file)
         missing.push(...result.missing)
@@ -69,6 +73,6 @@ describe("reliability.md", () => {
       }
     }
     assert.deepStrictEqual(missing, [])
-    assert.isAbove(rows, 100)
+    assert.isAbove(rows, atLeast)
   })
 })

@@ -293,7 +293,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       })
     )
 
-    it.effect("gives machines one document, and good cameras a status of 0", () =>
+    it.effect("prints one JSON document, and ends with status 0 if every camera is live", () =>
       Effect.gen(function* () {
         const { check, env } = yield* make
         const { code, stdout } = yield* check("--json", "--camera", "1")
@@ -434,7 +434,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       })
     )
 
-    it.effect("ends with 2 and one line where it has nothing to go by", () =>
+    it.effect("ends with status 2 and one line where no source of cameras is set", () =>
       Effect.gen(function* () {
         const { check, env } = yield* make
         const lines = (text: string) => text.trimEnd().split("\n")

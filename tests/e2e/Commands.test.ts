@@ -55,7 +55,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })("res
     })
   )
 
-  it.effect("cluster says in the words of run what the database lacks", () =>
+  it.effect("cluster reports the missing tables as run does", () =>
     Effect.gen(function* () {
       const empty = Redacted.value(yield* freshDatabase)
       const without = yield* restream(["cluster"], { PG_DSN: empty })
@@ -447,7 +447,7 @@ describe("the command's file", () => {
     ["22.18.0", /^restream: it needs Node 22\.19 or later/],
     ["22.19.0", /^$/],
     ["26.0.0", /^$/]
-  ])("says so in one line where Node is too old, and runs else: %s", (version, says) => {
+  ])("prints one line where Node is too old, and runs otherwise: %s", (version, says) => {
     const older = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } })`
     const { status, stderr } = spawnSync(process.execPath, [
       "--import",
@@ -459,7 +459,7 @@ describe("the command's file", () => {
     assert.strictEqual(status, says.test("") ? 0 : 2)
   })
 
-  it("says so in one line if there is no build", () =>
+  it("prints one line if there is no build", () =>
     Effect.acquireUseRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "restream-unbuilt-"))),
       (folder) =>
@@ -525,7 +525,7 @@ describe("restream demo", () => {
       assert.strictEqual(code, 0)
     })
   )
-  it.live("serves the dashboard with pictures while it runs, and says where first", () =>
+  it.live("prints the address of the dashboard, and serves it with snapshots", () =>
     Effect.gen(function* () {
       const { command, environment } = invocation(["demo", "--cameras", "1", "--json"])
       const demo = yield* start(process.execPath, command, { env: environment })

@@ -51,7 +51,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
 )
 
 describe("restream discover", () => {
-  it.live("prints what a device says of itself as harmless text", () =>
+  it.live("prints the strings of a device without control characters", () =>
     Effect.gen(function* () {
       const address = ["--address", `127.0.0.1:${yield* responder(8000)}`]
       const print = (format: string) =>
@@ -76,7 +76,7 @@ describe("restream discover", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("says what it needs when nothing responds", () =>
+  it.live("prints what discovery requires when no device responds", () =>
     Effect.gen(function* () {
       const { code, stderr } = yield* restream(["discover", "--address", "cam.example"])
       assert.strictEqual(code, 2)

@@ -20,7 +20,7 @@ describe("restream explain", () => {
     })
   )
 
-  it.live("prints what docs/troubleshooting.md says about a reason, in lines", () =>
+  it.live("prints the entry of docs/troubleshooting.md for a reason, wrapped in lines", () =>
     Effect.gen(function* () {
       const { code, stdout } = yield* restream(["explain", "refused"])
       assert.strictEqual(code, 0)

@@ -135,7 +135,7 @@ layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })(
       })
     )
 
-    it.effect("knows the columns of further addresses and streams", () =>
+    it.effect("explains the columns of further addresses and streams", () =>
       Effect.gen(function* () {
         const { explain } = yield* make
         const { stdout } = yield* explain("many")

@@ -210,7 +210,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       })
     )
 
-    it.effect("ends without a word and without a file at Ctrl+C", () =>
+    it.effect("ends at Ctrl+C without output and without a file", () =>
       Effect.gen(function* () {
         const file = join(yield* folder, "restream.yaml")
         const { code, stdout } = yield* onTerminal(

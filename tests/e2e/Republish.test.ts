@@ -64,7 +64,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
         )
       )
 
-      it.effect("another address brings the new picture, after the old relay has ended", () =>
+      it.effect("a changed address publishes the new video, after the old relay has ended", () =>
         withDaemon(engine, ({ cameras, mediaServer, sql }) =>
           Effect.gen(function* () {
             yield* publishWithFfmpeg(cameras.url("other"), { audio: false })
@@ -139,7 +139,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       )
     )
 
-    it.effect("another name restarts nothing", () =>
+    it.effect("a changed name restarts nothing", () =>
       withDaemon("native", ({ cameras, mediaServer, sql }) =>
         Effect.gen(function* () {
           const url = cameras.url("cam1")
@@ -158,7 +158,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
       )
     )
 
-    it.effect("a bad row affects only its camera, and is logged", () =>
+    it.effect("an invalid row affects only its camera, and is logged", () =>
       withDaemon("native", ({ cameras, daemon, mediaServer, sql }) =>
         Effect.gen(function* () {
           const url = cameras.url("cam1")

@@ -51,7 +51,7 @@ describe("StallWatch", () => {
     })
   )
 
-  it.effect("sees that nothing ever came", () =>
+  it.effect("reports that no media arrived at all", () =>
     Effect.gen(function* () {
       const watch = yield* StallWatch.make({ timeout: "10 seconds", startTimeout: "30 seconds" })
       const stalled = yield* Effect.forkChild(watch.stalled)
@@ -84,7 +84,7 @@ describe("StallWatch", () => {
     })
   )
 
-  it.live("does not blame the camera where this process itself stood still", () =>
+  it.live("reports no stall after a suspension of the process", () =>
     Effect.gen(function* () {
       // what it sends comes on while we stand still
       const camera = yield* Effect.acquireRelease(

@@ -270,7 +270,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
   )
 
   it.effect(
-    "cameras come back that drop together from a device that says 401 when it is full",
+    "cameras that drop together from a device that responds 401 when it is full are live again",
     () =>
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
@@ -299,47 +299,49 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
     [500, "SETUP"],
     [503, "DESCRIBE"]
   ] as const) {
-    it.effect(`a device that says ${status} to ${at} when it is full keeps what it serves`, () =>
-      Effect.gen(function* () {
-        const { dsn, sql } = yield* database
-        const sink = yield* RtspServer.make()
-        const device = yield* RtspServer.make({ sessions: { most: 3, status, at } })
-        const ids = [1, 2, 3, 4, 5]
-        for (const id of ids) yield* TestPattern.publish(device, `channel${id}`)
-        yield* addRows(
-          sql,
-          ids.map((id) => row(id, device.url(`channel${id}`)))
-        )
-        const tree = yield* start(
-          settingsOf(dsn, sink.port, { probe: { retryDelays: ["200 millis"], jitter: 0 } })
-        )
-        const inState = (tag: CameraState.Tag, reason?: Reason.Reason["_tag"]) =>
-          tree.history.length === 0
-            ? []
-            : ids.filter((id) => {
-                const state = tree.history.findLast((change) => change.id === idOf(id))?.to
-                return (
-                  state?._tag === tag &&
-                  (reason === undefined ||
-                    (state._tag === "Unreachable" && state.reason._tag === reason))
-                )
-              })
-        yield* tree.until(
-          () => inState("Live").length === 3 && inState("Unreachable", "DeviceFull").length === 2
-        )
-        const live = inState("Live")
-        yield* tree.log.awaitLine(/the device serves no more sessions/)
-        yield* sql`delete from cameras where id = ${live[0]!}`
-        yield* tree.until(() => inState("Live").filter((id) => id !== live[0]).length === 3)
-        // the others were left alone
-        for (const id of live.slice(1)) {
-          const changes = tree.history.filter((change) => change.id === idOf(id))
-          assert.lengthOf(
-            changes.filter(({ to }) => to?._tag === "Live"),
-            1
+    it.effect(
+      `a device that responds ${status} to ${at} when it is full keeps its live cameras`,
+      () =>
+        Effect.gen(function* () {
+          const { dsn, sql } = yield* database
+          const sink = yield* RtspServer.make()
+          const device = yield* RtspServer.make({ sessions: { most: 3, status, at } })
+          const ids = [1, 2, 3, 4, 5]
+          for (const id of ids) yield* TestPattern.publish(device, `channel${id}`)
+          yield* addRows(
+            sql,
+            ids.map((id) => row(id, device.url(`channel${id}`)))
           )
-        }
-      })
+          const tree = yield* start(
+            settingsOf(dsn, sink.port, { probe: { retryDelays: ["200 millis"], jitter: 0 } })
+          )
+          const inState = (tag: CameraState.Tag, reason?: Reason.Reason["_tag"]) =>
+            tree.history.length === 0
+              ? []
+              : ids.filter((id) => {
+                  const state = tree.history.findLast((change) => change.id === idOf(id))?.to
+                  return (
+                    state?._tag === tag &&
+                    (reason === undefined ||
+                      (state._tag === "Unreachable" && state.reason._tag === reason))
+                  )
+                })
+          yield* tree.until(
+            () => inState("Live").length === 3 && inState("Unreachable", "DeviceFull").length === 2
+          )
+          const live = inState("Live")
+          yield* tree.log.awaitLine(/the device serves no more sessions/)
+          yield* sql`delete from cameras where id = ${live[0]!}`
+          yield* tree.until(() => inState("Live").filter((id) => id !== live[0]).length === 3)
+          // the others were left alone
+          for (const id of live.slice(1)) {
+            const changes = tree.history.filter((change) => change.id === idOf(id))
+            assert.lengthOf(
+              changes.filter(({ to }) => to?._tag === "Live"),
+              1
+            )
+          }
+        })
     )
   }
 
@@ -445,7 +447,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
     )
   }
 
-  it.effect("403 after a wrong password is a locked account, tried as seldom", () =>
+  it.effect("403 after a wrong password is a locked account, retried by the same schedule", () =>
     Effect.gen(function* () {
       const { dsn, sql } = yield* database
       const sink = yield* RtspServer.make()
@@ -566,7 +568,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a c
     })
   )
 
-  it.effect("cameras that do not answer slow no other camera down", () =>
+  it.effect("cameras that do not respond delay no other camera", () =>
     Effect.gen(function* () {
       const { dsn, sql } = yield* database
       const sink = yield* RtspServer.make()

@@ -147,7 +147,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("col
     })
   )
 
-  it.effect("are all fetched for a camera type that does not tell which it reads", () =>
+  it.effect("are all fetched for a camera type that does not declare which it reads", () =>
     Effect.gen(function* () {
       const toUrl = () => Result.succeed(new StreamUrl({ scheme: "rtsp", host: "10.0.0.1" }))
       const { columns } = yield* fetched({}, [{ name: "acme", description: "", toUrl }])

@@ -167,7 +167,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
       })
     )
 
-    it.effect("stands still", () =>
+    it.effect("is suspended", () =>
       Effect.gen(function* () {
         const { dsn, start } = yield* cluster
         const pid = yield* start
@@ -188,7 +188,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
       })
     )
 
-    it.effect("is not there at our start", () =>
+    it.effect("is unreachable at the start", () =>
       Effect.gen(function* () {
         const { dsn, start, stop } = yield* cluster
         yield* start
@@ -214,7 +214,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
       })
     )
 
-    it.effect("ends our sessions", () =>
+    it.effect("ends the sessions of the daemon", () =>
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
         const here = yield* site(dsn, { wanted: [1, 2] })
@@ -239,7 +239,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
       })
     )
 
-    it.effect("wants another password, and then has ours again", () =>
+    it.effect("requires another password, and then accepts the configured one again", () =>
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
         const role = `reader_${++roles}`
@@ -269,7 +269,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
       })
     )
 
-    it.effect("has a wrong password for us at the start, which is put right later", () =>
+    it.effect("rejects the password at the start, and accepts it later", () =>
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
         const role = `reader_${++roles}`
@@ -313,7 +313,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
       })
     )
 
-    it.effect("revokes our right to read, and grants it again", () =>
+    it.effect("revokes the privilege to read, and grants it again", () =>
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
         const role = `reader_${++roles}`
@@ -337,7 +337,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
       })
     )
 
-    it.effect("takes too long for an answer, for a while", () =>
+    it.effect("responds too late, for a while", () =>
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
         yield* sql`create table slowness as select 0 as seconds`
@@ -361,7 +361,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
       })
     )
 
-    it.effect("has its table emptied, and that is done, and said loudly", () =>
+    it.effect("has its table emptied, which is applied and logged as a warning", () =>
       Effect.gen(function* () {
         const { dsn, sql } = yield* database
         const here = yield* site(dsn, { wanted: [1, 2, 3] })

@@ -5,7 +5,7 @@ import { Duration } from "effect"
 import * as Tree from "../kit/Tree.ts"
 
 describe("the defaults", () => {
-  it("are those that the tests in virtual time go by", () => {
+  it("are those of the tests in virtual time", () => {
     const { probe, relay } = defaultSettings
     const { restart, retry } = Tree.options
     const seconds = (durations: ReadonlyArray<Duration.Duration>) =>
@@ -18,7 +18,7 @@ describe("the defaults", () => {
     assert.strictEqual(restart.backoff, relay.restartBackoff)
   })
 
-  it("restart a frozen camera after 10 s and 5 s, and look for the database every 10 s", () => {
+  it("restart a frozen camera after 10 s and 5 s, and poll the database every 10 s", () => {
     const { database, mediaServer, relay } = defaultSettings
     assert.strictEqual(Duration.toSeconds(relay.stallTimeout), 10)
     assert.strictEqual(Duration.toSeconds(relay.restartDelay), 5)

@@ -46,8 +46,8 @@ const flapForAnHour = (backoff: boolean) => {
   )
 }
 
-describe("a camera that comes for two seconds at a time, for an hour", () => {
-  it.effect("is restarted after 5 s five times, then ever more slowly, up to 60 s", () =>
+describe("a camera that is live for two seconds at a time, for an hour", () => {
+  it.effect("is restarted after 5 s five times, then with longer delays, up to 60 s", () =>
     Effect.gen(function* () {
       const { duringFlaps, fake, lines, pauses, status } = yield* flapForAnHour(true)
       assert.deepStrictEqual(pauses.slice(0, 9), [5, 5, 5, 5, 10, 20, 40, 60, 60])
@@ -78,7 +78,7 @@ describe("a camera that comes for two seconds at a time, for an hour", () => {
     })
   )
 
-  it.effect("is restarted after 5 s for ever where the backoff is switched off", () =>
+  it.effect("is always restarted after 5 s where the backoff is disabled", () =>
     Effect.gen(function* () {
       const { duringFlaps, fake, pauses } = yield* flapForAnHour(false)
       assert.isTrue(pauses.every((pause) => pause === 5))
@@ -117,7 +117,7 @@ describe("a camera that comes for two seconds at a time, for an hour", () => {
 })
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a camera", (it) => {
-  it.effect("a camera that comes and goes has never two relays, and each restart is counted", () =>
+  it.effect("a flapping camera never has two relays, and each restart is counted", () =>
     Effect.gen(function* () {
       const { dsn, sql } = yield* database
       // a second publisher of a path would be refused, and seen

@@ -96,25 +96,27 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
         )
       }
 
-      it.effect("a camera that takes PLAY and sends nothing is not live, and is tried again", () =>
-        Effect.gen(function* () {
-          const { dsn, sql } = yield* database
-          const sink = yield* RtspServer.make()
-          const server = yield* RtspServer.make()
-          yield* TestPattern.publish(server, "cam")
-          yield* server.freeze("cam", "all")
-          yield* addRows(sql, [row(1, server.url("cam"), { options: { engine: "native" } })])
-          // the first video may take as long as opening the camera
-          const tree = yield* start(
-            settingsOf(dsn, sink.port, { ...given, probe: { timeout: given.relay.stallTimeout } })
-          )
-          yield* tree.awaitState(1, "Starting")
-          yield* stallOf(tree, 1, Date.now())
-          yield* server.thaw("cam")
-          yield* tree.awaitState(1, "Live")
-          yield* tree.log.awaitLine(Log.about(1, ": live: "))
-          assert.lengthOf(tree.log.matching(Log.about(1)), 2)
-        })
+      it.effect(
+        "a camera that responds to PLAY and sends nothing is not live, and is retried",
+        () =>
+          Effect.gen(function* () {
+            const { dsn, sql } = yield* database
+            const sink = yield* RtspServer.make()
+            const server = yield* RtspServer.make()
+            yield* TestPattern.publish(server, "cam")
+            yield* server.freeze("cam", "all")
+            yield* addRows(sql, [row(1, server.url("cam"), { options: { engine: "native" } })])
+            // the first video may take as long as opening the camera
+            const tree = yield* start(
+              settingsOf(dsn, sink.port, { ...given, probe: { timeout: given.relay.stallTimeout } })
+            )
+            yield* tree.awaitState(1, "Starting")
+            yield* stallOf(tree, 1, Date.now())
+            yield* server.thaw("cam")
+            yield* tree.awaitState(1, "Live")
+            yield* tree.log.awaitLine(Log.about(1, ": live: "))
+            assert.lengthOf(tree.log.matching(Log.about(1)), 2)
+          })
       )
 
       it.effect("an ffmpeg that runs without output is killed and restarted", () =>

@@ -92,7 +92,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
       })
     )
 
-    it.effect("are what half of the relays is not, and nine relays are not", () =>
+    it.effect("are no removal of half of the relays, or of nine relays", () =>
       Effect.gen(function* () {
         const { awaitLive, log, sql } = yield* thirty()
         yield* sql`delete from cameras where id > 15`
@@ -103,7 +103,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
       })
     )
 
-    it.effect("are applied at once where the settings say so", () =>
+    it.effect("are applied at once where the protection is disabled", () =>
       Effect.gen(function* () {
         const { awaitLive, log, sql } = yield* thirty(() =>
           Effect.succeed({ supervisor: { maxStopFraction: 1 } })

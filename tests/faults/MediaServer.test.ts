@@ -18,7 +18,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
   "a media server",
   (it) => {
     it.effect(
-      "is stopped and started again under 100 cameras, which wait untouched",
+      "is stopped and started again with 100 cameras, which are not probed meanwhile",
       () =>
         Effect.gen(function* () {
           const { dsn, sql } = yield* database
@@ -87,7 +87,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
     )
 
     describe.concurrent("in one of these cases", () => {
-      it.effect("is not there at the start, and cameras wait for it untouched", () =>
+      it.effect("is unreachable at the start, and no camera is probed meanwhile", () =>
         Effect.gen(function* () {
           const { dsn, sql } = yield* database
           const port = yield* freePort
@@ -108,7 +108,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
 
       for (const engine of ["native", "ffmpeg"] as const) {
         it.effect(
-          `stands still, and its relays are ended by force, and come back with it, by ${engine}`,
+          `is suspended, and its relays are ended and restarted when it resumes, by ${engine}`,
           () =>
             Effect.gen(function* () {
               const { dsn, sql } = yield* database

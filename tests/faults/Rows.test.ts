@@ -57,7 +57,7 @@ const control = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u20
 const begins = { pretty: /^\d\d:\d\d:\d\d [A-Z]+ /, logfmt: /^time=/, json: /^\{"time":/ }
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("rows", (it) => {
-  it.effect("of which a thousand are bad leave the thousand good ones running", () =>
+  it.effect("of which a thousand are invalid leave the thousand valid ones running", () =>
     Effect.gen(function* () {
       const { dsn, sql } = yield* database
       yield* sql`create table wild (id text, name text, type text, url text, host text, port text,
@@ -93,7 +93,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
     })
   )
 
-  it.effect("by the ten thousand are taken in without a standstill", () =>
+  it.effect("by the ten thousand are read without blocking the event loop", () =>
     Effect.gen(function* () {
       const { dsn, sql } = yield* database
       yield* sql`insert into cameras (name, url)
@@ -130,7 +130,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("row
   )
 
   it.effect(
-    "with names, passwords and paths that mean harm do none",
+    "with hostile names, passwords and paths do no harm",
     () =>
       Effect.gen(function* () {
         const { dsn, sql } = yield* database

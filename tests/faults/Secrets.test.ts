@@ -100,7 +100,7 @@ const assertClean = (parts: Readonly<Record<string, string>>) => {
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a secret", (it) => {
   it.effect(
-    "shows nowhere, whatever goes wrong",
+    "appears nowhere, in any fault",
     () =>
       Effect.gen(function* () {
         const { dsn, sql } = yield* database

@@ -53,7 +53,7 @@ const untilEffect = (condition: Effect.Effect<boolean>) => {
 }
 
 describe("the API", () => {
-  it.live("of a node names the other nodes where it does not know a camera", () =>
+  it.live("of a node names the other nodes for an unknown camera", () =>
     Effect.gen(function* () {
       const { client } = yield* serve(FakeEngine.make(), [row(1)])
       const { message } = yield* Effect.flip(client.cameras.retry(id("2")))
@@ -283,7 +283,7 @@ describe("/api/events", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("continues after the last event of the same run, and begins again after another", () =>
+  it.live("continues after the last event of the same run, and starts over after a restart", () =>
     Effect.gen(function* () {
       const { client, fake, store } = yield* fixture
       const first = (headers: { readonly "last-event-id"?: string }) =>

@@ -231,7 +231,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("snapshot writes a picture that ffmpeg decodes, or says why there is none", () =>
+  it.effect("snapshot writes a picture that ffmpeg decodes, or prints why there is none", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { site, url } = yield* running
@@ -281,7 +281,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("status says that the camera list was not read yet", () =>
+  it.effect("status reports that the camera list was not read yet", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const daemon = yield* Daemon.start({

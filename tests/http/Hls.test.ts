@@ -138,7 +138,7 @@ describe("HLS through the daemon", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("says why there is no playlist", () =>
+  it.live("returns why there is no playlist", () =>
     Effect.gen(function* () {
       let reply: Reply = { status: 200 }
       const { send } = yield* fixture(() => reply)
@@ -236,7 +236,7 @@ describe("HLS through the daemon", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("wants the token, and refuses other hosts", () =>
+  it.live("requires the token, and refuses other hosts", () =>
     Effect.gen(function* () {
       const { requests, send } = yield* fixture(undefined, withToken)
       const status = (headers: Readonly<Record<string, string>>) =>

@@ -216,7 +216,7 @@ describe("every response", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("to a mistake of the client says what is wrong, and logs no error", () =>
+  it.live("to an invalid request names the problem, and logs no error", () =>
     Effect.gen(function* () {
       const { log, send } = yield* serve()
       const cases: ReadonlyArray<readonly [method: string, path: string, number, RegExp]> = [

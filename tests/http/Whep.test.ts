@@ -144,7 +144,7 @@ describe("a live picture", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("says why a camera cannot be played", () =>
+  it.live("returns why a camera cannot be played", () =>
     Effect.gen(function* () {
       let reply: Reply = opened
       const { requests, send } = yield* fixture(() => reply)
@@ -187,7 +187,7 @@ describe("a live picture", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("says that no WebRTC server responds, and which setting helps", () =>
+  it.live("reports that no WebRTC server responds, and the setting to correct", () =>
     Effect.gen(function* () {
       for (const [mediaServer, words] of [
         [

@@ -28,7 +28,7 @@ describe("Logs", () => {
     ["another format", { format: "json" }],
     ["another size", { fileMaxSize: 20_000_000 }]
   ] as const) {
-    it.live(`loses no line while a log file gives way to ${what}`, () =>
+    it.live(`loses no line while a log file is replaced by ${what}`, () =>
       Effect.scoped(
         Effect.gen(function* () {
           const path = yield* folder
@@ -103,7 +103,7 @@ describe("Logs", () => {
     )
   }
 
-  it.live("drops lines that nobody reads, within a bound, and says how many", () =>
+  it.live("drops lines that nobody reads, beyond a limit, and logs how many", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const lines: Array<string> = []

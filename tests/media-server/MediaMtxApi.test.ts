@@ -79,7 +79,7 @@ for (const { isThere, make, name } of peers) {
       }).pipe(Effect.scoped)
     )
 
-    it.live("says which setting to correct where it is refused, without the password", () =>
+    it.live("names the setting to correct where access is refused, without the password", () =>
       Effect.gen(function* () {
         const { apiPort } = yield* make()
         const refused = (credentials: string) =>

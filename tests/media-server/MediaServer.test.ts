@@ -64,7 +64,7 @@ describe("MediaServer", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("does not blame the server after a suspension of the process", () =>
+  it.live("reports no outage after a suspension of the process", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const check = Effect.sleep("20 millis").pipe(
@@ -119,7 +119,7 @@ describe("MediaServer", () => {
     }).pipe(Effect.scoped, Effect.provide(throwing))
   )
 
-  it.effect("reports each kind of outage once, in whatever order they alternate", () =>
+  it.effect("reports each kind of outage once, in any order", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { fake } = yield* make
@@ -142,7 +142,7 @@ describe("MediaServer", () => {
     )
   )
 
-  it.effect("says once that it flaps, and when it is stable again", () =>
+  it.effect("reports flapping once, and when the server is stable again", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { fake } = yield* make
@@ -225,7 +225,7 @@ describe("MediaServer", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("says whether it answers now, not whether it did", () =>
+  it.effect("reports whether the server responds now, not an earlier result", () =>
     Effect.gen(function* () {
       const { fake, server } = yield* make
       yield* TestClock.adjust("1 second")
@@ -279,7 +279,7 @@ describe("MediaServer", () => {
     die: Effect.die(new Error("by a test"))
   }
 
-  it("keeps nobody waiting that saw it up, and runs one check at a time, whatever happens when", () =>
+  it("releases every waiting camera when the server is reachable, with one check at a time, in any order of events", () =>
     fc.assert(
       fc.asyncProperty(fc.array(anyEvent, { maxLength: 40 }), (events) =>
         Effect.gen(function* () {

@@ -71,7 +71,7 @@ describe("ServerCheck", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("tests publishing on a path by the template where it knows no camera", () =>
+  it.live("tests publishing on a path by the template where there is no camera", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make({
         authentication: { ...credentials, actions: ["publish"] }

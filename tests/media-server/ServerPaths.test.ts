@@ -56,20 +56,22 @@ const make = Effect.gen(function* () {
 const isDone = (fiber: Fiber.Fiber<unknown>) => fiber.pollUnsafe() !== undefined
 
 describe("ServerPaths", () => {
-  it.effect("knows nothing until the API answers, and while it is unreachable", () =>
-    Effect.gen(function* () {
-      const { answers, fake, paths } = yield* make
-      assert.isUndefined(paths.get("cam1"))
-      yield* answers(lists("cam1"))
-      assert.deepInclude(paths.get("cam1"), { isOnline: true })
-      assert.deepInclude(paths.get("cam2"), { isOnline: false, readers: 0 })
-      yield* answers(away)
-      assert.isUndefined(paths.get("cam1"))
-      assert.strictEqual(paths.apiStatus()._tag, "Down")
-      fake.isServerUp = false
-      yield* answers(away)
-      assert.strictEqual(paths.apiStatus()._tag, "Unknown")
-    }).pipe(Effect.scoped)
+  it.effect(
+    "has no data before the first response of the API, and while the API is unreachable",
+    () =>
+      Effect.gen(function* () {
+        const { answers, fake, paths } = yield* make
+        assert.isUndefined(paths.get("cam1"))
+        yield* answers(lists("cam1"))
+        assert.deepInclude(paths.get("cam1"), { isOnline: true })
+        assert.deepInclude(paths.get("cam2"), { isOnline: false, readers: 0 })
+        yield* answers(away)
+        assert.isUndefined(paths.get("cam1"))
+        assert.strictEqual(paths.apiStatus()._tag, "Down")
+        fake.isServerUp = false
+        yield* answers(away)
+        assert.strictEqual(paths.apiStatus()._tag, "Unknown")
+      }).pipe(Effect.scoped)
   )
 
   it.effect("restarts a live relay whose path is not online for the stall timeout", () =>
@@ -118,7 +120,7 @@ describe("ServerPaths", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("restarts nothing for an API that is away, or that answers in between", () =>
+  it.effect("restarts nothing for an API that is unreachable now and then", () =>
     Effect.gen(function* () {
       const { answers, paths } = yield* make
       const restart = yield* Effect.forkChild(paths.offline(path))
@@ -136,7 +138,7 @@ describe("ServerPaths", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("restarts nothing by the API of another server, and says so once", () =>
+  it.effect("restarts nothing by the API of another server, and logs that once", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { answers, paths } = yield* make
@@ -177,7 +179,7 @@ describe("ServerPaths", () => {
       )
   )
 
-  it.effect("tells since when the API is away", () =>
+  it.effect("reports since when the API is unreachable", () =>
     Effect.gen(function* () {
       const { answers, paths } = yield* make
       yield* answers(lists())

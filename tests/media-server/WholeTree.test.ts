@@ -186,7 +186,7 @@ describe("a tree with the API of the stand-in", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("restarts a relay that the server does not have, once, and then says so", () =>
+  it.live("restarts a relay that the server does not list, once, and then logs that", () =>
     Effect.gen(function* () {
       const server = yield* standIn()
       const services = yield* running(server)

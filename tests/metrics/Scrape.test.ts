@@ -75,7 +75,7 @@ describe("the series of a camera", () => {
     }).pipe(Effect.provide(StatusStore.layer))
   )
 
-  it.effect("say up only while video arrived within the stall timeout", () =>
+  it.effect("report up only while video arrived within the stall timeout", () =>
     Effect.gen(function* () {
       yield* goLive(cameraOf("1"), 1, 10_000)
       yield* goLive(cameraOf("2"), 1, 9999)

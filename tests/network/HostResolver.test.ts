@@ -35,7 +35,7 @@ const begin = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.tap(Effect.forkChild(effect, { startImmediately: true }), () => Effect.yieldNow)
 
 describe("HostResolver", () => {
-  it.effect("looks a name up once for all cameras that share it, and no address at all", () =>
+  it.effect("resolves a name once for all cameras that share it, and no IP address", () =>
     Effect.gen(function* () {
       const { answer, asked, resolve } = controlled()
       assert.deepStrictEqual(yield* resolve("10.0.0.5"), ["10.0.0.5"])

@@ -47,7 +47,7 @@ describe("the installation of a checkout", () => {
     )
   }
 
-  it.live("says in one line what to do where packages cannot be added", () =>
+  it.live("prints one line with the command to run where packages cannot be added", () =>
     Effect.gen(function* () {
       const { code, stderr } = yield* complete("v18.20.8", 1)
       assert.deepStrictEqual(

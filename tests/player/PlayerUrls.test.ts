@@ -21,7 +21,7 @@ describe("playerUrls", () => {
     })
   })
 
-  it("puts the path below the URL that viewers use, whatever restream publishes to", () => {
+  it("appends the path to the URL for viewers, independent of the URL for publishing", () => {
     const urls = playerUrls(
       { path: "site-4/gate" },
       {

@@ -49,43 +49,45 @@ const minutes = (fake: FakeEngine.FakeEngine) =>
   fake.probes.map(({ at, id }) => `${Math.floor(at / 60_000)}: ${id}`)
 
 describe("CredentialGuard", () => {
-  it.effect("costs a device two attempts for all of its cameras, and tells each of them why", () =>
-    withLog((lines) => {
-      const fake = FakeEngine.make()
-      recorder(fake)
-      return Effect.gen(function* () {
-        yield* TestClock.adjust(299_999)
-        assert.deepStrictEqual(fake.probes, [
-          { id: "1", at: 0 },
-          { id: "2", at: 0 }
-        ])
-        assert.deepStrictEqual(yield* stateOf(1), {
-          _tag: "Unreachable",
-          reason: wrong,
-          attempt: 1,
-          retryAt: 300_000
-        })
-        assert.deepStrictEqual(yield* stateOf(16), {
-          _tag: "Unreachable",
-          reason: new Reason.Unauthorized({ credentials: "wrong", refusedFor: "2" }),
-          attempt: 0,
-          retryAt: 300_000
-        })
-        const told = lines.filter((line) => line.includes("unreachable"))
-        assert.deepStrictEqual(told, [
-          'Warn 16 cameras at 10.0.0.100:554: unreachable: wrong user name or password; retrying in 5 min; affected: 1 "Camera 1", 2 "Camera 2", 3 "Camera 3" and 13 more'
-        ])
-        // once, however long it takes
-        yield* TestClock.adjust("1 hour")
-        assert.lengthOf(
-          lines.filter((line) => line.includes("unreachable")),
-          1
-        )
-      }).pipe(Effect.provide(layer([fake], channels(16))))
-    })
+  it.effect(
+    "makes two attempts for all cameras of a device, and gives each camera the reason",
+    () =>
+      withLog((lines) => {
+        const fake = FakeEngine.make()
+        recorder(fake)
+        return Effect.gen(function* () {
+          yield* TestClock.adjust(299_999)
+          assert.deepStrictEqual(fake.probes, [
+            { id: "1", at: 0 },
+            { id: "2", at: 0 }
+          ])
+          assert.deepStrictEqual(yield* stateOf(1), {
+            _tag: "Unreachable",
+            reason: wrong,
+            attempt: 1,
+            retryAt: 300_000
+          })
+          assert.deepStrictEqual(yield* stateOf(16), {
+            _tag: "Unreachable",
+            reason: new Reason.Unauthorized({ credentials: "wrong", refusedFor: "2" }),
+            attempt: 0,
+            retryAt: 300_000
+          })
+          const told = lines.filter((line) => line.includes("unreachable"))
+          assert.deepStrictEqual(told, [
+            'Warn 16 cameras at 10.0.0.100:554: unreachable: wrong user name or password; retrying in 5 min; affected: 1 "Camera 1", 2 "Camera 2", 3 "Camera 3" and 13 more'
+          ])
+          // once, however long it takes
+          yield* TestClock.adjust("1 hour")
+          assert.lengthOf(
+            lines.filter((line) => line.includes("unreachable")),
+            1
+          )
+        }).pipe(Effect.provide(layer([fake], channels(16))))
+      })
   )
 
-  it.effect("lets a second channel try before all wait: the first may be forbidden", () => {
+  it.effect("lets a second channel try before all are blocked: the first may be forbidden", () => {
     const fake = FakeEngine.make()
     const device = recorder(fake)
     device.password = "old"
@@ -142,7 +144,7 @@ describe("CredentialGuard", () => {
   })
 
   it.effect(
-    "leaves cameras running that were inserted after a forbidden one was refused alone",
+    "does not block cameras that are inserted after only a forbidden one was refused",
     () => {
       const fake = FakeEngine.make()
       const device = recorder(fake)
@@ -178,7 +180,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(4))))
   })
 
-  it.effect("brings all back when they drop together and the device keeps their sessions", () => {
+  it.effect("restarts all cameras that drop together while the device keeps their sessions", () => {
     const fake = FakeEngine.make()
     const device = recorder(fake)
     device.password = "old"
@@ -209,7 +211,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(1))))
   })
 
-  it.effect("takes 403 after a wrong password for a locked account", () => {
+  it.effect("treats 403 after a wrong password as a locked account", () => {
     const fake = FakeEngine.make()
     const forbidden = new Reason.Rejected({ status: 403, detail: "Forbidden", request: "DESCRIBE" })
     let answers: Array<Reason.ProbeReason> = [forbidden, wrong]
@@ -230,22 +232,29 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(1))))
   })
 
-  it.effect("waits the whole lockout delay after a lock, also where it was live before", () => {
-    const fake = FakeEngine.make()
-    const forbidden = new Reason.Rejected({ status: 403, detail: "Forbidden", request: "DESCRIBE" })
-    return Effect.gen(function* () {
-      yield* TestClock.adjust("1 second")
-      const answers: Array<Reason.ProbeReason> = [wrong]
-      fake.answer = () => Effect.fail(answers.shift() ?? forbidden)
-      yield* fake.relays[0]!.end(new Reason.Closed({ phase: "streaming" }))
-      yield* TestClock.adjust("10 seconds")
-      assert.strictEqual(fake.probes.length, 3)
-      yield* TestClock.adjust("299 seconds")
-      assert.strictEqual(fake.probes.length, 3)
-    }).pipe(Effect.provide(layer([fake], channels(1))))
-  })
+  it.effect(
+    "waits the whole lockout delay after a lock, also where a camera was live before",
+    () => {
+      const fake = FakeEngine.make()
+      const forbidden = new Reason.Rejected({
+        status: 403,
+        detail: "Forbidden",
+        request: "DESCRIBE"
+      })
+      return Effect.gen(function* () {
+        yield* TestClock.adjust("1 second")
+        const answers: Array<Reason.ProbeReason> = [wrong]
+        fake.answer = () => Effect.fail(answers.shift() ?? forbidden)
+        yield* fake.relays[0]!.end(new Reason.Closed({ phase: "streaming" }))
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(fake.probes.length, 3)
+        yield* TestClock.adjust("299 seconds")
+        assert.strictEqual(fake.probes.length, 3)
+      }).pipe(Effect.provide(layer([fake], channels(1))))
+    }
+  )
 
-  it.effect("costs it two attempts also where many probes of one host may run", () => {
+  it.effect("makes two attempts also where several probes of one host may run", () => {
     const fake = FakeEngine.make()
     recorder(fake)
     answerSlowly(fake, "1 second")
@@ -255,22 +264,25 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(16), undefined, { probe: { perHost: 8 } })))
   })
 
-  it.effect("fails all that wait for an unreachable recorder, once one has found that", () => {
-    const fake = FakeEngine.make()
-    const reason = new Reason.TimedOut({ phase: "connecting", afterMs: 10_000 })
-    fake.answer = () => Effect.andThen(Effect.sleep("10 seconds"), Effect.fail(reason))
-    return Effect.gen(function* () {
-      yield* TestClock.adjust("10500 millis")
-      const states = yield* Effect.forEach(channels(32), ({ id }) => stateOf(Number(id)))
-      const told = states.filter((state) => state?._tag === "Unreachable")
-      // a second one had its turn meanwhile
-      assert.isAtLeast(told.length, 30)
-      assert.isTrue(told.every((state) => state.reason === reason))
-      assert.isAtMost(fake.probes.length, 3)
-    }).pipe(Effect.provide(layer([fake], channels(32))))
-  })
+  it.effect(
+    "fails all cameras that wait for an unreachable recorder, after the first failure",
+    () => {
+      const fake = FakeEngine.make()
+      const reason = new Reason.TimedOut({ phase: "connecting", afterMs: 10_000 })
+      fake.answer = () => Effect.andThen(Effect.sleep("10 seconds"), Effect.fail(reason))
+      return Effect.gen(function* () {
+        yield* TestClock.adjust("10500 millis")
+        const states = yield* Effect.forEach(channels(32), ({ id }) => stateOf(Number(id)))
+        const told = states.filter((state) => state?._tag === "Unreachable")
+        // a second one had its turn meanwhile
+        assert.isAtLeast(told.length, 30)
+        assert.isTrue(told.every((state) => state.reason === reason))
+        assert.isAtMost(fake.probes.length, 3)
+      }).pipe(Effect.provide(layer([fake], channels(32))))
+    }
+  )
 
-  it.effect("delays no other channel for long where one stays silent", () => {
+  it.effect("delays no other channel for long where one does not respond", () => {
     const fake = FakeEngine.make()
     const silent = new Reason.TimedOut({ phase: "requesting the stream", afterMs: 10_000 })
     fake.answer = ({ id }) =>
@@ -286,7 +298,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(8))))
   })
 
-  it.effect("lets those try first that have waited longest, one in each delay", () => {
+  it.effect("lets the camera that has waited longest try first, one in each delay", () => {
     const fake = FakeEngine.make()
     recorder(fake)
     return Effect.gen(function* () {
@@ -325,7 +337,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], [...channels(3), elsewhere])))
   })
 
-  it.effect("holds nobody up for one camera that alone may not be seen", () => {
+  it.effect("delays no other camera for one that alone is forbidden", () => {
     const fake = FakeEngine.make()
     const device = recorder(fake)
     device.password = "old"
@@ -413,7 +425,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(3))))
   })
 
-  it.effect("lets the next one try where an attempt comes to no answer", () => {
+  it.effect("lets the next camera try where an attempt ends without a response", () => {
     const fake = FakeEngine.make()
     const refused = new Reason.Refused({ authority: "10.0.0.100:554" })
     fake.answer = () => Effect.fail(refused)
@@ -438,7 +450,7 @@ describe("CredentialGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(2))))
   })
 
-  it.effect("costs a device two attempts for all addresses of one camera", () => {
+  it.effect("makes two attempts for all addresses of one camera", () => {
     const fake = FakeEngine.make()
     recorder(fake)
     const addresses = [1, 2, 3, 4].map((n) => `rtsp://admin:old@10.0.0.100/${n}`).join("\n")
@@ -462,7 +474,7 @@ describe("CredentialGuard", () => {
     )
   })
 
-  it.effect("keeps a check to two attempts, too, and names the camera that made the second", () => {
+  it.effect("limits restream check to two attempts, and names the camera of the second one", () => {
     const fake = FakeEngine.make()
     recorder(fake)
     const { cameras } = camerasOf([...channels(16), channel(17, "new")])

@@ -32,7 +32,7 @@ const slowToRead = (clock: Clock.Clock, readingMs: number): Clock.Clock => {
 }
 
 describe("CredentialGuard, when the lockout delay ends between two readings of the clock", () => {
-  it.live("lets the camera try again", () =>
+  it.live("allows the camera to try again", () =>
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
       // for any number of readings per round, the delay ends between two of them in one of these cases

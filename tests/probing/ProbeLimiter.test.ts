@@ -23,7 +23,7 @@ const counting = () => {
 const hosts = (count: number) => Array.from({ length: count }, (_, index) => `10.0.0.${index}:554`)
 
 describe("ProbeLimiter", () => {
-  it.effect("lets so many run at a time, and one against a host", () =>
+  it.effect("limits concurrent probes, in all and per host", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 4 }))
       const { counts, probe } = counting()
@@ -64,7 +64,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("lets a slow probe block no other probe", () =>
+  it.effect("does not let a slow probe delay other probes", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 4 }))
       const silent = counting()
@@ -81,7 +81,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("lets a slow probe block no probe that waited for a host", () =>
+  it.effect("does not let a slow probe delay a probe that waited for the host", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const first = yield* Effect.forkChild(withPermit("a", prober)(Effect.never))
@@ -99,7 +99,7 @@ describe("ProbeLimiter", () => {
   )
 
   it.effect(
-    "lets a channel that stays silent keep the others of its recorder for three seconds",
+    "lets a channel that does not respond delay the others of its recorder for three seconds",
     () =>
       Effect.gen(function* () {
         const { withPermit } = ProbeLimiter.make()
@@ -130,7 +130,7 @@ describe("ProbeLimiter", () => {
       })
   )
 
-  it.effect("takes the room of a slow channel back when the channel has ended", () =>
+  it.effect("withdraws the extra permit of a slow channel when its probe has ended", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make()
       const { counts, probe } = counting()
@@ -153,7 +153,7 @@ describe("ProbeLimiter", () => {
 
   for (const perHost of [1, 2, 3]) {
     it.effect(
-      `lets slow probes make room ${ProbeLimiter.slowShare} times for each of ${perHost}`,
+      `gives slow probes at most ${ProbeLimiter.slowShare} extra permits for each of ${perHost}`,
       () =>
         Effect.gen(function* () {
           const { withPermit } = ProbeLimiter.make(() => ({ perHost }))
@@ -226,7 +226,7 @@ describe("ProbeLimiter", () => {
     )
   }
 
-  it.effect("lets each probe at a host run where one failed for a reason of its own", () =>
+  it.effect("fails no other probe of a host for a failure that concerns one camera", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make()
       let begun = 0
@@ -246,7 +246,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("bounds the slow probes, and takes their room back", () =>
+  it.effect("limits the slow probes, and withdraws their extra permits", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 2 }))
       const { counts, probe } = counting()
@@ -266,7 +266,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("lets each prober run as many as it says, where nothing is set", () =>
+  it.effect("uses the limit of each engine where nothing is set", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make()
       const light = counting()
@@ -292,7 +292,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("lets the probes of one prober wait for none of another, however many these are", () =>
+  it.effect("does not delay the probes of one engine by any number of probes of another", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make()
       const lightProber = { ...prober, name: "engine-3", concurrency: 128 }
@@ -318,7 +318,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("takes thousands that end as they begin, and keeps their order", () =>
+  it.effect("runs thousands of probes that end at once, in order", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const order: Array<number> = []
@@ -340,7 +340,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("gives its permit back when it is interrupted, also while it waits", () =>
+  it.effect("releases the permit of an interrupted probe, also while it waits", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const { counts, probe } = counting()
@@ -356,7 +356,7 @@ describe("ProbeLimiter", () => {
     })
   )
 
-  it.effect("looks for slow probes only while a probe waits", () =>
+  it.effect("checks for slow probes only while a probe waits", () =>
     Effect.gen(function* () {
       const { withPermit } = ProbeLimiter.make(() => ({ concurrency: 1 }))
       const clock = yield* Clock.Clock

@@ -30,7 +30,7 @@ const isFree = (lease: CredentialGuard.Lease) =>
   })
 
 describe("RefusalGuard", () => {
-  it.effect("lets a camera ask that comes after a forbidden one was refused alone", () =>
+  it.effect("allows a camera that is added after only a forbidden one was refused", () =>
     Effect.gen(function* () {
       const guard = CredentialGuard.make(() => lockout)
       const forbidden = yield* acquire(guard, 1)
@@ -59,7 +59,7 @@ describe("RefusalGuard", () => {
     })
   )
 
-  it.effect("keeps no camera that was accepted from asking because of forbidden ones", () =>
+  it.effect("does not block an accepted camera because of forbidden ones", () =>
     Effect.gen(function* () {
       const guard = CredentialGuard.make(() => lockout)
       const good = yield* acquire(guard, 1)
@@ -100,7 +100,7 @@ describe("RefusalGuard", () => {
     })
   )
 
-  it.effect("passes the permit over a camera that may not ask yet", () =>
+  it.effect("gives the permit to the next camera where one is still blocked", () =>
     Effect.gen(function* () {
       const guard = CredentialGuard.make(() => lockout)
       const forbidden = yield* acquire(guard, 1)
@@ -256,13 +256,13 @@ describe("RefusalGuard", () => {
     )
   })
 
-  it("lets every camera ask again, and loses no permit, whatever happens when", () =>
+  it("allows every camera again and loses no permit, in any order of events", () =>
     fc.assert(
       fc.asyncProperty(anyHistory, (history) => Effect.runPromise(Effect.asVoid(play(history)))),
       { numRuns: 60 }
     ))
 
-  it("never shows a device more than two wrong passwords in a lockout delay at the start", () =>
+  it("sends a device at most two wrong passwords in a lockout delay at the start", () =>
     fc.assert(
       fc.asyncProperty(anyHistory, (history) =>
         Effect.gen(function* () {
@@ -277,7 +277,7 @@ describe("RefusalGuard", () => {
       { numRuns: 100 }
     ))
 
-  it("shows it four at most after it accepted them, and one more for each session that ended", () =>
+  it("sends it at most four after it accepted them, and one more for each session that ended", () =>
     fc.assert(
       fc.asyncProperty(anyHistory, (history) =>
         Effect.gen(function* () {

@@ -72,21 +72,24 @@ const limited = (maxSessions: Readonly<Record<string, number>>): Changed => ({
 
 describe("SessionGuard", () => {
   for (const status of [453, 500, 503]) {
-    it.effect(`leaves 54 of 64 cameras alone when a recorder says ${status}, and one asks`, () => {
-      const { fake, refusals } = recorder({ most: 54 }, status)
-      return Effect.gen(function* () {
-        yield* TestClock.adjust("1 minute")
-        assert.deepStrictEqual(yield* counts, { Live: 54, DeviceFull: 10 })
-        const before = refusals.length
-        yield* TestClock.adjust("10 minutes")
-        assert.deepStrictEqual(yield* counts, { Live: 54, DeviceFull: 10 })
-        assert.isTrue(fake.relays.every(({ endedAt }) => endedAt === undefined))
-        // one every 30 s, of all ten
-        assert.closeTo(refusals.length - before, 20, 1)
-        const asked = new Set(refusals.slice(-10).map(({ id }) => id))
-        assert.strictEqual(asked.size, 10)
-      }).pipe(Effect.provide(layer([fake], channels(64))))
-    })
+    it.effect(
+      `blocks 54 of 64 cameras when a recorder responds ${status}, and lets one camera ask`,
+      () => {
+        const { fake, refusals } = recorder({ most: 54 }, status)
+        return Effect.gen(function* () {
+          yield* TestClock.adjust("1 minute")
+          assert.deepStrictEqual(yield* counts, { Live: 54, DeviceFull: 10 })
+          const before = refusals.length
+          yield* TestClock.adjust("10 minutes")
+          assert.deepStrictEqual(yield* counts, { Live: 54, DeviceFull: 10 })
+          assert.isTrue(fake.relays.every(({ endedAt }) => endedAt === undefined))
+          // one every 30 s, of all ten
+          assert.closeTo(refusals.length - before, 20, 1)
+          const asked = new Set(refusals.slice(-10).map(({ id }) => id))
+          assert.strictEqual(asked.size, 10)
+        }).pipe(Effect.provide(layer([fake], channels(64))))
+      }
+    )
   }
 
   it.effect("gives a session that became free to a waiting camera within a second", () => {
@@ -111,7 +114,7 @@ describe("SessionGuard", () => {
     }).pipe(Effect.provide(layer([fake], channels(8))))
   })
 
-  it.effect("takes 500 for a defect of one channel, and delays no other one", () => {
+  it.effect("treats 500 as a defect of one channel, and delays no other channel", () => {
     const fake = FakeEngine.make()
     fake.answer = ({ id }) =>
       id === "1" || id === "4" ? Effect.fail(rejected(500)) : Effect.succeed(FakeEngine.offer)
@@ -205,7 +208,7 @@ describe("SessionGuard", () => {
     )
   })
 
-  it("never opens more than the limit, and uses all of it, whatever ends when", () =>
+  it("never opens more sessions than the limit, and uses all of it, in any order of ends", () =>
     fc.assert(
       fc.asyncProperty(
         fc.record({

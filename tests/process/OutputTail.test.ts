@@ -19,7 +19,7 @@ const numbered = (count: number) =>
   Array.from({ length: count }, (_, index) => `<line ${index} ${"x".repeat(index % 40)}>`)
 
 describe("OutputTail", () => {
-  it("keeps all of what is short", () => {
+  it("keeps short output whole", () => {
     assert.deepStrictEqual(kept(["one\ntw", "o\r\n\n", "three\rfo", "ur"]), [
       "one",
       "two",
@@ -28,7 +28,7 @@ describe("OutputTail", () => {
     ])
   })
 
-  it("keeps the beginning and the end of what is long, in whole lines", () => {
+  it("keeps the start and the end of long output, in whole lines", () => {
     const all = numbered(5000)
     const lines = kept(
       all.map((line) => `${line}\n`),
@@ -41,7 +41,7 @@ describe("OutputTail", () => {
     assert.deepStrictEqual(tail, all.slice(-tail.length))
   })
 
-  it("keeps lines that were written, in their order, wherever the chunks are cut", () => {
+  it("keeps lines in their order, with chunks of any size", () => {
     const limits = fc.record({
       headBytes: fc.integer({ min: 0, max: 300 }),
       tailBytes: fc.integer({ min: 1, max: 300 })
@@ -81,7 +81,7 @@ describe("OutputTail", () => {
     assert.deepStrictEqual(lines, [])
   })
 
-  it("does not hold on to the memory of what it drops", () => {
+  it("releases the memory of dropped lines", () => {
     const transcript = OutputTail.make()
     const before = heldBytes()
     // a view of the last chunk would keep all of it

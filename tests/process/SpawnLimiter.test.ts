@@ -5,7 +5,7 @@ import { Deferred, Effect, Fiber } from "effect"
 const { SpawnLimiter } = Process.SpawnLimiter
 
 describe("SpawnLimiter", () => {
-  it.effect("lets one start at a time, in the order of their coming", () =>
+  it.effect("starts one process at a time, in order", () =>
     Effect.gen(function* () {
       const limiter = Process.SpawnLimiter.make()
       const log: Array<string> = []
@@ -39,7 +39,7 @@ describe("SpawnLimiter", () => {
     })
   )
 
-  it.effect("lets the next one in when a start fails or dies", () =>
+  it.effect("admits the next start when one fails or throws", () =>
     Effect.gen(function* () {
       const limiter = Process.SpawnLimiter.make()
       yield* Effect.exit(limiter.withPermit(Effect.fail("no")))
@@ -48,7 +48,7 @@ describe("SpawnLimiter", () => {
     })
   )
 
-  it.effect("can be left by who waits", () =>
+  it.effect("allows a waiting start to be interrupted", () =>
     Effect.gen(function* () {
       const limiter = Process.SpawnLimiter.make()
       const entered = yield* Deferred.make<void>()
@@ -63,7 +63,7 @@ describe("SpawnLimiter", () => {
     })
   )
 
-  it.effect("is one for the whole process", () =>
+  it.effect("is shared by the whole process", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* SpawnLimiter, yield* SpawnLimiter)
     })

@@ -243,7 +243,7 @@ describe("Connection", () => {
     )
   }
 
-  it.live("ends with a defect of its frame handler, without harm to other connections", () =>
+  it.live("ends with a defect of its frame handler, without an effect on other connections", () =>
     Effect.gen(function* () {
       const { port } = yield* scripted((_, socket, exchange) => {
         socket.write(InterleavedFrame.make(0, Buffer.alloc(20, 0x80)))
@@ -277,7 +277,7 @@ describe("Connection", () => {
 
   for (const sharedBuffer of [false, true]) {
     it.live(
-      `plays${sharedBuffer ? " out of memory that is shared" : " out of memory of its own"}, and marks it so`,
+      `plays from ${sharedBuffer ? "shared memory" : "its own memory"}, and marks the buffer so`,
       () =>
         Effect.gen(function* () {
           const server = yield* cameraWith({})
@@ -828,7 +828,7 @@ describe("Connection, with TLS", () => {
     ["TLSv1", "TLS 1.0"],
     ["TLSv1.1", "TLS 1.1"]
   ] as const)(
-    "names the fingerprint of a device that speaks only %s, and accepts it",
+    "names the fingerprint of a device that supports only %s, and accepts it",
     ([version, name]) =>
       Effect.gen(function* () {
         const { port, received } = yield* speaking(version)
@@ -851,7 +851,7 @@ describe("Connection, with TLS", () => {
       })
   )
 
-  it.live("says that a device does not speak TLS", () =>
+  it.live("reports a device that does not support TLS", () =>
     Effect.gen(function* () {
       const { port } = yield* scripted(() => {})
       const server = yield* RtspServer.make()
@@ -901,7 +901,7 @@ describe("Connection, with TLS", () => {
     })
   )
 
-  it.live("fails with ProtocolError if the server does not speak TLS", () =>
+  it.live("fails with ProtocolError if the server does not support TLS", () =>
     Effect.gen(function* () {
       const server = yield* cameraWith({})
       const { reason } = yield* Effect.flip(

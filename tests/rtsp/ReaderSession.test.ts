@@ -526,25 +526,27 @@ describe("ReaderSession", () => {
     })
   )
 
-  it.effect("waits for the response to TEARDOWN for teardownTimeout, and knows what is left", () =>
-    Effect.gen(function* () {
-      const server = yield* cameraWith({ silentAt: "TEARDOWN", sessionTimeoutSeconds: 20 })
-      const events = yield* server.events
-      const session = yield* ReaderSession.open({
-        url: url(server.url("cam")),
-        teardownTimeout: "3 seconds"
+  it.effect(
+    "waits for the response to TEARDOWN for teardownTimeout, and reports sessions that are left",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* cameraWith({ silentAt: "TEARDOWN", sessionTimeoutSeconds: 20 })
+        const events = yield* server.events
+        const session = yield* ReaderSession.open({
+          url: url(server.url("cam")),
+          teardownTimeout: "3 seconds"
+        })
+        const left = () => session.left
+        assert.isUndefined(left())
+        yield* session.setup(publishable(session))
+        const teardown = yield* Effect.forkChild(session.teardown)
+        yield* nextRequest(events, "TEARDOWN")
+        yield* TestClock.adjust(2999)
+        assert.isUndefined(teardown.pollUnsafe())
+        yield* TestClock.adjust(1)
+        yield* Fiber.join(teardown)
+        assert.deepInclude({ ...left() }, { timeoutSeconds: 20, uri: `${server.url("cam")}/` })
       })
-      const left = () => session.left
-      assert.isUndefined(left())
-      yield* session.setup(publishable(session))
-      const teardown = yield* Effect.forkChild(session.teardown)
-      yield* nextRequest(events, "TEARDOWN")
-      yield* TestClock.adjust(2999)
-      assert.isUndefined(teardown.pollUnsafe())
-      yield* TestClock.adjust(1)
-      yield* Fiber.join(teardown)
-      assert.deepInclude({ ...left() }, { timeoutSeconds: 20, uri: `${server.url("cam")}/` })
-    })
   )
 
   it.live("leaves no session where the camera responds to TEARDOWN", () =>

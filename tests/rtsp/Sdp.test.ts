@@ -119,7 +119,7 @@ describe("Sdp", () => {
     )
   })
 
-  it("takes the payload type from the rtpmap if the media says smart", () => {
+  it("uses the payload type of the rtpmap if the media line says smart", () => {
     const session = parse(lines("m=video 0 RTP/AVP smart/1/90000", "a=rtpmap:35 H264/90000"))
     assert.deepInclude(session.medias[0]?.formats[0], { payloadType: 35, encoding: "H264" })
   })

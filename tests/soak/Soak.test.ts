@@ -45,7 +45,7 @@ describe("The soak", () => {
     150_000
   )
 
-  it.live("says what is wrong with its flags", () =>
+  it.live("reports invalid flags", () =>
     Effect.gen(function* () {
       const { code, told } = yield* run(["--cameras", "many"])
       assert.strictEqual(code, 2)

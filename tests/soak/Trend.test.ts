@@ -31,7 +31,7 @@ describe("trend", () => {
     assert.isBelow(Math.abs(perHour - 6), 3 * standardError)
   })
 
-  it("knows the standard error of a textbook's example", () => {
+  it("agrees with the standard error of a textbook's example", () => {
     // y = 1, 3, 2, 5 at x = 0, 1, 2, 3: slope 1.1, residual variance 2.7 / 2, spread 5
     const { perHour, standardError } = trend([
       [0, 1],

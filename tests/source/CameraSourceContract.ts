@@ -39,19 +39,19 @@ export const cameraSourceContract = <R, RIn = never>(
   adapter: Adapter<R, RIn>
 ) =>
   describe(`CameraSource contract: ${name}`, () => {
-    it.effect("begins with all rows", () =>
+    it.effect("starts with all rows", () =>
       Effect.gen(function* () {
         yield* awaitIds(yield* observe, ["1", "2"])
       }).pipe(Effect.scoped, Effect.provide(adapter.layer([row(1), row(2)])))
     )
 
-    it.effect("begins with no rows where there are none", () =>
+    it.effect("starts with no rows where there are none", () =>
       Effect.gen(function* () {
         yield* awaitIds(yield* observe, [])
       }).pipe(Effect.scoped, Effect.provide(adapter.layer([])))
     )
 
-    it.effect("notices what is added and what is removed", () =>
+    it.effect("reports added and removed rows", () =>
       Effect.gen(function* () {
         const seen = yield* observe
         yield* awaitIds(seen, ["1"])
@@ -64,7 +64,7 @@ export const cameraSourceContract = <R, RIn = never>(
       }).pipe(Effect.scoped, Effect.provide(adapter.layer([row(1)])))
     )
 
-    it.effect("gives whoever joins late the newest snapshot", () =>
+    it.effect("gives late subscribers the newest snapshot", () =>
       Effect.gen(function* () {
         const { snapshots } = yield* CameraSource
         yield* Stream.runHead(snapshots)
@@ -79,7 +79,7 @@ export const cameraSourceContract = <R, RIn = never>(
       }).pipe(Effect.scoped, Effect.provide(adapter.layer([row(1)])))
     )
 
-    it.effect("takes a fresh look on demand, and shows it to all", () =>
+    it.effect("polls on demand, and publishes the result to all", () =>
       Effect.gen(function* () {
         const source = yield* CameraSource
         const seen = yield* observe

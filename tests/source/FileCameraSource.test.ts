@@ -116,7 +116,7 @@ layer(Layer.empty, { excludeTestServices: true, timeout: "20 seconds" })((it) =>
     )
   }
 
-  it.effect("keeps the rows while the file is empty, wrong or gone, and says so once", () =>
+  it.effect("keeps the rows while the file is empty, invalid or missing, and logs that once", () =>
     logged(
       (log) =>
         Effect.gen(function* () {
@@ -146,7 +146,7 @@ layer(Layer.empty, { excludeTestServices: true, timeout: "20 seconds" })((it) =>
     )
   )
 
-  it.effect("reads a file only when its writer has been quiet for the settle time", () =>
+  it.effect("reads a file only when it has not changed for the settle time", () =>
     logged(
       () =>
         Effect.gen(function* () {
@@ -209,7 +209,7 @@ layer(Layer.empty, { excludeTestServices: true, timeout: "20 seconds" })((it) =>
     }).pipe(Effect.provide(Folder.layer))
   )
 
-  it.effect("warns once of passwords that everybody may read", () =>
+  it.effect("warns once of passwords that every user can read", () =>
     logged(
       (log) =>
         Effect.gen(function* () {
@@ -232,27 +232,29 @@ layer(Layer.empty, { excludeTestServices: true, timeout: "20 seconds" })((it) =>
     )
   )
 
-  it.effect("names a column that nothing reads, and holds a column that is emptied at once", () =>
-    logged(
-      (log) =>
-        Effect.gen(function* () {
-          const folder = yield* Folder
-          const file = join(folder, "cameras.yaml")
-          const seen = yield* observe
-          const ids = (count: number) =>
-            Array.from({ length: count }, (_, index) => index + 1).map(row)
-          const text = (rows: ReadonlyArray<CameraRow>) =>
-            yaml(rows.map((camera) => ({ ...camera, adress: "x" })))
-          yield* awaitIds(seen, ["1"])
-          writeFileSync(file, text(ids(12)))
-          yield* log.awaitLine(
-            /^Info camera file: nothing reads the column adress|^Warn camera file: nothing reads the column adress/
-          )
-          writeFileSync(file, yaml(ids(12).map(({ id, name }) => ({ id, name }))))
-          yield* log.awaitLine(/^Error camera file: .*column url is empty in every row/)
-        }).pipe(Effect.scoped),
-      [row(1)],
-      { known: Effect.succeed(new Set(["id", "name", "url", "password"])) }
-    )
+  it.effect(
+    "names a column that nothing reads, and treats a column that becomes empty as a failed read",
+    () =>
+      logged(
+        (log) =>
+          Effect.gen(function* () {
+            const folder = yield* Folder
+            const file = join(folder, "cameras.yaml")
+            const seen = yield* observe
+            const ids = (count: number) =>
+              Array.from({ length: count }, (_, index) => index + 1).map(row)
+            const text = (rows: ReadonlyArray<CameraRow>) =>
+              yaml(rows.map((camera) => ({ ...camera, adress: "x" })))
+            yield* awaitIds(seen, ["1"])
+            writeFileSync(file, text(ids(12)))
+            yield* log.awaitLine(
+              /^Info camera file: nothing reads the column adress|^Warn camera file: nothing reads the column adress/
+            )
+            writeFileSync(file, yaml(ids(12).map(({ id, name }) => ({ id, name }))))
+            yield* log.awaitLine(/^Error camera file: .*column url is empty in every row/)
+          }).pipe(Effect.scoped),
+        [row(1)],
+        { known: Effect.succeed(new Set(["id", "name", "url", "password"])) }
+      )
   )
 })

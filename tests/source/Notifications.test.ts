@@ -37,7 +37,7 @@ const until = (condition: () => boolean) =>
   Effect.repeat(Effect.sleep("20 millis"), { until: condition })
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
-  it.effect("polls where notifications do not arrive, and says so once", () =>
+  it.effect("polls where notifications do not arrive, and logs that once", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { add, proxy, source } = yield* site
@@ -162,7 +162,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("polls where the role may not NOTIFY, and says so once", () =>
+  it.effect("polls where the role may not NOTIFY, and logs that once", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { add, proxy, source } = yield* site
@@ -253,7 +253,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     )
   )
 
-  it.effect("polls a standby, says so once, and listens after it was promoted", () =>
+  it.effect("polls a standby, logs that once, and listens after it was promoted", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { dsn } = yield* EmbeddedPostgres.makeStandby

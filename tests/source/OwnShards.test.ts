@@ -89,7 +89,7 @@ const assertLooks = (asked: ReadonlyArray<string>) =>
   assert.deepStrictEqual([...new Set(asked)], looks)
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
-  it.effect("reads the rows of its shards, and those of a shard that comes", () =>
+  it.effect("reads the rows of its shards, and those of an added shard", () =>
     Effect.gen(function* () {
       const { asked, awaitSnapshot, cameras, hold, sql } = yield* node([2, 3], 20_000)
       const first = yield* cameras.refresh
@@ -116,7 +116,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     }).pipe(Effect.scoped)
   )
 
-  it.effect("asks nothing after a notification of another node's rows", () =>
+  it.effect("queries nothing after a notification of another node's rows", () =>
     Effect.gen(function* () {
       const { awaitSnapshot, sql } = yield* node([2, 3], 20_000)
       const [other] = idsIn(4)
@@ -131,7 +131,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     }).pipe(Effect.scoped)
   )
 
-  it.effect("reads the rows that claim one path, in whatever shard", () =>
+  it.effect("reads the rows that claim one path, in any shard", () =>
     Effect.gen(function* () {
       const { asked, cameras, sql } = yield* node([2, 3], 20_000)
       const [own] = idsIn(3)

@@ -43,7 +43,7 @@ describe("Polling", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("takes one poll for a thousand callers, begun after the first of them asked", () =>
+  it.effect("makes one poll for a thousand callers, started after the first request", () =>
     Effect.gen(function* () {
       const { looks, source } = yield* counting()
       yield* TestClock.adjust("1 second")
@@ -77,7 +77,7 @@ describe("Polling", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("spends a fifth of the time on askers that do not stop", () =>
+  it.effect("spends a fifth of the time on continuous requests", () =>
     Effect.gen(function* () {
       let looks = 0
       const { refresh } = yield* Polling.make({
@@ -258,7 +258,7 @@ describe("Polling", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("does not blame the source after a suspension of the process", () =>
+  it.live("reports no outage after a suspension of the process", () =>
     withLog((lines) =>
       Effect.gen(function* () {
         const { source } = yield* counting({
@@ -275,7 +275,7 @@ describe("Polling", () => {
     )
   )
 
-  it.effect("follows the first hint at once, and hints that do not stop at a distance", () =>
+  it.effect("polls after the first hint at once, and after continuous hints at a distance", () =>
     Effect.gen(function* () {
       const looks: Array<number> = []
       const hints = yield* Queue.unbounded<Polling.Hint>()

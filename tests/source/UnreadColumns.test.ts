@@ -8,12 +8,12 @@ const describeColumns = (...columns: ReadonlyArray<string>) =>
   UnreadColumns.describe(columns, known)
 
 describe("UnreadColumns", () => {
-  it("says nothing where every column is read", () => {
+  it("logs nothing where every column is read", () => {
     assert.isUndefined(describeColumns("id", "url"))
     assert.isUndefined(describeColumns())
   })
 
-  it("names columns that mean nothing to us, without suspicion", () => {
+  it("names unknown columns without a suggestion", () => {
     assert.deepStrictEqual(describeColumns("id", "zone"), {
       message: "nothing reads the column zone",
       isSuspicious: false
@@ -43,7 +43,7 @@ describe("UnreadColumns", () => {
     })
   }
 
-  it("takes a short word of other letters for no misspelling", () => {
+  it("treats a short word of other letters as no misspelling", () => {
     for (const column of ["most", "game", "math"]) {
       assert.isFalse(describeColumns(column)?.isSuspicious, column)
     }

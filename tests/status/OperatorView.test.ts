@@ -52,7 +52,7 @@ const status = Effect.flatMap(StatusStore, (store) =>
 )
 
 describe("the operator's view", () => {
-  it("says in one sentence how many cameras are live, and what is wrong beside", () => {
+  it("summarizes live cameras and problems in one sentence", () => {
     const tally = (changed: Partial<OperatorView.Tally>) => ({
       ...OperatorView.tallyOf([]),
       ...changed
@@ -130,7 +130,7 @@ describe("the operator's view", () => {
     }).pipe(Effect.provide(StatusStore.layer))
   )
 
-  it.effect("says that a camera waits, and forgets the reason when an operator stops it", () =>
+  it.effect("shows that a camera waits, and drops the reason when an operator stops it", () =>
     Effect.gen(function* () {
       yield* enter(probing, unreachable(refused), waiting("media server"))
       assert.strictEqual((yield* status).word, "waiting")
@@ -209,7 +209,7 @@ describe("the operator's view", () => {
 })
 
 describe("Rates", () => {
-  it("measures bits per second, and takes a smaller count for a new start", () => {
+  it("measures bits per second, and treats a smaller count as a restart", () => {
     const series = new RateSeries(0, 0)
     series.sample(5000, 5000)
     assert.strictEqual(series.current, 8000)

@@ -141,7 +141,7 @@ describe("StatusLog", () => {
     )
   )
 
-  it.effect("says what an operator must know, in one line each", () =>
+  it.effect("writes what an operator must know, in one line each", () =>
     withLines(({ enter, store, written }) =>
       Effect.gen(function* () {
         yield* enter(gate, { _tag: "Waiting", for: "turn" }, probing, unreachable(refused))
@@ -171,7 +171,7 @@ describe("StatusLog", () => {
     )
   )
 
-  it.effect("carries what a line says as fields, without secrets", () =>
+  it.effect("writes the facts of a line as fields, without secrets", () =>
     withLines(({ enter, written }) =>
       Effect.gen(function* () {
         yield* enter(gate, probing, unreachable(new Reason.NotFound()), probing, starting, live)
@@ -185,7 +185,7 @@ describe("StatusLog", () => {
     )
   )
 
-  it.effect("says that a camera is flapping once, and once that it is stable", () =>
+  it.effect("logs once that a camera is flapping, and once that it is stable", () =>
     withLines(({ enter, store, written }) =>
       Effect.gen(function* () {
         const ended = restarting(new Reason.Exited({ status: 1, lastWords: "" }))
@@ -207,7 +207,7 @@ describe("StatusLog", () => {
     )
   )
 
-  it.effect("says each kind of failure once in one incident, whatever its numbers are", () =>
+  it.effect("logs each kind of failure once in one incident, with any numbers in its text", () =>
     withLines(({ enter, written }) =>
       Effect.gen(function* () {
         const stalled = (afterMs: number) => new Reason.Stalled({ side: "input", afterMs })
@@ -227,7 +227,7 @@ describe("StatusLog", () => {
     )
   )
 
-  it.effect("says a problem again after the row was changed", () =>
+  it.effect("logs a problem again after the row was changed", () =>
     withLines(({ enter, written }) =>
       Effect.gen(function* () {
         const missing = unreachable(new Reason.NotFound())

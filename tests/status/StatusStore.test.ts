@@ -94,7 +94,7 @@ describe("StatusStore", () => {
     }
   })
 
-  it.effect("says what happened to a camera, with the time in the former state", () =>
+  it.effect("reports each transition of a camera, with the time in the former state", () =>
     Effect.gen(function* () {
       const store = yield* StatusStore
       const events = yield* eventsOf(
@@ -212,7 +212,7 @@ describe("StatusStore", () => {
     }).pipe(Effect.provide(StatusStore.layer))
   )
 
-  it.effect("adds up what all relays have counted, and takes nothing back", () =>
+  it.effect("adds up the counters of all relays, and never decreases", () =>
     Effect.gen(function* () {
       const store = yield* StatusStore
       const counters = (bytes: number) => () => ({
@@ -231,7 +231,7 @@ describe("StatusStore", () => {
     }).pipe(Effect.provide(StatusStore.layer))
   )
 
-  it.effect("calls a camera poor while it is out of reach, and not for a restart", () =>
+  it.effect("reports poor health while a camera is unreachable, and not for a restart", () =>
     Effect.gen(function* () {
       const store = yield* StatusStore
       const healthIn = (tag: CameraState.Tag) =>
@@ -249,7 +249,7 @@ describe("StatusStore", () => {
     }).pipe(Effect.provide(StatusStore.layer))
   )
 
-  it.effect("counts the last hour by hours that passed, whatever the clock is set to", () =>
+  it.effect("counts the last hour by elapsed time, independent of the system clock", () =>
     Effect.gen(function* () {
       const store = yield* StatusStore
       yield* TestClock.setTime(Date.parse("2030-01-01"))

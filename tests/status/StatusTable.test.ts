@@ -100,7 +100,7 @@ const states = (rows: ReadonlyArray<Row>) => rows.map(({ id, state }) => `${id} 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
   "the status table",
   (it) => {
-    it.effect("has a row per camera, writes what changes, and loses what is gone", () =>
+    it.effect("has a row per camera, writes changes, and deletes removed cameras", () =>
       Effect.gen(function* () {
         const { dsn, rows, sql } = yield* database
         yield* sql`insert into ops."Camera status" (id, state, since, bitrate, updated_at, instance)
@@ -147,7 +147,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
       }).pipe(Effect.scoped)
     )
 
-    it.effect("logs once what the role may not do, and resumes when it may", () =>
+    it.effect("logs a missing privilege once, and resumes when it is granted", () =>
       Effect.gen(function* () {
         const { dsn, role, rows, sql } = yield* database
         yield* sql.unsafe(`revoke insert on ops."Camera status" from ${role}`)
@@ -163,7 +163,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
       }).pipe(Effect.scoped)
     )
 
-    it.effect("says how to create a table that does not exist", () =>
+    it.effect("logs how to create a missing table", () =>
       Effect.gen(function* () {
         const { dsn, rows, sql } = yield* database
         yield* sql`alter table ops."Camera status" rename to elsewhere`
@@ -179,7 +179,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
       }).pipe(Effect.scoped)
     )
 
-    it.effect("takes an outage of the database for one incident, and then writes everything", () =>
+    it.effect("reports an outage of the database as one incident, and then writes everything", () =>
       Effect.gen(function* () {
         const { dsn, role, rows, sql } = yield* database
         const { fake, log, setRows } = yield* running(dsn)
@@ -197,7 +197,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
       }).pipe(Effect.scoped)
     )
 
-    it.effect("holds up nothing while a statement hangs, its own end neither", () =>
+    it.effect("delays nothing while a statement hangs, not even its own end", () =>
       Effect.gen(function* () {
         const { dsn, rows, sql } = yield* database
         const scope = yield* Scope.make()

@@ -15,7 +15,7 @@ describe("AddressChoice", () => {
     assert.isFalse(choice.mayMoveOn)
   })
 
-  it("moves on after failures in a row, and begins again after the last address", () => {
+  it("moves on after failures in a row, and returns to the first address after the last", () => {
     assert.deepStrictEqual(after(new AddressChoice(2), "xxxxx", 2), [0, 1, 1, 0, 0])
   })
 

@@ -38,16 +38,19 @@ const camera = (hosts: ReadonlyArray<string>, changed: Changed = {}) => {
 }
 
 describe("a camera with backup addresses", () => {
-  it.effect("tries the next address at once after three failures, and then begins again", () => {
-    const { down, probes, tree } = camera(["a", "b"])
-    down.add("a").add("b")
-    return Effect.gen(function* () {
-      yield* TestClock.adjust("31 seconds")
-      // the delays go on where they were: no address of the camera answers
-      assert.deepStrictEqual(probes, ["0 a", "1 a", "3 a", "3 b", "7 b", "15 b", "31 a"])
-      assert.strictEqual(yield* tagOf(1), "Unreachable")
-    }).pipe(Effect.provide(tree))
-  })
+  it.effect(
+    "tries the next address at once after three failures, and the first one after the last",
+    () => {
+      const { down, probes, tree } = camera(["a", "b"])
+      down.add("a").add("b")
+      return Effect.gen(function* () {
+        yield* TestClock.adjust("31 seconds")
+        // the delays go on where they were: no address of the camera answers
+        assert.deepStrictEqual(probes, ["0 a", "1 a", "3 a", "3 b", "7 b", "15 b", "31 a"])
+        assert.strictEqual(yield* tagOf(1), "Unreachable")
+      }).pipe(Effect.provide(tree))
+    }
+  )
 
   it.effect(
     "leaves an address whose relays fail, and counts again after a minute of uptime",
@@ -92,7 +95,7 @@ describe("a camera with backup addresses", () => {
     })
   }
 
-  it.effect("leaves an address that sends nothing any more", () => {
+  it.effect("leaves an address that stops sending", () => {
     const { fake, relayed, tree } = camera(["a", "b"])
     return Effect.gen(function* () {
       for (let n = 0; n < 3; n++) {
@@ -182,7 +185,7 @@ describe("a camera with backup addresses", () => {
   })
 
   it.effect(
-    "probes preferred addresses at the pace of a camera that is unreachable for long",
+    "probes preferred addresses by the schedule of a camera that is unreachable for long",
     () => {
       const { down, probes, tree } = camera(["a", "b"], {
         probe: { retryDelays: [Duration.seconds(1), Duration.seconds(10)], failoverAfter: 1 }

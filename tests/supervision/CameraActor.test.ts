@@ -29,7 +29,7 @@ const probeTimes = (fake: FakeEngine.FakeEngine) => fake.probes.map(({ at }) => 
 const startTimes = (fake: FakeEngine.FakeEngine) => fake.relays.map(({ startedAt }) => startedAt)
 
 describe("CameraActor", () => {
-  it.effect("goes from its row to live without a wait", () => {
+  it.effect("goes from its row to live without a delay", () => {
     const fake = FakeEngine.make()
     return withCamera(
       fake,
@@ -47,7 +47,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("is live only when media flow", () => {
+  it.effect("is live only when media arrive", () => {
     const fake = FakeEngine.make()
     fake.flowsAtOnce = false
     return withCamera(
@@ -87,7 +87,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("counts the 5 s from the moment when the old relay is gone", () => {
+  it.effect("counts the 5 s from the end of the old relay", () => {
     const fake = FakeEngine.make()
     fake.endingTakes = 3000
     return withCamera(
@@ -154,7 +154,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("asks a camera with a wrong password once, then every 5 min", () => {
+  it.effect("probes a camera with a wrong password once, then every 5 min", () => {
     const fake = FakeEngine.make()
     fake.answer = () => Effect.fail(new Reason.Unauthorized({ credentials: "wrong" }))
     return withCamera(
@@ -187,7 +187,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("waits for the media server after it took the relay down with it", () => {
+  it.effect("waits for the media server that ended the relay", () => {
     const fake = FakeEngine.make()
     const server = { isThere: true }
     return withCamera(
@@ -207,41 +207,35 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect(
-    "spreads the starts again after an outage that found cameras waiting for theirs",
-    () => {
-      const fake = FakeEngine.make()
-      const server = { isThere: true }
-      const rows = Array.from({ length: 200 }, (_, n) =>
-        row(n + 1, { url: `rtsp://10.0.1.${n + 1}/live` })
-      )
-      return Effect.gen(function* () {
-        const mediaServer = yield* MediaServer
-        yield* TestClock.adjust("500 millis")
-        assert.isAbove(fake.relays.length, 10)
-        assert.isBelow(fake.relays.length, 50)
-        server.isThere = false
-        yield* mediaServer.reportFailure
-        yield* TestClock.adjust("1 minute")
-        const before = fake.relays.length
-        server.isThere = true
-        const probed = new Set<string>()
-        fake.answer = ({ id }) =>
-          Effect.sync(() => probed.add(id)).pipe(Effect.as(FakeEngine.offer))
-        yield* TestClock.adjust("10 seconds")
-        const started = fake.relays.slice(before)
-        assert.strictEqual(fake.relays.length, 200)
-        const gaps = started.slice(1).map(({ startedAt }, n) => startedAt - started[n]!.startedAt)
-        assert.isAtLeast(Math.min(...gaps), 9)
-        // what they offered before the outage may not be what they offer now
-        assert.isTrue(started.every(({ camera }) => probed.has(camera.id)))
-      }).pipe(
-        Effect.provide(
-          layer([fake], rows, server, { relay: { startSpacing: Duration.millis(20) } })
-        )
-      )
-    }
-  )
+  it.effect("spaces the starts again after an outage while cameras waited for a permit", () => {
+    const fake = FakeEngine.make()
+    const server = { isThere: true }
+    const rows = Array.from({ length: 200 }, (_, n) =>
+      row(n + 1, { url: `rtsp://10.0.1.${n + 1}/live` })
+    )
+    return Effect.gen(function* () {
+      const mediaServer = yield* MediaServer
+      yield* TestClock.adjust("500 millis")
+      assert.isAbove(fake.relays.length, 10)
+      assert.isBelow(fake.relays.length, 50)
+      server.isThere = false
+      yield* mediaServer.reportFailure
+      yield* TestClock.adjust("1 minute")
+      const before = fake.relays.length
+      server.isThere = true
+      const probed = new Set<string>()
+      fake.answer = ({ id }) => Effect.sync(() => probed.add(id)).pipe(Effect.as(FakeEngine.offer))
+      yield* TestClock.adjust("10 seconds")
+      const started = fake.relays.slice(before)
+      assert.strictEqual(fake.relays.length, 200)
+      const gaps = started.slice(1).map(({ startedAt }, n) => startedAt - started[n]!.startedAt)
+      assert.isAtLeast(Math.min(...gaps), 9)
+      // what they offered before the outage may not be what they offer now
+      assert.isTrue(started.every(({ camera }) => probed.has(camera.id)))
+    }).pipe(
+      Effect.provide(layer([fake], rows, server, { relay: { startSpacing: Duration.millis(20) } }))
+    )
+  })
 
   it.effect(
     "does not probe cameras that got a permit while the media server is unreachable",
@@ -268,7 +262,7 @@ describe("CameraActor", () => {
     }
   )
 
-  it.effect("counts attempts, however many engines each of them takes", () => {
+  it.effect("counts attempts, with any number of engines in each", () => {
     const native = FakeEngine.make("native")
     const ffmpeg = FakeEngine.make("ffmpeg")
     native.answer = () => Effect.fail(new Reason.Unsupported({ what: "UDP only" }))
@@ -284,7 +278,7 @@ describe("CameraActor", () => {
     }).pipe(Effect.provide(layer([native, ffmpeg], [row(1)])))
   })
 
-  it.effect("survives a defect in an adapter, and says that it is one", () => {
+  it.effect("survives a defect in an adapter, and reports it as a defect", () => {
     const fake = FakeEngine.make()
     fake.answer = () => Effect.die(new Error("boom"))
     return withCamera(
@@ -300,7 +294,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("survives a defect between two lives", () => {
+  it.effect("survives a defect between two relays", () => {
     const fake = FakeEngine.make()
     let asked = 0
     const relay = {
@@ -322,7 +316,7 @@ describe("CameraActor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1)], undefined, { relay })))
   })
 
-  it.effect("takes an interruption that comes from within for a defect, too", () => {
+  it.effect("treats an interruption from within as a defect", () => {
     const fake = FakeEngine.make()
     fake.answer = () => Effect.interrupt
     return withCamera(
@@ -336,7 +330,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("hands over to the next engine at once, and remembers it", () => {
+  it.effect("falls back to the next engine at once, and stays with it", () => {
     const native = FakeEngine.make("native")
     const ffmpeg = FakeEngine.make("ffmpeg")
     native.answer = () => Effect.fail(new Reason.Unsupported({ what: "UDP only" }))
@@ -356,34 +350,31 @@ describe("CameraActor", () => {
     }).pipe(Effect.provide(layer([native, ffmpeg], [row(1)])))
   })
 
-  it.effect(
-    "hands a relay over to the next engine at once, too, without counting a failure",
-    () => {
-      const native = FakeEngine.make("native")
-      const ffmpeg = FakeEngine.make("ffmpeg")
-      return Effect.gen(function* () {
-        yield* TestClock.adjust("1 minute")
-        yield* native.relays[0]!.end(new Reason.Unsupported({ what: "UDP only" }))
-        yield* TestClock.adjust(0)
-        const state = yield* stateOf(1)
-        assert.strictEqual(state?._tag === "Live" && state.engine, "ffmpeg")
-        assert.deepStrictEqual(startTimes(ffmpeg), [60_000])
-        // the address is not the problem
-        assert.strictEqual(ffmpeg.relays[0]!.camera.url.host, "10.0.0.1")
-      }).pipe(
-        Effect.provide(
-          layer(
-            [native, ffmpeg],
-            [row(1, { url: "rtsp://10.0.0.1/live\nrtsp://10.0.0.2/live" })],
-            undefined,
-            { probe: { failoverAfter: 1 } }
-          )
+  it.effect("falls back to the next engine after a relay, without counting a failure", () => {
+    const native = FakeEngine.make("native")
+    const ffmpeg = FakeEngine.make("ffmpeg")
+    return Effect.gen(function* () {
+      yield* TestClock.adjust("1 minute")
+      yield* native.relays[0]!.end(new Reason.Unsupported({ what: "UDP only" }))
+      yield* TestClock.adjust(0)
+      const state = yield* stateOf(1)
+      assert.strictEqual(state?._tag === "Live" && state.engine, "ffmpeg")
+      assert.deepStrictEqual(startTimes(ffmpeg), [60_000])
+      // the address is not the problem
+      assert.strictEqual(ffmpeg.relays[0]!.camera.url.host, "10.0.0.1")
+    }).pipe(
+      Effect.provide(
+        layer(
+          [native, ffmpeg],
+          [row(1, { url: "rtsp://10.0.0.1/live\nrtsp://10.0.0.2/live" })],
+          undefined,
+          { probe: { failoverAfter: 1 } }
         )
       )
-    }
-  )
+    )
+  })
 
-  it.effect("says when the tracks of a camera changed, which breaks off its readers", () =>
+  it.effect("reports changed tracks of a camera, which disconnect its readers", () =>
     withLog((lines) => {
       const fake = FakeEngine.make()
       const next = (seconds: number) =>
@@ -429,7 +420,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("restarts a rejected stream every 30 s, and says so once", () => {
+  it.effect("restarts a rejected stream every 30 s, and logs that once", () => {
     const fake = FakeEngine.make()
     fake.flowsAtOnce = false
     const rejected = new Reason.ServerRejected({ status: 400, detail: "" })
@@ -447,31 +438,34 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("slows down a camera that only flaps, up to 60 s, until it is healthy for 60 s", () => {
-    const fake = FakeEngine.make()
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        const pauses: Array<number> = []
-        for (let n = 0; n < 10; n++) {
-          yield* TestClock.adjust("2 seconds")
-          yield* fake.relays[n]!.end(exited)
-          yield* TestClock.adjust(0)
-          const state = yield* stateOf(1)
-          const ended = fake.relays[n]!.endedAt ?? 0
-          pauses.push(state?._tag === "Restarting" ? (state.at - ended) / 1000 : 0)
-          yield* TestClock.adjust(`${pauses[n]!} seconds`)
-        }
-        assert.deepStrictEqual(pauses, [5, 5, 5, 5, 10, 20, 40, 60, 60, 60])
-        yield* TestClock.adjust("60 seconds")
-        yield* fake.relays[10]!.end(exited)
-        yield* TestClock.adjust("5 seconds")
-        assert.strictEqual(fake.relays.length, 12)
-      })
-    )
-  })
+  it.effect(
+    "delays the restarts of a flapping camera up to 60 s, until it is stable for 60 s",
+    () => {
+      const fake = FakeEngine.make()
+      return withCamera(
+        fake,
+        Effect.gen(function* () {
+          const pauses: Array<number> = []
+          for (let n = 0; n < 10; n++) {
+            yield* TestClock.adjust("2 seconds")
+            yield* fake.relays[n]!.end(exited)
+            yield* TestClock.adjust(0)
+            const state = yield* stateOf(1)
+            const ended = fake.relays[n]!.endedAt ?? 0
+            pauses.push(state?._tag === "Restarting" ? (state.at - ended) / 1000 : 0)
+            yield* TestClock.adjust(`${pauses[n]!} seconds`)
+          }
+          assert.deepStrictEqual(pauses, [5, 5, 5, 5, 10, 20, 40, 60, 60, 60])
+          yield* TestClock.adjust("60 seconds")
+          yield* fake.relays[10]!.end(exited)
+          yield* TestClock.adjust("5 seconds")
+          assert.strictEqual(fake.relays.length, 12)
+        })
+      )
+    }
+  )
 
-  it.effect("does not hold a flapping media server against the camera", () => {
+  it.effect("does not count a flapping media server as failures of the camera", () => {
     const fake = FakeEngine.make()
     const server = { isThere: true }
     return withCamera(
@@ -492,7 +486,7 @@ describe("CameraActor", () => {
     )
   })
 
-  it.effect("slows down a camera that flaps after an outage, as one that flaps without", () => {
+  it.effect("delays the restarts of a camera that flaps after an outage, too", () => {
     const fake = FakeEngine.make()
     const server = { isThere: true }
     return withCamera(

@@ -105,7 +105,7 @@ describe("Diff", () => {
     )
   })
 
-  it("restarts a camera whose action failed, whatever is desired then", () => {
+  it("restarts a camera whose action failed, with any next desired state", () => {
     fc.assert(
       fc.property(cameras, cameras, cameras, (applied, wanted, next) => {
         const failed = Diff.diff(applied, wanted)

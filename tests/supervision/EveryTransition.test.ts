@@ -186,7 +186,7 @@ const play = (steps: ReadonlyArray<Step>) => {
 
 describe("Every transition", () => {
   for (const [state, way] of Object.entries(ways)) {
-    it.effect(`is legal from ${state}, whatever happens then`, () =>
+    it.effect(`is legal from ${state}, for any next event`, () =>
       Effect.forEach(
         Object.entries(events),
         ([event, act]) =>

@@ -59,12 +59,12 @@ describe("ReconcileLog", () => {
     )
   })
 
-  it("says when the table is empty from the start", () => {
+  it("reports a table that is empty from the start", () => {
     assert.strictEqual(describeChange([], []), "Info 0 cameras")
     assert.strictEqual(describeChange([], [], [1, 2]), "Info 0 cameras (2 disabled)")
   })
 
-  it("warns when the last camera goes", () => {
+  it("warns when the last camera is removed", () => {
     assert.strictEqual(
       describeChange([gate, yard], [], [1, 7]),
       "Warn camera list is empty (2 disabled): stopping all 2 relays"
@@ -102,7 +102,7 @@ describe("ReconcileLog", () => {
       }
     ]
   ] as ReadonlyArray<readonly [string, Partial<Camera>]>) {
-    it(`says why a camera is restarted: ${what} changed`, () => {
+    it(`names the reason of a restart: ${what} changed`, () => {
       assert.strictEqual(
         describeChange([gate, yard], [camera(1, "Gate", change), yard]),
         `Info 2 cameras: restarted camera 1 "Gate" (${what} changed)`
@@ -110,7 +110,7 @@ describe("ReconcileLog", () => {
     })
   }
 
-  it("says that alerts are muted, which restarts nothing", () => {
+  it("reports muted alerts, which restart nothing", () => {
     const muted = camera(1, "Gate", { isMuted: true })
     assert.strictEqual(
       describeChange([gate, yard], [muted, yard]),
@@ -122,14 +122,14 @@ describe("ReconcileLog", () => {
     )
   })
 
-  it("says what else changed", () => {
+  it("reports other changes", () => {
     assert.strictEqual(
       describeChange([gate, yard], [camera(1, "Door"), invalid(7, "Yard")]),
       'Info 2 cameras: renamed camera 1 "Door"; camera 7 "Yard" invalid'
     )
   })
 
-  it("says of a camera that another daemon relays that it moved", () => {
+  it("reports a camera that another daemon relays as moved", () => {
     const applied = new Map([gate, yard].map((entry) => [entry.id, entry]))
     const isOurs = (id: CameraId) => id === gate.id
     const { message } = ReconcileLog.describe({
@@ -145,7 +145,7 @@ describe("ReconcileLog", () => {
     )
   })
 
-  it("does not say of a node's cameras that another daemon relays them", () => {
+  it("does not report the cameras of a node as moved", () => {
     const line = (isOurs: (id: CameraId) => boolean) =>
       ReconcileLog.describe({
         before: new Map(),
@@ -186,7 +186,7 @@ describe("the notices of a reconciliation", () => {
   const fact = withFragment("10.0.0.1").notice ?? "no notice"
   const start = (entry: Camera): Diff.Action => ({ _tag: "Start", camera: entry })
 
-  it("say a fact of several cameras once, with their names", () => {
+  it("report a fact of several cameras once, with their names", () => {
     const first = camera(1, "Gate", { url: withFragment("10.0.0.1") })
     const second = camera(7, "Yard", { url: withFragment("10.0.0.7") })
     assert.deepStrictEqual(ReconcileLog.notices([start(first), start(camera(2))]), [
@@ -213,7 +213,7 @@ describe("the notices of a reconciliation", () => {
     ])
   })
 
-  it("are for addresses that are taken into use", () => {
+  it("are for addresses that come into use", () => {
     const entry = camera(1, "Gate", { url: withFragment("10.0.0.1") })
     assert.deepStrictEqual(
       ReconcileLog.notices([

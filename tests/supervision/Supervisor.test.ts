@@ -17,7 +17,7 @@ const ids = Effect.gen(function* () {
 })
 
 describe("Supervisor", () => {
-  it.effect("starts what is added, and lets go what is removed", () => {
+  it.effect("starts added cameras, and stops removed ones", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {
       yield* settle
@@ -51,7 +51,7 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], channels)))
   })
 
-  it.effect("does not start a disabled camera, and stops one that is switched off", () => {
+  it.effect("does not start a disabled camera, and stops one that becomes disabled", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {
       yield* settle
@@ -102,7 +102,7 @@ describe("Supervisor", () => {
     })
   )
 
-  it.effect("reports a relay that does not end although its row is gone", () =>
+  it.effect("reports a relay that does not end although its row was removed", () =>
     withLog((lines) => {
       const fake = FakeEngine.make()
       return Effect.gen(function* () {
@@ -124,7 +124,7 @@ describe("Supervisor", () => {
     })
   )
 
-  it.effect("keeps a new name, whatever happens to the camera after it", () => {
+  it.effect("keeps a new name through any later transition", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {
       const status = yield* StatusStore
@@ -290,7 +290,7 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1, { path: "a" }), row(2, { path: "b" })])))
   })
 
-  it.effect("makes bad rows invalid, and runs the good ones", () => {
+  it.effect("marks invalid rows, and runs the valid ones", () => {
     const fake = FakeEngine.make()
     const rows = [
       row(1),
@@ -336,7 +336,7 @@ describe("Supervisor", () => {
     ["goes, and comes back", [row(1, { path: "q" })]],
     ["is spoilt again", [row(1, { path: "q" }), row(2, { path: "/" })]]
   ] as const) {
-    it.effect(`runs a mended row that ${what} while it waits for its path`, () => {
+    it.effect(`runs a corrected row that ${what} while it waits for its path`, () => {
       const fake = FakeEngine.make()
       return Effect.gen(function* () {
         yield* settle
@@ -370,7 +370,7 @@ describe("Supervisor", () => {
   })
 
   it.effect(
-    "starts a camera again whose change a defect broke off, though its row is as before",
+    "restarts a camera whose change a defect interrupted, although its row is unchanged",
     () => {
       const fake = FakeEngine.make()
       return Effect.gen(function* () {
@@ -418,7 +418,7 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1)])))
   })
 
-  it.effect("ends every relay when its scope is closed, and says so where there is any", () =>
+  it.effect("ends every relay when its scope is closed, and logs that if there is any", () =>
     withLog((lines) => {
       const fake = FakeEngine.make()
       const stopping = () => lines.filter((line) => line.includes("stopping"))
@@ -462,7 +462,7 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1)])))
   })
 
-  it.effect("outlives a defect in one camera's change, and makes up for it", () => {
+  it.effect("survives a defect in one camera's change, and retries the change", () => {
     const fake = FakeEngine.make()
     return Effect.gen(function* () {
       const status = yield* StatusStore
@@ -484,7 +484,7 @@ describe("Supervisor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1)])))
   })
 
-  it.effect("outlives rows that can't be read at all, and reads the next ones", () =>
+  it.effect("survives rows that cannot be decoded at all, and decodes the next ones", () =>
     withLog((lines) => {
       const fake = FakeEngine.make()
       return Effect.gen(function* () {
@@ -504,7 +504,7 @@ describe("Supervisor", () => {
     ["break off", Stream.die(new Error("by a test"))],
     ["come to an end", Stream.empty]
   ] as const) {
-    it.effect(`resubscribes to the snapshots of a source where they ${what}, and says so`, () =>
+    it.effect(`resubscribes to the snapshots of a source where they ${what}, and logs that`, () =>
       withLog((lines) => {
         const fake = FakeEngine.make()
         let begun = 0
@@ -527,7 +527,7 @@ describe("Supervisor", () => {
     )
   }
 
-  it.effect("says once what it begins with, and nothing while the table stays the same", () => {
+  it.effect("logs the first snapshot once, and nothing while the table stays the same", () => {
     const rows = [row(1), row(2, { enabled: false }), row(3, { url: null })]
     return withLog((lines) =>
       Effect.gen(function* () {

@@ -119,7 +119,7 @@ describe("RestartSchedule", () => {
     })
   )
 
-  it.effect("begins a new row after a life of 10 s", () =>
+  it.effect("starts a new series of delays after an uptime of 10 s", () =>
     Effect.gen(function* () {
       const given = yield* delays(
         restart,

@@ -60,8 +60,8 @@ const failureOf = (script: string, options: Options = {}) =>
     return { ...reason, message: reason.message }
   })
 
-describe("a relay with a bad program", () => {
-  it.live("kills one that is deaf to TERM", () =>
+describe("a relay with a broken program", () => {
+  it.live("kills a process that ignores SIGTERM", () =>
     Effect.gen(function* () {
       const { folder, program } = yield* FakeBinary.make(`trap '' TERM\n${block(1)}\n${forEver}`)
       const scope = yield* Scope.make()
@@ -74,7 +74,7 @@ describe("a relay with a bad program", () => {
     })
   )
 
-  it.live("lets a process that handles TERM clean up", () =>
+  it.live("waits for a process that handles SIGTERM", () =>
     Effect.gen(function* () {
       const { folder, program } = yield* FakeBinary.make(
         `trap 'yes | head -c 1000000 >&2; echo done > "$here/order"; exit 255' TERM\n${block(1)}\n${listening}`
@@ -87,7 +87,7 @@ describe("a relay with a bad program", () => {
     })
   )
 
-  it.live("reads away 100 MB of errors without keeping them", () =>
+  it.live("discards 100 MB of stderr", () =>
     Effect.gen(function* () {
       const { program } = yield* FakeBinary.make(
         `yes '[error] something is wrong' | head -n 4000000 >&2\n${block(1)}\necho '[error] the end' >&2\nexit 7`
@@ -123,7 +123,7 @@ exit 3`
     })
   )
 
-  it.live("hears last words that come after the end", () =>
+  it.live("reads stderr that arrives after the process ended", () =>
     Effect.gen(function* () {
       const reason = yield* endOf(
         `setsid sh -c 'echo > "'"$here"'/started"; sleep 0.1; echo "[error] late words" >&2' &
@@ -181,7 +181,7 @@ exit 3`
     })
   )
 
-  it.live("is not deceived by lines that come with the same values", () =>
+  it.live("counts no progress from lines with the same values", () =>
     Effect.gen(function* () {
       const reason = yield* endOf(`while :; do ${block(5)}; sleep 0.05; done`, {
         stallTimeout: "500 millis"
@@ -190,7 +190,7 @@ exit 3`
     })
   )
 
-  it.live("blames a media server that does not answer", () =>
+  it.live("reports a media server that does not respond", () =>
     Effect.gen(function* () {
       const reason = yield* endOf(`${block(5)}\n${forEver}`, {
         stallTimeout: "500 millis",
@@ -200,7 +200,7 @@ exit 3`
     })
   )
 
-  it.live("ends with the fault of a check that dies", () =>
+  it.live("ends with the defect of a server check", () =>
     Effect.gen(function* () {
       const { program } = yield* FakeBinary.make(`${block(5)}\n${forEver}`)
       const relay = yield* relaying(program, {
@@ -212,7 +212,7 @@ exit 3`
     })
   )
 
-  it.live("ends one that stalled, also when nobody closes its scope", () =>
+  it.live("ends a stalled process, also when its scope stays open", () =>
     Effect.gen(function* () {
       const { folder, program } = yield* FakeBinary.make(`trap '' TERM\n${block(1)}\n${forEver}`)
       const relay = yield* relaying(program, {
@@ -225,7 +225,7 @@ exit 3`
     })
   )
 
-  it.live("ends a relay that gets no picture at all", () =>
+  it.live("ends a relay that receives no video at all", () =>
     Effect.gen(function* () {
       const reason = yield* endOf(forEver, {
         stallTimeout: "200 millis",
@@ -235,7 +235,7 @@ exit 3`
     })
   )
 
-  it.live("flows only when media came", () =>
+  it.live("is live only when media arrived", () =>
     Effect.gen(function* () {
       const { program } = yield* FakeBinary.make(
         `printf 'frame=0\\nout_time_us=23220\\nprogress=continue\\n' >&3\necho ready > "$here/ready"\n${forEver}`
@@ -249,8 +249,8 @@ exit 3`
   )
 })
 
-describe("a probe with a bad program", () => {
-  it.live("kills one that hangs at the deadline", () =>
+describe("a probe with a broken program", () => {
+  it.live("kills a hanging process at the deadline", () =>
     Effect.gen(function* () {
       const { folder, program } = yield* FakeBinary.make(`trap '' TERM INT HUP\n${forEver}`)
       const { reason } = yield* Effect.flip(probing(program, { openTimeout: "500 millis" }))
@@ -259,7 +259,7 @@ describe("a probe with a bad program", () => {
     })
   )
 
-  it.live("has killed it when the interruption is done", () =>
+  it.live("has killed the process when the interruption has ended", () =>
     Effect.gen(function* () {
       const { folder, program } = yield* FakeBinary.make(`trap '' TERM INT HUP\n${forEver}`)
       const probe = yield* Effect.forkChild(probing(program))
@@ -269,7 +269,7 @@ describe("a probe with a bad program", () => {
     })
   )
 
-  it.live("reads away a flood on both pipes", () =>
+  it.live("discards excessive output on both pipes", () =>
     Effect.gen(function* () {
       const flood = "yes 'no report' | head -c 20000000"
       const reason = yield* failureOf(`${flood} >&2 & ${flood}; wait; exit 0`)
@@ -294,7 +294,7 @@ describe("a probe with a bad program", () => {
     })
   )
 
-  it.live("blames it for a silent end", () =>
+  it.live("reports the program that ends without output", () =>
     Effect.gen(function* () {
       const reason = yield* failureOf("exit 4")
       assert.deepInclude(reason, {
@@ -379,7 +379,7 @@ describe("the version of a program", () => {
     })
   )
 
-  it.live("does not hide that the program is gone since", () =>
+  it.live("reports a program that was removed since", () =>
     Effect.gen(function* () {
       const { program } = yield* FakeBinary.make(`${block(1)}\n${forEver}`)
       const ffmpeg = yield* relayEngine(program)
@@ -400,7 +400,7 @@ describe("the version of a program", () => {
 
 describe("the process of a relay", () => {
   it.live.skipIf(!hasParentDeathSignal)(
-    `is the program itself, tied to our life${hasParentDeathSignal ? "" : " (skipped: no setpriv that can)"}`,
+    `is the program itself, killed with the daemon${hasParentDeathSignal ? "" : " (skipped: no setpriv that can)"}`,
     () =>
       Effect.gen(function* () {
         const { folder, program } = yield* FakeBinary.make(`${block(1)}\n${listening}`)
@@ -416,7 +416,7 @@ describe("the process of a relay", () => {
       })
   )
 
-  it.live("does not know the database", () =>
+  it.live("has no database variables in its environment", () =>
     Effect.gen(function* () {
       process.env["PG_DSN"] = "postgres://u:topsecret@127.0.0.1/x"
       yield* Effect.addFinalizer(() => Effect.sync(() => delete process.env["PG_DSN"]))

@@ -53,7 +53,7 @@ const relaying = (
 const valueOf = (args: ReadonlyArray<string>, option: string) => args[args.indexOf(option) + 1]
 
 describe("the arguments of ffmpeg", () => {
-  it("copy video and sound of an ordinary camera", () => {
+  it("copy video and audio of an ordinary camera", () => {
     assert.strictEqual(
       revealed(relaying(v5)).join(" "),
       "-nostdin -hide_banner -loglevel level+warning -nostats -stats_period 1 -progress pipe:3 " +
@@ -75,12 +75,12 @@ describe("the arguments of ffmpeg", () => {
     }
   })
 
-  it("keep 7.0 able to hear TERM", () => {
+  it("let ffmpeg 7.0 handle SIGTERM", () => {
     assert.notInclude(revealed(relaying(v70)), "-nostdin")
     for (const other of [v4, v5, v71, v8]) assert.include(revealed(relaying(other)), "-nostdin")
   })
 
-  it("ask for no sound that is not relayed", () => {
+  it("request no audio that is not relayed", () => {
     const dropped = revealed(relaying(v5, { audio: "drop" }))
     assert.strictEqual(valueOf(dropped, "-allowed_media_types"), "video")
     assert.notInclude(dropped, "0:a:0?")
@@ -100,20 +100,20 @@ describe("the arguments of ffmpeg", () => {
     assert.strictEqual(valueOf(opus, "-ar"), "48000")
   })
 
-  it("stamp packets with our clock where the row asks for it", () => {
+  it("use the clock of this machine for timestamps where the row sets it", () => {
     const words = revealed(relaying(v5, { wallclock: true }))
     assert.strictEqual(valueOf(words, "-use_wallclock_as_timestamps"), "1")
     assert.isBelow(words.indexOf("-use_wallclock_as_timestamps"), words.indexOf("-i"))
     assert.notInclude(revealed(relaying(v5)), "-use_wallclock_as_timestamps")
   })
 
-  it("ask for the transport that the row names, and publish by TCP all the same", () => {
+  it("request the transport of the row, and always publish by TCP", () => {
     const words = revealed(relaying(v5, { transport: "udp" }))
     assert.strictEqual(valueOf(words, "-rtsp_transport"), "udp")
     assert.strictEqual(words[words.lastIndexOf("-rtsp_transport") + 1], "tcp")
   })
 
-  it("leave RTSP's options off other sources", () => {
+  it("omit RTSP options for other sources", () => {
     for (const url of [
       "http://10.0.0.5/video.mjpg",
       "rtmp://10.0.0.5/live",
@@ -128,7 +128,7 @@ describe("the arguments of ffmpeg", () => {
     }
   })
 
-  it("open nothing that is on this machine", () => {
+  it("open no local files", () => {
     for (const url of [
       "file://localhost/etc/passwd",
       "concat://x/y",
@@ -140,7 +140,7 @@ describe("the arguments of ffmpeg", () => {
     }
   })
 
-  it("take no certificate of a camera unseen unless the row allows it", () => {
+  it("verify a camera's certificate unless the row disables that", () => {
     const named = "rtsps://gate.example/live"
     const bare = "rtsps://10.0.0.5/live"
     const tagOf = (result: ReturnType<typeof relaying>) =>
@@ -176,7 +176,7 @@ describe("the arguments of ffmpeg", () => {
     assert.isUndefined(tagOf(relaying(v5, pinned)))
   })
 
-  it("take no certificate of the media server unseen unless the settings allow it", () => {
+  it("verify the media server's certificate unless the settings disable that", () => {
     const publishing = (version: FfmpegVersion, serverTrust: Trust) =>
       ffmpegArguments(jobOf(from, "rtsps://media.example/cam7"), at(version, serverTrust))
     const verified = revealed(publishing(v8, { _tag: "Verify" }))
@@ -194,14 +194,14 @@ describe("the arguments of ffmpeg", () => {
   })
 })
 
-describe("the plan for the sound", () => {
+describe("the plan for audio", () => {
   const plan = (policy: CameraOptions["audio"], audio: AudioTrack | undefined) =>
     planAudio(camera(from, { audio: policy }), { video: { codec: "h264" }, audio })
   const g726: AudioTrack = { codec: "adpcm_g726le", copyable: true }
   const bareAac: AudioTrack = { ...aac, copyable: false }
   const opus: AudioTrack = { codec: "opus", copyable: true }
 
-  it("follows policy and offer", () => {
+  it("follows the audio policy and the tracks of the camera", () => {
     const table = [
       //         none    aac     bare    alaw    g726    opus
       ["auto", ["none", "copy", "aac", "copy", "aac", "copy"]],

@@ -123,14 +123,14 @@ describe("the meter", () => {
     return { meter, advances }
   }
 
-  it("counts frames that grow, and no lines that come", () => {
+  it("counts an increase of frames, and not lines", () => {
     assert.deepStrictEqual(
       meterOf([{ frame: 0 }, { frame: 1 }, { frame: 1 }, { frame: 1 }, { frame: 2 }]).advances,
       [false, true, false, false, true]
     )
   })
 
-  it("is not deceived by sound that goes on over a frozen picture", () => {
+  it("counts no audio while the video is frozen", () => {
     const blocks = [1, 2, 3].map((second) => ({
       frame: 30,
       totalSize: second * 1000,
@@ -154,7 +154,7 @@ describe("the meter", () => {
     )
   })
 
-  it("only grows, whatever is written", () => {
+  it("never decreases with any input", () => {
     fc.assert(
       fc.property(fc.array(block), (blocks) => {
         let last: Meter = emptyMeter
@@ -171,7 +171,7 @@ describe("the meter", () => {
     )
   })
 
-  it("knows when it received nothing", () => {
+  it("reports that nothing was received", () => {
     assert.isTrue(isBlind(meterOf([{}, {}]).meter))
     assert.isFalse(isBlind(meterOf([{ frame: 0 }]).meter))
     assert.isFalse(isBlind(meterOf([{ outTimeUs: 1 }, {}]).meter))
@@ -182,7 +182,7 @@ describe("a block from before the output is open", () => {
   // ffmpeg 2018, while it waits for audio to transcode
   const waiting = "frame=15\ntotal_size=N/A\nout_time_us=-9223372036854775807\nprogress=continue\n"
 
-  it("counts no frames: they only wait", () => {
+  it("counts no frames, which are only queued", () => {
     const { blocks } = Ffmpeg.FfmpegProgress.parse(Ffmpeg.FfmpegProgress.initial, waiting)
     assert.lengthOf(blocks, 1)
     for (const block of blocks) {

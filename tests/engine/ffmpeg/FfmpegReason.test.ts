@@ -204,7 +204,7 @@ v=0
     assert.strictEqual(probed(words, { lifeMs: 8000 })?._tag, "Closed")
   })
 
-  it("asks for a password where the row has none", () => {
+  it("reports a missing password where the row has none", () => {
     const camera = urlOf("rtsp://10.0.0.5:554/live")
     const words =
       "[error] rtsp://10.0.0.5:554/live: Server returned 401 Unauthorized (authorization failed)"
@@ -214,7 +214,7 @@ v=0
     })
   })
 
-  it("names what HTTP cameras answer", () => {
+  it("names the response of HTTP cameras", () => {
     const http = "http://10.0.0.5/video.mjpg"
     const camera = urlOf(http)
     const reason = (block: string) => plain(probed(block, { camera }))
@@ -233,12 +233,12 @@ v=0
     })
   })
 
-  it("says nothing where the words say nothing", () => {
+  it("returns no reason for messages without one", () => {
     assert.isUndefined(probed("[error] something else"))
     assert.isUndefined(probed(""))
   })
 
-  it("knows how far a probe came", () => {
+  it("detects how far a probe got", () => {
     const phase = (block: string) => phaseOf(FfmpegStderr.parse(text(block), { camera: from }))
     assert.strictEqual(
       phase("[tcp @ 0x55b5] [verbose] Starting connection attempt to 10.0.0.5 port 554"),
@@ -376,31 +376,31 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
 [in#0/rtsp @ 0x5597be5e8840] [error] Error during demuxing: Connection timed out`
     ],
     ["4, which says nothing", ""]
-  ])("calls it a stall when a camera falls silent, with ffmpeg %s", (_, block) => {
+  ])("reports a stall when a camera stops sending, with ffmpeg %s", (_, block) => {
     const reason = relayed(block, { status: 0, hadFlowed: true, silentMs: 9012.4 })
     assert.deepStrictEqual(plain(reason), { _tag: "Stalled", side: "input", afterMs: 9012 })
   })
 
-  it("calls it closed when a camera leaves", () => {
+  it("reports Closed when a camera closes the connection", () => {
     const reason = relayed("", { status: 0, hadFlowed: true, silentMs: 800 })
     assert.deepStrictEqual(plain(reason), { _tag: "Closed", phase: "streaming" })
     const early = relayed("", { status: 0, silentMs: 800 })
     assert.deepStrictEqual(plain(early), { _tag: "Closed", phase: "waiting for media" })
   })
 
-  it("takes the first fault for the cause", () => {
+  it("reports the first error as the cause", () => {
     const both = `[error] ${from}: Connection timed out
 [error] Error writing trailer of ${to}: Broken pipe`
     assert.strictEqual(relayed(both, { hadFlowed: true, silentMs: 9000 })._tag, "Stalled")
   })
 
-  it("does not blame a status that was no matter at the end", () => {
+  it("ignores a status that did not end the relay", () => {
     const words = `[rtsp @ 0x55a5930d3280] [error] method GET_PARAMETER failed: 454 Session Not Found
 [error] av_interleaved_write_frame(): Broken pipe`
     assert.strictEqual(relayed(words, { hadFlowed: true })._tag, "ServerGone")
   })
 
-  it("keeps the last errors of an end that it can't explain, and how it ended", () => {
+  it("keeps the last errors and the exit of an unexplained end", () => {
     const words = `[warning] something harmless
 [error] one
 [error] two
@@ -418,7 +418,7 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
     })
   })
 
-  it("does not take a signal or a code for the camera's going", () => {
+  it("does not report a signal or an exit code as Closed", () => {
     assert.strictEqual(relayed("", { status: "SIGKILL", hadFlowed: true })._tag, "Exited")
     assert.strictEqual(relayed("", { status: 255, hadFlowed: true })._tag, "Exited")
   })
@@ -432,14 +432,14 @@ Consider increasing the value for the 'analyzeduration' (0) and 'probesize' (500
     assert.include(lastWords, "Did you mean file:rtsp://***@10.0.0.5:554/live?")
   })
 
-  it("shows no password that stands alone, in none of its forms", () => {
+  it("shows no password outside a URL, in any encoding", () => {
     for (const secret of ["p@sswd", "p%40sswd", "dTpwQHNzd2Q="]) {
       const reason = relayed(`[error] camera said ${secret} is wrong`)
       assert.strictEqual(reason.message, "process exited with code 1: camera said *** is wrong")
     }
   })
 
-  it("gives some reason for any words, without the password", () => {
+  it("returns a reason for any message, without the password", () => {
     const urls = [urlOf(from), urlOf(to)]
     const lines = fc.array(
       fc.oneof(

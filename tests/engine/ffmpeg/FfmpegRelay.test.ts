@@ -36,7 +36,7 @@ for (const { label, path } of ffmpegs) {
       ["opus", "opus"],
       ["auto", "pcm_mulaw"],
       ["copy", "pcm_mulaw"]
-    ] as const)("brings sound by the policy %s as %s", ([audio, codec]) =>
+    ] as const)("relays audio by the policy %s as %s", ([audio, codec]) =>
       Effect.gen(function* () {
         const { sink, start } = yield* between({ audio })
         yield* (yield* start).flowing
@@ -49,7 +49,7 @@ for (const { label, path } of ffmpegs) {
       })
     )
 
-    it.live("stamps packets with our clock", () =>
+    it.live("uses the clock of this machine for timestamps", () =>
       Effect.gen(function* () {
         const { sink, start } = yield* between({ wallclock: true })
         yield* (yield* start).flowing
@@ -57,7 +57,7 @@ for (const { label, path } of ffmpegs) {
       })
     )
 
-    it.live("does not hold the picture back for a microphone that says nothing", () =>
+    it.live("does not delay the video for a silent audio track", () =>
       Effect.gen(function* () {
         const { camera, sink, start } = yield* between({})
         yield* camera.freeze("cam", "audio")
@@ -68,7 +68,7 @@ for (const { label, path } of ffmpegs) {
       })
     )
 
-    it.live("blames a media server that takes the connection and says nothing", () =>
+    it.live("reports a media server that accepts the connection and does not respond", () =>
       Effect.gen(function* () {
         const { start } = yield* between(
           {},
@@ -86,7 +86,7 @@ for (const { label, path } of ffmpegs) {
       })
     )
 
-    it.live("names a camera that knows UDP alone", () =>
+    it.live("reports a camera that supports only UDP", () =>
       Effect.gen(function* () {
         const { start } = yield* between(
           {},

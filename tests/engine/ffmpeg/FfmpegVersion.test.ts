@@ -27,12 +27,12 @@ describe("FfmpegVersion", () => {
     )
   })
 
-  it("goes by the library that it runs with, not by the one that it was built with", () => {
+  it("uses the version of the library that it runs with, not of the one that it was built with", () => {
     const banner = "ffmpeg version 4.4.1 Copyright\nlibavformat    58. 76.100 / 59. 27.100\n"
     assert.deepStrictEqual(parse(banner)?.libavformat, [59, 27])
   })
 
-  it("goes by the release where the banner names no library", () => {
+  it("uses the release where the banner names no library", () => {
     assert.deepStrictEqual(
       parse("ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright\n")?.libavformat,
       [58, 0]
@@ -40,14 +40,14 @@ describe("FfmpegVersion", () => {
     assert.deepStrictEqual(parse("ffprobe version n6.1.1 Copyright\n")?.libavformat, [60, 0])
   })
 
-  it("takes nothing else for an ffmpeg", () => {
+  it("recognizes no other program as ffmpeg", () => {
     assert.isUndefined(parse(""))
     assert.isUndefined(parse("GNU bash, version 5.2.15(1)-release (x86_64-pc-linux-gnu)\n"))
     assert.isUndefined(parse("ffmpeg version N-1-gabc Copyright\n"))
     assert.isUndefined(parse("ffplay version 5.1.9\nlibavformat    59. 27.100 / 59. 27.100\n"))
   })
 
-  it("reads no text with an exception", () => {
+  it("never throws on any text", () => {
     fc.assert(
       fc.property(fc.string(), fc.constantFrom(...Object.values(banners)), (noise, banner) => {
         parse(noise)
@@ -65,7 +65,7 @@ describe("FfmpegVersion", () => {
     assert.isFalse(isAtLeast(version(58, 99), 59))
   })
 
-  it("knows 7.0 from 7.1", () => {
+  it("distinguishes 7.0 from 7.1", () => {
     assert.deepStrictEqual(
       Object.values(banners).map((banner) => isSevenZero(parse(banner)!)),
       [false, false, false, false, true, false, false]

@@ -58,28 +58,28 @@ describe("FfprobeReport", () => {
     }
   })
 
-  it("passes over sound that nobody knows", () => {
+  it("skips audio of an unknown codec", () => {
     assert.isUndefined(audioOf({ codec_type: "audio", sample_rate: "8000" }))
     assert.strictEqual(audioOf({ codec_type: "audio" }, aac)?.codec, "aac")
   })
 
-  it("finds no video in sound, in metadata, in a cover picture, or in nothing", () => {
+  it("finds no video in audio, in metadata, in a cover picture, or in an empty report", () => {
     for (const streams of [[aac], [{ codec_type: "data" }], [pictureOfAlbum, aac], []]) {
       assert.strictEqual(faultOf(reading(...streams)), "NoVideo")
     }
   })
 
-  it("can't use video that ffprobe does not know", () => {
+  it("rejects video of an unknown codec", () => {
     assert.strictEqual(faultOf(reading({ codec_type: "video" })), "Unsupported")
   })
 
-  it("blames the program for a report that is none", () => {
+  it("reports the program for an invalid report", () => {
     for (const report of ["", "{}", '{ "streams": 7 }', "Segmentation fault", "{"]) {
       assert.strictEqual(faultOf(read(report)), "LaunchFailed", report)
     }
   })
 
-  it("reads anything without an exception", () => {
+  it("never throws on any report", () => {
     fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void read(text)))
   })
 })
@@ -115,7 +115,7 @@ describe("FfprobeReport, from the parameter sets of the description,", () => {
     assert.isFalse(isInOrder)
   })
 
-  it("knows no size and no order without them", () => {
+  it("reports no size and no order without them", () => {
     for (const dump of ["", "\n", "\n00000000: 0000 0001 68ce 3c80\n", "no dump"]) {
       assert.deepStrictEqual(Result.getOrThrow(read(stream("h264", dump))), {
         info: { video: { codec: "h264", width: undefined, height: undefined }, audio: undefined },

@@ -34,11 +34,11 @@ const killParent = (path: string | undefined, children: number) =>
 
 describe("ffmpeg, when its parent is killed,", () => {
   it.live.skipIf(!hasParentDeathSignal)(
-    `dies with it${hasParentDeathSignal ? "" : " (skipped: no setpriv that can)"}`,
+    `is killed with it${hasParentDeathSignal ? "" : " (skipped: no setpriv that can)"}`,
     () => killParent(undefined, 1)
   )
 
-  it.live("dies with it where there is no setpriv, by a shell that guards it", () =>
+  it.live("is killed where setpriv is missing, by a shell beside it", () =>
     killParent("/nonexistent", 2)
   )
 })

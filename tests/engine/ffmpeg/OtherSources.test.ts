@@ -66,7 +66,7 @@ describe.concurrent.each(ffprobes)("$label, with a camera that speaks HTTPS,", (
       return { result, requests }
     })
 
-  it.live("takes its certificate unseen if the row allows it", () =>
+  it.live("accepts any certificate if the row allows it", () =>
     Effect.gen(function* () {
       const { result } = yield* opening({ insecure: true })
       assert.isTrue(Result.isSuccess(result))
@@ -74,7 +74,7 @@ describe.concurrent.each(ffprobes)("$label, with a camera that speaks HTTPS,", (
   )
 
   it.live.each([{}, { fingerprint: "00".repeat(32) }, { fingerprint: "00", insecure: true }])(
-    "sends no password to an unknown one with the options %j",
+    "sends no password with an unknown certificate and the options %j",
     (options) =>
       Effect.gen(function* () {
         const { requests, result } = yield* opening(options)

@@ -37,7 +37,7 @@ describe.concurrent("the native engine, with TLS,", () => {
     ["whose fingerprint it knows", { fingerprint }],
     ["that it is told not to look at", { insecure: true }]
   ]
-  it.live.each(trusts)("takes a camera %s", ([, trust]) =>
+  it.live.each(trusts)("opens a camera %s", ([, trust]) =>
     Effect.gen(function* () {
       const camera = yield* peer(secured)
       const sink = yield* RtspServer.make()
@@ -56,7 +56,7 @@ describe.concurrent("the native engine, with TLS,", () => {
     // a fingerprint is more than an order not to look
     ["with another fingerprint, however careless", { fingerprint: other, insecure: true }]
   ]
-  it.live.each(distrusts)("takes no camera %s, and says no password to it", ([, trust]) =>
+  it.live.each(distrusts)("rejects a camera %s, and sends no password to it", ([, trust]) =>
     Effect.gen(function* () {
       const camera = yield* peer(secured)
       const events = yield* camera.events
@@ -150,7 +150,7 @@ describe("the native engine, at a name with several addresses,", () => {
   const named = (server: RtspServer["Service"], path: string) =>
     server.url(path).replace("127.0.0.1", "peer.test")
 
-  it.live("takes the first that answers, of the camera's and of the server's", () =>
+  it.live("uses the first address that responds, of the camera and of the media server", () =>
     Effect.gen(function* () {
       const camera = yield* peer()
       const sink = yield* RtspServer.make()
@@ -190,20 +190,18 @@ describe("the native engine, at a name with several addresses,", () => {
     }
   })
 
-  it.effect(
-    "waits a quarter of a second for one that hangs, and then tries the next beside it",
-    () =>
-      Effect.gen(function* () {
-        const camera = yield* peer()
-        const dead = yield* hanging(camera.port)
-        const probing = yield* Effect.forkChild(
-          probe(engine(), cameraOf(named(camera, "cam"))).pipe(at(dead, "127.0.0.1"))
-        )
-        yield* TestClock.adjust("249 millis")
-        assert.strictEqual(yield* camera.connections, 0)
-        yield* TestClock.adjust("1 millis")
-        yield* Fiber.join(probing)
-        yield* camera.awaitConnections(0)
-      })
+  it.effect("tries the next address after a quarter of a second where one hangs", () =>
+    Effect.gen(function* () {
+      const camera = yield* peer()
+      const dead = yield* hanging(camera.port)
+      const probing = yield* Effect.forkChild(
+        probe(engine(), cameraOf(named(camera, "cam"))).pipe(at(dead, "127.0.0.1"))
+      )
+      yield* TestClock.adjust("249 millis")
+      assert.strictEqual(yield* camera.connections, 0)
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(probing)
+      yield* camera.awaitConnections(0)
+    })
   )
 })

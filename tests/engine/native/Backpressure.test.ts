@@ -104,7 +104,7 @@ const all = <A>(record: Readonly<Record<string, A>>, holds: (one: A) => boolean)
 const mostGrowthMb = 4 * paths.length + 64
 
 describe("a native relay to a media server", () => {
-  it.live("that is frozen keeps its memory, and resumes at a keyframe when it is continued", () =>
+  it.live("that is suspended uses bounded memory, and resumes at a keyframe", () =>
     Effect.gen(function* () {
       const { askRelays, askSink, pictures, sinkPid, warmUp } = yield* setUp()
       yield* warmUp
@@ -158,7 +158,7 @@ describe("a native relay to a media server", () => {
     })
   )
 
-  it.live("that is slow gets what it can take, from keyframe to keyframe", () =>
+  it.live("that is slow receives what it can read, from keyframe to keyframe", () =>
     Effect.gen(function* () {
       const { askRelays, askSink, warmUp } = yield* setUp()
       yield* warmUp

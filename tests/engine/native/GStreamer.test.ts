@@ -43,7 +43,7 @@ const passwords = (proxy: RecordingProxy.RecordingProxy) => {
 
 describe("the native engine, with GStreamer", () => {
   it.live.skipIf(noCamera !== undefined)(
-    "as camera, probes it and brings its picture and its sound",
+    "as camera, is probed, and its video and audio are relayed",
     () =>
       Effect.gen(function* () {
         const { port } = yield* serving("camera")
@@ -69,7 +69,7 @@ describe("the native engine, with GStreamer", () => {
 
   for (const method of ["digest", "basic"]) {
     it.live.skipIf(noCamera !== undefined)(
-      `as camera with ${method}, gets in without a wrong attempt, and is refused after one`,
+      `as camera with ${method}, authenticates without a failed attempt, and fails after one attempt`,
       () =>
         Effect.gen(function* () {
           const { port } = yield* serving("camera", method)
@@ -106,7 +106,7 @@ describe("the native engine, with GStreamer", () => {
 
   for (const audio of [false, true]) {
     it.live.skipIf(noReader !== undefined)(
-      `as media server, is understood by it; with sound: ${audio}`,
+      `as media server, accepts the stream; with audio: ${audio}`,
       () =>
         Effect.gen(function* () {
           const { port, running } = yield* audio ? serving("sink", "sound") : serving("sink")
@@ -125,7 +125,7 @@ describe("the native engine, with GStreamer", () => {
     )
   }
 
-  it.live.skipIf(noReader !== undefined)("as media server, is told of the end", () =>
+  it.live.skipIf(noReader !== undefined)("as media server, receives TEARDOWN", () =>
     Effect.gen(function* () {
       const { port, running } = yield* serving("sink")
       const camera = yield* RtspServer.make()

@@ -141,8 +141,8 @@ const survives = Effect.fnUntraced(function* <
   while (peer.open() > 0) yield* Effect.sleep("5 millis")
 })
 
-describe.concurrent("the native engine, whatever a peer answers,", () => {
-  it.live("ends a probe with an offer or a reason, and closes its connection", () =>
+describe.concurrent("the native engine, with any response of a peer,", () => {
+  it.live("ends a probe with a stream or a reason, and closes its connection", () =>
     survives((port) =>
       probe(
         NativeEngine.make({ openTimeout: timeout, checkServer: Effect.succeed(true) }),
@@ -151,7 +151,7 @@ describe.concurrent("the native engine, whatever a peer answers,", () => {
     )
   )
 
-  it.live("opens a publication or says why not, and closes its connection", () =>
+  it.live("publishes or fails with a reason, and closes its connection", () =>
     survives((port) =>
       Effect.scoped(
         PublisherSession.open({

@@ -32,7 +32,7 @@ const useless: ReadonlyArray<readonly [what: string, bytes: string]> = [
 const inBuffers = 16_777_216
 
 describe("the native engine, with a hostile camera,", () => {
-  it.live.each(useless)("gives up a probe that gets %s without end", ([what, text]) =>
+  it.live.each(useless)("gives up a probe of a camera that sends %s without end", ([what, text]) =>
     Effect.gen(function* () {
       const bytes = Buffer.from(text.repeat(Math.ceil(20_000 / text.length)))
       // a known sequence number would be the response

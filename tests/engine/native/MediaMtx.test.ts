@@ -79,44 +79,46 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
     })
   )
 
-  it.live("gives readers our time of a camera in 1970, with useAbsoluteTimestamp", () =>
-    Effect.gen(function* () {
-      const server = yield* configured([], ["all_others:", "  useAbsoluteTimestamp: yes"])
-      yield* server.start
-      const source = yield* RtspServer.make()
-      yield* TestPattern.publish(source, "cam", { frameRate: 25, audio: true, reports: 0 })
-      const startedAt = Date.now()
-      for (const wallclock of [true, false]) {
-        const path = wallclock ? "ours" : "theirs"
-        const relay = yield* startRelay(
-          engineFor(server.at("")),
-          job(source.url("cam"), server.at(path), { wallclock })
-        )
-        yield* relay.flowing
-        const reports = new Map<number, number>()
-        const session = yield* ReaderSession.open({ url: urlOf(server.at(path)) })
-        yield* session.setup(publishable(session))
-        yield* session.play({
-          frames: (bytes, start, end) => {
-            for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
-              const packet = InterleavedFrame.packetStart(at)
-              const report = Rtcp.readSenderReport(bytes, packet, InterleavedFrame.end(bytes, at))
-              const slot = session.trackByChannel[InterleavedFrame.channel(bytes, at)] ?? 0
-              if ((slot & 1) === 1 && report !== undefined) reports.set(slot, Rtcp.timeOf(report))
-            }
-          }
-        })
-        yield* until("reports of both tracks", () => reports.size === 2)
-        for (const time of reports.values()) {
-          assert.isTrue(
-            wallclock ? time >= startedAt && time <= Date.now() + 1000 : time < 3_600_000
+  it.live(
+    "gives readers the time of this machine for a camera in 1970, with useAbsoluteTimestamp",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* configured([], ["all_others:", "  useAbsoluteTimestamp: yes"])
+        yield* server.start
+        const source = yield* RtspServer.make()
+        yield* TestPattern.publish(source, "cam", { frameRate: 25, audio: true, reports: 0 })
+        const startedAt = Date.now()
+        for (const wallclock of [true, false]) {
+          const path = wallclock ? "ours" : "theirs"
+          const relay = yield* startRelay(
+            engineFor(server.at("")),
+            job(source.url("cam"), server.at(path), { wallclock })
           )
+          yield* relay.flowing
+          const reports = new Map<number, number>()
+          const session = yield* ReaderSession.open({ url: urlOf(server.at(path)) })
+          yield* session.setup(publishable(session))
+          yield* session.play({
+            frames: (bytes, start, end) => {
+              for (let at = start; at < end; at = InterleavedFrame.end(bytes, at)) {
+                const packet = InterleavedFrame.packetStart(at)
+                const report = Rtcp.readSenderReport(bytes, packet, InterleavedFrame.end(bytes, at))
+                const slot = session.trackByChannel[InterleavedFrame.channel(bytes, at)] ?? 0
+                if ((slot & 1) === 1 && report !== undefined) reports.set(slot, Rtcp.timeOf(report))
+              }
+            }
+          })
+          yield* until("reports of both tracks", () => reports.size === 2)
+          for (const time of reports.values()) {
+            assert.isTrue(
+              wallclock ? time >= startedAt && time <= Date.now() + 1000 : time < 3_600_000
+            )
+          }
         }
-      }
-    })
+      })
   )
 
-  it.live("brings what ffmpeg publishes to a camera's side", () =>
+  it.live("relays a camera that ffmpeg publishes", () =>
     Effect.gen(function* () {
       const server = yield* configured()
       yield* server.start
@@ -132,7 +134,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
 
   const password = "p@ss#w&rd"
   const methods: ReadonlyArray<[string]> = [["basic"], ["digest"]]
-  it.live.each(methods)("gives its path the credentials that it wants, by %s", ([method]) =>
+  it.live.each(methods)("authenticates with the credentials of the path, by %s", ([method]) =>
     Effect.gen(function* () {
       const server = yield* configured([
         `rtspAuthMethods: [${method}]`,
@@ -172,7 +174,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
     })
   )
 
-  it.live("speaks rtsps with it, by the fingerprint of its certificate", () =>
+  it.live("publishes by rtsps, with the fingerprint of its certificate", () =>
     Effect.gen(function* () {
       const port = yield* freePort
       const server = yield* configured([
@@ -208,7 +210,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
     })
   )
 
-  it.live("knows that it was put out, by an operator or by another publisher", () =>
+  it.live("reports that it was kicked by an operator or replaced by another publisher", () =>
     Effect.gen(function* () {
       const port = yield* freePort
       const server = yield* configured(["api: yes", `apiAddress: 127.0.0.1:${port}`])
@@ -236,7 +238,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
   )
 
   it.live(
-    "blames a camera that stands still, not the server that misses its packets",
+    "reports a camera that stalls, not the media server",
     () =>
       Effect.gen(function* () {
         const server = yield* configured()
@@ -254,7 +256,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
     120_000
   )
 
-  it.live("is refused a path that another may keep", () =>
+  it.live("is rejected at a path that another publisher may keep", () =>
     Effect.gen(function* () {
       const server = yield* configured([], ["all_others:", "  overridePublisher: no"])
       yield* server.start

@@ -60,7 +60,7 @@ const report = InterleavedFrame.make(
   Rtcp.makeReceiverReport({ ssrc: 1, blocks: [], name: "server" })
 )
 
-describe("a native relay whose server takes too little", () => {
+describe("a native relay whose media server reads too slowly", () => {
   it.effect("ends when nothing at all comes from the server for the stall time", () =>
     Effect.gen(function* () {
       const { ended } = yield* overflowing
@@ -71,7 +71,7 @@ describe("a native relay whose server takes too little", () => {
     })
   )
 
-  it.effect("ends after 15 s, also when the server says something all the time", () =>
+  it.effect("ends after 15 s, also while the server keeps responding", () =>
     Effect.gen(function* () {
       const { ended, hand, running, server } = yield* overflowing
       let seconds = 0

@@ -12,7 +12,7 @@ const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
 
 const reportIn = (packet: Buffer) => Rtcp.readSenderReport(packet, 0, packet.length)
 
-describe("the native engine, with our clock,", () => {
+describe("the native engine, with the clock of this machine,", () => {
   for (const reports of [0, "none"] as const) {
     it.live(
       `sends the time of a camera to the server ${reports === 0 ? "in 1970" : "without reports"}`,
@@ -77,7 +77,7 @@ describe("SenderClock", () => {
   const seconds = (report: Rtcp.SenderReport | undefined) =>
     report && Math.round(Rtcp.timeOf(report)) / 1000
 
-  it("goes by the packet that was on its way for the shortest time", () => {
+  it("uses the packet with the shortest delay", () => {
     const clock = new SenderClock(1000)
     assert.isTrue(clock.take(ssrc, 0, 10, 100_300))
     assert.isFalse(clock.take(ssrc, 1000, 10, 101_100))

@@ -96,7 +96,7 @@ const anyFrame = fc
   .map(([channel, bytes]) => InterleavedFrame.make(channel, bytes))
 
 describe("PacketForwarder", () => {
-  it("brings what belongs to a track, and nothing else, however the bytes are cut", () => {
+  it("forwards the packets of its tracks, and nothing else, in chunks of any size", () => {
     holds(
       fc.property(
         fc.array(anyFrame, { minLength: 1, maxLength: 20 }),
@@ -138,7 +138,7 @@ describe("PacketForwarder", () => {
     )
   })
 
-  it("lets a whole picture wait for nothing", () => {
+  it("writes a whole picture without a delay", () => {
     const { push, sent } = setUp()
     push(video(1, false), video(2, false))
     assert.strictEqual(sent.length, 0)
@@ -146,7 +146,7 @@ describe("PacketForwarder", () => {
     assert.strictEqual(sent.length, 1)
   })
 
-  it("lets a large piece of a picture wait no longer than it must", () => {
+  it("writes a large part of a picture as soon as it may", () => {
     const { push, sent } = setUp()
     const fragment = InterleavedFrame.make(
       camera[0][0],
@@ -156,7 +156,7 @@ describe("PacketForwarder", () => {
     assert.strictEqual(sent.length, 1)
   })
 
-  it.live("lets sound wait for a picture, and for none that does not come", () =>
+  it.live("writes audio with the next picture, or after a delay without one", () =>
     Effect.gen(function* () {
       const { push, sent } = setUp()
       push(sound(1))
@@ -172,7 +172,7 @@ describe("PacketForwarder", () => {
     })
   )
 
-  it("keeps nothing back at its end", () => {
+  it("writes everything at its end", () => {
     const { forwarder, push, sent } = setUp()
     push(sound(1))
     forwarder.flush()
@@ -210,7 +210,7 @@ describe("PacketForwarder", () => {
     assert.strictEqual(forwarder.lost, 3)
   })
 
-  describe("with a server that takes nothing", () => {
+  describe("with a media server that reads nothing", () => {
     const keyframe = [0x65, 0x88] as const
     const full = PacketForwarder.highWater + 1
 
@@ -329,7 +329,7 @@ describe("PacketForwarder", () => {
       )
     })
 
-    it("still hears the camera: its gaps and its pictures count", () => {
+    it("still counts the gaps and pictures of the camera", () => {
       const { forwarder, push } = dropping()
       const later = (forwarder.lastVideoAt ?? 0) + 7000
       const clock = vi.spyOn(performance, "now").mockReturnValue(performance.now() + 7000)

@@ -131,7 +131,7 @@ describe.concurrent("a native relay", () => {
     })
   )
 
-  it.live("takes packets of padding only, or with a broken header extension, for no video", () =>
+  it.live("counts no packet of padding only, or with a broken header extension, as video", () =>
     Effect.gen(function* () {
       const { publisher, received, relay, send } = yield* relayOf(uniview)
       const raw = (first: number, ...content: ReadonlyArray<number>) => {
@@ -284,18 +284,20 @@ describe.concurrent("a native relay", () => {
     })
   )
 
-  it.live("takes neither the fmtp of the video nor an AAC mode with more fields for AAC-hbr", () =>
-    Effect.gen(function* () {
-      for (const fmtp of [
-        "a=fmtp:96 packetization-mode=1",
-        `a=fmtp:97 ${generic}; ctsdeltalength=10`,
-        `a=fmtp:97 ${generic.replaceAll("=3", "=2")}`
-      ]) {
-        const media = ["m=audio 0 RTP/AVP 97", "a=rtpmap:97 MPEG4-GENERIC/16000", fmtp]
-        const { relay } = yield* relayOf([...h264, ...media])
-        assert.strictEqual(relay.notices.length, 1)
-      }
-    })
+  it.live(
+    "recognizes neither the fmtp of the video nor an AAC mode with more fields as AAC-hbr",
+    () =>
+      Effect.gen(function* () {
+        for (const fmtp of [
+          "a=fmtp:96 packetization-mode=1",
+          `a=fmtp:97 ${generic}; ctsdeltalength=10`,
+          `a=fmtp:97 ${generic.replaceAll("=3", "=2")}`
+        ]) {
+          const media = ["m=audio 0 RTP/AVP 97", "a=rtpmap:97 MPEG4-GENERIC/16000", fmtp]
+          const { relay } = yield* relayOf([...h264, ...media])
+          assert.strictEqual(relay.notices.length, 1)
+        }
+      })
   )
 
   it.live.each<[string, string, string, string]>([

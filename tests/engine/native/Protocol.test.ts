@@ -94,7 +94,7 @@ const codecsAt = (sink: RtspServer["Service"]) =>
 const ssrcOf = (packet: Buffer) => Rtp.ssrc(packet, 0)
 
 describe.concurrent("the native engine, on the wire,", () => {
-  it.live("asks the camera, announces to the server, and only then plays", () =>
+  it.live("sends PLAY only after ANNOUNCE at the media server", () =>
     Effect.gen(function* () {
       const { camera, record, start } = yield* peers()
       yield* TestPattern.publish(camera, "cam", living)
@@ -171,7 +171,7 @@ describe.concurrent("the native engine, on the wire,", () => {
     })
   )
 
-  it.live("passes the camera's reports on, and keeps the server's from the camera", () =>
+  it.live("forwards the camera's reports, and not those of the media server", () =>
     Effect.gen(function* () {
       const { camera, start, toCamera, toSink } = yield* peers()
       const hand = yield* ScriptedCamera.publish(camera, "cam")
@@ -267,7 +267,7 @@ describe.concurrent("the native engine, on the wire,", () => {
     })
   )
 
-  it.effect("asks the server for a sign of life before that misses one of us", () =>
+  it.effect("sends keep-alives to the media server within its timeout", () =>
     Effect.gen(function* () {
       const { camera, start, toSink } = yield* peers({ engine: { stallTimeout: "1 hour" } })
       yield* ScriptedCamera.publish(camera, "cam")
@@ -314,7 +314,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       return { toCamera, ended }
     })
 
-    it.effect("every half of its time, with GET_PARAMETER where it knows that", () =>
+    it.effect("every half of its timeout, with GET_PARAMETER where it supports that", () =>
       Effect.gen(function* () {
         const { ended, toCamera } = yield* playing({
           sessionTimeoutSeconds: 5,
@@ -336,7 +336,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.effect("at least every 25 s, with OPTIONS where it knows nothing else", () =>
+    it.effect("at least every 25 s, with OPTIONS where it supports nothing else", () =>
       Effect.gen(function* () {
         const { toCamera } = yield* playing({
           publicMethods: ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "TEARDOWN"]
@@ -352,7 +352,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.effect("while the server still thinks", () =>
+    it.effect("while the media server delays its response", () =>
       Effect.gen(function* () {
         const { camera, start, toCamera, toSink } = yield* peers({
           quirks: { sessionTimeoutSeconds: 5, enforcesTimeout: true },
@@ -367,7 +367,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.effect("at the same rate where no answer comes, however short it is", () =>
+    it.effect("at the same rate without a response, with any timeout", () =>
       Effect.gen(function* () {
         const { ended, toCamera } = yield* playing({
           silentAt: "OPTIONS",
@@ -382,7 +382,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.effect("and lives on where no answer comes", () =>
+    it.effect("and continues without a response", () =>
       Effect.gen(function* () {
         const { ended, toCamera } = yield* playing({ silentAt: "GET_PARAMETER" })
         for (let i = 1; i <= 3; i++) {
@@ -397,7 +397,7 @@ describe.concurrent("the native engine, on the wire,", () => {
     )
   })
 
-  it.live("ends with the fault of a check that dies", () =>
+  it.live("ends with the defect of a server check", () =>
     Effect.gen(function* () {
       const { camera, sink, start } = yield* peers({
         engine: { checkServer: Effect.die("a fault") }
@@ -411,7 +411,7 @@ describe.concurrent("the native engine, on the wire,", () => {
     })
   )
 
-  describe("says TEARDOWN to both sides", () => {
+  describe("sends TEARDOWN to both sides", () => {
     const tearsDown = ({ toCamera, toSink }: Peers) => ({
       camera: toCamera.all(RecordingProxy.request("TEARDOWN")).length,
       sink: toSink.all(RecordingProxy.request("TEARDOWN")).length
@@ -435,7 +435,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       return all
     })
 
-    it.live("when its scope is closed, and sends no frame behind it", () =>
+    it.live("when its scope is closed, and sends no frame after it", () =>
       Effect.gen(function* () {
         const all = yield* until({}, () => Effect.void)
         assert.deepStrictEqual(tearsDown(all), { camera: 1, sink: 1 })
@@ -446,7 +446,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.live("behind what waited to go out with other packets", () =>
+    it.live("after packets that were queued", () =>
       Effect.gen(function* () {
         const { camera, start, toCamera, toSink } = yield* peers()
         const hand = yield* ScriptedCamera.publish(camera, "cam", { audio: true })
@@ -468,7 +468,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.live("and sends no frame behind it to a server that answers late", () =>
+    it.live("and sends no frame after it to a media server that responds late", () =>
       Effect.gen(function* () {
         const all = yield* until({ sinkQuirks: { silentAt: "TEARDOWN" } }, () => Effect.void)
         const said = all.toSink.all(({ from }) => from === "us")
@@ -520,7 +520,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.live("as far as they are there: to the server when the camera leaves", () =>
+    it.live("to the media server alone when the camera closes the connection", () =>
       Effect.gen(function* () {
         const all = yield* until({}, ({ camera, relay }) =>
           Effect.andThen(camera.kick("cam"), Effect.flip(relay.ended))
@@ -529,7 +529,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.live("to the camera when the server leaves", () =>
+    it.live("to the camera when the media server closes the connection", () =>
       Effect.gen(function* () {
         const all = yield* until({}, ({ relay, sink }) =>
           Effect.andThen(sink.kick("out"), Effect.flip(relay.ended))
@@ -555,7 +555,7 @@ describe.concurrent("the native engine, on the wire,", () => {
     )
   })
 
-  describe("with sound that can't be passed on", () => {
+  describe("with audio that cannot be relayed", () => {
     const aacWithoutConfiguration: Quirks = {
       sdp: (sdp) =>
         sdp
@@ -566,7 +566,7 @@ describe.concurrent("the native engine, on the wire,", () => {
           )
     }
 
-    it.live("leaves it out, says so, and does not lose the camera", () =>
+    it.live("relays the video without audio, with a notice", () =>
       Effect.gen(function* () {
         const { camera, sink, start } = yield* peers({ quirks: aacWithoutConfiguration })
         yield* TestPattern.publish(camera, "cam", living)
@@ -611,7 +611,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.live("leaves out a track that the camera offers and refuses, with a notice", () =>
+    it.live("omits a track whose SETUP the camera rejects, with a notice", () =>
       Effect.gen(function* () {
         const { camera, sink, start } = yield* peers({ quirks: { rejectsAudio: true } })
         yield* TestPattern.publish(camera, "cam", living)
@@ -625,7 +625,7 @@ describe.concurrent("the native engine, on the wire,", () => {
       })
     )
 
-    it.live("leaves the camera to an engine that stands by and can", () =>
+    it.live("leaves the camera to the next engine, which supports it", () =>
       Effect.gen(function* () {
         const { camera, start } = yield* peers({ quirks: aacWithoutConfiguration })
         yield* TestPattern.publish(camera, "cam", living)

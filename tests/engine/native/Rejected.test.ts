@@ -137,42 +137,44 @@ describe.concurrent("a native relay to a path with tracks of its own", () => {
     })
   )
 
-  it.live.skipIf(mediaMtx === undefined)("as MediaMTX has them with alwaysAvailable", () =>
-    Effect.gen(function* () {
-      const path = (name: string, ...codecs: ReadonlyArray<string>) => [
-        `${name}:`,
-        "  alwaysAvailable: yes",
-        "  alwaysAvailableTracks:",
-        ...codecs.map((codec) => `    - {codec: ${codec}}`)
-      ]
-      const server = yield* configured(
-        [],
-        [
-          ...path("video", "H264"),
-          ...path("hevc", "H265"),
-          '"~^any/":',
-          "other:",
-          "  source: rtsp://127.0.0.1:1/none"
+  it.live.skipIf(mediaMtx === undefined)(
+    "is published to a path of MediaMTX with alwaysAvailable",
+    () =>
+      Effect.gen(function* () {
+        const path = (name: string, ...codecs: ReadonlyArray<string>) => [
+          `${name}:`,
+          "  alwaysAvailable: yes",
+          "  alwaysAvailableTracks:",
+          ...codecs.map((codec) => `    - {codec: ${codec}}`)
         ]
-      )
-      yield* server.start
-      yield* (yield* relayTo(server.at("video"))).flowing
-      const hevc = yield* Effect.flip(relayTo(server.at("hevc")))
-      assert.include(hevc.reason.message, "the path has hevc, the camera sends h264")
-      const other = yield* Effect.flip(relayTo(server.at("other")))
-      assert.include(other.reason.message, "check source, overridePublisher")
-      const absent = yield* Effect.flip(relayTo(server.at("absent")))
-      assert.include(absent.reason.message, "all_others")
-      for (const character of ["~", ":"]) {
-        const { reason } = yield* Effect.flip(relayTo(server.at(`any/a${character}b`)))
-        assert.include(reason.message, `allow no "${character}" in a path`)
-      }
-      yield* (yield* relayTo(server.at(`any/${"a".repeat(MediaPath.maxLength - 4)}`))).flowing
-    })
+        const server = yield* configured(
+          [],
+          [
+            ...path("video", "H264"),
+            ...path("hevc", "H265"),
+            '"~^any/":',
+            "other:",
+            "  source: rtsp://127.0.0.1:1/none"
+          ]
+        )
+        yield* server.start
+        yield* (yield* relayTo(server.at("video"))).flowing
+        const hevc = yield* Effect.flip(relayTo(server.at("hevc")))
+        assert.include(hevc.reason.message, "the path has hevc, the camera sends h264")
+        const other = yield* Effect.flip(relayTo(server.at("other")))
+        assert.include(other.reason.message, "check source, overridePublisher")
+        const absent = yield* Effect.flip(relayTo(server.at("absent")))
+        assert.include(absent.reason.message, "all_others")
+        for (const character of ["~", ":"]) {
+          const { reason } = yield* Effect.flip(relayTo(server.at(`any/a${character}b`)))
+          assert.include(reason.message, `allow no "${character}" in a path`)
+        }
+        yield* (yield* relayTo(server.at(`any/${"a".repeat(MediaPath.maxLength - 4)}`))).flowing
+      })
   )
 
   it.live.skipIf(mediaMtx === undefined)(
-    "with readers that stay at MediaMTX, whatever restarts",
+    "keeps its readers at MediaMTX when the camera or the relay restarts",
     () =>
       Effect.gen(function* () {
         const server = yield* configured(

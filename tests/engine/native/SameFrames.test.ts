@@ -107,7 +107,7 @@ describe.concurrent("a native relay, frame by frame,", () => {
     const reason = canEncode(format) ? undefined : "this ffmpeg can't encode it"
     if (reason !== undefined) skipped(`frames of ${format.label}`, reason)
     it.live.skipIf(reason !== undefined)(
-      `brings ${format.label} unchanged`,
+      `relays ${format.label} unchanged`,
       () =>
         Effect.gen(function* () {
           const clip = yield* makeClip(format)

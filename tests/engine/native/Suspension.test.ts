@@ -8,8 +8,8 @@ import type { RelayOrder, RelayReport } from "./relay-process.ts"
 
 const stallTimeoutMs = 4000
 
-describe("a native relay whose own process stood still", () => {
-  it.live("does not blame a media server that answered meanwhile", () =>
+describe("a native relay after a suspension of the process", () => {
+  it.live("does not report a media server that responded meanwhile", () =>
     Effect.gen(function* () {
       const camera = yield* RtspServer.make()
       yield* TestPattern.publish(camera, "cam", { frameRate: 25 })

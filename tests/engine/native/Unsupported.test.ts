@@ -18,7 +18,7 @@ describe("the native engine", () => {
   const options: ReadonlyArray<[string, Partial<CameraOptions>, string]> = [
     ["by UDP", { transport: "udp" }, "UDP"]
   ]
-  it.live.each(options)("leaves a camera that is wanted %s alone", ([, chosen, what]) =>
+  it.live.each(options)("does not support a camera with the option %s", ([, chosen, what]) =>
     Effect.gen(function* () {
       const { camera, sink } = yield* peers()
       const from = camera.url("cam")
@@ -32,7 +32,7 @@ describe("the native engine", () => {
     })
   )
 
-  it.live.each(["http", "https", "rtmp"])("speaks no %s", (scheme) =>
+  it.live.each(["http", "https", "rtmp"])("does not support %s", (scheme) =>
     Effect.gen(function* () {
       const target = cameraOf(`${scheme}://127.0.0.1:9/live`)
       const probed = yield* Effect.flip(probe(native, target))
@@ -40,7 +40,7 @@ describe("the native engine", () => {
     })
   )
 
-  it.live("leaves a camera that sends by UDP alone to another engine", () =>
+  it.live("leaves a camera that sends only by UDP to another engine", () =>
     Effect.gen(function* () {
       const { camera, sink } = yield* peers({ udpOnly: true })
       const { reason } = yield* Effect.flip(
@@ -67,7 +67,7 @@ describe("the native engine", () => {
       }
     ]
   ]
-  it.live.each(videos)("tells of video %s", ([, sdp, expected]) =>
+  it.live.each(videos)("reports video %s", ([, sdp, expected]) =>
     Effect.gen(function* () {
       const { camera } = yield* peers({ sdp })
       const { reason } = yield* Effect.flip(
