@@ -49,7 +49,7 @@ describe("ServerCheck", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("does not ask again for the paths that PublishedStreams asked for", () =>
+  it.live("does not ask again for what PublishedStreams asked for", () =>
     Effect.gen(function* () {
       const server = yield* RtspServer.make()
       const settings = {
@@ -57,17 +57,19 @@ describe("ServerCheck", () => {
         mediaServer: { ...defaultSettings.mediaServer, port: server.port }
       }
       const paths = ["cam1", "cam2"]
-      const published = yield* PublishedStreams.make(settings)
       const events = yield* server.events
+      const published = yield* PublishedStreams.make(settings)
       yield* Effect.forEach(paths, (path) =>
         published.find({ ...camera("rtsp://10.0.0.1/live"), ...cameras(path)[0] })
       )
-      yield* ServerCheck.run(settings, cameras(...paths), published.answer)
+      yield* ServerCheck.run(settings, cameras(...paths), published)
       const seen = yield* PubSub.takeAll(events)
-      const described = seen.flatMap((event) =>
-        event._tag === "Request" && event.method === "DESCRIBE" ? [event.path] : []
-      )
-      assert.deepStrictEqual(described, paths)
+      const asked = (method: string) =>
+        seen.flatMap((event) =>
+          event._tag === "Request" && event.method === method ? [event.path] : []
+        )
+      assert.deepStrictEqual(asked("DESCRIBE"), paths)
+      assert.lengthOf(asked("OPTIONS"), 1)
     }).pipe(Effect.scoped)
   )
 

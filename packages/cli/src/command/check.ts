@@ -179,7 +179,7 @@ export const check = Command.make(
       _tag !== "Relayed" && camera._tag === "Camera" ? [camera] : []
     )
     const serverProblems =
-      explained === undefined ? yield* ServerCheck.run(settings, unpublished, published.answer) : []
+      explained === undefined ? yield* ServerCheck.run(settings, unpublished, published) : []
     const isListed = wrong ? hasFailed : () => true
     // the number of disabled cameras is of no interest for selected cameras
     const disabled = only.length === 0 ? set.disabled.size : 0

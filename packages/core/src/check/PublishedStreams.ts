@@ -7,16 +7,15 @@
  */
 import { mediaServersOf, type Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import type { Camera } from "../camera/Camera.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import type { Reason } from "../camera/Reason.ts"
 import * as NativeEngine from "../engine/native/NativeEngine.ts"
 import type { StreamInfo } from "../engine/StreamInfo.ts"
-import { pathAddress, serverAddress } from "../media-server/MediaServer.ts"
-import { rtspCheck } from "../media-server/RtspCheck.ts"
-import { trustOf } from "../rtsp/client/Dialer.ts"
-import * as Deadline from "../time/Deadline.ts"
+import { type MediaServerError, pathAddress } from "../media-server/MediaServer.ts"
+import { checkOnce } from "../media-server/RtspCheck.ts"
 
 /** What the response to DESCRIBE says about a path: MediaMTX answers 404 without a publisher, and 400 if it does not allow the path. */
 export type PathAnswer = "published" | "free" | "refused" | "forbidden" | "unknown"
@@ -31,12 +30,20 @@ export const answerOf = (reason: Reason): PathAnswer => {
 export interface PublishedStreams {
   /** Describes a camera's stream on the media server; `undefined` if it is not published. */
   readonly find: (camera: Camera) => Effect.Effect<StreamInfo | undefined>
+  /** Whether a media server is reachable; `undefined` if it was not asked. */
+  readonly reachable: (
+    server: string | undefined
+  ) => Result.Result<void, MediaServerError> | undefined
   /** What a media server answered about a path; `undefined` if it was not asked. */
   readonly answer: (server: string | undefined, path: MediaPath) => PathAnswer | undefined
 }
 
 /** Nothing is published: every camera is probed. */
-export const none: PublishedStreams = { find: () => Effect.undefined, answer: () => undefined }
+export const none: PublishedStreams = {
+  find: () => Effect.undefined,
+  reachable: () => undefined,
+  answer: () => undefined
+}
 
 /** So many paths are described at a time. */
 const concurrency = 64
@@ -56,6 +63,7 @@ export const make = Effect.fnUntraced(function* (
   const of = (name: string | undefined) => servers.get(name) ?? none
   return {
     find: (camera) => of(camera.mediaServer?.name).find(camera),
+    reachable: (server) => of(server).reachable(server),
     answer: (server, path) => of(server).answer(server, path)
   }
 })
@@ -64,12 +72,8 @@ const ofServer = Effect.fnUntraced(function* (
   defaults: Settings["camera"],
   server: Settings["mediaServer"]
 ): Effect.fn.Return<PublishedStreams> {
-  const address = serverAddress(server)
-  const isReachable = yield* rtspCheck(address, trustOf(server)).pipe(
-    Effect.isSuccess,
-    Deadline.within(server.checkTimeout, () => Effect.succeed(false))
-  )
-  if (!isReachable) return none
+  const reachable = yield* Effect.result(checkOnce(server))
+  if (Result.isFailure(reachable)) return { ...none, reachable: () => reachable }
 
   const engine = NativeEngine.make({
     openTimeout: server.checkTimeout,
@@ -103,6 +107,7 @@ const ofServer = Effect.fnUntraced(function* (
         Effect.scoped,
         permits.withPermit
       ),
+    reachable: () => reachable,
     answer: (_, path) => answers.get(path)
   }
 })

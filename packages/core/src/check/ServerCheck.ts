@@ -14,18 +14,11 @@ import type { Camera } from "../camera/Camera.ts"
 import { nameFirst } from "../camera/CameraNames.ts"
 import type { MediaPath } from "../camera/MediaPath.ts"
 import { cameraReason, serverReason } from "../engine/native/NativeReason.ts"
-import {
-  addressLabel,
-  MediaServerError,
-  pathAddress,
-  serverAddress
-} from "../media-server/MediaServer.ts"
-import { rtspCheck } from "../media-server/RtspCheck.ts"
+import { addressLabel, pathAddress, serverAddress } from "../media-server/MediaServer.ts"
+import { checkOnce } from "../media-server/RtspCheck.ts"
 import * as Connection from "../rtsp/client/Connection.ts"
 import { trustOf } from "../rtsp/client/Dialer.ts"
-import * as Deadline from "../time/Deadline.ts"
-import { format } from "../time/DurationText.ts"
-import { answerOf, type PathAnswer, type PublishedStreams } from "./PublishedStreams.ts"
+import * as PublishedStreams from "./PublishedStreams.ts"
 
 /** So many paths are described at a time. */
 const concurrency = 64
@@ -51,7 +44,7 @@ const description = [
 export const run = (
   settings: Pick<Settings, "mediaServer" | "mediaServers">,
   cameras: ReadonlyArray<Pick<Camera, "mediaServer" | "path">>,
-  known: PublishedStreams["answer"] = () => undefined
+  known: PublishedStreams.PublishedStreams = PublishedStreams.none
 ): Effect.Effect<ReadonlyArray<string>> =>
   Effect.map(
     Effect.forEach(
@@ -70,7 +63,7 @@ export const run = (
 const checkServer = Effect.fnUntraced(function* (
   { name, settings: server }: ConfiguredServer,
   cameras: ReadonlyArray<Pick<Camera, "path">>,
-  known: PublishedStreams["answer"]
+  known: PublishedStreams.PublishedStreams
 ): Effect.fn.Return<ReadonlyArray<string>> {
   const { checkTimeout } = server
   const address = serverAddress(server)
@@ -78,12 +71,7 @@ const checkServer = Effect.fnUntraced(function* (
   const destination = pathAddress(server)
   const label = `media server ${addressLabel(name, address.authority)}`
 
-  const reachable = yield* rtspCheck(address, trust).pipe(
-    Deadline.within(checkTimeout, () =>
-      Effect.fail(new MediaServerError({ detail: `no response within ${format(checkTimeout)}` }))
-    ),
-    Effect.result
-  )
+  const reachable = known.reachable(name) ?? (yield* Effect.result(checkOnce(server)))
   if (reachable._tag === "Failure") {
     return [
       `${label} is unreachable: ${reachable.failure.detail}; ${name === undefined ? "no camera can be published" : "none of its cameras can be published"}`
@@ -117,12 +105,12 @@ const checkServer = Effect.fnUntraced(function* (
     )
   }
 
-  const ask = (path: MediaPath): Effect.Effect<PathAnswer> => {
-    const answer = known(name, path)
+  const ask = (path: MediaPath): Effect.Effect<PublishedStreams.PathAnswer> => {
+    const answer = known.answer(name, path)
     return answer !== undefined
       ? Effect.succeed(answer)
       : Effect.map(request("DESCRIBE", path), (reason) =>
-          reason === undefined ? "published" : answerOf(cameraReason(reason))
+          reason === undefined ? "published" : PublishedStreams.answerOf(cameraReason(reason))
         )
   }
 
@@ -132,7 +120,7 @@ const checkServer = Effect.fnUntraced(function* (
       reason === undefined ? undefined : serverReason(reason)
     )
 
-  const answers = new Map<MediaPath, PathAnswer>()
+  const answers = new Map<MediaPath, PublishedStreams.PathAnswer>()
   if (first !== undefined) answers.set(first, yield* ask(first))
   // a server that forbids reading is not asked again: it may delay or block a client that fails often
   if (first !== undefined && answers.get(first) !== "forbidden") {

@@ -1,11 +1,14 @@
 /** Asks a media server whether it is there, by RTSP. */
+import type { Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { dedupeKey } from "../camera/Reason.ts"
 import type { StreamUrl } from "../camera/StreamUrl.ts"
 import * as Connection from "../rtsp/client/Connection.ts"
-import type { Trust } from "../rtsp/client/Dialer.ts"
-import { MediaServerError } from "./MediaServer.ts"
+import { type Trust, trustOf } from "../rtsp/client/Dialer.ts"
+import * as Deadline from "../time/Deadline.ts"
+import { format } from "../time/DurationText.ts"
+import { MediaServerError, serverAddress } from "./MediaServer.ts"
 
 /**
  * Connects and sends OPTIONS; any answer is good, since only a server that works gives one. A server
@@ -33,4 +36,14 @@ export const rtspCheck = (
     ),
     Effect.asVoid,
     Effect.scoped
+  )
+
+/** One check of a media server of the settings, within its `checkTimeout`. */
+export const checkOnce = (server: Settings["mediaServer"]): Effect.Effect<void, MediaServerError> =>
+  rtspCheck(serverAddress(server), trustOf(server)).pipe(
+    Deadline.within(server.checkTimeout, () =>
+      Effect.fail(
+        new MediaServerError({ detail: `no response within ${format(server.checkTimeout)}` })
+      )
+    )
   )
