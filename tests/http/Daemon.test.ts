@@ -224,6 +224,18 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           assert.strictEqual(watched.stderr, "")
         }
 
+        yield* site.insert([{ name: "Yard", url: "rtsp://yard.invalid/x" }])
+        yield* json(`${url}/api/cameras?word=down`).pipe(
+          Effect.delay("50 millis"),
+          Effect.repeat({ until: ({ total }) => total === 2 })
+        )
+        // the host is named once
+        const unresolved = yield* restream("status")
+        assert.match(
+          unresolved.stdout,
+          /^- cannot resolve host "yard\.invalid": (no such host|the name server did not answer) \(1 camera\), since /m
+        )
+
         const nowhere = yield* restreamAt("1")("status")
         assert.deepStrictEqual([nowhere.code, nowhere.stdout], [2, ""])
         assert.match(nowhere.stderr, /^no daemon listens on http:\/\/127\.0\.0\.1:1;/)

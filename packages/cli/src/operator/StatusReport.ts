@@ -208,15 +208,19 @@ export const statusLines = (
     ...workers.flatMap(({ name, problem }) =>
       problem === null ? [] : [`- worker ${name}: ${problem}`]
     ),
-    ...causes.flatMap(({ advice, count, host, message, since }) => [
-      `- ${message}${host === null || message.includes(host) ? "" : ` at ${host}`}${affected(count)}, since ${DurationText.formatElapsed(now - since)}`,
-      `  ${advice}`
+    ...causes.flatMap((cause) => [
+      `- ${cause.message}${placeOf(cause)}${affected(cause.count)}, since ${DurationText.formatElapsed(now - cause.since)}`,
+      `  ${cause.advice}`
     ]),
     ...(listed.length === 0
       ? []
       : ["", ...cameraTable(listed, now, options.width, options.hasColor).split("\n")])
   ]
 }
+
+/** Where the cameras of a cause are, unless its message says so. That of a DnsError names the host without its port. */
+const placeOf = ({ host, kind, message }: Overview["causes"][number]): string =>
+  host === null || kind === "DnsError" || message.includes(host) ? "" : ` at ${host}`
 
 const isRead = ({ database }: Overview): boolean => database.lastReadAt !== null
 
