@@ -37,8 +37,8 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "90 seconds" })((it)
           assert.match(b.daemon.said(), /draining: handing \d+ shards over to 1 other node/)
 
           // three at once, one of which may not join
-          yield* start("c")
-          yield* start("d")
+          const c = yield* start("c")
+          const d = yield* start("d")
           const other = yield* start("other", { RESTREAM_CLUSTER_SHARDS: "20" })
           assert.strictEqual((yield* other.daemon.exit).code, 2)
           assert.match(
@@ -84,6 +84,13 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "90 seconds" })((it)
           // On a slow machine a node may lose its session while another node waits for a shard. It knows from the
           // next confirmation, and says which shards it has lost: no other camera is relayed twice.
           assert.isEmpty(yield* relayedTwice)
+
+          // the last nodes end, and no line of the cluster engine is shown at the default level
+          yield* Effect.forEach([c, d], ({ daemon }) => daemon.signal("SIGTERM"))
+          for (const { daemon } of [c, d]) assert.strictEqual((yield* daemon.exit).code, 0)
+          for (const { daemon } of [a, b, c, d]) {
+            assert.isEmpty(NodeSite.engineLines(daemon.said()))
+          }
         })
       )
   )

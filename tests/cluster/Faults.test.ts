@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as FaultSite from "./FaultSite.ts"
+import { engineLines } from "./NodeSite.ts"
 import * as TransactionPooler from "./TransactionPooler.ts"
 
 /** Each camera was put out by another publisher once at most. */
@@ -148,7 +149,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
       Effect.gen(function* () {
         const site = yield* FaultSite.make({ cameras: 20 })
         const env = { RESTREAM_CLUSTER_WHEN_DATABASE_IS_AWAY: "stop" }
-        yield* site.start("a", env)
+        const a = yield* site.start("a", env)
         yield* site.start("b", env)
         yield* site.settled("a", "b")
         yield* site.database.stop
@@ -156,7 +157,9 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
           until: () => site.publishing().size === 0
         })
         yield* site.database.start
+        yield* a.awaitLine(/the database responds again; acquiring shards/)
         yield* site.settled("a", "b")
+        assert.isEmpty(engineLines(a.said()))
         assert.isEmpty([...site.putOut()])
         assert.isAtMost(site.mostReaders(), 20)
       }).pipe(Effect.scoped),

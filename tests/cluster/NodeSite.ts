@@ -20,6 +20,14 @@ export interface Node {
   readonly sink: RtspServer["Service"]
 }
 
+/** The lines of the cluster engine in the log of a node that are shown without `log.level: debug`. */
+export const engineLines = (log: string): ReadonlyArray<string> =>
+  log
+    .split("\n")
+    .filter(
+      (line) => !line.includes(" level=debug ") && /healthy|Shard lock|runner=|fiber=/.test(line)
+    )
+
 /** A site with so many cameras. All that it starts lives as long as the scope. */
 export const make = Effect.fnUntraced(function* (cameras: number) {
   const site = yield* Site.make

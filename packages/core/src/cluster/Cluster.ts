@@ -29,6 +29,7 @@ import * as SqlRunnerStorage from "effect/cluster/SqlRunnerStorage"
 import { SqlClient } from "effect/sql/SqlClient"
 import { createHash } from "node:crypto"
 import * as ClusterRights from "./ClusterRights.ts"
+import * as EngineLog from "./EngineLog.ts"
 import * as LeasedStorage from "./LeasedStorage.ts"
 import * as LockSession from "./LockSession.ts"
 import * as Nodes from "./Nodes.ts"
@@ -166,19 +167,20 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       endEarlierSessions: session.endEarlier()
     })
     joined = { nodes, drain: leased.drain }
+    const ofEngine = yield* EngineLog.restore({
+      ...leased.storage,
+      register: (runner, healthy) =>
+        Effect.tap(leased.storage.register(makeRunner({ ...runner, groups }), healthy), () =>
+          Deferred.succeed(hasJoined, undefined)
+        )
+    })
     yield* Layer.build(
       Sharding.layer.pipe(
         Layer.provide(Runners.layerNoop),
         Layer.provide([
           config,
           MessageStorage.layerNoop,
-          Layer.succeed(RunnerStorage, {
-            ...leased.storage,
-            register: (runner, healthy) =>
-              Effect.tap(leased.storage.register(makeRunner({ ...runner, groups }), healthy), () =>
-                Deferred.succeed(hasJoined, undefined)
-              )
-          }),
+          Layer.succeed(RunnerStorage, ofEngine),
           // nodes are known by their heartbeats alone
           Layer.succeed(RunnerHealth, {
             isAlive: ({ host }) =>
@@ -188,7 +190,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
           })
         ])
       )
-    )
+    ).pipe(EngineLog.demote)
   })
 
   const scope = yield* Scope.fork(yield* Effect.scope)

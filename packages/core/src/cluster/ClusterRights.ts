@@ -74,7 +74,6 @@ export const watch = (
     Operation,
     { readonly code: string; readonly problem: MembershipProblem }
   >()
-  const annotated = Effect.annotateLogs("module", "cluster")
 
   const explain = Effect.fnUntraced(function* (code: string, detail: string) {
     const refused =
@@ -112,7 +111,7 @@ export const watch = (
     })
     const notice = incidents.failed("cluster", message, yield* Monotonic.now)
     if (notice !== undefined) {
-      yield* annotated(Effect.logError(`${message}. ${advice}${suffixOf(notice)}`))
+      yield* Effect.logError(`${message}. ${advice}${suffixOf(notice)}`)
     }
   })
 
@@ -122,7 +121,7 @@ export const watch = (
     if (refusals.size > 0 || operation === "getRunners") return
     const notice = incidents.succeeded("cluster", yield* Monotonic.now)
     if (notice !== undefined) {
-      yield* annotated(Effect.logInfo("the database accepts the queries of this node"))
+      yield* Effect.logInfo("the database accepts the queries of this node")
     }
   })
 

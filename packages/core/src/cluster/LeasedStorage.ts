@@ -354,7 +354,11 @@ export const make = Effect.fnUntraced(function* (
         const shards = entries.map(({ shard }) => shard)
         return Effect.andThen(leases.end(shards), storage.releaseAll(address)).pipe(
           Effect.andThen(leases.freed(shards)),
-          Effect.tap(() => Effect.sync(() => (isFenced = false)))
+          Effect.tap(() => {
+            if (!isFenced) return Effect.void
+            isFenced = false
+            return Effect.logInfo("the database responds again; acquiring shards")
+          })
         )
       })
   })
