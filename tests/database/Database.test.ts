@@ -202,7 +202,7 @@ layer(TlsServer.layer, { excludeTestServices: true, timeout: "30 seconds" })("TL
         ssl: false
       })
       yield* refusal(dsnOf(server, "sslmode=require", proxy.port))
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("names the host (SNI), but no address", () =>
@@ -221,7 +221,7 @@ layer(TlsServer.layer, { excludeTestServices: true, timeout: "30 seconds" })("TL
       hellos.length = 0
       yield* asked(dsn.replace("localhost", "127.0.0.1"), isEncrypted)
       assert.notInclude(hellos[1], "127.0.0.1")
-    }).pipe(Effect.scoped)
+    })
   )
 })
 
@@ -294,7 +294,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             new RegExp(`^a connection pooler refuses the startup parameter ${named}; .*PG_DSN`)
           )
           assert.deepStrictEqual(yield* asked(dsn, "select 1 as one"), { one: 1 })
-        }).pipe(Effect.scoped)
+        })
       )
     }
 
@@ -403,7 +403,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
             Effect.orDie(sql.unsafe(`alter role postgres password '${primary.password}'`))
           )
         )
-      }).pipe(Effect.provide(NodeServices.layer), Effect.scoped)
+      }).pipe(Effect.provide(NodeServices.layer))
     )
   })
 })

@@ -59,7 +59,7 @@ describe("embedding", () => {
       // the layer has closed: nothing of it is left
       assert.isUndefined((yield* sink.path("cam2"))?.publisher)
       yield* camera.awaitConnections(0)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("keeps two trees in one program apart", () => {

@@ -58,7 +58,7 @@ describe("ops", () => {
           []
         )
       }
-    }).pipe(Effect.scoped)
+    })
   )
 
   it("has rules that promtool accepts, with tests that pass and name each alert", () => {

@@ -121,7 +121,7 @@ describe("/metrics", () => {
       assert.isAbove(values.get("process_resident_memory_bytes")!, 1e6)
       const promtool = Promtool.check(["check", "metrics"], body)
       if (promtool !== undefined) assert.deepStrictEqual(promtool, { status: 0, output: "" })
-    }).pipe(Effect.scoped)
+    })
   )
 })
 

@@ -44,7 +44,7 @@ describe("Discovery", () => {
           hardware: "DS-2CD2143"
         }
       ])
-    }).pipe(Effect.scoped)
+    })
   )
 
   it("takes the port of the service at the address that responded", () => {

@@ -77,7 +77,7 @@ const open = Effect.fnUntraced(function* (camera: Camera, fake = FakeEngine.make
 const reasonOf = (camera: Camera) => Effect.map(Effect.flip(open(camera)), ({ reason }) => reason)
 
 const live = (name: string, run: Effect.Effect<void, unknown, Scope.Scope>) =>
-  it.live(name, () => Effect.scoped(run))
+  it.live(name, () => run)
 
 const account = "admin:p%26%3Cw%22%C3%BC%27"
 

@@ -59,7 +59,7 @@ describe("a keyframe of a relay", () => {
           assert.deepStrictEqual([code, stderr], [0, ""])
           assert.include(stdout, "#dimensions 0: 320x180")
           assert.strictEqual(stdout.split("\n").filter((line) => line.startsWith("0,")).length, 1)
-        }).pipe(Effect.scoped)
+        })
     )
   }
 })

@@ -5,7 +5,7 @@ import { PgClient } from "@effect/sql-pg"
 import { parseTableName } from "@restream/config"
 import { type CameraRow, CameraSource, CameraTable, PgCameraSource } from "@restream/core"
 import { EmbeddedPostgres } from "@restream/core/testing"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted, type Scope } from "effect"
 import { withLog } from "../kit/Log.ts"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
 import { awaitIds, observe, row } from "./CameraSourceContract.ts"
@@ -33,43 +33,59 @@ const site = Effect.gen(function* () {
   return { add, proxy, source, sql }
 })
 
+type Site = Effect.Success<typeof site>
+
+/** A test while the source reads; `prepare` runs before the source is built. */
+const whileReading = (
+  options: Partial<PgCameraSource.PgCameraSourceOptions>,
+  test: (
+    site: Site & {
+      readonly lines: ReadonlyArray<string>
+      readonly seen: Effect.Success<typeof observe>
+    }
+  ) => Effect.Effect<void, unknown, Postgres | Scope.Scope>,
+  prepare: (site: Site) => Effect.Effect<unknown, unknown> = () => Effect.void
+) =>
+  withLog((lines) =>
+    Effect.gen(function* () {
+      const here = yield* site
+      yield* prepare(here)
+      yield* Effect.gen(function* () {
+        const seen = yield* observe
+        yield* awaitIds(seen, ["1"])
+        yield* test({ ...here, lines, seen })
+      }).pipe(Effect.scoped, Effect.provide(here.source(options)))
+    })
+  )
+
 const until = (condition: () => boolean) =>
   Effect.repeat(Effect.sleep("20 millis"), { until: condition })
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it) => {
   it.effect("polls where notifications do not arrive, and logs that once", () =>
-    withLog((lines) =>
-      Effect.gen(function* () {
-        const { add, proxy, source } = yield* site
-        proxy.dropsNotifications = true
-        yield* Effect.gen(function* () {
-          const seen = yield* observe
-          yield* awaitIds(seen, ["1"])
-          yield* until(() => lines.length > 0)
-          const before = proxy.count()
-          yield* until(() => proxy.count() >= before + 3)
-          assert.deepStrictEqual(lines, [
-            "Warn database: notifications unavailable: no response to our NOTIFY within 0.3 s: a connection pooler in transaction mode or a proxy drops notifications; polling only; retrying in 0.2 s"
-          ])
-          yield* add(row(2))
-          yield* awaitIds(seen, ["1", "2"])
-          proxy.dropsNotifications = false
-          yield* until(() => lines.length > 1)
-          assert.deepStrictEqual(lines.slice(1), ["Info database: notifications resumed"])
-        }).pipe(
-          Effect.scoped,
-          Effect.provide(
-            source({
-              timing: Effect.succeed({ pollInterval: "100 millis" }),
-              listenTiming: {
-                proofTimeout: "300 millis",
-                retryDelay: "200 millis",
-                stableAfter: "500 millis"
-              }
-            })
-          )
-        )
-      }).pipe(Effect.scoped)
+    whileReading(
+      {
+        timing: Effect.succeed({ pollInterval: "100 millis" }),
+        listenTiming: {
+          proofTimeout: "300 millis",
+          retryDelay: "200 millis",
+          stableAfter: "500 millis"
+        }
+      },
+      Effect.fnUntraced(function* ({ add, lines, proxy, seen }) {
+        yield* until(() => lines.length > 0)
+        const before = proxy.count()
+        yield* until(() => proxy.count() >= before + 3)
+        assert.deepStrictEqual(lines, [
+          "Warn database: notifications unavailable: no response to our NOTIFY within 0.3 s: a connection pooler in transaction mode or a proxy drops notifications; polling only; retrying in 0.2 s"
+        ])
+        yield* add(row(2))
+        yield* awaitIds(seen, ["1", "2"])
+        proxy.dropsNotifications = false
+        yield* until(() => lines.length > 1)
+        assert.deepStrictEqual(lines.slice(1), ["Info database: notifications resumed"])
+      }),
+      ({ proxy }) => Effect.sync(() => (proxy.dropsNotifications = true))
     )
   )
 
@@ -78,116 +94,89 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
     ["all sessions", () => true]
   ] as ReadonlyArray<[string, (connection: { readonly listens: boolean }) => boolean]>) {
     it.effect(`listens again after a proxy dropped ${what} without closing it`, () =>
-      withLog((lines) =>
-        Effect.gen(function* () {
-          const { add, proxy, source, sql } = yield* site
-          yield* Effect.gen(function* () {
-            const seen = yield* observe
-            yield* awaitIds(seen, ["1"])
-            const proven = sql`select pid from pg_stat_activity where application_name = 'restream'
-              and datname = current_database() and query = 'select 1'`
-            yield* Effect.repeat(proven, { until: (rows) => rows.length > 0 })
-            proxy.swallow(fits)
-            yield* until(() => lines.length > 0)
-            assert.match(
-              lines[0]!,
-              /^Warn database: notifications unavailable: .*no response to .*NOTIFY within .*; changes are found by polling until they resume$/
-            )
-            yield* until(() => lines.length > 1)
-            assert.deepStrictEqual(lines.slice(1), ["Info database: notifications resumed"])
-            yield* add(row(2))
-            yield* awaitIds(seen, ["1", "2"])
-          }).pipe(
-            Effect.scoped,
-            Effect.provide(
-              source({
-                timing: Effect.succeed({ pollInterval: "1 hour", fetchTimeout: "1 second" }),
-                listenTiming: {
-                  proofInterval: "200 millis",
-                  proofTimeout: "500 millis",
-                  stableAfter: "500 millis"
-                }
-              })
-            )
+      whileReading(
+        {
+          timing: Effect.succeed({ pollInterval: "1 hour", fetchTimeout: "1 second" }),
+          listenTiming: {
+            proofInterval: "200 millis",
+            proofTimeout: "500 millis",
+            stableAfter: "500 millis"
+          }
+        },
+        Effect.fnUntraced(function* ({ add, lines, proxy, seen, sql }) {
+          const proven = sql`select pid from pg_stat_activity where application_name = 'restream'
+            and datname = current_database() and query = 'select 1'`
+          yield* Effect.repeat(proven, { until: (rows) => rows.length > 0 })
+          proxy.swallow(fits)
+          yield* until(() => lines.length > 0)
+          assert.match(
+            lines[0]!,
+            /^Warn database: notifications unavailable: .*no response to .*NOTIFY within .*; changes are found by polling until they resume$/
           )
-        }).pipe(Effect.scoped)
+          yield* until(() => lines.length > 1)
+          assert.deepStrictEqual(lines.slice(1), ["Info database: notifications resumed"])
+          yield* add(row(2))
+          yield* awaitIds(seen, ["1", "2"])
+        })
       )
     )
   }
 
   it.effect("continues to listen while no other session can be opened", () =>
-    withLog((lines) =>
-      Effect.gen(function* () {
-        const { add, proxy, source, sql } = yield* site
+    whileReading(
+      {
+        timing: Effect.succeed({ pollInterval: "1 hour" }),
+        listenTiming: { proofInterval: "100 millis" }
+      },
+      Effect.fnUntraced(function* ({ add, lines, proxy, seen, sql }) {
         const [database] = yield* sql<{ name: string }>`select current_database() as name`
         const elsewhere = yield* client((yield* Postgres).dsn)
         const allowConnections = (isAllowed: boolean) =>
           elsewhere.unsafe(`alter database ${database!.name} allow_connections ${isAllowed}`)
-        yield* Effect.gen(function* () {
-          const seen = yield* observe
-          yield* awaitIds(seen, ["1"])
-          const ours = sql<{
-            pid: number
-            listens: boolean
-          }>`select pid, query = 'select 1' as listens
-            from pg_stat_activity where application_name = 'restream' and datname = current_database()`
-          const isProven = Effect.repeat(ours, {
-            until: (all) => all.some(({ listens }) => listens)
-          })
-          const before = proxy.count()
-          yield* allowConnections(false)
-          for (const { listens, pid } of yield* isProven) {
-            if (!listens) yield* sql`select pg_terminate_backend(${pid}, 5000)`
-          }
-          // each NOTIFY of ours needs another session, and gets none
-          yield* until(() => proxy.count() >= before + 3)
-          yield* allowConnections(true)
-          yield* add(row(2))
-          yield* awaitIds(seen, ["1", "2"])
-          // a read may have failed meanwhile, and notifications did not
-          assert.deepStrictEqual(
-            lines.filter((line) => line.includes("notifications")),
-            []
-          )
-        }).pipe(
-          Effect.scoped,
-          Effect.provide(
-            source({
-              timing: Effect.succeed({ pollInterval: "1 hour" }),
-              listenTiming: { proofInterval: "100 millis" }
-            })
-          )
+        const ours = sql<{
+          pid: number
+          listens: boolean
+        }>`select pid, query = 'select 1' as listens
+          from pg_stat_activity where application_name = 'restream' and datname = current_database()`
+        const isProven = Effect.repeat(ours, {
+          until: (all) => all.some(({ listens }) => listens)
+        })
+        const before = proxy.count()
+        yield* allowConnections(false)
+        for (const { listens, pid } of yield* isProven) {
+          if (!listens) yield* sql`select pg_terminate_backend(${pid}, 5000)`
+        }
+        // each NOTIFY of ours needs another session, and gets none
+        yield* until(() => proxy.count() >= before + 3)
+        yield* allowConnections(true)
+        yield* add(row(2))
+        yield* awaitIds(seen, ["1", "2"])
+        // a read may have failed meanwhile, and notifications did not
+        assert.deepStrictEqual(
+          lines.filter((line) => line.includes("notifications")),
+          []
         )
-      }).pipe(Effect.scoped)
+      })
     )
   )
 
   it.effect("polls where the role may not NOTIFY, and logs that once", () =>
-    withLog((lines) =>
-      Effect.gen(function* () {
-        const { add, proxy, source } = yield* site
-        proxy.refusesNotify = true
-        yield* Effect.gen(function* () {
-          const seen = yield* observe
-          yield* awaitIds(seen, ["1"])
-          yield* until(() => lines.length > 0)
-          const before = proxy.count()
-          yield* until(() => proxy.count() >= before + 3)
-          yield* add(row(2))
-          yield* awaitIds(seen, ["1", "2"])
-          assert.deepStrictEqual(lines, [
-            "Warn database: notifications unavailable: the role may not use them: permission denied for NOTIFY; polling only; retrying in 0.1 s"
-          ])
-        }).pipe(
-          Effect.scoped,
-          Effect.provide(
-            source({
-              timing: Effect.succeed({ pollInterval: "100 millis" }),
-              listenTiming: { retryDelay: "100 millis" }
-            })
-          )
-        )
-      }).pipe(Effect.scoped)
+    whileReading(
+      {
+        timing: Effect.succeed({ pollInterval: "100 millis" }),
+        listenTiming: { retryDelay: "100 millis" }
+      },
+      Effect.fnUntraced(function* ({ add, lines, proxy, seen }) {
+        yield* until(() => lines.length > 0)
+        const before = proxy.count()
+        yield* until(() => proxy.count() >= before + 3)
+        yield* add(row(2))
+        yield* awaitIds(seen, ["1", "2"])
+        assert.deepStrictEqual(lines, [
+          "Warn database: notifications unavailable: the role may not use them: permission denied for NOTIFY; polling only; retrying in 0.1 s"
+        ])
+      }),
+      ({ proxy }) => Effect.sync(() => (proxy.refusesNotify = true))
     )
   )
 
@@ -203,7 +192,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         rows.map(({ id }) => id),
         [1]
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("reads again after a proxy dropped a session at the end of a read", () =>
@@ -225,31 +214,27 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           })
         )
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("keeps a session that would be ended for being idle", () =>
-    withLog((lines) =>
-      Effect.gen(function* () {
-        const { source, sql } = yield* site
+    whileReading(
+      {
+        timing: Effect.succeed({ pollInterval: "100 millis" }),
+        listenTiming: { proofInterval: "200 millis" }
+      },
+      Effect.fnUntraced(function* ({ lines, sql }) {
+        // the server's own clock tells that a session has lived for three timeouts
+        const old = sql`select pid from pg_stat_activity where application_name = 'restream'
+          and datname = current_database() and query = 'select 1'
+          and backend_start < clock_timestamp() - interval '3 s'`
+        yield* Effect.repeat(old, { until: (rows) => rows.length > 0 })
+        assert.deepStrictEqual(lines, [])
+      }),
+      Effect.fnUntraced(function* ({ sql }) {
         const [database] = yield* sql<{ name: string }>`select current_database() as name`
         yield* sql.unsafe(`alter database ${database!.name} set idle_session_timeout to '1s'`)
-        yield* Effect.gen(function* () {
-          // the server's own clock tells that a session has lived for three timeouts
-          const old = sql`select pid from pg_stat_activity where application_name = 'restream'
-            and datname = current_database() and query = 'select 1'
-            and backend_start < clock_timestamp() - interval '3 s'`
-          yield* Effect.repeat(old, { until: (rows) => rows.length > 0 })
-          assert.deepStrictEqual(lines, [])
-        }).pipe(
-          Effect.provide(
-            source({
-              timing: Effect.succeed({ pollInterval: "100 millis" }),
-              listenTiming: { proofInterval: "200 millis" }
-            })
-          )
-        )
-      }).pipe(Effect.scoped)
+      })
     )
   )
 

@@ -113,7 +113,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       const back = yield* awaitSnapshot(({ rows }) => rows.some(({ name }) => name === "Gate"))
       assert.deepStrictEqual(shardsOf(back.snapshot), [2, 3, 5])
       assert.isFalse(back.asked.includes("rows"))
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("queries nothing after a notification of another node's rows", () =>
@@ -128,7 +128,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       )
       assert.deepStrictEqual(withoutLooks(asked), ["ids"])
       assert.deepStrictEqual(shardsOf(snapshot), [2, 3])
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("reads the rows that claim one path, in any shard", () =>
@@ -149,7 +149,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       asked()
       yield* cameras.refresh
       assertLooks(asked())
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("finds the rows of a shard by the index of db init --cluster", () =>
@@ -162,7 +162,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         Effect.repeat({ until: ([use]) => (use?.scans ?? 0) > 0 })
       )
       assert.isAtLeast(use!.scans, 1)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("reads all rows of a smaller table, and of ids whose text is not that of SQL", () =>
@@ -176,6 +176,6 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           "select timestamptz '2026-01-01' + n * interval '1 s' as id from generate_series(1, 20000) n"
       })
       assert.lengthOf((yield* times.cameras.refresh).rows, 20_000)
-    }).pipe(Effect.scoped)
+    })
   )
 })

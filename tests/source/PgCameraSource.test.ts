@@ -119,7 +119,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
       yield* initialize(maker)
       yield* initialize(maker)
       assert.deepStrictEqual(yield* maker`select * from video.cameras`, [])
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("sends one notification for a statement, however many rows it changes", () =>
@@ -326,7 +326,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           source({ query }).pipe(Layer.provide(Layer.succeed(PgClient.PgClient, reader)))
         )
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("reads a column of any type: types that the driver does not support, as text", () =>
@@ -401,7 +401,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         Object.values(rows[0]!).map((value, index) => [values[index]![0], value]),
         values.map(([sql, value]) => [sql, value])
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   for (const [what, query] of [

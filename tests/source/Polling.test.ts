@@ -40,7 +40,7 @@ describe("Polling", () => {
       assert.strictEqual(yield* looks, 1)
       yield* TestClock.adjust("50 millis")
       assert.strictEqual(yield* looks, 2)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("makes one poll for a thousand callers, started after the first request", () =>
@@ -56,7 +56,7 @@ describe("Polling", () => {
       const answers = yield* Fiber.join(askers)
       assert.strictEqual(yield* looks, 2)
       assert.isTrue(answers.every(({ rows }) => rows[0]?.["id"] === 2))
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("gives a caller that asks during a poll the result of the next poll", () =>
@@ -74,7 +74,7 @@ describe("Polling", () => {
       yield* Queue.offer(gate, undefined)
       yield* TestClock.adjust(0)
       assert.isDefined(asker.pollUnsafe())
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("spends a fifth of the time on continuous requests", () =>
@@ -94,7 +94,7 @@ describe("Polling", () => {
       yield* TestClock.adjust("10 seconds")
       assert.isAtMost(looks, 21)
       assert.isAtLeast(looks, 15)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("serves a burst of hints by few polls", () =>
@@ -108,7 +108,7 @@ describe("Polling", () => {
       )
       yield* TestClock.adjust("1 second")
       assert.isAtMost(yield* looks, 3)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect(
@@ -179,7 +179,7 @@ describe("Polling", () => {
       assert.strictEqual(yield* Ref.get(looks), 4)
       yield* TestClock.adjust("10 minutes")
       assert.isAtLeast(yield* Ref.get(looks), 20)
-    }).pipe(Effect.scoped)
+    })
   )
 
   for (const [what, ask] of [
@@ -220,7 +220,7 @@ describe("Polling", () => {
           looks,
           [0, 1, 3, 7, 15, 25, 35, 45, 55].map((seconds, n) => seconds * 1000 + n * 50)
         )
-      }).pipe(Effect.scoped)
+      })
     )
   }
 
@@ -241,7 +241,7 @@ describe("Polling", () => {
       // without that any time has passed
       const snapshot = yield* Stream.runHead(source.snapshots)
       assert.deepStrictEqual(Option.getOrThrow(snapshot).takenAt, 300_000)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("times out a poll that takes too long, and polls again", () =>
@@ -255,7 +255,7 @@ describe("Polling", () => {
       yield* Deferred.await(interrupted)
       const health = yield* source.health
       assert.strictEqual(health._tag === "Down" && health.error.message, "no response within 3 s")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("reports no outage after a suspension of the process", () =>
@@ -301,7 +301,7 @@ describe("Polling", () => {
       const asker = yield* Effect.forkChild(source.refresh)
       yield* TestClock.adjust("200 millis")
       assert.isDefined(asker.pollUnsafe())
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("continues with a logger that throws", () =>
@@ -335,6 +335,6 @@ describe("Polling", () => {
       })
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual((yield* source.health)._tag, "Up")
-    }).pipe(Effect.scoped)
+    })
   )
 })

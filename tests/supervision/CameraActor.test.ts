@@ -18,194 +18,165 @@ const refused = new Reason.Refused({ authority: "10.0.0.1:554" })
 const gone = new Reason.ServerGone({ detail: "connection reset" })
 const exited = new Reason.Exited({ status: 1, lastWords: "" })
 
-/** Starts a tree with one camera, and lets it settle. */
+/** Runs a test with a tree of one camera, whose engine has the given behavior from the start. */
 const withCamera = <A, E>(
-  fake: FakeEngine.FakeEngine,
-  test: Effect.Effect<A, E, StatusStore>,
-  server?: FakeServer
-) => Effect.andThen(TestClock.adjust(0), test).pipe(Effect.provide(layer([fake], [row(1)], server)))
+  behavior: Partial<FakeEngine.FakeEngine>,
+  test: (
+    fake: FakeEngine.FakeEngine,
+    server: FakeServer
+  ) => Generator<Effect.Effect<unknown, E, StatusStore>, A, never>,
+  server: FakeServer = { isThere: true }
+) => {
+  const fake = Object.assign(FakeEngine.make(), behavior)
+  return Effect.andThen(
+    TestClock.adjust(0),
+    Effect.gen(() => test(fake, server))
+  ).pipe(Effect.provide(layer([fake], [row(1)], server)))
+}
 
 const probeTimes = (fake: FakeEngine.FakeEngine) => fake.probes.map(({ at }) => at)
 const startTimes = (fake: FakeEngine.FakeEngine) => fake.relays.map(({ startedAt }) => startedAt)
 
 describe("CameraActor", () => {
-  it.effect("goes from its row to live without a delay", () => {
-    const fake = FakeEngine.make()
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        assert.deepStrictEqual(probeTimes(fake), [0])
-        assert.deepStrictEqual(startTimes(fake), [0])
-        const state = yield* stateOf(1)
-        assert.deepStrictEqual(state, {
-          _tag: "Live",
-          engine: "native",
-          offer: FakeEngine.offer,
-          since: 0
-        })
+  it.effect("goes from its row to live without a delay", () =>
+    withCamera({}, function* (fake) {
+      assert.deepStrictEqual(probeTimes(fake), [0])
+      assert.deepStrictEqual(startTimes(fake), [0])
+      const state = yield* stateOf(1)
+      assert.deepStrictEqual(state, {
+        _tag: "Live",
+        engine: "native",
+        offer: FakeEngine.offer,
+        since: 0
       })
-    )
-  })
+    })
+  )
 
-  it.effect("is live only when media arrive", () => {
-    const fake = FakeEngine.make()
-    fake.flowsAtOnce = false
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        assert.strictEqual(yield* tagOf(1), "Starting")
-        yield* TestClock.adjust("3 seconds")
-        assert.strictEqual(yield* tagOf(1), "Starting")
-        yield* fake.relays[0]!.flow
-        yield* TestClock.adjust(0)
-        assert.strictEqual(yield* tagOf(1), "Live")
+  it.effect("is live only when media arrive", () =>
+    withCamera({ flowsAtOnce: false }, function* (fake) {
+      assert.strictEqual(yield* tagOf(1), "Starting")
+      yield* TestClock.adjust("3 seconds")
+      assert.strictEqual(yield* tagOf(1), "Starting")
+      yield* fake.relays[0]!.flow
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* tagOf(1), "Live")
+    })
+  )
+
+  it.effect("restarts a relay that ended after 5 s, and not a millisecond before", () =>
+    withCamera({}, function* (fake) {
+      yield* TestClock.adjust("1 hour")
+      yield* fake.relays[0]!.end(exited)
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(yield* stateOf(1), {
+        _tag: "Restarting",
+        reason: exited,
+        at: 3_605_000
       })
-    )
-  })
+      yield* TestClock.adjust(4999)
+      assert.strictEqual(fake.probes.length, 1)
+      assert.strictEqual(fake.relays.length, 1)
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(probeTimes(fake), [0, 3_605_000])
+      assert.deepStrictEqual(startTimes(fake), [0, 3_605_000])
+      assert.strictEqual(yield* tagOf(1), "Live")
+    })
+  )
 
-  it.effect("restarts a relay that ended after 5 s, and not a millisecond before", () => {
-    const fake = FakeEngine.make()
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        yield* TestClock.adjust("1 hour")
-        yield* fake.relays[0]!.end(exited)
-        yield* TestClock.adjust(0)
-        assert.deepStrictEqual(yield* stateOf(1), {
-          _tag: "Restarting",
-          reason: exited,
-          at: 3_605_000
-        })
-        yield* TestClock.adjust(4999)
-        assert.strictEqual(fake.probes.length, 1)
-        assert.strictEqual(fake.relays.length, 1)
+  it.effect("counts the 5 s from the end of the old relay", () =>
+    withCamera({ endingTakes: 3000 }, function* (fake) {
+      yield* TestClock.adjust("1 minute")
+      yield* fake.relays[0]!.end(exited)
+      yield* TestClock.adjust(7999)
+      assert.strictEqual(fake.relays.length, 1)
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(startTimes(fake), [0, 68_000])
+      fake.endingTakes = 0
+    })
+  )
+
+  it.effect("probes an unreachable camera again after 1, 2, 4, 8, 16, then every 30 s", () =>
+    withCamera({ answer: () => Effect.fail(refused) }, function* (fake) {
+      assert.deepStrictEqual(yield* stateOf(1), {
+        _tag: "Unreachable",
+        reason: refused,
+        attempt: 1,
+        retryAt: 1000
+      })
+      for (const [index, second] of [1, 3, 7, 15, 31, 61, 91, 121].entries()) {
+        const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+        yield* TestClock.adjust(second * 1000 - now - 1)
+        assert.strictEqual(fake.probes.length, index + 1)
         yield* TestClock.adjust(1)
-        assert.deepStrictEqual(probeTimes(fake), [0, 3_605_000])
-        assert.deepStrictEqual(startTimes(fake), [0, 3_605_000])
-        assert.strictEqual(yield* tagOf(1), "Live")
-      })
-    )
-  })
+        assert.strictEqual(fake.probes.at(-1)?.at, second * 1000)
+      }
+      fake.answer = () => Effect.succeed(FakeEngine.offer)
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual(yield* tagOf(1), "Live")
+      assert.strictEqual(fake.relays.length, 1)
+    })
+  )
 
-  it.effect("counts the 5 s from the end of the old relay", () => {
-    const fake = FakeEngine.make()
-    fake.endingTakes = 3000
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        yield* TestClock.adjust("1 minute")
-        yield* fake.relays[0]!.end(exited)
-        yield* TestClock.adjust(7999)
-        assert.strictEqual(fake.relays.length, 1)
-        yield* TestClock.adjust(1)
-        assert.deepStrictEqual(startTimes(fake), [0, 68_000])
-        fake.endingTakes = 0
-      })
-    )
-  })
+  it.effect("restarts the retry schedule after the camera has answered", () =>
+    withCamera({ answer: () => Effect.fail(refused) }, function* (fake) {
+      yield* TestClock.adjust("31 seconds")
+      fake.answer = () => Effect.succeed(FakeEngine.offer)
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual(yield* tagOf(1), "Live")
+      fake.answer = () => Effect.fail(refused)
+      yield* TestClock.adjust("1 minute")
+      yield* fake.relays[0]!.end(exited)
+      yield* TestClock.adjust("5 seconds")
+      const probes = fake.probes.length
+      yield* TestClock.adjust(999)
+      assert.strictEqual(fake.probes.length, probes)
+      yield* TestClock.adjust(1)
+      assert.strictEqual(fake.probes.length, probes + 1)
+    })
+  )
 
-  it.effect("probes an unreachable camera again after 1, 2, 4, 8, 16, then every 30 s", () => {
-    const fake = FakeEngine.make()
-    fake.answer = () => Effect.fail(refused)
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        assert.deepStrictEqual(yield* stateOf(1), {
-          _tag: "Unreachable",
-          reason: refused,
-          attempt: 1,
-          retryAt: 1000
-        })
-        for (const [index, second] of [1, 3, 7, 15, 31, 61, 91, 121].entries()) {
-          const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-          yield* TestClock.adjust(second * 1000 - now - 1)
-          assert.strictEqual(fake.probes.length, index + 1)
-          yield* TestClock.adjust(1)
-          assert.strictEqual(fake.probes.at(-1)?.at, second * 1000)
-        }
-        fake.answer = () => Effect.succeed(FakeEngine.offer)
-        yield* TestClock.adjust("30 seconds")
-        assert.strictEqual(yield* tagOf(1), "Live")
-        assert.strictEqual(fake.relays.length, 1)
-      })
-    )
-  })
-
-  it.effect("restarts the retry schedule after the camera has answered", () => {
-    const fake = FakeEngine.make()
-    fake.answer = () => Effect.fail(refused)
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        yield* TestClock.adjust("31 seconds")
-        fake.answer = () => Effect.succeed(FakeEngine.offer)
-        yield* TestClock.adjust("30 seconds")
-        assert.strictEqual(yield* tagOf(1), "Live")
-        fake.answer = () => Effect.fail(refused)
-        yield* TestClock.adjust("1 minute")
-        yield* fake.relays[0]!.end(exited)
-        yield* TestClock.adjust("5 seconds")
-        const probes = fake.probes.length
-        yield* TestClock.adjust(999)
-        assert.strictEqual(fake.probes.length, probes)
-        yield* TestClock.adjust(1)
-        assert.strictEqual(fake.probes.length, probes + 1)
-      })
-    )
-  })
-
-  it.effect("probes a camera with a wrong password once, then every 5 min", () => {
-    const fake = FakeEngine.make()
-    fake.answer = () => Effect.fail(new Reason.Unauthorized({ credentials: "wrong" }))
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
+  it.effect("probes a camera with a wrong password once, then every 5 min", () =>
+    withCamera(
+      { answer: () => Effect.fail(new Reason.Unauthorized({ credentials: "wrong" })) },
+      function* (fake) {
         yield* TestClock.adjust(299_999)
         assert.deepStrictEqual(probeTimes(fake), [0])
         yield* TestClock.adjust(1)
         assert.deepStrictEqual(probeTimes(fake), [0, 300_000])
         yield* TestClock.adjust("5 minutes")
         assert.deepStrictEqual(probeTimes(fake), [0, 300_000, 600_000])
-      })
+      }
     )
-  })
+  )
 
-  it.effect("does not connect to the camera while the media server is unreachable", () => {
-    const fake = FakeEngine.make()
-    const server = { isThere: false }
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
+  it.effect("does not connect to the camera while the media server is unreachable", () =>
+    withCamera(
+      {},
+      function* (fake, server) {
         yield* TestClock.adjust("10 minutes")
         assert.deepStrictEqual(yield* stateOf(1), { _tag: "Waiting", for: "media server" })
         assert.strictEqual(fake.probes.length, 0)
         server.isThere = true
         yield* TestClock.adjust("2 seconds")
         assert.strictEqual(yield* tagOf(1), "Live")
-      }),
-      server
+      },
+      { isThere: false }
     )
-  })
+  )
 
-  it.effect("waits for the media server that ended the relay", () => {
-    const fake = FakeEngine.make()
-    const server = { isThere: true }
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        yield* TestClock.adjust("2 minutes")
-        server.isThere = false
-        yield* fake.relays[0]!.end(gone)
-        yield* TestClock.adjust("1 minute")
-        assert.deepStrictEqual(yield* stateOf(1), { _tag: "Waiting", for: "media server" })
-        assert.strictEqual(fake.probes.length, 1)
-        server.isThere = true
-        yield* TestClock.adjust("2 seconds")
-        assert.strictEqual(yield* tagOf(1), "Live")
-      }),
-      server
-    )
-  })
+  it.effect("waits for the media server that ended the relay", () =>
+    withCamera({}, function* (fake, server) {
+      yield* TestClock.adjust("2 minutes")
+      server.isThere = false
+      yield* fake.relays[0]!.end(gone)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* stateOf(1), { _tag: "Waiting", for: "media server" })
+      assert.strictEqual(fake.probes.length, 1)
+      server.isThere = true
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* tagOf(1), "Live")
+    })
+  )
 
   it.effect("spaces the starts again after an outage while cameras waited for a permit", () => {
     const fake = FakeEngine.make()
@@ -278,21 +249,16 @@ describe("CameraActor", () => {
     }).pipe(Effect.provide(layer([native, ffmpeg], [row(1)])))
   })
 
-  it.effect("survives a defect in an adapter, and reports it as a defect", () => {
-    const fake = FakeEngine.make()
-    fake.answer = () => Effect.die(new Error("boom"))
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        const state = yield* stateOf(1)
-        assert.strictEqual(state?._tag, "Restarting")
-        assert.strictEqual(state?._tag === "Restarting" && state.reason._tag, "InternalError")
-        fake.answer = () => Effect.succeed(FakeEngine.offer)
-        yield* TestClock.adjust("5 seconds")
-        assert.strictEqual(yield* tagOf(1), "Live")
-      })
-    )
-  })
+  it.effect("survives a defect in an adapter, and reports it as a defect", () =>
+    withCamera({ answer: () => Effect.die(new Error("boom")) }, function* (fake) {
+      const state = yield* stateOf(1)
+      assert.strictEqual(state?._tag, "Restarting")
+      assert.strictEqual(state?._tag === "Restarting" && state.reason._tag, "InternalError")
+      fake.answer = () => Effect.succeed(FakeEngine.offer)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* tagOf(1), "Live")
+    })
+  )
 
   it.effect("survives a defect between two relays", () => {
     const fake = FakeEngine.make()
@@ -316,19 +282,14 @@ describe("CameraActor", () => {
     }).pipe(Effect.provide(layer([fake], [row(1)], undefined, { relay })))
   })
 
-  it.effect("treats an interruption from within as a defect", () => {
-    const fake = FakeEngine.make()
-    fake.answer = () => Effect.interrupt
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        assert.strictEqual(yield* tagOf(1), "Restarting")
-        fake.answer = () => Effect.succeed(FakeEngine.offer)
-        yield* TestClock.adjust("5 seconds")
-        assert.strictEqual(yield* tagOf(1), "Live")
-      })
-    )
-  })
+  it.effect("treats an interruption from within as a defect", () =>
+    withCamera({ answer: () => Effect.interrupt }, function* (fake) {
+      assert.strictEqual(yield* tagOf(1), "Restarting")
+      fake.answer = () => Effect.succeed(FakeEngine.offer)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(yield* tagOf(1), "Live")
+    })
+  )
 
   it.effect("falls back to the next engine at once, and stays with it", () => {
     const native = FakeEngine.make("native")
@@ -375,149 +336,119 @@ describe("CameraActor", () => {
   })
 
   it.effect("reports changed tracks of a camera, which disconnect its readers", () =>
-    withLog((lines) => {
-      const fake = FakeEngine.make()
-      const next = (seconds: number) =>
-        Effect.gen(function* () {
-          yield* TestClock.adjust(`${seconds} seconds`)
-          yield* fake.relays.at(-1)!.end(exited)
-          yield* TestClock.adjust("5 seconds")
-          assert.strictEqual(yield* tagOf(1), "Live")
-        })
-      return withCamera(
-        fake,
-        Effect.gen(function* () {
-          yield* next(60)
-          const { video } = FakeEngine.offer
-          fake.answer = () =>
-            Effect.succeed({ video: { ...video, codec: "h265" }, audio: undefined })
-          yield* next(60)
-          yield* next(60)
-          fake.answer = () => Effect.succeed(FakeEngine.offer)
-          yield* next(60)
-          assert.deepStrictEqual(
-            lines.filter((line) => line.includes("tracks")),
-            [
-              'Info camera 1 "Camera 1": tracks changed from h264 + aac to h265; readers must reconnect',
-              'Info camera 1 "Camera 1": tracks changed from h265 to h264 + aac; readers must reconnect'
-            ]
-          )
-        })
-      )
-    })
+    withLog((lines) =>
+      withCamera({}, function* (fake) {
+        const next = (seconds: number) =>
+          Effect.gen(function* () {
+            yield* TestClock.adjust(`${seconds} seconds`)
+            yield* fake.relays.at(-1)!.end(exited)
+            yield* TestClock.adjust("5 seconds")
+            assert.strictEqual(yield* tagOf(1), "Live")
+          })
+        yield* next(60)
+        const { video } = FakeEngine.offer
+        fake.answer = () => Effect.succeed({ video: { ...video, codec: "h265" }, audio: undefined })
+        yield* next(60)
+        yield* next(60)
+        fake.answer = () => Effect.succeed(FakeEngine.offer)
+        yield* next(60)
+        assert.deepStrictEqual(
+          lines.filter((line) => line.includes("tracks")),
+          [
+            'Info camera 1 "Camera 1": tracks changed from h264 + aac to h265; readers must reconnect',
+            'Info camera 1 "Camera 1": tracks changed from h265 to h264 + aac; readers must reconnect'
+          ]
+        )
+      })
+    )
   )
 
-  it.effect("retries an unsupported camera where no other engine is left", () => {
-    const native = FakeEngine.make("native")
-    native.answer = () => Effect.fail(new Reason.Unsupported({ what: "UDP only" }))
-    return withCamera(
-      native,
-      Effect.gen(function* () {
+  it.effect("retries an unsupported camera where no other engine is left", () =>
+    withCamera(
+      { answer: () => Effect.fail(new Reason.Unsupported({ what: "UDP only" })) },
+      function* (fake) {
         assert.strictEqual(yield* tagOf(1), "Unreachable")
         yield* TestClock.adjust("1 second")
-        assert.strictEqual(native.probes.length, 2)
-      })
+        assert.strictEqual(fake.probes.length, 2)
+      }
     )
-  })
+  )
 
   it.effect("restarts a rejected stream every 30 s, and logs that once", () => {
-    const fake = FakeEngine.make()
-    fake.flowsAtOnce = false
     const rejected = new Reason.ServerRejected({ status: 400, detail: "" })
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        for (let n = 0; n < 3; n++) {
-          yield* fake.relays[n]!.end(rejected)
-          yield* TestClock.adjust(29_999)
-          assert.strictEqual(fake.relays.length, n + 1)
-          yield* TestClock.adjust(1)
-          assert.strictEqual(fake.relays.length, n + 2)
-        }
-      })
-    )
+    return withCamera({ flowsAtOnce: false }, function* (fake) {
+      for (let n = 0; n < 3; n++) {
+        yield* fake.relays[n]!.end(rejected)
+        yield* TestClock.adjust(29_999)
+        assert.strictEqual(fake.relays.length, n + 1)
+        yield* TestClock.adjust(1)
+        assert.strictEqual(fake.relays.length, n + 2)
+      }
+    })
   })
 
   it.effect(
     "delays the restarts of a flapping camera up to 60 s, until it is stable for 60 s",
-    () => {
-      const fake = FakeEngine.make()
-      return withCamera(
-        fake,
-        Effect.gen(function* () {
-          const pauses: Array<number> = []
-          for (let n = 0; n < 10; n++) {
-            yield* TestClock.adjust("2 seconds")
-            yield* fake.relays[n]!.end(exited)
-            yield* TestClock.adjust(0)
-            const state = yield* stateOf(1)
-            const ended = fake.relays[n]!.endedAt ?? 0
-            pauses.push(state?._tag === "Restarting" ? (state.at - ended) / 1000 : 0)
-            yield* TestClock.adjust(`${pauses[n]!} seconds`)
-          }
-          assert.deepStrictEqual(pauses, [5, 5, 5, 5, 10, 20, 40, 60, 60, 60])
-          yield* TestClock.adjust("60 seconds")
-          yield* fake.relays[10]!.end(exited)
-          yield* TestClock.adjust("5 seconds")
-          assert.strictEqual(fake.relays.length, 12)
-        })
-      )
-    }
-  )
-
-  it.effect("does not count a flapping media server as failures of the camera", () => {
-    const fake = FakeEngine.make()
-    const server = { isThere: true }
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        for (let n = 0; n < 10; n++) {
-          yield* TestClock.adjust("2 seconds")
-          server.isThere = false
-          yield* fake.relays[n]!.end(gone)
-          yield* TestClock.adjust("20 seconds")
-          assert.strictEqual(yield* tagOf(1), "Waiting")
-          server.isThere = true
-          yield* TestClock.adjust("2 seconds")
-          assert.strictEqual(fake.relays.length, n + 2)
-        }
-      }),
-      server
-    )
-  })
-
-  it.effect("delays the restarts of a camera that flaps after an outage, too", () => {
-    const fake = FakeEngine.make()
-    const server = { isThere: true }
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        yield* TestClock.adjust("2 minutes")
-        server.isThere = false
-        yield* fake.relays[0]!.end(gone)
-        yield* TestClock.adjust("20 seconds")
-        assert.strictEqual(yield* tagOf(1), "Waiting")
-        server.isThere = true
-        yield* TestClock.adjust("2 seconds")
+    () =>
+      withCamera({}, function* (fake) {
         const pauses: Array<number> = []
-        for (let n = 1; n <= 6; n++) {
+        for (let n = 0; n < 10; n++) {
           yield* TestClock.adjust("2 seconds")
           yield* fake.relays[n]!.end(exited)
           yield* TestClock.adjust(0)
           const state = yield* stateOf(1)
           const ended = fake.relays[n]!.endedAt ?? 0
           pauses.push(state?._tag === "Restarting" ? (state.at - ended) / 1000 : 0)
-          yield* TestClock.adjust(`${pauses.at(-1)!} seconds`)
+          yield* TestClock.adjust(`${pauses[n]!} seconds`)
         }
-        // only the first of them followed the outage
-        assert.deepStrictEqual(pauses, [5, 5, 5, 5, 10, 20])
-      }),
-      server
-    )
-  })
+        assert.deepStrictEqual(pauses, [5, 5, 5, 5, 10, 20, 40, 60, 60, 60])
+        yield* TestClock.adjust("60 seconds")
+        yield* fake.relays[10]!.end(exited)
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(fake.relays.length, 12)
+      })
+  )
+
+  it.effect("does not count a flapping media server as failures of the camera", () =>
+    withCamera({}, function* (fake, server) {
+      for (let n = 0; n < 10; n++) {
+        yield* TestClock.adjust("2 seconds")
+        server.isThere = false
+        yield* fake.relays[n]!.end(gone)
+        yield* TestClock.adjust("20 seconds")
+        assert.strictEqual(yield* tagOf(1), "Waiting")
+        server.isThere = true
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(fake.relays.length, n + 2)
+      }
+    })
+  )
+
+  it.effect("delays the restarts of a camera that flaps after an outage, too", () =>
+    withCamera({}, function* (fake, server) {
+      yield* TestClock.adjust("2 minutes")
+      server.isThere = false
+      yield* fake.relays[0]!.end(gone)
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(yield* tagOf(1), "Waiting")
+      server.isThere = true
+      yield* TestClock.adjust("2 seconds")
+      const pauses: Array<number> = []
+      for (let n = 1; n <= 6; n++) {
+        yield* TestClock.adjust("2 seconds")
+        yield* fake.relays[n]!.end(exited)
+        yield* TestClock.adjust(0)
+        const state = yield* stateOf(1)
+        const ended = fake.relays[n]!.endedAt ?? 0
+        pauses.push(state?._tag === "Restarting" ? (state.at - ended) / 1000 : 0)
+        yield* TestClock.adjust(`${pauses.at(-1)!} seconds`)
+      }
+      // only the first of them followed the outage
+      assert.deepStrictEqual(pauses, [5, 5, 5, 5, 10, 20])
+    })
+  )
 
   it.effect("counts restarts and stalls, and gives the health", () => {
-    const fake = FakeEngine.make()
     const stalled = new Reason.Stalled({ side: "input", afterMs: 10_000 })
     const status: Effect.Effect<CameraStatus | undefined, never, StatusStore> = Effect.gen(
       function* () {
@@ -525,47 +456,40 @@ describe("CameraActor", () => {
         return (yield* status.all)[0]
       }
     )
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        assert.strictEqual((yield* status)?.health, "good")
-        for (let n = 0; n < 12; n++) {
-          yield* TestClock.adjust("1 minute")
-          yield* fake.relays[n]!.end(n % 2 === 0 ? stalled : exited)
-          yield* TestClock.adjust("5 seconds")
-          if (n === 4) assert.strictEqual((yield* status)?.health, "fair")
-        }
-        const before = yield* status
-        assert.deepStrictEqual(before?.restarts, { total: 12, lastHour: 12 })
-        assert.deepStrictEqual(before?.stalls, { total: 6, lastHour: 6 })
-        assert.strictEqual(before?.health, "poor")
-        yield* TestClock.adjust("1 hour")
-        const after = yield* status
-        assert.deepStrictEqual(after?.restarts, { total: 12, lastHour: 0 })
-        assert.strictEqual(after?.health, "good")
-      })
-    )
+    return withCamera({}, function* (fake) {
+      assert.strictEqual((yield* status)?.health, "good")
+      for (let n = 0; n < 12; n++) {
+        yield* TestClock.adjust("1 minute")
+        yield* fake.relays[n]!.end(n % 2 === 0 ? stalled : exited)
+        yield* TestClock.adjust("5 seconds")
+        if (n === 4) assert.strictEqual((yield* status)?.health, "fair")
+      }
+      const before = yield* status
+      assert.deepStrictEqual(before?.restarts, { total: 12, lastHour: 12 })
+      assert.deepStrictEqual(before?.stalls, { total: 6, lastHour: 6 })
+      assert.strictEqual(before?.health, "poor")
+      yield* TestClock.adjust("1 hour")
+      const after = yield* status
+      assert.deepStrictEqual(after?.restarts, { total: 12, lastHour: 0 })
+      assert.strictEqual(after?.health, "good")
+    })
   })
 
-  it.effect("publishes each change of state", () => {
-    const fake = FakeEngine.make()
-    return withCamera(
-      fake,
-      Effect.gen(function* () {
-        const status = yield* StatusStore
-        const seen: Array<string> = []
-        yield* Effect.forkChild(
-          Stream.runForEach(status.changes, ({ to }) =>
-            Effect.sync(() => seen.push(to?._tag ?? "gone"))
-          )
+  it.effect("publishes each change of state", () =>
+    withCamera({}, function* (fake) {
+      const status = yield* StatusStore
+      const seen: Array<string> = []
+      yield* Effect.forkChild(
+        Stream.runForEach(status.changes, ({ to }) =>
+          Effect.sync(() => seen.push(to?._tag ?? "gone"))
         )
-        yield* TestClock.adjust("1 minute")
-        yield* fake.relays[0]!.end(exited)
-        yield* TestClock.adjust("5 seconds")
-        assert.deepStrictEqual(seen, ["Restarting", "Waiting", "Probing", "Starting", "Live"])
-      })
-    )
-  })
+      )
+      yield* TestClock.adjust("1 minute")
+      yield* fake.relays[0]!.end(exited)
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(seen, ["Restarting", "Waiting", "Probing", "Starting", "Live"])
+    })
+  )
 
   for (const [tag, fail] of [
     ["Unreachable", (fake) => Effect.sync(() => (fake.answer = () => Effect.fail(refused)))],

@@ -42,7 +42,7 @@ describe("after a change of the settings,", () => {
       isFrozen = true
       yield* TestClock.adjust("62 seconds")
       assert.strictEqual((yield* source.health)._tag, "Down")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("the media server is checked by the new interval", () =>
@@ -63,7 +63,7 @@ describe("after a change of the settings,", () => {
       yield* server.reportFailure
       yield* TestClock.adjust("1 minute")
       assert.isAtLeast(checks, 6)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("as many probes run as the new limits allow", () =>
@@ -144,6 +144,6 @@ describe("after a change of the settings,", () => {
         cameraTypes: { acme: "rtsp://{host}/two" }
       }))
       assert.strictEqual(yield* address, "rtsp://cam/two")
-    }).pipe(Effect.scoped)
+    })
   )
 })
