@@ -1,5 +1,9 @@
-/** A node whose database role lacks rights says so, is not ready, and joins as soon as they are granted. */
+/**
+ * A node whose database role lacks rights says so, is not ready, and joins as soon as they are granted. The prefix of
+ * the tables has a capital letter, so that each statement has to quote it.
+ */
 import { assert, layer } from "@effect/vitest"
+import type { NodeTable } from "@restream/core"
 import { freePort } from "@restream/core/testing"
 import { Effect } from "effect"
 import { restream } from "../kit/Command.ts"
@@ -7,12 +11,17 @@ import { until } from "../kit/Eventually.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import * as NodeSite from "./NodeSite.ts"
 
+const prefix = { RESTREAM_CLUSTER_TABLE_PREFIX: "Video" }
+
 layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
   it.effect("a node without rights names the grants, and joins once it has them", () =>
     Effect.scoped(
       Effect.gen(function* () {
         const { settled, site, start } = yield* NodeSite.make(2)
-        const initialized = yield* restream(["db", "init", "--cluster"], site.env)
+        const initialized = yield* restream(["db", "init", "--cluster"], {
+          ...site.env,
+          ...prefix
+        })
         const grants = initialized.stdout.match(/grant .+ to ROLE/g) ?? []
         assert.lengthOf(grants, 2)
         const grant = (statement: string) =>
@@ -25,6 +34,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         dsn.password = "limited"
         const port = yield* freePort
         const env = {
+          ...prefix,
           PG_DSN: String(dsn),
           RESTREAM_HTTP_ENABLED: "yes",
           RESTREAM_HTTP_PORT: String(port)
@@ -34,11 +44,15 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
           Effect.promise(() => fetch(`http://127.0.0.1:${port}/health/ready`)),
           ({ status }) => status
         )
-        const errors = () => daemon.said().match(/level=error.*/g) ?? []
+        const errors = () =>
+          daemon
+            .said()
+            .replaceAll('\\"', '"')
+            .match(/level=error.*/g) ?? []
         yield* until("the missing rights to be named", () => errors().length === 1, daemon.said)
         assert.match(
           errors()[0]!,
-          /role limited_node lacks rights .*: select, insert, update, delete on restream_runners; .*; usage on restream_runners_machine_id_seq\. As their owner, run: grant select, .*; grant usage on sequence restream_runners_machine_id_seq to limited_node;/
+          /role limited_node lacks rights .*: select, insert, update, delete on "Video_runners"; .*; usage on "Video_runners_machine_id_seq"\. As their owner, run: grant select, .*; grant usage on sequence "Video_runners_machine_id_seq" to limited_node;/
         )
         assert.strictEqual(yield* readiness, 503)
         const status = yield* restream(["status"], env)
@@ -51,7 +65,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
           () => errors().length === 2,
           daemon.said
         )
-        assert.match(errors()[1]!, /cluster: usage on restream_runners_machine_id_seq\. As/)
+        assert.match(errors()[1]!, /cluster: usage on "Video_runners_machine_id_seq"\. As/)
         assert.strictEqual(yield* readiness, 503)
 
         yield* grant(grants[1]!)
@@ -62,6 +76,19 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
         assert.match(daemon.said(), /level=info .*the database accepts the queries of this node/)
         assert.strictEqual((yield* restream(["status"], env)).code, 0)
         assert.lengthOf(errors(), 2)
+        // another cluster in this database has a node of the same name
+        const listed = yield* site.sql.withTransaction(
+          Effect.gen(function* () {
+            yield* site.sql`set local application_name = 'restream@a'`
+            yield* site.sql`select pg_advisory_xact_lock(1, 1000001)`
+            return yield* restream(["cluster", "--json"], env)
+          })
+        )
+        const { nodes } = JSON.parse(listed.stdout) as { nodes: ReadonlyArray<NodeTable.NodeRow> }
+        assert.deepStrictEqual(
+          nodes.map(({ shards }) => shards),
+          [NodeSite.shards]
+        )
         assert.isEmpty(NodeSite.engineLines(daemon.said()))
       })
     )

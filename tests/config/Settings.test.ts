@@ -178,6 +178,12 @@ describe("numbers, words and lists", () => {
     ["log-file-max-size", "1 B", "1 B is out of range (1 kB to 1 TB)"],
     ["database-channel", "a-b", '"a-b" is not a channel name (a letter or _'],
     ["database-channel", "x".repeat(64), `"${"x".repeat(40)}…" is not a channel name`],
+    ["cluster-table-prefix", "video.restream", '"video.restream" is not a prefix for names of'],
+    [
+      "cluster-table-prefix",
+      "x".repeat(41),
+      `"${"x".repeat(40)}…" is not a prefix for names of tables`
+    ],
     ["database-table", "a;b", '"a;b" is not a table name, such as cameras'],
     ["database-query", "DELETE FROM cameras", "the value is not a query that begins with SELECT"],
     [

@@ -44,6 +44,12 @@ const channel = SettingType.text({
   parse: (text) => (/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(text.trim()) ? text.trim() : undefined)
 })
 
+const tablePrefix = SettingType.text({
+  problem:
+    "is not a prefix for names of tables (a letter or _, then letters, digits and _, up to 40 characters, without a schema)",
+  parse: (text) => (/^[A-Za-z_][A-Za-z0-9_]{0,39}$/.test(text.trim()) ? text.trim() : undefined)
+})
+
 const nodeName = SettingType.text({
   problem: "is not a name of a node (letters, digits and _ . - @, up to 50 characters)",
   parse: (text) => (/^[\w.@-]{1,50}$/.test(text.trim()) ? text.trim() : undefined)
@@ -567,9 +573,10 @@ const definitions = {
           "How shards are locked; the same on every node. auto takes advisory locks, and rows with PostgreSQL 13 and earlier and behind a connection pooler in transaction mode.",
         default: "auto"
       }),
-      tablePrefix: setting(channel, {
+      tablePrefix: setting(tablePrefix, {
         appliedBy: "restart",
-        description: "Prefix of the cluster's tables: one prefix per cluster in a database.",
+        description:
+          "Prefix of the cluster's tables: one prefix per cluster in a database. Letters, digits and _; capital letters count. The tables are in the first schema of search_path.",
         default: "restream"
       })
     }

@@ -156,13 +156,15 @@ export const printStatements = (statements: ReadonlyArray<string>) =>
  */
 export const initCluster = Effect.fnUntraced(function* (settings: Settings) {
   const { shards, tablePrefix } = settings.cluster
+  const named = (table: Parameters<typeof ClusterTables.named>[1]) =>
+    ClusterTables.named(tablePrefix, table)
   yield* ClusterTables.createTables(tablePrefix).pipe(
     Effect.catchTag("MigrationError", ({ message }) =>
       Effect.fail(usageFailure([`database: ${oneLine(redact(message))}`]))
     )
   )
   yield* print(
-    `tables ${tablePrefix}_runners (with the sequence ${tablePrefix}_runners_machine_id_seq), ${tablePrefix}_locks, ${tablePrefix}_refusals and ${tablePrefix}_runner_migrations exist`
+    `tables ${named("runners")} (with the sequence ${named("runners_machine_id_seq")}), ${named("locks")}, ${named("refusals")} and ${named("runner_migrations")} exist`
   )
   yield* print("nodes that connect with another role need these rights:")
   for (const statement of ClusterRights.grantStatements(tablePrefix, "ROLE")) {

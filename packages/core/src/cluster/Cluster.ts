@@ -39,6 +39,7 @@ import { Ownership, type OwnershipService } from "./Ownership.ts"
 import { Refusals } from "../probing/Refusals.ts"
 import * as SharedRefusals from "./SharedRefusals.ts"
 import * as ShardLeases from "./ShardLeases.ts"
+import { named } from "./TableNames.ts"
 
 export { createTables } from "./ClusterTables.ts"
 
@@ -333,7 +334,7 @@ const requireTables = Effect.fnUntraced(function* (sql: PgClient.PgClient, prefi
   const [row] = yield* untilAnswered(
     sql<{
       readonly exists: boolean
-    }>`select to_regclass(${`${prefix}_runners`}) is not null as exists`
+    }>`select to_regclass(${named(prefix, "runners")}) is not null as exists`
   )
   if (row?.exists === true) return
   return yield* new Nodes.ClusterError({

@@ -9,11 +9,11 @@ import * as SqlProblem from "../source/SqlProblem.ts"
 import { Incidents, suffixOf } from "../status/Incidents.ts"
 import * as Monotonic from "../time/Monotonic.ts"
 import type { MembershipProblem } from "./Ownership.ts"
+import { named } from "./TableNames.ts"
 
-const quoted = (name: string) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name}"`)
 const tablesOf = (prefix: string) =>
-  ["runners", "locks", "refusals"].map((name) => quoted(`${prefix}_${name}`))
-const sequenceOf = (prefix: string) => quoted(`${prefix}_runners_machine_id_seq`)
+  (["runners", "locks", "refusals"] as const).map((table) => named(prefix, table))
+const sequenceOf = (prefix: string) => named(prefix, "runners_machine_id_seq")
 
 /** The statements by which the owner of the tables lets a role run nodes. */
 export const grantStatements = (prefix: string, role: string): ReadonlyArray<string> => [

@@ -11,6 +11,8 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import * as SharedRefusals from "./SharedRefusals.ts"
 
+export { named } from "./TableNames.ts"
+
 const migrate = Effect.fnUntraced(function* (tablePrefix: string) {
   yield* Migrator.make({})({
     loader: SqlRunnerStorage.migrations({ prefix: tablePrefix }),

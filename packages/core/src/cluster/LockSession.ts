@@ -51,6 +51,11 @@ const lockClassOf = (tablePrefix: string): number => {
   return hash | 0
 }
 
+/** The condition that finds the locks of the shards of one cluster in `pg_locks`. */
+export const isShardLock = (tablePrefix: string): string =>
+  `locktype = 'advisory' and objsubid = 2 and granted and classid = ${lockClassOf(tablePrefix) >>> 0}
+    and database = (select oid from pg_database where datname = current_database())`
+
 /** The engine's number of a lock: that of the shard in the only group. */
 const lockNumber = ({ id }: ShardId): number => 1_000_000 + id
 
@@ -76,8 +81,7 @@ export const make = (sql: SqlClient, { locks, tablePrefix }: LockSessionOptions)
   })
 
   const lockClass = lockClassOf(tablePrefix)
-  const isLock = `locktype = 'advisory' and objsubid = 2 and granted and classid = ${lockClass >>> 0}
-    and database = (select oid from pg_database where datname = current_database())`
+  const isLock = isShardLock(tablePrefix)
   const unlock = (numbers: ReadonlyArray<number>) =>
     `select pg_advisory_unlock(${lockClass}, number) from unnest(array[${numbers.join(", ")}]) number`
 

@@ -1,6 +1,8 @@
 /** The nodes of a cluster as the database knows them, for an operator: no node is asked. */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
+import { isShardLock } from "./LockSession.ts"
+import { named } from "./TableNames.ts"
 
 /** One row of the table of nodes. */
 export interface NodeRow {
@@ -16,7 +18,7 @@ export interface NodeRow {
 
 /** What to do where the tables of the cluster do not exist. */
 export const missingTables = (tablePrefix: string): string =>
-  `the tables of the cluster (${tablePrefix}_runners, ${tablePrefix}_locks) do not exist; create them with restream db init --cluster`
+  `the tables of the cluster (${named(tablePrefix, "runners")}, ${named(tablePrefix, "locks")}) do not exist; create them with restream db init --cluster`
 
 /** All nodes that have a row, by name. */
 export const list = Effect.fnUntraced(function* (tablePrefix: string) {
@@ -29,8 +31,7 @@ export const list = Effect.fnUntraced(function* (tablePrefix: string) {
   }>`select r.runner, r.healthy,
       (extract(epoch from now()::timestamp - r.last_heartbeat) * 1000)::float8 as age,
       (select count(*) from pg_locks l join pg_stat_activity a using (pid)
-        where l.locktype = 'advisory' and l.objsubid = 2 and l.granted
-          and l.database = (select oid from pg_database where datname = current_database())
+        where ${sql.literal(isShardLock(tablePrefix))}
           and a.application_name = left('restream@' || (r.runner::json -> 'address' ->> 'host'), 63)
       )::int + (select count(*) from ${sql(`${tablePrefix}_locks`)} k where k.address = r.address)::int
       as shards

@@ -24,6 +24,7 @@ import {
   type RefusalsService
 } from "../probing/Refusals.ts"
 import * as SqlProblem from "../source/SqlProblem.ts"
+import { named } from "./TableNames.ts"
 
 export interface SharedRefusalsOptions {
   /** Of the cluster's tables. */
@@ -34,11 +35,9 @@ export interface SharedRefusalsOptions {
   readonly key: Redacted.Redacted
 }
 
-const nameOf = (tablePrefix: string) => `"${tablePrefix}_refusals"`
-
 /** Unlogged: it changes with each start of a camera, and a database that crashed may forget it. */
 export const createStatement = (tablePrefix: string): string =>
-  `create unlogged table if not exists ${nameOf(tablePrefix)} (
+  `create unlogged table if not exists ${named(tablePrefix, "refusals")} (
   account text primary key,
   trying text,
   trying_until timestamptz,
@@ -122,7 +121,7 @@ export const make = Effect.fnUntraced(function* ({
 }: SharedRefusalsOptions) {
   const sql = yield* PgClient.PgClient
   const operations = yield* Queue.unbounded<Operation>()
-  const table = nameOf(tablePrefix)
+  const table = named(tablePrefix, "refusals")
   const hmac = (text: string) =>
     createHmac("sha256", Redacted.value(key)).update(text).digest("hex").slice(0, 32)
   let pausedUntilMs = -Infinity
@@ -263,8 +262,8 @@ export const make = Effect.fnUntraced(function* ({
       return Effect.logWarning(
         `nodes do not share refused credentials, so a wrong password costs an attempt of each node: ${problem}; ${
           code === missingRight
-            ? `grant select, insert, update, delete on ${tablePrefix}_refusals to the role of PG_DSN`
-            : `restream db init --cluster creates the table ${tablePrefix}_refusals`
+            ? `grant select, insert, update, delete on ${table} to the role of PG_DSN`
+            : `restream db init --cluster creates the table ${table}`
         }`
       )
     })
