@@ -4,16 +4,10 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { load } from "@restream/config"
-import {
-  Check,
-  Restream,
-  ProbeScheduler,
-  LiveSettings,
-  CameraTypes,
-  makeDecoder
-} from "@restream/core"
+import { Check, Restream, ProbeScheduler, LiveSettings, CameraTypes } from "@restream/core"
 import { Duration, Effect, Layer, Result, Stream } from "effect"
 import * as Proc from "../kit/Proc.ts"
+import { makeDecoder } from "../kit/Decoder.ts"
 
 export interface ProberOrder {
   readonly urls: ReadonlyArray<string>

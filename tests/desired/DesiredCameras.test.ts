@@ -1,15 +1,9 @@
 import { assert, describe, it, vi } from "@effect/vitest"
-import {
-  type CameraId,
-  type CameraRow,
-  CameraTypes,
-  StreamUrl,
-  UrlTemplate,
-  makeDecoder
-} from "@restream/core"
+import { type CameraId, type CameraRow, CameraTypes, StreamUrl, UrlTemplate } from "@restream/core"
 import { Redacted } from "effect"
 import * as fc from "fast-check"
 import { options } from "../kit/Tree.ts"
+import { makeDecoder } from "../kit/Decoder.ts"
 
 const reader = (pathTemplate = "cam{id}") =>
   makeDecoder({ types: CameraTypes.make(), pathTemplate, defaults: options.defaults })

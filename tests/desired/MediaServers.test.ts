@@ -1,7 +1,8 @@
 /** Which media server the rows name, and whether their paths are free there. */
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraRow, CameraTypes, makeDecoder, ServerChoice } from "@restream/core"
+import { type CameraRow, CameraTypes, ServerChoice } from "@restream/core"
 import { options } from "../kit/Tree.ts"
+import { makeDecoder } from "../kit/Decoder.ts"
 
 const servers = ["hall", "yard"].map((name) => ({
   server: { name, address: `${name}:8554`, key: `key of ${name}` },

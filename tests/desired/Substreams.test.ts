@@ -1,12 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type Camera,
-  type CameraRow,
-  CameraTypes,
-  type InvalidCamera,
-  makeDecoder
-} from "@restream/core"
+import { type Camera, type CameraRow, CameraTypes, type InvalidCamera } from "@restream/core"
 import { options } from "../kit/Tree.ts"
+import { makeDecoder } from "../kit/Decoder.ts"
 
 const reader = () =>
   makeDecoder({

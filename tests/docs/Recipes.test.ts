@@ -7,13 +7,13 @@ import {
   CameraTypes,
   type InvalidCamera,
   knownColumns,
-  makeDecoder,
   PgCameraSource,
   Restream
 } from "@restream/core"
 import { Effect, Result } from "effect"
 import { readFileSync } from "node:fs"
 import { client, freshDatabase, Postgres } from "../kit/Postgres.ts"
+import { makeDecoder } from "../kit/Decoder.ts"
 
 const text = readFileSync(new URL("../../docs/recipes.md", import.meta.url), "utf8")
 

@@ -5,10 +5,10 @@ import {
   type CameraRow,
   CameraTypes,
   Failover,
-  makeDecoder,
   type MediaServerStatus
 } from "@restream/core"
 import { options } from "../kit/Tree.ts"
+import { makeDecoder } from "../kit/Decoder.ts"
 
 const timing = { afterMs: 30_000, backAfterMs: 300_000 }
 

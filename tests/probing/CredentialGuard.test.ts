@@ -1,18 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  CameraTypes,
-  Check,
-  Engines,
-  Reason,
-  StreamUrl,
-  makeDecoder,
-  ProbeScheduler
-} from "@restream/core"
+import { CameraTypes, Check, Engines, Reason, StreamUrl, ProbeScheduler } from "@restream/core"
 import { type Duration, Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { withLog } from "../kit/Log.ts"
 import * as FakeEngine from "../kit/FakeEngine.ts"
 import { layer, options, row, setRows, stateOf, tagOf } from "../kit/Tree.ts"
+import { makeDecoder } from "../kit/Decoder.ts"
 
 const wrong = new Reason.Unauthorized({ credentials: "wrong" })
 

@@ -58,7 +58,7 @@ export class DesiredCameras extends Context.Service<
         changes: Stream.suspend(() => {
           let latest: Snapshot | undefined
           let decodedBy: Settings | undefined
-          let decode: Decoder<Effect.Effect<CameraSet>>
+          let decode: Decoder
           const snapshots = Stream.tap(source.snapshots, (snapshot) =>
             Effect.sync(() => {
               latest = snapshot
@@ -68,7 +68,7 @@ export class DesiredCameras extends Context.Service<
           const set = Effect.suspend(() => {
             const current = SubscriptionRef.getUnsafe(settings)
             if (current !== decodedBy) {
-              decode = makeYieldingDecoder(decoderOptions(current, types, choices))
+              decode = makeDecoder(decoderOptions(current, types, choices))
             }
             decodedBy = current
             const { rows = [], shards } = latest ?? {}
@@ -146,18 +146,20 @@ const isSameRow = (a: CameraRow, b: CameraRow): boolean => {
   }
 }
 
-/** How many rows are decoded before other fibers have a turn. */
+/** How many rows are decoded before other fibers run. */
 const rowsInARow = 500
 
-type Decoder<A> = (rows: ReadonlyArray<CameraRow>) => A
+/** Decodes whole snapshots. */
+export type Decoder = (rows: ReadonlyArray<CameraRow>) => Effect.Effect<CameraSet>
 
-/** Decodes step by step: each step is a part of the work, and the last one gives the set. */
-const makeSteps = (
-  options: CameraDecoder.DecoderOptions
-): Decoder<Generator<undefined, CameraSet>> => {
+/**
+ * Makes a decoder. It remembers each row's result, so a snapshot without changes costs a comparison and gives the
+ * same set as the one before it. Other fibers run between parts of a long snapshot.
+ */
+export const makeDecoder = (options: CameraDecoder.DecoderOptions): Decoder => {
   let remembered: ReadonlyArray<Remembered> = []
   let resolved = Conflicts.none
-  return function* (rows) {
+  return Effect.fnUntraced(function* (rows) {
     const isSameRows =
       rows.length === remembered.length &&
       rows.every((row, index) => row === remembered[index]?.row)
@@ -166,7 +168,7 @@ const makeSteps = (
     const current: Array<Remembered> = []
     for (const { number, row } of numberRows(rows, remembered)) {
       const position = current.length
-      if (position > 0 && position % rowsInARow === 0) yield undefined
+      if (position > 0 && position % rowsInARow === 0) yield* Effect.yieldNow
       const before = remembered[position]
       if (before !== undefined && before.number === number && isSameRow(before.row, row)) {
         current.push(before)
@@ -191,36 +193,6 @@ const makeSteps = (
     }
     remembered = current
     return resolved.set
-  }
-}
-
-/**
- * Makes a decoder of whole snapshots. It remembers each row's result, so a snapshot without changes costs
- * a comparison and gives the very set that the one before it gave.
- */
-export const makeDecoder = (options: CameraDecoder.DecoderOptions): Decoder<CameraSet> => {
-  const steps = makeSteps(options)
-  return (rows) => {
-    const work = steps(rows)
-    for (;;) {
-      const step = work.next()
-      if (step.done === true) return step.value
-    }
-  }
-}
-
-/** The same; other fibers have a turn between the steps. */
-const makeYieldingDecoder = (
-  options: CameraDecoder.DecoderOptions
-): Decoder<Effect.Effect<CameraSet>> => {
-  const steps = makeSteps(options)
-  return Effect.fnUntraced(function* (rows) {
-    const work = steps(rows)
-    for (;;) {
-      const step = work.next()
-      if (step.done === true) return step.value
-      yield* Effect.yieldNow
-    }
   })
 }
 
