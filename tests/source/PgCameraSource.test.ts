@@ -597,9 +597,11 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   ) {
     const { asked, cameras } = yield* recorded(sql, { channel, ...options })
     yield* Effect.repeat(listeners(sql), { until: (pids) => pids.length > 0 })
+    asked()
     // a notification that says nothing is answered after all that came before it
     yield* sql.notify(channel, "")
     const askedLately = Effect.delay(Effect.sync(asked), "300 millis")
+    yield* Effect.repeat(askedLately, { until: (statements) => statements.includes("fingerprint") })
     yield* Effect.repeat(askedLately, { until: (statements) => statements.length === 0 })
     const change = Effect.fnUntraced(function* (
       statement: string,
