@@ -84,6 +84,23 @@ describe("StallWatch", () => {
     })
   )
 
+  it.effect("reports no stall where a suspension begins after the sockets were read", () =>
+    Effect.gen(function* () {
+      // the process is suspended between the wake-up and the next look, then the packets are read
+      const silences = [100, 5000, 0]
+      const stalled = yield* Effect.forkChild(
+        StallWatch.awaitStall({
+          silentMs: () => silences.shift() ?? 0,
+          timeoutMs: () => 2000,
+          longestSleepMs: 2000
+        })
+      )
+      yield* TestClock.adjust("1900 millis")
+      assert.isFalse(isDone(stalled))
+      assert.isEmpty(silences)
+    })
+  )
+
   it.live("reports no stall after a suspension of the process", () =>
     Effect.gen(function* () {
       // what it sends comes on while we stand still

@@ -66,12 +66,16 @@ export const awaitStall = (options: {
   readonly longestSleepMs: number
 }): Effect.Effect<void> =>
   Effect.gen(function* () {
+    const remainingMs = () => options.timeoutMs() - options.silentMs()
     for (;;) {
-      // After the process was suspended, what arrived meanwhile is still unread, and timers run before sockets: one
-      // iteration of the event loop reads it.
+      const sleepMs = remainingMs()
+      if (sleepMs > 0) {
+        yield* Effect.sleep(Math.ceil(Math.min(sleepMs, options.longestSleepMs)))
+        continue
+      }
+      // After the process was suspended, what arrived meanwhile is still unread: one iteration of the event loop reads
+      // it. Both looks find silence only if nothing arrived before the first, wherever the suspension began.
       yield* Effect.yieldNow
-      const remainingMs = options.timeoutMs() - options.silentMs()
-      if (remainingMs <= 0) return
-      yield* Effect.sleep(Math.ceil(Math.min(remainingMs, options.longestSleepMs)))
+      if (remainingMs() <= 0) return
     }
   })
