@@ -43,14 +43,11 @@ const database = Effect.gen(function* () {
 
 const runnerOf = (
   name: string,
-  more: { readonly group?: string; readonly servers?: string } = {}
+  { group: own = group, ...facts }: Nodes.NodeFacts & { readonly group?: string } = {}
 ) =>
   makeRunner({
     address: makeAddress(name, 0),
-    groups: [
-      more.group ?? group,
-      ...(more.servers === undefined ? [] : [Nodes.serversGroup(more.servers)])
-    ],
+    groups: [own, ...Nodes.groupsOf(facts)],
     weight: 1
   })
 

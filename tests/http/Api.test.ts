@@ -1,12 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  type CameraId,
-  everyCamera,
-  everyStream,
-  Ownership,
-  Reason,
-  StatusStore
-} from "@restream/core"
+import { type CameraId, everyStream, Reason, StatusStore } from "@restream/core"
 import { EventStreams } from "@restream/core/http"
 import { Context, Effect, Exit, Fiber, Option, Stream } from "effect"
 import { until } from "../kit/Eventually.ts"
@@ -53,24 +46,6 @@ const untilEffect = (condition: Effect.Effect<boolean>) => {
 }
 
 describe("the API", () => {
-  it.live("of a node names the other nodes for an unknown camera", () =>
-    Effect.gen(function* () {
-      const { client } = yield* serve(FakeEngine.make(), [row(1)])
-      const { message } = yield* Effect.flip(client.cameras.retry(id("2")))
-      assert.strictEqual(
-        message,
-        'no camera has the id "2" on this node (node-a); the other nodes: node-b, node-c'
-      )
-    }).pipe(
-      Effect.provideService(Ownership, {
-        ...everyCamera,
-        node: "node-a",
-        otherNodes: Effect.succeed(["node-b", "node-c"])
-      }),
-      Effect.scoped
-    )
-  )
-
   it.live("lists a camera of which a further stream fails, and retries it by either id", () =>
     Effect.gen(function* () {
       const fake = FakeEngine.make()

@@ -115,6 +115,8 @@ const cameraFile = SettingType.text({
 
 const collectorUrl = viewerUrl("http", "https")
 
+const peerUrl = viewerUrl("http", "https")
+
 const isHttps = (url: Redacted.Redacted | undefined): boolean =>
   url !== undefined && /^https:/i.test(Redacted.value(url))
 
@@ -536,6 +538,12 @@ const definitions = {
         description:
           "Name of this node, different on every node. It appears in the log and as application_name in the database. Default: the host name.",
         example: "node-a"
+      }),
+      apiUrl: optionalSetting(peerUrl, {
+        appliedBy: "restart",
+        description:
+          "URL at which the other nodes reach the HTTP API of this node, so that each node can show all cameras. Worker 2 has the next port, and so on. Default: http.host and http.port; for 0.0.0.0 and :: the host name of the machine; a loopback address is reached by the workers of the machine only.",
+        example: "http://10.0.0.5:9995"
       }),
       weight: setting(SettingType.integer(1, 100), {
         appliedBy: "restart",

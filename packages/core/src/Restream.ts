@@ -19,6 +19,7 @@
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import {
+  bracketed,
   isLoopback,
   mediaServersOf,
   parseTableName,
@@ -196,12 +197,14 @@ const guardOf = (settings: GuardSettings): OneHolder.OneHolderOptions | undefine
  * of its own, so that no other query delays the locks.
  */
 export const cluster = (
-  settings: GuardSettings & Pick<Settings, "cluster">
+  settings: GuardSettings & Pick<Settings, "cluster" | "http">
 ): Layer.Layer<Cluster.Cluster, never, PgClient> =>
   Cluster.layer({
     ...settings.cluster,
     name: nodeNameOf(settings),
     servers: ServerChoice.digestOf(settings),
+    apiUrl: apiUrlOf(settings),
+    machine: hostname(),
     refusalsKey: settings.database.dsn?.password ?? Redacted.make(""),
     guard: guardOf(settings)
   })
@@ -209,6 +212,19 @@ export const cluster = (
 /** The name of this node: the setting, else the host name. */
 export const nodeNameOf = ({ cluster }: Pick<Settings, "cluster">): string =>
   cluster.name ?? hostname()
+
+/** Where the other nodes reach the HTTP API of this node. `undefined`: nowhere. */
+export const apiUrlOf = ({
+  cluster,
+  http
+}: Pick<Settings, "cluster" | "http">): string | undefined => {
+  if (!http.enabled) return undefined
+  if (cluster.apiUrl !== undefined) return cluster.apiUrl
+  // any free port
+  if (http.port === 0) return undefined
+  const isWildcard = http.host === "0.0.0.0" || http.host === "::"
+  return `http://${isWildcard ? hostname() : bracketed(http.host)}:${http.port}`
+}
 
 /**
  * Keeps the state of the cameras in the table of `database.statusTable`, with the client in context. Does

@@ -5,7 +5,7 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { bracketed, type Settings } from "@restream/config"
-import { LiveSettings, Monotonic } from "@restream/core"
+import { LiveSettings, Monotonic, Restream } from "@restream/core"
 import { EventStreams, Handlers } from "@restream/core/http"
 import * as ByteSize from "effect/ByteSize"
 import * as Cause from "effect/Cause"
@@ -60,9 +60,15 @@ export const start = Effect.fnUntraced(function* (
   live: SubscriptionRef.SubscriptionRef<Settings>,
   workers?: Handlers.HandlerOptions["workers"]
 ) {
-  const { http } = SubscriptionRef.getUnsafe(live)
+  const settings = SubscriptionRef.getUnsafe(live)
+  const { http } = settings
+  const apiUrl = settings.cluster.enabled ? Restream.apiUrlOf(settings) : undefined
   const guard = new Guard({
-    allowedHosts: http.allowedHosts,
+    // the other nodes of a cluster call this one by the name that it gave them
+    allowedHosts: [
+      ...http.allowedHosts,
+      ...(apiUrl === undefined ? [] : [new URL(apiUrl).hostname])
+    ],
     token: http.token === undefined ? undefined : Redacted.value(http.token)
   })
   const services = yield* Layer.build(Handlers.services({ settings: live, version, workers }))

@@ -1,8 +1,8 @@
 /** The daemon of the same settings, over its HTTP API. */
 import { bracketed, isLoopback, type Settings } from "@restream/config"
-import { Api } from "@restream/core/http"
+import { Api, type Overview } from "@restream/core/http"
 import { type CameraId, Restream } from "@restream/core"
-import * as Data from "effect/Data"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -12,7 +12,6 @@ import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import { type Failure, usageFailure } from "../process/Failure.ts"
-import { printMessage } from "../process/Output.ts"
 import * as WorkerSettings from "../workers/WorkerSettings.ts"
 
 /** Where the daemon listens, as this machine reaches it. */
@@ -21,8 +20,8 @@ const daemonUrl = ({ host, port }: Settings["http"]): string => {
   return `http://${isWildcard || isLoopback(host) ? "127.0.0.1" : bracketed(host)}:${port}`
 }
 
-/** A typed client of the daemon. */
-export const connect = Effect.fnUntraced(function* ({ http }: Settings) {
+/** A typed client of a daemon. */
+const clientOf = Effect.fnUntraced(function* (http: Settings["http"]) {
   const baseUrl = daemonUrl(http)
   const httpClient = yield* HttpClient.HttpClient
   const { token } = http
@@ -37,103 +36,55 @@ export const connect = Effect.fnUntraced(function* ({ http }: Settings) {
 })
 
 /** For one worker, so that another one that hangs does not hide the rest. */
-export const workerTimeout = "5 seconds"
+const workerTimeout = "5 seconds"
 
-/** One of the daemons that a command asks. */
-export interface Daemon extends Effect.Success<ReturnType<typeof connect>> {
-  /** The name of a worker; `undefined` without workers. */
-  readonly name: string | undefined
-}
-
-/** The daemon, or its workers, each of which knows its own cameras. */
-export const connectAll = Effect.fnUntraced(function* (settings: Settings) {
-  const first = yield* connect(settings)
-  const configured = WorkerSettings.countOf(settings) > 1 ? WorkerSettings.workersOf(settings) : []
-  // the flag --workers is not among these settings
-  const workers = yield* first.client.status.overview({ query: {} }).pipe(
-    Effect.timeout(workerTimeout),
-    // a single node has the plain name; any other may have the port of worker 1
-    Effect.map(
-      ({ node, workers }) => workers ?? (node === Restream.nodeNameOf(settings) ? [] : configured)
-    ),
-    Effect.orElseSucceed(() => configured)
-  )
-  if (workers.length === 0) return [{ ...first, name: undefined }]
-  return yield* Effect.forEach(workers, ({ name, port }) =>
-    Effect.map(connect({ ...settings, http: { ...settings.http, port } }), (daemon): Daemon => ({
-      ...daemon,
-      name
-    }))
-  )
-})
-
-/** Another daemon has the port of a worker. */
-export class ForeignDaemon extends Data.TaggedError("ForeignDaemon")<{
-  readonly message: string
-}> {}
-
-/** Fails if the daemon is not the worker that is meant. @param node the name that it says. */
-export const identify = ({ baseUrl, name }: Daemon, node: string | undefined) =>
-  name === undefined || name === node
-    ? Effect.void
-    : Effect.fail(
-        new ForeignDaemon({
-          message: `cannot be asked: ${node === undefined ? "a daemon that is not in the cluster" : `node ${node}`} listens on ${baseUrl}; stop it, or set another http.port`
-        })
-      )
-
-/** Fails unless the worker that is meant responds. */
-export const identifyWorker = Effect.fnUntraced(function* (daemon: Daemon) {
-  if (daemon.name === undefined) return
-  const { node } = yield* Effect.timeout(
-    daemon.client.status.overview({ query: {} }),
-    workerTimeout
-  )
-  yield* identify(daemon, node)
-})
-
-/** Why a worker does not say anything. */
-export const workerProblem = (error: unknown, { baseUrl }: Daemon): string => {
-  if (error instanceof ForeignDaemon) return error.message
-  return HttpClientError.isHttpClientError(error) && error.response !== undefined
-    ? `cannot be asked: ${problemOf(error, baseUrl)}`
-    : notResponding
-}
-
-export const notResponding = "does not respond; the other nodes take over its cameras"
-
-/** Asks the daemons one after the other, until one of them knows the camera. Prints which worker cannot be asked. */
-export const askOwner = Effect.fnUntraced(function* <A, E extends { readonly _tag: string }, R>(
-  daemons: ReadonlyArray<Daemon>,
-  ask: (daemon: Daemon) => Effect.Effect<A, E, R>
-) {
-  const askOne = (daemon: Daemon) => Effect.andThen(identifyWorker(daemon), ask(daemon))
-  const problems: Array<string> = []
-  let failure: Effect.Error<ReturnType<typeof askOne>> | undefined
-  for (const daemon of daemons) {
-    const next = yield* Effect.result(askOne(daemon))
-    if (Result.isSuccess(next)) return next.success
-    const error = next.failure
-    if (error._tag === "CameraNotFound") {
-      failure = error
-      continue
-    }
-    // a worker that is being restarted does not hide what the others say
-    if (!isAbsence(error)) return yield* Effect.fail(error)
-    failure ??= error
-    if (daemon.name !== undefined) {
-      problems.push(`worker ${daemon.name}: ${workerProblem(error, daemon)}`)
-    }
-  }
-  yield* Effect.forEach(problems, printMessage, { discard: true })
-  return yield* Effect.fail(failure!)
-})
-
-/** What a daemon answers about a camera that it does not have, or that has no relay. */
-const ofCamera = new Set(["CameraNotFound", "CameraInvalid"])
+/** The processes of this machine that may be asked; none without workers. */
+export const workersOf = (settings: Settings): NonNullable<Overview["workers"]> =>
+  WorkerSettings.countOf(settings) > 1 ? WorkerSettings.workersOf(settings) : []
 
 /**
- * Asks for each camera the daemon that knows it.
+ * The daemon, or the first of its workers that responds. Each node knows the cameras of all.
+ *
+ * Fails if no worker responds; the daemon without workers is not asked.
+ */
+export const connect = Effect.fnUntraced(function* (
+  settings: Settings,
+  workers: ReturnType<typeof workersOf> = workersOf(settings)
+) {
+  if (workers.length === 0) return yield* clientOf(settings.http)
+  const silent: Array<string> = []
+  const problems: Array<string> = []
+  for (const { name, port } of workers) {
+    const daemon = yield* clientOf({ ...settings.http, port })
+    const asked = Effect.timeout(
+      daemon.client.status.overview({ query: { scope: "node" } }),
+      workerTimeout
+    )
+    const answer = yield* Effect.result(asked)
+    if (Result.isFailure(answer)) {
+      const isSilent = Cause.isTimeoutError(answer.failure) || isAbsence(answer.failure)
+      const problem = problemOf(answer.failure, daemon.baseUrl)
+      if (isSilent) silent.push(problem)
+      else problems.push(`worker ${name}: cannot be asked: ${problem}`)
+      continue
+    }
+    const { node } = answer.success
+    // without workers a node has the plain name
+    if (node === name || node === Restream.nodeNameOf(settings)) return daemon
+    problems.push(
+      `worker ${name}: cannot be asked: ${node === undefined ? "a daemon that is not in the cluster" : `node ${node}`} listens on ${daemon.baseUrl}; stop it, or set another http.port`
+    )
+  }
+  return yield* usageFailure(problems.length > 0 ? problems : silent.slice(0, 1))
+})
+
+export type Daemon = Effect.Success<ReturnType<typeof connect>>
+
+/** What a daemon answers about a camera that it does not know, that has no relay, or whose node is silent. */
+const ofCamera = new Set(["CameraNotFound", "CameraInvalid", "NodeUnreachable"])
+
+/**
+ * Asks about each camera.
  *
  * @param ask runs for one camera after the other; what it gives goes to `onAnswer`.
  * @returns why there is no answer about some of the cameras.
@@ -148,26 +99,24 @@ export const askEach = Effect.fnUntraced(function* <
   ask: (daemon: Daemon, id: CameraId) => Effect.Effect<A, E, R>,
   onAnswer: (answer: A, id: string) => Effect.Effect<void>
 ) {
-  const daemons = yield* connectAll(settings)
+  const daemon = yield* connect(settings)
   const problems: Array<string> = []
   for (const id of ids) {
-    yield* askOwner(daemons, (daemon) => ask(daemon, id as CameraId)).pipe(
+    yield* ask(daemon, id as CameraId).pipe(
       Effect.flatMap((answer) => onAnswer(answer, id)),
       Effect.catchIf(
         ({ _tag }) => ofCamera.has(_tag),
         ({ message }) => Effect.sync(() => void problems.push(message))
       ),
-      failOnDaemon(daemons[0]!.baseUrl)
+      failOnDaemon(daemon.baseUrl)
     )
   }
   return problems
 })
 
-/** Whether the daemon that was asked is not there, or is another one. */
-const isAbsence = (error: { readonly _tag: string }): boolean =>
-  HttpClientError.isHttpClientError(error) ||
-  error._tag === "ForeignDaemon" ||
-  error._tag === "TimeoutError"
+/** Whether nothing listens. */
+const isAbsence = (error: unknown): boolean =>
+  HttpClientError.isHttpClientError(error) && error.response === undefined
 
 export const transport = FetchHttpClient.layer
 
@@ -178,7 +127,7 @@ export const failOnDaemon =
     Effect.mapError(effect, (error) => usageFailure([problemOf(error, baseUrl)]))
 
 const problemOf = (error: unknown, baseUrl: string): string => {
-  if (error instanceof ForeignDaemon) return "none of the workers can be asked"
+  if (Cause.isTimeoutError(error)) return `the daemon at ${baseUrl} does not respond`
   if (HttpClientError.isHttpClientError(error)) {
     const status = error.response?.status
     switch (status) {

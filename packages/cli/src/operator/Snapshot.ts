@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { exitStatus, Failure, usageFailure } from "../process/Failure.ts"
 import { printBytes, printMessage } from "../process/Output.ts"
-import { askOwner, connectAll, failOnDaemon, transport } from "./DaemonClient.ts"
+import { connect, failOnDaemon, transport } from "./DaemonClient.ts"
 
 /** @param maxAge in seconds. */
 export const write = Effect.fnUntraced(function* (settings: Settings, id: string, maxAge: number) {
@@ -18,16 +18,23 @@ export const write = Effect.fnUntraced(function* (settings: Settings, id: string
   if (maxAge < 0 || maxAge > 3600) {
     return yield* usageFailure([`--max-age: ${maxAge} is out of range (0 to 3600)`])
   }
-  const daemons = yield* connectAll(settings)
-  const failOn = failOnDaemon(daemons[0]!.baseUrl)
+  const { baseUrl, client } = yield* connect(settings)
+  const failOn = failOnDaemon(baseUrl)
   const toMessage = ({ message }: { readonly message: string }) => Effect.succeed(message)
-  const answer = yield* askOwner(daemons, ({ client }) =>
-    client.cameras.picture({
+  const answer = yield* client.cameras
+    .picture({
       params: { id: id as CameraId },
       query: { maxAge },
       responseMode: "decoded-and-response"
     })
-  ).pipe(Effect.catchTags({ CameraNotFound: toMessage, NoPicture: toMessage }), failOn)
+    .pipe(
+      Effect.catchTags({
+        CameraNotFound: toMessage,
+        NoPicture: toMessage,
+        NodeUnreachable: toMessage
+      }),
+      failOn
+    )
   if (typeof answer === "string") {
     return yield* new Failure({ status: exitStatus.problems, lines: [answer] })
   }

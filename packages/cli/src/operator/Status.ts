@@ -3,29 +3,18 @@ import type { Settings } from "@restream/config"
 import {
   type CameraSummary,
   type Event,
+  Measured,
   type Overview,
-  streamsOf,
-  type Substream
+  streamsOf
 } from "@restream/core/http"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Screen from "../demo/Screen.ts"
 import { exitStatus, Failure, usageFailure } from "../process/Failure.ts"
 import { draw, print, printFollowed, readerLeft } from "../process/Output.ts"
 import { canRedraw, hasColor } from "../text/Terminal.ts"
-import {
-  connectAll,
-  type Daemon,
-  failOnDaemon,
-  identify,
-  identifyWorker,
-  notResponding,
-  transport,
-  workerProblem,
-  workerTimeout
-} from "./DaemonClient.ts"
-import { isWell, merge, type Report, statusLines } from "./StatusReport.ts"
+import { connect, type Daemon, failOnDaemon, transport, workersOf } from "./DaemonClient.ts"
+import { isWell, type Report, statusLines } from "./StatusReport.ts"
 
 export interface StatusOptions {
   readonly all: boolean
@@ -36,68 +25,17 @@ export interface StatusOptions {
 const columns = (): number | undefined =>
   process.stdout.isTTY === true ? process.stdout.columns : undefined
 
-const reportOf = (daemon: Daemon) =>
+const reportOf = ({ client }: Daemon) =>
   Effect.all({
-    overview: Effect.tap(daemon.client.status.overview({ query: {} }), ({ node }) =>
-      identify(daemon, node)
-    ),
-    cameras: Effect.map(
-      daemon.client.cameras.list({ query: { limit: 10_000 } }),
-      ({ cameras }) => cameras
-    )
+    overview: client.status.overview({ query: {} }),
+    cameras: Effect.map(client.cameras.list({ query: { limit: 10_000 } }), ({ cameras }) => cameras)
   })
-
-/** What the daemon says, or all its workers together. Fails if none of them responds. */
-const askAll = Effect.fnUntraced(function* (daemons: ReadonlyArray<Daemon>) {
-  const [first] = daemons
-  if (daemons.length === 1) {
-    const report: Report = yield* failOnDaemon(first!.baseUrl)(reportOf(first!))
-    return report
-  }
-  const answers = yield* Effect.forEach(
-    daemons,
-    (daemon) => Effect.result(Effect.timeout(reportOf(daemon), workerTimeout)),
-    { concurrency: "unbounded" }
-  )
-  const reports = answers.flatMap((answer, index) =>
-    Result.isSuccess(answer) ? [[daemons[index]!.name!, answer.success] as const] : []
-  )
-  const problems = new Map(
-    answers.flatMap((answer, index) => {
-      const daemon = daemons[index]!
-      return Result.isFailure(answer)
-        ? [[daemon, workerProblem(answer.failure, daemon)] as const]
-        : []
-    })
-  )
-  if (reports.length === 0) {
-    const foreign = [...problems].flatMap(([{ name }, problem]) =>
-      problem === notResponding ? [] : [`worker ${name}: ${problem}`]
-    )
-    if (foreign.length > 0) return yield* usageFailure(foreign)
-    return yield* failOnDaemon(first!.baseUrl)(Effect.fromResult(answers[0]!))
-  }
-  return merge(
-    answersOf(daemons, (daemon) => problems.get(daemon)),
-    reports
-  )
-})
-
-const answersOf = (
-  daemons: ReadonlyArray<Daemon>,
-  problemOf: (daemon: Daemon) => string | undefined
-) =>
-  daemons.map((daemon) => ({
-    name: daemon.name ?? "",
-    url: daemon.baseUrl,
-    problem: problemOf(daemon) ?? null
-  }))
 
 export const show = Effect.fnUntraced(function* (settings: Settings, options: StatusOptions) {
   const { all, json, watch } = options
-  const daemons = yield* connectAll(settings)
-  if (watch) return yield* Effect.raceFirst(follow(daemons, options), readerLeft)
-  const report = yield* askAll(daemons)
+  if (watch) return yield* Effect.raceFirst(follow(settings, options), readerLeft)
+  const daemon = yield* connect(settings)
+  const report = yield* failOnDaemon(daemon.baseUrl)(reportOf(daemon))
   yield* print(
     json
       ? JSON.stringify(report, undefined, 2)
@@ -108,114 +46,38 @@ export const show = Effect.fnUntraced(function* (settings: Settings, options: St
   if (!isWell(report)) return yield* new Failure({ status: exitStatus.problems, lines: [] })
 }, Effect.provide(transport))
 
-/** The interval at which a worker that has ended is asked again. */
+/** The interval at which the workers are asked again when the one that was followed has ended. */
 const reconnectInterval = "1 second"
 
-/** Follows the events of the daemon, or of all its workers, until it or the last one of them has stopped. */
-const follow = Effect.fnUntraced(function* (
-  daemons: ReadonlyArray<Daemon>,
-  { all, json }: StatusOptions
-) {
-  const { baseUrl } = daemons[0]!
-  const stopped = usageFailure([`the daemon at ${baseUrl} has stopped`])
-  const views = daemons.map(() => makeView())
-  const connected = new Set<Daemon>()
-  const problems = new Map<Daemon, string>()
+/** Follows the events of the daemon, or of one of its workers after the other, until there is none. */
+const follow = Effect.fnUntraced(function* (settings: Settings, { all, json }: StatusOptions) {
   const show = makeShow(all)
-  const showAll = Effect.suspend(() => {
-    const reports = views.flatMap((view, index) => {
-      const daemon = daemons[index]!
-      const report = connected.has(daemon) ? view.report() : undefined
-      return report === undefined ? [] : [[daemon.name ?? "", report] as const]
+  const view = makeView()
+  const followOne = Effect.fnUntraced(function* ({ client }: Daemon) {
+    const events = yield* client.status.events({ headers: {}, query: {} })
+    yield* Stream.runForEach(events, (event) => {
+      const isNews = view.apply(event)
+      if (json) return printFollowed(JSON.stringify({ event: event.event, data: event.data }))
+      const report = view.report()
+      return isNews && report !== undefined ? show(report) : Effect.void
     })
-    if (reports.length === 0) return Effect.void
-    if (daemons.length === 1) return show(reports[0]![1])
-    return show(
-      merge(
-        answersOf(daemons, (daemon) =>
-          connected.has(daemon) ? undefined : (problems.get(daemon) ?? notResponding)
-        ),
-        reports
-      )
+  })
+  let daemon = yield* connect(settings)
+  for (;;) {
+    const { baseUrl } = daemon
+    const end = yield* Effect.result(failOnDaemon(baseUrl)(followOne(daemon)))
+    // the flag --workers is not among these settings
+    const workers = view.report()?.overview.workers ?? workersOf(settings)
+    if (workers.length === 0) {
+      yield* Effect.fromResult(end)
+      return yield* usageFailure([`the daemon at ${baseUrl} has stopped`])
+    }
+    yield* Effect.sleep(reconnectInterval)
+    daemon = yield* Effect.mapError(connect(settings, workers), () =>
+      usageFailure([`the daemon at ${baseUrl} has stopped`])
     )
-  })
-  const followOne = (daemon: Daemon, index: number) =>
-    Effect.gen(function* () {
-      yield* identifyWorker(daemon)
-      const events = yield* daemon.client.status.events({ headers: {}, query: {} })
-      connected.add(daemon)
-      yield* Stream.runForEach(events, (event) =>
-        json
-          ? printFollowed(
-              JSON.stringify({
-                ...(daemon.name !== undefined && { node: daemon.name }),
-                event: event.event,
-                data: event.data
-              })
-            )
-          : views[index]!.apply(event)
-            ? showAll
-            : Effect.void
-      )
-    })
-  if (daemons.length === 1) {
-    yield* failOnDaemon(baseUrl)(followOne(daemons[0]!, 0))
-    return yield* stopped
   }
-  for (const daemon of daemons) {
-    const known = yield* Effect.result(identifyWorker(daemon))
-    if (Result.isSuccess(known)) connected.add(daemon)
-    else problems.set(daemon, workerProblem(known.failure, daemon))
-  }
-  if (connected.size === 0) yield* askAll(daemons)
-  return yield* Effect.forEach(
-    daemons,
-    (daemon, index) =>
-      Effect.result(followOne(daemon, index)).pipe(
-        Effect.map(
-          Result.match({
-            onSuccess: () => problems.delete(daemon),
-            onFailure: (error) => problems.set(daemon, workerProblem(error, daemon))
-          })
-        ),
-        Effect.andThen(Effect.sync(() => connected.delete(daemon))),
-        Effect.andThen(Effect.suspend(() => (connected.size === 0 ? stopped : showAll))),
-        Effect.andThen(Effect.sleep(reconnectInterval)),
-        Effect.forever
-      ),
-    { concurrency: "unbounded", discard: true }
-  )
 })
-
-/** What is measured of a stream. */
-type Measured = Pick<Substream, "bitrate" | "mediaServer">
-
-/** A camera with new measurements of each of its streams. */
-const measured = (
-  camera: CameraSummary,
-  measure: (stream: CameraSummary | Substream) => Partial<Measured>
-): CameraSummary => ({
-  ...camera,
-  ...measure(camera),
-  ...(camera.substreams !== undefined && {
-    substreams: camera.substreams.map((substream) => ({ ...substream, ...measure(substream) }))
-  })
-})
-
-/** What the media server says about a stream, with the readers of an event. */
-const serverWordOf = (
-  { id, mediaServer }: CameraSummary | Substream,
-  readers: Readonly<Record<string, number>> | null
-): Measured["mediaServer"] =>
-  readers === null
-    ? null
-    : {
-        since: null,
-        inboundBytes: 0,
-        ...mediaServer,
-        isOnline: id in readers,
-        readers: readers[id] ?? 0
-      }
 
 /** Prints reports one after the other: redraws a terminal, and prints what has changed elsewhere. */
 const makeShow = (all: boolean) => {
@@ -230,7 +92,7 @@ const makeShow = (all: boolean) => {
     }
     // elsewhere a change of the words is news, and not that time passes
     const news = JSON.stringify([
-      report.workers,
+      report.overview.nodes?.map(({ name, problem, state }) => [name, state, problem]),
       report.cameras.flatMap(streamsOf).map(({ id, word }) => [id, word])
     ])
     if (news === printed) return Effect.void
@@ -244,6 +106,9 @@ const makeShow = (all: boolean) => {
 const makeView = () => {
   const cameras = new Map<string, CameraSummary>()
   let overview: Overview | undefined
+  const measure = (measure: Measured.Measure) => {
+    for (const [id, camera] of cameras) cameras.set(id, Measured.measured(camera, measure))
+  }
   return {
     report: (): Report | undefined => overview && { overview, cameras: [...cameras.values()] },
     /** Takes an event; `true` if there may be something to show. */
@@ -263,20 +128,10 @@ const makeView = () => {
           return true
         }
         case "rates":
-          for (const [id, camera] of cameras) {
-            cameras.set(
-              id,
-              measured(camera, ({ id }) => ({ bitrate: event.data[id] ?? 0 }))
-            )
-          }
+          measure(Measured.withRates(event.data))
           return true
         case "readers":
-          for (const [id, camera] of cameras) {
-            cameras.set(
-              id,
-              measured(camera, (stream) => ({ mediaServer: serverWordOf(stream, event.data) }))
-            )
-          }
+          measure(Measured.withReaders(event.data))
           return true
         case "beat":
           overview = event.data

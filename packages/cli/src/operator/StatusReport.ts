@@ -12,86 +12,12 @@ import { table } from "../text/Table.ts"
 
 export interface Report {
   readonly overview: Overview
-  readonly cameras: ReadonlyArray<CameraSummary & { readonly node?: string }>
-  /** The workers that were asked; left out without workers. */
-  readonly workers?: ReadonlyArray<WorkerAnswer>
-}
-
-/** What became of the question to one worker. */
-export interface WorkerAnswer {
-  readonly name: string
-  readonly url: string
-  /** Why there is no answer; `null` if there is one. */
-  readonly problem: string | null
-}
-
-/** The reports of several workers as one. A camera that moves may be in none or in two of them for a moment. */
-export const merge = (
-  workers: ReadonlyArray<WorkerAnswer>,
-  reports: ReadonlyArray<readonly [node: string, report: Report]>
-): Report => {
-  const cameras = new Map<string, Report["cameras"][number]>()
-  for (const [node, report] of reports) {
-    for (const camera of report.cameras) {
-      if (cameras.get(camera.id)?.word !== "ok") cameras.set(camera.id, { ...camera, node })
-    }
-  }
-  const overviews = reports.map(([, { overview }]) => overview)
-  const [first] = overviews
-  const causes = new Map<string, Overview["causes"][number]>()
-  for (const cause of overviews.flatMap((overview) => overview.causes)) {
-    const key = JSON.stringify([cause.kind, cause.message, cause.host])
-    const other = causes.get(key)
-    causes.set(
-      key,
-      other === undefined
-        ? cause
-        : {
-            ...cause,
-            since: Math.min(cause.since, other.since),
-            count: cause.count + other.count,
-            cameras: [...other.cameras, ...cause.cameras].slice(0, 100)
-          }
-    )
-  }
-  const { node: _, ...overview } = first!
-  return {
-    workers,
-    cameras: [...cameras.values()],
-    overview: {
-      ...overview,
-      tally: OperatorView.tallyOf([...cameras.values()]),
-      causes: [...causes.values()],
-      bitrate: overviews.reduce((sum, { bitrate }) => sum + bitrate, 0),
-      ...(overview.cluster !== undefined && {
-        cluster: {
-          hasJoined: overviews.some(({ cluster }) => cluster?.hasJoined === true),
-          shards: overviews.reduce((sum, { cluster }) => sum + (cluster?.shards ?? 0), 0),
-          hasOthers: overviews.some(({ cluster }) => cluster?.hasOthers === true)
-        }
-      }),
-      mediaServer:
-        overviews.find(({ mediaServer }) => mediaServer.state !== "up")?.mediaServer ??
-        overview.mediaServer,
-      ...(overview.mediaServers !== undefined && {
-        mediaServers: overview.mediaServers.map(
-          (server) =>
-            overviews
-              .flatMap(({ mediaServers = [] }) => mediaServers)
-              .find(({ name, state }) => name === server.name && state !== "up") ?? server
-        )
-      }),
-      database:
-        overviews.find(({ database }) => database.lastReadAt === null)?.database ??
-        overviews.find(({ database }) => database.state !== "up")?.database ??
-        overview.database
-    }
-  }
+  readonly cameras: ReadonlyArray<CameraSummary>
 }
 
 const byId = new Intl.Collator("en", { numeric: true })
 
-type Stream = (CameraSummary | Substream) & { readonly node?: string }
+type Stream = CameraSummary | Substream
 
 /** How bad the worst stream of a camera is: 0 is the worst. */
 const rankOf = (camera: CameraSummary): number =>
@@ -141,7 +67,9 @@ const cameraTable = (
   width?: number,
   hasColor = false
 ): string => {
-  const streams = inOrder(cameras).flatMap((camera): ReadonlyArray<Stream> => streamsOf(camera))
+  const streams = inOrder(cameras).flatMap(({ node = "", ...camera }) =>
+    streamsOf(camera).map((stream: Stream) => ({ ...stream, node }))
+  )
   const showsReaders = streams.some(({ mediaServer }) => mediaServer !== null)
   const showsServers = streams.some(({ mediaServerName }) => mediaServerName !== undefined)
   const showsNode = new Set(cameras.map(({ node }) => node)).size > 1
@@ -153,7 +81,7 @@ const cameraTable = (
     ...(showsServers ? [stream.mediaServerName ?? "-"] : []),
     bitrate(stream.bitrate),
     ...(showsReaders ? [readersOf(stream)] : []),
-    ...(showsNode ? [stream.node ?? ""] : []),
+    ...(showsNode ? [stream.node] : []),
     "restarts" in stream ? String(stream.restarts.lastHour) : "-",
     detailOf(stream, now)
   ])
@@ -183,7 +111,7 @@ const affected = (count: number): string =>
 
 /** The sentence, the causes, and the cameras with a stream that is not live, or all of them. */
 export const statusLines = (
-  { cameras, overview, workers = [] }: Report,
+  { cameras, overview }: Report,
   options: {
     readonly all: boolean
     readonly width?: number | undefined
@@ -193,9 +121,10 @@ export const statusLines = (
 ): ReadonlyArray<string> => {
   const { causes, now, tally } = overview
   const listed = options.all ? cameras : cameras.filter(hasProblem)
+  const { nodes = [] } = overview
   const node =
-    workers.length > 0
-      ? `${workers.length} workers: `
+    nodes.length > 1
+      ? `${nodes.length} nodes: `
       : overview.node === undefined
         ? ""
         : `Node ${overview.node}: `
@@ -205,8 +134,12 @@ export const statusLines = (
         ? (noCamera(overview) ??
           OperatorView.sentenceOf(tally, OperatorView.countFailingSubstreams(cameras), causes))
         : "The camera list has not been read yet."),
-    ...workers.flatMap(({ name, problem }) =>
-      problem === null ? [] : [`- worker ${name}: ${problem}`]
+    // a node that does not respond is among the causes
+    ...nodes.flatMap(({ name, problem, state }) =>
+      state === "unknown" ? [`- the cameras of node ${name} are not known: ${problem}`] : []
+    ),
+    ...silentWorkers(overview).map(
+      (name) => `- worker ${name} does not run; the other nodes take over its cameras`
     ),
     ...causes.flatMap((cause) => [
       `- ${cause.message}${placeOf(cause)}${affected(cause.count)}, since ${DurationText.formatElapsed(now - cause.since)}`,
@@ -222,6 +155,10 @@ export const statusLines = (
 const placeOf = ({ host, kind, message }: Overview["causes"][number]): string =>
   host === null || kind === "DnsError" || message.includes(host) ? "" : ` at ${host}`
 
+/** The workers of this machine that are not among the nodes. */
+const silentWorkers = ({ nodes = [], workers = [] }: Overview): ReadonlyArray<string> =>
+  workers.map(({ name }) => name).filter((name) => nodes.every((node) => node.name !== name))
+
 const isRead = ({ database }: Overview): boolean => database.lastReadAt !== null
 
 /** Why a node relays no camera although the list has some; `undefined`: it does, or the list is empty. */
@@ -235,10 +172,10 @@ const noCamera = ({ cluster, tally }: Overview): string | undefined => {
 }
 
 /** Whether every stream of every camera is live, and each node can take part in its cluster. */
-export const isWell = ({ cameras, overview, workers = [] }: Report): boolean => {
-  const { tally } = overview
-  if (cameras.some(hasProblem) || workers.some(({ problem }) => problem !== null)) return false
-  if (overview.causes.some(({ kind }) => kind === "cluster")) return false
+export const isWell = ({ cameras, overview }: Report): boolean => {
+  const { causes, tally } = overview
+  if (cameras.some(hasProblem) || silentWorkers(overview).length > 0) return false
+  if (causes.some(({ kind }) => kind === "cluster" || kind === "node")) return false
   return isRead(overview) && OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
 }
 

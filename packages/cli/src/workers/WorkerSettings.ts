@@ -31,10 +31,23 @@ const logFileOf = (path: string, number: number): string => {
   return `${path.slice(0, path.length - base.length)}${name}-${number}${ext}`
 }
 
+const withPort = (text: string, change: (port: number) => number): string => {
+  const url = new URL(text)
+  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)
+  url.port = String(change(port))
+  return url.href.replace(/\/$/, "")
+}
+
 /** The settings of a worker. @param number from 1 on. */
 export const settingsOf = (settings: Settings, number: number): Settings => ({
   ...settings,
-  cluster: { ...settings.cluster, name: nameOf(settings, number) },
+  cluster: {
+    ...settings.cluster,
+    name: nameOf(settings, number),
+    ...(settings.cluster.apiUrl !== undefined && {
+      apiUrl: withPort(settings.cluster.apiUrl, (port) => port + number - 1)
+    })
+  },
   http: { ...settings.http, port: portOf(settings, number) },
   log: {
     ...settings.log,

@@ -56,6 +56,10 @@ export interface ClusterOptions {
   readonly locks: "auto" | Nodes.LockKind
   /** A digest of the names and weights of the media servers, where there are several. Default: there is one. */
   readonly servers?: string | undefined
+  /** Where the other nodes reach the HTTP API of this node. Default: nowhere. */
+  readonly apiUrl?: string | undefined
+  /** The host name of this machine: a loopback address is of use to its nodes alone. */
+  readonly machine: string
   /** The prefix of the cluster's tables; one for each cluster in a database. */
   readonly tablePrefix: string
   /** The key under which refused credentials are in a table as digests; the same on every node. */
@@ -77,8 +81,6 @@ export class Cluster extends Context.Service<
     readonly failed: Effect.Effect<never, Nodes.ClusterError>
     /** Hands the cameras over to the other nodes, and waits for that. At once where there is no other node. */
     readonly drain: Effect.Effect<void>
-    /** The nodes, as this node knows them. */
-    readonly nodes: Effect.Effect<ReadonlyArray<Nodes.NodeView>>
     /** How many shards this node holds. */
     readonly shardCount: Effect.Effect<number>
   }
@@ -125,7 +127,12 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     const group = Nodes.groupOf(options.shards, locks)
     const groups = [
       group,
-      ...(options.servers === undefined ? [] : [Nodes.serversGroup(options.servers)])
+      ...Nodes.groupsOf({
+        servers: options.servers,
+        lease: String(Duration.toMillis(options.lease)),
+        api: options.apiUrl,
+        machine: options.machine
+      })
     ]
     const self = makeRunner({ address, groups, weight: options.weight })
     const config = ShardingConfig.layer({
@@ -238,16 +245,13 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
         until: (daemon) => daemon !== undefined
       })
     ).pipe(Effect.asVoid),
-    otherNodes: Effect.sync(() =>
-      (joined?.nodes.view() ?? []).filter(({ isSelf }) => !isSelf).map(({ name }) => name)
-    )
+    nodes: () => joined?.nodes.view() ?? []
   }
   const cluster = Cluster.of({
     name: options.name,
     hasJoined: Deferred.await(hasJoined),
     failed: Deferred.await(failed),
     drain,
-    nodes: Effect.sync(() => joined?.nodes.view() ?? []),
     shardCount: Effect.sync(() => leases.held().length)
   })
   const refusals = yield* SharedRefusals.make({ ...options, key: options.refusalsKey })

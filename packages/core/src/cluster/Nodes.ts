@@ -12,19 +12,13 @@ import * as Effect from "effect/Effect"
 import { make as makeRunner, type Runner } from "effect/cluster/Runner"
 import type { RunnerStorage } from "effect/cluster/RunnerStorage"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { formatMillis } from "../time/DurationText.ts"
 import { nowMs } from "../time/Monotonic.ts"
+import type { NodeView } from "./Ownership.ts"
 import * as Shard from "./Shard.ts"
 
 /** This node may not join; one line with what to do. */
 export class ClusterError extends Data.TaggedError("ClusterError")<{ readonly message: string }> {}
-
-export interface NodeView {
-  readonly name: string
-  readonly weight: number
-  /** Whether the node takes shards; a node that drains does not. */
-  readonly isActive: boolean
-  readonly isSelf: boolean
-}
 
 export interface ClusterView {
   /** By name. */
@@ -45,8 +39,22 @@ export type LockKind = "advisory" | "rows"
 export const groupOf = (shards: number, locks: LockKind): string =>
   `cameras/${Shard.version}/${shards}/${locks}`
 
-/** The further group of a node by which the others see its media servers. The engine knows nothing of it. */
-export const serversGroup = (digest: string): string => `servers/${digest}`
+/** What the nodes know of each other besides the shards. Nodes of earlier versions leave some of it out. */
+export interface NodeFacts {
+  /** A digest of the names and weights of several media servers. */
+  readonly servers?: string | undefined
+  /** In milliseconds. */
+  readonly lease?: string | undefined
+  readonly api?: string | undefined
+  readonly machine?: string | undefined
+}
+
+/** The facts as further groups of a node. The engine knows nothing of them. */
+export const groupsOf = (facts: NodeFacts): ReadonlyArray<string> =>
+  Object.entries(facts).flatMap(([name, fact]) => (fact === undefined ? [] : [`${name}/${fact}`]))
+
+const factOf = ({ groups }: Runner, name: keyof NodeFacts): string | undefined =>
+  groups.find((group) => group.startsWith(`${name}/`))?.slice(name.length + 1)
 
 /** A node as the engine may see it. */
 const forEngine = (runner: Runner): Runner =>
@@ -85,10 +93,13 @@ export const make = Effect.fnUntraced(function* (
       name: runner.address.host,
       weight: runner.weight,
       isActive,
-      isSelf: nameOf(runner) === nameOf(self)
+      isSelf: nameOf(runner) === nameOf(self),
+      apiUrl: factOf(runner, "api"),
+      machine: factOf(runner, "machine")
     }))
     views = views.toSorted((one, other) => (one.name < other.name ? -1 : 1))
-    const problem = mismatch(self, runners) ?? otherServers(self, runners)
+    const problem =
+      mismatch(self, runners) ?? otherServers(self, runners) ?? otherLease(self, runners)
     if (before !== JSON.stringify(views)) yield* onChanged({ nodes: views, problem })
   })
 
@@ -139,10 +150,24 @@ const otherServers = (
   self: Runner,
   runners: ReadonlyArray<readonly [Runner, boolean]>
 ): string | undefined => {
-  const other = runners.find(([{ groups }]) => groups[1] !== self.groups[1])
+  const other = runners.find(([runner]) => factOf(runner, "servers") !== factOf(self, "servers"))
   return other === undefined
     ? undefined
     : `node ${other[0].address.host} has other media servers: the names and weights of mediaServers differ, so a camera that moves between the nodes changes its server; set them alike`
+}
+
+/** A node that looks dead to the others between its heartbeats, or to which they do. */
+const otherLease = (
+  self: Runner,
+  runners: ReadonlyArray<readonly [Runner, boolean]>
+): string | undefined => {
+  const ours = factOf(self, "lease")
+  for (const [runner] of runners) {
+    const theirs = factOf(runner, "lease")
+    if (theirs === undefined || ours === undefined || theirs === ours) continue
+    return `node ${nameOf(runner)} has another lease: cluster.lease is ${formatMillis(Number(theirs))} there and ${formatMillis(Number(ours))} here, so the node with the longer one may lose its cameras between two heartbeats; set them alike`
+  }
+  return undefined
 }
 
 /**

@@ -61,6 +61,19 @@ export interface Membership {
   readonly problem: MembershipProblem | undefined
 }
 
+/** A node that shares the cameras, as this one knows it. */
+export interface NodeView {
+  readonly name: string
+  readonly weight: number
+  /** Whether the node takes shards; a node that drains does not. */
+  readonly isActive: boolean
+  readonly isSelf: boolean
+  /** Where the other nodes reach its HTTP API. `undefined`: it has none, or is of an earlier version. */
+  readonly apiUrl: string | undefined
+  /** The host name of its machine. `undefined`: it is of an earlier version. */
+  readonly machine: string | undefined
+}
+
 /**
  * Cameras are named by the id of their row: the further streams of a camera have the owner of their main stream.
  */
@@ -93,8 +106,8 @@ export interface OwnershipService {
   readonly membership?: (() => Membership) | undefined
   /** Done when this daemon is ready to relay or to take over: a node has joined, or is a standby. Left out: at once. */
   readonly ready?: Effect.Effect<void> | undefined
-  /** The names of the other nodes. Left out where there are no nodes. */
-  readonly otherNodes?: Effect.Effect<ReadonlyArray<string>> | undefined
+  /** The nodes by name, this one included. Left out where there are no nodes. */
+  readonly nodes?: (() => ReadonlyArray<NodeView>) | undefined
   /** The daemon that relays the cameras while this one is a standby, for a status line. */
   readonly activeDaemon: Effect.Effect<string | undefined>
 }

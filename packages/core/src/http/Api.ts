@@ -340,6 +340,19 @@ export class CameraNotFound extends Schema.TaggedError<CameraNotFound>()(
   { httpApiStatus: 404 }
 ) {}
 
+/** Another node has the camera, and does not respond. */
+export class NodeUnreachable extends Schema.TaggedError<NodeUnreachable>()(
+  "NodeUnreachable",
+  { message: Schema.String },
+  { httpApiStatus: 502 }
+) {}
+
+/** Hands requests about a camera on to the node that has it, unless they have `scope=node`. */
+export class ToCameraNode extends HttpApiMiddleware.Service<ToCameraNode>()(
+  "@restream/core/http/ToCameraNode",
+  { error: [CameraNotFound, NodeUnreachable] }
+) {}
+
 /** The row makes no camera, so there is nothing to retry or to restart. */
 export class CameraInvalid extends Schema.TaggedError<CameraInvalid>()(
   "CameraInvalid",
@@ -432,10 +445,6 @@ const sdp = Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/
 
 export class CamerasGroup extends HttpApiGroup.make("cameras")
   .add(
-    HttpApiEndpoint.get("list", "/api/cameras", {
-      query: ListQuery,
-      success: CameraList
-    }).annotateMerge(describe("Cameras, filtered, sorted and paged")),
     HttpApiEndpoint.get("get", "/api/cameras/:id", {
       params: id,
       success: CameraDetail,
@@ -487,6 +496,13 @@ export class CamerasGroup extends HttpApiGroup.make("cameras")
       success: CommandResult.pipe(HttpApiSchema.status(202)),
       error: [CameraNotFound, CameraInvalid]
     }).annotateMerge(describe("Ends the relay and starts it again; viewers lose the stream"))
+  )
+  .middleware(ToCameraNode)
+  .add(
+    HttpApiEndpoint.get("list", "/api/cameras", {
+      query: ListQuery,
+      success: CameraList
+    }).annotateMerge(describe("Cameras, filtered, sorted and paged"))
   )
   .annotateMerge(OpenApi.annotations({ title: "Cameras" })) {}
 

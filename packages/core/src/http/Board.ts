@@ -22,20 +22,28 @@ import { type Membership, Ownership } from "../cluster/Ownership.ts"
 import type * as Api from "./Api.ts"
 import * as Views from "./Views.ts"
 
+export interface BoardService {
+  readonly boot: string
+  readonly revision: Effect.Effect<number>
+  readonly overview: Effect.Effect<Api.Overview>
+  readonly cameras: Effect.Effect<ReadonlyArray<Api.CameraSummary>>
+  /** The bitrates of the last hour, by the minute. */
+  readonly bitrates: (
+    cameras: ReadonlyArray<Api.CameraSummary>
+  ) => Effect.Effect<ReadonlyMap<CameraId, ReadonlyArray<number>>>
+  /** What changed after a revision; 0 gives all cameras. */
+  readonly changesSince: (
+    revision: number
+  ) => Effect.Effect<{ readonly isComplete: boolean; readonly changes: Api.CameraChanges }>
+  /** Done when what the board shows is whole. */
+  readonly ready: Effect.Effect<void>
+}
+
+/** The cameras of this daemon. */
 export class Board extends Context.Service<
   Board,
-  {
-    readonly boot: string
-    readonly revision: Effect.Effect<number>
-    readonly overview: Effect.Effect<Api.Overview>
-    readonly cameras: Effect.Effect<ReadonlyArray<Api.CameraSummary>>
+  BoardService & {
     readonly camera: (id: CameraId) => Effect.Effect<Api.CameraDetail | undefined>
-    /** The bitrates of the last hour, by the minute. */
-    readonly bitrates: (id: CameraId) => ReadonlyArray<number>
-    /** What changed after a revision; 0 gives all cameras. */
-    readonly changesSince: (
-      revision: number
-    ) => Effect.Effect<{ readonly isComplete: boolean; readonly changes: Api.CameraChanges }>
   }
 >()("@restream/core/http/Board") {
   /**
@@ -59,7 +67,7 @@ export class Board extends Context.Service<
         const servers = yield* MediaServers
         const source = yield* CameraSource
         const settings = yield* LiveSettings
-        const { membership, node, otherNodes = Effect.succeed([]) } = yield* Ownership
+        const { membership, node } = yield* Ownership
         const sources: Views.StreamSources = {
           node,
           bitrateOf: rates.current,
@@ -72,7 +80,9 @@ export class Board extends Context.Service<
           boot: store.boot,
           revision: store.revision,
           cameras: Effect.map(store.all, (all) => all.map(summaryOf)),
-          bitrates: (id) => rates.minutes(id),
+          ready: Effect.void,
+          bitrates: (cameras) =>
+            Effect.sync(() => new Map(cameras.map(({ id }) => [id, rates.minutes(id)] as const))),
           camera: Effect.fnUntraced(function* (id) {
             const status = yield* store.get(id)
             if (status === undefined) return undefined
@@ -101,36 +111,18 @@ export class Board extends Context.Service<
               source: health,
               now
             })
-            const tally = tallyOf(all)
-            const bitrate = rates.total()
-            const self = { isSelf: true, state: "ok", problem: null, url: null } as const
-            const others = (yield* otherNodes).map((name): Api.Node => ({
-              name,
-              isSelf: false,
-              state: "unknown",
-              problem: "its cameras are shown by its own API",
-              url: null,
-              tally: null,
-              bitrate: null,
-              version: null
-            }))
             return {
               version,
-              ...(node !== undefined && {
-                node,
-                nodes: [{ name: node, ...self, tally, bitrate, version }, ...others].sort((a, b) =>
-                  a.name < b.name ? -1 : 1
-                )
-              }),
+              ...(node !== undefined && { node }),
               ...(member !== undefined && { cluster: clusterOf(member) }),
               ...(workers !== undefined && { workers }),
               boot: store.boot,
               revision: yield* store.revision,
               now,
               startedAt,
-              tally,
+              tally: tallyOf(all),
               causes: causes.map(Views.causeOf),
-              bitrate,
+              bitrate: rates.total(),
               ...serversOf(mediaServers),
               database: databaseOf(health)
             }

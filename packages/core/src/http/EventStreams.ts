@@ -12,9 +12,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Board } from "./Board.ts"
+import { Board, type BoardService } from "./Board.ts"
 import { streamsOf } from "../status/OperatorView.ts"
 import { TooManyStreams } from "./Api.ts"
+import { ClusterBoard } from "./ClusterBoard.ts"
 
 const tickMs = 250
 const beatMs = 5000
@@ -32,12 +33,14 @@ export class EventStreams extends Context.Service<
   EventStreams,
   {
     /**
-     * Opens a stream of encoded events. The scope owns its place; there are 64.
+     * Opens a stream of encoded events. The scope owns its place; there are 64, and as many for the streams of this
+     * node alone, by which the other nodes follow it.
      *
      * @param lastEventId the id of the last event that the client has seen.
      */
     readonly open: (
-      lastEventId: string | undefined
+      lastEventId: string | undefined,
+      scope?: "cluster" | "node"
     ) => Effect.Effect<Stream.Stream<Uint8Array>, TooManyStreams, Scope.Scope>
     /** Ends all streams with `bye`, and those that are opened from now on. */
     readonly close: Effect.Effect<void>
@@ -45,9 +48,19 @@ export class EventStreams extends Context.Service<
     readonly count: Effect.Effect<number>
   }
 >()("@restream/core/http/EventStreams") {
-  static readonly layer: Layer.Layer<EventStreams, never, Board> = Layer.effect(
+  static readonly layer: Layer.Layer<EventStreams, never, Board | ClusterBoard> = Layer.effect(
     EventStreams,
-    Effect.suspend(() => make)
+    Effect.gen(function* () {
+      const closing = yield* Deferred.make<void>()
+      const node = make(yield* Board, closing)
+      const cluster = make(yield* ClusterBoard, closing)
+      return EventStreams.of({
+        open: (lastEventId, scope = "cluster") =>
+          (scope === "node" ? node : cluster).open(lastEventId),
+        close: Effect.asVoid(Deferred.succeed(closing, undefined)),
+        count: Effect.sync(() => node.count() + cluster.count())
+      })
+    })
   )
 }
 
@@ -56,9 +69,8 @@ const encoder = new TextEncoder()
 const encode = (event: string, data: unknown, id?: string): string =>
   `${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
 
-const make = Effect.gen(function* () {
-  const board = yield* Board
-  const closing = yield* Deferred.make<void>()
+/** The streams of one board. */
+const make = (board: BoardService, closing: Deferred.Deferred<void>) => {
   let open = 0
 
   /** What clients get at the current revision, by the revision that they hold. */
@@ -140,8 +152,8 @@ const make = Effect.gen(function* () {
     return boot === board.boot && /^\d{1,15}$/.test(revision ?? "") ? Number(revision) : undefined
   }
 
-  return EventStreams.of({
-    open: Effect.fnUntraced(function* (lastEventId) {
+  return {
+    open: Effect.fnUntraced(function* (lastEventId: string | undefined) {
       if (open >= maxStreams) {
         return yield* new TooManyStreams({
           message: `too many event streams are open (${maxStreams})`
@@ -151,6 +163,7 @@ const make = Effect.gen(function* () {
         Effect.sync(() => void open++),
         () => Effect.sync(() => void open--)
       )
+      yield* board.ready
       const start: Position = { revision: revisionOf(lastEventId), beat: -1 }
       return Stream.unfold(start, next).pipe(
         Stream.interruptWhen(Deferred.await(closing)),
@@ -158,7 +171,6 @@ const make = Effect.gen(function* () {
         Stream.map((text) => encoder.encode(text))
       )
     }),
-    close: Effect.asVoid(Deferred.succeed(closing, undefined)),
-    count: Effect.sync(() => open)
-  })
-})
+    count: () => open
+  }
+}

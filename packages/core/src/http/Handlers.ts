@@ -23,7 +23,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import type { CameraId } from "../camera/Camera.ts"
-import { Ownership, type OwnershipService } from "../cluster/Ownership.ts"
+import { Ownership } from "../cluster/Ownership.ts"
 import { format } from "../time/DurationText.ts"
 import type { LiveOrFixedSettings } from "../Restream.ts"
 import { type PictureProblem, Pictures } from "../picture/Pictures.ts"
@@ -49,7 +49,10 @@ import {
   type Worker
 } from "./Api.ts"
 import { Board } from "./Board.ts"
+import { ClusterBoard } from "./ClusterBoard.ts"
 import { EventStreams } from "./EventStreams.ts"
+import * as Forwarding from "./Forwarding.ts"
+import { Peers } from "./Peers.ts"
 import * as Views from "./Views.ts"
 
 export interface HandlerOptions {
@@ -61,20 +64,8 @@ export interface HandlerOptions {
   readonly workers?: ReadonlyArray<typeof Worker.Type> | undefined
 }
 
-/** A node of a cluster knows the cameras that it relays, and no others. */
-const unknown = Effect.fnUntraced(function* (
-  { node, otherNodes = Effect.succeed([]) }: OwnershipService,
-  id: CameraId
-) {
-  const others = yield* otherNodes
-  const where =
-    node === undefined || others.length === 0
-      ? ""
-      : ` on this node (${node}); the other nodes: ${others.join(", ")}`
-  return yield* new CameraNotFound({
-    message: `no camera has the id ${JSON.stringify(id)}${where}`
-  })
-})
+const unknownCamera = (id: CameraId) =>
+  Effect.fail(new CameraNotFound({ message: `no camera has the id ${JSON.stringify(id)}` }))
 
 const cameras = HttpApiBuilder.group(
   Api,
@@ -83,8 +74,7 @@ const cameras = HttpApiBuilder.group(
     const board = yield* Board
     const store = yield* StatusStore
     const supervisor = yield* Supervisor
-    const ownership = yield* Ownership
-    const unknownCamera = (id: CameraId) => unknown(ownership, id)
+    const clusterBoard = yield* ClusterBoard
 
     const command = Effect.fnUntraced(function* (
       id: CameraId,
@@ -175,17 +165,20 @@ const cameras = HttpApiBuilder.group(
       .handleRaw("picture", ({ params, query }) => picture(params.id, query.maxAge ?? 10))
       .handleAll({
         list: Effect.fnUntraced(function* ({ query }) {
-          const all = yield* board.cameras
+          const shown = query.scope === "node" ? board : clusterBoard
+          yield* shown.ready
+          const all = yield* shown.cameras
           const { page, total } = Views.select(all, query)
+          const bitrates = query.history === "true" ? yield* shown.bitrates(page) : undefined
           return {
-            boot: board.boot,
-            revision: yield* board.revision,
+            boot: shown.boot,
+            revision: yield* shown.revision,
             total,
             tally: tallyOf(all),
             cameras:
-              query.history === "true"
-                ? page.map((camera) => ({ ...camera, bitrates: board.bitrates(camera.id) }))
-                : page
+              bitrates === undefined
+                ? page
+                : page.map((camera) => ({ ...camera, bitrates: bitrates.get(camera.id) ?? [] }))
           }
         }),
         get: Effect.fnUntraced(function* ({ params }) {
@@ -253,13 +246,18 @@ const status = HttpApiBuilder.group(
   "status",
   Effect.fnUntraced(function* (handlers) {
     const board = yield* Board
+    const clusterBoard = yield* ClusterBoard
     const streams = yield* EventStreams
     return handlers
-      .handle("overview", () => board.overview)
+      .handle("overview", ({ query }) =>
+        query.scope === "node"
+          ? board.overview
+          : Effect.andThen(clusterBoard.ready, clusterBoard.overview)
+      )
       .handleRaw(
         "events",
-        Effect.fnUntraced(function* ({ headers }) {
-          const stream = yield* streams.open(headers["last-event-id"])
+        Effect.fnUntraced(function* ({ headers, query }) {
+          const stream = yield* streams.open(headers["last-event-id"], query.scope)
           return HttpServerResponse.stream(stream, {
             contentType: "text/event-stream",
             // a proxy that compresses or buffers would hold events back
@@ -327,13 +325,14 @@ const validation = HttpApiMiddleware.layerSchemaErrorTransform(RequestValidation
 /** The routes of the API and `/openapi.json`. */
 export const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide([cameras, status, health]),
-  Layer.provide(validation)
+  Layer.provide([validation, Forwarding.layer])
 )
 
 /** The services behind {@link routes}, for as long as the layer lives. */
 export const services = ({ settings, version, workers }: HandlerOptions) =>
   EventStreams.layer.pipe(
-    Layer.provideMerge(Board.layer(version, workers)),
+    Layer.provideMerge(ClusterBoard.layer),
+    Layer.provideMerge([Board.layer(version, workers), Peers.layer]),
     Layer.merge(Pictures.layer),
     Layer.merge(Hls.layer),
     Layer.merge(Whep.layer),

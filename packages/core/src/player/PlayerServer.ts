@@ -154,7 +154,7 @@ export const make = Effect.fnUntraced(function* (protocol: keyof typeof names) {
 export type PlayerServer = Effect.Success<ReturnType<Effect.Success<ReturnType<typeof make>>>>
 
 /** Why a request failed, in few words. Node hides the error of the socket in the causes. */
-const causeOf = (error: HttpClientError.HttpClientError): string => {
+export const causeOf = (error: HttpClientError.HttpClientError): string => {
   let cause: unknown = error.reason.cause
   while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? ""

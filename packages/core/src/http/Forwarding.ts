@@ -1,0 +1,152 @@
+/**
+ * Hands a request about a camera of another node on to that node, and its response back.
+ *
+ * What is handed on has `scope=node`, so that no node hands it on again.
+ */
+import * as ByteSize from "effect/ByteSize"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import type { CameraId } from "../camera/Camera.ts"
+import { causeOf } from "../player/PlayerServer.ts"
+import { maxSdpBytes } from "../player/Whep.ts"
+import { StatusStore } from "../status/StatusStore.ts"
+import { format } from "../time/DurationText.ts"
+import { CameraNotFound, NodeUnreachable, ToCameraNode } from "./Api.ts"
+import { Peers } from "./Peers.ts"
+
+/** Until the beginning of the response. */
+const responseTimeout = Duration.seconds(5)
+/** A node waits 12 s for a keyframe, 10 s for an answer to an offer, and 20 s for a playlist. */
+const mediaTimeout = Duration.seconds(25)
+const withoutMedia: ReadonlySet<string> = new Set(["get", "retry", "restart"])
+/** Until the end of the response, whether or not the client reads it. */
+const longest = "60 seconds"
+const maxRequests = 64
+
+/** What the responses about a camera say in their headers. */
+const passedOn = ["content-type", "location", "x-picture-time"]
+
+const pick = (
+  headers: Readonly<Record<string, string | undefined>>,
+  names: ReadonlyArray<string>
+) =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const value = headers[name]
+      return value === undefined ? [] : [[name, value] as const]
+    })
+  )
+
+const scoped = (url: string): string => `${url}${url.includes("?") ? "&" : "?"}scope=node`
+
+const isScoped = (url: string): boolean =>
+  new URLSearchParams(url.split("?", 2)[1] ?? "").getAll("scope").includes("node")
+
+const bodyOf = (request: HttpServerRequest.HttpServerRequest) =>
+  request.method === "GET" || request.method === "HEAD"
+    ? Effect.succeed(new Uint8Array())
+    : request.arrayBuffer.pipe(
+        Effect.map((body) => new Uint8Array(body)),
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxSdpBytes))
+      )
+
+export const layer: Layer.Layer<ToCameraNode, never, Peers | StatusStore> = Layer.effect(
+  ToCameraNode,
+  Effect.gen(function* () {
+    const peers = yield* Peers
+    const store = yield* StatusStore
+    const client = HttpClient.withScope(peers.client)
+    let requests = 0
+
+    /** The scope of a request that is under way; at most for a minute. */
+    const place = Effect.gen(function* () {
+      if (requests >= maxRequests) {
+        return yield* new NodeUnreachable({
+          message: `too many requests to other nodes are under way (${maxRequests})`
+        })
+      }
+      const place = yield* Effect.acquireRelease(Scope.make(), Scope.close)
+      requests++
+      yield* Scope.addFinalizer(
+        place,
+        Effect.sync(() => void requests--)
+      )
+      yield* Effect.forkScoped(Effect.andThen(Effect.sleep(longest), Scope.close(place, Exit.void)))
+      return place
+    })
+
+    const forward = Effect.fnUntraced(function* (
+      name: string,
+      id: CameraId,
+      request: HttpServerRequest.HttpServerRequest,
+      timeout: Duration.Duration
+    ) {
+      const unreachable = (why: string) =>
+        Effect.fail(
+          new NodeUnreachable({
+            message: `camera ${id} is relayed by node ${name}, which does not respond: ${why}`
+          })
+        )
+      const url = peers.urlOf(name)
+      if (url === undefined) return yield* unreachable("its API is unreachable")
+      const body = yield* Effect.option(bodyOf(request))
+      if (body._tag === "None") return HttpServerResponse.empty({ status: 413 })
+      const head = HttpClientRequest.make(request.method as "GET")(`${url}${scoped(request.url)}`)
+      const scope = yield* place
+      const response = yield* client
+        .execute(
+          body.value.length === 0
+            ? head
+            : HttpClientRequest.bodyUint8Array(head, body.value, request.headers["content-type"])
+        )
+        .pipe(
+          Scope.provide(scope),
+          Effect.timeout(timeout),
+          Effect.catchTags({
+            HttpClientError: (error) => unreachable(causeOf(error)),
+            TimeoutError: () => unreachable(`no response within ${format(timeout)}`)
+          })
+        )
+      const { headers, status } = response
+      if (status >= 300 && status < 400) return yield* unreachable(`HTTP status ${status}`)
+      if (status === 401 || status === 421 || status === 429) {
+        return yield* unreachable(`it refuses this node with HTTP status ${status}`)
+      }
+      const { "content-type": contentType, ...rest } = pick(headers, passedOn)
+      return HttpServerResponse.stream(status === 204 ? Stream.empty : response.stream, {
+        status,
+        headers: rest,
+        ...(contentType !== undefined && { contentType })
+      })
+    })
+
+    return ToCameraNode.of(
+      Effect.fnUntraced(function* (httpEffect, { endpoint }) {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const { id } = (yield* HttpRouter.params) as { readonly id: CameraId }
+        if (isScoped(request.url) || (yield* store.get(id)) !== undefined) return yield* httpEffect
+        yield* peers.ready
+        const node = peers.cameras.nodeOf(id)
+        if (node !== undefined) {
+          const timeout = withoutMedia.has(endpoint.name) ? responseTimeout : mediaTimeout
+          return yield* forward(node, id, request, timeout)
+        }
+        const silent = peers.nodes().filter(({ problem }) => problem !== null)
+        if (silent.length === 0) return yield* httpEffect
+        return yield* new CameraNotFound({
+          message: `no camera has the id ${JSON.stringify(id)} on the nodes that respond; not known: ${silent.map(({ name }) => name).join(", ")}`
+        })
+      })
+    )
+  })
+)

@@ -1,0 +1,70 @@
+/** The overviews of several nodes as one. Pure. */
+import type { Cause, Node, Overview, Tally } from "./Api.ts"
+
+type Cause = typeof Cause.Type
+
+const firstKinds = ["media-server", "database", "cluster", "node", "offline"]
+const lastKinds = new Set(["media-server-api"])
+
+/** The worst first, as in the overview of one node. */
+const rankOf = ({ kind }: Cause): number => {
+  const first = firstKinds.indexOf(kind)
+  return first !== -1 ? first : firstKinds.length + (lastKinds.has(kind) ? 1 : 0)
+}
+
+/** What is wrong on several nodes for the same reason is one cause. */
+export const mergeCauses = (causes: ReadonlyArray<Cause>): ReadonlyArray<Cause> => {
+  const merged = new Map<string, Cause>()
+  for (const cause of causes) {
+    const key = JSON.stringify([cause.kind, cause.message, cause.host])
+    const other = merged.get(key)
+    merged.set(
+      key,
+      other === undefined
+        ? cause
+        : {
+            ...cause,
+            since: Math.min(cause.since, other.since),
+            count: cause.count + other.count,
+            cameras: [...other.cameras, ...cause.cameras].slice(0, 100)
+          }
+    )
+  }
+  return [...merged.values()].sort(
+    (a, b) => rankOf(a) - rankOf(b) || b.count - a.count || a.since - b.since
+  )
+}
+
+export interface MergeOptions {
+  /** Of this node. */
+  readonly own: Overview
+  /** Of the other nodes that respond. */
+  readonly others: ReadonlyArray<Overview>
+  readonly nodes: ReadonlyArray<Node>
+  /** What is wrong with other nodes. */
+  readonly causes: ReadonlyArray<Cause>
+  readonly tally: typeof Tally.Type
+}
+
+/** Of media servers and lists of cameras, that of the node for which it is worst. */
+export const merge = ({ causes, nodes, others, own, tally }: MergeOptions): Overview => {
+  const all = [own, ...others]
+  return {
+    ...own,
+    nodes,
+    tally,
+    causes: mergeCauses([...all.flatMap((overview) => overview.causes), ...causes]),
+    bitrate: all.reduce((sum, { bitrate }) => sum + bitrate, 0),
+    mediaServer:
+      all.find(({ mediaServer }) => mediaServer.state === "down")?.mediaServer ?? own.mediaServer,
+    ...(own.mediaServers !== undefined && {
+      mediaServers: own.mediaServers.map(
+        (server) =>
+          all
+            .flatMap(({ mediaServers = [] }) => mediaServers)
+            .find(({ name, state }) => name === server.name && state === "down") ?? server
+      )
+    }),
+    database: all.find(({ database }) => database.state === "down")?.database ?? own.database
+  }
+}

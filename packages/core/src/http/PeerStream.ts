@@ -1,0 +1,211 @@
+/**
+ * What another node says of its cameras: its event stream, followed until it ends.
+ *
+ * The node may be of another version. Of a camera that this version does not understand nothing is known.
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Sse from "effect/encoding/Sse"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { CameraId } from "../camera/Camera.ts"
+import { causeOf } from "../player/PlayerServer.ts"
+import { CameraSummary, Overview } from "./Api.ts"
+import type { NodeChanges } from "./MergedCameras.ts"
+
+/** Why a node says nothing; one line. */
+export class PeerError extends Data.TaggedError("PeerError")<{
+  readonly message: string
+  /** Whether asking again soon could lock out the other clients of this address. */
+  readonly isRefusal: boolean
+}> {}
+
+const fail = (message: string, isRefusal = false) =>
+  Effect.fail(new PeerError({ message, isRefusal }))
+
+export interface PeerListener {
+  readonly onCameras: (changes: NodeChanges) => void
+  readonly onRates: (rates: Readonly<Record<string, number>>) => void
+  readonly onReaders: (readers: Readonly<Record<string, number>> | null) => void
+  /** Comes first, and then every 5 seconds. */
+  readonly onBeat: (overview: Overview) => void
+}
+
+/** Until the beginning of the response. */
+const responseTimeout = "3 seconds"
+/** Beats come every 5 seconds. */
+const silenceTimeout = "7 seconds"
+/** A snapshot of 90,000 cameras. */
+const maxEventSize = 64 * 1024 * 1024
+/** Of cameras that are decoded before other work has its turn. */
+const batch = 200
+
+const Changes = Schema.Struct({
+  cameras: Schema.Array(Schema.Unknown),
+  removed: Schema.Array(Schema.String)
+})
+const Counts = Schema.Record(Schema.String, Schema.Finite)
+const decodeChanges = Schema.decodeUnknownOption(Changes)
+const decodeCamera = Schema.decodeUnknownOption(CameraSummary)
+const decodeCounts = Schema.decodeUnknownOption(Schema.NullOr(Counts))
+const decodeOverview = Schema.decodeUnknownOption(Overview)
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const changesOf = Effect.fnUntraced(function* (
+  data: unknown,
+  isComplete: boolean
+): Effect.fn.Return<NodeChanges | undefined> {
+  const changes = Option.getOrUndefined(decodeChanges(data))
+  if (changes === undefined) return undefined
+  const cameras: Array<CameraSummary> = []
+  for (const [index, camera] of changes.cameras.entries()) {
+    if (index % batch === batch - 1) yield* Effect.yieldNow
+    const decoded = decodeCamera(camera)
+    if (Option.isSome(decoded)) cameras.push(decoded.value)
+  }
+  return { cameras, isComplete, removed: changes.removed as ReadonlyArray<CameraId> }
+})
+
+export type Bitrates = ReadonlyMap<CameraId, ReadonlyArray<number>>
+
+const decodeBitrates = Schema.decodeUnknownEffect(
+  Schema.Struct({
+    total: Schema.Finite,
+    cameras: Schema.Array(
+      Schema.Struct({ id: CameraId, bitrates: Schema.optionalKey(Schema.Array(Schema.Finite)) })
+    )
+  })
+)
+const bitratesAPage = 500
+const pageTimeout = "5 seconds"
+
+/** The bitrates of all cameras of a node in the last hour, by the minute; as many as it gives. */
+export const bitrates = Effect.fnUntraced(function* (client: HttpClient.HttpClient, url: string) {
+  const all = new Map<CameraId, ReadonlyArray<number>>()
+  const page = Effect.fnUntraced(function* (offset: number) {
+    const response = yield* client.get(
+      `${url}/api/cameras?scope=node&history=true&limit=${bitratesAPage}&offset=${offset}`
+    )
+    const { cameras, total } = yield* Effect.flatMap(response.json, decodeBitrates)
+    for (const { bitrates, id } of cameras) if (bitrates !== undefined) all.set(id, bitrates)
+    return total
+  }, Effect.timeout(pageTimeout))
+  yield* Effect.gen(function* () {
+    let total = 1
+    for (let offset = 0; offset < total; offset += bitratesAPage) total = yield* page(offset)
+  }).pipe(Effect.ignore)
+  return all as Bitrates
+})
+
+/**
+ * Follows the cameras of a node. Fails when its stream ends, when it is silent, and when another daemon answers.
+ *
+ * @param client sends the token and follows no redirects.
+ * @param name of the node that is meant: another one may listen at the same address of another machine.
+ */
+export const follow = Effect.fnUntraced(function* (
+  client: HttpClient.HttpClient,
+  name: string,
+  url: string,
+  listener: PeerListener
+): Effect.fn.Return<never, PeerError> {
+  const request = HttpClientRequest.get(`${url}/api/events?scope=node`)
+  let before: NodeChanges | undefined
+  let isKnown = false
+
+  const take = Effect.fnUntraced(function* ({ data: text, event }: Sse.Event) {
+    const data = parse(text)
+    switch (event) {
+      case "snapshot":
+      case "cameras": {
+        const changes = yield* changesOf(data, event === "snapshot")
+        if (changes === undefined) return
+        if (isKnown) listener.onCameras(changes)
+        // the name comes with the beat behind the snapshot
+        else before = changes
+        return
+      }
+      case "rates":
+      case "readers": {
+        const counts = Option.getOrUndefined(decodeCounts(data))
+        if (counts === undefined || !isKnown) return
+        if (event === "readers") listener.onReaders(counts)
+        else if (counts !== null) listener.onRates(counts)
+        return
+      }
+      case "beat": {
+        const overview = Option.getOrUndefined(decodeOverview(data))
+        if (overview === undefined) {
+          return yield* fail(
+            "it runs another version of restream, which this one does not understand"
+          )
+        }
+        if (overview.node !== name) {
+          return yield* fail(
+            `${overview.node === undefined ? "a daemon that is not in the cluster" : `node ${overview.node}`} responds there; set cluster.apiUrl of ${name}`
+          )
+        }
+        listener.onBeat(overview)
+        isKnown = true
+        if (before !== undefined) listener.onCameras(before)
+        before = undefined
+        return
+      }
+      case "bye":
+        return yield* fail("it has stopped")
+    }
+  })
+
+  return yield* Effect.gen(function* () {
+    const response = yield* Effect.timeout(
+      HttpClient.withScope(client).execute(request),
+      responseTimeout
+    )
+    const { status } = response
+    switch (status) {
+      case 200:
+        break
+      case 401:
+        return yield* fail("it requires another token; set http.token alike on all nodes", true)
+      case 421:
+        return yield* fail(
+          "it does not know the host name of its address; set http.allowedHosts there"
+        )
+      case 429:
+        return yield* fail("it refuses further attempts after too many wrong tokens", true)
+      default:
+        return yield* fail(`it answers with HTTP status ${status}`)
+    }
+    yield* response.stream.pipe(
+      Stream.timeoutOrElse({
+        duration: silenceTimeout,
+        orElse: () => Stream.fromEffect(fail("it has been silent for 7 s"))
+      }),
+      Stream.decodeText(),
+      Stream.pipeThroughChannel(Sse.decode({ maxEventSize })),
+      Stream.runForEach(take)
+    )
+    return yield* fail("the connection was closed")
+  }).pipe(
+    Effect.scoped,
+    Effect.catchTags({
+      HttpClientError: (error) => fail(causeOf(error)),
+      Retry: () => fail("it is not restream"),
+      SseError: () => fail("it sent too large an event"),
+      TimeoutError: () => fail("no response within 3 s")
+    }),
+    Effect.catchDefect((defect) =>
+      Effect.andThen(Effect.logError("internal error", defect), fail("internal error"))
+    )
+  )
+})

@@ -1,0 +1,295 @@
+/**
+ * The other nodes of the cluster: their cameras, and the way to them.
+ *
+ * They are followed by their event streams while somebody asks this node for all cameras, and for half a minute
+ * after that. Without a cluster nothing of this runs.
+ */
+import { isLoopback, redact, withoutBrackets } from "@restream/config"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberMap from "effect/FiberMap"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { hostname } from "node:os"
+import { type NodeView, Ownership } from "../cluster/Ownership.ts"
+import { LiveSettings } from "../settings/LiveSettings.ts"
+import { nowMs } from "../time/Monotonic.ts"
+import { tallyOf } from "../status/OperatorView.ts"
+import type { CameraSummary, Cause, Node, Overview } from "./Api.ts"
+import { withRates, withReaders } from "./Measured.ts"
+import { MergedCameras } from "./MergedCameras.ts"
+import * as PeerStream from "./PeerStream.ts"
+
+/** For so long the nodes are followed after the last question. */
+const interestMs = 30_000
+/** Within this time the others should have answered for the first time. */
+const firstAnswerTimeout = "2 seconds"
+/** The list of the nodes is compared at this interval. */
+const syncInterval = "500 millis"
+const retryDelay = Duration.seconds(1)
+/** Five wrong tokens in a minute lock an address out, and several nodes may have one address. */
+const refusedDelay = Duration.minutes(5)
+/**
+ * For so long the cameras of a node that is silent stay in the list as they were last. The other nodes take them over
+ * within the lease.
+ */
+const lastKnownMs = 15_000
+
+interface Peer {
+  readonly name: string
+  readonly url: string
+  /** `undefined`: the node does not respond. */
+  overview: Overview | undefined
+  problem: string
+  /** Since when it does not respond, by the wall clock and by the monotonic clock. */
+  since: number
+  sinceMs: number
+  /** Done with the first answer or the first failure. */
+  readonly tried: Deferred.Deferred<void>
+  /** Asked for at most once a minute. */
+  readonly bitrates: Effect.Effect<PeerStream.Bitrates>
+}
+
+export class Peers extends Context.Service<
+  Peers,
+  {
+    /** The cameras of all nodes. Who reads them tells those of this node. */
+    readonly cameras: MergedCameras
+    /** Says that somebody wants to know the cameras of all nodes. */
+    readonly touch: () => void
+    /** As `touch`; done when the other nodes have answered once, or after 2 seconds. */
+    readonly ready: Effect.Effect<void>
+    /** The other nodes. */
+    readonly nodes: () => ReadonlyArray<Node>
+    /** What is wrong with them. */
+    readonly causes: () => ReadonlyArray<typeof Cause.Type>
+    /** What those that respond say of themselves. */
+    readonly overviews: () => ReadonlyArray<Overview>
+    /** The bitrates of cameras of other nodes in the last hour, by the minute; not of those of nodes that do not respond. */
+    readonly bitrates: (cameras: ReadonlyArray<CameraSummary>) => Effect.Effect<PeerStream.Bitrates>
+    /** Where a node is reached. `undefined`: it does not respond. */
+    readonly urlOf: (name: string) => string | undefined
+    /** Sends the token, and follows no redirects. */
+    readonly client: HttpClient.HttpClient
+  }
+>()("@restream/core/http/Peers") {
+  static readonly layer: Layer.Layer<Peers, never, LiveSettings> = Layer.effect(
+    Peers,
+    Effect.suspend(() => make)
+  ).pipe(
+    Layer.provide(FetchHttpClient.layer),
+    Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }))
+  )
+}
+
+const make = Effect.gen(function* () {
+  const { node, nodes: known = () => [] } = yield* Ownership
+  const clock = yield* Clock.Clock
+  const { token } = SubscriptionRef.getUnsafe(yield* LiveSettings).http
+  const transport = yield* HttpClient.HttpClient
+  const client =
+    token === undefined
+      ? transport
+      : HttpClient.mapRequest(transport, HttpClientRequest.bearerToken(Redacted.value(token)))
+  const cameras = new MergedCameras()
+  const peers = new Map<string, Peer>()
+  let touchedMs = -Infinity
+  let isAwake = Deferred.makeUnsafe<void>()
+  let answered = Deferred.makeUnsafe<void>()
+
+  const newPeer = Effect.fnUntraced(function* (name: string, url: string): Effect.fn.Return<Peer> {
+    return {
+      name,
+      url,
+      overview: undefined,
+      problem: "it has not responded yet",
+      since: clock.currentTimeMillisUnsafe(),
+      sinceMs: nowMs(clock),
+      tried: Deferred.makeUnsafe(),
+      bitrates: yield* Effect.cachedWithTTL(PeerStream.bitrates(client, url), "50 seconds")
+    }
+  })
+
+  /** Follows a node until interrupted. */
+  const follow = Effect.fnUntraced(function* (peer: Peer): Effect.fn.Return<never> {
+    const { name, tried, url } = peer
+    const ifKnown =
+      <A>(apply: (value: A) => void) =>
+      (value: A) => {
+        if (peers.get(name) === peer) apply(value)
+      }
+    const listener: PeerStream.PeerListener = {
+      onBeat: (overview) => {
+        peer.overview = overview
+        Deferred.doneUnsafe(tried, Effect.void)
+      },
+      onCameras: ifKnown((changes) => cameras.apply(name, changes)),
+      onRates: ifKnown((rates) => cameras.measure(name, withRates(rates))),
+      onReaders: ifKnown((readers) => cameras.measure(name, withReaders(readers)))
+    }
+    for (;;) {
+      const { isRefusal, message } = yield* Effect.flip(
+        PeerStream.follow(client, name, url, listener)
+      )
+      peer.problem = redact(message)
+      if (peer.overview !== undefined) {
+        peer.overview = undefined
+        peer.since = clock.currentTimeMillisUnsafe()
+        peer.sinceMs = nowMs(clock)
+      }
+      Deferred.doneUnsafe(tried, Effect.void)
+      yield* Effect.sleep(isRefusal ? refusedDelay : retryDelay)
+    }
+  })
+
+  const others = () => known().filter(({ isSelf }) => !isSelf)
+
+  /** Follows the nodes that are there now. */
+  const sync = Effect.fnUntraced(function* (fibers: FiberMap.FiberMap<string>) {
+    const now = others()
+    for (const node of now) {
+      const { apiUrl: url, name } = node
+      if (url === undefined || !isInReach(node) || peers.get(name)?.url === url) continue
+      const peer = yield* newPeer(name, url)
+      peers.set(name, peer)
+      yield* FiberMap.run(fibers, name, follow(peer))
+    }
+    for (const { name, overview, sinceMs } of peers.values()) {
+      if (overview !== undefined || nowMs(clock) - sinceMs < lastKnownMs) continue
+      cameras.remove(name)
+      if (now.some((node) => node.name === name)) continue
+      peers.delete(name)
+      yield* FiberMap.remove(fibers, name)
+    }
+  })
+
+  const session = Effect.gen(function* () {
+    const fibers = yield* FiberMap.make<string>()
+    yield* sync(fibers)
+    yield* Effect.forEach(peers.values(), ({ tried }) => Deferred.await(tried), {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(Effect.timeoutOption(firstAnswerTimeout))
+    yield* Deferred.succeed(answered, undefined)
+    while (nowMs(clock) - touchedMs < interestMs) {
+      yield* Effect.sleep(syncInterval)
+      yield* sync(fibers)
+    }
+    // whoever asks from now on waits for the next session
+    isAwake = Deferred.makeUnsafe()
+    answered = Deferred.makeUnsafe()
+    peers.clear()
+    cameras.clear()
+  }).pipe(Effect.scoped)
+
+  if (node !== undefined) {
+    yield* Effect.suspend(() => Deferred.await(isAwake)).pipe(
+      Effect.andThen(session),
+      Effect.forever,
+      Effect.forkScoped
+    )
+  }
+
+  const touch = () => {
+    touchedMs = nowMs(clock)
+    Deferred.doneUnsafe(isAwake, Effect.void)
+  }
+
+  const nodeOf = (
+    { apiUrl, isActive, machine, name }: Omit<NodeView, "isSelf" | "weight">,
+    tallies: ReadonlyMap<string, Node["tally"]>
+  ): Node => {
+    const { overview, problem } = peers.get(name) ?? {}
+    const common = { name, isSelf: false, url: apiUrl ?? null }
+    if (overview !== undefined) {
+      return {
+        ...common,
+        state: isActive ? "ok" : "draining",
+        problem: null,
+        tally: tallies.get(name) ?? tallyOf([]),
+        bitrate: overview.bitrate,
+        version: overview.version
+      }
+    }
+    const unknown = { ...common, tally: null, bitrate: null, version: null }
+    if (problem !== undefined) return { ...unknown, state: "unreachable", problem }
+    return {
+      ...unknown,
+      state: "unknown",
+      problem:
+        apiUrl === undefined
+          ? "it names no address of its HTTP API; set http.enabled and cluster.apiUrl there"
+          : machine === hostname()
+            ? "it has not been asked yet"
+            : `its HTTP API listens on ${new URL(apiUrl).host} of its machine only; set http.host and http.token, or cluster.apiUrl, there`
+    }
+  }
+
+  return Peers.of({
+    cameras,
+    client,
+    touch,
+    ready:
+      node === undefined
+        ? Effect.void
+        : Effect.suspend(() => {
+            touch()
+            return Deferred.await(answered)
+          }),
+    nodes: () => {
+      const listed = others()
+      const { tallies } = cameras
+      // while the database is away, nodes are known by what they say themselves
+      const unlisted = [...peers.values()].flatMap(({ name, overview, url }) =>
+        overview === undefined || listed.some((node) => node.name === name)
+          ? []
+          : [{ name, isActive: true, apiUrl: url, machine: undefined }]
+      )
+      return [...listed, ...unlisted].map((node) => nodeOf(node, tallies))
+    },
+    causes: () =>
+      others().flatMap(({ name }) => {
+        const { overview, problem, since, url } = peers.get(name) ?? {}
+        if (since === undefined || overview !== undefined) return []
+        return [
+          {
+            kind: "node",
+            message: `node ${name} does not respond at ${url}: ${problem}`,
+            advice:
+              "Its cameras are shown as they were last for 15 s, and then not until it responds; if it has ended, the other nodes take them over. Check that it runs and that this machine reaches it.",
+            since,
+            host: null,
+            count: 0,
+            cameras: []
+          }
+        ]
+      }),
+    overviews: () => [...peers.values()].flatMap(({ overview }) => overview ?? []),
+    bitrates: Effect.fnUntraced(function* (page) {
+      const names = new Set(page.map(({ node }) => node))
+      const asked = [...peers.values()].filter(
+        ({ name, overview }) => overview !== undefined && names.has(name)
+      )
+      const all = yield* Effect.forEach(asked, ({ bitrates }) => bitrates, {
+        concurrency: "unbounded"
+      })
+      return new Map(all.flatMap((bitrates) => [...bitrates]))
+    }),
+    urlOf: (name) => {
+      const peer = peers.get(name)
+      return peer?.overview === undefined ? undefined : peer.url
+    }
+  })
+})
+
+/** A loopback address leads to the nodes of this machine only. */
+const isInReach = ({ apiUrl = "", machine }: NodeView): boolean =>
+  URL.canParse(apiUrl) &&
+  (machine === hostname() || !isLoopback(withoutBrackets(new URL(apiUrl).hostname)))
