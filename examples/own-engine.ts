@@ -4,7 +4,7 @@ import { load } from "@restream/config"
 import { type Engine, Engines, MemoryCameraSource, NativeEngine, Restream } from "@restream/core"
 import { Duration, Effect, Layer, Result } from "effect"
 
-const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
+const native = NativeEngine.make()
 
 const timed: Engine = {
   ...native,

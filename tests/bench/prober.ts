@@ -63,7 +63,7 @@ const probe = ({ urls }: ProberOrder) =>
   }).pipe(
     Effect.provide(
       ProbeScheduler.layerOnce(settings.probe).pipe(
-        Layer.provide(Restream.builtInEngines(Effect.succeed(true))),
+        Layer.provide(Restream.builtInEngines),
         Layer.provide(LiveSettings.layer(settings)),
         Layer.provide(NodeServices.layer)
       )

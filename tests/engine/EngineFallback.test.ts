@@ -165,7 +165,7 @@ describe("the engines of a daemon", () => {
       assert.deepStrictEqual(names("rtsp://10.0.0.5/live", { transport: "udp" }), ["ffmpeg"])
     }).pipe(
       Effect.provide(
-        Restream.builtInEngines(Effect.succeed(true)).pipe(
+        Restream.builtInEngines.pipe(
           Layer.provide(LiveSettings.layer(settings)),
           Layer.provide(NodeServices.layer)
         )

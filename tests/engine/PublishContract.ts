@@ -4,7 +4,13 @@
  * Both are the embedded RTSP server. An adapter passes a function that makes its engine.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraOptions, type Engine, RelayError, type RunningRelay } from "@restream/core"
+import {
+  anyServer,
+  type CameraOptions,
+  type Engine,
+  RelayError,
+  type RunningRelay
+} from "@restream/core"
 import { freePort, RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/testing"
 import { Clock, type Duration, Effect, Exit, Fiber, PubSub, Redacted, Scope } from "effect"
 import { job as jobOf, startRelay } from "./Streams.ts"
@@ -16,8 +22,6 @@ export interface PublishContractOptions {
     readonly stallTimeout: Duration.Input
     /** The time for opening a camera. */
     readonly openTimeout: Duration.Input
-    /** Whether the media server responds. */
-    readonly checkServer: Effect.Effect<boolean>
   }) => Effect.Effect<Engine, never, Scope.Scope>
 }
 
@@ -55,8 +59,7 @@ export const publishContract = (name: string, contract: PublishContractOptions):
       yield* TestPattern.publish(camera, "cam", settings.camera)
       const engine = yield* contract.make({
         stallTimeout: settings.stallTimeout ?? "10 seconds",
-        openTimeout: settings.openTimeout ?? "8 seconds",
-        checkServer: settings.checkServer ?? Effect.succeed(true)
+        openTimeout: settings.openTimeout ?? "8 seconds"
       })
       return yield* test({
         camera,
@@ -64,7 +67,8 @@ export const publishContract = (name: string, contract: PublishContractOptions):
         start: (job = {}) =>
           startRelay(engine, {
             ...jobOf(job.from ?? camera.url("cam"), job.to ?? sink.url("out"), job.options),
-            userAgent: job.userAgent
+            userAgent: job.userAgent,
+            server: { ...anyServer, ...(settings.checkServer && { check: settings.checkServer }) }
           }).pipe(
             Effect.catch(({ reason }) =>
               Effect.succeed<RunningRelay>({

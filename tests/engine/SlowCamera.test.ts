@@ -31,12 +31,10 @@ interface EngineUnderTest {
   readonly connections: number
 }
 
-const checkServer = Effect.succeed(true)
-
 const engines: ReadonlyArray<EngineUnderTest> = [
   {
     label: "the native engine",
-    make: (options) => Effect.succeed(NativeEngine.make({ ...options, checkServer })),
+    make: (options) => Effect.succeed(NativeEngine.make(options)),
     connections: 1
   },
   ...ffmpegs.map(({ label, path }) => ({

@@ -136,7 +136,7 @@ describe("the camera type onvif", () => {
       const device = yield* OnvifDevice.make({
         profiles: [{ token: "t", name: "main", uri }]
       })
-      const { select } = Engines.make([NativeEngine.make({ checkServer: Effect.succeed(true) })])
+      const { select } = Engines.make([NativeEngine.make()])
       const camera = { ...onvifCamera(device.port, { username: undefined, password: undefined }) }
       const [engine] = Result.getOrThrow(select(camera))
       assert.strictEqual((yield* probe(engine, camera)).video.codec, "h264")

@@ -35,10 +35,7 @@ describe("a keyframe of a relay", () => {
             camera.url("cam")
           ])
           yield* camera.awaitPackets("cam")
-          const native = NativeEngine.make({
-            checkServer: Effect.succeed(true),
-            stallTimeout: "1 minute"
-          })
+          const native = NativeEngine.make({ stallTimeout: "1 minute" })
           const relay = yield* startRelay(native, job(camera.url("cam"), sink.url("out")))
           yield* relay.flowing
           // two who wait for one get the same

@@ -48,7 +48,6 @@ import { MediaServers } from "./media-server/MediaServers.ts"
 import * as ServerChoice from "./media-server/ServerChoice.ts"
 import * as ProcessLauncher from "./process/ProcessLauncher.ts"
 import { ProbeScheduler } from "./probing/ProbeScheduler.ts"
-import { trustOf } from "./rtsp/client/Dialer.ts"
 import { LiveSettings } from "./settings/LiveSettings.ts"
 import type { CameraSource } from "./source/CameraSource.ts"
 import * as CameraTable from "./source/CameraTable.ts"
@@ -249,14 +248,8 @@ export const cameraQuery = ({ database }: Pick<Settings, "database">): string =>
 const tableOf = ({ table }: Settings["database"]): TableName =>
   parseTableName(table) ?? { schema: undefined, name: table }
 
-/**
- * The built-in engines by the settings in force, `native` first.
- *
- * @param checkServer tells a stalled relay whether the media server is to blame.
- */
-export const builtInEngines = (
-  checkServer: Effect.Effect<boolean>
-): Layer.Layer<Engines, never, ChildProcessSpawner | LiveSettings> =>
+/** The built-in engines by the settings in force, `native` first. */
+export const builtInEngines: Layer.Layer<Engines, never, ChildProcessSpawner | LiveSettings> =
   Layer.effect(
     Engines,
     Effect.gen(function* () {
@@ -270,9 +263,7 @@ export const builtInEngines = (
         if (settings !== madeFor) {
           const common = {
             openTimeout: settings.probe.timeout,
-            stallTimeout: settings.relay.stallTimeout,
-            serverTrust: trustOf(settings.mediaServer),
-            checkServer
+            stallTimeout: settings.relay.stallTimeout
           }
           const ffmpeg = FfmpegEngine.makeWith(launcher, {
             ...common,
@@ -292,12 +283,12 @@ export const builtInEngines = (
     })
   )
 
-/** The registry in context, else the built-in engines. A camera fiber names the media server of each relay. */
+/** The registry in context, else the built-in engines. */
 const engines: Layer.Layer<Engines, never, ChildProcessSpawner | LiveSettings> = Layer.unwrap(
   Effect.map(
     Effect.serviceOption(Engines),
     Option.match({
-      onNone: () => builtInEngines(Effect.succeed(true)),
+      onNone: () => builtInEngines,
       onSome: (service) => Layer.succeed(Engines, service)
     })
   )

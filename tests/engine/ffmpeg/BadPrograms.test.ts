@@ -1,6 +1,6 @@
 /** Programs that do what ffmpeg should not, and what it does on no command. */
 import { assert, describe, it } from "@effect/vitest"
-import type { ProbeError, RelayError } from "@restream/core"
+import { anyServer, type ProbeError, type RelayError } from "@restream/core"
 import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
@@ -29,10 +29,10 @@ const relayEngine = (program: string, options: Options = {}) =>
     engine({ ffmpegPath: program, ffprobePath, ...options })
   )
 
-const relaying = (program: string, options: Options = {}) =>
+const relaying = (program: string, options: Options = {}, check = anyServer.check) =>
   Effect.gen(function* () {
     const ffmpeg = yield* relayEngine(program, options)
-    return yield* startRelay(ffmpeg, job(from, to))
+    return yield* startRelay(ffmpeg, { ...job(from, to), server: { ...anyServer, check } })
   })
 
 const probing = (program: string, options: Options = {}) =>
@@ -45,10 +45,10 @@ const reasonOf = <A, R>(failing: Effect.Effect<A, ProbeError | RelayError, R>) =
   Effect.map(Effect.flip(failing), ({ reason }) => ({ ...reason, message: reason.message }))
 
 /** The reason for which a program's relay ends. */
-const endOf = (script: string, options: Options = {}) =>
+const endOf = (script: string, options: Options = {}, check = anyServer.check) =>
   Effect.gen(function* () {
     const { program } = yield* FakeBinary.make(script)
-    const { ended } = yield* relaying(program, options)
+    const { ended } = yield* relaying(program, options, check)
     return yield* reasonOf(ended)
   })
 
@@ -192,10 +192,11 @@ exit 3`
 
   it.live("reports a media server that does not respond", () =>
     Effect.gen(function* () {
-      const reason = yield* endOf(`${block(5)}\n${forEver}`, {
-        stallTimeout: "500 millis",
-        checkServer: Effect.succeed(false)
-      })
+      const reason = yield* endOf(
+        `${block(5)}\n${forEver}`,
+        { stallTimeout: "500 millis" },
+        Effect.succeed(false)
+      )
       assert.deepInclude(reason, { _tag: "Stalled", side: "output" })
     })
   )
@@ -203,10 +204,7 @@ exit 3`
   it.live("ends with the defect of a server check", () =>
     Effect.gen(function* () {
       const { program } = yield* FakeBinary.make(`${block(5)}\n${forEver}`)
-      const relay = yield* relaying(program, {
-        stallTimeout: "300 millis",
-        checkServer: Effect.die("a fault")
-      })
+      const relay = yield* relaying(program, { stallTimeout: "300 millis" }, Effect.die("a fault"))
       const exit = yield* Effect.exit(relay.ended)
       assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
     })

@@ -11,6 +11,5 @@ export const engine = (options: Partial<Ffmpeg.FfmpegEngine.FfmpegEngineOptions>
     ffprobePath: ffprobes[0]!.path,
     openTimeout: Duration.seconds(8),
     killGrace: Duration.seconds(1),
-    checkServer: Effect.succeed(true),
     ...options
   }).pipe(Effect.provide(NodeServices.layer))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { CameraOptions } from "@restream/core"
+import { anyServer, type CameraOptions } from "@restream/core"
 import { RtspServer, type RtspServerOptions, TestPattern } from "@restream/core/testing"
 import { Effect } from "effect"
 import { publishContract } from "../PublishContract.ts"
@@ -20,6 +20,7 @@ for (const { label, path } of ffmpegs) {
         readonly camera?: RtspServerOptions
         readonly sink?: RtspServerOptions
         readonly engine?: Parameters<typeof engine>[0]
+        readonly check?: Effect.Effect<boolean>
       } = {}
     ) =>
       Effect.gen(function* () {
@@ -27,7 +28,10 @@ for (const { label, path } of ffmpegs) {
         const sink = yield* RtspServer.make(settings.sink)
         yield* TestPattern.publish(camera, "cam", { audio: true })
         const ffmpeg = yield* engine({ ffmpegPath: path, ...settings.engine })
-        const start = startRelay(ffmpeg, job(camera.url("cam"), sink.url("out"), options))
+        const start = startRelay(ffmpeg, {
+          ...job(camera.url("cam"), sink.url("out"), options),
+          server: { ...anyServer, ...(settings.check && { check: settings.check }) }
+        })
         return { camera, sink, start }
       })
 
@@ -74,11 +78,8 @@ for (const { label, path } of ffmpegs) {
           {},
           {
             sink: { settings: () => ({ quirks: { silentAt: "ANNOUNCE" } }) },
-            engine: {
-              stallTimeout: "2 seconds",
-              startTimeout: "5 seconds",
-              checkServer: Effect.succeed(false)
-            }
+            engine: { stallTimeout: "2 seconds", startTimeout: "5 seconds" },
+            check: Effect.succeed(false)
           }
         )
         const { reason } = yield* Effect.flip((yield* start).ended)

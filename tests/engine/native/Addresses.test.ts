@@ -1,6 +1,13 @@
 /** How the native engine finds its peers, and whom it trusts, seen through its own door. */
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraOptions, HostResolver, NativeEngine, rtspCheck } from "@restream/core"
+import {
+  anyServer,
+  type CameraOptions,
+  type DestinationServer,
+  HostResolver,
+  NativeEngine,
+  rtspCheck
+} from "@restream/core"
 import { RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Fiber, PubSub, type Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -13,8 +20,7 @@ import { scripted } from "../../kit/ScriptedServer.ts"
 import { start } from "../../kit/Spawn.ts"
 import { camera as cameraOf, job, probe, startRelay, urlOf } from "../Streams.ts"
 
-const engine = (more: Partial<NativeEngine.NativeEngineOptions> = {}) =>
-  NativeEngine.make({ checkServer: Effect.succeed(true), ...more })
+const engine = (more: Partial<NativeEngine.NativeEngineOptions> = {}) => NativeEngine.make(more)
 
 const living = { frameRate: 25, keyframeEvery: 1 }
 
@@ -79,19 +85,20 @@ describe.concurrent("the native engine, with TLS,", () => {
     Effect.gen(function* () {
       const camera = yield* peer()
       const sink = yield* RtspServer.make(secured)
+      const publish = (trust: DestinationServer["trust"]) =>
+        startRelay(engine(), {
+          ...job(camera.url("cam"), sink.url("out")),
+          server: { ...anyServer, trust }
+        })
       const to = (sha256: string | undefined) =>
-        startRelay(
-          engine(sha256 === undefined ? {} : { serverTrust: { _tag: "Fingerprint", sha256 } }),
-          job(camera.url("cam"), sink.url("out"))
-        )
+        publish(sha256 === undefined ? { _tag: "Verify" } : { _tag: "Fingerprint", sha256 })
       yield* Effect.scoped(Effect.flatMap(to(fingerprint), ({ flowing }) => flowing))
       for (const wrong of [other, undefined]) {
         const reason = yield* reasonOf(Effect.scoped(to(wrong)))
         assert.include(reason, { _tag: "CertificateError" })
         assert.include(JSON.stringify(reason), "media server: ")
       }
-      const careless = engine({ serverTrust: { _tag: "Insecure" } })
-      yield* (yield* startRelay(careless, job(camera.url("cam"), sink.url("out")))).flowing
+      yield* (yield* publish({ _tag: "Insecure" })).flowing
     })
   )
 })

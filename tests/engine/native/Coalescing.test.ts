@@ -32,7 +32,7 @@ const makeRelays = Effect.gen(function* () {
   )
   yield* Effect.addFinalizer(() => Effect.promise(() => child.end()))
   const url = (path: string) => `rtsp://127.0.0.1:${first.port}/${path}`
-  const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
+  const native = NativeEngine.make()
   const flow = (number: number) =>
     Effect.flatMap(
       startRelay(native, job(url("cam"), url(`out${number}`))),

@@ -41,7 +41,7 @@ const echoes: ReadonlyArray<
   ]
 ]
 
-const engine = NativeEngine.make({ checkServer: Effect.succeed(true) })
+const engine = NativeEngine.make()
 
 /** A password in user-info, in the path, and with a character that is percent-encoded in either case. */
 const passwords = [

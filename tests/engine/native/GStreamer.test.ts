@@ -12,7 +12,7 @@ const noReader = gstreamerLacks("reader")
 if (noCamera !== undefined) skipped("the native engine with GStreamer as a camera", noCamera)
 if (noReader !== undefined) skipped("the native engine with GStreamer as a reader", noReader)
 
-const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
+const native = NativeEngine.make()
 
 const probing = (address: string) => probe(native, camera(address))
 

@@ -8,7 +8,7 @@ import type { Socket } from "node:net"
 import { scripted } from "../../kit/ScriptedServer.ts"
 import { camera, job, probe, startRelay } from "../Streams.ts"
 
-const engine = NativeEngine.make({ checkServer: Effect.succeed(true), openTimeout: "1 minute" })
+const engine = NativeEngine.make({ openTimeout: "1 minute" })
 
 /** Sends the same bytes for as long as the other side reads them. */
 const flood = (socket: Socket, bytes: Buffer): void => {

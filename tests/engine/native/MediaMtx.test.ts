@@ -6,7 +6,9 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { defaultSettings } from "@restream/config"
 import {
+  anyServer,
   type CameraId,
+  type CameraOptions,
   MemoryCameraSource,
   NativeEngine,
   rtspCheck,
@@ -26,7 +28,7 @@ import { configured } from "../../rtsp/MediaMtx.ts"
 import { mediaMtx, publishWithFfmpeg, readFrames, skipped } from "../../rtsp/Peers.ts"
 import { anyFfmpeg } from "../ffmpeg/Binaries.ts"
 import { engine as ffmpegEngine } from "../ffmpeg/Engines.ts"
-import { job, options, probe, startRelay, urlOf } from "../Streams.ts"
+import { job as jobOf, options, probe, startRelay, urlOf } from "../Streams.ts"
 
 if (mediaMtx === undefined) skipped("the native engine with MediaMTX", "MEDIAMTX_BIN names none")
 
@@ -37,14 +39,21 @@ const camera = Effect.gen(function* () {
   return server.url("cam")
 })
 
-const engineFor = (address: string, more: Partial<NativeEngine.NativeEngineOptions> = {}) =>
-  NativeEngine.make({
-    checkServer: rtspCheck(urlOf(address)).pipe(
+const job = (
+  from: string,
+  to: string,
+  chosen: Partial<CameraOptions> = {},
+  trust = anyServer.trust
+) => ({
+  ...jobOf(from, to, chosen),
+  server: {
+    trust,
+    check: rtspCheck(urlOf(to)).pipe(
       Effect.as(true),
       Effect.orElseSucceed(() => false)
-    ),
-    ...more
-  })
+    )
+  }
+})
 
 const withUser = (address: string, user: string, password: string) =>
   address.replace("://", `://${user}:${encodeURIComponent(password)}@`)
@@ -65,7 +74,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const server = yield* configured()
       yield* server.start
       const from = yield* camera
-      const native = engineFor(server.at(""))
+      const native = NativeEngine.make()
       const first = yield* startRelay(native, job(from, server.at("one")))
       yield* first.flowing
       assert.deepStrictEqual(yield* probe(native, { url: urlOf(server.at("one")), options }), {
@@ -91,7 +100,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
         for (const wallclock of [true, false]) {
           const path = wallclock ? "ours" : "theirs"
           const relay = yield* startRelay(
-            engineFor(server.at("")),
+            NativeEngine.make(),
             job(source.url("cam"), server.at(path), { wallclock })
           )
           yield* relay.flowing
@@ -125,7 +134,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const source = yield* RtspServer.make()
       yield* publishWithFfmpeg(source.url("cam"))
       yield* source.awaitPackets("cam")
-      const native = engineFor(server.at(""))
+      const native = NativeEngine.make()
       const running = yield* startRelay(native, job(source.url("cam"), server.at("out")))
       yield* running.flowing
       yield* isRead(server.at("out"))
@@ -148,7 +157,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       ])
       const running = yield* server.start
       const from = yield* camera
-      const native = engineFor(server.at(""))
+      const native = NativeEngine.make()
       const start = (user: string, word: string, path = "guarded") =>
         startRelay(native, job(from, withUser(server.at(path), user, word)))
       const refused = ["wrong", ""]
@@ -189,13 +198,12 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const from = yield* camera
       const address = `rtsps://127.0.0.1:${port}/out`
       const { fingerprint256 } = new X509Certificate(certificate)
-      const unseen = startRelay(engineFor(address), job(from, address))
+      const unseen = startRelay(NativeEngine.make(), job(from, address))
       const { reason } = yield* Effect.flip(Effect.scoped(unseen))
       assert.strictEqual(reason._tag, "CertificateError")
-      const native = engineFor(address, {
-        serverTrust: { _tag: "Fingerprint", sha256: fingerprint256 }
-      })
-      yield* (yield* startRelay(native, job(from, address))).flowing
+      const native = NativeEngine.make()
+      const trust = { _tag: "Fingerprint", sha256: fingerprint256 } as const
+      yield* (yield* startRelay(native, job(from, address, {}, trust))).flowing
       const trusting = { ...options, fingerprint: fingerprint256 }
       const probed = yield* Effect.result(probe(native, { url: urlOf(address), options: trusting }))
       if (Result.isFailure(probed)) {
@@ -205,7 +213,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
         assert.include(reason.message, "RTP/SAVP")
         return
       }
-      const again = job(address, `${address}2`, { fingerprint: fingerprint256 })
+      const again = job(address, `${address}2`, { fingerprint: fingerprint256 }, trust)
       yield* (yield* startRelay(native, again)).flowing
     })
   )
@@ -216,7 +224,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const server = yield* configured(["api: yes", `apiAddress: 127.0.0.1:${port}`])
       yield* server.start
       const from = yield* camera
-      const native = engineFor(server.at(""))
+      const native = NativeEngine.make()
       const api = (path: string, method = "GET") =>
         Effect.promise(() => fetch(`http://127.0.0.1:${port}/v3/rtspsessions/${path}`, { method }))
 
@@ -246,7 +254,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
         const source = yield* RtspServer.make()
         yield* TestPattern.publish(source, "cam", { frameRate: 25, keyframeEvery: 5 })
         // more than twice what the server waits for packets
-        const native = engineFor(server.at(""), { stallTimeout: "22 seconds" })
+        const native = NativeEngine.make({ stallTimeout: "22 seconds" })
         const running = yield* startRelay(native, job(source.url("cam"), server.at("out")))
         yield* running.flowing
         yield* source.freeze("cam", "all")
@@ -261,7 +269,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
       const server = yield* configured([], ["all_others:", "  overridePublisher: no"])
       yield* server.start
       const from = yield* camera
-      const native = engineFor(server.at(""))
+      const native = NativeEngine.make()
       const first = yield* startRelay(native, job(from, server.at("out")))
       yield* first.flowing
       const { reason } = yield* Effect.flip(
@@ -288,10 +296,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
         yield* server.start
         const sink = yield* RtspServer.make()
         const openTimeout = "15 seconds"
-        const engines = [
-          engineFor(sink.url(""), { openTimeout }),
-          yield* ffmpegEngine({ openTimeout })
-        ]
+        const engines = [NativeEngine.make({ openTimeout }), yield* ffmpegEngine({ openTimeout })]
         for (const [index, engine] of engines.entries()) {
           const to = `out${index}`
           const relay = yield* startRelay(engine, job(server.at(`demanded${index}`), sink.url(to)))
@@ -313,7 +318,7 @@ describe.skipIf(mediaMtx === undefined)("the native engine, with MediaMTX,", () 
           settings: () => ({ quirks: { delays: { PLAY: "12 seconds" } } })
         })
         yield* TestPattern.publish(source, "cam", { frameRate: 25, keyframeEvery: 5 })
-        const native = engineFor(server.at(""), { openTimeout: "20 seconds" })
+        const native = NativeEngine.make({ openTimeout: "20 seconds" })
         const relay = yield* startRelay(native, job(source.url("cam"), server.at("out")))
         yield* Effect.raceFirst(relay.flowing, relay.ended)
         yield* isRead(server.at("out"))

@@ -5,8 +5,7 @@ import { publishContract } from "../PublishContract.ts"
 
 openContract("the native engine", {
   onGarbage: "ProtocolError",
-  make: (options) =>
-    Effect.succeed(NativeEngine.make({ ...options, checkServer: Effect.succeed(true) }))
+  make: (options) => Effect.succeed(NativeEngine.make(options))
 })
 
 publishContract("the native engine", {

@@ -28,7 +28,7 @@ const overflowing = Effect.gen(function* () {
     ),
     ({ server }) => Effect.sync(() => server.close())
   )
-  const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
+  const native = NativeEngine.make()
   // the server is asked shortly behind each time at which the slow watch looks: it is late before that
   const running = yield* Effect.provideService(
     startRelay(native, job(camera.url("cam"), `rtsp://127.0.0.1:${port}/out`)),

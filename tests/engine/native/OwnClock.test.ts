@@ -8,7 +8,7 @@ import * as RecordingProxy from "../../kit/RecordingProxy.ts"
 import { until } from "../../kit/Eventually.ts"
 import { job, startRelay } from "../Streams.ts"
 
-const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
+const native = NativeEngine.make()
 
 const reportIn = (packet: Buffer) => Rtcp.readSenderReport(packet, 0, packet.length)
 

@@ -22,7 +22,7 @@ const relayOf = Effect.fnUntraced(function* (
     "cam",
     ["v=0", "s=cam", "t=0 0", ...media, ""].join("\r\n")
   )
-  const native = NativeEngine.make({ checkServer: Effect.succeed(true), ...engine })
+  const native = NativeEngine.make(engine)
   const relay = yield* startRelay(
     native,
     job(camera.url("cam"), `rtsp://127.0.0.1:${toSink.port}/out`)
@@ -412,7 +412,7 @@ describe.concurrent("a native relay", () => {
       const sink = yield* RtspServer.make()
       const toCamera = yield* RecordingProxy.make("camera", camera.port)
       yield* camera.publish("cam", ["v=0", "s=-", "t=0 0", ...h264, ...pcmu, ""].join("\r\n"))
-      const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
+      const native = NativeEngine.make()
       yield* startRelay(native, job(`rtsp://127.0.0.1:${toCamera.port}/cam`, sink.url("out")))
       const [setup] = toCamera.all(RecordingProxy.request("SETUP"))
       assert.match(setup?._tag === "Request" ? setup.uri : "", /\/cam\/trackID=1$/)

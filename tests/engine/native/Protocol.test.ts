@@ -1,7 +1,9 @@
 /** What a native relay says to a camera and to a media server, as a recording proxy sees it. */
 import { assert, describe, it } from "@effect/vitest"
 import {
+  anyServer,
   type CameraOptions,
+  type DestinationServer,
   NativeEngine,
   type ProbeError,
   type RelayError,
@@ -39,7 +41,8 @@ const peers = Effect.fnUntraced(function* (
     readonly camera?: RtspServerOptions
     readonly quirks?: Quirks
     readonly sinkQuirks?: Quirks
-    readonly engine?: Partial<NativeEngine.NativeEngineOptions>
+    readonly engine?: NativeEngine.NativeEngineOptions
+    readonly server?: DestinationServer
   } = {}
 ) {
   const camera = yield* RtspServer.make({
@@ -50,20 +53,17 @@ const peers = Effect.fnUntraced(function* (
   const record = new RecordingProxy.Recording()
   const toCamera = yield* RecordingProxy.make("camera", camera.port, record)
   const toSink = yield* RecordingProxy.make("sink", sink.port, record)
-  const engine = NativeEngine.make({
-    checkServer: Effect.succeed(true),
-    ...settings.engine
-  })
+  const engine = NativeEngine.make(settings.engine)
   const start: Peers["start"] = (options, hasFallback = false) =>
-    startRelay(
-      engine,
-      job(
+    startRelay(engine, {
+      ...job(
         `rtsp://127.0.0.1:${toCamera.port}/cam`,
         `rtsp://127.0.0.1:${toSink.port}/out`,
         options,
         hasFallback
-      )
-    )
+      ),
+      server: settings.server
+    })
   return { camera, sink, record, toCamera, toSink, start } satisfies Peers
 })
 
@@ -400,7 +400,7 @@ describe.concurrent("the native engine, on the wire,", () => {
   it.live("ends with the defect of a server check", () =>
     Effect.gen(function* () {
       const { camera, sink, start } = yield* peers({
-        engine: { checkServer: Effect.die("a fault") }
+        server: { ...anyServer, check: Effect.die("a fault") }
       })
       yield* TestPattern.publish(camera, "cam", living)
       const relay = yield* start()

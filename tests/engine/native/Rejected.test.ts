@@ -42,7 +42,7 @@ const audioFirst = (sdp: string) => {
 const relayTo = Effect.fnUntraced(function* (to: string, audio = true, quirks: Quirks = {}) {
   const camera = yield* RtspServer.make({ settings: () => ({ quirks }) })
   yield* TestPattern.publish(camera, "cam", { frameRate: 25, keyframeEvery: 5, audio })
-  const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
+  const native = NativeEngine.make()
   return yield* startRelay(native, job(camera.url("cam"), to))
 })
 

@@ -8,7 +8,7 @@ import * as Eventually from "../../kit/Eventually.ts"
 import { scripted } from "../../kit/ScriptedServer.ts"
 import { job, startRelay } from "../Streams.ts"
 
-const engine = NativeEngine.make({ checkServer: Effect.succeed(true) })
+const engine = NativeEngine.make()
 
 const ok = (exchange: string, ...headers: ReadonlyArray<string>) =>
   ["RTSP/1.0 200 OK", `CSeq: ${exchange}`, ...headers, "", ""].join("\r\n")

@@ -125,10 +125,7 @@ describe.concurrent("a native relay, frame by frame,", () => {
           // the clip goes on when all readers are there, however long a busy machine takes to start them
           publisher.process.kill("SIGSTOP")
           const scope = yield* Scope.make()
-          const native = NativeEngine.make({
-            checkServer: Effect.succeed(true),
-            stallTimeout: "1 minute"
-          })
+          const native = NativeEngine.make({ stallTimeout: "1 minute" })
           const running = yield* Scope.provide(
             startRelay(native, job(camera.url("cam"), sink.url("out"))),
             scope

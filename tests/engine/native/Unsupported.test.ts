@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { camera as cameraOf, job, probe, startRelay, urlOf } from "../Streams.ts"
 import * as RecordingProxy from "../../kit/RecordingProxy.ts"
 
-const native = NativeEngine.make({ checkServer: Effect.succeed(true) })
+const native = NativeEngine.make()
 
 const peers = Effect.fnUntraced(function* (quirks: Quirks = {}) {
   const camera = yield* RtspServer.make({ settings: () => ({ quirks }) })

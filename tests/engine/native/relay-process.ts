@@ -25,8 +25,7 @@ const ended: Array<string> = []
 const relay = (path: string) =>
   Effect.gen(function* () {
     const engine = NativeEngine.make({
-      stallTimeout: order.stallTimeoutMs,
-      checkServer: Effect.succeed(true)
+      stallTimeout: order.stallTimeoutMs
     })
     const running = yield* startRelay(
       engine,

@@ -133,7 +133,7 @@ export const check = Command.make(
     )
     for (const line of [warning ?? [], warnings].flat()) yield* printMessage(line)
     const live = LiveSettings.layer(settings)
-    const engines = Restream.builtInEngines(Effect.succeed(true)).pipe(Layer.provide(live))
+    const engines = Restream.builtInEngines.pipe(Layer.provide(live))
     const set = yield* DesiredCameras.pipe(
       Effect.flatMap(({ changes }) => Stream.runHead(changes)),
       Effect.map(Option.getOrThrow),

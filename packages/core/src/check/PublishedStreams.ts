@@ -75,10 +75,7 @@ const ofServer = Effect.fnUntraced(function* (
   const reachable = yield* Effect.result(checkOnce(server))
   if (Result.isFailure(reachable)) return { ...none, reachable: () => reachable }
 
-  const engine = NativeEngine.make({
-    openTimeout: server.checkTimeout,
-    checkServer: Effect.succeed(true)
-  })
+  const engine = NativeEngine.make({ openTimeout: server.checkTimeout })
   const options = {
     ...defaults,
     insecure: server.insecure,

@@ -1,5 +1,5 @@
 /** A camera's stream: opened (which is the probe), then published. */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Camera } from "../camera/Camera.ts"
@@ -21,6 +21,20 @@ export class ProbeError extends Schema.TaggedError<ProbeError>()("ProbeError", {
   }
 }
 
+/** What an engine needs to know of a media server. */
+export interface DestinationServer {
+  /** How to verify the certificate of an `rtsps` media server. */
+  readonly trust: Trust
+  /** Whether it responds now. Runs when a relay stalls, or when the server ended it. */
+  readonly check: Effect.Effect<boolean>
+}
+
+/** Its certificate is verified by an authority and the name, and it counts as reachable. */
+export const anyServer: DestinationServer = {
+  trust: { _tag: "Verify" },
+  check: Effect.succeed(true)
+}
+
 /** Where a stream goes. */
 export interface PublishOptions {
   /** The camera's path on the media server, with the server's credentials. */
@@ -30,15 +44,8 @@ export interface PublishOptions {
    * for fails with `Unsupported`; otherwise it does what it can, and leaves out the audio first.
    */
   readonly hasFallback: boolean
-  /** The media server of the destination. Default: as the engine was made. */
-  readonly server?:
-    | {
-        /** Which certificates are accepted from it. */
-        readonly trust: Trust
-        /** Whether it responds now; tells a relay that stalled whether the server is to blame. */
-        readonly check: Effect.Effect<boolean>
-      }
-    | undefined
+  /** The media server of the destination. Default: {@link anyServer}. */
+  readonly server?: DestinationServer | undefined
   /** How the publisher names itself to the media server, as `User-Agent`. Default: as the program does. */
   readonly userAgent?: string | undefined
 }

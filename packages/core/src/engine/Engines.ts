@@ -71,7 +71,7 @@ const askingByOnvif = (engine: Engine): Engine => {
  * The engines that cameras can choose with their `engine` option.
  *
  * ```ts
- * Engines.layer([NativeEngine.make({ checkServer }), myEngine])
+ * Engines.layer([NativeEngine.make(), myEngine])
  * ```
  */
 export class Engines extends Context.Service<

@@ -10,8 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as ProcessLauncher from "../../process/ProcessLauncher.ts"
-import type { Trust } from "../../rtsp/client/Dialer.ts"
-import { type CameraStream, ProbeError, type StreamSource } from "../CameraStream.ts"
+import { anyServer, type CameraStream, ProbeError, type StreamSource } from "../CameraStream.ts"
 import type { Engine } from "../Engine.ts"
 import { RelayError } from "../RunningRelay.ts"
 import * as FfmpegRelay from "./FfmpegRelay.ts"
@@ -33,17 +32,13 @@ export interface FfmpegEngineOptions {
   readonly startTimeout?: Duration.Input | undefined
   /** How long a process may take to end after TERM, before KILL. Default 3 s. */
   readonly killGrace?: Duration.Input | undefined
-  /** How to verify the certificate of an `rtsps` media server. Default: by an authority and the name. */
-  readonly serverTrust?: Trust | undefined
-  /** Whether the media server responds now. Runs when a relay stalls, or when the server ended it. */
-  readonly checkServer: Effect.Effect<boolean>
 }
 
 const defaultTimeout = Duration.seconds(10)
 
 /** Makes the engine. It starts no process before it is used. */
 export const make = (
-  options: FfmpegEngineOptions
+  options: FfmpegEngineOptions = {}
 ): Effect.Effect<Engine, never, ChildProcessSpawner> =>
   Effect.map(ProcessLauncher.make, (launcher) => makeWith(launcher, options))
 
@@ -57,9 +52,7 @@ export const makeWith = (
     ffmpegPath: options.ffmpegPath ?? "ffmpeg",
     stallTimeout: options.stallTimeout ?? defaultTimeout,
     startTimeout: options.startTimeout,
-    killGrace: options.killGrace ?? "3 seconds",
-    serverTrust: options.serverTrust ?? { _tag: "Verify" },
-    checkServer: options.checkServer
+    killGrace: options.killGrace ?? "3 seconds"
   })
   const open = Effect.fnUntraced(function* (
     source: StreamSource
@@ -75,7 +68,7 @@ export const makeWith = (
     return {
       info,
       // whether another engine could take over makes no difference: this engine transcodes
-      publish: ({ destination, server, userAgent }) =>
+      publish: ({ destination, server = anyServer, userAgent }) =>
         Effect.mapError(
           relay({ source, info, isInOrder, destination, server, userAgent, openTimeout, opened }),
           (reason) => new RelayError({ reason })

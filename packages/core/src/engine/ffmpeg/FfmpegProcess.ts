@@ -9,12 +9,11 @@ import { type RelayReason, PublisherReplaced, Stalled } from "../../camera/Reaso
 import * as Deadline from "../../time/Deadline.ts"
 import type * as Child from "../../process/Child.ts"
 import type { ProcessLauncher } from "../../process/ProcessLauncher.ts"
-import type { PublishOptions, StreamSource } from "../CameraStream.ts"
+import type { DestinationServer, StreamSource } from "../CameraStream.ts"
 import { RelayError, type RelayCounters, type RunningRelay } from "../RunningRelay.ts"
 import * as StallWatch from "../StallWatch.ts"
 import type { StreamInfo } from "../StreamInfo.ts"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
-import type { Trust } from "../../rtsp/client/Dialer.ts"
 import { type AudioPlan, ffmpegArguments, ioTimeoutMs, isTranscoding } from "./FfmpegArgs.ts"
 import * as FfmpegProgress from "./FfmpegProgress.ts"
 import * as FfmpegReason from "./FfmpegReason.ts"
@@ -33,10 +32,6 @@ export interface FfmpegProcessOptions {
   readonly startTimeout?: Duration.Input | undefined
   /** Between TERM and KILL. */
   readonly killGrace: Duration.Input
-  /** How to verify the certificate of an `rtsps` media server. */
-  readonly serverTrust: Trust
-  /** Whether the media server responds now. Runs when a relay stalls, or when the server ended it. */
-  readonly checkServer: Effect.Effect<boolean>
 }
 
 /** What to relay. */
@@ -48,8 +43,7 @@ export interface RelayTarget {
   readonly isInOrder: boolean
   /** The camera's path on the media server, with the server's credentials. */
   readonly destination: StreamUrl
-  /** The media server of the destination. Default: that of the options. */
-  readonly server?: PublishOptions["server"]
+  readonly server: DestinationServer
   /** How ffmpeg names itself to the media server. Default: as ffmpeg does. */
   readonly userAgent?: string | undefined
   readonly openTimeout: Duration.Duration
@@ -91,7 +85,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
     const args = yield* Effect.fromResult(
       ffmpegArguments(
         { source, info, isInOrder, audio, destination, userAgent },
-        { version, ioTimeoutMs: ioMs, serverTrust: server?.trust ?? options.serverTrust }
+        { version, ioTimeoutMs: ioMs, serverTrust: server.trust }
       )
     )
     const clock = yield* Clock.Clock
@@ -145,9 +139,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
         ioTimeoutMs: ioMs
       })
 
-    const checkServer = Deadline.within(checkTimeout, () => Effect.succeed(false))(
-      server?.check ?? options.checkServer
-    )
+    const checkServer = Deadline.within(checkTimeout, () => Effect.succeed(false))(server.check)
     const byItself = Effect.gen(function* () {
       const reason = reasonOfEnd(yield* child.exited)
       // the program may have been replaced by another version

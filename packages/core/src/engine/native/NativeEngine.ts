@@ -10,7 +10,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ProbeReason, type RelayReason, Unsupported } from "../../camera/Reason.ts"
-import { type Trust, trustOf } from "../../rtsp/client/Dialer.ts"
+import { trustOf } from "../../rtsp/client/Dialer.ts"
 import * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
 import { type CameraStream, ProbeError, type StreamSource } from "../CameraStream.ts"
 import type { Engine } from "../Engine.ts"
@@ -30,16 +30,12 @@ export interface NativeEngineOptions {
   readonly openTimeout?: Duration.Input | undefined
   /** How long the video may pause before the relay ends. Default 10 s. */
   readonly stallTimeout?: Duration.Input | undefined
-  /** How to verify the certificate of an `rtsps` media server. Default: by an authority and the name. */
-  readonly serverTrust?: Trust | undefined
-  /** Whether the media server responds now. Runs when the server ended a stream. */
-  readonly checkServer: Effect.Effect<boolean>
 }
 
 const defaultTimeout = Duration.seconds(10)
 
 /** Makes the engine. It opens no connection before it is used. */
-export const make = (options: NativeEngineOptions): Engine => {
+export const make = (options: NativeEngineOptions = {}): Engine => {
   const defaultOpenTimeout = options.openTimeout ?? defaultTimeout
   const kept = new KeptSessions()
   const open = Effect.fnUntraced(function* (
@@ -72,8 +68,6 @@ export const make = (options: NativeEngineOptions): Engine => {
       stallTimeout: options.stallTimeout ?? defaultTimeout,
       firstVideoTimeout: openTimeout,
       serverTimeout: defaultOpenTimeout,
-      serverTrust: options.serverTrust ?? { _tag: "Verify" },
-      checkServer: options.checkServer,
       explainRefusal: explain,
       onPlaying: () => kept.delete(source.url),
       onLeft: (left) => kept.add(source.url, left, nowMs(clock))

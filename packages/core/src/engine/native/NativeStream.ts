@@ -21,7 +21,6 @@ import {
   Unsupported
 } from "../../camera/Reason.ts"
 import type { StreamUrl } from "../../camera/StreamUrl.ts"
-import type { Trust } from "../../rtsp/client/Dialer.ts"
 import * as PublisherSession from "../../rtsp/client/PublisherSession.ts"
 import * as ReaderSession from "../../rtsp/client/ReaderSession.ts"
 import type { RtspError } from "../../rtsp/client/RtspError.ts"
@@ -29,7 +28,13 @@ import { startsKeyframe } from "../../rtsp/codec/Keyframe.ts"
 import type { Method } from "../../rtsp/message/Method.ts"
 import { trackByChannel } from "../../rtsp/interleaved/ChannelMap.ts"
 import { scopedAttempt } from "../Attempt.ts"
-import type { CameraStream, PublishOptions, StreamSource } from "../CameraStream.ts"
+import {
+  anyServer,
+  type CameraStream,
+  type DestinationServer,
+  type PublishOptions,
+  type StreamSource
+} from "../CameraStream.ts"
 import { RelayError, type RunningRelay } from "../RunningRelay.ts"
 import { isTapped, type Keyframe, KeyframeTap } from "../../picture/KeyframeTap.ts"
 import type { StreamInfo } from "../StreamInfo.ts"
@@ -60,10 +65,6 @@ export interface NativeStreamOptions {
   readonly firstVideoTimeout: Duration.Input
   /** The time for publishing at the media server, from connecting to the response to RECORD. */
   readonly serverTimeout: Duration.Input
-  /** How to verify the certificate of an `rtsps` media server. */
-  readonly serverTrust: Trust
-  /** Whether the media server responds now. Runs when the server ended the stream. */
-  readonly checkServer: Effect.Effect<boolean>
   /** Makes the reason of a request that the camera refused more precise. */
   readonly explainRefusal: (reason: ProbeReason) => RelayReason
   /** The camera plays. */
@@ -86,13 +87,9 @@ export const make = (
   const publish = Effect.fnUntraced(function* ({
     destination,
     hasFallback,
-    server,
+    server = anyServer,
     userAgent
   }: PublishOptions): Effect.fn.Return<RunningRelay, RelayReason, Scope.Scope> {
-    const { check: checkServer, trust: serverTrust } = server ?? {
-      check: options.checkServer,
-      trust: options.serverTrust
-    }
     const notices: Array<string> = []
     const chosen = yield* chooseTracks(camera, source.options.audio, hasFallback, notices)
     // the end of the relay is the end of the session: nothing publishes it again
@@ -112,7 +109,7 @@ export const make = (
     const { announced, publisher } = yield* publishTracks(
       set.map(({ track }) => track),
       destination,
-      { ...options, serverTrust, userAgent },
+      { timeout: options.serverTimeout, trust: server.trust, userAgent },
       notices
     )
     // a path may have other audio besides, or the same tracks in another order
@@ -139,7 +136,7 @@ export const make = (
     const ended = yield* Deferred.make<never, RelayError>()
     yield* firstEnd({
       ...options,
-      checkServer,
+      checkServer: server.check,
       camera: session,
       publisher,
       forwarder: flow.forwarder
@@ -220,13 +217,18 @@ const isRejectedAt =
 const isRejectedAnnouncement = isRejectedAt("ANNOUNCE")
 const isRejectedRecording = isRejectedAt("RECORD")
 
+interface ServerAccess extends Pick<DestinationServer, "trust">, Pick<PublishOptions, "userAgent"> {
+  /** From connecting to the response to RECORD. */
+  readonly timeout: Duration.Input
+}
+
 /** The tracks that the path has on the media server; `undefined` if it has none, or reading is not allowed. */
-const tracksOfPath = (destination: StreamUrl, options: NativeStreamOptions) =>
+const tracksOfPath = (destination: StreamUrl, { timeout, trust }: ServerAccess) =>
   ReaderSession.open({
     url: destination,
-    trust: options.serverTrust,
-    openTimeout: options.serverTimeout,
-    requestTimeout: options.serverTimeout
+    trust,
+    openTimeout: timeout,
+    requestTimeout: timeout
   }).pipe(
     Effect.map(
       ({ connection, description }) => publishableTracks(description, connection.secrets).tracks
@@ -262,7 +264,7 @@ const rejection = (
 const publishTracks = (
   tracks: ReadonlyArray<PublishableTrack>,
   destination: StreamUrl,
-  options: NativeStreamOptions & Pick<PublishOptions, "userAgent">,
+  access: ServerAccess,
   notices: Array<string>
 ) => {
   const attempt = Effect.fnUntraced(function* (
@@ -272,13 +274,13 @@ const publishTracks = (
     const publisher = yield* scopedAttempt(
       PublisherSession.open({
         url: destination,
-        trust: options.serverTrust,
+        trust: access.trust,
         announcement: announcement(announced, { parameterSets }),
-        openTimeout: options.serverTimeout,
+        openTimeout: access.timeout,
         // a server that checks credentials may take seconds for it
-        requestTimeout: options.serverTimeout,
+        requestTimeout: access.timeout,
         sharedBuffer: true,
-        userAgent: options.userAgent
+        userAgent: access.userAgent
       })
     )
     return { publisher, announced }
@@ -299,7 +301,7 @@ const publishTracks = (
         )
   }
   const onRejectedRecording = (error: RtspError) =>
-    Effect.flatMap(tracksOfPath(destination, options), (pathTracks) => {
+    Effect.flatMap(tracksOfPath(destination, access), (pathTracks) => {
       const arranged = pathTracks && arrangeTracks(tracks, pathTracks)
       const next = arranged === undefined ? withoutAnyAudio(error, true) : asPathHas(arranged)
       return Effect.mapError(next, (error) => rejection(error, tracks, destination, pathTracks))
