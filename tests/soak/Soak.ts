@@ -153,4 +153,4 @@ const progress = (sample: Sample, storm: number, recoveryMs: number | undefined)
     recoveryMs === undefined
       ? "not all live"
       : `all ${sample.live} live after ${(recoveryMs / 1000).toFixed(1)} s`
-  }; RSS ${sample.rssAfterGcMb.toFixed(1)} MB, heap ${sample.heapMb.toFixed(1)} MB, ${sample.handles} handles, ${sample.openFiles} files, ${sample.fibers ?? 0} fibers, ${sample.spawned} processes started`
+  }; RSS ${sample.rssAfterGcMb.toFixed(1)} MB, heap ${sample.heapMb.toFixed(1)} MB, ${sample.handles} handles, ${sample.openFiles} files, ${sample.fibers === undefined ? "" : `${sample.fibers} fibers, `}${sample.spawned} processes started`

@@ -75,7 +75,7 @@ export const report = (options: SoakOptions, result: SoakResult): SoakReport => 
     recoveryMs: { p50: Math.round(percentile(sorted, 50)), max: Math.round(sorted.at(-1) ?? 0) },
     samples: { calm: calm.length, all: all.length },
     childrenPerMinute: spanMs === 0 ? 0 : round((spawned * 60_000) / spanMs, 1),
-    measures: measures.map(([measure, of]) => {
+    measures: measures.flatMap(([measure, of]) => {
       const pointsIn = (some: ReadonlyArray<Sample>) =>
         some.flatMap((sample) => {
           const value = of(sample)
@@ -83,16 +83,22 @@ export const report = (options: SoakOptions, result: SoakResult): SoakReport => 
         })
       const points = pointsIn(calm)
       const values = points.map(([, value]) => value)
+      const [first] = values
+      const last = values.at(-1)
+      // a cluster counts no fibers
+      if (first === undefined || last === undefined) return []
       const pointsOfAll = pointsIn(all)
-      return {
-        measure,
-        first: values[0] ?? NaN,
-        last: values.at(-1) ?? NaN,
-        min: Math.min(...values),
-        max: Math.max(...values),
-        calm: trend(points),
-        all: pointsOfAll.length === all.length ? trend(pointsOfAll) : undefined
-      }
+      return [
+        {
+          measure,
+          first,
+          last,
+          min: Math.min(...values),
+          max: Math.max(...values),
+          calm: trend(points),
+          all: pointsOfAll.length === all.length ? trend(pointsOfAll) : undefined
+        }
+      ]
     }),
     violationCount: result.violationCount,
     violations: result.violations
