@@ -164,7 +164,7 @@ describe("the camera type onvif", () => {
         ],
         [
           { hidesClock: true },
-          "wrong user name or password, or a wrong clock in the camera, which does not tell its time"
+          "wrong user name or password, or a wrong clock in the camera, whose time is unknown"
         ],
         [{ auth: "http" }, "wrong user name or password"]
       ] as const) {

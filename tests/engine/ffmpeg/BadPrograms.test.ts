@@ -297,7 +297,7 @@ describe("a probe with a broken program", () => {
       const reason = yield* failureOf("exit 4")
       assert.deepInclude(reason, {
         _tag: "LaunchFailed",
-        detail: "ffprobe ended with code 4 and said nothing"
+        detail: "ffprobe ended with code 4 without output"
       })
     })
   )

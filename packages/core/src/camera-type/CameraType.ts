@@ -3,7 +3,7 @@
  *
  * A type is data: its name, the columns that it needs, and a pure `toUrl`. Built-in types, templates
  * from the settings, modules named in the settings and types that an embedding program adds are all
- * the same thing, so nobody edits this package for a new camera.
+ * the same thing, so a new camera needs no change of this package.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -12,7 +12,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { InvalidUrl } from "../camera/Reason.ts"
 import { StreamUrl } from "../camera/StreamUrl.ts"
 
-/** The columns of one row that hold something, by name. */
+/** The columns of one row that have a value, by name. */
 export type Columns = Readonly<Record<string, unknown>>
 
 /** How the rows of one type of camera become addresses. */

@@ -17,7 +17,7 @@ import * as UrlTemplate from "./UrlTemplate.ts"
 /** The types that need no settings: `url` and those of vendors, which `restream types` lists. */
 export const builtin: ReadonlyArray<CameraType> = [url, onvif, hikvision, dahua, axis, ...vendors]
 
-/** What holds for an address by whichever type it was made. */
+/** The checks of an address that every camera type shares. */
 const checked = (url: StreamUrl): Result.Result<StreamUrl, InvalidUrl> => {
   const bad = (detail: string) => Result.fail(new InvalidUrl({ detail }))
   if (StreamUrl.reveal(url).length > longest) {
@@ -38,7 +38,7 @@ export class CameraTypes extends Context.Service<
     readonly toUrl: (type: string, columns: Columns) => Result.Result<StreamUrl, InvalidUrl>
   }
 >()("@restream/core/camera-type/CameraTypes") {
-  /** The built-in types and those given; one that is given takes the place of a built-in of its name. */
+  /** The built-in types and the given types; a given type replaces a built-in one of its name. */
   static readonly make = (more: Iterable<CameraType> = []): CameraTypes["Service"] => {
     const all = new Map([...builtin, ...more].map((type) => [type.name.toLowerCase(), type]))
     return CameraTypes.of({
@@ -53,7 +53,7 @@ export class CameraTypes extends Context.Service<
     })
   }
 
-  /** The built-in types, those given, and the templates of the settings, which take the place of the others. */
+  /** The built-in types, the given types, and the templates of the settings, which replace types of their names. */
   static readonly withTemplates = (
     templates: Readonly<Record<string, string>>,
     more: Iterable<CameraType> = []

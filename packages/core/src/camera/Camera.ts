@@ -1,4 +1,4 @@
-/** A camera as it is wanted: what the row asks for, resolved and checked. */
+/** The desired camera: what the row asks for, resolved and checked. */
 import * as Schema from "effect/Schema"
 import type { CameraOptions } from "./CameraOptions.ts"
 import type { MediaPath } from "./MediaPath.ts"
@@ -8,7 +8,7 @@ import { StreamUrl } from "./StreamUrl.ts"
 export const CameraId = Schema.String.pipe(Schema.brand("CameraId"))
 export type CameraId = typeof CameraId.Type
 
-/** That a stream is a further one of a camera, beside its main stream. */
+/** Marks a further stream of a camera, beside its main stream. */
 export interface Substream {
   /** The id of the camera. */
   readonly of: CameraId
@@ -19,7 +19,7 @@ export interface Substream {
 /** The media server that a camera is published to, where the settings name several. */
 export interface CameraServer {
   readonly name: string
-  /** Its `host:port`, by which a server is recognized whatever its name. */
+  /** Its `host:port`, which identifies a server that is renamed. */
   readonly address: string
   /** A digest of the name and of all settings by which restream connects to the server. */
   readonly key: string
@@ -37,15 +37,15 @@ export interface Camera {
   readonly substream?: Substream | undefined
   /** Set where no alerts are sent about the camera; changes without a restart. */
   readonly isMuted?: boolean | undefined
-  /** Where its stream is. */
+  /** The address of its stream. */
   readonly url: StreamUrl
-  /** Where its stream is as well, in the order of preference. Default: nowhere. */
+  /** The backup addresses of its stream, in the order of preference. Default: none. */
   readonly backups?: ReadonlyArray<StreamUrl> | undefined
-  /** Where its stream goes on the media server. */
+  /** The path of its stream on the media server. */
   readonly path: MediaPath
-  /** Where its stream goes, where there are several media servers. Left out where there is one. */
+  /** The media server of its stream, if there are several. Left out if there is one. */
   readonly mediaServer?: CameraServer | undefined
-  /** Where its stream goes while that media server is away, in the order of preference. Default: nowhere. */
+  /** The servers that replace that media server while it is unreachable, in the order of preference. Default: none. */
   readonly fallbackServers?: ReadonlyArray<CameraServer> | undefined
   readonly options: CameraOptions
 }
@@ -60,7 +60,7 @@ export interface InvalidCamera {
   readonly substream?: Substream | undefined
   /** Set where no alerts are sent about the camera. */
   readonly isMuted?: boolean | undefined
-  /** What is wrong with the row, in one line without secrets. */
+  /** The problem of the row, in one line without secrets. */
   readonly problem: string
 }
 

@@ -8,7 +8,7 @@ const go2rtcSources = new Set(
   ).split(" ")
 )
 
-/** The parameters that go2rtc takes behind a `#`. */
+/** The parameters of go2rtc after a `#`. */
 const go2rtcParameters = new Set(
   (
     "async audio backchannel bitrate drawtext gop hardware height input killsignal killtimeout media " +
@@ -41,7 +41,7 @@ export const advice = (address: string): string | undefined => {
     : undefined
 }
 
-/** A line about the part of an address that is not sent, from its `#` on. It may hold a secret. */
+/** A line about the fragment of an address, which is not sent. The fragment may contain a secret. */
 export const describeFragment = (fragment: string): string => {
   const names = fragment
     .split("#")

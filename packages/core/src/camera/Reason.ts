@@ -96,7 +96,7 @@ export class Closed extends Schema.TaggedClass<Closed>()("Closed", {
 
 const clockHint = (skewMs: number | null | undefined): string => {
   if (skewMs === undefined) return ""
-  if (skewMs === null) return ", or a wrong clock in the camera, which does not tell its time"
+  if (skewMs === null) return ", or a wrong clock in the camera, whose time is unknown"
   const seconds = Math.round(Math.abs(skewMs) / 1000)
   return `; the clock of the camera is ${seconds} s ${skewMs < 0 ? "behind" : "ahead of"} ours`
 }
@@ -107,7 +107,7 @@ export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthoriz
   /** What the camera requires and restream does not support, such as `the Digest algorithm SHA-1`. */
   requires: Schema.optionalKey(Schema.String),
   /**
-   * How far the clock of an ONVIF device is ahead of ours, if that is far; `null` if the device does not tell
+   * How far the clock of an ONVIF device is ahead of ours, if that is far; `null` if the device does not give
    * its time. ONVIF logins hold for a moment of the device's clock.
    */
   clockSkewMs: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
@@ -185,7 +185,7 @@ export class DeviceFull extends Schema.TaggedClass<DeviceFull>()("DeviceFull", {
   }
 }
 
-/** An ONVIF device did not tell where its stream is. */
+/** An ONVIF device named no usable address of its stream. */
 export class OnvifError extends Schema.TaggedClass<OnvifError>()("OnvifError", {
   /**
    * - `NoService`: the address has no ONVIF service.

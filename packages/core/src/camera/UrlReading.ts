@@ -1,17 +1,17 @@
 /**
- * The ways to cut an address as people write it into its parts, and which of them is meant.
+ * The ways to split an address as people write it into its parts, and the choice between them.
  *
  * A password may hold any character, and people write it into addresses as it is.
  */
 import { ipv6, isAddress, isHost, isPort } from "@restream/config"
 
-/** Where an address leads. */
+/** The host, path and query of an address. */
 interface Place {
   readonly host: string
   readonly port: number | undefined
 }
 
-/** One way to cut an address into its parts. */
+/** One way to split an address into its parts. */
 export interface Reading {
   readonly userInfo: string | undefined
   /** `undefined`: the text is not a host. */
@@ -20,7 +20,7 @@ export interface Reading {
 }
 
 /**
- * The ways to cut `user:password@host:port/path?query`, the standard's first: there the authority ends at
+ * The ways to split `user:password@host:port/path?query`, the standard's first: there the authority ends at
  * the first `/`, `?` or `#` (RFC 3986 §3.2). The others take such a character for one of the password: any
  * part between two of them that holds an `@` may be the one with the host.
  */
@@ -42,13 +42,13 @@ const readings = (rest: string): ReadonlyArray<Reading> => {
   return found
 }
 
-/** A bare word may be anything; what has a dot or a port is most likely a host. */
+/** A single word may be anything; a text with a dot or a port is most likely a host. */
 const looksLikeHost = ({ host, port }: Place): boolean =>
   isAddress(host) || host.includes(".") || port !== undefined
 
 /**
- * The one reading that an address leaves, of what stands behind its scheme. Where it leaves two, the wrong
- * one would show a piece of a password as a host or a path, so there is none then.
+ * The only possible reading of an address after its scheme. Where two are possible, the wrong
+ * one would show a part of a password as a host or a path, so neither is used.
  */
 export const readingOf = (rest: string): Reading | "doubtful" | undefined => {
   const all = readings(rest)

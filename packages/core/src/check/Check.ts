@@ -1,5 +1,5 @@
 /**
- * Probes every camera once, and says which of them fail and why.
+ * Probes every camera once, and reports which cameras fail and why.
  *
  * It publishes nothing, and can run beside a daemon: see `PublishedStreams`.
  */
@@ -30,13 +30,13 @@ interface Checked {
   readonly health: Health
 }
 
-/** What came of probing a camera at one address. */
+/** The result of probing a camera at one address. */
 export type ProbeOutcome = Checked & { readonly camera: Camera } & (
     | { readonly _tag: "Answered"; readonly engine: string; readonly offer: StreamInfo }
     | { readonly _tag: "Unreachable"; readonly reason: ProbeReason }
   )
 
-/** What came of one camera's check. Of several addresses, by the first that answered, else by the first. */
+/** The result of one camera's check: of the first address that answered, else of the first address. */
 export type CheckResult = (
   | ProbeOutcome
   /** The camera is relayed already: it was not probed, and `offer` is what the media server describes. */
@@ -56,7 +56,7 @@ export const slow = Duration.seconds(2)
  * What a device refused to one camera is not tried by others with the same user name and password: they
  * are `Unreachable`, and their reason names that camera. Provide `ProbeScheduler.layerOnce`.
  *
- * @param published tells which cameras are relayed already and need no probe. Default: none is.
+ * @param published names the cameras that are relayed already and need no probe. Default: none.
  */
 export const run = (
   cameras: Iterable<Camera | InvalidCamera>,

@@ -20,7 +20,7 @@ import * as Connection from "../rtsp/client/Connection.ts"
 import { trustOf } from "../rtsp/client/Dialer.ts"
 import * as PublishedStreams from "./PublishedStreams.ts"
 
-/** So many paths are described at a time. */
+/** The number of paths that are described at a time. */
 const concurrency = 64
 
 const description = [
@@ -144,7 +144,7 @@ const checkServer = Effect.fnUntraced(function* (
       ? problems
       : [...problems, `${label}, publishing to path ${free}: ${reason.message}`]
   }
-  // no path is known to be free, so another path is asked for; its name may not be allowed
+  // no path is known to be free, so another path is tried; its name may not be allowed
   const other =
     first === undefined
       ? server.pathTemplate.replaceAll(/\{[^}]*\}/g, "restream-check")

@@ -129,7 +129,7 @@ const addressesOf = (columns: Columns, type: string, types: CameraTypes["Service
   return { urls: found, problems }
 }
 
-/** The identity of a row, whatever else is wrong with it. */
+/** The identity of a row, also of an invalid one. */
 const identify = (columns: Columns, number: number) => {
   const id = displayId(columns["id"])
   return {

@@ -38,7 +38,7 @@ export const none: Resolved = {
  * Of the rows with one id, the row that had it before keeps it; the others are invalid. Of the cameras with
  * one path on one media server, the first by id keeps it.
  *
- * @param before what the same rows, or earlier ones, came to.
+ * @param before the result for the same rows, or for earlier ones.
  */
 export const resolve = (
   rows: ReadonlyArray<CameraDecoder.DecodedRow>,

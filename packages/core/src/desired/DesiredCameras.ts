@@ -51,8 +51,8 @@ export class DesiredCameras extends Context.Service<
       const { choices } = yield* Engines
       const settings = yield* LiveSettings
       const servers = yield* Effect.serviceOption(MediaServers)
-      const away = Option.isSome(servers)
-        ? servers.value.away
+      const failedOver = Option.isSome(servers)
+        ? servers.value.failedOver
         : yield* SubscriptionRef.make<ReadonlySet<string>>(new Set())
       return DesiredCameras.of({
         changes: Stream.suspend(() => {
@@ -73,7 +73,7 @@ export class DesiredCameras extends Context.Service<
             decodedBy = current
             const { rows = [], shards } = latest ?? {}
             return Effect.map(decode(rows), (decoded) => {
-              const set = failOver(decoded, SubscriptionRef.getUnsafe(away))
+              const set = failOver(decoded, SubscriptionRef.getUnsafe(failedOver))
               return [shards === undefined ? set : { ...set, shards }]
             })
           }).pipe(
@@ -94,7 +94,10 @@ export class DesiredCameras extends Context.Service<
           )
           const triggers = Stream.merge(
             changes,
-            Stream.filter(Stream.drop(SubscriptionRef.changes(away), 1), () => latest !== undefined)
+            Stream.filter(
+              Stream.drop(SubscriptionRef.changes(failedOver), 1),
+              () => latest !== undefined
+            )
           )
           return Stream.merge(snapshots, triggers, { haltStrategy: "left" }).pipe(
             Stream.mapEffect(() => set),
@@ -109,11 +112,12 @@ export class DesiredCameras extends Context.Service<
 
 /** {@link Failover.apply}, which gives an unchanged set as the same object. */
 const makeFailover = () => {
-  let before: { readonly set: CameraSet; readonly away: ReadonlySet<string> } | undefined
+  let before: { readonly set: CameraSet; readonly failedOver: ReadonlySet<string> } | undefined
   let result: CameraSet
-  return (set: CameraSet, away: ReadonlySet<string>): CameraSet => {
-    if (before?.set !== set || before.away !== away) result = Failover.apply(set, away)
-    before = { set, away }
+  return (set: CameraSet, failedOver: ReadonlySet<string>): CameraSet => {
+    if (before?.set !== set || before.failedOver !== failedOver)
+      result = Failover.apply(set, failedOver)
+    before = { set, failedOver }
     return result
   }
 }
@@ -141,7 +145,7 @@ const isSameRow = (a: CameraRow, b: CameraRow): boolean => {
       keys.every((key) => key in b && Equal.equals(a[key], b[key]))
     )
   } catch {
-    // jsonb may be nested deeper than the stack, or pose as an object with an `equals` of its own
+    // jsonb may be nested deeper than the stack, or contain a key that looks like a method of Equal
     return false
   }
 }
@@ -209,7 +213,7 @@ interface Remembered extends NumberedRow {
 const entryId = ({ number, row }: NumberedRow): string | undefined =>
   number === undefined ? CameraDecoder.displayId(row["id"]) : `\u0000${number}`
 
-/** Gives each row without an id the number that it had, wherever it comes in the result; a new one is free. */
+/** Gives each row without an id its earlier number, at any position in the result; a new row gets a free number. */
 const numberRows = (
   rows: ReadonlyArray<CameraRow>,
   remembered: ReadonlyArray<Remembered>

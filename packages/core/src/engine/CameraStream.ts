@@ -12,7 +12,7 @@ import type { StreamInfo } from "./StreamInfo.ts"
 /** What an engine needs to know of a camera. */
 export type StreamSource = Pick<Camera, "url" | "options">
 
-/** The camera's stream can't be opened; `reason` tells why, and how soon another attempt makes sense. */
+/** The camera's stream cannot be opened; `reason` says why, and how soon to retry. */
 export class ProbeError extends Schema.TaggedError<ProbeError>()("ProbeError", {
   reason: ProbeReason
 }) {

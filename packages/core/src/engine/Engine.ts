@@ -24,7 +24,7 @@ export interface Engine {
   /**
    * Connects to the camera and reads what it sends: this is the probe.
    *
-   * It ends within the camera's `openTimeout`, or else the engine's default, whatever the camera does. The
+   * It always ends within the camera's `openTimeout`, or else the engine's default. The
    * scope owns the connection or the process. A wrong password costs the camera one wrong attempt.
    */
   readonly open: (source: StreamSource) => Effect.Effect<CameraStream, ProbeError, Scope.Scope>

@@ -28,7 +28,7 @@ export class UnknownEngine extends Schema.TaggedError<UnknownEngine>()("UnknownE
 const isOnvif = ({ url }: StreamSource): boolean =>
   url.scheme === "onvif" || url.scheme === "onvifs"
 
-/** What an ONVIF device is going to name: its answer is not known before it is asked. */
+/** The stream that an ONVIF device names, as far as it is known before the request. */
 const asRtsp = (source: StreamSource): StreamSource => ({
   ...source,
   url: new StreamUrl({ scheme: "rtsp", host: source.url.host })
@@ -38,7 +38,7 @@ const asRtsp = (source: StreamSource): StreamSource => ({
 const askTimeout = Duration.seconds(10)
 
 /**
- * An engine that asks an ONVIF device for the address, and opens the stream there. So the device is asked when
+ * An engine that requests the address from an ONVIF device, and opens the stream there. So the device is asked when
  * and as often as the camera may be probed. The address is kept until a stream can't be opened there, or the row
  * changes.
  */

@@ -19,7 +19,7 @@ export interface RelayCounters {
   readonly lastVideoAt: number | undefined
 }
 
-/** The relay ended without being asked to; `reason` tells why. */
+/** The relay ended without a request; `reason` says why. */
 export class RelayError extends Schema.TaggedError<RelayError>()("RelayError", {
   reason: RelayReason
 }) {

@@ -74,7 +74,7 @@ export const awaitStall = (options: {
         continue
       }
       // After the process was suspended, what arrived meanwhile is still unread: one iteration of the event loop reads
-      // it. Both looks find silence only if nothing arrived before the first, wherever the suspension began.
+      // it. Both checks find silence only if nothing arrived before the first, wherever the suspension began.
       yield* Effect.yieldNow
       if (remainingMs() <= 0) return
     }

@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 export const VideoTrack = Schema.Struct({
   /** In lower case, as ffmpeg names it: `h264`, `hevc`, `mjpeg`, `av1`, … */
   codec: Schema.String,
-  /** In pixels; missing where the camera's description does not tell. */
+  /** In pixels; missing where the camera's description has no size. */
   width: Schema.optional(Schema.UndefinedOr(Schema.Finite)),
   height: Schema.optional(Schema.UndefinedOr(Schema.Finite))
 })

@@ -1,7 +1,7 @@
 /**
  * Which media servers have been unreachable for so long that their cameras are published elsewhere. Pure.
  *
- * A server that is reachable again keeps being away until it has been so without a break: each move costs the
+ * A server that is reachable again stays failed over until it was reachable without a break: each move costs the
  * viewers of its cameras a break.
  */
 import type { Camera } from "../camera/Camera.ts"
@@ -12,7 +12,7 @@ import type { MediaServerStatus } from "./MediaServer.ts"
 /** How long a server has been reachable, or unreachable, and whether its cameras are elsewhere. */
 export interface Standing {
   readonly isUp: boolean
-  /** When that began, as the health check says; another value is another time. */
+  /** When that began, by the health check; another value is another period. */
   readonly since: number
   /** By the monotonic clock. */
   readonly startedMs: number
@@ -30,8 +30,8 @@ export interface FailoverTiming {
 }
 
 /**
- * What follows from the health of the servers now. A server whose first check has not ended is not away, and no
- * server becomes away while all are unreachable: its cameras could go nowhere.
+ * What follows from the health of the servers now. A server whose first check has not ended is not failed over, and no
+ * server is failed over while all are unreachable: no other server could take its cameras.
  */
 export const next = (
   before: Standings,
@@ -63,20 +63,20 @@ export const next = (
   return standings
 }
 
-/** The names of the servers that are away. */
+/** The names of the servers that are failed over. */
 export const awayOf = (standings: Standings): ReadonlySet<string> =>
   new Set([...standings].flatMap(([name, { isAway }]) => (isAway ? [name] : [])))
 
 /**
- * The cameras with their servers of now: those of a server that is away have their next one that is not. A camera
+ * The cameras with their current servers: a camera of a failed-over server gets its next server that is not. A camera
  * without fallback servers stays, and so does one whose path another camera has there.
  *
  * @returns the same set where no camera moves.
  */
-export const apply = (set: CameraSet, away: ReadonlySet<string>): CameraSet => {
-  if (away.size === 0) return set
+export const apply = (set: CameraSet, failedOver: ReadonlySet<string>): CameraSet => {
+  if (failedOver.size === 0) return set
   const moves = (camera: Camera) =>
-    camera.fallbackServers !== undefined && away.has(camera.mediaServer?.name ?? "")
+    camera.fallbackServers !== undefined && failedOver.has(camera.mediaServer?.name ?? "")
   const taken = new Set<string>()
   for (const camera of set.cameras.values()) {
     if (camera._tag === "Camera" && !moves(camera)) taken.add(destinationKey(camera))
@@ -86,7 +86,7 @@ export const apply = (set: CameraSet, away: ReadonlySet<string>): CameraSet => {
   for (const [id, camera] of set.cameras) {
     if (camera._tag !== "Camera" || !moves(camera)) continue
     const moved = camera.fallbackServers
-      ?.filter(({ name }) => !away.has(name))
+      ?.filter(({ name }) => !failedOver.has(name))
       .map((mediaServer) => ({ ...camera, mediaServer }))
       .find((one) => !taken.has(destinationKey(one)))
     if (moved === undefined) continue

@@ -44,7 +44,7 @@ export interface MediaMtxApi {
   readonly paths: Effect.Effect<ReadonlyMap<string, PathReport>, MediaServerError>
   /** All publishers by RTSP and RTSPS. */
   readonly publishers: Effect.Effect<ReadonlyArray<PublishingSession>, MediaServerError>
-  /** Ends a session. Whether it was there. */
+  /** Ends a session. `false`: there was no such session. */
   readonly kick: (session: PublishingSession) => Effect.Effect<boolean, MediaServerError>
 }
 
@@ -54,7 +54,7 @@ export interface MediaMtxApiOptions {
   readonly trust: Trust
   /** Of one request, from connecting to the end of the response. */
   readonly timeout: Effect.Effect<Deadline.Deadline>
-  /** How many items of a list are asked for at once. Default 1000. */
+  /** How many items of a list are requested at once. Default 1000. */
   readonly pageSize?: number | undefined
 }
 

@@ -79,7 +79,7 @@ export interface MediaServerOptions {
   readonly destination?: ((path: MediaPath) => StreamUrl) | undefined
   /** Succeeds where the server answers. Interrupted at `checkTimeout`. */
   readonly check: Effect.Effect<void, MediaServerError>
-  /** Read before each check and each interval, so it may follow settings. */
+  /** Read before each check and each interval, so that it follows the settings. */
   readonly timing?: Effect.Effect<CheckTiming> | undefined
 }
 

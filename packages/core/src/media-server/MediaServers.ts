@@ -32,7 +32,7 @@ export interface RunningServer {
   /** Its name; `undefined` where there is one media server only. */
   readonly name: string | undefined
   readonly health: MediaServer["Service"]
-  /** What the server says about its paths. */
+  /** The paths of the server, by its API. */
   readonly paths: ServerPaths.ServerPathsService
   /** Which certificates are accepted from it. */
   readonly trust: Trust
@@ -46,7 +46,7 @@ export class MediaServers extends Context.Service<
     /** The server of a camera. Waits until the settings by which it was chosen are in force. */
     readonly get: (server: CameraServer | undefined) => Effect.Effect<RunningServer>
     /** The names of the servers whose cameras are published elsewhere, by `failover.after`. */
-    readonly away: SubscriptionRef.SubscriptionRef<ReadonlySet<string>>
+    readonly failedOver: SubscriptionRef.SubscriptionRef<ReadonlySet<string>>
   }
 >()("@restream/core/media-server/MediaServers") {
   /** The servers of the settings in force. The scope owns the health checks. */
@@ -62,8 +62,8 @@ export class MediaServers extends Context.Service<
       const health = yield* MediaServer
       const trust = { _tag: "Verify" } as const
       const server = { name: undefined, health, paths: ServerPaths.unknown, trust }
-      const away = yield* SubscriptionRef.make<ReadonlySet<string>>(new Set())
-      return MediaServers.of({ all: () => [server], get: () => Effect.succeed(server), away })
+      const failedOver = yield* SubscriptionRef.make<ReadonlySet<string>>(new Set())
+      return MediaServers.of({ all: () => [server], get: () => Effect.succeed(server), failedOver })
     })
   )
 }
@@ -140,20 +140,20 @@ const make = Effect.gen(function* () {
 
   const all = () =>
     Array.from(SubscriptionRef.getUnsafe(running).servers.values(), ({ server }) => server)
-  const away = yield* SubscriptionRef.make<ReadonlySet<string>>(new Set())
-  yield* followFailover(live, all, away).pipe(
+  const failedOver = yield* SubscriptionRef.make<ReadonlySet<string>>(new Set())
+  yield* followFailover(live, all, failedOver).pipe(
     Effect.annotateLogs("module", "media-server"),
     Effect.forkScoped
   )
 
   return MediaServers.of({
     all,
-    away,
+    failedOver,
     get: (server) =>
       Effect.suspend(() => {
         const found = find(server)
         if (found !== undefined) return Effect.succeed(found)
-        // a server that the settings no longer have never comes: its camera is about to be moved or stopped
+        // for a server that the settings no longer have this never ends: its camera is about to be moved or stopped
         return SubscriptionRef.changes(running).pipe(
           Stream.map(() => find(server)),
           Stream.filter((one) => one !== undefined),
@@ -164,14 +164,14 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** How often the health of the servers is looked at, while there is a failover. */
+/** The interval between readings of the servers' health, while failover is set. */
 const failoverInterval = "1 second"
 
-/** Keeps `away` by the health of the servers, while `failover.after` is set. */
+/** Keeps `failedOver` by the health of the servers, while `failover.after` is set. */
 const followFailover = (
   live: LiveSettings["Service"],
   all: () => ReadonlyArray<RunningServer>,
-  away: SubscriptionRef.SubscriptionRef<ReadonlySet<string>>
+  failedOver: SubscriptionRef.SubscriptionRef<ReadonlySet<string>>
 ) =>
   Effect.gen(function* () {
     let standings: Failover.Standings = new Map()
@@ -185,7 +185,7 @@ const followFailover = (
       }: { readonly after: Duration.Duration; readonly backAfter: Duration.Duration }
     ) {
       standings = next
-      const before = SubscriptionRef.getUnsafe(away)
+      const before = SubscriptionRef.getUnsafe(failedOver)
       const now = Failover.awayOf(next)
       const gone = [...now].filter((name) => !before.has(name))
       const returned = [...before].filter((name) => !now.has(name))
@@ -204,14 +204,14 @@ const followFailover = (
               : "is reachable again, and no other media server is"
         yield* Effect.logInfo(`media server ${name} ${why}: its cameras return`)
       }
-      if (gone.length + returned.length > 0) yield* SubscriptionRef.set(away, now)
+      if (gone.length + returned.length > 0) yield* SubscriptionRef.set(failedOver, now)
     })
 
     for (;;) {
       const settings = yield* SubscriptionRef.get(live)
       const { after, backAfter } = settings.failover
       if (after === undefined || mediaServersOf(settings).length < 2) {
-        if (standings.size > 0) yield* SubscriptionRef.set(away, new Set())
+        if (standings.size > 0) yield* SubscriptionRef.set(failedOver, new Set())
         standings = new Map()
         yield* SubscriptionRef.changes(live).pipe(
           Stream.filter((current) => current !== settings),

@@ -1,4 +1,4 @@
-/** Asks a media server whether it is there, by RTSP. */
+/** Checks by RTSP whether a media server is reachable. */
 import type { Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -12,7 +12,7 @@ import { MediaServerError, serverAddress } from "./MediaServer.ts"
 
 /**
  * Connects and sends OPTIONS; any answer is good, since only a server that works gives one. A server
- * that was stopped in its tracks still accepts connections, so connecting alone would tell nothing.
+ * that is suspended still accepts connections, so connecting alone would prove nothing.
  *
  * No credentials are sent. It has no time-out of its own that matters; `MediaServer` interrupts it.
  */

@@ -212,7 +212,7 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  /** One look at the publishers at a time, however many paths are refused. */
+  /** Reads the publishers once at a time, for any number of refused paths. */
   const clearing = yield* Semaphore.make(1)
   let publishers: { readonly readMs: number; readonly of: Map<string, PublishingSession> } = {
     readMs: -Infinity,

@@ -43,7 +43,7 @@ class Device {
   readonly #deadline: Deadline.Deadline
   readonly #authenticator: Authenticator
   #usesHttpDigest = false
-  /** The device's clock minus ours; `null` if the device does not tell its time. */
+  /** The device's clock minus ours; `null` if the device gives no time. */
   #skewMs: number | null = null
 
   constructor(url: StreamUrl, trust: Trust, deadline: Deadline.Deadline) {

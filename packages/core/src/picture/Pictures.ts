@@ -1,8 +1,8 @@
 /**
- * The last picture of each camera, for those who look at it.
+ * The last picture of each camera, for its viewers.
  *
  * A picture is taken when somebody asks and the last one is too old; it is kept for half a minute after the last
- * request. A camera that nobody looks at costs nothing.
+ * request. A camera without viewers costs nothing.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"

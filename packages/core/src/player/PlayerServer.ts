@@ -1,7 +1,7 @@
 /**
  * Requests to the WebRTC server and the HLS server of the media server, on behalf of a page.
  *
- * A page needs neither CORS nor credentials at the media server: if the server lets nobody read without a login,
+ * A page needs neither CORS nor credentials at the media server: if the server requires a login for reading,
  * restream uses its own, which the page never sees.
  */
 import { redact } from "@restream/config"

@@ -216,7 +216,7 @@ class Group<Reason> {
     for (const [suspect, wasAccepted] of suspects) this.suspects.set(suspect, wasAccepted)
     this.refusals = Math.max(this.refusals, refusals)
     const untilMs = now + last.untilInMs
-    // the same refusal keeps its identity: a camera that waits is told of each refusal once
+    // the same refusal keeps its identity: a camera that waits gets each refusal once
     if (untilMs > now && before?.by === last.by) before.untilMs = untilMs
     else if (untilMs > now) {
       const reason = others.shared.reasonOf(last.code)
@@ -444,7 +444,7 @@ class MemberLease<Reason> implements Lease<Reason> {
     group.members.add(this.#member)
   }
 
-  /** Leaves the group; `true` if nobody is left in it. */
+  /** Leaves the group; `true` if it was the last member. */
   leave(): boolean {
     this.ended()
     this.#group.members.delete(this.#member)
@@ -571,7 +571,7 @@ class MemberLease<Reason> implements Lease<Reason> {
   }
 
   tryNow(): void {
-    // a camera that does not wait asks by itself
+    // a camera that does not wait asks without a request
     if (!this.#group.waiting.has(this.#member)) return
     this.#member.mayTryNow = true
     this.#group.tellChange()

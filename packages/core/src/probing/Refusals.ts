@@ -1,7 +1,7 @@
 /**
  * What devices refused, shared with the other daemons that have cameras of the same devices.
  *
- * `RefusalGuard` decides by what it knows. It asks here right before an attempt that may be refused, and tells here
+ * `RefusalGuard` decides by its own state. It asks here right before an attempt that may be refused, and reports here
  * what came of it. Without an implementation in context each daemon knows only of its own attempts.
  */
 import * as Context from "effect/Context"
@@ -28,7 +28,7 @@ export interface Known {
 }
 
 export interface Claim {
-  /** Whether the camera may be tried now. No other daemon tries the group until it is told the outcome, or for 5 s. */
+  /** Whether the camera may be tried now. No other daemon tries the group until the outcome is reported, or for 5 s. */
   readonly isGranted: boolean
   /** Whether another daemon was accepted a moment ago, so that the cameras need not be tried one at a time. */
   readonly isProven: boolean
@@ -52,7 +52,7 @@ export type Outcome =
   | { readonly _tag: "Released" }
 
 export interface RefusalsService {
-  /** A name for a camera that tells nothing about it. */
+  /** A name for a camera that reveals nothing about it. */
   readonly digest: (camera: string) => string
   /**
    * Asks for the right to try a group. Never fails, and takes a second at most.

@@ -13,7 +13,7 @@ import type { ReadResult } from "./ResultShape.ts"
 
 /** The file as the caller read it. */
 export interface CameraFile {
-  /** For messages; its ending tells the format: `.csv`, or YAML (which includes JSON). */
+  /** For messages; its extension gives the format: `.csv`, or YAML (which includes JSON). */
   readonly name: string
   readonly bytes: Uint8Array
 }
@@ -137,7 +137,7 @@ const withId = (row: CameraRow): CameraRow =>
 
 const hasValue = (value: unknown): boolean => value !== undefined && value !== null && value !== ""
 
-/** By its path, else by its name, else by the address: all that tells one camera of a device from another. */
+/** By its path, else by its name, else by the address, which distinguish the cameras of one device. */
 const idOf = (row: CameraRow): string => {
   const name = [row["path"], row["name"]].find(hasValue)
   if (name === undefined) {

@@ -55,7 +55,7 @@ export class CameraSourceError extends Schema.TaggedError<CameraSourceError>()(
   }
 }
 
-/** What an operator has to look at: `database` or `camera file`. */
+/** The origin of the cameras, as log lines name it: `database` or `camera file`. */
 export const sourceName = ({ reason }: CameraSourceError): string =>
   reason._tag === "InvalidFile" ? "camera file" : "database"
 

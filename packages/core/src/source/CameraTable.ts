@@ -53,7 +53,7 @@ export const columnLines = (
   return lines.join("\n")
 }
 
-/** A notification names at most so many ids; PostgreSQL allows 8,000 bytes. */
+/** The most ids in one notification; PostgreSQL allows 8,000 bytes. */
 const mostIds = 100
 
 /** Of an UPDATE of more rows it is not found out which of them changed. */

@@ -22,7 +22,7 @@ import * as RegularFile from "./RegularFile.ts"
 import type { ReadResult } from "./ResultShape.ts"
 
 export interface FileCameraSourceOptions extends ReadChecks.ReadCheckOptions {
-  /** The path of the file; its ending tells the format: `.csv`, or YAML. */
+  /** The path of the file; its extension gives the format: `.csv`, or YAML. */
   readonly file: string
   /** How often the file is looked at. Default 1 s. */
   readonly pollInterval?: Duration.Input | undefined

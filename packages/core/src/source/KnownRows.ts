@@ -25,7 +25,7 @@ const fewestRows = 1_000
 /** More rows are not read by their ids. */
 const mostIds = 1_000
 
-/** After so many reads in a row that found a change, asking for the fingerprint first does not pay. */
+/** After this many reads in a row that found a change, reading the fingerprint first does not pay. */
 const mostChanges = 3
 
 export class KnownRows {
@@ -50,7 +50,7 @@ export class KnownRows {
     )
   }
 
-  /** Whether these are the rows that the statement gave last, in whatever order. */
+  /** Whether these are the last rows of the statement, in any order. */
   isUnchanged(statement: string, { count, sum }: Fingerprint): boolean {
     const isSame = statement === this.#statement && count === this.#rows.length && sum === this.#sum
     if (isSame) this.#changes = 0

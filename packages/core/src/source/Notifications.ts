@@ -51,7 +51,7 @@ export type TableHint = Hint | { readonly ids: ReadonlyArray<string> }
 /** The timeout of a statement about notifications: LISTEN and NOTIFY. */
 const statementTimeout = Duration.seconds(5)
 
-/** A session that broke is replaced after 0.5, 1, 2, 4, then every 5 s. */
+/** A lost session is replaced after 0.5, 1, 2, 4, then every 5 s. */
 const reconnectDelay = (failures: number): Duration.Duration =>
   Duration.millis(Math.min(500 * 2 ** (failures - 1), 5000))
 
@@ -118,7 +118,7 @@ const ignoreDefects = Effect.catchDefect(() => Effect.void)
 /**
  * Listens in the scope, and gives a hint for each notification.
  *
- * What was sent while nobody listened is lost, so each session begins with a hint.
+ * Notifications without a listening session are lost, so each session begins with a hint.
  */
 export const make = Effect.fnUntraced(function* (
   channel: string,

@@ -60,7 +60,7 @@ interface Result<A> {
  * Unprepared: a prepared `select *` fails for ever after the table gained a column.
  *
  * A session that ends under the query is replaced once: an administrator, a pooler or a firewall may have
- * ended it while it was idle. If the database is away, the new one says so, and why.
+ * ended it while it was idle. If the database is unreachable, the new session fails with the reason.
  *
  * The transaction is read-only: a function in the query may write otherwise. A pooler in statement mode allows
  * no transaction, and gets the query alone.

@@ -13,7 +13,7 @@ export interface ReadResult {
   readonly rows: ReadonlyArray<CameraRow>
 }
 
-/** A column that has a value in so many rows is not emptied row by row. */
+/** A column that has a value in this many rows is not emptied row by row. */
 const fewestRows = 10
 
 /** What is wrong with a result of which no row can make a camera, or `undefined`. */
@@ -37,7 +37,7 @@ export class ResultShape {
   #filled: ReadonlyArray<string> = []
   #emptySinceMs: number | undefined
 
-  /** Takes a result as the last good one, or tells how its shape differs. */
+  /** Accepts a result as the last good one, or returns how its shape differs. */
   accept(result: ReadResult, { delayMs, known, nowMs }: ShapeOptions): string | undefined {
     const matter = (name: string) => known === undefined || known.has(name)
     const lost = this.#columns.filter((name) => matter(name) && !result.columns.includes(name))
@@ -57,7 +57,7 @@ export class ResultShape {
     }
     this.#emptySinceMs = undefined
     this.#columns = result.columns
-    // an empty table tells nothing about its columns
+    // an empty table has no shape to compare with
     if (rows.length > 0) {
       this.#filled = result.columns.filter((name) => matter(name) && isFilledIn(rows)(name))
     }

@@ -36,7 +36,7 @@ const selectRow = "select row_to_json(restream_row.*)::text as row "
  * Columns are taken by their position, because a query may give several the same name: the last one counts.
  *
  * @param columns those of {@link asDescribed}, all of them.
- * @param isWanted tells by its name whether a column is read.
+ * @param isWanted whether the column of a name is read.
  */
 export const asRows = (
   query: string,
@@ -114,7 +114,7 @@ where restream_row.path::text <> '' group by 1 having count(*) > 1)`
         ]
       : [])
   ]
-  // the two are disjoint, and only the second one looks at every row
+  // the two are disjoint, and only the second one examines every row
   return `${rows}
 where ${own}
 union all
@@ -131,7 +131,7 @@ offset 0) restream_json`
 
 /**
  * The number of the rows of {@link asRows}, and the sum of their hashes: different after any change of any row,
- * and the same in whatever order the rows come.
+ * and the same in any order of the rows.
  */
 export const asFingerprint = (rows: string): string =>
   `select count(*)::text as count, coalesce(sum(hashtextextended(restream_json.row, 0)), 0)::text as sum from (

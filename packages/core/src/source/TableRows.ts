@@ -48,7 +48,7 @@ export interface TableRowsOptions {
   readonly notifications: Stream.Stream<TableHint>
 }
 
-/** From so many rows of the table on a node reads those of its shards only. */
+/** From this many rows on, a node reads only the rows of its shards. */
 const fewestSplit = 20_000
 
 /** Where it does, and the table has become smaller than this, it reads all of them again. */
@@ -56,7 +56,7 @@ const fewestStillSplit = 15_000
 
 const undefinedFunction = "42883"
 
-/** How many rows are read before other fibers have a turn. */
+/** How many rows are read before other fibers run. */
 const rowsInARow = 500
 
 const rowsOf = (hashed: ReadonlyArray<HashedRow>) => hashed.map(({ row }) => row)

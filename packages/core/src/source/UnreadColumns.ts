@@ -16,7 +16,7 @@ const synonyms: Readonly<Record<string, ReadonlyArray<string>>> = {
   options: ["settings", "config", "params"]
 }
 
-/** A word of few letters is close to too many others, unless one letter is missing or in another place. */
+/** A short word is close to too many others, unless one letter is missing or transposed. */
 const isMisspelt = (word: string, meant: string): boolean => {
   const letters = (text: string) => [...text.toLowerCase()].sort().join("")
   return word.length >= 6 || word.length !== meant.length || letters(word) === letters(meant)

@@ -1,4 +1,4 @@
-/** One camera's status as data. The demo, `check` and later the HTTP API encode these schemas. */
+/** One camera's status as data. The demo, `check` and the HTTP API encode these schemas. */
 import * as Schema from "effect/Schema"
 import { CameraId } from "../camera/Camera.ts"
 import { Reason } from "../camera/Reason.ts"
@@ -110,7 +110,7 @@ export const everyStream = (cameras: ReadonlyArray<CameraStatus>): ReadonlyArray
     ...(camera.substreams ?? []).map((substream) => ({ ...substream, of: camera.id }))
   ])
 
-/** What every event says of its camera. */
+/** The fields of every event. */
 const subject = {
   /** The revision of the store after the event. */
   revision: Schema.Finite,
@@ -131,7 +131,7 @@ const subject = {
 export const StatusEvent = Schema.TaggedUnion({
   StateChanged: {
     ...subject,
-    /** `undefined`: the camera was not there before. */
+    /** `undefined`: the camera is new. */
     from: Schema.UndefinedOr(CameraState),
     to: CameraState,
     /** Whether the table of transitions allows this one. If not, that is a defect of restream. */

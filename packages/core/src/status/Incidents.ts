@@ -105,7 +105,7 @@ export class Incidents<Key> {
     return known.isFlapping ? "stable" : undefined
   }
 
-  /** Forgets the subject: the next failure is reported, whatever came before. */
+  /** Forgets the subject: the next failure is reported in any case. */
   forget(key: Key): void {
     this.#incidents.delete(key)
   }

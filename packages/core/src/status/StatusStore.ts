@@ -106,7 +106,7 @@ export class StatusStore extends Context.Service<
     readonly all: Effect.Effect<ReadonlyArray<CameraStatus>>
     /** A camera, or a further stream by its own id. */
     readonly get: (id: CameraId) => Effect.Effect<CameraStatus | undefined>
-    /** How many cameras each word is said of. Further streams do not count. */
+    /** How many cameras have each word. Further streams do not count. */
     readonly tally: Effect.Effect<Tally>
     /** How many cameras are in each state; a state without cameras is left out. Further streams do not count. */
     readonly countByState: Effect.Effect<Readonly<Partial<Record<CameraState.Tag, number>>>>

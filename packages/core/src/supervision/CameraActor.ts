@@ -1,7 +1,7 @@
 /**
  * One camera: opens its stream until that succeeds, publishes it until the relay ends, and begins again.
  *
- * One fiber runs this for each camera. It never ends by itself; interrupting it ends the relay and waits
+ * One fiber runs this for each camera, for ever; interrupting it ends the relay and waits
  * until the relay is gone. Nothing that happens in it reaches another camera.
  */
 import * as Cause from "effect/Cause"
@@ -284,7 +284,7 @@ const run = Effect.fnUntraced(function* (
     yield* transition({ _tag: "Live", engine, offer: relay.published, since })
     incidents.succeeded(choice.index, yield* Monotonic.now)
     yield* Effect.forkScoped(Effect.delay(status.markStable(id), RestartSchedule.resetUptime))
-    // measured by the monotonic clock, which nobody sets
+    // measured by the monotonic clock, which cannot be set
     const [uptime, end] = yield* Effect.timed(
       Effect.raceAllFirst([
         Effect.flip(relay.ended),

@@ -16,7 +16,7 @@ export interface MassStopPolicy {
   readonly massStopDelay: Duration.Duration
 }
 
-/** Fewer relays than these are stopped at once, whatever share of all they are. */
+/** Fewer relays are always stopped at once, also if they are all relays. */
 export const fewestHeld = 10
 
 /** A set that is not applied now. */

@@ -14,7 +14,7 @@ export interface StartRateLimiter {
   readonly acquire: Effect.Effect<void>
 }
 
-/** After a timer that came late, so many starts may follow each other without a gap. */
+/** The number of starts that may follow each other without a gap after a late timer. */
 const mostAtOnce = 4
 
 /**

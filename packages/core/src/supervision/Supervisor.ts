@@ -143,7 +143,7 @@ const make = Effect.gen(function* () {
     }
   })
 
-  /** A relay that does not end blocks its camera and its path: that is reported, and never ends by itself. */
+  /** A relay that does not end blocks its camera and its path: that is reported until the relay ends. */
   const reportSlowEnd = (id: CameraId, camera: Camera | undefined): Effect.Effect<never> =>
     Effect.gen(function* () {
       for (let waited = slowEnd; ; waited = Duration.sum(waited, slowEnd)) {
@@ -239,7 +239,7 @@ const make = Effect.gen(function* () {
     }
   })
 
-  /** Performs the actions, each by itself: a defect in one ends none of the others. */
+  /** Performs the actions one by one: a defect in one does not affect the others. */
   const performAll = Effect.fnUntraced(function* (
     actions: ReadonlyArray<Action>,
     isHandOver = false
@@ -253,7 +253,7 @@ const make = Effect.gen(function* () {
     applyTo(applied, done, failed)
   })
 
-  /** Whether a set tells anything of a camera. */
+  /** Whether a set covers a camera. */
   const covers = ({ shards }: CameraSet, id: CameraId) => shards?.has(shardOf(id)) ?? true
 
   /** The shards that came and of which no set has the cameras yet, and whether another daemon gave them up. */

@@ -1,4 +1,4 @@
-/** The monotonic clock, which nobody can set: for durations and deadlines. */
+/** The monotonic clock, which cannot be set: for durations and deadlines. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 

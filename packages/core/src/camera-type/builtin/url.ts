@@ -5,13 +5,13 @@ import * as CameraType from "../CameraType.ts"
 import * as Column from "../Column.ts"
 
 /**
- * Any camera, by its whole address in the column `url`. A user name or a password in the address wins over
+ * Any camera, by its whole address in the column `url`. A user name or a password in the address takes precedence over
  * both columns: half of either would be a wrong password.
  */
 export const url = CameraType.make({
   name: "url",
   description:
-    "any camera, by its whole address in the column url; username and password may stand in their columns",
+    "any camera, by its whole address in the column url; username and password may be in their columns",
   columns: {
     url: Column.text,
     username: Schema.optional(Column.text),

@@ -19,7 +19,7 @@ interface Choice {
   readonly channel: number | undefined
   /** What the vendor calls the stream. */
   readonly stream: string
-  /** As plain text, for the few vendors that want them in the path. */
+  /** As plain text, for the few vendors that require them in the path. */
   readonly username: string
   readonly password: string
 }
@@ -36,7 +36,7 @@ interface Vendor {
 
 const ranks = ["main", "sub", "third", "fourth"]
 
-/** The vendor's word for the stream of a row; `undefined` if it has none. */
+/** The vendor's name for the stream of a row; `undefined` if it has none. */
 const streamOf = (
   streams: ReadonlyArray<string>,
   wanted: string | undefined

@@ -103,12 +103,12 @@ export const trust = (
     return Result.fail(new Unsupported({ what: "the fingerprint of a certificate, by ffmpeg" }))
   }
   if (trust.ca !== undefined) {
-    return Result.fail(new Unsupported({ what: "an authority of one's own, by ffmpeg" }))
+    return Result.fail(new Unsupported({ what: "a private certificate authority, by ffmpeg" }))
   }
   const unchecked = (by: string) =>
     Result.fail(
       new Unsupported({
-        what: `checking the certificate of ${url.authority}, by ffmpeg${by}; ${waiver} would leave the check out`
+        what: `checking the certificate of ${url.authority}, by ffmpeg${by}; to skip this check, set ${waiver}`
       })
     )
   if (!isAtLeast(version, 62)) return unchecked(" before 8")

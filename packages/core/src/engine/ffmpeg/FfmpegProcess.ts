@@ -174,7 +174,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
 }
 
 /**
- * Reads a process's progress. `take` tells whether the video advanced.
+ * Reads a process's progress. `take` returns whether the video advanced.
  *
  * ffmpeg 7.0 reports no figures while a camera's microphone sends nothing. Then its blocks count by
  * themselves (`countsBlindly`): a relay without a stall check is better than endless restarts.

@@ -91,7 +91,7 @@ export const emptyMeter: Meter = {
 }
 
 /**
- * Adds a block, and tells whether the video advanced since the block before.
+ * Adds a block. Whether the video advanced since the previous block.
  *
  * Frames decide. If ffmpeg never reports frames, bytes decide, and if it reports neither, the timestamp does.
  * Repeated values are no advance.

@@ -51,7 +51,7 @@ const isUnreachable = (text: string) =>
 const isBroken = (text: string) =>
   /End of file|Connection reset|Broken pipe|Input\/output error|Connection aborted/i.test(text)
 
-/** The phase of the exchange with the camera, as far as the standard error tells. */
+/** The phase of the exchange with the camera, by the standard error. */
 export const phaseOf = (stderr: FfmpegStderr.Parsed): Reason.Phase => {
   if (stderr.isDescribed || stderr.hasNoMedia) return "waiting for media"
   if (stderr.isConnected) return "requesting the stream"
@@ -87,7 +87,7 @@ const setupReason = (
   return undefined
 }
 
-/** What failed between ffmpeg and the camera; `undefined` if the standard error does not tell. */
+/** What failed between ffmpeg and the camera; `undefined` if the standard error has no known message. */
 const cameraReason = (
   end: ProcessEnd,
   stderr: FfmpegStderr.Parsed
@@ -147,7 +147,7 @@ const statusReason = (
   }
 }
 
-/** What failed between ffmpeg and the media server; `undefined` if the standard error does not tell. */
+/** What failed between ffmpeg and the media server; `undefined` if the standard error has no known message. */
 const serverReason = (
   end: RelayProcessEnd,
   stderr: FfmpegStderr.Parsed
@@ -176,7 +176,7 @@ const serverReason = (
   return undefined
 }
 
-/** Why a probe failed; `undefined` if the standard error does not tell. */
+/** Why a probe failed; `undefined` if the standard error has no known message. */
 export const probeReason = (
   end: ProcessEnd,
   stderr: FfmpegStderr.Parsed

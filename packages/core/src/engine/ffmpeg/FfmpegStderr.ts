@@ -10,7 +10,7 @@ import type { DnsError } from "../../camera/Reason.ts"
 /** The side of the relay that a message is about. */
 export type Side = "input" | "output"
 
-/** What the standard error tells about the end of a program. */
+/** The facts about the end of a program in its standard error. */
 export interface Parsed {
   /** The side whose failure ended it, and the text of the system or the library. */
   readonly failure: { readonly side: Side; readonly text: string } | undefined

@@ -118,7 +118,7 @@ export const reader = (program: FfmpegProgram, launcher: ProcessLauncher): Versi
         }
       })
       .pipe(Effect.mapError((error) => startFailure(program, error)))
-    const detail = `${oneLine(program.path)} does not even tell its version; see ${settingOf(program)}`
+    const detail = `${oneLine(program.path)} does not print its version; see ${settingOf(program)}`
     const status = yield* child.exited.pipe(
       Deadline.within(readTimeout, () => Effect.fail(new LaunchFailed({ detail })))
     )

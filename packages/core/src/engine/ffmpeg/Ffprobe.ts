@@ -96,6 +96,6 @@ const unexplained = (
     return new LaunchFailed({ detail: `ffprobe died by ${status}${hint}` })
   }
   return lastWords === ""
-    ? new LaunchFailed({ detail: `ffprobe ended with code ${status} and said nothing` })
+    ? new LaunchFailed({ detail: `ffprobe ended with code ${status} without output` })
     : new ProtocolError({ detail: lastWords })
 }
