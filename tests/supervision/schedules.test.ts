@@ -1,25 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Reason, RestartSchedule, RetrySchedule } from "@restream/core"
-import { Duration, Effect, Random, Schedule } from "effect"
+import { Duration, Effect, Random } from "effect"
 import * as fc from "fast-check"
 import { options } from "../kit/Tree.ts"
 
 const refused = { reason: new Reason.Refused({ authority: "10.0.0.1:554" }) }
 
 /** The delays, in seconds, that a schedule gives for a row of inputs. */
-const delays = <Input>(
-  schedule: Schedule.Schedule<Duration.Duration, Input>,
-  inputs: ReadonlyArray<Input>
-) =>
-  Effect.gen(function* () {
-    const step = yield* Schedule.toStep(schedule)
-    const given: Array<number> = []
-    for (const input of inputs) {
-      const [, delay] = yield* step(0, input)
-      given.push(Duration.toSeconds(delay))
-    }
-    return given
-  }).pipe(Effect.orDie)
+const delays = <Input>(schedule: RetrySchedule.Delays<Input>, inputs: ReadonlyArray<Input>) =>
+  Effect.flatMap(schedule, (next) =>
+    Effect.forEach(inputs, (input) => Effect.map(next(input), Duration.toSeconds))
+  )
 
 /** Random numbers that the test chooses; the last one repeats. */
 const drawing = (...numbers: ReadonlyArray<number>) => {

@@ -10,7 +10,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Settings } from "@restream/config"
@@ -202,7 +201,7 @@ const run = Effect.fnUntraced(function* (
 
   /** Opens the stream, however often that takes. */
   const open: Effect.Effect<OpenedStream, never, Scope.Scope> = Effect.gen(function* () {
-    const nextDelay = yield* driver(RetrySchedule.make(Effect.map(settings, retryPolicy)))
+    const nextDelay = yield* RetrySchedule.make(Effect.map(settings, retryPolicy))
     for (let attempt = 1; ; attempt++) {
       const opened = yield* Effect.result(inUse().access.open(hooks(attempt)))
       if (opened._tag === "Success") return opened.success
@@ -372,7 +371,7 @@ const run = Effect.fnUntraced(function* (
     )
   )
 
-  const restartDelay = yield* driver(RestartSchedule.make(Effect.map(settings, restartPolicy)))
+  const restartDelay = yield* RestartSchedule.make(Effect.map(settings, restartPolicy))
 
   /** Relays, waits, and relays again. */
   const cycle = Effect.gen(function* () {
@@ -426,18 +425,6 @@ const codecsOf = ({ audio, video }: StreamInfo): string =>
 
 /** The time before a camera continues after a defect outside of its schedules. */
 const defectDelay = Duration.seconds(10)
-
-/** Steps through a schedule that never ends: gives the delay for each input, and does not sleep. */
-const driver = <Input>(
-  schedule: Schedule.Schedule<Duration.Duration, Input>
-): Effect.Effect<(input: Input) => Effect.Effect<Duration.Duration>> =>
-  Effect.map(
-    Schedule.toStep(schedule),
-    (step) => (input) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Effect.map(Effect.orDie(step(now, input)), ([, delay]) => delay)
-      )
-  )
 
 const logDefect = (camera: Camera, cause: Cause.Cause<unknown>) =>
   Effect.logError(`${cameraLabel(camera)}: internal error`, cause).pipe(

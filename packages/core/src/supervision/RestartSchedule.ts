@@ -1,9 +1,8 @@
 /** The delay between the end of a relay and its restart. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type { Reason } from "../camera/Reason.ts"
-import { type RetryPolicy, slowDelay } from "./RetrySchedule.ts"
+import { type Delays, type RetryPolicy, slowDelay } from "./RetrySchedule.ts"
 
 export interface RestartPolicy extends Pick<RetryPolicy, "lockoutDelay" | "rejectedDelay"> {
   /** The time from a relay's end to its restart. Default 5 s. */
@@ -40,7 +39,7 @@ const countFlaps = (flaps: number, { afterOutage, uptime }: RelayEnd): number =>
 }
 
 /**
- * Recurs for ever; its output is the delay until the restart.
+ * The delay from each end of a relay to its restart.
  *
  * - Every end: `delay`.
  * - After {@link flapThreshold} relays in a row with less than {@link minStableUptime}, that one and each
@@ -49,24 +48,19 @@ const countFlaps = (flaps: number, { afterOutage, uptime }: RelayEnd): number =>
  *   between: `rejectedDelay`, so that two publishers of one path do not replace each other for ever.
  * - Rejected by the media server: `rejectedDelay`. Refused credentials: `lockoutDelay`.
  *
- * @param current the policy, read at each step.
+ * @param current the policy, read at each end.
  */
-export const make = (
-  current: Effect.Effect<RestartPolicy>
-): Schedule.Schedule<Duration.Duration, RelayEnd> =>
-  Schedule.fromStep(
-    Effect.sync(() => {
-      let flaps = 0
-      let replacements = 0
-      return (_now: number, end: RelayEnd) =>
-        Effect.map(current, (policy): [Duration.Duration, Duration.Duration] => {
-          flaps = countFlaps(flaps, end)
-          replacements = countReplacements(replacements, end)
-          const delay = delayAfter(policy, end, flaps, replacements)
-          return [delay, delay]
-        })
-    })
-  )
+export const make = (current: Effect.Effect<RestartPolicy>): Delays<RelayEnd> =>
+  Effect.sync(() => {
+    let flaps = 0
+    let replacements = 0
+    return (end) =>
+      Effect.map(current, (policy) => {
+        flaps = countFlaps(flaps, end)
+        replacements = countReplacements(replacements, end)
+        return delayAfter(policy, end, flaps, replacements)
+      })
+  })
 
 /** How often another publisher replaced the relay since the camera was last stable. Pure. */
 const countReplacements = (replacements: number, { reason, uptime }: RelayEnd): number => {

@@ -2,7 +2,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import * as Schedule from "effect/Schedule"
 import type { Reason, RetryPace } from "../camera/Reason.ts"
 
 export interface RetryPolicy {
@@ -16,6 +15,9 @@ export interface RetryPolicy {
   readonly rejectedDelay: Duration.Duration
 }
 
+/** Starts a series of delays: a function that gives the delay after each input. It does not wait. */
+export type Delays<Input> = Effect.Effect<(input: Input) => Effect.Effect<Duration.Duration>>
+
 /** The delays of the slow paces; `backoff` has its own in each schedule. */
 export const slowDelay = (
   pace: Exclude<RetryPace, "backoff">,
@@ -23,28 +25,18 @@ export const slowDelay = (
 ): Duration.Duration => (pace === "lockout" ? policy.lockoutDelay : policy.rejectedDelay)
 
 /**
- * Recurs for ever; its output is the delay until the next attempt.
+ * The delay from each failure to the next attempt.
  *
- * @param current the policy, read at each step.
+ * @param current the policy, read at each failure.
  */
-export const make = (
-  current: Effect.Effect<RetryPolicy>
-): Schedule.Schedule<Duration.Duration, { readonly reason: Reason }> =>
-  Schedule.fromStep(
-    Effect.sync(() => {
-      let failures = 0
-      return (_now: number, { reason }: { readonly reason: Reason }) =>
-        Effect.map(
-          Effect.all([current, Random.next]),
-          ([policy, random]): [Duration.Duration, Duration.Duration] => {
-            const step =
-              policy.delays[Math.min(failures++, policy.delays.length - 1)] ?? Duration.zero
-            const delay =
-              reason.pace === "backoff"
-                ? Duration.times(step, 1 + policy.jitter * (2 * random - 1))
-                : slowDelay(reason.pace, policy)
-            return [delay, delay]
-          }
-        )
-    })
-  )
+export const make = (current: Effect.Effect<RetryPolicy>): Delays<{ readonly reason: Reason }> =>
+  Effect.sync(() => {
+    let failures = 0
+    return ({ reason }) =>
+      Effect.map(Effect.all([current, Random.next]), ([policy, random]) => {
+        const step = policy.delays[Math.min(failures++, policy.delays.length - 1)] ?? Duration.zero
+        return reason.pace === "backoff"
+          ? Duration.times(step, 1 + policy.jitter * (2 * random - 1))
+          : slowDelay(reason.pace, policy)
+      })
+  })
