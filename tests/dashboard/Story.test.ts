@@ -10,7 +10,7 @@ import { restream } from "../kit/Command.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import { standIn } from "../media-server/ApiServers.ts"
 import { publishable, url } from "../rtsp/LiveCamera.ts"
-import { awaitText, by, faults, site, type Visit } from "./Visit.ts"
+import { awaitText, by, faults, overflow, site, type Visit } from "./Visit.ts"
 
 /** `SCREENSHOTS=docs/images` keeps pictures of the views there. */
 const screenshots = process.env["SCREENSHOTS"]
@@ -21,14 +21,6 @@ const picture = ({ page }: Visit, name: string) =>
     mkdirSync(screenshots, { recursive: true })
     await page.screenshot({ path: join(screenshots, `${name}.png`) })
   })
-
-/** By how many pixels the page is wider than the screen. */
-const overflow = ({ page }: Visit) =>
-  by(() =>
-    page.evaluate<number>(
-      "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-  )
 
 layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
   "the dashboard",

@@ -74,3 +74,11 @@ export const faults = ({ page }: Visit) =>
     )
     return violations.map(({ help, nodes }) => `${help}: ${nodes.map(({ html }) => html).join()}`)
   })
+
+/** By how many pixels the page is wider than the screen. */
+export const overflow = ({ page }: Visit) =>
+  by(() =>
+    page.evaluate<number>(
+      "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+  )

@@ -5,13 +5,20 @@ import type { CameraDetail, CameraList, CommandResult } from "@restream/core/htt
 export class Unauthorized extends Error {}
 
 /** The daemon answered with an error, in its words. */
-export class Refused extends Error {}
+export class Refused extends Error {
+  /** Of the response. */
+  readonly status: number
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
 
 /** A camera cannot be played; the code tells programs why. */
 export class NotPlayable extends Refused {
   readonly code: string
-  constructor(code: string, message: string) {
-    super(message)
+  constructor(status: number, code: string, message: string) {
+    super(status, message)
     this.code = code
   }
 }
@@ -23,8 +30,8 @@ const problemOf = async (response: Response): Promise<Error> => {
   const body = (await bodyOf(response)) as { readonly [key: string]: unknown } | undefined
   const message = typeof body?.["message"] === "string" ? body["message"] : `${response.status}`
   return typeof body?.["code"] === "string"
-    ? new NotPlayable(body["code"], message)
-    : new Refused(message)
+    ? new NotPlayable(response.status, body["code"], message)
+    : new Refused(response.status, message)
 }
 
 const request = async (path: string, init?: RequestInit): Promise<unknown> => {

@@ -9,7 +9,15 @@ import { hrefTo } from "./route.ts"
 import { Chart } from "./chart.tsx"
 import { LivePicture } from "./live.tsx"
 import { Section, Since, streamText, WordLabel } from "./parts.tsx"
-import { bitrateOf, type CameraStream, cameras, now, readersOf, type Substream } from "./store.ts"
+import {
+  bitrateOf,
+  type CameraStream,
+  cameras,
+  nodes,
+  now,
+  readersOf,
+  type Substream
+} from "./store.ts"
 import { bitrate, bytes, clockTime, count, dateTime, duration, language, words } from "./text.ts"
 
 const refreshMs = 5000
@@ -253,10 +261,13 @@ export const CameraView = ({ id }: { readonly id: string }) => {
     const load = async () => {
       try {
         const loaded = await getCamera(id)
-        if (!isOver) detail.value = loaded
+        if (isOver) return
+        detail.value = loaded
+        problem.value = ""
       } catch (error) {
         // without an answer the bar says so; the next attempt is near
-        if (!isOver && error instanceof Refused) problem.value = w.unknownCamera
+        if (isOver || !(error instanceof Refused)) return
+        problem.value = error.status === 404 ? w.unknownCamera : error.message
       }
     }
     void load()
@@ -277,19 +288,28 @@ export const CameraView = ({ id }: { readonly id: string }) => {
     }
   })
 
-  if (problem.value !== "" && live === undefined) return <p role="alert">{problem}</p>
+  // its node does not respond, say, or it moves to another node
+  const alert = problem.value !== "" && <p role="alert">{problem}</p>
+  if (alert !== false && live === undefined) return alert
   const shown = detail.value
   const camera = live ?? shown
   if (camera === undefined) return <p>{w.loading}</p>
   // polled, because no event tells how much the media server has received
   const watching = readersOf(camera)
+  const node = live?.node ?? parent?.node ?? shown?.node
   const substreams = shown?.substreams ?? camera.substreams ?? []
   return (
     <>
       <h1>
         <WordLabel word={camera.word} /> {camera.name} <small class="quiet">{camera.id}</small>{" "}
-        {watching !== undefined && <small class="quiet">{w.readersNow(watching)}</small>}
+        {watching !== undefined && <small class="quiet">{w.readersNow(watching)} </small>}
+        {nodes.value.length > 0 && node !== undefined && (
+          <small>
+            <a href={hrefTo("cameras", { node })}>{w.node(node)}</a>
+          </small>
+        )}
       </h1>
+      {alert}
       {parent !== undefined && (
         <p>
           {w.furtherStreamOf}{" "}

@@ -12,8 +12,8 @@ import { getHistories, sendCommand } from "./api.ts"
 import { isFailing, matches, words as allWords } from "@restream/core/operator-view"
 import { Since, Sparkline, streamText, type Word, WordIcon, WordLabel } from "./parts.tsx"
 import { hrefTo, replaceQuery, route } from "./route.ts"
-import { bitrateOf, type Camera, cameras, readers, readersOf } from "./store.ts"
-import { bitrate, count, words } from "./text.ts"
+import { bitrateOf, type Camera, cameras, nodes, readers, readersOf } from "./store.ts"
+import { bitrate, count, listOf, words } from "./text.ts"
 
 const rowHeight = 44
 /** A phone shows a camera in two lines. */
@@ -21,8 +21,31 @@ const narrowRowHeight = 64
 const narrow = matchMedia("(max-width: 640px)")
 const historiesEveryMs = 60_000
 
-const columns = ["name", "word", "since", "bitrate", "readers", "restarts", "health"] as const
+const columns = [
+  "name",
+  "node",
+  "word",
+  "since",
+  "bitrate",
+  "readers",
+  "restarts",
+  "health"
+] as const
 type Column = (typeof columns)[number]
+
+const hasNodes = computed(() => nodes.value.length > 0)
+/** The names of the nodes to choose from: also of one that has gone, while it is chosen. */
+const nodeNames = computed(() => {
+  const names = nodes.value.map(({ name }) => name)
+  const { node } = query.value
+  return node === "" || names.includes(node) ? names : [...names, node]
+})
+/** The nodes that cannot be asked for their cameras, of those that are chosen. */
+const hiddenNodes = computed(() =>
+  nodes.value.flatMap(({ name, state }) =>
+    state === "unknown" && ["", name].includes(query.value.node) ? [name] : []
+  )
+)
 
 /** Without an API of the media server there is nothing to show in the column of readers. */
 const isServerKnown = computed(() => readers.value !== null)
@@ -37,6 +60,7 @@ const countFailing = ({ substreams }: Camera): number =>
 
 const comparisons: Record<Column, (a: Camera, b: Camera) => number> = {
   name: (a, b) => byText.compare(a.name, b.name),
+  node: (a, b) => byText.compare(a.node ?? "", b.node ?? ""),
   word: (a, b) =>
     allWords.indexOf(a.word) - allWords.indexOf(b.word) || countFailing(b) - countFailing(a),
   since: (a, b) => b.since - a.since,
@@ -52,16 +76,18 @@ const query = computed(() => {
   return {
     q: query.get("q") ?? "",
     word: (query.get("word") ?? "") as Word | "",
+    node: query.get("node") ?? "",
     sort: sort !== null && columns.includes(sort) ? sort : "word",
     order: query.get("order") === "desc" ? "desc" : "asc"
   } as const
 })
 
 const setQuery = (change: Partial<typeof query.value>) => {
-  const { order, q, sort, word } = { ...query.value, ...change }
+  const { node, order, q, sort, word } = { ...query.value, ...change }
   replaceQuery({
     q,
     word,
+    node,
     sort: sort === "word" ? "" : sort,
     order: order === "asc" ? "" : order
   })
@@ -85,9 +111,9 @@ const sorted = computed(() => {
 
 /** The cameras that match, in order. */
 const listed = computed(() => {
-  const { q, word } = query.value
-  if (q.trim() === "" && word === "") return sorted.value
-  const isListed = matches({ q, word: word === "" ? undefined : word })
+  const { node, q, word } = query.value
+  if (q.trim() === "" && word === "" && node === "") return sorted.value
+  const isListed = matches({ q, word: word || undefined, node: node || undefined })
   return sorted.value.filter(({ value }) => isListed(value))
 })
 
@@ -97,6 +123,7 @@ const Header = ({ column }: { readonly column: Column }) => {
   const isSorted = sort === column
   const label = {
     name: w.name,
+    node: w.nodeColumn,
     word: w.state,
     since: w.sinceColumn,
     bitrate: w.bitrate,
@@ -164,8 +191,16 @@ const Row = ({ camera: { value: camera }, height, history, index, selected, top 
       </div>
       <div role="cell" class="name">
         <a href={hrefTo(`cameras/${encodeURIComponent(camera.id)}`)}>{camera.name}</a>
-        <span class="quiet reason">{reasonOf(camera)}</span>
+        <span class="quiet reason">
+          {hasNodes.value && <span class="narrow">{camera.node} · </span>}
+          {reasonOf(camera)}
+        </span>
       </div>
+      {hasNodes.value && (
+        <div role="cell" class="node">
+          {camera.node ?? "–"}
+        </div>
+      )}
       <div role="cell" class="word">
         <WordLabel word={camera.word} />
         {failingOf(camera).map(({ id, name, problem, word }) => (
@@ -214,8 +249,8 @@ const Filters = () => {
       <input
         ref={input}
         type="search"
-        aria-label={w.filter}
-        placeholder={w.filter}
+        aria-label={hasNodes.value ? w.filterWithNode : w.filter}
+        placeholder={hasNodes.value ? w.filterWithNode : w.filter}
         value={query.value.q}
         onInput={(event) => setQuery({ q: event.currentTarget.value })}
       />
@@ -231,6 +266,20 @@ const Filters = () => {
           </option>
         ))}
       </select>
+      {nodeNames.value.length > 0 && (
+        <select
+          aria-label={w.nodeColumn}
+          value={query.value.node}
+          onChange={(event) => setQuery({ node: event.currentTarget.value })}
+        >
+          <option value="">{w.allNodes}</option>
+          {nodeNames.value.map((name) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+        </select>
+      )}
     </div>
   )
 }
@@ -346,6 +395,11 @@ export const ListView = () => {
       <Shown />
       <p class="list-line">
         <span>{w.shown(count(total), count(cameras.value.size))}</span>
+        {hiddenNodes.value.length > 0 && (
+          <span class="waiting">
+            {w.hiddenNodes(hiddenNodes.value.length, listOf(hiddenNodes.value))}
+          </span>
+        )}
         {isOutOfOrder.value && (
           <button
             onClick={() => {
@@ -366,7 +420,7 @@ export const ListView = () => {
         role="table"
         aria-label={w.cameras}
         aria-rowcount={total + 1}
-        class={isServerKnown.value ? "table with-readers" : "table"}
+        class={`table ${isServerKnown.value ? "with-readers" : ""} ${hasNodes.value ? "with-nodes" : ""}`}
         ref={place}
         // a region that scrolls can be reached by the keyboard
         tabIndex={0}
@@ -380,7 +434,11 @@ export const ListView = () => {
             <span class="hidden">{w.selection}</span>
           </div>
           {columns
-            .filter((column) => column !== "readers" || isServerKnown.value)
+            .filter(
+              (column) =>
+                (column !== "readers" || isServerKnown.value) &&
+                (column !== "node" || hasNodes.value)
+            )
             .map((column) => (
               <Header key={column} column={column} />
             ))}

@@ -6,8 +6,8 @@ import { ListView } from "./list.tsx"
 import { OverviewView } from "./overview.tsx"
 import { hrefTo, route } from "./route.ts"
 import { SignIn } from "./sign-in.tsx"
-import { needsToken, overview, staleSince, start } from "./store.ts"
-import { clockTime, switchLanguage, words } from "./text.ts"
+import { needsToken, overview, silentNodes, staleSince, start } from "./store.ts"
+import { clockTime, listOf, switchLanguage, words } from "./text.ts"
 import { WallView } from "./wall.tsx"
 import "./theme.css"
 
@@ -27,26 +27,6 @@ const Link = ({ label, path }: { readonly path: string; readonly label: string }
   </a>
 )
 
-/** The other workers of this machine: each one shows the cameras that it relays. */
-const Workers = () => {
-  const workers = overview.value?.workers ?? []
-  const port = Number(location.port)
-  // behind a reverse proxy the ports are unknown
-  if (!workers.some((worker) => worker.port === port)) return null
-  return (
-    <nav aria-label={words().workers}>
-      {workers.map((worker) => (
-        <a
-          href={`${location.protocol}//${location.hostname}:${worker.port}/`}
-          aria-current={worker.port === port ? "true" : undefined}
-        >
-          {worker.name}
-        </a>
-      ))}
-    </nav>
-  )
-}
-
 const App = () => {
   const w = words()
   if (needsToken.value) return <SignIn />
@@ -63,13 +43,15 @@ const App = () => {
           <Link path="cameras" label={w.cameras} />
           <Link path="wall" label={w.wall} />
         </nav>
-        <Workers />
         <button class="plain" onClick={switchLanguage}>
           {w.language}
         </button>
       </header>
       <div role="alert">
         {since !== undefined && <p class="stale">{w.stale(clockTime(since))}</p>}
+        {silentNodes.value.length > 0 && (
+          <p class="stale">{w.silentNodes(silentNodes.value.length, listOf(silentNodes.value))}</p>
+        )}
       </div>
       <main class={since === undefined ? "" : "old"}>
         <View />

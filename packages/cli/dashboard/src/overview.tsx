@@ -4,7 +4,17 @@ import type { Overview } from "@restream/core/http"
 import { words as allWords } from "@restream/core/operator-view"
 import { Section, type Word, WordIcon, WordLabel } from "./parts.tsx"
 import { hrefTo } from "./route.ts"
-import { changes, failingSubstreams, needAttention, now, overview, totals } from "./store.ts"
+import {
+  changes,
+  failingSubstreams,
+  needAttention,
+  type Node,
+  nodes,
+  now,
+  overview,
+  silentNodes,
+  totals
+} from "./store.ts"
 import { bitrate, clockTime, count, duration, words } from "./text.ts"
 
 const Sentence = () => {
@@ -14,19 +24,22 @@ const Sentence = () => {
   const all = allWords.reduce((sum, word) => sum + tally[word], 0)
   const wrong = needAttention.value
   const failing = failingSubstreams.value
-  const isGood = wrong === 0 && failing === 0 && tally.ok === all
+  const silent = silentNodes.value.length
+  const isBad = wrong > 0 || silent > 0
+  const isGood = !isBad && failing === 0 && tally.ok === all
   const text =
     all === 0
       ? w.noCameras
       : tally.ok === all
-        ? w.allLive(count(all))
+        ? (nodes.value.some(({ tally }) => tally === null) ? w.allKnownLive : w.allLive)(count(all))
         : w.someLive(count(tally.ok), count(all))
   return (
-    <p class={`sentence ${isGood ? "good" : wrong > 0 ? "bad" : ""}`} role="status">
-      <WordIcon word={isGood ? "ok" : wrong > 0 ? "down" : "waiting"} />
+    <p class={`sentence ${isGood ? "good" : isBad ? "bad" : ""}`} role="status">
+      <WordIcon word={isGood ? "ok" : isBad ? "down" : "waiting"} />
       <span>
         {text} {wrong > 0 && `${w.needAttention(wrong)} `}
-        {failing > 0 && w.failingSubstreams(failing)}
+        {failing > 0 && `${w.failingSubstreams(failing)} `}
+        {silent > 0 && w.nodesDown(silent)}
       </span>
     </p>
   )
@@ -91,6 +104,77 @@ const Tally = () => {
   )
 }
 
+const nodeIcons = {
+  ok: "ok",
+  draining: "waiting",
+  unreachable: "down",
+  unknown: "waiting"
+} as const satisfies Record<Node["state"], Word>
+
+const NodeRow = ({ node }: { readonly node: Node }) => {
+  const w = words()
+  const { bitrate: bits, isSelf, name, problem, state, tally, version } = node
+  const icon = nodeIcons[state]
+  return (
+    <tr class={state === "unreachable" ? state : ""}>
+      <th scope="row">
+        <a href={hrefTo("cameras", { node: name })}>{name}</a>
+        {isSelf && <small class="quiet"> {w.thisNode}</small>}
+        {version !== null && version !== overview.value?.version && (
+          <small class="quiet"> restream {version}</small>
+        )}
+      </th>
+      <td>
+        <span class={`word ${icon}`}>
+          <WordIcon word={icon} /> {w[`node_${state}`]}
+        </span>
+        {problem !== null && <p>{problem}</p>}
+      </td>
+      <td>
+        {tally === null
+          ? "–"
+          : allWords
+              .filter((word) => tally[word] > 0)
+              .map((word) => (
+                <a
+                  key={word}
+                  class={word}
+                  href={hrefTo("cameras", { node: name, word })}
+                  title={w[`word_${word}`]}
+                >
+                  <WordIcon word={word} /> {count(tally[word])}
+                  <span class="hidden"> {w.camerasOf(name, w[`word_${word}`])}</span>
+                </a>
+              ))}
+      </td>
+      <td>{bitrate(bits ?? 0)}</td>
+    </tr>
+  )
+}
+
+/** The nodes of the cluster, and which cameras each one has. */
+const Nodes = () => {
+  const w = words()
+  return (
+    <table class="nodes">
+      <thead>
+        <tr>
+          {[w.nodeColumn, w.state, w.cameras, w.bitrate].map((label) => (
+            <th key={label} scope="col">
+              {label}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {nodes.value.map((node) => (
+          <NodeRow key={node.name} node={node} />
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
 const Changes = () => {
   const w = words()
   if (changes.value.length === 0) return <p class="quiet">{w.noChanges}</p>
@@ -119,6 +203,11 @@ export const OverviewView = () => {
       <Section title={w.whatIsWrong}>
         <Causes />
       </Section>
+      {nodes.value.length > 0 && (
+        <Section title={w.nodes}>
+          <Nodes />
+        </Section>
+      )}
       <Section title={`${w.bitrateOfAll}: ${bitrate(all?.bitrate ?? 0)}`}>
         <Chart
           times={totals.value.map(([at]) => at)}

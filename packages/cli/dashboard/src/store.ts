@@ -9,6 +9,7 @@ import {
 import { isSignedIn } from "./api.ts"
 
 export type Camera = CameraSummary
+export type Node = NonNullable<Overview["nodes"]>[number]
 export type { Substream }
 
 /** What a camera and a further stream of it have in common. */
@@ -30,6 +31,15 @@ export const needAttention = computed(() =>
   overview.value === undefined
     ? 0
     : countNeedingAttention(overview.value.tally, overview.value.causes)
+)
+/** The nodes of the cluster; empty where there is one node or none. */
+export const nodes = computed((): ReadonlyArray<Node> => {
+  const known = overview.value?.nodes ?? []
+  return known.length > 1 ? known : []
+})
+/** The names of the nodes that do not respond. Their cameras may be missing, or shown as they were last. */
+export const silentNodes = computed(() =>
+  nodes.value.flatMap(({ name, state }) => (state === "unreachable" ? [name] : []))
 )
 /** The bitrates of the streams that send; apart from the cameras, because all of them change every 5 seconds. */
 const rates = signal<Readonly<Record<string, number>> | undefined>(undefined)
@@ -190,6 +200,7 @@ export const start = () => {
   })
   effect(() => {
     const wrong = needAttention.value
-    document.title = wrong === 0 ? "restream" : `(${wrong}) restream`
+    const mark = wrong > 0 ? `(${wrong}) ` : silentNodes.value.length > 0 ? "(!) " : ""
+    document.title = `${mark}restream`
   })
 }

@@ -5,7 +5,6 @@ import type { Failure, Protocol } from "./player.ts"
 const en = {
   overview: "Overview",
   cameras: "Cameras",
-  workers: "Workers of this machine",
   allLive: (n: string) => (n === "1" ? "The camera is live." : `All ${n} cameras are live.`),
   someLive: (live: string, all: string) => `${live} of ${all} cameras are live.`,
   needAttention: (n: number) => (n === 1 ? "1 camera needs you." : `${n} cameras need you.`),
@@ -31,6 +30,7 @@ const en = {
   word_invalid: "invalid",
   all: "all",
   filter: "Filter by name, path, host or id",
+  filterWithNode: "Filter by name, path, host, node or id",
   shown: (shown: string, all: string) => `${shown} of ${all} cameras`,
   name: "Name",
   state: "State",
@@ -40,6 +40,26 @@ const en = {
   health: "Health",
   readers: "Readers",
   node: (name: string) => `node ${name}`,
+  nodeColumn: "Node",
+  nodes: "Nodes",
+  allNodes: "all nodes",
+  thisNode: "this node",
+  camerasOf: (node: string, word: string) => `Cameras of ${node}: ${word}`,
+  node_ok: "reachable",
+  node_draining: "draining",
+  node_unreachable: "unreachable",
+  node_unknown: "unknown",
+  nodesDown: (n: number) => (n === 1 ? "1 node does not respond." : `${n} nodes do not respond.`),
+  silentNodes: (n: number, names: string) =>
+    n === 1
+      ? `Node ${names} does not respond. Its cameras may be missing here.`
+      : `Nodes ${names} do not respond. Their cameras may be missing here.`,
+  hiddenNodes: (n: number, names: string) =>
+    n === 1
+      ? `The cameras of node ${names} are not shown.`
+      : `The cameras of nodes ${names} are not shown.`,
+  allKnownLive: (n: string) =>
+    n === "1" ? "The camera known here is live." : `All ${n} cameras known here are live.`,
   readersNow: (n: number) => (n === 1 ? "1 reader" : `${n} readers`),
   health_good: "good",
   health_fair: "fair",
@@ -127,7 +147,6 @@ const ruPlural = (n: number, one: string, few: string, many: string): string => 
 const ru: Words = {
   overview: "Обзор",
   cameras: "Камеры",
-  workers: "Рабочие процессы этой машины",
   allLive: (n) => (n === "1" ? "Камера работает." : `Все камеры работают (${n}).`),
   someLive: (live, all) => `Работают ${live} из ${all} камер.`,
   needAttention: (n) =>
@@ -154,6 +173,7 @@ const ru: Words = {
   word_invalid: "ошибка в строке",
   all: "все",
   filter: "Фильтр по имени, пути, адресу или id",
+  filterWithNode: "Фильтр по имени, пути, адресу, узлу или id",
   shown: (shown, all) => `${shown} из ${all} камер`,
   name: "Имя",
   state: "Состояние",
@@ -163,6 +183,25 @@ const ru: Words = {
   health: "Стабильность",
   readers: "Зрители",
   node: (name) => `узел ${name}`,
+  nodeColumn: "Узел",
+  nodes: "Узлы",
+  allNodes: "все узлы",
+  thisNode: "этот узел",
+  camerasOf: (node, word) => `Камеры узла ${node}: ${word}`,
+  node_ok: "доступен",
+  node_draining: "освобождается",
+  node_unreachable: "недоступен",
+  node_unknown: "неизвестно",
+  nodesDown: (n) =>
+    `${ruPlural(n, "Не отвечает", "Не отвечают", "Не отвечают")} ${n} ${ruPlural(n, "узел", "узла", "узлов")}.`,
+  silentNodes: (n, names) =>
+    n === 1
+      ? `Узел ${names} не отвечает. Его камер здесь может не быть.`
+      : `Узлы ${names} не отвечают. Их камер здесь может не быть.`,
+  hiddenNodes: (n, names) =>
+    n === 1 ? `Камеры узла ${names} не показаны.` : `Камеры узлов ${names} не показаны.`,
+  allKnownLive: (n) =>
+    n === "1" ? "Известная здесь камера работает." : `Все известные здесь камеры работают (${n}).`,
   readersNow: (n) => `${n} ${ruPlural(n, "зритель", "зрителя", "зрителей")}`,
   health_good: "хорошая",
   health_fair: "средняя",
@@ -287,6 +326,11 @@ const shortTime = once((language) => new Intl.DateTimeFormat(language, { timeSty
 const mediumDateTime = once(
   (language) => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" })
 )
+
+const lists = once((language) => new Intl.ListFormat(language))
+
+/** `north, south and west`. */
+export const listOf = (names: ReadonlyArray<string>): string => lists().format(names)
 
 export const count = (value: number): string => plain().format(value)
 

@@ -420,7 +420,7 @@ export const ListQuery = {
   ...ScopeQuery,
   /** Only cameras of this word; unless it is `ok`, also cameras with a further stream of this word. */
   word: Schema.optionalKey(Word),
-  /** Only cameras whose id, name, path or host, or a further stream's id or path, contains the text, in any case. */
+  /** Only cameras whose id, name, path, host or node, or a further stream's id or path, contains the text, in any case. */
   q: Schema.optionalKey(Schema.String),
   /** Default `id`; `word` begins with the worst. */
   sort: Schema.optionalKey(Schema.Literals(sortKeys)),

@@ -116,6 +116,8 @@ interface ListedStream {
 interface ListedCamera extends ListedStream {
   readonly name: string
   readonly host: string | null
+  /** The node of the cluster that relays the camera. */
+  readonly node?: string
   readonly substreams?: ReadonlyArray<ListedStream>
 }
 
@@ -142,16 +144,23 @@ export const countFailingSubstreams = (
 export interface Filter {
   /** Only cameras of this word; unless it is `ok`, also cameras with a further stream of this word. */
   readonly word?: Word | undefined
-  /** Only cameras whose id, name, path or host, or a further stream's id or path, contains the text, in any case. */
+  /** Only cameras whose id, name, path, host or node, or a further stream's id or path, contains the text, in any case. */
   readonly q?: string | undefined
+  /** Only cameras of this node of the cluster. */
+  readonly node?: string | undefined
 }
 
 /** Makes the test of a filter. */
-export const matches = ({ q = "", word: wanted }: Filter): ((camera: ListedCamera) => boolean) => {
+export const matches = ({
+  node: wantedNode,
+  q = "",
+  word: wanted
+}: Filter): ((camera: ListedCamera) => boolean) => {
   const text = q.trim().toLowerCase()
-  const contains = (field: string | null) => field?.toLowerCase().includes(text) === true
+  const contains = (field: string | null | undefined) =>
+    field?.toLowerCase().includes(text) === true
   return (camera) => {
-    const { host, name, substreams = [], word } = camera
+    const { host, name, node, substreams = [], word } = camera
     // a camera that is live has problems, too, where a further stream has
     const hasWord =
       wanted === undefined ||
@@ -159,8 +168,9 @@ export const matches = ({ q = "", word: wanted }: Filter): ((camera: ListedCamer
       (wanted !== "ok" && substreams.some(({ word }) => word === wanted))
     return (
       hasWord &&
+      (wantedNode === undefined || node === wantedNode) &&
       (text === "" ||
-        [name, host].some(contains) ||
+        [name, host, node].some(contains) ||
         streamsOf(camera).some(({ id, path }) => contains(id) || contains(path)))
     )
   }
