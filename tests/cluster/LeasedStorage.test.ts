@@ -579,31 +579,46 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     )
   )
 
-  it.effect("a node of other media servers may join, and is named", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { dsn } = yield* database
-        const { storage } = yield* storageOf(dsn)
-        const problems: Array<string | undefined> = []
-        const self = runnerOf("a", { servers: "one" })
-        yield* storage.register(self, true)
-        const nodes = yield* Nodes.make(storage, self, lease, ({ problem }) =>
-          Effect.sync(() => void problems.push(problem))
-        )
-        yield* nodes.getRunners
-        const other = runnerOf("b", { servers: "two" })
-        yield* Nodes.admit(storage, other, lease)
-        yield* storage.register(other, true)
-        const runners = yield* nodes.getRunners
-        // the engine would take a further group for further shards
-        assert.deepStrictEqual(
-          runners.map(([{ groups }]) => groups),
-          [[group], [group]]
-        )
-        assert.strictEqual(problems.length, 2)
-        assert.isUndefined(problems[0])
-        assert.match(problems[1] ?? "", /^node b has other media servers: /)
-      })
+  for (const [what, ours, theirs, problem] of [
+    [
+      "other media servers",
+      { servers: "one" },
+      { servers: "two" },
+      /^node b has other media servers: /
+    ],
+    [
+      "another lease",
+      { lease: "3000" },
+      { lease: "10000" },
+      /^node b has another lease: cluster\.lease is 10 s there and 3 s here, /
+    ]
+  ] as const) {
+    it.effect(`a node of ${what} may join, and is named`, () =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { dsn } = yield* database
+          const { storage } = yield* storageOf(dsn)
+          const problems: Array<string | undefined> = []
+          const self = runnerOf("a", ours)
+          yield* storage.register(self, true)
+          const nodes = yield* Nodes.make(storage, self, lease, ({ problem }) =>
+            Effect.sync(() => void problems.push(problem))
+          )
+          yield* nodes.getRunners
+          const other = runnerOf("b", theirs)
+          yield* Nodes.admit(storage, other, lease)
+          yield* storage.register(other, true)
+          const runners = yield* nodes.getRunners
+          // the engine would take a further group for further shards
+          assert.deepStrictEqual(
+            runners.map(([{ groups }]) => groups),
+            [[group], [group]]
+          )
+          assert.strictEqual(problems.length, 2)
+          assert.isUndefined(problems[0])
+          assert.match(problems[1] ?? "", problem)
+        })
+      )
     )
-  )
+  }
 })

@@ -1,0 +1,165 @@
+/** What a node says of the other nodes of its cluster, with servers that do not answer as a node does. */
+import { assert, describe, it } from "@effect/vitest"
+import { everyCamera, type NodeView, Ownership } from "@restream/core"
+import { freePort } from "@restream/core/testing"
+import { Effect } from "effect"
+import { createServer, type RequestListener } from "node:http"
+import type { AddressInfo } from "node:net"
+import { hostname } from "node:os"
+import * as FakeEngine from "../kit/FakeEngine.ts"
+import { row } from "../kit/Tree.ts"
+import { serve } from "./ApiServer.ts"
+
+const untilEffect = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
+  Effect.repeat(Effect.delay(condition, "20 millis"), { until: (isDone) => isDone })
+
+const viewOf = (name: string, apiUrl?: string, machine = hostname()): NodeView => ({
+  name,
+  apiUrl,
+  machine,
+  isSelf: name === "a",
+  isActive: true,
+  weight: 1
+})
+
+/** The API of a node that has one camera. */
+const nodeApi = (name: string, camera: number, nodes: ReadonlyArray<NodeView>) =>
+  serve(FakeEngine.make(), [row(camera)]).pipe(
+    Effect.provideService(Ownership, { ...everyCamera, node: name, nodes: () => nodes })
+  )
+
+const server = (listener: RequestListener) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const server = createServer(listener)
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+      return server
+    }),
+    (server) =>
+      Effect.sync(() => {
+        server.closeAllConnections()
+        server.close()
+      })
+  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+
+const answering = (status: number, headers: Record<string, string> = {}, body = "") =>
+  server((_, response) => void response.writeHead(status, headers).end(body))
+
+const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+
+describe("the other nodes", () => {
+  it.live("are named with what is wrong with them, and keep none from answering", () =>
+    Effect.gen(function* () {
+      const b = yield* nodeApi("b", 2, [])
+      let followed = 0
+      const beyond = yield* server(
+        (_, response) => void response.writeHead(followed++ && 200).end()
+      )
+      const others: ReadonlyArray<readonly [NodeView, problem: RegExp | null]> = [
+        [viewOf("b", b.url), null],
+        [viewOf("c", b.url), /^node b responds there; set cluster\.apiUrl of c$/],
+        [viewOf("d", yield* answering(401)), /^it requires another token; set http\.token alike/],
+        [viewOf("e", yield* answering(421)), /^it does not know the host name of its address; /],
+        [viewOf("f", yield* answering(302, { location: beyond })), /HTTP status 302$/],
+        [viewOf("g", `http://127.0.0.1:${yield* freePort}`), /connection refused/],
+        [viewOf("h", yield* server(() => {})), /^no response within 3 s$/],
+        [viewOf("i", yield* answering(200, {}, "<html>")), /^the connection was closed$/],
+        [viewOf("j"), /^it names no address of its HTTP API; /],
+        [viewOf("k", b.url, "another-machine"), /of its machine only; set http\.host/],
+        [
+          viewOf("l", yield* answering(200, {}, event("beat", { node: "l" }))),
+          /^it runs another version of restream/
+        ]
+      ]
+      const { client } = yield* nodeApi("a", 1, [viewOf("a"), ...others.map(([node]) => node)])
+      const overview = client.status.overview({ query: {} })
+      yield* untilEffect(
+        Effect.map(overview, ({ nodes = [] }) =>
+          others.every(([{ name }, expected]) => {
+            const { problem } = nodes.find((node) => node.name === name)!
+            return expected === null ? problem === null : expected.test(problem ?? "")
+          })
+        )
+      )
+      const { causes, nodes = [] } = yield* overview
+      assert.deepStrictEqual(
+        nodes.map(({ name, state }) => `${name} ${state}`),
+        [..."ab"]
+          .map((name) => `${name} ok`)
+          .concat(
+            [..."cdefghi"].map((name) => `${name} unreachable`),
+            [..."jk"].map((name) => `${name} unknown`),
+            "l unreachable"
+          )
+      )
+      assert.strictEqual(followed, 0)
+      assert.strictEqual(causes.filter(({ kind }) => kind === "node").length, 8)
+      assert.match(causes[0]?.message ?? "", /^node . does not respond at http/)
+
+      const list = yield* client.cameras.list({ query: {} })
+      assert.sameMembers(
+        list.cameras.map(({ id, node }) => `${id} ${node}`),
+        ["1 a", "2 b"]
+      )
+      assert.strictEqual(
+        (yield* client.cameras.get({ params: { id: list.cameras[1]!.id } })).node,
+        "b"
+      )
+      const { message } = yield* Effect.flip(client.cameras.retry({ params: { id: "9" as never } }))
+      assert.strictEqual(
+        message,
+        'no camera has the id "9" on the nodes that respond; not known: c, d, e, f, g, h, i, j, k, l'
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("have a camera that moves, whichever of them says so first", () =>
+    Effect.gen(function* () {
+      const source = yield* nodeApi("x", 7, [])
+      const { cameras } = yield* source.client.cameras.list({ query: {} })
+      const overview = yield* source.client.status.overview({ query: {} })
+      const said = new Map<string, (text: string) => void>()
+      const scripted = Effect.fnUntraced(function* (name: string, isFirst: boolean) {
+        const url = yield* server((_, response) => {
+          said.set(name, (text) => response.write(text))
+          response.writeHead(200, { "content-type": "text/event-stream" })
+          const changes = {
+            cameras: isFirst ? [...cameras, { id: "of a later version" }] : [],
+            removed: []
+          }
+          response.write(event("snapshot", changes) + event("beat", { ...overview, node: name }))
+        })
+        return viewOf(name, url)
+      })
+      const nodes = [viewOf("a"), yield* scripted("b", true), yield* scripted("c", false)]
+      const { client } = yield* nodeApi("a", 1, nodes)
+      const isAt = (node: string | undefined) =>
+        untilEffect(
+          Effect.map(
+            client.cameras.list({ query: {} }),
+            ({ cameras }) =>
+              cameras.find(({ id }) => id === "7")?.node === node &&
+              cameras.length === (node === undefined ? 1 : 2)
+          )
+        )
+      const tell = (name: string, changes: unknown) =>
+        Effect.sync(() => said.get(name)!(event("cameras", changes)))
+      const gain = { cameras, removed: [] }
+      const loss = { cameras: [], removed: ["7"] }
+      yield* isAt("b")
+      yield* tell("c", gain)
+      yield* isAt("c")
+      // what the earlier node says of it does not count any more
+      yield* tell("b", gain)
+      yield* tell("b", loss)
+      yield* tell("c", loss)
+      yield* isAt(undefined)
+      yield* tell("b", gain)
+      yield* isAt("b")
+      yield* tell("b", loss)
+      yield* isAt(undefined)
+      yield* tell("c", gain)
+      yield* isAt("c")
+    }).pipe(Effect.scoped)
+  )
+})
