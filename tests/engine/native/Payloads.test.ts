@@ -8,6 +8,9 @@ import * as RecordingProxy from "../../kit/RecordingProxy.ts"
 import { h265Fmtp, sprop1080 } from "../../rtsp/Cameras.ts"
 import { job, startRelay } from "../Streams.ts"
 
+const keepDoing = (act: () => void) =>
+  Effect.forkScoped(Effect.forever(Effect.delay(Effect.sync(act), "20 millis")))
+
 const videoSsrc = 0x0a0b0c0d
 
 /** A camera with the description of the test, a media server behind a recording proxy, and a relay between them. */
@@ -105,14 +108,7 @@ describe.concurrent("a native relay", () => {
       send(105)
       yield* relay.flowing
       const at = relay.counters().lastVideoAt
-      yield* Effect.forkScoped(
-        Effect.forever(
-          Effect.delay(
-            Effect.sync(() => send(type, payload)),
-            "20 millis"
-          )
-        )
-      )
+      yield* keepDoing(() => send(type, payload))
       const { reason } = yield* Effect.flip(relay.ended)
       assert.deepInclude({ ...reason }, { _tag: "Stalled", side: "input" })
       assert.strictEqual(relay.counters().lastVideoAt, at)
@@ -125,7 +121,7 @@ describe.concurrent("a native relay", () => {
         stallTimeout: "300 millis",
         openTimeout: "2 seconds"
       })
-      send(50)
+      yield* keepDoing(() => send(50))
       const { reason } = yield* Effect.flip(relay.ended)
       assert.deepInclude({ ...reason }, { _tag: "Stalled", unannouncedType: 50 })
     })
