@@ -134,13 +134,11 @@ export const statusLines = (
         ? (noCamera(overview) ??
           OperatorView.sentenceOf(tally, OperatorView.countFailingSubstreams(cameras), causes))
         : "The camera list has not been read yet."),
-    // a node that does not respond is among the causes
-    ...nodes.flatMap(({ name, problem, state }) =>
-      state === "unknown" ? [`- the cameras of node ${name} are not known: ${problem}`] : []
-    ),
-    ...silentWorkers(overview).map(
-      (name) => `- worker ${name} does not run; the other nodes take over its cameras`
-    ),
+    ...nodes.flatMap(({ name, problem, state, url }) => {
+      if (state === "unknown") return [`- the cameras of node ${name} are not known: ${problem}`]
+      // an address that does not respond is among the causes
+      return state === "unreachable" && url === null ? [`- node ${name}: ${problem}`] : []
+    }),
     ...causes.flatMap((cause) => [
       `- ${cause.message}${placeOf(cause)}${affected(cause.count)}, since ${DurationText.formatElapsed(now - cause.since)}`,
       `  ${cause.advice}`
@@ -154,10 +152,6 @@ export const statusLines = (
 /** Where the cameras of a cause are, unless its message says so. That of a DnsError names the host without its port. */
 const placeOf = ({ host, kind, message }: Overview["causes"][number]): string =>
   host === null || kind === "DnsError" || message.includes(host) ? "" : ` at ${host}`
-
-/** The workers of this machine that are not among the nodes. */
-const silentWorkers = ({ nodes = [], workers = [] }: Overview): ReadonlyArray<string> =>
-  workers.map(({ name }) => name).filter((name) => nodes.every((node) => node.name !== name))
 
 const isRead = ({ database }: Overview): boolean => database.lastReadAt !== null
 
@@ -173,8 +167,8 @@ const noCamera = ({ cluster, tally }: Overview): string | undefined => {
 
 /** Whether every stream of every camera is live, and each node can take part in its cluster. */
 export const isWell = ({ cameras, overview }: Report): boolean => {
-  const { causes, tally } = overview
-  if (cameras.some(hasProblem) || silentWorkers(overview).length > 0) return false
+  const { causes, nodes = [], tally } = overview
+  if (cameras.some(hasProblem) || nodes.some(({ state }) => state === "unreachable")) return false
   if (causes.some(({ kind }) => kind === "cluster" || kind === "node")) return false
   return isRead(overview) && OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
 }

@@ -206,8 +206,8 @@ export const Node = Schema.Struct({
   /** Whether it is the node that answers. */
   isSelf: Schema.Boolean,
   /**
-   * `ok`, or `draining` where it takes no more cameras; `unreachable` where its API does not respond, `unknown` where
-   * it has no address that can be reached from here.
+   * `ok`, or `draining` where it takes no more cameras; `unreachable` where its API does not respond, or where a worker
+   * of this machine is not in the cluster; `unknown` where it has no address that can be reached from here.
    */
   state: Schema.Literals(["ok", "draining", "unreachable", "unknown"]),
   /** Why its cameras are not known, in one line; `null` where they are. */

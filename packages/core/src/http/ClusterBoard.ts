@@ -86,10 +86,32 @@ const merge = (
       return MergedOverview.merge({
         own: { ...own, revision: merged.revision },
         others: peers.overviews(),
-        nodes: [self, ...peers.nodes()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+        nodes: withWorkers([self, ...peers.nodes()], own.workers),
         causes: peers.causes(),
         tally: tallyOf(merged.cameras)
       })
     })
   }
+}
+
+/** By name, with the workers of this machine that are not in the cluster. */
+const withWorkers = (
+  nodes: ReadonlyArray<Api.Node>,
+  workers: Api.Overview["workers"] = []
+): ReadonlyArray<Api.Node> => {
+  const missing = workers.filter((worker) => nodes.every(({ name }) => name !== worker.name))
+  return [
+    ...nodes,
+    ...missing.map(({ name }): Api.Node => ({
+      name,
+      isSelf: false,
+      state: "unreachable",
+      problem:
+        "it does not run, or has not joined the cluster; the other nodes take over its cameras",
+      url: null,
+      tally: null,
+      bitrate: null,
+      version: null
+    }))
+  ].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
