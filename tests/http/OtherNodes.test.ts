@@ -162,4 +162,45 @@ describe("the other nodes", () => {
       yield* isAt("c")
     }).pipe(Effect.scoped)
   )
+
+  it.live("get each request about their cameras once, marked as handed on", () =>
+    Effect.gen(function* () {
+      const source = yield* nodeApi("x", 7, [])
+      const { cameras } = yield* source.client.cameras.list({ query: {} })
+      const overview = yield* source.client.status.overview({ query: {} })
+      const asked: Array<string> = []
+      const b = yield* server((request, response) => {
+        if (request.url?.startsWith("/api/events") === true) {
+          response.writeHead(200, { "content-type": "text/event-stream" })
+          response.write(event("snapshot", { cameras, removed: [] }))
+          response.write(event("beat", { ...overview, node: "b" }))
+          return
+        }
+        asked.push(`${request.method} ${request.url}`)
+        response
+          .writeHead(409, { "content-type": "application/json", "set-cookie": "a=b", "x-b": "c" })
+          .end('{"said":"by b"}')
+      })
+      const a = yield* nodeApi("a", 1, [viewOf("a"), viewOf("b", b)])
+      const send = (path: string, method = "GET") =>
+        Effect.promise(async () => {
+          const response = await fetch(`${a.url}${path}`, { method })
+          return { status: response.status, headers: response.headers, body: await response.text() }
+        })
+      const picture = yield* send("/api/cameras/7/picture?maxAge=3")
+      assert.deepStrictEqual([picture.status, picture.body], [409, '{"said":"by b"}'])
+      assert.isNull(picture.headers.get("set-cookie"))
+      assert.isNull(picture.headers.get("x-b"))
+      yield* send("/api/cameras/7/retry?scope=cluster", "POST")
+      assert.deepStrictEqual(asked, [
+        "GET /api/cameras/7/picture?maxAge=3&scope=node",
+        "POST /api/cameras/7/retry?scope=cluster&scope=node"
+      ])
+      // as b would hand them on, if it did
+      for (const query of ["?scope=node", "?scope=cluster&scope=node"]) {
+        assert.strictEqual((yield* send(`/api/cameras/7/retry${query}`, "POST")).status, 404)
+      }
+      assert.strictEqual(asked.length, 2)
+    }).pipe(Effect.scoped)
+  )
 })

@@ -170,8 +170,8 @@ export type CameraDetail = typeof CameraDetail.Type
 
 export const Cause = Schema.Struct({
   /**
-   * `media-server`, `media-server-api`, `offline`, `database`, `cluster`, `invalid`, `flapping`, `stopped`, or
-   * the code of a problem.
+   * `media-server`, `media-server-api`, `offline`, `database`, `cluster`, `node`, `invalid`, `flapping`, `stopped`,
+   * or the code of a problem.
    */
   kind: Schema.String,
   message: Schema.String,

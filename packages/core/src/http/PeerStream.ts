@@ -30,7 +30,7 @@ export interface PeerListener {
   readonly onCameras: (changes: NodeChanges) => void
   readonly onRates: (rates: Readonly<Record<string, number>>) => void
   readonly onReaders: (readers: Readonly<Record<string, number>> | null) => void
-  /** Comes first, and then every 5 seconds. */
+  /** Comes right after the first cameras, and then every 5 seconds. */
   readonly onBeat: (overview: Overview) => void
 }
 
@@ -155,10 +155,11 @@ export const follow = Effect.fnUntraced(function* (
             `${overview.node === undefined ? "a daemon that is not in the cluster" : `node ${overview.node}`} responds there; set cluster.apiUrl of ${name}`
           )
         }
-        listener.onBeat(overview)
         isKnown = true
         if (before !== undefined) listener.onCameras(before)
         before = undefined
+        // whoever waits for the first answer of the node goes on within this call
+        listener.onBeat(overview)
         return
       }
       case "bye":
