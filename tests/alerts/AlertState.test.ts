@@ -5,6 +5,7 @@ import {
   type CameraState,
   type CameraStatus,
   type MediaServerStatus,
+  type MembershipProblem,
   Reason,
   type SourceHealth,
   Unavailable
@@ -46,6 +47,7 @@ class Fleet {
   /** The media servers by name, where there are several. */
   mediaServers: Readonly<Record<string, MediaServerStatus>> = {}
   source: SourceHealth = { _tag: "Up", lastSnapshotAt: 0 }
+  cluster: MembershipProblem | undefined
   isQuiet = false
   isStandby = false
   /** Cameras that another daemon relays. */
@@ -97,6 +99,7 @@ class Fleet {
         Object.keys(this.mediaServers).length === 0
           ? [{ name: undefined, status: this.mediaServer }]
           : Object.entries(this.mediaServers).map(([name, status]) => ({ name, status })),
+      cluster: this.cluster,
       source: this.source,
       now: this.now,
       nowMs: this.nowMs,
@@ -348,6 +351,23 @@ describe("alerts", () => {
     })
     fleet.source = { _tag: "Up", lastSnapshotAt: fleet.now }
     assert.deepStrictEqual(brief(fleet.advance(afterMs)), ["resolved boot-2 0"])
+  })
+
+  it("of a node that takes no part in its cluster says why, and what to do", () => {
+    const fleet = new Fleet()
+    fleet.cluster = { message: "no right on the table", advice: "Run: grant", since: fleet.now }
+    assert.deepStrictEqual(fleet.advance(afterMs - second), [])
+    const [opened] = fleet.advance(second)
+    assert.deepInclude(opened, {
+      event: "opened",
+      key: "cluster",
+      kind: "cluster",
+      title: "no right on the table",
+      advice: "Run: grant",
+      since: fleet.cluster.since
+    })
+    fleet.cluster = undefined
+    assert.deepStrictEqual(brief(fleet.advance(afterMs)), [`resolved ${opened?.id} 0`])
   })
 
   it("of several media servers are about each of them, and hold its cameras only", () => {

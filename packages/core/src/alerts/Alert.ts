@@ -28,7 +28,7 @@ export interface Alert {
   readonly id: string
   /** What the alert is about: the same when the same problem comes again, also after a restart. */
   readonly key: string
-  /** `media-server`, `database`, `invalid`, `flapping`, or the tag of a reason: `Refused`, … */
+  /** `media-server`, `database`, `cluster`, `invalid`, `flapping`, or the tag of a reason: `Refused`, … */
   readonly kind: string
   readonly severity: Severity
   /** What and where, in one line: `32 cameras at 10.0.0.9:554: connection refused by 10.0.0.9:554`. */

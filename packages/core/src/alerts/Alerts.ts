@@ -66,12 +66,14 @@ export const start: Effect.Effect<
     const mediaServers = yield* viewsOf(servers.all())
     const health = yield* source.health
     const seen = yield* store.revision
+    const cluster = ownership.membership?.().problem
     const isCalm =
       seen === revision &&
       state.phases.size === 0 &&
       state.alerts.length === 0 &&
       mediaServers.every(({ status }) => status._tag !== "Down") &&
-      health._tag !== "Down"
+      health._tag !== "Down" &&
+      cluster === undefined
     if (isCalm) return
     yield* follow
     const now = yield* Clock.currentTimeMillis
@@ -80,6 +82,7 @@ export const start: Effect.Effect<
       cameras: [...cameras.values()],
       mediaServers,
       source: health,
+      cluster,
       now,
       nowMs,
       afterMs: Duration.toMillis(alerts.after),

@@ -29,6 +29,7 @@ export const describe = (
     return ofMediaServer(named?.server, surroundings)
   }
   if (kind === "database") return ofDatabase(surroundings)
+  if (kind === "cluster") return ofCluster(surroundings)
   const cameras = onePerCamera(subjects.flatMap(({ camera }) => camera ?? []))
   const one = subjects.find((subject) => subject.problem?.kind === kind)?.camera ?? cameras[0]!
   const isOfServer = one.reason !== undefined && isAboutMediaServer(one.reason)
@@ -137,3 +138,14 @@ const ofDatabase = ({ now, source }: Surroundings & { readonly now: number }): D
     cameras: []
   }
 }
+
+const ofCluster = ({ cluster, now }: Surroundings & { readonly now: number }): Description => ({
+  kind: "cluster",
+  severity: "critical",
+  title: clean(cluster?.message ?? "this node takes no part in its cluster"),
+  advice: clean(cluster?.advice ?? ""),
+  host: undefined,
+  since: cluster?.since ?? now,
+  count: 0,
+  cameras: []
+})

@@ -1,14 +1,14 @@
-/** What alerts are about: each camera, the media server and the database, as subjects of one form. Pure. */
+/** What alerts are about: each camera, the media server, the database and the cluster, as subjects of one form. Pure. */
 import type { Reason } from "../camera/Reason.ts"
 import { dedupeKey, isAboutMediaServer } from "../camera/Reason.ts"
-import type { MediaServerStatus } from "../media-server/MediaServer.ts"
+import type { MembershipProblem } from "../cluster/Ownership.ts"
 import type { ServerView } from "../media-server/MediaServers.ts"
 import type { SourceHealth } from "../source/CameraSource.ts"
 import { type CameraStatus, everyStream, type StreamStatus } from "../status/CameraStatus.ts"
 
 /** What is wrong with a subject. */
 export interface Problem {
-  /** `media-server`, `database`, `invalid`, `flapping`, or the tag of a reason. */
+  /** `media-server`, `database`, `cluster`, `invalid`, `flapping`, or the tag of a reason. */
   readonly kind: string
   /** Problems of one family that begin together have one cause. */
   readonly family: string
@@ -19,7 +19,7 @@ export interface Problem {
 }
 
 export interface Subject {
-  /** `media-server`, with its name if there are several; `database`; or `camera` with its id. */
+  /** `media-server`, with its name if there are several; `database`; `cluster`; or `camera` with its id. */
   readonly key: string
   /**
    * - `ok`: in order.
@@ -43,10 +43,13 @@ export interface Surroundings {
   readonly cameras: ReadonlyArray<CameraStatus>
   readonly mediaServers: ReadonlyArray<Pick<ServerView, "name" | "status">>
   readonly source: SourceHealth
+  /** What keeps this node from taking part in its cluster. */
+  readonly cluster?: MembershipProblem | undefined
 }
 
 export const subjectsOf = ({
   cameras,
+  cluster,
   mediaServers,
   source
 }: Surroundings): ReadonlyArray<Subject> => {
@@ -56,6 +59,7 @@ export const subjectsOf = ({
   return [
     ...mediaServers.map(({ name, status }) => service("media-server", status, name)),
     service("database", source),
+    service("cluster", cluster === undefined ? { _tag: "Up" } : { _tag: "Down", ...cluster }),
     ...cameras.flatMap((camera) => streamsOf(camera, down.has(camera.mediaServer)))
   ]
 }
@@ -74,7 +78,7 @@ const streamsOf = (camera: CameraStatus, isServerDown: boolean): ReadonlyArray<S
 
 const service = (
   kind: string,
-  status: MediaServerStatus | SourceHealth,
+  status: { readonly _tag: string; readonly since?: number },
   server?: string
 ): Subject => ({
   key: keyOf(kind, server),

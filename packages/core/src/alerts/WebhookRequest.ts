@@ -207,6 +207,7 @@ const alertmanagerHoldMs = 10 * 60_000
 const alertNames: Readonly<Record<string, string>> = {
   "media-server": "RestreamMediaServerDown",
   database: "RestreamDatabaseDown",
+  cluster: "RestreamNodeNotInCluster",
   flapping: "RestreamCamerasFlapping",
   invalid: "RestreamCamerasInvalid",
   test: "RestreamTest"
