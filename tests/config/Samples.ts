@@ -30,6 +30,7 @@ const special: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   "source.file": ["cameras.yaml", "/etc/restream/cameras.csv", "a b.JSON"],
   "mediaServer.host": ["mtx", "10.0.0.1", "::1"],
   "mediaServer.pathTemplate": ["a{id}", "{name}/{id}", "site-4/{id}"],
+  "cluster.apiUrl": ["http://10.0.0.5:9995", "https://node-a.example"],
   "otlp.url": ["http://127.0.0.1:4318", "https://otel.example/otlp"],
   "otlp.headers": ["authorization=Bearer token", "a=1, b-c=x=y,", "x=y"],
   "alerts.quietHours": ["22:00-06:00", "00:00 - 07:30"],

@@ -127,7 +127,11 @@ describe("the other nodes", () => {
             cameras: isFirst ? [...cameras, { id: "of a later version" }] : [],
             removed: []
           }
-          response.write(event("snapshot", changes) + event("beat", { ...overview, node: name }))
+          const beat = event("beat", { ...overview, node: name })
+          response.write(event("snapshot", changes) + beat)
+          // without beats it would count as silent on a busy machine
+          const beats = setInterval(() => response.write(beat), 1000)
+          response.on("close", () => clearInterval(beats))
         })
         return viewOf(name, url)
       })

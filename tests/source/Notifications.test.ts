@@ -107,6 +107,14 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           const proven = sql`select pid from pg_stat_activity where application_name = 'restream'
             and datname = current_database() and query = 'select 1'`
           yield* Effect.repeat(proven, { until: (rows) => rows.length > 0 })
+          // a read that is under way would be lost as well, and be reported first
+          yield* add(row(3))
+          yield* awaitIds(seen, ["1", "3"])
+          const reading = sql`select from pg_stat_activity where application_name = 'restream'
+            and datname = current_database() and state <> 'idle'`
+          yield* Effect.repeat(Effect.delay(reading, "100 millis"), {
+            until: (rows) => rows.length === 0
+          })
           proxy.swallow(fits)
           yield* until(() => lines.length > 0)
           assert.match(
@@ -116,7 +124,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           yield* until(() => lines.length > 1)
           assert.deepStrictEqual(lines.slice(1), ["Info database: notifications resumed"])
           yield* add(row(2))
-          yield* awaitIds(seen, ["1", "2"])
+          yield* awaitIds(seen, ["1", "2", "3"])
         })
       )
     )
