@@ -1,4 +1,4 @@
-/** What the handlers read of all nodes of a cluster: the cameras of this one, and what the others say. */
+/** What the handlers read: the cameras of all nodes of the cluster, as one board. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -33,7 +33,7 @@ const withoutMedia: ReadonlySet<string> = new Set(["get", "retry", "restart"])
 const longest = "60 seconds"
 const maxRequests = 64
 
-/** What the responses about a camera say in their headers. */
+/** The headers of the responses about a camera. */
 const passedOn = ["content-type", "location", "x-picture-time"]
 
 const pick = (

@@ -1,8 +1,8 @@
 /**
  * The cameras of several nodes as one list with revisions of its own.
  *
- * A camera that moves may be told by both nodes for a moment, or by none. It is that of the node that told it first
- * last, until that node says that it is gone; what another node says of it meanwhile does not count.
+ * A camera that moves may be reported by both nodes for a moment, or by none. It belongs to the node that was the
+ * last to begin reporting it, until that node removes it; reports of other nodes are ignored meanwhile.
  */
 import type { CameraId } from "../camera/Camera.ts"
 import { streamsOf, type Tally, tallyOf } from "../status/OperatorView.ts"
@@ -16,7 +16,7 @@ interface Entry {
   node: string
 }
 
-/** What a node says of its cameras. */
+/** What a node reports. */
 export interface NodeChanges {
   readonly cameras: ReadonlyArray<CameraSummary>
   readonly removed: ReadonlyArray<CameraId>
@@ -26,8 +26,8 @@ export interface NodeChanges {
 
 export class MergedCameras {
   readonly #entries = new Map<CameraId, Entry>()
-  /** What each node says, whether its word counts or not. */
-  readonly #told = new Map<string, Map<CameraId, CameraSummary>>()
+  /** All that each node reports, also of cameras that belong to another node now. */
+  readonly #reported = new Map<string, Map<CameraId, CameraSummary>>()
   /** The camera of each further stream. */
   readonly #cameraOf = new Map<CameraId, CameraId>()
   readonly #tombstones = new Tombstones<CameraId>(4096)
@@ -37,42 +37,42 @@ export class MergedCameras {
     return this.#revision
   }
 
-  /** Takes what a node says. */
+  /** Applies a report of a node. */
   apply(node: string, { cameras, isComplete, removed }: NodeChanges): void {
-    const told = this.#told.get(node) ?? new Map<CameraId, CameraSummary>()
-    this.#told.set(node, told)
+    const reported = this.#reported.get(node) ?? new Map<CameraId, CameraSummary>()
+    this.#reported.set(node, reported)
     if (isComplete) {
       const present = new Set(cameras.map(({ id }) => id))
-      for (const id of told.keys()) if (!present.has(id)) this.#forget(node, id)
+      for (const id of reported.keys()) if (!present.has(id)) this.#forget(node, id)
     }
     for (const id of removed) this.#forget(node, id)
     for (const camera of cameras) {
-      const isNew = !told.has(camera.id)
-      told.set(camera.id, camera)
+      const isNew = !reported.has(camera.id)
+      reported.set(camera.id, camera)
       if (isNew || this.#entries.get(camera.id)?.node === node) this.#set(node, camera)
     }
   }
 
-  /** Forgets what a node has said. */
+  /** Removes all that a node has reported. */
   remove(node: string): void {
-    for (const id of this.#told.get(node)?.keys() ?? []) this.#forget(node, id)
-    this.#told.delete(node)
+    for (const id of this.#reported.get(node)?.keys() ?? []) this.#forget(node, id)
+    this.#reported.delete(node)
   }
 
-  /** Forgets everything; who asks for changes next gets all cameras. */
+  /** Removes everything; the next `changesSince` gives all cameras. */
   clear(): void {
     this.#entries.clear()
-    this.#told.clear()
+    this.#reported.clear()
     this.#cameraOf.clear()
     this.#tombstones.forgottenRevision = ++this.#revision
   }
 
   /** Changes measurements of the streams of a node. They change without a revision. */
   measure(node: string, measure: Measure): void {
-    const told = this.#told.get(node) ?? new Map<CameraId, CameraSummary>()
-    for (const [id, camera] of told) {
+    const reported = this.#reported.get(node) ?? new Map<CameraId, CameraSummary>()
+    for (const [id, camera] of reported) {
       const changed = measured(camera, measure)
-      told.set(id, changed)
+      reported.set(id, changed)
       const entry = this.#entries.get(id)
       if (entry?.node === node) {
         entry.camera = { ...changed, node, revision: entry.camera.revision }
@@ -85,9 +85,9 @@ export class MergedCameras {
     return this.#entries.get(this.#cameraOf.get(id) ?? id)?.node
   }
 
-  /** Whether a node has said something since the beginning, and since everything was forgotten. */
+  /** Whether a node has reported anything since the last `clear`. */
   knows(node: string): boolean {
-    return this.#told.has(node)
+    return this.#reported.has(node)
   }
 
   /** The tally of each node that has cameras. */
@@ -135,10 +135,10 @@ export class MergedCameras {
   }
 
   #forget(node: string, id: CameraId): void {
-    this.#told.get(node)?.delete(id)
+    this.#reported.get(node)?.delete(id)
     if (this.#entries.get(id)?.node !== node) return
-    for (const [other, told] of this.#told) {
-      const camera = told.get(id)
+    for (const [other, reported] of this.#reported) {
+      const camera = reported.get(id)
       if (camera !== undefined) return this.#set(other, camera)
     }
     this.#unlinkStreams(id)

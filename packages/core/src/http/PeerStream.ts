@@ -1,5 +1,5 @@
 /**
- * What another node says of its cameras: its event stream, followed until it ends.
+ * The cameras of another node: follows its event stream until it ends.
  *
  * The node may be of another version. Of a camera that this version does not understand nothing is known.
  */
@@ -16,7 +16,7 @@ import { causeOf } from "../player/PlayerServer.ts"
 import { CameraSummary, Overview } from "./Api.ts"
 import type { NodeChanges } from "./MergedCameras.ts"
 
-/** Why a node says nothing; one line. */
+/** Why a node cannot be followed; one line. */
 export class PeerError extends Data.TaggedError("PeerError")<{
   readonly message: string
   /** Whether asking again soon could lock out the other clients of this address. */
@@ -158,7 +158,7 @@ export const follow = Effect.fnUntraced(function* (
         isKnown = true
         if (before !== undefined) listener.onCameras(before)
         before = undefined
-        // whoever waits for the first answer of the node goes on within this call
+        // fibers that wait for the first answer of the node continue within this call
         listener.onBeat(overview)
         return
       }

@@ -70,7 +70,7 @@ export class Peers extends Context.Service<
     readonly nodes: () => ReadonlyArray<Node>
     /** What is wrong with them. */
     readonly causes: () => ReadonlyArray<typeof Cause.Type>
-    /** What those that respond say of themselves. */
+    /** The overviews of the nodes that respond. */
     readonly overviews: () => ReadonlyArray<Overview>
     /** The bitrates of cameras of other nodes in the last hour, by the minute; not of those of nodes that do not respond. */
     readonly bitrates: (cameras: ReadonlyArray<CameraSummary>) => Effect.Effect<PeerStream.Bitrates>
@@ -182,7 +182,7 @@ const make = Effect.gen(function* () {
       yield* Effect.sleep(syncInterval)
       yield* sync(fibers)
     }
-    // whoever asks from now on waits for the next session
+    // requests from now on wait for the next session
     isAwake = Deferred.makeUnsafe()
     answered = Deferred.makeUnsafe()
     peers.clear()
@@ -246,7 +246,7 @@ const make = Effect.gen(function* () {
     nodes: () => {
       const listed = others()
       const { tallies } = cameras
-      // while the database is away, nodes are known by what they say themselves
+      // while the database is unreachable, nodes are known by their own overviews
       const unlisted = [...peers.values()].flatMap(({ name, overview, url }) =>
         overview === undefined || listed.some((node) => node.name === name)
           ? []
