@@ -113,6 +113,10 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "90 seconds" })((it)
         assert.isAbove((yield* Effect.promise(() => response.arrayBuffer())).byteLength, 100)
 
         const env = { ...site.env, RESTREAM_HTTP_PORT: String(a!.port), RESTREAM_HTTP_TOKEN: token }
+        const shown = yield* restream(["status", "--all"], env)
+        assert.match(shown.stdout, /^3 nodes: All 12 cameras are live/)
+        assert.match(shown.stdout, /^ID .* NODE /m)
+        assert.match((yield* restream(["status", id], env)).stdout, /^ {2}node +b$/m)
         const restarted = yield* restream(["restart", id], env)
         assert.strictEqual(restarted.stdout, `camera ${id}: the relay is restarted\n`)
 
@@ -127,6 +131,14 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "90 seconds" })((it)
         const left = yield* Effect.repeat(list, { until: ({ tally }) => tally.ok === cameras })
         assert.deepStrictEqual(nodesOf(left), ["a"])
         assert.strictEqual((yield* ask(`/api/cameras/${id}/retry`, "POST")).status, 202)
+        const frozen = yield* restream(["status"], {
+          ...env,
+          RESTREAM_HTTP_PORT: String(b!.port)
+        })
+        assert.strictEqual(
+          frozen.stderr.trim(),
+          `the daemon at http://127.0.0.1:${b!.port} does not respond`
+        )
         process.kill(b!.daemon.pid, "SIGCONT")
       })
     )

@@ -1,8 +1,8 @@
 /** What a node says of the other nodes of its cluster, with servers that do not answer as a node does. */
 import { assert, describe, it } from "@effect/vitest"
-import { everyCamera, type NodeView, Ownership } from "@restream/core"
+import { type CameraId, everyCamera, type NodeView, Ownership } from "@restream/core"
 import { freePort } from "@restream/core/testing"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import { hostname } from "node:os"
@@ -27,6 +27,15 @@ const nodeApi = (name: string, camera: number, nodes: ReadonlyArray<NodeView>) =
   serve(FakeEngine.make(), [row(camera)]).pipe(
     Effect.provideService(Ownership, { ...everyCamera, node: name, nodes: () => nodes })
   )
+
+/** What the API of a node says when it knows its one camera. */
+const reportOf = Effect.fnUntraced(function* (camera: number) {
+  const { client } = yield* nodeApi("x", camera, [])
+  const { cameras } = yield* Effect.repeat(client.cameras.list({ query: {} }), {
+    until: ({ cameras }) => cameras.length === 1
+  })
+  return { cameras, overview: yield* client.status.overview({ query: {} }) }
+})
 
 const server = (listener: RequestListener) =>
   Effect.acquireRelease(
@@ -94,9 +103,14 @@ describe("the other nodes", () => {
       )
       assert.strictEqual(followed, 0)
       assert.strictEqual(causes.filter(({ kind }) => kind === "node").length, 8)
-      assert.match(causes[0]?.message ?? "", /^node . does not respond at http/)
+      assert.match(
+        causes[0]?.message ?? "",
+        /^node . does not respond at http|^the cameras of node . cannot be read at http/
+      )
 
-      const list = yield* client.cameras.list({ query: {} })
+      const list = yield* Effect.repeat(client.cameras.list({ query: {} }), {
+        until: ({ cameras }) => cameras.length === 2
+      })
       assert.sameMembers(
         list.cameras.map(({ id, node }) => `${id} ${node}`),
         ["1 a", "2 b"]
@@ -115,16 +129,18 @@ describe("the other nodes", () => {
 
   it.live("have a camera that moves, whichever of them says so first", () =>
     Effect.gen(function* () {
-      const source = yield* nodeApi("x", 7, [])
-      const { cameras } = yield* source.client.cameras.list({ query: {} })
-      const overview = yield* source.client.status.overview({ query: {} })
+      const { cameras, overview } = yield* reportOf(7)
+      const staying = { ...cameras[0]!, id: "8" as CameraId, path: "cam8" }
       const said = new Map<string, (text: string) => void>()
+      const asked: Array<string | undefined> = []
       const scripted = Effect.fnUntraced(function* (name: string, isFirst: boolean) {
-        const url = yield* server((_, response) => {
+        const url = yield* server(({ url }, response) => {
+          // of what is handed on to it, it answers nothing
+          if (url?.startsWith("/api/events") !== true) return void asked.push(url)
           said.set(name, (text) => response.write(text))
           response.writeHead(200, { "content-type": "text/event-stream" })
           const changes = {
-            cameras: isFirst ? [...cameras, { id: "of a later version" }] : [],
+            cameras: isFirst ? [...cameras, staying, { id: "of a later version" }] : [],
             removed: []
           }
           const beat = event("beat", { ...overview, node: name })
@@ -143,16 +159,28 @@ describe("the other nodes", () => {
             client.cameras.list({ query: {} }),
             ({ cameras }) =>
               cameras.find(({ id }) => id === "7")?.node === node &&
-              cameras.length === (node === undefined ? 1 : 2)
+              cameras.length === (node === undefined ? 2 : 3)
           )
         )
       const tell = (name: string, changes: unknown) =>
         Effect.sync(() => said.get(name)!(event("cameras", changes)))
       const gain = { cameras, removed: [] }
       const loss = { cameras: [], removed: ["7"] }
+      const problemOf = (id: string) =>
+        Effect.map(
+          Effect.flip(client.cameras.get({ params: { id: id as CameraId } })),
+          ({ message }) => message
+        )
       yield* isAt("b")
+      const ofStaying = yield* Effect.forkChild(problemOf("8"))
+      const ofMoving = yield* Effect.forkChild(problemOf("7"))
+      yield* untilEffect(Effect.sync(() => asked.length === 2))
       yield* tell("c", gain)
       yield* isAt("c")
+      assert.strictEqual(
+        yield* Fiber.join(ofMoving),
+        "camera 7 was moved from node b to node c before b responded; repeat the request"
+      )
       // what the earlier node says of it does not count any more
       yield* tell("b", gain)
       yield* tell("b", loss)
@@ -164,14 +192,16 @@ describe("the other nodes", () => {
       yield* isAt(undefined)
       yield* tell("c", gain)
       yield* isAt("c")
+      assert.strictEqual(
+        yield* Fiber.join(ofStaying),
+        "camera 8 is relayed by node b, which does not respond: no response within 5 s"
+      )
     }).pipe(Effect.scoped)
   )
 
   it.live("get each request about their cameras once, marked as handed on", () =>
     Effect.gen(function* () {
-      const source = yield* nodeApi("x", 7, [])
-      const { cameras } = yield* source.client.cameras.list({ query: {} })
-      const overview = yield* source.client.status.overview({ query: {} })
+      const { cameras, overview } = yield* reportOf(7)
       const asked: Array<string> = []
       const b = yield* server((request, response) => {
         if (request.url?.startsWith("/api/events") === true) {

@@ -20,10 +20,16 @@ const daemonUrl = ({ host, port }: Settings["http"]): string => {
   return `http://${isWildcard || isLoopback(host) ? "127.0.0.1" : bracketed(host)}:${port}`
 }
 
+/** Until the beginning of a response. A node waits 25 s for the picture of a camera of another node. */
+const responseTimeout = "30 seconds"
+
 /** A typed client of a daemon. */
 const clientOf = Effect.fnUntraced(function* (http: Settings["http"]) {
   const baseUrl = daemonUrl(http)
-  const httpClient = yield* HttpClient.HttpClient
+  const httpClient = HttpClient.transformResponse(
+    yield* HttpClient.HttpClient,
+    Effect.timeout(responseTimeout)
+  )
   const { token } = http
   const client = yield* HttpApiClient.makeWith(Api, {
     baseUrl,

@@ -31,11 +31,16 @@ const reportOf = ({ client }: Daemon) =>
     cameras: Effect.map(client.cameras.list({ query: { limit: 10_000 } }), ({ cameras }) => cameras)
   })
 
+/** A daemon that stands still says nothing. */
+const reportTimeout = "10 seconds"
+
 export const show = Effect.fnUntraced(function* (settings: Settings, options: StatusOptions) {
   const { all, json, watch } = options
   if (watch) return yield* Effect.raceFirst(follow(settings, options), readerLeft)
   const daemon = yield* connect(settings)
-  const report = yield* failOnDaemon(daemon.baseUrl)(reportOf(daemon))
+  const report = yield* failOnDaemon(daemon.baseUrl)(
+    Effect.timeout(reportOf(daemon), reportTimeout)
+  )
   yield* print(
     json
       ? JSON.stringify(report, undefined, 2)

@@ -63,7 +63,7 @@ const detailOf = (stream: Stream, now: number): string => {
 /** The table of cameras, the worst first; a further stream has a row below its camera. */
 const cameraTable = (
   cameras: Report["cameras"],
-  now: number,
+  { now, nodes = [] }: Pick<Overview, "nodes" | "now">,
   width?: number,
   hasColor = false
 ): string => {
@@ -72,7 +72,7 @@ const cameraTable = (
   )
   const showsReaders = streams.some(({ mediaServer }) => mediaServer !== null)
   const showsServers = streams.some(({ mediaServerName }) => mediaServerName !== undefined)
-  const showsNode = new Set(cameras.map(({ node }) => node)).size > 1
+  const showsNode = nodes.length > 1
   const rows = streams.map((stream) => [
     stream.id,
     stream.name,
@@ -122,6 +122,7 @@ export const statusLines = (
   const { causes, now, tally } = overview
   const listed = options.all ? cameras : cameras.filter(hasProblem)
   const { nodes = [] } = overview
+  const silent = nodes.filter(({ tally }) => tally === null).map(({ name }) => name)
   const node =
     nodes.length > 1
       ? `${nodes.length} nodes: `
@@ -133,7 +134,8 @@ export const statusLines = (
       (isRead(overview)
         ? (noCamera(overview) ??
           OperatorView.sentenceOf(tally, OperatorView.countFailingSubstreams(cameras), causes))
-        : "The camera list has not been read yet."),
+        : "The camera list has not been read yet.") +
+      (silent.length === 0 ? "" : ` Those of ${silent.join(", ")} are not known.`),
     ...nodes.flatMap(({ name, problem, state, url }) => {
       if (state === "unknown") return [`- the cameras of node ${name} are not known: ${problem}`]
       // an address that does not respond is among the causes
@@ -145,7 +147,7 @@ export const statusLines = (
     ]),
     ...(listed.length === 0
       ? []
-      : ["", ...cameraTable(listed, now, options.width, options.hasColor).split("\n")])
+      : ["", ...cameraTable(listed, overview, options.width, options.hasColor).split("\n")])
   ]
 }
 
@@ -156,10 +158,10 @@ const placeOf = ({ host, kind, message }: Overview["causes"][number]): string =>
 const isRead = ({ database }: Overview): boolean => database.lastReadAt !== null
 
 /** Why a node relays no camera although the list has some; `undefined`: it does, or the list is empty. */
-const noCamera = ({ cluster, tally }: Overview): string | undefined => {
+const noCamera = ({ cluster, nodes = [], tally }: Overview): string | undefined => {
   if (cluster === undefined || OperatorView.words.some((word) => tally[word] > 0)) return undefined
   if (!cluster.hasJoined) return "It has not joined the cluster yet."
-  if (!cluster.hasOthers) return undefined
+  if (!cluster.hasOthers || nodes.every((node) => node.tally !== null)) return undefined
   return cluster.shards === 0
     ? "The cameras are relayed by other nodes."
     : "No camera is in the shards of this node."
@@ -182,6 +184,7 @@ export const cameraLines = (camera: CameraDetail, now: number): ReadonlyArray<st
     ["bitrate", word === "ok" ? bitrate(camera.bitrate) : null],
     ["readers", camera.mediaServer === null ? null : readersOf(camera)],
     ["server", camera.mediaServerName ?? null],
+    ["node", camera.node ?? null],
     ["camera", address],
     ...substreams.map(
       (stream) => [stream.name, `${stream.word}, ${detailOf(stream, now)}`] as const

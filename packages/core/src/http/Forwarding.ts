@@ -21,7 +21,7 @@ import { causeOf } from "../player/PlayerServer.ts"
 import { maxSdpBytes } from "../player/Whep.ts"
 import { StatusStore } from "../status/StatusStore.ts"
 import { format } from "../time/DurationText.ts"
-import { CameraNotFound, NodeUnreachable, ToCameraNode } from "./Api.ts"
+import { NodeUnreachable, ToCameraNode } from "./Api.ts"
 import { Peers } from "./Peers.ts"
 
 /** Until the beginning of the response. */
@@ -103,6 +103,19 @@ export const layer: Layer.Layer<ToCameraNode, never, Peers | StatusStore> = Laye
       if (body._tag === "None") return HttpServerResponse.empty({ status: 413 })
       const head = HttpClientRequest.make(request.method as "GET")(`${url}${scoped(request.url)}`)
       const scope = yield* place
+      // a node that is frozen loses its cameras long before the timeout
+      const moved = Effect.gen(function* () {
+        const now = yield* Effect.repeat(
+          Effect.delay(
+            Effect.sync(() => peers.cameras.nodeOf(id)),
+            "100 millis"
+          ),
+          { until: (now) => now !== name }
+        )
+        return yield* new NodeUnreachable({
+          message: `camera ${id} was moved from node ${name}${now === undefined ? "" : ` to node ${now}`} before ${name} responded; repeat the request`
+        })
+      })
       const response = yield* client
         .execute(
           body.value.length === 0
@@ -111,6 +124,7 @@ export const layer: Layer.Layer<ToCameraNode, never, Peers | StatusStore> = Laye
         )
         .pipe(
           Scope.provide(scope),
+          Effect.raceFirst(moved),
           Effect.timeout(timeout),
           Effect.catchTags({
             HttpClientError: (error) => unreachable(causeOf(error)),
@@ -138,12 +152,12 @@ export const layer: Layer.Layer<ToCameraNode, never, Peers | StatusStore> = Laye
         yield* peers.ready
         const node = peers.cameras.nodeOf(id)
         if (node !== undefined) {
-          const timeout = withoutMedia.has(endpoint.name) ? responseTimeout : mediaTimeout
+          const timeout = withoutMedia.has(endpoint.identifier) ? responseTimeout : mediaTimeout
           return yield* forward(node, id, request, timeout)
         }
         const silent = peers.nodes().filter(({ problem }) => problem !== null)
         if (silent.length === 0) return yield* httpEffect
-        return yield* new CameraNotFound({
+        return yield* new NodeUnreachable({
           message: `no camera has the id ${JSON.stringify(id)} on the nodes that respond; not known: ${silent.map(({ name }) => name).join(", ")}`
         })
       })

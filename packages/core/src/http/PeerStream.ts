@@ -19,12 +19,16 @@ import type { NodeChanges } from "./MergedCameras.ts"
 /** Why a node cannot be followed; one line. */
 export class PeerError extends Data.TaggedError("PeerError")<{
   readonly message: string
-  /** Whether asking again soon could lock out the other clients of this address. */
-  readonly isRefusal: boolean
+  /**
+   * - `silent`: nothing responds as a node does.
+   * - `other`: something else responds, or a node that cannot be followed.
+   * - `refused`: as `other`; asking again soon could lock out the other clients of this address.
+   */
+  readonly kind: "silent" | "other" | "refused"
 }> {}
 
-const fail = (message: string, isRefusal = false) =>
-  Effect.fail(new PeerError({ message, isRefusal }))
+const fail = (message: string, kind: PeerError["kind"] = "silent") =>
+  Effect.fail(new PeerError({ message, kind }))
 
 export interface PeerListener {
   readonly onCameras: (changes: NodeChanges) => void
@@ -147,12 +151,14 @@ export const follow = Effect.fnUntraced(function* (
         const overview = Option.getOrUndefined(decodeOverview(data))
         if (overview === undefined) {
           return yield* fail(
-            "it runs another version of restream, which this one does not understand"
+            "it runs another version of restream, which this one does not understand",
+            "other"
           )
         }
         if (overview.node !== name) {
           return yield* fail(
-            `${overview.node === undefined ? "a daemon that is not in the cluster" : `node ${overview.node}`} responds there; set cluster.apiUrl of ${name}`
+            `${overview.node === undefined ? "a daemon that is not in the cluster" : `node ${overview.node}`} responds there; set cluster.apiUrl of ${name}`,
+            "other"
           )
         }
         isKnown = true
@@ -177,15 +183,19 @@ export const follow = Effect.fnUntraced(function* (
       case 200:
         break
       case 401:
-        return yield* fail("it requires another token; set http.token alike on all nodes", true)
+        return yield* fail(
+          "it requires another token; set http.token alike on all nodes",
+          "refused"
+        )
       case 421:
         return yield* fail(
-          "it does not know the host name of its address; set http.allowedHosts there"
+          "it does not know the host name of its address; set http.allowedHosts there",
+          "other"
         )
       case 429:
-        return yield* fail("it refuses further attempts after too many wrong tokens", true)
+        return yield* fail("it refuses further attempts after too many wrong tokens", "refused")
       default:
-        return yield* fail(`it answers with HTTP status ${status}`)
+        return yield* fail(`it answers with HTTP status ${status}`, "other")
     }
     yield* response.stream.pipe(
       Stream.timeoutOrElse({
@@ -201,7 +211,7 @@ export const follow = Effect.fnUntraced(function* (
     Effect.scoped,
     Effect.catchTags({
       HttpClientError: (error) => fail(causeOf(error)),
-      Retry: () => fail("it is not restream"),
+      Retry: () => fail("it is not restream", "other"),
       SseError: () => fail("it sent too large an event"),
       TimeoutError: () => fail("no response within 3 s")
     }),

@@ -48,6 +48,8 @@ interface Peer {
   /** `undefined`: the node does not respond. */
   overview: Overview | undefined
   problem: string
+  /** Whether something responds at its URL. */
+  isAnswered: boolean
   /** Since when it does not respond, by the wall clock and by the monotonic clock. */
   since: number
   sinceMs: number
@@ -110,6 +112,7 @@ const make = Effect.gen(function* () {
       url,
       overview: undefined,
       problem: "it has not responded yet",
+      isAnswered: false,
       since: clock.currentTimeMillisUnsafe(),
       sinceMs: nowMs(clock),
       tried: Deferred.makeUnsafe(),
@@ -135,17 +138,16 @@ const make = Effect.gen(function* () {
       onReaders: ifKnown((readers) => cameras.measure(name, withReaders(readers)))
     }
     for (;;) {
-      const { isRefusal, message } = yield* Effect.flip(
-        PeerStream.follow(client, name, url, listener)
-      )
+      const { kind, message } = yield* Effect.flip(PeerStream.follow(client, name, url, listener))
       peer.problem = redact(message)
+      peer.isAnswered = kind !== "silent"
       if (peer.overview !== undefined) {
         peer.overview = undefined
         peer.since = clock.currentTimeMillisUnsafe()
         peer.sinceMs = nowMs(clock)
       }
       Deferred.doneUnsafe(tried, Effect.void)
-      yield* Effect.sleep(isRefusal ? refusedDelay : retryDelay)
+      yield* Effect.sleep(kind === "refused" ? refusedDelay : retryDelay)
     }
   })
 
@@ -256,14 +258,20 @@ const make = Effect.gen(function* () {
     },
     causes: () =>
       others().flatMap(({ name }) => {
-        const { overview, problem, since, url } = peers.get(name) ?? {}
+        const { isAnswered, overview, problem, since, url } = peers.get(name) ?? {}
         if (since === undefined || overview !== undefined) return []
         return [
           {
             kind: "node",
-            message: `node ${name} does not respond at ${url}: ${problem}`,
-            advice:
-              "Its cameras are shown as they were last for 15 s, and then not until it responds; if it has ended, the other nodes take them over. Check that it runs and that this machine reaches it.",
+            ...(isAnswered === true
+              ? {
+                  message: `the cameras of node ${name} cannot be read at ${url}: ${problem}`,
+                  advice: `Correct what the message names, and check cluster.apiUrl of ${name}. Its relays are unaffected.`
+                }
+              : {
+                  message: `node ${name} does not respond at ${url}: ${problem}`,
+                  advice: `Its cameras are shown as they were last for 15 s, and then not until it responds; if it has ended, the other nodes take them over. Check that it runs, and that this machine reaches the address (cluster.apiUrl of ${name}).`
+                }),
             since,
             host: null,
             count: 0,
