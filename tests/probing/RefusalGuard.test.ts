@@ -117,6 +117,35 @@ describe("RefusalGuard", () => {
     })
   )
 
+  it.effect("forgets the refusals to a group once the device accepts one camera", () =>
+    Effect.gen(function* () {
+      const guard = CredentialGuard.make(() => lockout)
+      const leases = yield* Effect.forEach([1, 2, 3, 4], (id) => acquire(guard, id))
+      for (const lease of leases.slice(0, 2)) lease.refused(wrong)
+      leases[2]?.accepted()
+      for (const lease of leases) assert.isFalse(lease.isBlocked)
+      assert.isFalse(leases[0]?.isGroupBlocked)
+    })
+  )
+
+  it.effect("keeps the delay of a refused camera while the device accepts others", () =>
+    Effect.gen(function* () {
+      const guard = CredentialGuard.make(() => lockout)
+      const live = yield* acquire(guard, 1)
+      const forbidden = yield* acquire(guard, 2)
+      const later = yield* acquire(guard, 3)
+      live.accepted()
+      // the second delay is a minute
+      forbidden.refused(wrong)
+      forbidden.refused(wrong)
+      later.accepted()
+      yield* TestClock.adjust("50 seconds")
+      assert.isFalse(yield* isFree(forbidden))
+      yield* TestClock.adjust("10 seconds")
+      assert.isTrue(yield* isFree(forbidden))
+    })
+  )
+
   type Mode = "accepts" | "refuses" | "full"
 
   const anyHistory = fc.record({

@@ -208,6 +208,15 @@ describe("SessionGuard", () => {
     )
   })
 
+  it("finds the limit of a host without its port, also of an IPv6 address", () => {
+    const patterns = { "10.0.0.9": 1, "[2001:db8::7]": 2 }
+    const of = (authority: string) => SessionGuard.maxSessionsOf(authority, patterns)
+    assert.deepStrictEqual(
+      ["10.0.0.9:554", "10.0.0.9", "[2001:db8::7]:8554", "[2001:db8::7]"].map(of),
+      [1, 1, 2, 2]
+    )
+  })
+
   it("never opens more sessions than the limit, and uses all of it, in any order of ends", () =>
     fc.assert(
       fc.asyncProperty(
