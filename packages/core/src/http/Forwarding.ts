@@ -6,7 +6,6 @@
 import * as ByteSize from "effect/ByteSize"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -17,6 +16,7 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { CameraId } from "../camera/Camera.ts"
+import * as ForwardedRequests from "../network/ForwardedRequests.ts"
 import { causeOf } from "../player/PlayerServer.ts"
 import { maxSdpBytes } from "../player/Whep.ts"
 import { StatusStore } from "../status/StatusStore.ts"
@@ -66,23 +66,14 @@ export const layer: Layer.Layer<ToCameraNode, never, Peers | StatusStore> = Laye
     const peers = yield* Peers
     const store = yield* StatusStore
     const client = HttpClient.withScope(peers.client)
-    let requests = 0
-
-    /** The scope of a request that is under way; at most for a minute. */
-    const place = Effect.gen(function* () {
-      if (requests >= maxRequests) {
-        return yield* new NodeUnreachable({
+    const slot = ForwardedRequests.makeSlots({
+      most: maxRequests,
+      longest,
+      onFull: Effect.fail(
+        new NodeUnreachable({
           message: `too many requests to other nodes are under way (${maxRequests})`
         })
-      }
-      const place = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-      requests++
-      yield* Scope.addFinalizer(
-        place,
-        Effect.sync(() => void requests--)
       )
-      yield* Effect.forkScoped(Effect.andThen(Effect.sleep(longest), Scope.close(place, Exit.void)))
-      return place
     })
 
     const forward = Effect.fnUntraced(function* (
@@ -102,7 +93,7 @@ export const layer: Layer.Layer<ToCameraNode, never, Peers | StatusStore> = Laye
       const body = yield* Effect.option(bodyOf(request))
       if (body._tag === "None") return HttpServerResponse.empty({ status: 413 })
       const head = HttpClientRequest.make(request.method as "GET")(`${url}${scoped(request.url)}`)
-      const scope = yield* place
+      const scope = yield* slot
       // a node that is frozen loses its cameras long before the timeout
       const moved = Effect.gen(function* () {
         const now = yield* Effect.repeat(

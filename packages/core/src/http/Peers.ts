@@ -14,11 +14,11 @@ import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { hostname } from "node:os"
 import { type NodeView, Ownership } from "../cluster/Ownership.ts"
+import * as ForwardedRequests from "../network/ForwardedRequests.ts"
 import { LiveSettings } from "../settings/LiveSettings.ts"
 import { nowMs } from "../time/Monotonic.ts"
 import { tallyOf } from "../status/OperatorView.ts"
@@ -85,10 +85,7 @@ export class Peers extends Context.Service<
   static readonly layer: Layer.Layer<Peers, never, LiveSettings> = Layer.effect(
     Peers,
     Effect.suspend(() => make)
-  ).pipe(
-    Layer.provide(FetchHttpClient.layer),
-    Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }))
-  )
+  ).pipe(Layer.provide(ForwardedRequests.withoutRedirects))
 }
 
 const make = Effect.gen(function* () {

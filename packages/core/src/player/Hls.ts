@@ -6,15 +6,14 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import type { StreamOnServer } from "../media-server/MediaServers.ts"
+import * as ForwardedRequests from "../network/ForwardedRequests.ts"
 import type { LiveSettings } from "../settings/LiveSettings.ts"
 import * as PlayerServer from "./PlayerServer.ts"
 import { fail, type PlayError } from "./PlayerServer.ts"
@@ -72,10 +71,7 @@ export class Hls extends Context.Service<
   static readonly layer: Layer.Layer<Hls, never, LiveSettings> = Layer.effect(
     Hls,
     Effect.suspend(() => make)
-  ).pipe(
-    Layer.provide(FetchHttpClient.layer),
-    Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }))
-  )
+  ).pipe(Layer.provide(ForwardedRequests.withoutRedirects))
 }
 
 interface Reply {
@@ -95,21 +91,10 @@ const redirected = (from: URL, { location, status }: Reply): URL | undefined => 
 
 const make = Effect.gen(function* () {
   const serverOf = yield* PlayerServer.make("hls")
-  let requests = 0
-
-  /** A place among the requests that are under way; at most for a minute, whether or not the page reads. */
-  const place = Effect.gen(function* () {
-    if (requests >= maxRequests) {
-      return yield* fail("Rejected", `too many HLS requests are under way (${maxRequests})`)
-    }
-    const place = yield* Effect.acquireRelease(Scope.make(), Scope.close)
-    requests++
-    yield* Scope.addFinalizer(
-      place,
-      Effect.sync(() => void requests--)
-    )
-    yield* Effect.forkScoped(Effect.andThen(Effect.sleep(longest), Scope.close(place, Exit.void)))
-    return place
+  const slot = ForwardedRequests.makeSlots({
+    most: maxRequests,
+    longest,
+    onFull: fail("Rejected", `too many HLS requests are under way (${maxRequests})`)
   })
 
   const get = (server: PlayerServer.PlayerServer, url: URL, isPlaylist: boolean) =>
@@ -135,7 +120,7 @@ const make = Effect.gen(function* () {
       let url = new URL(`${server.url}/${file}`)
       for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
 
-      const scope = yield* place
+      const scope = yield* slot
       let reply = yield* Scope.provide(get(server, url, isPlaylist), scope)
       for (let redirects = 0; redirects < maxRedirects; redirects++) {
         const next = redirected(url, reply)
