@@ -34,6 +34,9 @@ export const isPort = (port: number): boolean =>
 export const isAddress = (host: string): boolean =>
   host.includes(":") || /^\d{1,3}(?:\.\d{1,3}){3}$/.test(host)
 
+/** Whether a server that listens on this host listens on all addresses of the machine. */
+export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::"
+
 /** Whether only this machine can reach the host: `localhost`, 127.0.0.0/8, also in a short form (`127.1`), or ::1. */
 export const isLoopback = (host: string): boolean => {
   const bare = withoutBrackets(host).toLowerCase()

@@ -99,6 +99,8 @@ const viewerUrl = (...schemes: ReadonlyArray<string>) =>
     display: (url) => url
   })
 
+const httpUrl = viewerUrl("http", "https")
+
 const headers = SettingType.refine(SettingType.secret, (value) => {
   const pairs = Redacted.value(value).split(",")
   const at = pairs.findIndex(
@@ -112,10 +114,6 @@ const cameraFile = SettingType.text({
   problem: "is not a file whose name ends in .yaml, .yml, .json or .csv",
   parse: (text) => (/[^/]\.(?:ya?ml|json|csv)$/i.test(text.trim()) ? text.trim() : undefined)
 })
-
-const collectorUrl = viewerUrl("http", "https")
-
-const peerUrl = viewerUrl("http", "https")
 
 const isHttps = (url: Redacted.Redacted | undefined): boolean =>
   url !== undefined && /^https:/i.test(Redacted.value(url))
@@ -184,13 +182,13 @@ const mediaServerFields = {
       "SHA-256 fingerprint of the TLS certificate that is accepted from the media server, as printed by openssl x509 -fingerprint -sha256.",
     example: "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"
   }),
-  webrtcUrl: optionalSetting(viewerUrl("http", "https"), {
+  webrtcUrl: optionalSetting(httpUrl, {
     appliedBy: "reload",
     description:
       "URL at which viewers reach the WebRTC server. It is shown, and the live picture of the dashboard is requested there. Default: http, mediaServer.host and port 8889.",
     example: "https://video.example:8889"
   }),
-  hlsUrl: optionalSetting(viewerUrl("http", "https"), {
+  hlsUrl: optionalSetting(httpUrl, {
     appliedBy: "reload",
     description:
       "URL at which viewers reach the HLS server. It is shown, and the live picture of the dashboard is requested there where WebRTC does not play. Default: http, mediaServer.host and port 8888.",
@@ -539,7 +537,7 @@ const definitions = {
           "Name of this node, different on every node. It appears in the log and as application_name in the database. Default: the host name.",
         example: "node-a"
       }),
-      apiUrl: optionalSetting(peerUrl, {
+      apiUrl: optionalSetting(httpUrl, {
         appliedBy: "restart",
         description:
           "URL at which the other nodes reach the HTTP API of this node, so that each node can show all cameras. Worker 2 has the next port, and so on. Default: http.host and http.port; for 0.0.0.0 and :: the host name of the machine; a loopback address is reached by the workers of the machine only.",
@@ -699,7 +697,7 @@ const definitions = {
   }),
 
   otlp: group("Export of traces, metrics and log lines to an OpenTelemetry collector.", {
-    url: optionalSetting(collectorUrl, {
+    url: optionalSetting(httpUrl, {
       appliedBy: "restart",
       description:
         "Base URL of the collector (OTLP over HTTP, JSON); /v1/traces, /v1/metrics and /v1/logs are appended. Default: no export.",

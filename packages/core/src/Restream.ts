@@ -21,6 +21,7 @@ import type { PgClient } from "@effect/sql-pg/PgClient"
 import {
   bracketed,
   isLoopback,
+  isWildcard,
   mediaServersOf,
   parseTableName,
   type Settings,
@@ -221,8 +222,7 @@ export const apiUrlOf = ({
   if (cluster.apiUrl !== undefined) return cluster.apiUrl
   // any free port
   if (http.port === 0) return undefined
-  const isWildcard = http.host === "0.0.0.0" || http.host === "::"
-  return `http://${isWildcard ? hostname() : bracketed(http.host)}:${http.port}`
+  return `http://${isWildcard(http.host) ? hostname() : bracketed(http.host)}:${http.port}`
 }
 
 /**

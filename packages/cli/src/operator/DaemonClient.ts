@@ -1,5 +1,5 @@
 /** The daemon of the same settings, over its HTTP API. */
-import { bracketed, isLoopback, type Settings } from "@restream/config"
+import { bracketed, isLoopback, isWildcard, type Settings } from "@restream/config"
 import { Api, type Overview } from "@restream/core/http"
 import { type CameraId, Restream } from "@restream/core"
 import * as Cause from "effect/Cause"
@@ -15,10 +15,8 @@ import { type Failure, usageFailure } from "../process/Failure.ts"
 import * as WorkerSettings from "../workers/WorkerSettings.ts"
 
 /** Where the daemon listens, as this machine reaches it. */
-const daemonUrl = ({ host, port }: Settings["http"]): string => {
-  const isWildcard = host === "0.0.0.0" || host === "::"
-  return `http://${isWildcard || isLoopback(host) ? "127.0.0.1" : bracketed(host)}:${port}`
-}
+const daemonUrl = ({ host, port }: Settings["http"]): string =>
+  `http://${isWildcard(host) || isLoopback(host) ? "127.0.0.1" : bracketed(host)}:${port}`
 
 /** Until the beginning of a response. A node waits 25 s for the picture of a camera of another node. */
 const responseTimeout = "30 seconds"

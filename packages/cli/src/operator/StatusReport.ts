@@ -171,7 +171,7 @@ const noCamera = ({ cluster, nodes = [], tally }: Overview): string | undefined 
 export const isWell = ({ cameras, overview }: Report): boolean => {
   const { causes, nodes = [], tally } = overview
   if (cameras.some(hasProblem) || nodes.some(({ state }) => state === "unreachable")) return false
-  if (causes.some(({ kind }) => kind === "cluster" || kind === "node")) return false
+  if (causes.some(({ kind }) => kind === "cluster")) return false
   return isRead(overview) && OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
 }
 
