@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type CameraId, everyStream, Reason, StatusStore } from "@restream/core"
 import { EventStreams } from "@restream/core/http"
 import { Context, Effect, Exit, Fiber, Option, Stream } from "effect"
-import { until } from "../kit/Eventually.ts"
+import { until, untilEffect } from "../kit/Eventually.ts"
 import * as FakeEngine from "../kit/FakeEngine.ts"
 import { row } from "../kit/Tree.ts"
 import { serve } from "./ApiServer.ts"
@@ -22,6 +22,7 @@ const fixture = Effect.gen(function* () {
   const stateOf = (id: string) =>
     Effect.map(store.get(id as CameraId), (status) => status?.state._tag)
   const settled = untilEffect(
+    "one camera live, one unreachable",
     Effect.gen(function* () {
       return (yield* stateOf("1")) === "Live" && (yield* stateOf("2")) === "Unreachable"
     })
@@ -29,21 +30,6 @@ const fixture = Effect.gen(function* () {
   yield* settled
   return { ...api, fake, store }
 })
-
-const untilEffect = (condition: Effect.Effect<boolean>) => {
-  let isMet = false
-  return Effect.raceFirst(
-    until("the condition", () => isMet),
-    Effect.forever(
-      Effect.andThen(
-        Effect.map(condition, (met) => {
-          isMet ||= met
-        }),
-        Effect.sleep(5)
-      )
-    )
-  )
-}
 
 describe("the API", () => {
   it.live("lists a camera of which a further stream fails, and retries it by either id", () =>
@@ -56,6 +42,7 @@ describe("the API", () => {
       const { client, services } = yield* serve(fake, [row(1, streams), row(2)])
       const store = Context.get(services, StatusStore)
       yield* untilEffect(
+        "the word of each stream",
         Effect.map(store.all, (all) =>
           all.every(
             ({ substreams = [], word }) => word === "ok" && substreams[0]?.word !== "starting"
@@ -95,6 +82,7 @@ describe("the API", () => {
       const { client, services } = yield* serve(fake, rows)
       const store = Context.get(services, StatusStore)
       yield* untilEffect(
+        "every camera down but 4",
         Effect.map(store.all, (all) =>
           everyStream(all).every(({ id, word }) => word === (id === "4" ? "ok" : "down"))
         )
@@ -269,6 +257,7 @@ describe("/api/events", () => {
       assert.strictEqual(snapshot.event, "snapshot")
       yield* fake.relays[0]!.end(new Reason.Stalled({ side: "input", afterMs: 10_000 }))
       yield* untilEffect(
+        "camera 1 down",
         Effect.map(
           store.get("1" as CameraId),
           (status) => status !== undefined && status.word === "down"
@@ -302,7 +291,10 @@ describe("/api/events", () => {
       const { client, services } = yield* fixture
       const streams = Context.get(services, EventStreams)
       yield* Effect.flatMap(client.status.events({ headers: {}, query: {} }), Stream.runHead)
-      yield* untilEffect(Effect.map(streams.count, (count) => count === 0))
+      yield* untilEffect(
+        "the end of the event streams",
+        Effect.map(streams.count, (count) => count === 0)
+      )
     }).pipe(Effect.scoped)
   )
 })

@@ -6,12 +6,10 @@ import { Effect, Fiber } from "effect"
 import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import { hostname } from "node:os"
+import { until, untilEffect } from "../kit/Eventually.ts"
 import * as FakeEngine from "../kit/FakeEngine.ts"
 import { row } from "../kit/Tree.ts"
 import { serve } from "./ApiServer.ts"
-
-const untilEffect = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
-  Effect.repeat(Effect.delay(condition, "20 millis"), { until: (isDone) => isDone })
 
 const viewOf = (name: string, apiUrl?: string, machine = hostname()): NodeView => ({
   name,
@@ -83,6 +81,7 @@ describe("the other nodes", () => {
       const { client } = yield* nodeApi("a", 1, [viewOf("a"), ...others.map(([node]) => node)])
       const overview = client.status.overview({ query: {} })
       yield* untilEffect(
+        "the problem of each node",
         Effect.map(overview, ({ nodes = [] }) =>
           others.every(([{ name }, expected]) => {
             const { problem } = nodes.find((node) => node.name === name)!
@@ -155,6 +154,7 @@ describe("the other nodes", () => {
       const { client } = yield* nodeApi("a", 1, nodes)
       const isAt = (node: string | undefined) =>
         untilEffect(
+          "camera 7 at its node",
           Effect.map(
             client.cameras.list({ query: {} }),
             ({ cameras }) =>
@@ -174,7 +174,7 @@ describe("the other nodes", () => {
       yield* isAt("b")
       const ofStaying = yield* Effect.forkChild(problemOf("8"))
       const ofMoving = yield* Effect.forkChild(problemOf("7"))
-      yield* untilEffect(Effect.sync(() => asked.length === 2))
+      yield* until("both requests at node b", () => asked.length === 2)
       yield* tell("c", gain)
       yield* isAt("c")
       assert.strictEqual(

@@ -17,3 +17,18 @@ export const until = (
       yield* Effect.sleep("20 millis")
     }
   })
+
+/** The same for a condition that is an effect. */
+export const untilEffect = <E, R>(
+  what: string,
+  condition: Effect.Effect<boolean, E, R>
+): Effect.Effect<void, E, R> => {
+  let isMet = false
+  const look = Effect.map(condition, (met) => {
+    isMet ||= met
+  })
+  return Effect.raceFirst(
+    until(what, () => isMet),
+    Effect.forever(Effect.andThen(look, Effect.sleep(5)))
+  )
+}
