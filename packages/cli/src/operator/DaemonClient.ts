@@ -1,15 +1,13 @@
 /** The daemon of the same settings, over its HTTP API. */
 import { bracketed, isLoopback, isWildcard, type Settings } from "@restream/config"
-import { Api, type Overview } from "@restream/core/http"
+import { Api, type Overview, withToken } from "@restream/core/http"
 import { type CameraId, Restream } from "@restream/core"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import { type Failure, usageFailure } from "../process/Failure.ts"
 import * as WorkerSettings from "../workers/WorkerSettings.ts"
@@ -28,13 +26,9 @@ const clientOf = Effect.fnUntraced(function* (http: Settings["http"]) {
     yield* HttpClient.HttpClient,
     Effect.timeout(responseTimeout)
   )
-  const { token } = http
   const client = yield* HttpApiClient.makeWith(Api, {
     baseUrl,
-    httpClient:
-      token === undefined
-        ? httpClient
-        : HttpClient.mapRequest(httpClient, HttpClientRequest.bearerToken(Redacted.value(token)))
+    httpClient: withToken(httpClient, http.token)
   })
   return { client, baseUrl }
 })

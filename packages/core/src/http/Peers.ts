@@ -12,10 +12,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { hostname } from "node:os"
 import { type NodeView, Ownership } from "../cluster/Ownership.ts"
 import * as ForwardedRequests from "../network/ForwardedRequests.ts"
@@ -26,6 +24,7 @@ import type { CameraSummary, Cause, Node, Overview } from "./Api.ts"
 import { withRates, withReaders } from "./Measured.ts"
 import { MergedCameras } from "./MergedCameras.ts"
 import * as PeerStream from "./PeerStream.ts"
+import { withToken } from "./Token.ts"
 
 /** For so long the nodes are followed after the last question. */
 const interestMs = 30_000
@@ -92,11 +91,7 @@ const make = Effect.gen(function* () {
   const { node, nodes: known = () => [] } = yield* Ownership
   const clock = yield* Clock.Clock
   const { token } = SubscriptionRef.getUnsafe(yield* LiveSettings).http
-  const transport = yield* HttpClient.HttpClient
-  const client =
-    token === undefined
-      ? transport
-      : HttpClient.mapRequest(transport, HttpClientRequest.bearerToken(Redacted.value(token)))
+  const client = withToken(yield* HttpClient.HttpClient, token)
   const cameras = new MergedCameras()
   const peers = new Map<string, Peer>()
   let touchedMs = -Infinity
