@@ -1,10 +1,10 @@
 /**
- * Keeps what a device refused from being asked for again by each camera of that device.
+ * Stops each camera of a device from repeating a request that the device refused to another camera.
  *
- * Cameras that share something at a device, such as an account, form a group. A refusal to one camera may be
- * about its channel, so that camera alone waits. A refusal to a second one is about what they share: the group
- * is blocked. Then one camera asks at a time, after a delay that grows with each refusal, the one first whose
- * last attempt is the oldest; the first that the device accepts releases all.
+ * Cameras that share something at a device, such as an account, form a group (`RefusalGroup.ts`). A refusal to one
+ * camera may be about its channel, so only that camera waits. A refusal to a second camera is about what they
+ * share, and blocks the group. Then one camera asks at a time, after a delay that grows with each refusal. The camera
+ * with the oldest attempt is the first. The first camera that the device accepts releases all others.
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -18,7 +18,16 @@ import type * as Scope from "effect/Scope"
 import type { CameraId } from "../camera/Camera.ts"
 import { nowMs } from "../time/Monotonic.ts"
 import { type Failure, isFailureOfHost } from "./ProbeLimiter.ts"
-import type { Known, Outcome, RefusalsService } from "./Refusals.ts"
+import {
+  Group,
+  longestAttempt,
+  type Member,
+  type Refused,
+  suspectsToBlock
+} from "./RefusalGroup.ts"
+import type { Outcome, RefusalsService } from "./Refusals.ts"
+
+export { longestAttempt }
 
 /** How a group of cameras treats refusals. */
 export interface Policy<Key, Reason> {
@@ -104,255 +113,11 @@ export interface Lease<Reason> {
   refused(reason: Reason, least?: Duration.Duration): void
 }
 
-/** A group's permit passes to another camera after this time: a device that is silent for longer hangs. */
-export const longestAttempt = Duration.seconds(5)
-
-/** This many cameras have to be refused before their group is blocked. */
-const suspectsToBlock = 2
-
 /** How long a group waits while another daemon asks. */
 const elsewhereMs = 250
 
-interface Refused<Reason> {
-  readonly by: CameraId
-  readonly reason: Reason
-  /** When the device refused it, by the monotonic clock. */
-  readonly atMs: number
-  /** By the monotonic clock. */
-  untilMs: number
-  /** The same for a camera that was not refused, while another one is live. */
-  readonly soonMs: number
-}
-
-interface Member<Reason> {
-  readonly id: CameraId
-  /** Tells it from the others in {@link Group.suspects}. */
-  readonly suspect: string
-  /** The start of its last attempt, by the monotonic clock. */
-  triedMs: number
-  /** Its last refusal, until the device accepts it or its group is released. */
-  refused: Refused<Reason> | undefined
-  /** Its refusals in a row. */
-  refusals: number
-  wasAccepted: boolean
-  isLive: boolean
-  isAsking: boolean
-  /** Whether the device accepted it in part, which disproves no refusal. */
-  isUnproven: boolean
-  mayTryNow: boolean
-  /** Whether it asks because an operator requested it. */
-  isForced: boolean
-  /** Whether the other daemons wait for the outcome of its attempt. */
-  hasClaim: boolean
-}
-
-/** The other daemons, for one group. */
-interface Others<Reason> {
-  readonly name: Redacted.Redacted
-  readonly shared: Shared<any, Reason>
-}
-
-/** Cameras that share something at a device. All state of the group is here, and changes in single steps. */
-class Group<Reason> {
-  readonly members = new Set<Member<Reason>>()
-  readonly waiting = new Set<Member<Reason>>()
-  /**
-   * The cameras, by their addresses, that were refused since the device last accepted one, and whether it ever
-   * accepted them. One that left still counts: the device counts as well.
-   */
-  readonly suspects = new Map<string, boolean>()
-  /** The last refusal since the device accepted a member. */
-  refused: Refused<Reason> | undefined
-  /** Refusals since the device last accepted a member. */
-  refusals = 0
-  live = 0
-  wasAccepted = false
-  isProven: boolean
-  readonly policy: Policy<any, Reason>
-  readonly most: () => number
-  /** Members that ask or are live. */
-  occupied = 0
-  /** Until when another daemon asks, by the monotonic clock. */
-  elsewhereUntilMs = -Infinity
-  readonly others: Others<Reason> | undefined
-  /** The member that asks, while only one may. */
-  trying: Member<Reason> | undefined
-  hostFailure: Failure | undefined
-  /** Done at the next change of any of these. */
-  changed = Deferred.makeUnsafe<void>()
-
-  constructor(
-    policy: Policy<any, Reason>,
-    most: () => number,
-    others: Others<Reason> | undefined = undefined
-  ) {
-    this.most = most
-    this.others = others
-    this.policy = policy
-    this.isProven = !policy.provesFirst
-  }
-
-  tell(outcome: Outcome): void {
-    this.others?.shared.refusals.tell(this.others.name, outcome)
-  }
-
-  /** Takes over what other daemons know. */
-  learn(known: Known | undefined, now: number): void {
-    const { others } = this
-    if (known === undefined || others === undefined) return
-    const { acceptedAgoMs, last, refusals, suspects } = known
-    if (acceptedAgoMs !== undefined) this.wasAccepted = true
-    const before = this.refused
-    if (
-      before !== undefined &&
-      acceptedAgoMs !== undefined &&
-      suspects.size === 0 &&
-      now - acceptedAgoMs > before.atMs
-    ) {
-      this.release()
-      return this.tellChange()
-    }
-    if (last === undefined) return
-    for (const [suspect, wasAccepted] of suspects) this.suspects.set(suspect, wasAccepted)
-    this.refusals = Math.max(this.refusals, refusals)
-    const untilMs = now + last.untilInMs
-    // the same refusal keeps its identity: a camera that waits gets each refusal once
-    if (untilMs > now && before?.by === last.by) before.untilMs = untilMs
-    else if (untilMs > now) {
-      const reason = others.shared.reasonOf(last.code)
-      this.refused = { by: last.by, reason, atMs: now, untilMs, soonMs: untilMs }
-    }
-    for (const member of this.members) {
-      if (suspects.has(member.suspect)) member.refused ??= this.refused
-    }
-    if (this.live === 0) this.doubt()
-    this.tellChange()
-  }
-
-  /** The device has accepted a camera: the group as a whole is refused no longer. */
-  prove(): void {
-    this.wasAccepted = true
-    this.isProven = true
-    this.refused = undefined
-    this.refusals = 0
-    this.suspects.clear()
-  }
-
-  /** The same, and forgets the refusals to each camera. */
-  release(): void {
-    this.prove()
-    for (const member of this.members) member.refused = undefined
-  }
-
-  /** Forgets what the device accepted, as far as the policy wants a new proof. */
-  doubt(): void {
-    this.isProven = !this.policy.provesFirst
-  }
-
-  tellChange(): void {
-    if (this.waiting.size === 0) return
-    const { changed } = this
-    // first: a fiber that resumes at once may wait for the next change before this one returns
-    this.changed = Deferred.makeUnsafe()
-    Deferred.doneUnsafe(changed, Effect.void)
-  }
-
-  /**
-   * Whether only cameras that the device never accepted doubt the group while another one is live: then their
-   * refusals are about their channels, or the device is full.
-   */
-  get isTrusted(): boolean {
-    if (this.live === 0) return false
-    let known = 0
-    for (const wasAccepted of this.suspects.values()) if (wasAccepted) known++
-    return known < suspectsToBlock
-  }
-
-  /** Whether the refusals to others hold for a member. */
-  blocks(member: Member<Reason>): boolean {
-    if (this.suspects.size < suspectsToBlock) return false
-    if (this.policy.isSinglePass && this.wasAccepted) return false
-    return !member.wasAccepted || !this.isTrusted
-  }
-
-  /** What keeps a member from asking. */
-  refusalOf(member: Member<Reason>): Refused<Reason> | undefined {
-    return this.blocks(member) ? this.refused : member.refused
-  }
-
-  /** When what keeps a member from asking ends, by the monotonic clock. */
-  refusedUntilMs(member: Member<Reason>): number {
-    const refused = this.refusalOf(member)
-    if (refused === undefined) return -Infinity
-    return this.isTrusted && !this.suspects.has(member.suspect) && refused !== member.refused
-      ? Math.min(refused.soonMs, refused.untilMs)
-      : refused.untilMs
-  }
-
-  isOneAtATime(member: Member<Reason>): boolean {
-    return !this.isProven || this.blocks(member)
-  }
-
-  /** When a member may ask if nothing changes, by the monotonic clock. */
-  freeAtMs(member: Member<Reason>): number {
-    if (this.isFull) return Infinity
-    const refusedUntilMs = Math.max(
-      this.elsewhereUntilMs,
-      member.mayTryNow ? -Infinity : this.refusedUntilMs(member)
-    )
-    return this.trying === undefined || !this.isOneAtATime(member)
-      ? refusedUntilMs
-      : Math.max(refusedUntilMs, this.trying.triedMs + longestAttemptMs)
-  }
-
-  /** Takes the permit of a member back, if it has it. */
-  passOn(member: Member<Reason>): void {
-    if (this.trying === member) this.trying = undefined
-  }
-
-  /** Changes what a member does. */
-  set(member: Member<Reason>, change: { isAsking?: boolean; isLive?: boolean }): void {
-    const before = member.isAsking || member.isLive
-    if (member.isLive) this.live--
-    Object.assign(member, change)
-    if (member.isLive) this.live++
-    this.occupied += Number(member.isAsking || member.isLive) - Number(before)
-  }
-
-  get isFull(): boolean {
-    return this.occupied >= this.most()
-  }
-
-  /** Of those that may ask now, the one whose last attempt is the oldest. */
-  next(now: number): Member<Reason> | undefined {
-    let next: Member<Reason> | undefined
-    for (const member of this.waiting) {
-      if (this.freeAtMs(member) > now) continue
-      if (next === undefined || member.triedMs < next.triedMs) next = member
-    }
-    return next
-  }
-
-  /** Gives a member the permit if it is free at `now`. */
-  tryAcquire(member: Member<Reason>, now: number): boolean {
-    if (now < this.freeAtMs(member)) return false
-    if (this.isOneAtATime(member)) {
-      if (!member.mayTryNow && this.next(now) !== member) return false
-      this.trying = member
-    }
-    this.waiting.delete(member)
-    this.set(member, { isAsking: true })
-    member.triedMs = now
-    member.isForced = member.mayTryNow
-    member.mayTryNow = false
-    return true
-  }
-}
-
 /** The interval at which a full group reads its limit again: a reload of the settings may have raised it. */
 const limitCheck = Duration.seconds(30)
-
-const longestAttemptMs = Duration.toMillis(longestAttempt)
 
 export interface RefusalGuard<Key, Reason> {
   /**
