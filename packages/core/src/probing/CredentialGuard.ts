@@ -1,13 +1,13 @@
 /**
- * Keeps a user name and a password that a device refused from being tried by each camera of that device.
+ * Stops each camera of a device from trying credentials that the device refused to another camera.
  *
  * Devices lock accounts after a few wrong passwords, and a recorder is one device with one account, however
  * many of its channels are rows of the table; see `RefusalGuard`. Until the device has accepted the credentials,
  * one camera tries them at a time.
  *
- * A device that has accepted them before may refuse them for another reason: some respond with 401 when all
- * their sessions are in use, or while they still keep the sessions of a lost connection. Then they are tried
- * again within seconds, {@link trustedDelays}, before the lockout delay applies.
+ * A device may refuse credentials that it accepted before for another reason: some devices respond with 401 when
+ * all their sessions are in use, or while they still keep the sessions of a lost connection. Such credentials are
+ * retried within seconds, see {@link trustedDelays}, before the lockout delay applies.
  */
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -23,23 +23,23 @@ export type Refusal = RefusalGuard.Refusal<Unauthorized>
 export type Lease = RefusalGuard.Lease<Unauthorized>
 
 export interface CredentialGuard {
-  /** Learns what other daemons know of the credentials that are refused here. */
+  /** Updates the refused credentials from the other daemons. */
   readonly recall: Effect.Effect<void>
-  /** A camera's lease of its account, for as long as the scope. A camera without credentials shares none. */
+  /** A camera's lease of its account, released with the scope. A camera without credentials shares no account. */
   readonly acquire: (camera: Pick<Camera, "id" | "url">) => Effect.Effect<Lease, never, Scope.Scope>
 }
 
 /**
  * The delays after refusals of credentials that the device accepted before, unless the lockout delay is shorter.
- * A lost session expires after 60 s by default. Many devices lock an account after five wrong passwords; with
- * these delays, and a second camera that tries at once, they get four in five minutes.
+ * A lost session expires after 60 s by default. Many devices lock an account after five wrong passwords. With
+ * these delays, and a second camera that tries at once, a device gets four wrong passwords in five minutes.
  */
 export const trustedDelays: ReadonlyArray<Duration.Duration> = [
   Duration.seconds(5),
   Duration.seconds(60)
 ]
 
-/** What the device is asked with; `undefined` if the URL holds no secret. */
+/** Identifies the device and the credentials; `undefined` if the URL holds no secret. */
 const keyOf = ({ authority, credentials, secrets }: StreamUrl): Redacted.Redacted | undefined => {
   const given =
     credentials === undefined
@@ -51,7 +51,7 @@ const keyOf = ({ authority, credentials, secrets }: StreamUrl): Redacted.Redacte
 }
 
 /**
- * @param lockoutDelay how long refused credentials are not tried again; read at each refusal.
+ * @param lockoutDelay the delay before refused credentials are retried; read at each refusal.
  * @param isSinglePass whether each camera is tried once.
  * @param refusals what other daemons know. Default: there are none.
  */

@@ -1,15 +1,15 @@
 /**
  * Limits how many probes run at a time: in all, and against one host.
  *
- * A recorder with sixteen channels is one host; probing all of them at once would take its connections away from
- * the relays.
+ * A recorder with sixteen channels is one host. Probing all channels at once would use up the connections that its
+ * relays need.
  *
- * A probe of a camera that does not answer costs next to nothing, but would keep its permit until the deadline: with
- * as many such cameras as there are permits, no other camera would be probed. So a slow probe makes room for another
- * one, within bounds. The same holds for a host, later and more sparingly: a recorder may be slow, but one silent
- * channel must not delay the others by the whole deadline.
+ * A probe of a camera that does not respond costs next to nothing, but would keep its permit until the deadline: with
+ * as many such cameras as there are permits, no other camera would be probed. So a slow probe allows one more probe,
+ * within bounds. The same holds for a host, later and with fewer probes: a recorder may be slow, but one silent channel
+ * must not delay the others by the whole deadline.
  *
- * Where a probe finds that nothing accepts a connection at its host, those that wait for the host fail as well.
+ * If a probe finds that nothing accepts connections at its host, the probes that wait for the host fail as well.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -26,8 +26,8 @@ import { nowMs } from "../time/Monotonic.ts"
 
 export interface Limits {
   /**
-   * Over all hosts; up to {@link slowShare} times as many more may be waiting for an answer. Default: for each
-   * engine its own, see `Engine.concurrency`.
+   * Over all hosts; up to {@link slowShare} times as many more may be waiting for a response. Default: the
+   * limit of each engine, see `Engine.concurrency`.
    */
   readonly concurrency?: number | undefined
   /** Against one host. Default 1. */
@@ -44,8 +44,8 @@ export interface ProbeLimiter {
    * Fails without running the effect if another effect failed meanwhile for a reason that holds for the whole host,
    * see `isAboutHost`: with the same error, so all effects against a host have to fail in one way.
    *
-   * @param keepHost gets what gives the permit of the host back after an effect that succeeded. Default: it is given
-   * back at once.
+   * @param keepHost receives the release of the host's permit after the effect succeeded. Default: the permit is
+   * released at once.
    */
   readonly withPermit: (
     host: string,
@@ -58,8 +58,8 @@ export interface ProbeLimiter {
 export const slowShare = 4
 
 /**
- * After this time a probe makes room at its host: a busy recorder answers sooner, and within the default deadline of
- * 10 s four of its channels are asked instead of one.
+ * After this time a probe allows one more probe at its host. A busy recorder responds sooner, and within the default
+ * deadline of 10 s four of its channels are probed instead of one.
  */
 export const hostSlowAfter = Duration.seconds(3)
 
@@ -72,9 +72,9 @@ export type Failure = Exit.Exit<never, any>
 interface Ticket {
   readonly prober: Prober
   readonly slowAfterMs: number
-  /** `undefined` before it entered. */
+  /** `undefined` before the ticket is queued. */
   host: Pool | undefined
-  /** `undefined` while it waits for its host, and after its end. */
+  /** `undefined` while the ticket waits for its host, and after its end. */
   pool: Pool | undefined
   /** When the probe started, by the monotonic clock. */
   startedMs: number | undefined
@@ -84,14 +84,14 @@ interface Ticket {
   notify: () => void
 }
 
-/** Permits that are granted in order. A ticket with a permit that is slow makes room for another one. */
+/** Permits that are granted in order. A slow ticket allows one more. */
 class Pool {
   readonly waiting = new Set<Ticket>()
   readonly granted = new Set<Ticket>()
   readonly #slow = new Set<Ticket>()
   readonly #limit: (ticket: Ticket) => number
   readonly #slowAfterMs: (ticket: Ticket) => number
-  /** Looks for slow tickets while any ticket waits; asleep until the first can be slow. */
+  /** Checks for slow tickets while any ticket waits. */
   #watcher: Fiber.Fiber<never> | undefined
 
   constructor(limit: (ticket: Ticket) => number, slowAfterMs: (ticket: Ticket) => number) {
@@ -124,32 +124,32 @@ class Pool {
       this.#watcher = undefined
       return
     }
-    const look = Effect.suspend(() => {
+    const check = Effect.suspend(() => {
       const nextMs = this.#findSlow(nowMs(clock))
       regrant()
       return Effect.sleep(Math.max(1, nextMs))
     })
-    // detached, because any of the tickets may leave first; it yields, because it must not look within a grant
+    // detached, because any ticket may leave first; yields first, because it must not run within a grant
     this.#watcher ??= Effect.runForkWith(Context.make(Clock.Clock, clock))(
-      Effect.andThen(Effect.yieldNow, Effect.forever(look))
+      Effect.andThen(Effect.yieldNow, Effect.forever(check))
     )
   }
 
-  /** Finds the slow tickets; gives the time until there may be another one. */
+  /** Marks the slow tickets. Returns the time until another ticket may be slow. */
   #findSlow(now: number): number {
     let nextMs = Infinity
     for (const ticket of this.granted) {
       const slowAfterMs = this.#slowAfterMs(ticket)
       const leftMs = (ticket.startedMs ?? now) + slowAfterMs - now
       if (leftMs <= 0 && this.#slow.size < this.#limit(ticket) * slowShare) this.#slow.add(ticket)
-      // after a slow ticket has made room, the one that came into it may be as quick
+      // the ticket that a slow ticket let in may become slow just as soon
       nextMs = Math.min(nextMs, leftMs > 0 ? leftMs : slowAfterMs)
     }
     return nextMs
   }
 }
 
-/** @param limits read for each probe; probes under way keep their permits. */
+/** @param limits read for each probe; running probes keep their permits. */
 export const make = (limits: () => Limits = () => ({})): ProbeLimiter => {
   const hosts = new Map<string, Pool>()
   /** By the name of the engine, or `undefined` where a number is set for all. */
@@ -181,7 +181,7 @@ export const make = (limits: () => Limits = () => ({})): ProbeLimiter => {
   }
 
   const grantAll = (clock: Clock.Clock): void => {
-    // a probe that ends at once, or starts others, comes back to here: the loop grants again
+    // a probe that ends at once, or starts others, calls this function again: the loop repeats
     grantsAgain = true
     if (isGranting) return
     isGranting = true
@@ -201,7 +201,7 @@ export const make = (limits: () => Limits = () => ({})): ProbeLimiter => {
     }
   }
 
-  /** Gives back the permit of all hosts, and keeps the host's. */
+  /** Releases the permit of all hosts, and keeps the host's. */
   const leavePool = (ticket: Ticket): void => {
     ticket.pool?.remove(ticket)
     ticket.pool = undefined
@@ -214,24 +214,24 @@ export const make = (limits: () => Limits = () => ({})): ProbeLimiter => {
     clock: Clock.Clock
   ): void => {
     const { host } = ticket
-    // interrupted before it entered
+    // interrupted before it was queued
     if (host === undefined) return
-    const takeOut = (other: Ticket) => {
+    const remove = (other: Ticket) => {
       host.remove(other)
       leavePool(other)
     }
-    takeOut(ticket)
+    remove(ticket)
     // a failure that came from another probe is not passed on
     const failure = ticket.startedMs !== undefined && isFailureOfHost(exit) ? exit : undefined
     const failed =
       failure === undefined
         ? []
         : [...host.granted, ...host.waiting].filter(({ startedMs }) => startedMs === undefined)
-    for (const other of failed) takeOut(other)
+    for (const other of failed) remove(other)
     grantAtHost(host, clock)
     if (host.isEmpty) hosts.delete(name)
     grantAll(clock)
-    // each comes back to here, and must find the others gone
+    // last, because each of them calls `leave`, which must not find the others
     for (const other of failed) {
       other.failure = failure
       other.notify()
@@ -268,7 +268,7 @@ export const make = (limits: () => Limits = () => ({})): ProbeLimiter => {
             host.waiting.add(ticket)
             grantAtHost(host, clock)
             grantAll(clock)
-            // most need not wait
+            // the common case needs no wait
             return ticket.startedMs === undefined ? Effect.andThen(granted, effect) : effect
           })
           return Effect.onExit(run, (exit) =>

@@ -1,8 +1,8 @@
 /**
- * The one way to a camera: opens its stream when the limits and the state of its credentials allow it.
+ * Opens the stream of a camera when the limits and the state of its credentials allow it.
  *
- * The camera actor and `restream check` both come through here. A permit is held only while the stream is
- * being opened; an opened stream lives in the caller's scope.
+ * The camera actor and `restream check` reach a camera only by this service. A permit is held only while the stream
+ * is being opened; an opened stream lives in the caller's scope.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -29,19 +29,19 @@ import * as SessionGuard from "./SessionGuard.ts"
 export interface OpenedStream {
   readonly engine: string
   readonly stream: CameraStream
-  /** Whether another engine can take over where this one can't do all that the camera's options ask for. */
+  /** Whether another engine can take over if this engine does not support all options of the camera. */
   readonly hasFallback: boolean
 }
 
-/** What a caller does at the steps of an opening. */
+/** The caller's hooks into the steps of opening a stream. */
 export interface OpenHooks {
   /** Runs before the camera joins the queues; may wait. */
   readonly awaitReady: Effect.Effect<void>
-  /** Asked when the permit is granted: `false` gives the permit back and begins again. */
+  /** Evaluated when the permit is granted. `false`: the permit is released, and the camera is queued again. */
   readonly isReady: Effect.Effect<boolean>
   /** The camera waits for others. */
   readonly onQueued: Effect.Effect<void>
-  /** The device serves as many sessions as may be open. */
+  /** The device serves its maximum number of sessions. */
   readonly onFull: Effect.Effect<void>
   /** The device refused the credentials or a session, to this camera or to another one. Failing ends the opening. */
   readonly onBlocked: (
@@ -51,11 +51,10 @@ export interface OpenHooks {
   readonly onConnecting: Effect.Effect<void>
 }
 
-/** A camera's access to its device, with what was learned of it. */
+/** A camera's access to its device, with the engine in use and the leases of the guards. */
 export interface CameraAccess {
   /**
-   * Opens the stream, with the next engine where one does not support the camera. The scope owns the
-   * stream.
+   * Opens the stream, with the next engine if an engine does not support the camera. The scope owns the stream.
    */
   readonly open: (hooks: OpenHooks) => Effect.Effect<OpenedStream, ProbeError, Scope.Scope>
   /** Begins a new attempt: an engine that could not start gets another chance. */
@@ -65,7 +64,7 @@ export interface CameraAccess {
    * then, or until the stream is closed, the next camera of the host waits to connect.
    */
   readonly onStarted: Effect.Effect<void>
-  /** Takes the failure of a relay: whether the next engine is worth trying at once. */
+  /** Records the failure of a relay, and decides whether to try the next engine at once. */
   readonly onRelayFailure: (reason: Reason) => Effect.Effect<NextStep<Reason>>
   /** Records that media flows: the device accepted all requests of the stream. */
   readonly onFlowing: Effect.Effect<void>
@@ -76,7 +75,7 @@ export interface CameraAccess {
 export class ProbeScheduler extends Context.Service<
   ProbeScheduler,
   {
-    /** A camera's access, for as long as the scope. */
+    /** A camera's access, released with the scope. */
     readonly access: (camera: Camera) => Effect.Effect<CameraAccess, never, Scope.Scope>
   }
 >()("@restream/core/probing/ProbeScheduler") {
@@ -98,7 +97,7 @@ export class ProbeScheduler extends Context.Service<
     })
   )
 
-  /** For a single pass over all cameras: refused credentials are not tried again. */
+  /** For a single pass over all cameras: refused credentials are not retried. */
   static readonly layerOnce = (
     limits: ProbeLimiter.Limits
   ): Layer.Layer<ProbeScheduler, never, Engines> =>
@@ -118,7 +117,7 @@ export class ProbeScheduler extends Context.Service<
 export const isHeldByGuard = (reason: Reason): boolean =>
   reason._tag === "Unauthorized" || reason._tag === "DeviceFull"
 
-/** How soon it is known here that another daemon's camera was accepted. */
+/** The interval at which the refused groups are updated from the other daemons. */
 const recallInterval = "5 seconds"
 
 const make = Effect.fnUntraced(function* (options: {
@@ -156,9 +155,9 @@ class Access implements CameraAccess {
   readonly #session: SessionGuard.Lease
   readonly #lockoutDelay: () => Duration.Duration
   #fallback: EngineFallback
-  /** Whether the device refused something after DESCRIBE: then an open stream proves nothing. */
+  /** Whether the device refused a request after DESCRIBE. Then an open stream proves nothing. */
   #isRefusedAfterOpen = false
-  /** Gives back the place at the host that a stream has until it is started. */
+  /** Releases the permit of the host, which a stream keeps until it is started. */
   #releaseHost: Effect.Effect<void> = Effect.void
 
   constructor(
@@ -178,7 +177,7 @@ class Access implements CameraAccess {
     this.#fallback = this.#newFallback()
   }
 
-  /** Which engine the camera needs is learned once for each row, and again after a change of the settings. */
+  /** The engine is selected once per row, and again after a change of the settings. */
   #newFallback(): EngineFallback {
     // the decoder has checked the name
     return new EngineFallback(Result.getOrThrow(this.#engines.select(this.#camera)))
@@ -216,7 +215,7 @@ class Access implements CameraAccess {
   }
 
   onRelayFailure(reason: Reason): Effect.Effect<NextStep<Reason>> {
-    return Effect.suspend(() => this.#nextEngine(this.#judge(reason, true)))
+    return Effect.suspend(() => this.#nextEngine(this.#reportRefusal(reason, true)))
   }
 
   #nextEngine<R extends Reason>(reason: R): Effect.Effect<NextStep<R>> {
@@ -245,7 +244,7 @@ class Access implements CameraAccess {
     })
   }
 
-  /** One attempt by the engine in use; `undefined` where it has to be queued again. */
+  /** One attempt by the engine in use; `undefined` if it has to be queued again. */
   #openByEngine(
     hooks: OpenHooks
   ): Effect.Effect<OpenedStream | undefined, ProbeError, Scope.Scope> {
@@ -277,13 +276,13 @@ class Access implements CameraAccess {
     const session = this.#session
     const fallback = this.#fallback
     return Effect.gen({ self: this }, function* () {
-      // While this camera waited, the media server may have gone. And what was refused to another camera
-      // meanwhile need not be refused to this one, too.
+      // While this camera waited, the media server may have become unreachable, and the device may have refused
+      // another camera.
       if (lease.isBlocked || session.isBlocked || !(yield* hooks.isReady)) return undefined
       if (!(yield* lease.claim)) return undefined
       yield* hooks.onConnecting
       const { engine, hasFallback } = fallback
-      // after the stream is closed
+      // finalizers run in reverse order: this one after the stream is closed
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {
           lease.ended()
@@ -291,12 +290,14 @@ class Access implements CameraAccess {
           return this.onStarted
         })
       )
-      // a stream that did not open leaves nothing behind before the next engine connects
+      // the resources of a failed opening are released before the next engine connects
       const stream = yield* scopedAttempt(engine.open(this.#camera)).pipe(
         Effect.withSpan("Engine.open", {
           attributes: { camera: this.#camera.id, engine: engine.name }
         }),
-        Effect.mapError(({ reason }) => new ProbeError({ reason: this.#judge(reason, false) }))
+        Effect.mapError(
+          ({ reason }) => new ProbeError({ reason: this.#reportRefusal(reason, false) })
+        )
       )
       lease.accepted(!this.#isRefusedAfterOpen)
       session.accepted(!this.#isRefusedAfterOpen)
@@ -304,8 +305,8 @@ class Access implements CameraAccess {
     })
   }
 
-  /** Tells the guards what the device refused. Many devices respond to a locked account with 403. */
-  #judge<R extends Reason>(reason: R, isAfterOpen: boolean): R | Unauthorized | DeviceFull {
+  /** Reports a refusal to the guards. Many devices respond to a locked account with 403. */
+  #reportRefusal<R extends Reason>(reason: R, isAfterOpen: boolean): R | Unauthorized | DeviceFull {
     const isLocked = reason._tag === "Rejected" && reason.status === 403 && this.#lease.isRefused
     const full = SessionGuard.mayBeFull(reason, this.#session)
     if (reason._tag !== "Unauthorized" && !isLocked && full === undefined) return reason
@@ -318,7 +319,7 @@ class Access implements CameraAccess {
     }
     if (full === undefined) return reason
     this.#session.refused(full)
-    // for a single camera another status than 453 may be about its channel
+    // for a single camera a status other than 453 may be about its channel
     return full.status === 453 || full.keptForMs !== undefined || this.#session.isGroupBlocked
       ? full
       : reason

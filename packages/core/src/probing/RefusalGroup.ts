@@ -35,39 +35,39 @@ export interface Refused<Reason> {
 
 export interface Member<Reason> {
   readonly id: CameraId
-  /** Tells it from the others in {@link Group.suspects}. */
+  /** The key of the camera and its address in {@link Group.suspects}. */
   readonly suspect: string
-  /** The start of its last attempt, by the monotonic clock. */
+  /** The start of the last attempt, by the monotonic clock. */
   triedMs: number
-  /** Its last refusal, until the device accepts it or its group is released. */
+  /** The last refusal, until the device accepts the camera or the group is released. */
   refused: Refused<Reason> | undefined
-  /** Its refusals in a row. */
+  /** Consecutive refusals. */
   refusals: number
   wasAccepted: boolean
   isLive: boolean
   isAsking: boolean
-  /** Whether the device accepted it in part, which disproves no refusal. */
+  /** Whether the device accepted only a part of the requests, which disproves no refusal. */
   isUnproven: boolean
   mayTryNow: boolean
-  /** Whether it asks because an operator requested it. */
+  /** Whether an operator requested the attempt. */
   isForced: boolean
-  /** Whether the other daemons wait for the outcome of its attempt. */
+  /** Whether the other daemons wait for the outcome of the attempt. */
   hasClaim: boolean
 }
 
-/** The other daemons, for one group. */
+/** The port to the other daemons, for one group. */
 export interface Others<Reason> {
   readonly name: Redacted.Redacted
   readonly shared: Shared<any, Reason>
 }
 
-/** Cameras that share something at a device. All state of the group is here, and changes in single steps. */
+/** The state of one group. */
 export class Group<Reason> {
   readonly members = new Set<Member<Reason>>()
   readonly waiting = new Set<Member<Reason>>()
   /**
-   * The cameras, by their addresses, that were refused since the device last accepted one, and whether it ever
-   * accepted them. One that left still counts: the device counts as well.
+   * The cameras, by address, that were refused since the device last accepted a camera, and whether the device ever
+   * accepted them. A camera that has left still counts, because the device counts its attempts too.
    */
   readonly suspects = new Map<string, boolean>()
   /** The last refusal since the device accepted a member. */
@@ -84,10 +84,10 @@ export class Group<Reason> {
   /** Until when another daemon asks, by the monotonic clock. */
   elsewhereUntilMs = -Infinity
   readonly others: Others<Reason> | undefined
-  /** The member that asks, while only one may. */
-  trying: Member<Reason> | undefined
+  /** The member that has the permit, while only one member may ask. */
+  permitHolder: Member<Reason> | undefined
   hostFailure: Failure | undefined
-  /** Done at the next change of any of these. */
+  /** Done at the next change of this state. */
   changed = Deferred.makeUnsafe<void>()
 
   constructor(
@@ -101,12 +101,13 @@ export class Group<Reason> {
     this.isProven = !policy.provesFirst
   }
 
-  tell(outcome: Outcome): void {
+  /** Reports an outcome to the other daemons. */
+  report(outcome: Outcome): void {
     this.others?.shared.refusals.tell(this.others.name, outcome)
   }
 
-  /** Takes over what other daemons know. */
-  learn(known: Known | undefined, now: number): void {
+  /** Merges what the other daemons know into this state. */
+  merge(known: Known | undefined, now: number): void {
     const { others } = this
     if (known === undefined || others === undefined) return
     const { acceptedAgoMs, last, refusals, suspects } = known
@@ -119,13 +120,13 @@ export class Group<Reason> {
       now - acceptedAgoMs > before.atMs
     ) {
       this.release()
-      return this.tellChange()
+      return this.notifyChange()
     }
     if (last === undefined) return
     for (const [suspect, wasAccepted] of suspects) this.suspects.set(suspect, wasAccepted)
     this.refusals = Math.max(this.refusals, refusals)
     const untilMs = now + last.untilInMs
-    // the same refusal keeps its identity: a camera that waits gets each refusal once
+    // the same refusal keeps its object, so that a waiting camera reports each refusal once
     if (untilMs > now && before?.by === last.by) before.untilMs = untilMs
     else if (untilMs > now) {
       const reason = others.shared.reasonOf(last.code)
@@ -134,12 +135,12 @@ export class Group<Reason> {
     for (const member of this.members) {
       if (suspects.has(member.suspect)) member.refused ??= this.refused
     }
-    if (this.live === 0) this.doubt()
-    this.tellChange()
+    if (this.live === 0) this.requireProof()
+    this.notifyChange()
   }
 
-  /** The device has accepted a camera: the group as a whole is refused no longer. */
-  prove(): void {
+  /** Records that the device has accepted a camera, and clears the refusals to the group. */
+  markProven(): void {
     this.wasAccepted = true
     this.isProven = true
     this.refused = undefined
@@ -147,28 +148,29 @@ export class Group<Reason> {
     this.suspects.clear()
   }
 
-  /** The same, and forgets the refusals to each camera. */
+  /** Like {@link markProven}, and clears the refusals to each camera, too. */
   release(): void {
-    this.prove()
+    this.markProven()
     for (const member of this.members) member.refused = undefined
   }
 
-  /** Forgets what the device accepted, as far as the policy wants a new proof. */
-  doubt(): void {
+  /** Requires a new proof, if the policy asks for one. */
+  requireProof(): void {
     this.isProven = !this.policy.provesFirst
   }
 
-  tellChange(): void {
+  /** Wakes the waiting members. */
+  notifyChange(): void {
     if (this.waiting.size === 0) return
     const { changed } = this
-    // first: a fiber that resumes at once may wait for the next change before this one returns
+    // before doneUnsafe, because a fiber that resumes at once may already wait for the next change
     this.changed = Deferred.makeUnsafe()
     Deferred.doneUnsafe(changed, Effect.void)
   }
 
   /**
-   * Whether only cameras that the device never accepted doubt the group while another one is live: then their
-   * refusals are about their channels, or the device is full.
+   * Whether a camera is live while the refused cameras are, but for one, cameras that the device never accepted.
+   * Then their refusals are about their channels, or the device is full.
    */
   get isTrusted(): boolean {
     if (this.live === 0) return false
@@ -177,19 +179,19 @@ export class Group<Reason> {
     return known < suspectsToBlock
   }
 
-  /** Whether the refusals to others hold for a member. */
+  /** Whether refusals to other members keep a member from asking. */
   blocks(member: Member<Reason>): boolean {
     if (this.suspects.size < suspectsToBlock) return false
     if (this.policy.isSinglePass && this.wasAccepted) return false
     return !member.wasAccepted || !this.isTrusted
   }
 
-  /** What keeps a member from asking. */
+  /** The refusal that keeps a member from asking. */
   refusalOf(member: Member<Reason>): Refused<Reason> | undefined {
     return this.blocks(member) ? this.refused : member.refused
   }
 
-  /** When what keeps a member from asking ends, by the monotonic clock. */
+  /** When that refusal ends, by the monotonic clock. */
   refusedUntilMs(member: Member<Reason>): number {
     const refused = this.refusalOf(member)
     if (refused === undefined) return -Infinity
@@ -209,18 +211,18 @@ export class Group<Reason> {
       this.elsewhereUntilMs,
       member.mayTryNow ? -Infinity : this.refusedUntilMs(member)
     )
-    return this.trying === undefined || !this.isOneAtATime(member)
+    return this.permitHolder === undefined || !this.isOneAtATime(member)
       ? refusedUntilMs
-      : Math.max(refusedUntilMs, this.trying.triedMs + longestAttemptMs)
+      : Math.max(refusedUntilMs, this.permitHolder.triedMs + longestAttemptMs)
   }
 
-  /** Takes the permit of a member back, if it has it. */
-  passOn(member: Member<Reason>): void {
-    if (this.trying === member) this.trying = undefined
+  /** Frees the permit, if the member has it. */
+  releasePermit(member: Member<Reason>): void {
+    if (this.permitHolder === member) this.permitHolder = undefined
   }
 
-  /** Changes what a member does. */
-  set(member: Member<Reason>, change: { isAsking?: boolean; isLive?: boolean }): void {
+  /** Changes the activity of a member, and the counters with it. */
+  setActivity(member: Member<Reason>, change: { isAsking?: boolean; isLive?: boolean }): void {
     const before = member.isAsking || member.isLive
     if (member.isLive) this.live--
     Object.assign(member, change)
@@ -232,7 +234,7 @@ export class Group<Reason> {
     return this.occupied >= this.most()
   }
 
-  /** Of those that may ask now, the one whose last attempt is the oldest. */
+  /** The member with the oldest attempt, of those that may ask now. */
   next(now: number): Member<Reason> | undefined {
     let next: Member<Reason> | undefined
     for (const member of this.waiting) {
@@ -242,15 +244,15 @@ export class Group<Reason> {
     return next
   }
 
-  /** Gives a member the permit if it is free at `now`. */
+  /** Grants a member the permit, if the permit is free at `now`. */
   tryAcquire(member: Member<Reason>, now: number): boolean {
     if (now < this.freeAtMs(member)) return false
     if (this.isOneAtATime(member)) {
       if (!member.mayTryNow && this.next(now) !== member) return false
-      this.trying = member
+      this.permitHolder = member
     }
     this.waiting.delete(member)
-    this.set(member, { isAsking: true })
+    this.setActivity(member, { isAsking: true })
     member.triedMs = now
     member.isForced = member.mayTryNow
     member.mayTryNow = false

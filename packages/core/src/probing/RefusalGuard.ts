@@ -85,22 +85,22 @@ export interface Lease<Reason> {
   readonly isRefused: boolean
   /** Whether refusals to two cameras block the group. */
   readonly isGroupBlocked: boolean
-  /** Whether as many cameras ask or are live as may. */
+  /** Whether the maximum number of cameras ask or are live. */
   readonly isFull: boolean
   /** How many other cameras of the group are live. */
   readonly othersLive: number
   /**
-   * Asks the other daemons right before the camera asks the device, unless a camera of its group is live. `false`:
-   * the camera has lost its permit, because the device refused them, or because one of them asks.
+   * Claims the attempt among the other daemons, right before the camera asks the device. Not needed while a camera of
+   * the group is live. `false`: the permit is lost, because the device refused another daemon, or one is asking.
    */
   readonly claim: Effect.Effect<boolean>
-  /** Lets the camera ask once in spite of a refusal: an operator requested it. */
+  /** Lets the camera ask once in spite of a refusal, on request of an operator. */
   tryNow(): void
   /**
    * Records that the device accepted the camera, which is live until {@link ended}.
    *
-   * @param isProof whether refusals before are disproved. Default true. Otherwise the camera keeps its permit
-   * until the device accepts or refuses the rest.
+   * @param isProof whether this disproves earlier refusals. Default true. Otherwise the camera keeps its permit
+   * until the device accepts or refuses the remaining requests.
    */
   accepted(isProof?: boolean): void
   /** Records the end of what the device accepted. */
@@ -108,7 +108,7 @@ export interface Lease<Reason> {
   /**
    * Records that the device refused the camera.
    *
-   * @param least the least delay, if the device says that it has to be long.
+   * @param least the minimum delay, if the device asks for a long one.
    */
   refused(reason: Reason, least?: Duration.Duration): void
 }
@@ -121,17 +121,17 @@ const limitCheck = Duration.seconds(30)
 
 export interface RefusalGuard<Key, Reason> {
   /**
-   * A camera's lease, for as long as the scope. What is known of a group goes with its last camera.
+   * A camera's lease, released with the scope. The state of a group is discarded with its last camera.
    *
-   * @param key what the camera shares with others; `undefined`: nothing, it is a group of its own.
-   * @param address of a camera with several that share the key. Default: it has one.
+   * @param key what the camera shares with others. `undefined`: nothing; the camera forms its own group.
+   * @param address distinguishes several addresses of the camera with the same key. Default: there is one.
    */
   readonly acquire: (
     id: CameraId,
     key: Key | undefined,
     address?: string
   ) => Effect.Effect<Lease<Reason>, never, Scope.Scope>
-  /** Learns what other daemons know of the groups that are refused here: they may have been accepted there. */
+  /** Updates the refused groups from the other daemons, where the device may have accepted them. */
   readonly recall: Effect.Effect<void>
 }
 
@@ -165,7 +165,7 @@ export const make = <Key, Reason>(policy: Policy<Key, Reason>): RefusalGuard<Key
     if (refused.size === 0) return
     const known = yield* shared.refusals.recall([...refused.keys()])
     const now = nowMs(yield* Clock.Clock)
-    for (const [name, each] of known) refused.get(name)?.learn(each, now)
+    for (const [name, each] of known) refused.get(name)?.merge(each, now)
   })
 
   return {
@@ -216,7 +216,7 @@ class MemberLease<Reason> implements Lease<Reason> {
     return this.#group.members.size === 0
   }
 
-  #shown({ by, reason }: Refused<Reason>): Refusal<Reason> {
+  #toRefusal({ by, reason }: Refused<Reason>): Refusal<Reason> {
     const untilMs = this.#group.refusedUntilMs(this.#member)
     const own = this.#member.refused
     return {
@@ -225,7 +225,7 @@ class MemberLease<Reason> implements Lease<Reason> {
     }
   }
 
-  /** Waits for the permit; gives the failure of another camera that makes the attempt needless. */
+  /** Waits for the permit. Returns the failure of another camera if it makes the attempt needless. */
   #awaitPermit<E, R>(
     onWait: (refusal: Refusal<Reason> | undefined) => Effect.Effect<void, E, R>
   ): Effect.Effect<Failure | undefined, E, R> {
@@ -233,17 +233,17 @@ class MemberLease<Reason> implements Lease<Reason> {
       const group = this.#group
       const member = this.#member
       const { hostFailure } = group
-      let shown: Refused<Reason> | undefined | null = null
+      let reported: Refused<Reason> | undefined | null = null
       for (;;) {
-        // One reading of the clock decides a whole round. With a second one the delay could end between
-        // the two: too late to acquire the permit, too early to wait for the time that is left.
+        // The clock is read once per round. Between two readings the delay could end: too late to acquire the
+        // permit, and with no time left to wait for.
         const now = nowMs(this.#clock)
         if (group.tryAcquire(member, now)) return undefined
         if (group.hostFailure !== hostFailure) return group.hostFailure
         const refused = group.refusalOf(member)
-        if (refused !== shown) {
-          shown = refused
-          yield* onWait(refused === undefined ? undefined : this.#shown(refused))
+        if (refused !== reported) {
+          reported = refused
+          yield* onWait(refused === undefined ? undefined : this.#toRefusal(refused))
           // the group may have changed meanwhile
           continue
         }
@@ -259,14 +259,14 @@ class MemberLease<Reason> implements Lease<Reason> {
   #release(exit: Exit.Exit<unknown, unknown>): void {
     const group = this.#group
     const wasWaiting = group.waiting.delete(this.#member)
-    group.set(this.#member, { isAsking: false })
+    group.setActivity(this.#member, { isAsking: false })
     if (!this.#member.isUnproven) {
-      group.passOn(this.#member)
+      group.releasePermit(this.#member)
       this.#conclude({ _tag: "Released" })
     }
     // a failure that came from another camera is not passed on
     if (!wasWaiting && isFailureOfHost(exit)) group.hostFailure = exit
-    group.tellChange()
+    group.notifyChange()
   }
 
   withPermit<E2, R2>(
@@ -276,23 +276,23 @@ class MemberLease<Reason> implements Lease<Reason> {
       Effect.onExit(
         Effect.suspend(() => {
           this.#group.waiting.add(this.#member)
-          // most need not wait
+          // the common case needs no wait
           return this.#group.tryAcquire(this.#member, nowMs(this.#clock))
             ? effect
             : Effect.flatMap(
                 this.#awaitPermit(onWait),
-                (instead): Effect.Effect<A, E, R> => instead ?? effect
+                (failure): Effect.Effect<A, E, R> => failure ?? effect
               )
         }),
         (exit) => Effect.sync(() => this.#release(exit))
       )
   }
 
-  /** Tells the outcome of an attempt to the daemons that wait for it. */
+  /** Reports the outcome of an attempt, if other daemons wait for it. */
   #conclude(outcome: Outcome): void {
     if (!this.#member.hasClaim) return
     this.#member.hasClaim = false
-    this.#group.tell(outcome)
+    this.#group.report(outcome)
   }
 
   get claim(): Effect.Effect<boolean> {
@@ -305,10 +305,10 @@ class MemberLease<Reason> implements Lease<Reason> {
       return Effect.map(refusals.claim(others.name, member.suspect, member.isForced), (claim) => {
         const now = nowMs(this.#clock)
         if (!claim.isGranted) group.elsewhereUntilMs = now + elsewhereMs
-        group.learn(claim.known, now)
+        group.merge(claim.known, now)
         if (claim.isProven) {
           group.isProven = true
-          group.tellChange()
+          group.notifyChange()
         } else if (claim.isGranted) member.hasClaim = true
         return claim.isGranted
       })
@@ -316,7 +316,7 @@ class MemberLease<Reason> implements Lease<Reason> {
   }
 
   get isBlocked(): boolean {
-    return this.#group.isOneAtATime(this.#member) && this.#group.trying !== this.#member
+    return this.#group.isOneAtATime(this.#member) && this.#group.permitHolder !== this.#member
   }
 
   get isRefused(): boolean {
@@ -336,50 +336,50 @@ class MemberLease<Reason> implements Lease<Reason> {
   }
 
   tryNow(): void {
-    // a camera that does not wait asks without a request
+    // a camera that does not wait needs no permission
     if (!this.#group.waiting.has(this.#member)) return
     this.#member.mayTryNow = true
-    this.#group.tellChange()
+    this.#group.notifyChange()
   }
 
   accepted(isProof = true): void {
     const group = this.#group
     const member = this.#member
-    group.set(member, { isLive: true })
+    group.setActivity(member, { isLive: true })
     member.isUnproven = !isProof
     if (!isProof) return
     const isRelease = group.isOneAtATime(member)
     if (isRelease || group.suspects.size > 0) {
       member.hasClaim = false
-      group.tell({ _tag: "Accepted" })
+      group.report({ _tag: "Accepted" })
     }
     member.wasAccepted = true
     member.refused = undefined
     member.refusals = 0
     if (isRelease) group.release()
-    else group.prove()
-    group.passOn(member)
-    group.tellChange()
+    else group.markProven()
+    group.releasePermit(member)
+    group.notifyChange()
   }
 
   ended(): void {
     const group = this.#group
     if (!this.#member.isLive || group.policy.isSinglePass) return
-    group.set(this.#member, { isLive: false })
+    group.setActivity(this.#member, { isLive: false })
     this.#member.isUnproven = false
-    group.passOn(this.#member)
+    group.releasePermit(this.#member)
     this.#conclude({ _tag: "Released" })
     if (group.live === 0) {
-      group.doubt()
-      group.tell({ _tag: "Ended", delayMs: this.#delayMs(1) })
+      group.requireProof()
+      group.report({ _tag: "Ended", delayMs: this.#delayMs(1) })
     }
-    // the device may accept another one now
+    // the device may accept another camera now
     const soonMs = nowMs(this.#clock) + this.#delayMs(1)
     for (const { refused } of [group, ...group.members]) {
       if (refused === undefined) continue
       refused.untilMs = Math.min(refused.untilMs, Math.max(soonMs, refused.soonMs))
     }
-    group.tellChange()
+    group.notifyChange()
   }
 
   #delayMs(refusals: number): number {
@@ -393,7 +393,7 @@ class MemberLease<Reason> implements Lease<Reason> {
     const group = this.#group
     const member = this.#member
     const now = nowMs(this.#clock)
-    group.set(member, { isLive: false })
+    group.setActivity(member, { isLive: false })
     member.isUnproven = false
     const refusedAfter = (refusals: number): Refused<Reason> => ({
       by: member.id,
@@ -404,10 +404,10 @@ class MemberLease<Reason> implements Lease<Reason> {
     })
     group.suspects.set(member.suspect, member.wasAccepted)
     member.refused = refusedAfter(++member.refusals)
-    // the first refusal blocks nobody else
+    // the first refusal blocks no other camera
     group.refused = refusedAfter(Math.max(1, group.refusals++))
     member.hasClaim = false
-    group.tell({
+    group.report({
       _tag: "Refused",
       camera: member.suspect,
       by: member.id,
@@ -415,9 +415,9 @@ class MemberLease<Reason> implements Lease<Reason> {
       wasAccepted: member.wasAccepted,
       delayMs: group.refused.untilMs - now
     })
-    // a camera that got the permit because this attempt was slow gives it back before it asks
-    group.trying = undefined
-    if (group.live === 0) group.doubt()
-    group.tellChange()
+    // a camera that got the permit because this attempt was slow returns it before it asks
+    group.permitHolder = undefined
+    if (group.live === 0) group.requireProof()
+    group.notifyChange()
   }
 }

@@ -1,21 +1,21 @@
 /**
- * What devices refused, shared with the other daemons that have cameras of the same devices.
+ * The port by which daemons with cameras of the same devices share what the devices refused.
  *
- * `RefusalGuard` decides by its own state. It asks here right before an attempt that may be refused, and reports here
- * what came of it. Without an implementation in context each daemon knows only of its own attempts.
+ * `RefusalGuard` decides by its own state. It claims an attempt here right before the device may refuse it, and
+ * reports the outcome here. Without an implementation in context each daemon knows only its own attempts.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { CameraId } from "../camera/Camera.ts"
 
-/** What the daemons know of a group of cameras together. */
+/** What all daemons together know of a group of cameras. */
 export interface Known {
-  /** The cameras, as `digest` names them, that were refused since one was accepted, and whether each was accepted before. */
+  /** The cameras, by `digest`, that were refused since a camera was accepted, and whether each was accepted before. */
   readonly suspects: ReadonlyMap<string, boolean>
   /** Refusals since a camera was accepted. */
   readonly refusals: number
-  /** How long ago a camera was accepted, in milliseconds. `undefined`: none ever was. */
+  /** How long ago a camera was accepted, in milliseconds. `undefined`: never. */
   readonly acceptedAgoMs: number | undefined
   readonly last:
     | {
@@ -30,7 +30,7 @@ export interface Known {
 export interface Claim {
   /** Whether the camera may be tried now. No other daemon tries the group until the outcome is reported, or for 5 s. */
   readonly isGranted: boolean
-  /** Whether another daemon was accepted a moment ago, so that the cameras need not be tried one at a time. */
+  /** Whether the device just accepted another daemon, so that the cameras need not be tried one at a time. */
   readonly isProven: boolean
   readonly known: Known | undefined
 }
@@ -48,25 +48,25 @@ export type Outcome =
     }
   /** The last camera that was live has ended: the group may be tried after the delay. */
   | { readonly _tag: "Ended"; readonly delayMs: number }
-  /** The attempt ended without an answer to the credentials. */
+  /** The attempt ended without a response to the credentials. */
   | { readonly _tag: "Released" }
 
 export interface RefusalsService {
-  /** A name for a camera that reveals nothing about it. */
+  /** A name for a camera that reveals nothing about the camera. */
   readonly digest: (camera: string) => string
   /**
-   * Asks for the right to try a group. Never fails, and takes a second at most.
+   * Requests the right to try a group. Never fails, and takes at most a second.
    *
-   * @param isForced an operator asks for it, in spite of a refusal.
+   * @param isForced an operator requests the attempt, in spite of a refusal.
    */
   readonly claim: (
     group: Redacted.Redacted,
     camera: string,
     isForced: boolean
   ) => Effect.Effect<Claim>
-  /** Tells the other daemons. Neither waits nor fails. */
+  /** Reports an outcome to the other daemons. Neither waits nor fails. */
   readonly tell: (group: Redacted.Redacted, outcome: Outcome) => void
-  /** What is known of some groups now; only of those of which something is. */
+  /** What is known of these groups now. A group of which nothing is known is left out. */
   readonly recall: (
     groups: ReadonlyArray<Redacted.Redacted>
   ) => Effect.Effect<ReadonlyMap<Redacted.Redacted, Known>>
@@ -85,7 +85,7 @@ export const alone: RefusalsService = {
   isShared: false
 }
 
-/** The refusals in context; `alone` where there are none. */
+/** The refusals in context. Default: `alone`. */
 export const Refusals: Context.Reference<RefusalsService> = Context.Reference(
   "@restream/core/probing/Refusals",
   { defaultValue: () => alone }

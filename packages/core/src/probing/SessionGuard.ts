@@ -1,8 +1,8 @@
 /**
- * Keeps a device that serves no more sessions from being asked for one by each of its waiting cameras.
+ * Stops each waiting camera of a device from requesting a session when the device serves no more sessions.
  *
- * Cameras and recorders limit their sessions, and respond to one more with 453, 500 or 503. Those that are live
- * are left alone. Of the others one asks at a time, see `RefusalGuard`; at once when a session ends.
+ * Cameras and recorders limit their sessions, and respond to one more with 453, 500 or 503. Live cameras are
+ * unaffected. Of the others one asks at a time (see `RefusalGuard`), and at once when a session ends.
  */
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ import * as RefusalGuard from "./RefusalGuard.ts"
 export type Lease = RefusalGuard.Lease<DeviceFull>
 
 export interface SessionGuard {
-  /** A camera's lease of a session of its device, for as long as the scope. */
+  /** A camera's lease of a session of its device, released with the scope. */
   readonly acquire: (camera: Pick<Camera, "id" | "url">) => Effect.Effect<Lease, never, Scope.Scope>
 }
 
@@ -56,8 +56,8 @@ export const maxSessionsOf = (
 }
 
 /**
- * Whether a reason may mean that the device serves no more sessions: only while it serves another camera, or if
- * the engine knows, since the same statuses come from a defect.
+ * Whether a reason may mean that the device serves no more sessions. A defect causes the same statuses, so they
+ * count only while the device serves another camera, or if the engine is certain.
  */
 export const mayBeFull = (reason: Reason, { othersLive }: Lease): DeviceFull | undefined => {
   if (reason._tag === "DeviceFull") return reason
