@@ -2,8 +2,8 @@
  * One node of a cluster: shares the cameras of one table with the other nodes.
  *
  * The cluster engine of Effect decides which node has which shard, and keeps the locks in PostgreSQL. This file
- * puts it together: without messages, so without an open port between the nodes. What is ours is learnt from
- * the locks (`LeasedStorage.ts`, `ShardLeases.ts`).
+ * builds the engine without messages, so no node opens a port for the others. The locks determine which cameras
+ * are ours (`LeasedStorage.ts`, `ShardLeases.ts`).
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
@@ -44,7 +44,7 @@ import { named } from "./TableNames.ts"
 export { createTables } from "./ClusterTables.ts"
 
 export interface ClusterOptions {
-  /** The name of this node. Two nodes of one name exclude each other. */
+  /** The name of this node. Two nodes with the same name exclude each other. */
   readonly name: string
   /** The share of the shards, relative to the other nodes. */
   readonly weight: number
@@ -58,17 +58,17 @@ export interface ClusterOptions {
   readonly servers?: string | undefined
   /** Where the other nodes reach the HTTP API of this node. Default: nowhere. */
   readonly apiUrl?: string | undefined
-  /** The host name of this machine: a loopback address is of use to its nodes alone. */
+  /** The host name of this machine: only its own nodes can use a loopback address. */
   readonly machine: string
   /** The prefix of the cluster's tables; one for each cluster in a database. */
   readonly tablePrefix: string
-  /** The key under which refused credentials are in a table as digests; the same on every node. */
+  /** The key of the digests by which a table holds refused credentials; the same on every node. */
   readonly refusalsKey: Redacted.Redacted
   /** The lock that excludes a daemon without a cluster. `undefined`: none. */
   readonly guard: Omit<OneHolder.OneHolderOptions, "isNode"> | undefined
 }
 
-/** How long a node that ends waits for the other nodes to take its cameras. */
+/** How long a node that shuts down waits for the other nodes to take over its cameras. */
 export const drainTimeout = Duration.seconds(10)
 
 export class Cluster extends Context.Service<
@@ -79,7 +79,7 @@ export class Cluster extends Context.Service<
     readonly hasJoined: Effect.Effect<void>
     /** Fails when this node may not join the cluster; never done otherwise. */
     readonly failed: Effect.Effect<never, Nodes.ClusterError>
-    /** Hands the cameras over to the other nodes, and waits for that. At once where there is no other node. */
+    /** Hands the cameras over to the other nodes and waits for the end. Done at once if there is no other node. */
     readonly drain: Effect.Effect<void>
     /** How many shards this node holds. */
     readonly shardCount: Effect.Effect<number>
@@ -97,7 +97,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     | undefined
   let problem: ClusterRights.WatchedStorage["problem"] = () => undefined
   const address = makeAddress(options.name, Nodes.port)
-  /** The same for all nodes of this cluster, so that each knows the publishers of those that are gone. */
+  /** The same for all nodes of this cluster, so that each node recognizes the publishers of nodes that are gone. */
   let instance: string | undefined
 
   const views = yield* SubscriptionRef.make<Nodes.ClusterView>({ nodes: [], problem: undefined })
@@ -145,7 +145,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
       shardLockRefreshInterval: Duration.divideUnsafe(options.lease, 3),
       shardLockDisableAdvisory: locks === "rows",
       refreshAssignmentsInterval: Duration.divideUnsafe(options.lease, 12),
-      // after a failure the engine's loop rests so long
+      // the delay of the engine's loop after a failure
       entityMessagePollInterval: Duration.millis(500)
     })
     const session = LockSession.make(sql, { locks, tablePrefix: options.tablePrefix })
@@ -189,7 +189,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
           config,
           MessageStorage.layerNoop,
           Layer.succeed(RunnerStorage, ofEngine),
-          // nodes are known by their heartbeats alone
+          // only the heartbeats say whether a node is alive
           Layer.succeed(RunnerHealth, {
             isAlive: ({ host }) =>
               Effect.sync(() =>
@@ -225,7 +225,7 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
     Effect.asVoid
   )
 
-  const shared = guard === undefined ? leases.ownership : under(guard, leases.ownership)
+  const shared = guard === undefined ? leases.ownership : guardedOwnership(guard, leases.ownership)
   const ownership: OwnershipService = {
     ...shared,
     publisher: (id) =>
@@ -261,8 +261,11 @@ const make = Effect.fnUntraced(function* (options: ClusterOptions) {
   )
 })
 
-/** The ownership of a node, which gives its cameras up when a daemon outside the cluster has taken over. */
-const under = (guard: OneHolder.OneHolder, leases: OwnershipService): OwnershipService => ({
+/** The ownership of a node that releases its cameras when a daemon outside the cluster has taken over. */
+const guardedOwnership = (
+  guard: OneHolder.OneHolder,
+  leases: OwnershipService
+): OwnershipService => ({
   ...leases,
   isOurs: (id) => guard.isOurs(id) && leases.isOurs(id),
   changes: Stream.merge(leases.changes, guard.changes),
@@ -271,7 +274,7 @@ const under = (guard: OneHolder.OneHolder, leases: OwnershipService): OwnershipS
   activeDaemon: guard.activeDaemon
 })
 
-/** Joins the cluster in the layer's scope: closing it gives every lock back. Never fails; see `Cluster.failed`. */
+/** Joins the cluster in the layer's scope; closing the scope releases all locks. Never fails; see `Cluster.failed`. */
 export const layer = (options: ClusterOptions): Layer.Layer<Cluster, never, PgClient.PgClient> =>
   Layer.effectContext(make(options))
 
@@ -289,12 +292,12 @@ const endEarlierSessions = Effect.fnUntraced(
     if (runners.some(([{ address }]) => address.host === name)) return
     yield* session.endEarlier(sql.config.applicationName)
   },
-  // the locks are then asked for until the server has ended the session
+  // after a failure the locks are requested until the server has ended the session
   (effect) => Effect.ignore(effect)
 )
 
-/** Waits for the database, as at any cold start. */
-const untilAnswered = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A> =>
+/** Retries until the database responds. */
+const retryUntilSuccess = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A> =>
   Effect.retry(effect, Schedule.spaced("500 millis")).pipe(Effect.orDie)
 
 const lockKind = (
@@ -302,12 +305,12 @@ const lockKind = (
   { locks }: ClusterOptions
 ): Effect.Effect<Nodes.LockKind> => {
   if (locks !== "auto") return Effect.succeed(locks)
-  return untilAnswered(
+  return retryUntilSuccess(
     Effect.gen(function* () {
       const [row] = yield* sql.unsafe<{ readonly version: number }>(
         "select current_setting('server_version_num')::int as version"
       ).unprepared
-      // before 14 a frozen node would keep its session; a pooler in transaction mode has no sessions
+      // before PostgreSQL 14 a suspended node keeps its session; a pooler in transaction mode has no sessions
       return Number(row?.version) < 140_000 || (yield* OneHolder.hasTransactionPooler(sql))
         ? "rows"
         : "advisory"
@@ -316,8 +319,8 @@ const lockKind = (
 }
 
 /**
- * The name of a cluster: of its tables, in one database of one server and its replicas. `undefined`: the role may
- * not ask for the identity of the server, so another cluster could have the same name.
+ * The name of a cluster: identifies its tables in one database of one server and its replicas. `undefined`: the role
+ * may not read the identity of the server, so another cluster could have the same name.
  */
 const instanceOf = (
   sql: PgClient.PgClient,
@@ -335,7 +338,7 @@ const instanceOf = (
   )
 
 const requireTables = Effect.fnUntraced(function* (sql: PgClient.PgClient, prefix: string) {
-  const [row] = yield* untilAnswered(
+  const [row] = yield* retryUntilSuccess(
     sql<{
       readonly exists: boolean
     }>`select to_regclass(${named(prefix, "runners")}) is not null as exists`

@@ -1,4 +1,4 @@
-/** What a node may do with the tables of its cluster, and the statements that grant what it may not. */
+/** Checks the rights of a node on the tables of its cluster, and makes the statements that grant missing rights. */
 import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -15,7 +15,7 @@ const tablesOf = (prefix: string) =>
   (["runners", "locks", "refusals"] as const).map((table) => named(prefix, table))
 const sequenceOf = (prefix: string) => named(prefix, "runners_machine_id_seq")
 
-/** The statements by which the owner of the tables lets a role run nodes. */
+/** The statements by which the owner of the tables allows a role to run nodes. */
 export const grantStatements = (prefix: string, role: string): ReadonlyArray<string> => [
   `grant select, insert, update, delete on ${tablesOf(prefix).join(", ")} to ${role}`,
   `grant usage on sequence ${sequenceOf(prefix)} to ${role}`
@@ -27,8 +27,8 @@ interface Refused {
   readonly privilege: string
 }
 
-/** What the role of the client may not do and a node does. An object that does not exist is left out. */
-const refusedOf = (sql: PgClient.PgClient, prefix: string) =>
+/** The rights that a node needs and the client's role lacks. An object that does not exist is left out. */
+const missingRights = (sql: PgClient.PgClient, prefix: string) =>
   sql.unsafe<Refused>(
     `select quote_ident(current_user) as role, object, privilege from (
       select 1 as kind, t.at, p.at as nth, object, privilege,
@@ -48,20 +48,20 @@ const describe = (refused: ReadonlyArray<Refused>): string => {
   return [...byObject].map(([object, rights]) => `${rights.join(", ")} on ${object}`).join("; ")
 }
 
-/** The SQLSTATE of a connection that the server ends, and of a server that starts or stops: the source says so. */
-const isAway = (code: string): boolean => /^(08|57)/.test(code)
+/** The SQLSTATEs of a closed connection and of a server that starts or stops, which the camera source reports. */
+const isUnavailable = (code: string): boolean => /^(08|57)/.test(code)
 
 type Operation = "getRunners" | "register" | "acquire" | "refresh"
 
 export interface WatchedStorage {
   readonly storage: RunnerStorage["Service"]
-  /** What the database refuses; `undefined` while it refuses nothing. */
+  /** The operation that the database refuses; `undefined` while it refuses none. */
   readonly problem: () => MembershipProblem | undefined
 }
 
 /**
- * Decorates a storage: says what the database refuses, once, and what grants it. A database that does not respond is
- * reported by the source of the cameras.
+ * Decorates a storage: logs once which operation the database refuses and the statement that grants it. The camera
+ * source reports a database that does not respond.
  */
 export const watch = (
   storage: RunnerStorage["Service"],
@@ -69,7 +69,7 @@ export const watch = (
   prefix: string
 ): WatchedStorage => {
   const incidents = new Incidents<"cluster">()
-  /** What is refused, by the operation and with its SQLSTATE. */
+  /** The refusals by operation. */
   const refusals = new Map<
     Operation,
     { readonly code: string; readonly problem: MembershipProblem }
@@ -78,7 +78,7 @@ export const watch = (
   const explain = Effect.fnUntraced(function* (code: string, detail: string) {
     const refused =
       code === "42501"
-        ? yield* Effect.orElseSucceed(refusedOf(sql, prefix), (): ReadonlyArray<Refused> => [])
+        ? yield* Effect.orElseSucceed(missingRights(sql, prefix), (): ReadonlyArray<Refused> => [])
         : []
     const [first] = refused
     return first === undefined
@@ -98,11 +98,16 @@ export const watch = (
   const failed = Effect.fnUntraced(function* (operation: Operation, { cause }: PersistenceError) {
     const error = isSqlError(cause) ? cause : undefined
     const code = error === undefined ? undefined : SqlProblem.codeOf(error)
-    if (error === undefined || code === undefined || !/^[0-9A-Z]{5}$/.test(code) || isAway(code)) {
+    if (
+      error === undefined ||
+      code === undefined ||
+      !/^[0-9A-Z]{5}$/.test(code) ||
+      isUnavailable(code)
+    ) {
       return
     }
     const known = refusals.get(operation)
-    // the same refusal is met several times a second
+    // the same refusal occurs several times a second
     if (known?.code === code) return
     const { advice, message } = yield* explain(code, SqlProblem.describe(error))
     refusals.set(operation, {
@@ -117,7 +122,7 @@ export const watch = (
 
   const succeeded = Effect.fnUntraced(function* (operation: Operation) {
     if (!refusals.delete(operation) && refusals.size === 0 && !incidents.has("cluster")) return
-    // a node that may only read the tables is no member yet
+    // a node that may only read the tables is not a member yet
     if (refusals.size > 0 || operation === "getRunners") return
     const notice = incidents.succeeded("cluster", yield* Monotonic.now)
     if (notice !== undefined) {

@@ -22,7 +22,7 @@ const migrate = Effect.fnUntraced(function* (tablePrefix: string) {
   yield* sql.unsafe(SharedRefusals.createStatement(tablePrefix))
 })
 
-/** Creates the tables, as far as they do not exist, which takes the right to do so. */
+/** Creates the tables that do not exist. The role needs the right to create tables. */
 export const createTables = (
   tablePrefix: string
 ): Effect.Effect<void, MigrationError | SqlError, PgClient.PgClient> =>
@@ -30,7 +30,7 @@ export const createTables = (
     Effect.provideService(migrate(tablePrefix), SqlClient.SqlClient, sql)
   )
 
-/** The statements of `createTables` for a database without these tables. They are recorded, and run nowhere. */
+/** The statements of `createTables` for a database without these tables, recorded without running them. */
 export const tableStatements = (
   tablePrefix: string
 ): Effect.Effect<ReadonlyArray<string>, MigrationError | SqlError> =>
@@ -59,7 +59,7 @@ export const tableStatements = (
     return statements
   }).pipe(Effect.provide(reactivityLayer))
 
-/** A statement with its values in place of its parameters, without the engine's indentation. */
+/** A statement with values in place of parameters, without the engine's indentation. */
 const inline = (sql: string, params: ReadonlyArray<unknown>): string => {
   const lines = sql.replaceAll(/\$(\d+)/g, (_, index: string) => {
     const value = params[Number(index) - 1]

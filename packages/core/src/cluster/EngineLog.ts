@@ -1,9 +1,10 @@
 /**
- * The log of the cluster engine, at `debug`: its lines name parts of the engine, and no operator can act on them.
+ * Demotes the log of the cluster engine to `debug`: its lines name parts of the engine, and no operator can act on
+ * them.
  *
- * What an operator has to know of the same events is logged by the modules beside this one. The engine calls them in
- * its own fibers, so a line of the engine is told by its annotation `module`, and `restore` takes the engine's
- * annotations away from ours. An internal error of the engine is logged once as such.
+ * The modules beside this file log the same events for operators. The engine calls these modules in its own fibers, so
+ * its lines are recognized by their annotation `module`, and `restore` replaces the engine's annotations with ours. An
+ * internal error of the engine is logged once.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -30,13 +31,13 @@ const demoted = (logger: Logger.Logger<unknown, unknown>): Logger.Logger<unknown
       const message = "internal error in the cluster engine"
       return logger.log({ ...options, logLevel: "Error", message })
     }
-    // the line has passed by its own level
+    // so far the line has passed only by its own level
     if (LogLevel.isLessThan("Debug", fiber.getRef(MinimumLogLevel))) return undefined
     return logger.log({ ...options, logLevel: "Debug" })
   })
 }
 
-/** Runs the engine, and all fibers that it forks, with such loggers in place of those in context. */
+/** Runs the engine, and all fibers that it forks, with demoting loggers in place of those in context. */
 export const demote = <A, E, R>(engine: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.flatMap(Effect.service(Logger.CurrentLoggers), (loggers) =>
     engine.pipe(
@@ -46,7 +47,7 @@ export const demote = <A, E, R>(engine: Effect.Effect<A, E, R>): Effect.Effect<A
     )
   )
 
-/** A storage whose lines have the annotations of this place also where the engine calls it. */
+/** A storage that logs with the annotations in context, even when the engine calls the storage. */
 export const restore = (storage: RunnerStorage["Service"]) =>
   Effect.map(Effect.service(CurrentLogAnnotations), (annotations) => {
     const own = Effect.provideService(CurrentLogAnnotations, annotations)

@@ -1,11 +1,10 @@
 /**
- * The cluster engine's port for its locks, decorated: each lock that comes or goes is known to `ShardLeases`, and
- * no lock is given back before the cameras of its shard have ended.
+ * Decorates the cluster engine's storage of locks: `ShardLeases` gets each lock that is acquired or lost, and no lock
+ * is released before the cameras of its shard have ended.
  *
- * The engine asks; the locks are kept by two loops of our own. One confirms the locks that are held and writes
- * the heartbeat. The other acquires what the engine asked for last. So the engine's questions are answered
- * from memory: a database that does not respond, or a loop that stood still, lets no question of the engine
- * time out, after which it would give up every shard.
+ * Two loops keep the locks. One confirms the held locks and writes the heartbeat. The other acquires the shards
+ * that the engine requested last. So the engine's calls are answered from memory. A call that waits for the database
+ * could time out, and the engine would then release every shard.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -26,7 +25,7 @@ import type { HeldShard, ShardLeases } from "./ShardLeases.ts"
 
 export interface LeasedStorage {
   readonly storage: RunnerStorage["Service"]
-  /** Tells the other nodes to take the shards, and gives them back, a few at a time. */
+  /** Marks this node as draining, and releases its shards, a few at a time. */
   readonly drain: Effect.Effect<void, PersistenceError>
 }
 
@@ -36,29 +35,29 @@ export interface LeasedStorageOptions {
   readonly group: string
   readonly lease: Duration.Duration
   readonly whenDatabaseIsAway: "keep" | "stop"
-  /** Gives several locks back at once. Left out, or where it fails: the storage gives them back one by one. */
+  /** Releases several locks at once. If it is left out or fails, the storage releases them one by one. */
   readonly releaseLocks?: ReleaseLocks | undefined
-  /** Whether earlier sessions of this node still hold locks; it ends them. */
+  /** Ends earlier sessions of this node that still hold locks. Returns whether there were any. */
   readonly endEarlierSessions?: Effect.Effect<boolean, unknown> | undefined
 }
 
-/** How often a lock is asked for that another node is just giving back. */
+/** How often a lock is requested that another node is just releasing. */
 const acquireInterval = "40 millis"
-/** How long after the engine's last question a lock is asked for. The engine asks every second. */
+/** How long after the engine's last request a lock is requested. The engine requests locks every second. */
 const acquireForMs = 3_000
-/** How many shards are given back at a time: the gap of a camera is then its own. */
+/** How many shards are released at a time, so that the gap of a camera does not include other shards. */
 const releasePermits = 12
-/** How often in a row the engine does not list a shard that we hold, before it has forgotten the shard. */
+/** After this many consecutive calls in which the engine does not list a held shard, the engine has forgotten it. */
 const strayMisses = 3
-/** The engine does not list a shard before it asks for it again, which takes up to a second. */
+/** The engine does not list a new shard before its next request, which takes up to a second. */
 const strayAfterMs = 2_500
-/** How long before the end of the lease the cameras end, where they must not outlive it. */
+/** How long before the end of the lease the cameras are stopped, if they must not outlive the lease. */
 const fenceMs = 500
 
 /**
  * Decorates a storage. Its loops live as long as the scope.
  *
- * @param nodes learns of failures, and keeps nodes that were known before an outage.
+ * @param nodes is notified of failures, and keeps nodes that were known before an outage.
  */
 export const make = Effect.fnUntraced(function* (
   undecorated: RunnerStorage["Service"],
@@ -67,55 +66,55 @@ export const make = Effect.fnUntraced(function* (
   options: LeasedStorageOptions
 ): Effect.fn.Return<LeasedStorage, never, Scope.Scope> {
   const { address, endEarlierSessions, group, lease, releaseLocks, whenDatabaseIsAway } = options
-  // closed after the engine, whose last calls still send queries
+  // closed after the engine, because the engine's last calls still send queries
   const scope = yield* Scope.fork(yield* Effect.scope)
   const intervalMs = Duration.toMillis(lease) / 3
   const { nowMs } = leases
   const idOf = (shard: number) => ShardId.make(group, shard)
   const isRegistered = Latch.makeUnsafe(false)
-  const isAsked = Latch.makeUnsafe(false)
+  const hasRequest = Latch.makeUnsafe(false)
   const acquiring = Semaphore.makeUnsafe(1)
-  const releasing = Semaphore.makeUnsafe(releasePermits)
-  /** The shards whose cameras have ended and whose locks are to be given back. `undefined`: no unlocking runs. */
+  const releaseLimit = Semaphore.makeUnsafe(releasePermits)
+  /** The shards whose cameras have ended and whose locks wait for their release. `undefined`: no release runs. */
   let unlockable: Map<number, Deferred.Deferred<void, PersistenceError>> | undefined
-  /** The shards that the engine asked for last and does not have yet. */
-  let wanted: ReadonlySet<number> = new Set()
-  let askedAtMs = -Infinity
+  /** The shards that the engine requested last and does not have yet. */
+  let requested: ReadonlySet<number> = new Set()
+  let requestedAtMs = -Infinity
   const misses = new Map<HeldShard, number>()
-  /** The shards that the engine gives back. Other nodes ask for their locks. */
-  const returning = new Set<number>()
-  const isDoubted = Latch.makeUnsafe(false)
+  /** The shards that the engine releases. Other nodes request their locks. */
+  const releasing = new Set<number>()
+  const isUncertain = Latch.makeUnsafe(false)
   let isFenced = false
   let isDraining = false
 
   /**
    * The storage replaces the session of the locks after an operation that failed or took a third of the lease.
-   * That frees the locks, and a node that waits for them gets them although our lease is not over.
+   * That frees the locks, and a waiting node gets them although our lease is not over.
    */
-  const doubtOnError = <A>(operation: Effect.Effect<A, PersistenceError>) =>
+  const suspectOnError = <A>(operation: Effect.Effect<A, PersistenceError>) =>
     Effect.tapError(operation, () =>
       Effect.gen(function* () {
         yield* leases.doubted
-        yield* isDoubted.open
-        // where a camera may be dark, and must not be relayed twice
-        if (whenDatabaseIsAway === "stop") yield* Effect.forkIn(leases.end([...returning]), scope)
+        yield* isUncertain.open
+        // "stop": a camera may be without a relay, but must never have two
+        if (whenDatabaseIsAway === "stop") yield* Effect.forkIn(leases.end([...releasing]), scope)
       })
     )
   const storage = RunnerStorage.of({
     ...undecorated,
-    acquire: (self, shardIds) => doubtOnError(undecorated.acquire(self, shardIds)),
-    refresh: (self, shardIds) => doubtOnError(undecorated.refresh(self, shardIds)),
-    release: (self, shardId) => doubtOnError(undecorated.release(self, shardId))
+    acquire: (self, shardIds) => suspectOnError(undecorated.acquire(self, shardIds)),
+    refresh: (self, shardIds) => suspectOnError(undecorated.refresh(self, shardIds)),
+    release: (self, shardId) => suspectOnError(undecorated.release(self, shardId))
   })
 
-  /** Whoever waits may be interrupted, the query may not: its answer would be lost, and the lock be held for ever. */
-  const surely = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  /** Interrupts only the waiting caller, not the query: without its result a lock could be held for ever. */
+  const detached = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     Effect.flatMap(Effect.forkIn(effect, scope, { startImmediately: true }), Fiber.join)
 
-  const missing = () => [...wanted].filter((shard) => leases.get(shard) === undefined)
+  const missing = () => [...requested].filter((shard) => leases.get(shard) === undefined)
 
-  /** Asks once for the shards that are wanted and missing. */
-  const attempt = acquiring.withPermit(
+  /** Requests the missing shards once. */
+  const acquireMissing = acquiring.withPermit(
     Effect.gen(function* () {
       const shards = missing()
       if (shards.length === 0 || isFenced || isDraining) return
@@ -125,9 +124,9 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const acquirer = Effect.gen(function* () {
-    yield* isAsked.await
-    if (missing().length === 0 || nowMs() - askedAtMs > acquireForMs) yield* isAsked.close
-    else yield* Effect.ignore(attempt)
+    yield* hasRequest.await
+    if (missing().length === 0 || nowMs() - requestedAtMs > acquireForMs) yield* hasRequest.close
+    else yield* Effect.ignore(acquireMissing)
     yield* Effect.sleep(acquireInterval)
   }).pipe(Effect.forever)
 
@@ -140,7 +139,7 @@ export const make = Effect.fnUntraced(function* (
   const releaseOneByOne = (shards: Iterable<number>) =>
     Effect.forEach(shards, (shard) => storage.release(address, idOf(shard)), { discard: true })
 
-  /** Gives the locks of all shards back whose cameras have ended, until there are none. */
+  /** Releases the locks of all shards whose cameras have ended, until there are none. */
   const unlockAll = Effect.gen(function* () {
     for (;;) {
       const batch = unlockable
@@ -150,14 +149,14 @@ export const make = Effect.fnUntraced(function* (
       const together =
         releaseLocks === undefined
           ? Effect.fail(undefined)
-          : Effect.timeout(surely(releaseLocks(address, shards.map(idOf))), intervalMs)
+          : Effect.timeout(detached(releaseLocks(address, shards.map(idOf))), intervalMs)
       const exit = yield* Effect.exit(Effect.catch(together, () => releaseOneByOne(shards)))
       for (const done of batch.values()) Deferred.doneUnsafe(done, exit)
     }
     unlockable = undefined
   })
 
-  /** Gives the lock of a shard back, together with those that wait for it. */
+  /** Releases the lock of a shard, together with the locks that wait for their release. */
   const unlock = Effect.fnUntraced(function* (shard: number) {
     const done = Deferred.makeUnsafe<void, PersistenceError>()
     const isFirst = unlockable === undefined
@@ -166,29 +165,29 @@ export const make = Effect.fnUntraced(function* (
     yield* Deferred.await(done)
   })
 
-  /** Ends the cameras of a shard and gives its lock back. */
-  const giveBack = (shard: number) => {
-    returning.add(shard)
-    return releasing
+  /** Ends the cameras of a shard and releases its lock. */
+  const releaseShard = (shard: number) => {
+    releasing.add(shard)
+    return releaseLimit
       .withPermit(
         Effect.gen(function* () {
           const entry = leases.get(shard)
           if (entry === undefined) return
-          // while the database is away nobody can take the shard, and its cameras would be dark
+          // while the database is unreachable no node can take the shard, and its cameras would have no relay
           yield* awaitLease
           yield* leases.end([shard])
-          // it may have been found lost meanwhile
+          // the shard may have been lost meanwhile
           if (leases.get(shard) !== entry) return
           yield* unlock(shard)
           misses.delete(entry)
           yield* leases.freed([shard])
         })
       )
-      .pipe(Effect.ensuring(Effect.sync(() => returning.delete(shard))))
+      .pipe(Effect.ensuring(Effect.sync(() => releasing.delete(shard))))
   }
 
   /** Ends the cameras of shards whose locks another node has. */
-  const giveUp = Effect.fnUntraced(function* (lost: ReadonlyArray<HeldShard>) {
+  const endLost = Effect.fnUntraced(function* (lost: ReadonlyArray<HeldShard>) {
     const shards = lost.map(({ shard }) => shard)
     yield* leases.end(shards)
     yield* leases.freed(
@@ -197,28 +196,28 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const hasEarlierSession = Effect.mapError(
-    surely(endEarlierSessions ?? Effect.succeed(false)),
+    detached(endEarlierSessions ?? Effect.succeed(false)),
     (cause) => new PersistenceError({ cause })
   )
 
-  /** Confirms the locks that are held, and writes the heartbeat. */
+  /** Confirms the held locks, and writes the heartbeat. */
   const confirm = Effect.gen(function* () {
     const sentAtMs = nowMs()
-    const asked = leases.held()
+    const held = leases.held()
     const confirmed = new Set(
       (yield* storage.refresh(
         address,
-        asked.map(({ shard }) => idOf(shard))
+        held.map(({ shard }) => idOf(shard))
       )).map(({ id }) => id)
     )
-    const lost = asked.filter(
+    const lost = held.filter(
       (entry) =>
         !confirmed.has(entry.shard) &&
         entry.leaving === undefined &&
         leases.get(entry.shard) === entry
     )
     if (lost.length > 0 && !isFenced) {
-      // a database that was restarted has forgotten the locks, and nobody may have asked for them yet
+      // a restarted database has lost the locks, and possibly no other node has requested them yet
       const again = new Set(
         (yield* acquiring.withPermit(
           storage.acquire(
@@ -228,7 +227,7 @@ export const make = Effect.fnUntraced(function* (
         )).map(({ id }) => id)
       )
       const taken = lost.filter(({ shard }) => !again.has(shard))
-      // the server may not have noticed that our last session is gone: nobody else has these locks
+      // if the server has not noticed the end of our last session, that session has these locks
       if (taken.length > 0 && (yield* hasEarlierSession)) {
         return yield* new PersistenceError({
           cause: "an earlier session of this node has the locks"
@@ -236,33 +235,33 @@ export const make = Effect.fnUntraced(function* (
       }
       if (taken.length > 0) {
         yield* Effect.logWarning(
-          `another node has taken over ${taken.length} of ${asked.length} shards; stopping their relays`
+          `another node has taken over ${taken.length} of ${held.length} shards; stopping their relays`
         )
         yield* Effect.logDebug(`taken over: shards ${taken.map(({ shard }) => shard).join(", ")}`)
-        yield* Effect.forkIn(giveUp(taken), scope)
+        yield* Effect.forkIn(endLost(taken), scope)
       }
     }
     yield* leases.confirmed(sentAtMs)
   })
 
-  let isAway = false
+  let hasFailed = false
   const refresher = Effect.gen(function* () {
     const startedMs = nowMs()
-    yield* isDoubted.close
-    const exit = yield* Effect.exit(surely(confirm))
+    yield* isUncertain.close
+    const exit = yield* Effect.exit(detached(confirm))
     if (Exit.isFailure(exit)) {
       yield* nodes.failed
-      if (isAway) return yield* Effect.sleep(Math.min(intervalMs / 4, 250))
-      // at once in a new session, where it is seen which locks were lost
-      isAway = true
+      if (hasFailed) return yield* Effect.sleep(Math.min(intervalMs / 4, 250))
+      // the first retry follows at once, in a new session, which finds out which locks were lost
+      hasFailed = true
       return yield* Effect.logDebug("cannot confirm the shards", exit.cause)
     }
-    isAway = false
+    hasFailed = false
     const restMs = Math.max(0, startedMs + intervalMs - nowMs())
-    yield* Effect.raceFirst(Effect.sleep(restMs), isDoubted.await)
+    yield* Effect.raceFirst(Effect.sleep(restMs), isUncertain.await)
   }).pipe(Effect.forever)
 
-  /** Ends all cameras before the lease is over, where no camera may outlive it. */
+  /** Ends all cameras before the lease is over, if no camera may outlive the lease. */
   const fence = Effect.gen(function* () {
     const isOver = nowMs() >= leases.validUntilMs() - fenceMs
     if (isOver && !isFenced && leases.held().length > 0) {
@@ -284,12 +283,12 @@ export const make = Effect.fnUntraced(function* (
     yield* Effect.forkIn(Effect.annotateLogs(loop, "module", "cluster"), scope)
   }
 
-  /** The shards that the engine has forgotten. It acquired them while it rested, and wants them no more. */
+  /** Held shards that the engine has forgotten: they were acquired after the engine withdrew its request. */
   const strays = (listed: ReadonlySet<number>): ReadonlyArray<number> =>
     leases.held().flatMap((entry) => {
       if (entry.leaving !== undefined) return []
-      const isWanted = wanted.has(entry.shard) && nowMs() - askedAtMs <= acquireForMs
-      if (listed.has(entry.shard) || isWanted) {
+      const isRequested = requested.has(entry.shard) && nowMs() - requestedAtMs <= acquireForMs
+      if (listed.has(entry.shard) || isRequested) {
         misses.delete(entry)
         return []
       }
@@ -301,12 +300,12 @@ export const make = Effect.fnUntraced(function* (
   const drain = Effect.gen(function* () {
     isDraining = true
     yield* storage.setRunnerHealth(address, false)
-    // until the others have seen it and ask for the shards
+    // until the other nodes have seen the change and request the shards
     yield* Effect.sleep(intervalMs / 2)
-    // an answer that was on its way may still bring shards
+    // a request in progress may still acquire shards
     yield* acquiring.withPermit(Effect.void)
     while (leases.held().length > 0) {
-      yield* Effect.forEach(leases.held(), ({ shard }) => giveBack(shard), {
+      yield* Effect.forEach(leases.held(), ({ shard }) => releaseShard(shard), {
         concurrency: "unbounded",
         discard: true
       })
@@ -321,10 +320,10 @@ export const make = Effect.fnUntraced(function* (
     getRunners: nodes.getRunners,
     acquire: Effect.fnUntraced(function* (_, shardIds) {
       const ids = [...shardIds]
-      wanted = new Set(ids.map(({ id }) => id))
-      askedAtMs = nowMs()
-      yield* isAsked.open
-      yield* Effect.ignore(surely(attempt))
+      requested = new Set(ids.map(({ id }) => id))
+      requestedAtMs = nowMs()
+      yield* hasRequest.open
+      yield* Effect.ignore(detached(acquireMissing))
       return ids.filter(({ id }) => {
         const entry = leases.get(id)
         return entry !== undefined && entry.leaving === undefined
@@ -334,19 +333,22 @@ export const make = Effect.fnUntraced(function* (
       const ids = [...shardIds]
       for (const shard of strays(new Set(ids.map(({ id }) => id)))) {
         yield* Effect.logDebug(`shard ${shard} is assigned to another node: giving it back`)
-        // its cameras have ended: until it is given back they are dark
-        yield* Effect.forkIn(Effect.retry(giveBack(shard), Schedule.spaced("250 millis")), scope)
+        // retried, because the cameras have ended and have no relay until the lock is released
+        yield* Effect.forkIn(
+          Effect.retry(releaseShard(shard), Schedule.spaced("250 millis")),
+          scope
+        )
       }
-      // Without shards the engine asks whether the storage is back. Then it gives all shards back, and acquires its
-      // share again.
+      // An engine without shards calls this to find out whether the storage works again. Then the engine releases all
+      // shards, and acquires its share again.
       if (isFenced && (ids.length > 0 || !leases.isValid())) {
         return yield* new PersistenceError({ cause: new Error("the lease of the shards is over") })
       }
       return ids.filter(({ id }) => leases.get(id) !== undefined)
     }),
     release: (_, { id }) => {
-      wanted = new Set([...wanted].filter((shard) => shard !== id))
-      return surely(giveBack(id))
+      requested = new Set([...requested].filter((shard) => shard !== id))
+      return detached(releaseShard(id))
     },
     releaseAll: () =>
       Effect.suspend(() => {
@@ -362,5 +364,5 @@ export const make = Effect.fnUntraced(function* (
         )
       })
   })
-  return { drain: surely(drain), storage: leased }
+  return { drain: detached(drain), storage: leased }
 })

@@ -1,10 +1,10 @@
 /**
  * The database session that holds the locks of this node.
  *
- * The storage of the cluster engine reserves the session, and gives the locks back one by one, with two queries
- * each. A busy node, or one that is far from its database, takes 15 ms and more for a query, so a move of 150
- * shards would take several seconds. Only the session itself can give its advisory locks back, so this module
- * learns which connection the storage reserves.
+ * The storage of the cluster engine reserves the session, and releases the locks one by one, with two queries
+ * each. A busy node, or a node far from its database, takes 15 ms and more for a query, so a move of 150 shards
+ * would take several seconds. Only the session itself can release its advisory locks, so this module keeps the
+ * connection that the storage reserves.
  */
 import * as Effect from "effect/Effect"
 import type { RunnerAddress } from "effect/cluster/RunnerAddress"
@@ -18,13 +18,13 @@ import type { LockKind } from "./Nodes.ts"
 export interface LockSession {
   /** The client for the storage of the engine. */
   readonly client: SqlClient
-  /** Gives the locks of several shards back by one query. Fails where the session has ended. */
+  /** Releases the locks of several shards by one query. Fails if the session has ended. */
   readonly release: ReleaseLocks
   /**
    * Whether earlier sessions of this node still hold locks, because the server has not noticed that they are gone.
-   * They are ended where the role may do so; otherwise the server ends them when they have been idle for a lease.
+   * They are ended if the role may do so; otherwise the server ends them when they have been idle for a lease.
    *
-   * @param name looks also for sessions of an earlier process, which had this `application_name`.
+   * @param name includes the sessions of an earlier process, which had this `application_name`.
    */
   readonly endEarlier: (name?: string) => Effect.Effect<boolean, SqlError>
 }
@@ -40,8 +40,7 @@ export interface LockSessionOptions {
 }
 
 /**
- * The engine's class of its advisory locks: FNV-1a of this text. Part of the engine's format, which does not
- * change.
+ * The class of the engine's advisory locks: FNV-1a of this text. Part of the engine's format, which does not change.
  */
 const lockClassOf = (tablePrefix: string): number => {
   let hash = 0x811c9dc5
@@ -56,12 +55,12 @@ export const isShardLock = (tablePrefix: string): string =>
   `locktype = 'advisory' and objsubid = 2 and granted and classid = ${lockClassOf(tablePrefix) >>> 0}
     and database = (select oid from pg_database where datname = current_database())`
 
-/** The engine's number of a lock: that of the shard in the only group. */
+/** The engine's number of a shard's lock in the only group. */
 const lockNumber = ({ id }: ShardId): number => 1_000_000 + id
 
 export const make = (sql: SqlClient, { locks, tablePrefix }: LockSessionOptions): LockSession => {
   let session: { readonly id: string; readonly connection: Connection } | undefined
-  /** The last sessions, the present one included. */
+  /** The last sessions, including the current one. */
   let known: ReadonlyArray<string> = []
   const reserve = Effect.gen(function* () {
     const connection = yield* sql.reserve
@@ -119,9 +118,9 @@ export const make = (sql: SqlClient, { locks, tablePrefix }: LockSessionOptions)
   }
 }
 
-/** How many sessions are remembered. An earlier one holds its locks for a lease at most, as a rule. */
+/** How many sessions are remembered. An earlier session usually holds its locks for at most a lease. */
 const mostKnown = 8
 
-/** Tells a session from every other one, those with the same process id included. */
+/** Identifies a session, even among sessions with the same process id. */
 const sessionId = "(a.pid || ' ' || extract(epoch from a.backend_start))"
 const ownSession = `select ${sessionId} from pg_stat_activity a where a.pid = pg_backend_pid()`

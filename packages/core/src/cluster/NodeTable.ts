@@ -1,4 +1,4 @@
-/** The nodes of a cluster as the database knows them, for an operator: no node is asked. */
+/** The nodes of a cluster by the tables of the database, for an operator. Contacts no node. */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import { isShardLock } from "./LockSession.ts"
@@ -12,11 +12,11 @@ export interface NodeRow {
   readonly active: boolean
   /** The time since the node's last heartbeat. A node that has been silent for longer than the lease is gone. */
   readonly heartbeatAgeMs: number
-  /** How many shards it holds. */
+  /** How many shards the node holds. */
   readonly shards: number
 }
 
-/** What to do where the tables of the cluster do not exist. */
+/** The error message if the tables of the cluster do not exist. */
 export const missingTables = (tablePrefix: string): string =>
   `the tables of the cluster (${named(tablePrefix, "runners")}, ${named(tablePrefix, "locks")}) do not exist; create them with restream db init --cluster`
 
@@ -51,7 +51,7 @@ export const list = Effect.fnUntraced(function* (tablePrefix: string) {
   })
 })
 
-/** Lets a node take shards, or give all of them up. Its row must exist. */
+/** Activates a node, or drains it: a node that is not active releases all shards. The row must exist. */
 export const setActive = Effect.fnUntraced(function* (
   tablePrefix: string,
   name: string,

@@ -1,9 +1,9 @@
 /**
- * The nodes of the cluster: who is there, whether they may share the cameras, and who was there before an outage.
+ * The nodes of the cluster: which nodes exist, whether they may share the cameras, and which existed before an outage.
  *
  * A node whose heartbeat is older than the lease is gone. After an outage of the database every heartbeat is
- * old, and the node that writes its own first would see itself alone and take every camera. So the nodes
- * that were known before a failure count for one and a half leases after it.
+ * old, and the first node that writes its heartbeat would see no other node and take every camera. So the nodes
+ * that were known before a failure count for one and a half leases after the failure.
  */
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
@@ -17,29 +17,29 @@ import { nowMs } from "../time/Monotonic.ts"
 import type { NodeView } from "./Ownership.ts"
 import * as Shard from "./Shard.ts"
 
-/** This node may not join; one line with what to do. */
+/** This node may not join. The message is one line that says what to do. */
 export class ClusterError extends Data.TaggedError("ClusterError")<{ readonly message: string }> {}
 
 export interface ClusterView {
   /** By name. */
   readonly nodes: ReadonlyArray<NodeView>
-  /** A node that has joined with other settings; one that may stay is named, too. */
+  /** Names a node with different settings, even one that may stay. */
   readonly problem: string | undefined
 }
 
-/** For how many leases nodes count that were known before an outage. */
+/** For how many leases the nodes that were known before an outage count. */
 const graceLeases = 1.5
 
-/** The port of each node for the engine, which speaks to none: a node is known by its name alone. */
+/** The port of each node for the engine, which connects to no node: the name identifies a node. */
 export const port = 0
 
 export type LockKind = "advisory" | "rows"
 
-/** The engine's name for the shards. Nodes that differ in it would each relay every camera. */
+/** The engine's name for the shards. Nodes with different names would each relay every camera. */
 export const groupOf = (shards: number, locks: LockKind): string =>
   `cameras/${Shard.version}/${shards}/${locks}`
 
-/** What the nodes know of each other besides the shards. Nodes of earlier versions leave some of it out. */
+/** What the nodes know of each other besides the shards. Nodes of earlier versions leave out some facts. */
 export interface NodeFacts {
   /** A digest of the names and weights of several media servers. */
   readonly servers?: string | undefined
@@ -49,21 +49,21 @@ export interface NodeFacts {
   readonly machine?: string | undefined
 }
 
-/** The facts as further groups of a node. The engine knows nothing of them. */
+/** The facts as further groups of a node, which the engine does not see. */
 export const groupsOf = (facts: NodeFacts): ReadonlyArray<string> =>
   Object.entries(facts).flatMap(([name, fact]) => (fact === undefined ? [] : [`${name}/${fact}`]))
 
 const factOf = ({ groups }: Runner, name: keyof NodeFacts): string | undefined =>
   groups.find((group) => group.startsWith(`${name}/`))?.slice(name.length + 1)
 
-/** A node as the engine may see it. */
+/** A node without its facts. */
 const forEngine = (runner: Runner): Runner =>
   runner.groups.length < 2 ? runner : makeRunner({ ...runner, groups: runner.groups.slice(0, 1) })
 
 export interface Nodes {
   /** The nodes with a heartbeat, and those that were known before a failure. */
   readonly getRunners: RunnerStorage["Service"]["getRunners"]
-  /** A query failed: the nodes known so far count for a while. */
+  /** Records that a query failed: the nodes known so far count for {@link graceLeases}. */
   readonly failed: Effect.Effect<void>
   readonly view: () => ReadonlyArray<NodeView>
 }
@@ -123,7 +123,7 @@ export const make = Effect.fnUntraced(function* (
 
 const nameOf = ({ address }: Runner): string => address.host
 
-/** What keeps two nodes from sharing the cameras. `undefined`: nothing. */
+/** The difference that keeps two nodes from sharing the cameras. `undefined`: there is none. */
 const mismatch = (
   self: Runner,
   runners: ReadonlyArray<readonly [Runner, boolean]>
@@ -145,7 +145,7 @@ const mismatch = (
   return undefined
 }
 
-/** A node that divides the cameras among other media servers. It may stay: each camera has one owner. */
+/** A node that divides the cameras among other media servers. Such a node may stay: each camera has one owner. */
 const otherServers = (
   self: Runner,
   runners: ReadonlyArray<readonly [Runner, boolean]>
@@ -156,7 +156,7 @@ const otherServers = (
     : `node ${other[0].address.host} has other media servers: the names and weights of mediaServers differ, so a camera that moves between the nodes changes its server; set them alike`
 }
 
-/** A node that looks dead to the others between its heartbeats, or to which they do. */
+/** A node with another lease: one of the two seems dead to the other between its heartbeats. */
 const otherLease = (
   self: Runner,
   runners: ReadonlyArray<readonly [Runner, boolean]>
@@ -171,8 +171,9 @@ const otherLease = (
 }
 
 /**
- * Done when this node may join. A node of the same name may be this one before a crash: its heartbeat is waited
- * for. Fails where a running node has other settings or the same name. Waits while the database is away.
+ * Done when this node may join. A node with the same name may be this node before a crash, so `admit` waits until
+ * that heartbeat has expired. Fails if a running node has other settings or the same name. Waits while the database
+ * is unreachable.
  */
 export const admit = Effect.fnUntraced(function* (
   storage: RunnerStorage["Service"],
@@ -201,8 +202,8 @@ export const admit = Effect.fnUntraced(function* (
 
 /**
  * Waits for nodes whose heartbeat is old. After an outage of the database every heartbeat is old and every lock may
- * be free: a node that joins in this moment would see itself alone and take every camera. Nodes that are gone are
- * waited for in vain, for one and a half leases.
+ * be free: a node that joins at this moment would see no other node and take every camera. The wait ends after one
+ * and a half leases, because such nodes may be gone.
  */
 export const awaitSilent = Effect.fnUntraced(function* (
   sql: SqlClient,

@@ -1,23 +1,23 @@
 /**
- * Ownership by one advisory lock: the daemon that holds it relays every camera, all others are standbys.
+ * Ownership by one advisory lock: the daemon that holds the lock relays every camera, all others are standbys.
  *
- * The lock belongs to one session of its own, so PostgreSQL releases it when the daemon ends, however that
- * happens. A standby asks for it every 250 ms. The holder confirms it every second; a daemon that is frozen
- * for `lease` loses its session by `idle_session_timeout` (PostgreSQL 14 or later), and with it the lock.
+ * The lock belongs to a dedicated session, so PostgreSQL releases the lock even when the daemon crashes. A standby
+ * requests the lock every 250 ms. The holder confirms it every second. A daemon that is suspended for `lease` loses
+ * its session by `idle_session_timeout` (PostgreSQL 14 or later), and the lock with it.
  *
- * A session that was lost takes no relay away: while nobody reaches the database, nobody can take over, and
- * the media server lets one publisher of a path live. The daemon asks for the lock again, and gives the
- * cameras up only when another daemon has it. Meanwhile, if a standby was there, it does not restart a camera
- * whose publisher was replaced at the media server: the standby may have taken over. Nor does it restart any
- * camera after it was frozen, until it has tried to ask for the lock again.
+ * The loss of a session stops no relay: while the database is unreachable no daemon can take over, and the media
+ * server accepts only one publisher per path. The daemon requests the lock again, and stops its relays only when
+ * another daemon has the lock. Until then, if there was a standby, the daemon does not restart a camera whose
+ * publisher was replaced at the media server, because the standby may have taken over. After a suspension the daemon
+ * restarts no camera before it has requested the lock again.
  *
  * The nodes of a cluster hold the same lock in shared mode: a daemon outside the cluster is a standby beside them,
- * and they wait for one that was there first.
+ * and they wait for such a daemon if it holds the lock first.
  *
- * With several media servers there is one lock for each: a daemon relays when it holds all of them. They are
+ * With several media servers there is one lock for each, and a daemon relays when it holds all of them. The locks are
  * acquired in the order of their keys, so that two daemons never wait for each other.
  *
- * Where no lock can be had, that is logged once and every camera is ours.
+ * If no lock is available, that is logged once and every camera is ours.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
@@ -38,7 +38,7 @@ import { Ownership, type OwnershipService } from "./Ownership.ts"
 export interface OneHolderOptions {
   /** What the lock protects: one table, or one query. */
   readonly cameras: { readonly table: string } | { readonly query: string }
-  /** Where the cameras are published. Two daemons without a media server in common are no rivals. */
+  /** Where the cameras are published. Two daemons without a common media server do not exclude each other. */
   readonly mediaServers: ReadonlyArray<string>
   /** The name of this machine, shown to the standbys as part of `application_name`. */
   readonly hostname: string
@@ -48,30 +48,30 @@ export interface OneHolderOptions {
 
 /** Who holds the lock, as far as the database role may see it. */
 interface Holder {
-  /** Tells a session from every other one. */
+  /** Identifies the session. */
   readonly session: string
   readonly description: string
 }
 
-type Standing =
-  /** The lock was not asked for yet, or the database did not respond. */
+type LockState =
+  /** The lock was not requested yet, or the database did not respond. */
   | { readonly _tag: "Unknown" }
   /**
-   * We hold the lock, and no one else can have it before `until`, in milliseconds of `performance.now()`. A
-   * daemon that has no standby has nobody to lose the lock to later.
+   * We hold the lock, and no other daemon can have it before `until`, in milliseconds of `performance.now()`.
+   * Without a standby, no other daemon is waiting to take the lock later.
    */
   | {
       readonly _tag: "Active"
       readonly until: number
       readonly hasStandby: boolean
-      /** Failed attempts in a row to hold the lock: the first is the end of its session, more a database away. */
+      /** Consecutive failures: one is the end of the session, more are an unreachable database. */
       readonly failures: number
     }
   | { readonly _tag: "Standby"; readonly holder: Holder }
-  /** No lock can be had. */
+  /** No lock is available. */
   | { readonly _tag: "Unguarded" }
 
-/** How often a standby asks for the lock. */
+/** How often a standby requests the lock. */
 const askInterval = "250 millis"
 /** How often the holder confirms that it has the lock. */
 const confirmInterval = "1 second"
@@ -79,18 +79,18 @@ const confirmInterval = "1 second"
 const lease = Duration.seconds(10)
 /** The timeout of one statement. */
 const statementTimeout = "3 seconds"
-/** After a restart of the database the daemon that held the lock asks first. */
+/** After a restart of the database the daemon that held the lock requests it first. */
 const standbyDelay = "5 seconds"
-/** How often a daemon without a lock asks for one again. */
+/** How often a daemon without a lock requests one again. */
 const unguardedInterval = "1 minute"
-/** How often in a row the lock may fail at the start, while the rows can be read. */
+/** How many consecutive failures of the lock are allowed at the start, while the rows can be read. */
 const maxFailures = 3
 
-/** The lock was lost, or cannot be asked for. */
+/** The lock was lost, or cannot be requested. */
 class LockFailed {
   readonly _tag = "LockFailed"
   readonly detail: string
-  /** Whether it is known that no lock can be had, so that asking again is of no use. */
+  /** Whether no lock is available at all, so that retrying is pointless. */
   readonly isFinal: boolean
   constructor(detail: string, isFinal = false) {
     this.detail = detail
@@ -126,22 +126,22 @@ export interface OneHolder extends OwnershipService {
   readonly permitted: Effect.Effect<void>
 }
 
-/** Asks for the lock as long as the scope lives. Never fails. */
+/** Holds or requests the lock as long as the scope lives. Never fails. */
 export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
   const sql = yield* PgClient.PgClient
   const { isNode = false } = options
   const application = sql.config.applicationName ?? "restream"
   const config = {
     ...sql.config,
-    // that of a node names the node
+    // the application name of a node already names the node
     applicationName: isNode ? application : nameOf(application, options.hostname)
   }
   const tryLock = isNode ? "pg_try_advisory_lock_shared" : "pg_try_advisory_lock"
-  /** From the lock's key, so that the next holder knows the publishers of this one. */
+  /** From the lock's key, so that the next holder recognizes the publishers of this holder. */
   let instance: string | undefined
-  const standing = yield* SubscriptionRef.make<Standing>({ _tag: "Unknown" })
-  const current = () => SubscriptionRef.getUnsafe(standing)
-  /** Our session that held the lock last: one that broke may keep it for a while. */
+  const lockState = yield* SubscriptionRef.make<LockState>({ _tag: "Unknown" })
+  const current = () => SubscriptionRef.getUnsafe(lockState)
+  /** Our session that held the lock last. After it broke, the server may keep its lock for a while. */
   let ownSession: string | undefined
   let cameras: string | undefined
   let failures = 0
@@ -149,7 +149,7 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
 
   const onActive = Effect.fnUntraced(function* (sentAt: number, hasStandby: boolean) {
     const before = current()
-    yield* SubscriptionRef.set(standing, {
+    yield* SubscriptionRef.set(lockState, {
       _tag: "Active",
       until: sentAt + Duration.toMillis(lease),
       hasStandby,
@@ -163,10 +163,10 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
   })
 
   const onHeldByOther = Effect.fnUntraced(function* (holder: Holder) {
-    // the server has not noticed yet that our last session is gone
+    // the server has not noticed the end of our last session yet
     if (holder.session === ownSession) return
     const before = current()
-    yield* SubscriptionRef.set(standing, { _tag: "Standby", holder })
+    yield* SubscriptionRef.set(lockState, { _tag: "Standby", holder })
     if (before._tag === "Active" || before._tag === "Unguarded") {
       yield* Effect.logWarning(
         `another daemon has taken over the cameras: ${holder.description}; stopping the relays, now a standby`
@@ -180,15 +180,15 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
     }
   })
 
-  /** Fails where the database does not answer the client that reads the rows. */
+  /** Fails if the database does not respond to the client that reads the rows. */
   const isReachable = Effect.mapError(sql.unsafe("select 1").unprepared, toFailure)
 
-  /** One session: asks for the lock, and holds it until the session ends. */
+  /** One session: acquires the lock, and holds it until the session ends. */
   const session = Effect.gen(function* () {
     const wasStandby = current()._tag === "Standby"
-    // the rows come first where the role may have few connections
+    // the role may have few connections, and reading the rows has priority
     if (current()._tag === "Unknown") yield* isReachable
-    // Closed after the connection: a query on a connection that a proxy dropped is not interrupted at once.
+    // Closed after the connection: a query on a connection that a proxy has dropped is not interrupted at once.
     const queries = yield* Scope.fork(yield* Effect.scope)
     const connection = yield* Effect.mapError(PgConnection.make(config), toFailure)
 
@@ -224,7 +224,7 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
       const found = yield* "query" in options.cameras
         ? Effect.succeed(options.cameras.query)
         : Effect.map(one(qualifiedName(options.cameras.table)), ({ name }) => name)
-      // no daemon relays anything as long as the table does not exist
+      // no daemon relays a camera as long as the table does not exist
       if (typeof found === "string") cameras = found
       else yield* Effect.sleep("1 second")
     }
@@ -259,7 +259,7 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
           from pg_locks l left join pg_stat_activity a on a.pid = l.pid where ${lock.isLocked}
           order by a.backend_start limit 1`
       )
-      // it may have been released in between
+      // the lock may have been released in between
       if (holder["pid"] !== undefined) yield* onHeldByOther(holderOf(holder))
       yield* Effect.sleep(askInterval)
     }
@@ -282,23 +282,23 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
   }).pipe(Effect.scoped)
 
   /**
-   * Decides what follows a failure. The guard is never the reason why no camera is relayed: where the rows can be
-   * read and no lock can be had, it gives way. A daemon that has held the lock goes on, and a standby must not
-   * fight.
+   * Decides what follows a failure, and returns the delay before the next session. The lock never prevents the
+   * relaying of all cameras: if the rows can be read and no lock is available, the daemon relays without one. A
+   * daemon that has held the lock continues, and a standby stays a standby.
    */
   const onFailed = Effect.fnUntraced(function* ({ detail, isFinal }: LockFailed) {
     yield* Effect.logDebug(`database lock: ${detail}; asking again`)
     const state = current()
     const { _tag } = state
     if (_tag === "Active") {
-      yield* SubscriptionRef.set(standing, { ...state, failures: state.failures + 1 })
+      yield* SubscriptionRef.set(lockState, { ...state, failures: state.failures + 1 })
     }
     if (_tag === "Standby" || (_tag === "Active" && !isFinal)) return askInterval
     if (_tag === "Unguarded") return unguardedInterval
     if (!isFinal && (++failures < maxFailures || (yield* Effect.isFailure(isReachable)))) {
       return askInterval
     }
-    yield* SubscriptionRef.set(standing, { _tag: "Unguarded" })
+    yield* SubscriptionRef.set(lockState, { _tag: "Unguarded" })
     yield* Effect.logWarning(
       `no protection against a second daemon: ${detail}; ${isNode ? "run no daemon without --cluster" : "run only one daemon"} for these cameras, or set database.guard to no to silence this message`
     )
@@ -322,23 +322,23 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
     Effect.forkScoped
   )
 
-  const mayStart = (state: Standing, lastEnd: Parameters<OwnershipService["mayStart"]>[1]) =>
+  const mayStart = (state: LockState, lastEnd: Parameters<OwnershipService["mayStart"]>[1]) =>
     state._tag === "Unguarded" ||
     (state._tag === "Active" &&
       (performance.now() < state.until ||
-        // the database is away; otherwise we were frozen, and learn in a moment who has the lock
+        // the database is unreachable; otherwise we were suspended, and the next session finds the holder
         (state.failures > 1 && (!state.hasStandby || lastEnd?._tag !== "PublisherReplaced"))))
 
-  const isOurs = ({ _tag }: Standing) => _tag === "Active" || _tag === "Unguarded"
+  const isOurs = ({ _tag }: LockState) => _tag === "Active" || _tag === "Unguarded"
 
   const oneHolder: OneHolder = {
-    permitted: SubscriptionRef.changes(standing).pipe(
+    permitted: SubscriptionRef.changes(lockState).pipe(
       Stream.filter(isOurs),
       Stream.take(1),
       Stream.runDrain
     ),
     isOurs: () => isOurs(current()),
-    changes: SubscriptionRef.changes(standing).pipe(
+    changes: SubscriptionRef.changes(lockState).pipe(
       Stream.filter(({ _tag }) => _tag !== "Unknown"),
       Stream.map(isOurs),
       Stream.changes,
@@ -346,7 +346,7 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
     ),
     mayStart: (_, lastEnd) => mayStart(current(), lastEnd),
     permit: (_, lastEnd) =>
-      SubscriptionRef.changes(standing).pipe(
+      SubscriptionRef.changes(lockState).pipe(
         Stream.filter((state) => mayStart(state, lastEnd)),
         Stream.take(1),
         Stream.runDrain
@@ -365,11 +365,11 @@ export const make = Effect.fnUntraced(function* (options: OneHolderOptions) {
   return oneHolder
 })
 
-/** Asks for the lock in the layer's scope; closing it releases the lock. Never fails. */
+/** Holds or requests the lock in the layer's scope; closing the scope releases the lock. Never fails. */
 export const layer = (options: OneHolderOptions): Layer.Layer<never, never, PgClient.PgClient> =>
   Layer.effect(Ownership, make(options))
 
-/** When a session began, as text: it tells two sessions of one process id apart. */
+/** When a session began, as text: distinguishes two sessions with the same process id. */
 const startOf = "extract(epoch from a.backend_start)::text"
 
 const sessionOf = (pid: unknown, started: unknown): string => `${String(pid)} ${String(started)}`
@@ -377,7 +377,7 @@ const sessionOf = (pid: unknown, started: unknown): string => `${String(pid)} ${
 const holderOf = (row: PgConnection.Row): Holder => {
   const { address, name, pid, since, started } = row
   const details = [
-    // the role may not be allowed to see them
+    // null if the role may not see them
     typeof address === "string" ? address : undefined,
     typeof since === "string" ? `since ${since}` : undefined
   ].filter((detail) => detail !== undefined)
@@ -388,7 +388,7 @@ const holderOf = (row: PgConnection.Row): Holder => {
   }
 }
 
-/** The table's name with its schema, however it is written; null where there is none. */
+/** Selects the table's name with its schema; null if the table does not exist. */
 const qualifiedName = (table: string): string =>
   `select (select n.nspname || '.' || c.relname from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
@@ -400,8 +400,8 @@ const transactionPooler = new LockFailed(
 )
 
 /**
- * A pooler gives the client a process id of its own. In transaction mode our idle session is anybody's: a
- * transaction of another client gets it.
+ * A pooler reports a process id that is not the server's. In transaction mode our idle session is not reserved: a
+ * transaction of another client may get it.
  */
 const rejectTransactionPooler = (sql: PgClient.PgClient, pid: number) =>
   Effect.flatMap(Effect.mapError(isShared(sql, pid), toFailure), (shared) =>
@@ -417,7 +417,7 @@ const isShared = (sql: PgClient.PgClient, pid: number) =>
     ([row]) => row?.pid === pid
   )
 
-/** Whether the database is behind a pooler in transaction mode, where no session and no lock is one client's. */
+/** Whether the database is behind a pooler in transaction mode, where no session and no lock belongs to one client. */
 export const hasTransactionPooler = Effect.fnUntraced(function* (sql: PgClient.PgClient) {
   const connection = yield* PgConnection.make(sql.config)
   const { rows } = yield* connection.query("select pg_backend_pid() as pid", [], false)
@@ -425,7 +425,7 @@ export const hasTransactionPooler = Effect.fnUntraced(function* (sql: PgClient.P
   return connection.processId !== pid && (yield* isShared(sql, pid))
 }, Effect.scoped)
 
-/** A daemon that is frozen, or whose machine has lost its power, must not keep the lock. */
+/** Makes the server end the session of a daemon that is suspended or whose machine has lost power. */
 const limitIdleTime = <E>(
   query: (text: string) => Effect.Effect<unknown, E>,
   version: number

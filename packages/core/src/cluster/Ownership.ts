@@ -2,7 +2,7 @@
  * Which cameras this daemon relays, where several daemons share one table.
  *
  * The supervisor asks which cameras are ours, and the camera fibers ask for a permit before a relay starts.
- * Neither knows how ownership is decided. Without an implementation in context every camera is ours.
+ * Neither depends on how ownership is decided. Without an implementation in context every camera is ours.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -10,37 +10,37 @@ import * as Stream from "effect/Stream"
 import type { CameraId } from "../camera/Camera.ts"
 import type { Reason } from "../camera/Reason.ts"
 
-/** Which cameras have come or left since the change before. */
+/** Which cameras were gained or lost since the previous change. */
 export interface OwnershipChange {
-  /** The shards whose cameras came or left. `undefined`: any camera may have. */
+  /** The shards whose cameras were gained or lost. `undefined`: any cameras. */
   readonly shards?: ReadonlyArray<number> | undefined
-  /** Whether another daemon gave the cameras up for this one, so that only their start keeps them dark. */
+  /** Whether another daemon has handed the cameras over, so that they have no relay until this daemon starts them. */
   readonly isHandOver?: boolean | undefined
-  /** Runs when nothing runs any more for the cameras of these shards that are not ours. */
+  /** To be run when all fibers of the cameras in these shards that are not ours have ended. */
   readonly settled?: Effect.Effect<void> | undefined
 }
 
-/** The shards of a node, for a source that reads only their rows. */
+/** The shards of a node, for a camera source that reads only their rows. */
 export interface OwnedShards {
   /** How many shards there are in all. */
   readonly count: number
   /** The shards that are ours now. A shard that was lost and came back has another object. */
   readonly ours: () => ReadonlyMap<number, object>
-  /** Emits at once, and after shards came. Never ends. */
+  /** Emits at once, and after each gain of shards. Never ends. */
   readonly came: Stream.Stream<void>
 }
 
 export interface PublisherName {
-  /** The same for all daemons that may own the camera, one after the other, and for no other daemon. */
+  /** The same for all daemons that may own the camera one after the other, and different for every other daemon. */
   readonly instance: string
   /**
-   * Whether no other daemon can own the camera now. A publisher of the same name that is still at the media server
-   * is then left over from a daemon that is gone, or that has lost the camera.
+   * Whether no other daemon can own the camera now. Then a publisher of the same name that is still at the media
+   * server belongs to a daemon that is gone, or that has lost the camera.
    */
   readonly isExclusive: boolean
 }
 
-/** What keeps a node from taking part in its cluster. */
+/** The problem that keeps a node from taking part in its cluster. */
 export interface MembershipProblem {
   /** One line without secrets. */
   readonly message: string
@@ -50,7 +50,7 @@ export interface MembershipProblem {
   readonly since: number
 }
 
-/** How a node stands in its cluster. */
+/** The state of a node in its cluster. */
 export interface Membership {
   /** Whether the node has joined the cluster since it was started. */
   readonly hasJoined: boolean
@@ -68,17 +68,17 @@ export interface NodeView {
   /** Whether the node takes shards; a node that drains does not. */
   readonly isActive: boolean
   readonly isSelf: boolean
-  /** Where the other nodes reach its HTTP API. `undefined`: it has none, or is of an earlier version. */
+  /** The URL of the node's HTTP API for other nodes. `undefined`: there is none, or the version is earlier. */
   readonly apiUrl: string | undefined
-  /** The host name of its machine. `undefined`: it is of an earlier version. */
+  /** The host name of the node's machine. `undefined`: the version is earlier. */
   readonly machine: string | undefined
 }
 
 /**
- * Cameras are named by the id of their row: the further streams of a camera have the owner of their main stream.
+ * Cameras are identified by the id of their row: further streams of a camera have the owner of the main stream.
  */
 export interface OwnershipService {
-  /** Whether this daemon relays the camera. It may change at any time; `changes` says when. */
+  /** Whether this daemon relays the camera. Each change is emitted by `changes`. */
   readonly isOurs: (id: CameraId) => boolean
   /** Emits when it is first known which cameras are ours, and after each change. Never ends. */
   readonly changes: Stream.Stream<OwnershipChange>
@@ -97,12 +97,12 @@ export interface OwnershipService {
   readonly permit: (id: CameraId, lastEnd: Reason | undefined) => Effect.Effect<void>
   /**
    * How this daemon names its publishers of the camera at the media server. `undefined`, or left out: no lock
-   * protects the camera, so a publisher of the same name may belong to a daemon that lives.
+   * protects the camera, so a publisher of the same name may belong to a running daemon.
    */
   readonly publisher?: ((id: CameraId) => PublisherName | undefined) | undefined
   /** The name of this daemon among the nodes that share the cameras. Left out where there are no nodes. */
   readonly node?: string | undefined
-  /** How this node stands in its cluster. Left out where there are no nodes. */
+  /** The state of this node in its cluster. Left out where there are no nodes. */
   readonly membership?: (() => Membership) | undefined
   /** Done when this daemon is ready to relay or to take over: a node has joined, or is a standby. Left out: at once. */
   readonly ready?: Effect.Effect<void> | undefined
@@ -121,7 +121,7 @@ export const everyCamera: OwnershipService = {
   activeDaemon: Effect.succeed(undefined)
 }
 
-/** The ownership in context; `everyCamera` where there is none. */
+/** The ownership in context. Default: `everyCamera`. */
 export const Ownership: Context.Reference<OwnershipService> = Context.Reference(
   "@restream/core/cluster/Ownership",
   { defaultValue: () => everyCamera }

@@ -12,6 +12,6 @@ export const version = "v1"
 export const shardOf = (id: string, shards: number): number =>
   (Number.parseInt(hash("md5", id).slice(0, 7), 16) % shards) + 1
 
-/** The SQL expression of the same, for an expression that gives the id. */
+/** The SQL expression of {@link shardOf}, given the SQL expression of the id. */
 export const shardSql = (id: string, shards: number): string =>
   `(('x' || substr(md5((${id})::text), 1, 7))::bit(28)::int % ${shards}) + 1`

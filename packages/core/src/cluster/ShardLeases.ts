@@ -1,9 +1,9 @@
 /**
- * The shards that this node holds, and whether its lease is valid: the ownership of one node of a cluster.
+ * The ownership of one node of a cluster: the shards that the node holds, and whether its lease is valid.
  *
  * A shard is free, held, or leaving. A leaving shard is still locked by this node, and its cameras are ending:
- * its lock must not be given back before they have ended. The lease is measured by the monotonic clock, from
- * before the query that confirmed it, so that no other node can have a lock before it is over.
+ * the lock must not be released before they have ended. The lease is measured by the monotonic clock, from
+ * before the query that confirmed it, so that no other node can get a lock before the lease is over.
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -21,7 +21,7 @@ import { shardOf } from "./Shard.ts"
 export interface ShardLeasesOptions {
   readonly shards: number
   readonly lease: Duration.Duration
-  /** What happens to the cameras when the lease is over and nobody is known to have taken it. */
+  /** What happens to the cameras when the lease is over and no other node is known to have the locks. */
   readonly whenDatabaseIsAway: "keep" | "stop"
 }
 
@@ -29,34 +29,34 @@ export interface ShardLeasesOptions {
 export interface HeldShard {
   readonly shard: number
   readonly sinceMs: number
-  /** Set from when its cameras are to end; done when they have ended. */
+  /** Set when the cameras of the shard start to end; done when they have ended. */
   leaving: Deferred.Deferred<void> | undefined
 }
 
 export interface ShardLeases {
   readonly ownership: OwnershipService
-  /** The shards that this node holds, those that are leaving included. */
+  /** The shards that this node holds, including those that are leaving. */
   readonly held: () => ReadonlyArray<HeldShard>
   readonly get: (shard: number) => HeldShard | undefined
-  /** Takes shards whose locks this node got. */
+  /** Adds shards whose locks this node has acquired. */
   readonly granted: (shards: Iterable<number>) => Effect.Effect<void>
-  /** Ends the cameras of the shards that are held, and waits for their ends. */
+  /** Ends the cameras of those shards that are held, and waits until they have ended. */
   readonly end: (shards: Iterable<number>) => Effect.Effect<void>
-  /** Forgets shards whose locks this node does not have any more. */
+  /** Removes shards whose locks this node no longer has. */
   readonly freed: (shards: Iterable<number>) => Effect.Effect<void>
-  /** The locks were confirmed by a query that was sent at this time. */
+  /** Records that a query confirmed the locks. @param sentAtMs when the query was sent. */
   readonly confirmed: (sentAtMs: number) => Effect.Effect<void>
-  /** The session of the locks may be gone, and the locks with it: the lease does not count until it is confirmed. */
+  /** Records that the session and its locks may be lost: the lease is invalid until it is confirmed. */
   readonly doubted: Effect.Effect<void>
   /** When the lease is over, in monotonic milliseconds. */
   readonly validUntilMs: () => number
   readonly isValid: () => boolean
-  /** Whether another node is known, which may take over what this node holds. */
+  /** Sets whether another node is known, which may take over shards of this node. */
   readonly setHasOthers: (hasOthers: boolean) => Effect.Effect<void>
   readonly nowMs: () => number
 }
 
-/** Clocks that drift apart by more show that the machine was suspended, which stops the monotonic clock. */
+/** A larger drift between the clocks means that the machine was suspended, which stops the monotonic clock. */
 const maxDriftMs = 1_000
 
 export const make = Effect.fnUntraced(function* (options: ShardLeasesOptions) {
@@ -67,10 +67,10 @@ export const make = Effect.fnUntraced(function* (options: ShardLeasesOptions) {
   const held = new Map<number, HeldShard>()
   const shards = new Map<CameraId, number>()
   const subscribers = new Set<Queue.Queue<OwnershipChange>>()
-  /** Grows with whatever may let a waiting camera start. */
+  /** Incremented by each change that may allow a waiting camera to start. */
   const revision = yield* SubscriptionRef.make(0)
   const bump = SubscriptionRef.update(revision, (before) => before + 1)
-  /** How often shards came. */
+  /** Incremented when shards are gained. */
   const arrivals = yield* SubscriptionRef.make(0)
   let validUntilMs = -Infinity
   let confirmedAtMs = -Infinity
@@ -118,7 +118,7 @@ export const make = Effect.fnUntraced(function* (options: ShardLeasesOptions) {
       (queue) =>
         Effect.sync(() => {
           subscribers.delete(queue)
-          // nobody is left who runs a camera
+          // without a subscriber no camera runs
           if (subscribers.size === 0) ended(held.values())
         })
     ).pipe(Effect.map(Stream.fromQueue))

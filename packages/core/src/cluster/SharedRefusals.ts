@@ -1,11 +1,11 @@
 /**
- * What devices refused, in a table that the nodes of a cluster share.
+ * Shares the refusals of devices among the nodes of a cluster, in a table.
  *
- * Before a node tries credentials that no camera of its own proves, it claims them here, so that two nodes do not try
- * them at the same time; the row says what was refused before. Credentials are in the table as digests under a key
- * that is not in the database. Statements go one after the other, each for all that has come up meanwhile.
+ * Before a node tries credentials that none of its own cameras proves, it claims them here, so that two nodes do not
+ * try them at the same time. The row holds the refusals so far. The table holds credentials as digests, under a key
+ * that is not in the database. Statements run one after the other, each for a batch of all pending operations.
  *
- * Without the table, or while the database is away, each node goes on by what it knows itself.
+ * Without the table, or while the database is unreachable, each node decides by its own refusals.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Deferred from "effect/Deferred"
@@ -27,7 +27,7 @@ import * as SqlProblem from "../source/SqlProblem.ts"
 import { named } from "./TableNames.ts"
 
 export interface SharedRefusalsOptions {
-  /** Of the cluster's tables. */
+  /** The prefix of the cluster's tables. */
   readonly tablePrefix: string
   /** The name of this node. */
   readonly name: string
@@ -35,7 +35,7 @@ export interface SharedRefusalsOptions {
   readonly key: Redacted.Redacted
 }
 
-/** Unlogged: it changes with each start of a camera, and a database that crashed may forget it. */
+/** Unlogged: the table changes with each start of a camera, and its loss in a crash of the database is harmless. */
 export const createStatement = (tablePrefix: string): string =>
   `create unlogged table if not exists ${named(tablePrefix, "refusals")} (
   account text primary key,
@@ -54,17 +54,17 @@ export const createStatement = (tablePrefix: string): string =>
 const claimFor = "interval '5 seconds'"
 /** How long another node need not try the cameras of accepted credentials one at a time. */
 const provenFor = "interval '30 seconds'"
-/** How long a row is kept after what it says. */
+/** How long a row is kept after its last refusal or acceptance. */
 const keepFor = "interval '1 day'"
-/** How long a camera waits for the answer to a claim. */
+/** How long a camera waits for the result of a claim. */
 const claimTimeout = "1 second"
-/** How long no statement is sent after one that failed. */
+/** How long no statement is sent after a failed statement. */
 const pauseMs = 5_000
-/** The same where the table does not exist, or may not be used. */
+/** The same if the table does not exist, or the role may not use it. */
 const longPauseMs = 60_000
 /** The SQLSTATE of a missing right. */
 const missingRight = "42501"
-/** The same, and that of a table that does not exist. */
+/** The same, and the SQLSTATE of a table that does not exist. */
 const unusable = new Set(["42P01", missingRight])
 
 type Operation =
@@ -75,7 +75,7 @@ type Operation =
       readonly isForced: boolean
       readonly answer: Deferred.Deferred<Claim>
     }
-  | { readonly _tag: "Tell"; readonly account: string; readonly outcome: Outcome }
+  | { readonly _tag: "Report"; readonly account: string; readonly outcome: Outcome }
   | {
       readonly _tag: "Recall"
       readonly accounts: ReadonlyArray<string>
@@ -131,7 +131,7 @@ export const make = Effect.fnUntraced(function* ({
   const run = <Row extends object>(statement: string, parameters: object) =>
     sql.unsafe<Row>(statement, [JSON.stringify(parameters)])
 
-  /** Takes those that are free, and says what is known of all. */
+  /** Claims the accounts that are free, and returns what is known of all accounts. */
   const claim = (claims: ReadonlyArray<Extract<Operation, { readonly _tag: "Claim" }>>) =>
     Effect.gen(function* () {
       if (claims.length === 0) return
@@ -209,11 +209,11 @@ export const make = Effect.fnUntraced(function* ({
       where t.account = o.account and trying = node`
   }
 
-  const tell = (told: ReadonlyArray<Extract<Operation, { readonly _tag: "Tell" }>>) =>
+  const record = (reports: ReadonlyArray<Extract<Operation, { readonly _tag: "Report" }>>) =>
     Effect.forEach(
       Object.entries(statements),
       ([tag, statement]) => {
-        const rows = told.flatMap(({ account, outcome }) =>
+        const rows = reports.flatMap(({ account, outcome }) =>
           outcome._tag === tag ? [{ ...outcome, account, node: name }] : []
         )
         return rows.length === 0 ? Effect.void : Effect.asVoid(run(statement, rows))
@@ -241,8 +241,8 @@ export const make = Effect.fnUntraced(function* ({
       )
     })
 
-  /** By this node's own memory. */
-  const giveUp = (operation: Operation) => {
+  /** Completes an operation that has no result yet, so that this node decides by its own refusals. */
+  const completeWithoutTable = (operation: Operation) => {
     if (operation._tag === "Claim") {
       Deferred.doneUnsafe(operation.answer, Effect.succeed(granted))
     } else if (operation._tag === "Recall") {
@@ -271,7 +271,7 @@ export const make = Effect.fnUntraced(function* ({
   const serve = Effect.gen(function* () {
     let batch: ReadonlyArray<Operation> = yield* Queue.takeAll(operations)
     while (batch.length > 0) {
-      // one operation of each account at a time, in their order
+      // one operation per account in each round, in the order of arrival
       const accounts = new Set<string>()
       const now: Array<Operation> = []
       const later: Array<Operation> = []
@@ -286,7 +286,7 @@ export const make = Effect.fnUntraced(function* ({
         }
       }
       const send = Effect.gen(function* () {
-        yield* tell(now.filter((operation) => operation._tag === "Tell"))
+        yield* record(now.filter((operation) => operation._tag === "Report"))
         yield* claim(now.filter((operation) => operation._tag === "Claim"))
         yield* Effect.forEach(
           now.filter((operation) => operation._tag === "Recall"),
@@ -295,7 +295,7 @@ export const make = Effect.fnUntraced(function* ({
         )
       })
       if (!isPaused()) yield* Effect.catch(send, onError)
-      now.forEach(giveUp)
+      now.forEach(completeWithoutTable)
       batch = later
     }
   }).pipe(Effect.forever)
@@ -330,7 +330,7 @@ export const make = Effect.fnUntraced(function* ({
     tell: (group, outcome) => {
       if (isPaused()) return
       Queue.offerUnsafe(operations, {
-        _tag: "Tell",
+        _tag: "Report",
         account: hmac(Redacted.value(group)),
         outcome
       })

@@ -1,8 +1,8 @@
-/** The names of the tables of a cluster, as SQL reads them. */
+/** The names of a cluster's tables in SQL. */
 
 type Table = "runners" | "locks" | "refusals" | "runner_migrations" | "runners_machine_id_seq"
 
-/** The name of a table, or of the sequence, quoted where it has to be: the prefix may have capital letters. */
+/** The name of a table or of the sequence, quoted if needed: the prefix may have capital letters. */
 export const named = (prefix: string, table: Table): string => {
   const name = `${prefix}_${table}`
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name}"`
