@@ -11,9 +11,9 @@ import { createHash } from "node:crypto"
 import type { CameraRow } from "./CameraSource.ts"
 import type { ReadResult } from "./ResultShape.ts"
 
-/** The file as the caller read it. */
+/** A file that the caller has read. */
 export interface CameraFile {
-  /** For messages; its extension gives the format: `.csv`, or YAML (which includes JSON). */
+  /** For messages; the extension determines the format: `.csv`, or YAML (which includes JSON). */
   readonly name: string
   readonly bytes: Uint8Array
 }
@@ -87,7 +87,7 @@ const fromCsv = (name: string, text: string): Result.Result<ReadResult, string> 
     records = parseCsv(text, {
       delimiter: delimiter ?? ",",
       info: true,
-      // the number of fields is checked below, in words of our own
+      // the number of fields is checked below, for a clearer message
       relax_column_count: true,
       skip_empty_lines: true,
       skip_records_with_empty_values: true,
@@ -131,13 +131,13 @@ const csvProblem = (name: string, { code, lines }: CsvError): string => {
     : `${place}: unexpected double quote; put the whole field in double quotes, and double those within it`
 }
 
-/** A row that has no id gets one that stays the same when other rows and other columns change. */
+/** Adds an id to a row without one. The id stays the same when other rows and other columns change. */
 const withId = (row: CameraRow): CameraRow =>
   hasValue(row["id"]) ? row : { ...row, id: idOf(row) }
 
 const hasValue = (value: unknown): boolean => value !== undefined && value !== null && value !== ""
 
-/** By its path, else by its name, else by the address, which distinguish the cameras of one device. */
+/** From the path, else from the name, else from the address columns, which distinguish the cameras of one device. */
 const idOf = (row: CameraRow): string => {
   const name = [row["path"], row["name"]].find(hasValue)
   if (name === undefined) {
@@ -145,7 +145,7 @@ const idOf = (row: CameraRow): string => {
   }
   const text = String(name)
   const id = text.replaceAll(/[^\p{L}\p{N}_.-]+/gu, "-").replaceAll(/^-+|-+$/g, "")
-  // the id is a part of the path on the media server
+  // only such an id fits into the path on the media server
   return /^[\w.-]+$/.test(id) ? id : digest([text])
 }
 

@@ -2,40 +2,39 @@
  * The port for the list of cameras: a stream of full snapshots.
  *
  * Adapters: `PgCameraSource` (a PostgreSQL table), `FileCameraSource` (a YAML or CSV file), and
- * `MemoryCameraSource` (rows held by a program). Any other source is a `fetchRows` given to `Polling.make`. Every adapter passes the suite in
- * `tests/source/CameraSourceContract.ts`.
+ * `MemoryCameraSource` (rows held by a program). For any other source, pass a `fetchRows` to `Polling.make`. Every
+ * adapter passes the suite in `tests/source/CameraSourceContract.ts`.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 
-/** One row as the source gave it: column names and values. */
+/** One row of the source: column names and values. */
 export type CameraRow = Readonly<Record<string, unknown>>
 
-/** All rows as they stood at one moment. Never a part of them, but for the rows of other nodes. */
+/** All rows at one moment. Never partial, except that the rows of other nodes may be missing. */
 export interface Snapshot {
   readonly rows: ReadonlyArray<CameraRow>
   /**
-   * The shards of a cluster whose rows these are; of the others it tells nothing. `undefined`: the rows of all
-   * shards.
+   * The shards of a cluster that these rows cover; rows of other shards are unknown. `undefined`: all shards.
    */
   readonly shards?: ReadonlySet<number> | undefined
-  /** When it was taken, in milliseconds since 1970 by Effect's `Clock`. */
+  /** When the snapshot was taken, in milliseconds since 1970 by Effect's `Clock`. */
   readonly takenAt: number
 }
 
-/** The source can't be reached, or does not answer in time. */
+/** The source is unreachable, or does not respond in time. */
 export class Unavailable extends Schema.TaggedClass<Unavailable>()("Unavailable", {
   detail: Schema.String
 }) {}
 
-/** The source does not let us in, or not at the rows. */
+/** The source refuses the login, or access to the rows. */
 export class AccessDenied extends Schema.TaggedClass<AccessDenied>()("AccessDenied", {
   detail: Schema.String
 }) {}
 
-/** The source does not understand the question: a missing table, a mistake in the query. */
+/** The source rejects the query: a missing table, a mistake in the query. */
 export class InvalidQuery extends Schema.TaggedClass<InvalidQuery>()("InvalidQuery", {
   detail: Schema.String
 }) {}
@@ -45,7 +44,7 @@ export class InvalidFile extends Schema.TaggedClass<InvalidFile>()("InvalidFile"
   detail: Schema.String
 }) {}
 
-/** No snapshot could be taken. Whatever the reason, another is tried: all of them can pass. */
+/** No snapshot could be taken. Always retried, because every reason can be temporary. */
 export class CameraSourceError extends Schema.TaggedError<CameraSourceError>()(
   "CameraSourceError",
   { reason: Schema.Union([Unavailable, AccessDenied, InvalidQuery, InvalidFile]) }
@@ -55,11 +54,11 @@ export class CameraSourceError extends Schema.TaggedError<CameraSourceError>()(
   }
 }
 
-/** The origin of the cameras, as log lines name it: `database` or `camera file`. */
+/** The name of the source in log lines: `database` or `camera file`. */
 export const sourceName = ({ reason }: CameraSourceError): string =>
   reason._tag === "InvalidFile" ? "camera file" : "database"
 
-/** How the source does. */
+/** The state of the source. */
 export type SourceHealth =
   /** No attempt has ended yet. */
   | { readonly _tag: "Connecting" }
@@ -76,14 +75,14 @@ export class CameraSource extends Context.Service<
   CameraSource,
   {
     /**
-     * The newest snapshot, then each new one. It never ends and never fails: a read that failed gives no
-     * snapshot, and running relays are unaffected. A slow reader misses snapshots in between, never the newest.
+     * The newest snapshot, then each new one. Never ends and never fails: a failed read emits no snapshot, so
+     * running relays are unaffected. A slow subscriber misses snapshots in between, never the newest.
      */
     readonly snapshots: Stream.Stream<Snapshot>
     /**
-     * Takes a snapshot now, and gives it to all readers of `snapshots`, too. Many callers at once cost
-     * one query; each gets a snapshot that was begun after its call. While the source is unreachable, "now" is
-     * the next poll by schedule.
+     * Takes a snapshot now, and publishes it to all subscribers of `snapshots`. Concurrent callers share one query;
+     * each gets a snapshot that was started after its call. While the source is unreachable, the call waits for the
+     * next scheduled poll.
      */
     readonly refresh: Effect.Effect<Snapshot, CameraSourceError>
     readonly health: Effect.Effect<SourceHealth>

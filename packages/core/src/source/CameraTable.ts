@@ -1,11 +1,11 @@
-/** The table that `restream db init` makes, and the triggers that notify of its changes. */
+/** The table that `restream db init` creates, and the triggers that notify of its changes. */
 import type { TableName } from "@restream/config"
 import { optionNames } from "../camera/CameraOptions.ts"
 import * as Shard from "../cluster/Shard.ts"
 
 const quoted = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`
 
-/** The name as SQL takes it, quoted. */
+/** The name in SQL, quoted. */
 export const tableSql = ({ name, schema }: TableName): string =>
   schema === undefined ? quoted(name) : `${quoted(schema)}.${quoted(name)}`
 
@@ -32,7 +32,7 @@ export const columns = [
   ["options", "jsonb", `${optionNames.join(", ")}, for this camera only`]
 ] as const
 
-/** `if not exists` alone wants the right to make schemas, even where there is nothing to make. */
+/** `create schema if not exists` alone requires the right to create schemas, even if the schema exists. */
 export const createSchema = (schema: string): string => `do $$
 begin
   if to_regnamespace(${literal(quoted(schema))}) is null then
@@ -41,7 +41,7 @@ begin
 end
 $$`
 
-/** The columns of a table as SQL, one a line, with their comments. */
+/** The columns of a table in SQL, one per line, with their comments. */
 export const columnLines = (
   columns: ReadonlyArray<readonly [name: string, type: string, comment: string]>
 ): string => {
@@ -56,12 +56,12 @@ export const columnLines = (
 /** The most ids in one notification; PostgreSQL allows 8,000 bytes. */
 const mostIds = 100
 
-/** Of an UPDATE of more rows it is not found out which of them changed. */
+/** An UPDATE of more rows is not compared to find the changed rows. */
 const mostCompared = 1_000
 
 /**
- * The function that notifies of what a statement changed: `{"ids":["7","8"]}`, or an empty text, which says
- * that anything may have changed. A trigger without an argument sends the empty text, as those of older versions.
+ * The function that notifies of the changed rows: `{"ids":["7","8"]}`, or an empty text if any row may have changed.
+ * A trigger without an argument, such as a trigger of an older version, sends the empty text.
  */
 const notifyFunction = (
   name: string,
@@ -105,8 +105,8 @@ $$`
 
 export interface TriggerOptions {
   /**
-   * The columns whose UPDATE notifies. Default: the columns of the default table, so that an added column, such
-   * as a time of last contact, costs nothing.
+   * The columns whose UPDATE notifies. Default: the columns of the default table, so that updates of an added column,
+   * such as a time of last contact, cost nothing.
    */
   readonly watched?: ReadonlyArray<string> | "all" | undefined
   /** Whether the table has a column `id`, which notifications name. Default true. */
@@ -114,11 +114,11 @@ export interface TriggerOptions {
 }
 
 /**
- * The statements that make the table, the notifying function and the triggers. Each can run again
- * without harm, and none touches rows.
+ * The statements that create the table, the notifying function and the triggers. All are idempotent, and none
+ * changes rows.
  *
- * The triggers fire once a statement, not once a row: a bulk load of 10,000 cameras sends one
- * notification. A notification is only a hint to look.
+ * The triggers fire once per statement, not once per row: a bulk load of 10,000 cameras sends one notification. A
+ * notification is only a hint to read the table.
  */
 export const initStatements = (
   table: TableName,
@@ -161,5 +161,5 @@ export const initStatements = (
 export const shardIndex = (table: TableName, shards: number): string =>
   `create index if not exists ${quoted(`${table.name}_shard_of_${shards}`)} on ${tableSql(table)} ((${Shard.shardSql("id", shards)}))`
 
-/** What reads all cameras when no query is set. */
+/** The query for all cameras when no query is set. */
 export const selectAll = (table: TableName): string => `select * from ${tableSql(table)}`

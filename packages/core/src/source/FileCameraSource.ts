@@ -1,9 +1,9 @@
 /**
- * The camera source over a file.
+ * The camera source that reads a file.
  *
- * The file's identity, size and time are compared every second, rather than watching for events: that works
- * wherever the file is, and however it is replaced. An editor renames a new file into its place, Kubernetes
- * exchanges the folder that a symbolic link names, and a network file system sends no events.
+ * The file's identity, size and time are compared every second. File system events would not cover all cases: an
+ * editor renames a new file into place, Kubernetes exchanges the folder of a symbolic link, and a network file system
+ * sends no events.
  */
 import { oneLine } from "@restream/config"
 import * as Clock from "effect/Clock"
@@ -22,17 +22,17 @@ import * as RegularFile from "./RegularFile.ts"
 import type { ReadResult } from "./ResultShape.ts"
 
 export interface FileCameraSourceOptions extends ReadChecks.ReadCheckOptions {
-  /** The path of the file; its extension gives the format: `.csv`, or YAML. */
+  /** The path of the file; the extension determines the format: `.csv`, or YAML. */
   readonly file: string
-  /** How often the file is looked at. Default 1 s. */
+  /** How often the file is checked for changes. Default 1 s. */
   readonly pollInterval?: Duration.Input | undefined
-  /** How long the file must be unchanged before it is read; a program may still write it. Default 500 ms. */
+  /** How long the file must be unchanged before it is read; a program may still be writing. Default 500 ms. */
   readonly settleTime?: Duration.Input | undefined
 }
 
-/** The content of the file, and what an operator should know about the file. */
+/** The content of the file, with a warning about the file. */
 export interface FileRead extends ReadResult {
-  /** One line: the file holds passwords, and everybody may read it. */
+  /** Set if the file holds passwords and every user may read it. One line. */
   readonly warning: string | undefined
 }
 
@@ -44,10 +44,10 @@ const fail = (problem: string): Effect.Effect<never, CameraSourceError> =>
 /** A file that changes for longer than this is a problem. */
 const maxWaitMs = 10_000
 
-/** The interval at which a file that is being written is looked at. */
+/** The interval at which a file that is being written is checked. */
 const waitMs = 100
 
-/** Makes a read that parses the file only where it has changed. */
+/** Makes an effect that reads the file, and parses it only if it has changed. */
 const makeRead = ({ file, settleTime = "500 millis" }: FileCameraSourceOptions) => {
   const settleMs = Duration.toMillis(Duration.fromInputUnsafe(settleTime))
   let last:
@@ -60,13 +60,13 @@ const makeRead = ({ file, settleTime = "500 millis" }: FileCameraSourceOptions) 
     )
 
   return Effect.gen(function* () {
-    const look = Effect.map(orFail(RegularFile.stat(file)), (info) => ({
+    const inspect = Effect.map(orFail(RegularFile.stat(file)), (info) => ({
       info,
       identity: identityOf(info)
     }))
     const startedAt = yield* Clock.currentTimeMillis
     for (;;) {
-      const { identity, info } = yield* look
+      const { identity, info } = yield* inspect
       if (identity === last?.identity) {
         const { parsed } = last
         return Result.isSuccess(parsed) ? parsed.success : yield* fail(parsed.failure)
@@ -76,13 +76,13 @@ const makeRead = ({ file, settleTime = "500 millis" }: FileCameraSourceOptions) 
         return yield* fail(`${file}: the file is being written all the time`)
       }
       const age = now - changedAt(info)
-      // a clock of another machine may be ahead
+      // negative if the clock of another machine is ahead
       if (age >= 0 && age < settleMs) {
         yield* Effect.sleep(Duration.millis(Math.min(settleMs - age, waitMs)))
         continue
       }
       const bytes = yield* orFail(RegularFile.readBytes(file))
-      if ((yield* look).identity !== identity) continue
+      if ((yield* inspect).identity !== identity) continue
       const parsed = Result.map(CameraFile.parse({ name: file, bytes }), (result) => ({
         ...result,
         warning: warningOf(file, info, result.rows)
@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function* (options: FileCameraSourceOption
       warned = true
       yield* Effect.annotateLogs(Effect.logWarning(`${label}: ${warning}`), "module", "source")
     }
-    // YAML omits what a camera does not have, so a column that no camera has any more is an empty column
+    // YAML omits absent values, so a column that no camera has any more counts as an empty column
     for (const column of columns) seen.add(column)
     return yield* check({ columns: [...seen], rows }, known)
   })

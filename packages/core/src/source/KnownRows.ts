@@ -1,8 +1,8 @@
 /**
- * The rows of the last good read, and a fingerprint that tells whether the table has changed since. Pure.
+ * The rows of the last successful read, and a fingerprint that shows whether the table has changed since. Pure.
  *
- * The fingerprint is the number of the rows and the sum of the hashes that the server makes of their texts. A
- * table without changes then costs the server a pass over its rows, and this program nothing.
+ * The fingerprint is the number of rows and the sum of the hashes that the server computes of their texts. Reading an
+ * unchanged table then costs the server a scan of its rows, and this program nothing.
  */
 import type { CameraRow } from "./CameraSource.ts"
 
@@ -10,7 +10,7 @@ import type { CameraRow } from "./CameraSource.ts"
 export interface HashedRow {
   readonly row: CameraRow
   readonly hash: bigint
-  /** Its shard, in a cluster. */
+  /** The shard of the row, in a cluster. */
   readonly shard: number | undefined
 }
 
@@ -19,13 +19,13 @@ export interface Fingerprint {
   readonly sum: bigint
 }
 
-/** Fewer rows are read about as fast as their fingerprint, or as some of them by their ids. */
+/** A smaller table is read about as fast as its fingerprint, or as some of its rows by their ids. */
 const fewestRows = 1_000
 
 /** More rows are not read by their ids. */
 const mostIds = 1_000
 
-/** After this many reads in a row that found a change, reading the fingerprint first does not pay. */
+/** After this many consecutive reads with a change, reading the fingerprint first is not worth its cost. */
 const mostChanges = 3
 
 export class KnownRows {
@@ -33,15 +33,15 @@ export class KnownRows {
   #hashed: ReadonlyArray<HashedRow> = []
   #rows: ReadonlyArray<CameraRow> = []
   #sum = 0n
-  /** How many reads in a row found a change. */
+  /** Consecutive reads that found a change. */
   #changes = 0
 
-  /** The rows themselves. Unchanged rows are the very same objects, which are compared at once. */
+  /** The rows. Unchanged rows are identical objects, which makes comparing them cheap. */
   get rows(): ReadonlyArray<CameraRow> {
     return this.#rows
   }
 
-  /** Whether the rows are worth asking for their fingerprint first, where this statement reads them. */
+  /** Whether reading the fingerprint of this statement's rows first is worth its cost. */
   isWorthAsking(statement: string): boolean {
     return (
       statement === this.#statement &&
@@ -50,29 +50,28 @@ export class KnownRows {
     )
   }
 
-  /** Whether these are the last rows of the statement, in any order. */
+  /** Whether the rows of the statement are unchanged, in any order. */
   isUnchanged(statement: string, { count, sum }: Fingerprint): boolean {
     const isSame = statement === this.#statement && count === this.#rows.length && sum === this.#sum
     if (isSame) this.#changes = 0
     return isSame
   }
 
-  /** How many rows there are. */
   get count(): number {
     return this.#rows.length
   }
 
-  /** Whether it is worth reading no rows but those with these ids. */
+  /** Whether reading only the rows with these ids is worth it. */
   isWorthMerging(ids: ReadonlySet<string>): boolean {
     return this.#rows.length >= fewestRows && ids.size <= mostIds
   }
 
-  /** Whether the statement is the one that the rows were read by. */
+  /** Whether the rows were read by this statement. */
   isReadBy(statement: string): boolean {
     return statement === this.#statement
   }
 
-  /** The rows with some of them read again: those that are left out, and those in their place. */
+  /** The rows without those that are left out, and with the fresh ones. */
   replaced(
     isLeftOut: (row: HashedRow) => boolean,
     fresh: ReadonlyArray<HashedRow>
@@ -80,26 +79,26 @@ export class KnownRows {
     return [...this.#hashed.filter((row) => !isLeftOut(row)), ...fresh]
   }
 
-  /** Takes the rows of a good read. Returns whether from now on it is not worth asking first. */
+  /** Stores the rows of a successful read. Returns whether reading the fingerprint first has just become useless. */
   replace(statement: string, hashed: ReadonlyArray<HashedRow>): boolean {
     this.#changes = statement === this.#statement ? this.#changes + 1 : 0
     this.#statement = statement
-    this.#take(hashed, fingerprintOf(hashed))
+    this.#store(hashed, fingerprintOf(hashed))
     return this.#changes === mostChanges && hashed.length >= fewestRows
   }
 
   /**
-   * Takes the rows after some of them were read again.
+   * Stores the rows after some of them were read again.
    *
-   * @param statement reads all of them from now on.
+   * @param statement reads all rows from now on.
    */
   update(statement: string, hashed: ReadonlyArray<HashedRow>): void {
     this.#statement = statement
     const fingerprint = fingerprintOf(hashed)
-    if (!this.isUnchanged(statement, fingerprint)) this.#take(hashed, fingerprint)
+    if (!this.isUnchanged(statement, fingerprint)) this.#store(hashed, fingerprint)
   }
 
-  #take(hashed: ReadonlyArray<HashedRow>, { sum }: Fingerprint): void {
+  #store(hashed: ReadonlyArray<HashedRow>, { sum }: Fingerprint): void {
     this.#hashed = hashed
     this.#rows = hashed.map(({ row }) => row)
     this.#sum = sum
@@ -107,8 +106,8 @@ export class KnownRows {
 }
 
 /**
- * Rows after those with some ids were read again: changed, new or gone. `undefined`: a row has none of these ids, so
- * its id as text is another one for the server.
+ * Replaces the rows that have these ids: changed, new or deleted rows. `undefined`: a fresh row has none of these ids,
+ * so the server writes its id as another text.
  */
 export const mergeByIds = (
   rows: ReadonlyArray<HashedRow>,
@@ -123,7 +122,7 @@ export const mergeByIds = (
     if (known === undefined) byId.set(id, [hashed])
     else known.push(hashed)
   }
-  // a row keeps its place: then those that did not change are found without looking for them
+  // rows keep their positions, so that unchanged rows are found by position
   const merged = rows.flatMap((hashed) => {
     const id = String(hashed.row["id"])
     return ids.has(id) ? (byId.get(id)?.splice(0, 1) ?? []) : [hashed]

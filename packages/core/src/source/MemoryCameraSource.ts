@@ -1,4 +1,4 @@
-/** A camera source whose rows a program holds: for embedders with a list of their own, and for tests. */
+/** A camera source whose rows are held by the program: for embedding programs and tests. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -7,13 +7,13 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import { type CameraRow, CameraSource } from "./CameraSource.ts"
 import * as Polling from "./Polling.ts"
 
-/** The rows; changing them changes the cameras that run. */
+/** The rows. A change of the rows changes the running cameras. */
 export class CameraRows extends Context.Service<
   CameraRows,
   SubscriptionRef.SubscriptionRef<ReadonlyArray<CameraRow>>
 >()("@restream/core/source/CameraRows") {}
 
-/** Provides the source, and the rows to change. */
+/** Provides the source and its rows. */
 export const layer = (
   rows: ReadonlyArray<CameraRow> = []
 ): Layer.Layer<CameraSource | CameraRows> =>

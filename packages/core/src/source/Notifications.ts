@@ -1,9 +1,9 @@
 /**
- * Hints from PostgreSQL's notifications, on a connection that is proven to deliver them.
+ * Hints from PostgreSQL's notifications, on a connection that is proven to deliver notifications.
  *
  * LISTEN succeeds behind a connection pooler in transaction mode, and on a connection that a proxy has
- * dropped without closing it, although no notification ever arrives. So each session receives a
- * notification of our own, which another session sends: after LISTEN, and then at intervals.
+ * dropped without closing it, although no notification ever arrives. So another session sends a test
+ * notification to each listening session: after LISTEN, and then at intervals.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
@@ -23,29 +23,29 @@ import * as Monotonic from "../time/Monotonic.ts"
 import type { Hint } from "./Polling.ts"
 import * as SqlProblem from "./SqlProblem.ts"
 
-/** When notifications are proven, and when they are reported as resumed. */
+/** When notifications are tested, and when they are reported as resumed. */
 export interface ListenTiming {
   /** How long they must work before a problem is reported as resolved. Default 1 minute. */
   readonly stableAfter?: Duration.Input | undefined
   /**
-   * The interval at which the session is proven again. It is also what keeps a firewall or
-   * `idle_session_timeout` from ending the session. Default 30 s.
+   * The interval between tests of the session. The tests also keep a firewall or `idle_session_timeout` from ending
+   * the session. Default 30 s.
    */
   readonly proofInterval?: Duration.Input | undefined
-  /** How long a notification of our own may take. Default 2 s. */
+  /** The timeout of a test notification. Default 2 s. */
   readonly proofTimeout?: Duration.Input | undefined
-  /** The delay before LISTEN is tried again where notifications cannot work. Default 1 minute. */
+  /** The delay before LISTEN is retried if the server cannot send notifications. Default 1 minute. */
   readonly retryDelay?: Duration.Input | undefined
 }
 
-/** What LISTEN ended with. */
+/** Why a listening session ended. */
 class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
   detail: Schema.String,
-  /** Whether the next session may work at once: this one worked, or could not be opened. */
+  /** Whether the next session may work at once: this session worked, or could not be opened. */
   isPassing: Schema.Boolean
 }) {}
 
-/** A hint of a table, which may name the rows that changed by the text of their ids. */
+/** A hint from a table, which may name the changed rows by the text of their ids. */
 export type TableHint = Hint | { readonly ids: ReadonlyArray<string> }
 
 /** The timeout of a statement about notifications: LISTEN and NOTIFY. */
@@ -55,7 +55,7 @@ const statementTimeout = Duration.seconds(5)
 const reconnectDelay = (failures: number): Duration.Duration =>
   Duration.millis(Math.min(500 * 2 ** (failures - 1), 5000))
 
-/** For names of channels and for payloads. */
+/** For channel names and payloads. */
 const randomName = Effect.sync(() => randomUUID().replaceAll("-", ""))
 
 const inTime = (statement: string) =>
@@ -68,7 +68,7 @@ const inTime = (statement: string) =>
     )
   )
 
-/** The server's refusals that a new session does not change. */
+/** Translates refusals of the server that a new session does not change. */
 const refused = (error: SqlError | ListenError): SqlError | ListenError => {
   if (error._tag === "ListenError") return error
   const never = (detail: string) => new ListenError({ detail, isPassing: false })
@@ -85,7 +85,7 @@ const refused = (error: SqlError | ListenError): SqlError | ListenError => {
   }
 }
 
-/** What a notification says. A trigger may send anything, and older ones send an empty text. */
+/** The hint in a notification. A trigger may send anything, and older triggers send an empty text. */
 const hintOf = (payload: string): TableHint => {
   try {
     const { ids } = JSON.parse(payload) as { readonly ids?: unknown }
@@ -96,7 +96,7 @@ const hintOf = (payload: string): TableHint => {
   }
 }
 
-/** What ended a session. */
+/** The reason why a session ended. */
 const listenErrorOf = (cause: Cause.Cause<SqlError | ListenError>): Effect.Effect<ListenError> => {
   const error = Cause.findErrorOption(cause)
   if (error._tag === "Some") {
@@ -116,9 +116,9 @@ const listenErrorOf = (cause: Cause.Cause<SqlError | ListenError>): Effect.Effec
 const ignoreDefects = Effect.catchDefect(() => Effect.void)
 
 /**
- * Listens in the scope, and gives a hint for each notification.
+ * Listens in the scope, and emits a hint for each notification.
  *
- * Notifications without a listening session are lost, so each session begins with a hint.
+ * Notifications without a listening session are lost, so each session starts with a hint.
  */
 export const make = Effect.fnUntraced(function* (
   channel: string,
@@ -129,10 +129,10 @@ export const make = Effect.fnUntraced(function* (
   const proofInterval = timing.proofInterval ?? "30 seconds"
   const proofTimeout = Duration.fromInputUnsafe(timing.proofTimeout ?? "2 seconds")
   const retryDelay = Duration.fromInputUnsafe(timing.retryDelay ?? "1 minute")
-  // a hint that names rows must not be lost; its reader takes it at once
+  // unbounded, because a hint that names rows must not be lost; the reader takes hints at once
   const hints = yield* Queue.unbounded<TableHint>()
 
-  // A pooler or a timeout may end the session every few seconds.
+  // resolved only when stable: a pooler or a timeout may end the session every few seconds
   const incidents = new Incidents<"listen">(Duration.toMillis(stableAfter), {
     resolvesWhenStable: true
   })
@@ -168,25 +168,27 @@ export const make = Effect.fnUntraced(function* (
     const listen = (name: string) =>
       Scope.provide(own.listen(name), listening).pipe(inTime("LISTEN"), Effect.mapError(refused))
     const changes = yield* listen(channel)
-    // a channel of its own, so that a proof is no hint for others that listen
+    // a separate channel, so that a test notification is no hint for other listeners
     const proofChannel = `restream_proof_${yield* randomName}`
     const proofs = yield* listen(proofChannel)
 
     const prove = Effect.gen(function* () {
       const nonce = yield* randomName
-      // in another session: a pooler passes on what a session sends to itself
+      // in another session, because a pooler delivers what a session sends to itself
       yield* sql
         .unsafe(`notify ${proofChannel}, '${nonce}'`)
         .unprepared.pipe(inTime("NOTIFY"), Effect.mapError(refused))
-      const heard = Effect.repeat(Queue.take(proofs), { until: ({ payload }) => payload === nonce })
-      yield* Deadline.within(proofTimeout, () => Effect.fail(silent()))(heard)
+      const received = Effect.repeat(Queue.take(proofs), {
+        until: ({ payload }) => payload === nonce
+      })
+      yield* Deadline.within(proofTimeout, () => Effect.fail(undelivered()))(received)
     })
-    const silent = () =>
+    const undelivered = () =>
       new ListenError({
         detail: `no response to our NOTIFY within ${format(proofTimeout)}: a connection pooler in transaction mode or a proxy drops notifications`,
         isPassing: isListening
       })
-    /** What this session sends, for the timeouts of the server and of firewalls. */
+    /** Traffic of this session, which resets the timeouts of the server and of firewalls. */
     const keepAlive = Effect.forkIn(Effect.ignore(own.query("select 1", [], false)), listening)
 
     yield* prove
@@ -196,7 +198,7 @@ export const make = Effect.fnUntraced(function* (
     if (incidents.has("listen")) yield* Effect.forkScoped(Effect.delay(onStable, stableAfter))
     const again = keepAlive.pipe(
       Effect.andThen(prove),
-      // where nothing can be sent, silence proves nothing
+      // if the test notification cannot be sent, its absence proves nothing
       Effect.catchTag("SqlError", () => Effect.void),
       Effect.delay(proofInterval)
     )
@@ -209,7 +211,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   yield* session.pipe(
-    // before the connection is closed, which may take seconds
+    // before the connection is closed, because that may take seconds
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.failCause(cause as Cause.Cause<never>)

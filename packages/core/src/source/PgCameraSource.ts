@@ -1,8 +1,8 @@
 /**
- * The camera source over PostgreSQL.
+ * The camera source that reads PostgreSQL.
  *
- * It polls, and where a trigger sends notifications it hears of changes at once. It needs the right to
- * SELECT and no other. Any table works, by a query whose columns are named as the camera types expect.
+ * The source polls, and reads changes at once if a trigger sends notifications. It needs only the right to SELECT.
+ * Any table works, by a query whose columns are named as the camera types expect.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
@@ -31,14 +31,14 @@ import { codeOf, describe, refusedParameter } from "./SqlProblem.ts"
 import * as TableRows from "./TableRows.ts"
 
 export interface PgCameraSourceOptions extends ReadChecks.ReadCheckOptions {
-  /** The SELECT that gives all rows. */
+  /** The SELECT of all rows. */
   readonly query: string
   /**
-   * Whether the query is a table alone: then a row depends on no other row, and has the id by which a trigger
-   * names it. Default false: after the rows that a notification names everything is read, too.
+   * Whether the query is a plain table: then a row depends on no other row, and has the id by which a trigger
+   * names it. Default false: after the rows that a notification names, all rows are read, too.
    */
   readonly isTable?: boolean | undefined
-  /** In a cluster, the shards of this node: from 20,000 rows on it reads only their rows. Default: all rows. */
+  /** In a cluster, the shards of this node: from 20,000 rows on, only their rows are read. Default: all rows. */
   readonly shards?: OwnedShards | undefined
   /** The channel on which the table's trigger notifies; `undefined` to poll only. */
   readonly channel?: string | undefined
@@ -47,26 +47,25 @@ export interface PgCameraSourceOptions extends ReadChecks.ReadCheckOptions {
   readonly listenTiming?: Notifications.ListenTiming | undefined
 }
 
-/** What a statement that reads the rows gives, beside the names of all columns. */
+/** The result of a statement that reads rows, and the names of all columns. */
 interface Result<A> {
   readonly columns: ReadonlyArray<string>
   readonly value: A
 }
 
 /**
- * Puts a statement that reads the rows to the server, with those of the columns that are known; `undefined`:
- * with all columns.
+ * Sends statements that read the rows to the server, with only the known columns; `undefined`: with all columns.
  *
- * Unprepared: a prepared `select *` fails for ever after the table gained a column.
+ * Unprepared: a prepared `select *` fails for ever after a column was added to the table.
  *
- * A session that ends under the query is replaced once: an administrator, a pooler or a firewall may have
+ * A session that ends during the query is replaced once: an administrator, a pooler or a firewall may have
  * ended it while it was idle. If the database is unreachable, the new session fails with the reason.
  *
- * The transaction is read-only: a function in the query may write otherwise. A pooler in statement mode allows
- * no transaction, and gets the query alone.
+ * The transaction is read-only, because a function in the query could write. A pooler in statement mode allows
+ * no transactions, and gets the query without one.
  *
- * A query that gives no rows because it asks for none, such as a DELETE or a comment, fails as `InvalidQuery`:
- * an empty list would stop all relays.
+ * A query without a result set, such as a DELETE or a comment, fails as `InvalidQuery`: an empty list would stop all
+ * relays.
  */
 const read = <A>(
   sql: PgClient.PgClient,
@@ -82,15 +81,15 @@ const read = <A>(
     Effect.gen(function* () {
       const { fields } = yield* run(RowQuery.asDescribed(query))
       if (fields.length === 0) return undefined
-      const isWanted = (name: string) => known === undefined || known.has(name)
-      const wanted = fields.filter(({ name }) => isWanted(name))
-      const value = yield* fetch(run, RowQuery.asRows(query, fields, isWanted), wanted)
+      const isRead = (name: string) => known === undefined || known.has(name)
+      const columns = fields.filter(({ name }) => isRead(name))
+      const value = yield* fetch(run, RowQuery.asRows(query, fields, isRead), columns)
       return { columns: [...new Set(fields.map(({ name }) => name))], value }
     })
   ).pipe(
     Effect.catch((error) =>
       isAboutForm(error)
-        ? Effect.andThen(inItsOwnWords(sql, query), Effect.fail(noSelect))
+        ? Effect.andThen(failWithServerMessage(sql, query), Effect.fail(noSelect))
         : Effect.fail(toSourceError(error))
     ),
     Effect.filterOrFail(
@@ -100,7 +99,7 @@ const read = <A>(
     Effect.withSpan("PgCameraSource.fetchRows")
   )
 
-/** All rows, once, with those of the columns that are known; `undefined`: with all columns. */
+/** All rows, once, with only the known columns; `undefined`: with all columns. */
 export const fetchResult = (
   query: string,
   known?: ReadonlySet<string>
@@ -115,7 +114,7 @@ export const fetchResult = (
     )
   )
 
-/** The same; a result without a column `id` fails as `InvalidQuery`: none of its rows makes a camera. */
+/** Like {@link fetchResult}, but a result without a column `id` fails as `InvalidQuery`: no row makes a camera. */
 export const fetchRows = (
   query: string,
   known?: ReadonlySet<string>
@@ -128,9 +127,9 @@ const failOn = (problem: string | undefined): Effect.Effect<void, CameraSourceEr
     : Effect.fail(new CameraSourceError({ reason: new InvalidQuery({ detail: problem }) }))
 
 /**
- * Runs statements in a transaction that only reads.
+ * Runs statements in a read-only transaction.
  *
- * Not by `withTransaction`, to which a session that ends is a defect.
+ * Not by `withTransaction`, which dies with a defect when the session ends.
  */
 const readOnly = <A>(
   sql: PgClient.PgClient,
@@ -139,7 +138,7 @@ const readOnly = <A>(
   Effect.suspend(() => {
     let refusals = 0
     const reserve = Effect.map(sql.reserve, (session): TableRows.Run => {
-      // the client's own statements do not tell the types of the columns
+      // the client's statements do not return the types of the columns
       const { connection } = session as unknown as {
         readonly connection: PgConnection.PgConnection
       }
@@ -157,7 +156,7 @@ const readOnly = <A>(
     }).pipe(
       Effect.scoped,
       Effect.retry({ times: 1, while: isSessionLost }),
-      // a pooler in statement mode ends a session that begins a transaction
+      // a pooler in statement mode closes a session that starts a transaction
       Effect.catchIf(
         (error) => isSessionLost(error) && refusals === 2,
         () => Effect.scoped(Effect.flatMap(reserve, statements))
@@ -165,13 +164,13 @@ const readOnly = <A>(
     )
   })
 
-/** In a finalizer nothing else bounds it: a session that a proxy dropped would hold up all further reads. */
+/** With a timeout, because a finalizer has none: a session that a proxy dropped would block all further reads. */
 const rollBack = (run: TableRows.Run): Effect.Effect<void> =>
   Effect.ignore(
     Deadline.within(rollbackTimeout, () => Effect.void)(Effect.interruptible(run("rollback")))
   )
 
-/** A transaction that only reads has nothing to undo. A session that takes longer is closed. */
+/** A read-only transaction has nothing to undo. A session that takes longer is closed. */
 const rollbackTimeout = Duration.seconds(2)
 
 /** 57P01, 57P02 and 57P05: the server ended the session between two statements. */
@@ -179,21 +178,21 @@ const isSessionLost = (error: SqlError): boolean =>
   (error.reason._tag === "ConnectionError" && error.reason.operation === "query") ||
   ["57P01", "57P02", "57P05"].includes(codeOf(error) ?? "")
 
-/** 42601: the query cannot be a subquery of ours; 0A000: it writes. The server's message is about our query. */
+/** 42601: the query cannot be our subquery; 0A000: it writes. The server's message is about our statement. */
 const isAboutForm = (error: SqlError): boolean => {
   const code = codeOf(error)
   return code === "42601" || code === "0A000"
 }
 
-/** Fails with what the server says about the query itself, if it rejects the query. */
-const inItsOwnWords = (sql: PgClient.PgClient, query: string) =>
+/** Fails with the server's message about the unmodified query, if the server rejects the query. */
+const failWithServerMessage = (sql: PgClient.PgClient, query: string) =>
   Effect.mapError(sql.unsafe(RowQuery.asExplained(query)).unprepared, toSourceError)
 
 const noSelect = new CameraSourceError({
   reason: new InvalidQuery({ detail: "the query is not one SELECT of columns that only reads" })
 })
 
-/** Interrupts all fibers of the scope at once: what ends for one of them is no failure to another. */
+/** Interrupts all fibers of the scope at once, so that the end of one fiber is no failure of another. */
 const interruptTogether = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.scope.pipe(
     Effect.flatMap((scope) => Scope.fork(scope, "parallel")),
@@ -201,8 +200,8 @@ const interruptTogether = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   )
 
 /**
- * Takes snapshots with the `PgClient` in context, which must allow two connections at least. LISTEN has
- * another one, with the client's configuration.
+ * Takes snapshots with the `PgClient` in context, which must allow at least two connections. LISTEN uses a further
+ * connection, with the client's configuration.
  */
 export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions) {
   const sql = yield* PgClient.PgClient
@@ -229,12 +228,12 @@ export const make = Effect.fnUntraced(function* (options: PgCameraSourceOptions)
   return yield* Polling.make({ label: "database", ...rows, timing: options.timing })
 }, interruptTogether)
 
-/** Provides the camera source over the `PgClient` in context. */
+/** Provides the camera source that uses the `PgClient` in context. */
 export const layer = (
   options: PgCameraSourceOptions
 ): Layer.Layer<CameraSource, never, PgClient.PgClient> => Layer.effect(CameraSource, make(options))
 
-/** SQLSTATE 28… and AuthenticationError: who we are. 42501: what we may see. */
+/** SQLSTATE 28…: authentication failed. 42501: a right is missing. */
 const toSourceError = (error: SqlError): CameraSourceError => {
   const detail = describe(error)
   if (refusedParameter(error) !== undefined) {

@@ -1,4 +1,4 @@
-/** Makes a camera source out of a way to take one snapshot. */
+/** Makes a camera source from an effect that fetches all rows once. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,14 +21,14 @@ import {
 } from "./CameraSource.ts"
 
 /**
- * - `changed`: something may have changed. While the source is away that waits for the next look by
- *   schedule, however many such hints come.
- * - `back`: the source answers, or rows are needed that it has not read yet, so there is a look soon, also where
- *   the schedule is far from its next.
+ * - `changed`: rows may have changed. While the source is unreachable, such hints wait for the next scheduled
+ *   fetch.
+ * - `back`: the source responds again, or needs rows that it has not read yet, so a fetch follows soon, even if the
+ *   next scheduled fetch is far away.
  */
 export type Hint = "changed" | "back"
 
-/** What the rows cost their readers at each change, in milliseconds per row. */
+/** The cost of a change for the subscribers, in milliseconds per row. */
 const costPerRowMs = 0.02
 
 /** When a source is polled. */
@@ -39,34 +39,33 @@ export interface PollTiming {
   readonly fetchTimeout?: Duration.Input | undefined
 }
 
-/** What is polled and when. */
+/** What is polled, and when. */
 export interface PollingOptions {
-  /** For the log: what is polled, such as `database`. */
+  /** The name of the source in the log, such as `database`. */
   readonly label: string
   /** Fetches all rows once. Interrupted at `fetchTimeout`. */
   readonly fetchRows: Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError>
-  /** The same, where only hints asked for it. Default: `fetchRows`. */
+  /** Used for fetches that only hints caused. Default: `fetchRows`. */
   readonly fetchChanged?: Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError> | undefined
-  /** The shards of which the last fetch knows the rows, see `Snapshot`. Read after each fetch. Default: all. */
+  /** The shards that the last fetch covers, see `Snapshot`. Read after each fetch. Default: all. */
   readonly shards?: (() => ReadonlySet<number> | undefined) | undefined
-  /** Many at once cost one fetch. Default: none. */
+  /** Concurrent hints share one fetch. Default: none. */
   readonly hints?: Stream.Stream<Hint> | undefined
   /** Read before each fetch and each interval, so it may follow settings. */
   readonly timing?: Effect.Effect<PollTiming> | undefined
 }
 
 /**
- * After a failed fetch the next comes sooner than the poll interval, at first: 1, 2, 4, … s. Nobody who
- * asks meanwhile makes it come sooner than that: a source that is away is not asked more often for every
- * camera that restarts.
+ * Failed fetches are retried after 1, 2, 4, … s, at most the poll interval. Requests do not shorten this delay, so
+ * that restarting cameras do not add load to an unreachable source.
  */
 const retryDelay = (failures: number): Duration.Duration =>
   Duration.seconds(Math.min(2 ** (failures - 1), 30))
 
 /**
- * Starts polling in the scope. A hint is followed by a fetch at once; where hints do not stop, fetches take about
- * 5 % of the time, and a fifth of it where calls of `refresh` do not stop. Logs once when the source fails, once
- * when it fails in another way, and once when it is reachable again.
+ * Starts polling in the scope. A hint starts a fetch at once; with a constant flow of hints, fetches take about
+ * 5 % of the time, and with constant calls of `refresh` a fifth. Logs once when the source fails, once when it fails
+ * in another way, and once when it is reachable again.
  */
 export const make = Effect.fnUntraced(function* (
   options: PollingOptions
@@ -150,7 +149,7 @@ export const make = Effect.fnUntraced(function* (
     }),
     ignoresInvalidations: () => failures > 0,
     restAfterPoll: 20,
-    // each camera that restarts asks
+    // each camera that restarts calls `refresh`
     restBeforeRequest: 4,
     restAtLeast: Exit.match({
       onSuccess: ({ rows }) => Duration.millis(rows.length * costPerRowMs),
@@ -180,9 +179,9 @@ export const make = Effect.fnUntraced(function* (
 const annotated = Effect.annotateLogs("module", "source")
 
 /**
- * The kind of a failure, which is logged once: that the source is unavailable, in whatever words, and each
- * problem that an operator must solve. A server that restarts refuses, then reports that it is starting up,
- * then does not respond.
+ * The kind of a failure, which is logged once. All details of `Unavailable` are one kind: a server that restarts
+ * refuses connections, then reports that it is starting up, then does not respond. Any other problem needs an
+ * operator, and is a kind of its own.
  */
 const dedupeKey = ({ reason }: CameraSourceError): string =>
   reason._tag === "Unavailable" ? reason._tag : `${reason._tag} ${reason.detail}`

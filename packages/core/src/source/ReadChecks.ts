@@ -1,4 +1,4 @@
-/** What every read of a list of cameras must pass, and what is said about its columns. */
+/** The checks of every read of a camera list, and the log lines about its columns. */
 import { oneLine } from "@restream/config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,8 +9,8 @@ import * as UnreadColumns from "./UnreadColumns.ts"
 
 export interface ReadCheckOptions {
   /**
-   * The columns that anything reads, see `knownColumns`; the others are not fetched from a database. Read
-   * before each fetch. Default: all columns.
+   * The columns that are used, see `knownColumns`; other columns are not fetched from a database. Read before each
+   * fetch. Default: all columns.
    */
   readonly known?: Effect.Effect<ReadonlySet<string> | undefined> | undefined
   /**
@@ -21,10 +21,10 @@ export interface ReadCheckOptions {
 }
 
 /**
- * Makes the check of one source. It compares each result with the last good one, and logs a column that
- * nothing reads once.
+ * Makes the check of one source. The check compares each result with the last good result, and logs each unused
+ * column once.
  *
- * @param label for the log: `database`.
+ * @param label the name of the source in the log: `database`.
  * @param failOn fails with a problem of the result, if there is one.
  */
 export const make = (
@@ -36,15 +36,15 @@ export const make = (
   known: ReadonlySet<string> | undefined
 ) => Effect.Effect<ReadonlyArray<CameraRow>, CameraSourceError>) => {
   let shape = new ResultShape()
-  const named = new Set<string>()
+  const logged = new Set<string>()
 
-  /** Once for each column: a switch or a password under another name would be ignored in silence. */
-  const nameUnread = (columns: ReadonlyArray<string>, known: ReadonlySet<string> | undefined) => {
+  /** Logs unused columns, once each: a misnamed `enabled` or `password` column would be ignored silently. */
+  const logUnread = (columns: ReadonlyArray<string>, known: ReadonlySet<string> | undefined) => {
     const unread =
       known === undefined
         ? undefined
-        : UnreadColumns.describe(columns, new Set([...known, ...named]))
-    for (const column of columns) named.add(column)
+        : UnreadColumns.describe(columns, new Set([...known, ...logged]))
+    for (const column of columns) logged.add(column)
     return unread === undefined
       ? Effect.void
       : Effect.logWithLevel(unread.isSuspicious ? "Warn" : "Info")(
@@ -57,7 +57,7 @@ export const make = (
     if (delay === undefined) shape = new ResultShape()
     const delayMs = Duration.toMillis(delay ?? Duration.zero)
     yield* failOn(shape.accept(result, { known, delayMs, nowMs: yield* Monotonic.now }))
-    yield* nameUnread(result.columns, known)
+    yield* logUnread(result.columns, known)
     return result.rows
   })
 }

@@ -1,5 +1,5 @@
 /**
- * Reads regular files only. To open a FIFO without a writer blocks a thread of Node for good, which delays even
+ * Reads regular files only. Opening a FIFO without a writer blocks a thread of Node for ever, which delays even
  * the exit of the process; a device such as `/dev/zero` never ends.
  */
 import { oneLine } from "@restream/config"
@@ -8,7 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import { type PlatformError, systemError } from "effect/PlatformError"
 import { devNull } from "node:os"
 
-/** Fails with `BadResource` where the path is no regular file. `/dev/null` is an empty file. */
+/** Fails with `BadResource` if the path is not a regular file. `/dev/null` counts as an empty file. */
 export const stat = Effect.fnUntraced(function* (
   file: string
 ): Effect.fn.Return<FileSystem.File.Info, PlatformError, FileSystem.FileSystem> {
@@ -47,7 +47,7 @@ const readableByAll = 0o004
 export const isReadableByAll = ({ mode }: FileSystem.File.Info): boolean =>
   (mode & readableByAll) !== 0
 
-/** One line for a file that holds passwords and that everybody may read. */
+/** The warning about a file that holds passwords and that every user may read. One line. */
 export const publicWarning = (file: string): string =>
   `${oneLine(file)} holds passwords, and every user of this machine may read it; chmod 640 removes that right`
 

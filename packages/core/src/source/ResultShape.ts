@@ -1,22 +1,22 @@
 /**
- * Protection from mass mistakes: whether the result of a read has the shape of the last good one. Pure.
+ * Protection from mass mistakes: checks that the result of a read has the shape of the last good result. Pure.
  *
- * A view that lost a column and a joined table that was emptied would spoil every camera at once. Such a read
+ * A view that lost a column, or a joined table that was emptied, would break every camera at once. Such a read
  * counts as failed, so the relays are unaffected.
  */
 import type { CameraRow } from "./CameraSource.ts"
 
-/** What one read gives. */
+/** The result of one read. */
 export interface ReadResult {
-  /** The names of all columns of the query, also of those that are not read. */
+  /** The names of all columns of the query, including columns that are not read. */
   readonly columns: ReadonlyArray<string>
   readonly rows: ReadonlyArray<CameraRow>
 }
 
-/** A column that has a value in this many rows is not emptied row by row. */
+/** A column with values in this many rows is not emptied row by row. */
 const fewestRows = 10
 
-/** What is wrong with a result of which no row can make a camera, or `undefined`. */
+/** The problem of a result without a column `id`, or `undefined`. */
 export const missingId = ({ columns }: Pick<ReadResult, "columns">): string | undefined =>
   columns.includes("id")
     ? undefined
@@ -33,14 +33,14 @@ export interface ShapeOptions {
 
 export class ResultShape {
   #columns: ReadonlyArray<string> = []
-  /** The columns that had a value in many rows. */
+  /** The columns with values in at least {@link fewestRows} rows. */
   #filled: ReadonlyArray<string> = []
   #emptySinceMs: number | undefined
 
-  /** Accepts a result as the last good one, or returns how its shape differs. */
+  /** Accepts a result as the last good result, or returns how its shape differs. */
   accept(result: ReadResult, { delayMs, known, nowMs }: ShapeOptions): string | undefined {
-    const matter = (name: string) => known === undefined || known.has(name)
-    const lost = this.#columns.filter((name) => matter(name) && !result.columns.includes(name))
+    const isUsed = (name: string) => known === undefined || known.has(name)
+    const lost = this.#columns.filter((name) => isUsed(name) && !result.columns.includes(name))
     if (lost.length > 0) {
       return `the result no longer has ${list(lost)}; if that is intended, restart restream`
     }
@@ -49,8 +49,8 @@ export class ResultShape {
     const emptied =
       rows.length < fewestRows
         ? []
-        : // a column that nothing reads any more is not fetched
-          this.#filled.filter((name) => matter(name) && isEmptied(name))
+        : // a column that is no longer used is not fetched
+          this.#filled.filter((name) => isUsed(name) && isEmptied(name))
     this.#emptySinceMs = emptied.length === 0 ? undefined : (this.#emptySinceMs ?? nowMs)
     if (this.#emptySinceMs !== undefined && nowMs - this.#emptySinceMs < delayMs) {
       return `${list(emptied)} ${emptied.length === 1 ? "is" : "are"} empty in every row, which is accepted if it lasts (supervisor.massStopDelay)`
@@ -59,7 +59,7 @@ export class ResultShape {
     this.#columns = result.columns
     // an empty table has no shape to compare with
     if (rows.length > 0) {
-      this.#filled = result.columns.filter((name) => matter(name) && isFilledIn(rows)(name))
+      this.#filled = result.columns.filter((name) => isUsed(name) && isFilledIn(rows)(name))
     }
     return undefined
   }

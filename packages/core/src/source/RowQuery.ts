@@ -1,10 +1,9 @@
 /**
- * The question that is put to PostgreSQL: any SELECT, with each row as one JSON text of the columns that are
- * read.
+ * Builds the statements for PostgreSQL: any SELECT, with each row as one JSON text of the columns that are read.
  *
- * The driver takes values in PostgreSQL's binary format and knows that of the common types; what it does
- * not know it takes for text. One column of another type, a `point` say, would fail the whole snapshot,
- * or come as gibberish. The server has a text for every type that it has, so it is asked for that.
+ * The driver reads values in PostgreSQL's binary format, knows that format for the common types, and treats all other
+ * types as text. One column of another type, such as `point`, would fail the whole snapshot or yield garbage. The
+ * server can convert every type to text, so the statements request text.
  */
 import * as Shard from "../cluster/Shard.ts"
 import type { CameraRow } from "./CameraSource.ts"
@@ -13,51 +12,51 @@ import type { Fingerprint } from "./KnownRows.ts"
 /** A column of the result, as the driver describes it. */
 export interface Column {
   readonly name: string
-  /** The OID of its type; of a domain, that of the type below. */
+  /** The OID of the type; for a domain, the OID of its base type. */
   readonly dataTypeId: number
 }
 
 /**
- * The query as a part of ours, for its columns alone: LIMIT 0 runs nothing. PostgreSQL takes nothing that
- * writes in this place: no DELETE, and no WITH that holds one.
+ * The query as a subquery, to describe its columns: LIMIT 0 runs nothing. PostgreSQL accepts nothing that writes in a
+ * subquery: no DELETE, and no WITH that contains a DELETE.
  */
 export const asDescribed = (query: string): string =>
   // a comment at the end of the query ends with the line
   `select * from (\n${withoutSemicolon(query)}\n) restream_row limit 0`
 
-/** `char(n)`, and a list of them: PostgreSQL pads the values, and drops the padding in the cast to text. */
+/** `char(n)` and `char(n)[]`: PostgreSQL pads the values, and drops the padding in the cast to text. */
 const unpadded: Readonly<Record<number, string>> = { 1042: "::text", 1014: "::text[]" }
 
 const selectRow = "select row_to_json(restream_row.*)::text as row "
 
 /**
- * The query with each row as one JSON text of the columns that are wanted.
+ * The query with each row as one JSON text of the columns that are read.
  *
- * Columns are taken by their position, because a query may give several the same name: the last one counts.
+ * Columns are selected by position, because a query may give several columns the same name: the last one counts.
  *
- * @param columns those of {@link asDescribed}, all of them.
- * @param isWanted whether the column of a name is read.
+ * @param columns all columns of {@link asDescribed}.
+ * @param isRead whether the column with this name is read.
  */
 export const asRows = (
   query: string,
   columns: ReadonlyArray<Column>,
-  isWanted: (name: string) => boolean
+  isRead: (name: string) => boolean
 ): string => {
   const last = new Map(columns.map(({ name }, index) => [name, index]))
   const list = columns.flatMap(({ dataTypeId, name }, index) =>
-    isWanted(name) && last.get(name) === index
+    isRead(name) && last.get(name) === index
       ? [`c${index}${unpadded[dataTypeId] ?? ""} as "${name.replaceAll('"', '""')}"`]
       : []
   )
   const aliases = columns.map((_, index) => `c${index}`)
-  // the name stands with a star because a column of the same name would be taken for the row otherwise
+  // `restream_row.*`, because a column named restream_row would take precedence over the row
   return `${selectRow}from (
 select ${list.join(", ")} from (\n${withoutSemicolon(query)}\n) restream_result(${aliases.join(", ")})
 ) restream_row`
 }
 
 /**
- * The types whose text is the same in SQL and in JSON: integers, numeric, texts and uuid. A row can be asked for by
+ * The types whose text is the same in SQL and in JSON: integers, numeric, texts and uuid. A row can be selected by
  * the text of such an id.
  */
 const plainTypes = new Set([20, 21, 23, 1700, 25, 1042, 1043, 19, 2950])
@@ -72,7 +71,7 @@ export const hasPlainId = (columns: ReadonlyArray<Column>): boolean =>
 /** The statement of {@link asRows}, for the rows with these ids. */
 export const withIds = (rows: string, ids: Iterable<string>): string => {
   const quoted = Array.from(ids, (id) => `"${id.replaceAll(/["\\]/g, String.raw`\$&`)}"`)
-  // of no type of its own: the server takes it for a list of what the column has
+  // an untyped literal: the server infers an array of the column's type
   const list = `{${quoted.join(",")}}`.replaceAll("\\", "\\\\").replaceAll("'", "''")
   return `${rows}\nwhere restream_row.id = any(E'${list}')`
 }
@@ -81,7 +80,7 @@ export const withIds = (rows: string, ids: Iterable<string>): string => {
 export const asCount = (rows: string): string =>
   `select count(*)::text as count ${rows.slice(selectRow.length)}`
 
-/** Of which shards rows are read. */
+/** The shards whose rows are read. */
 export interface ShardsRead {
   readonly shards: Iterable<number>
   /** The number of all shards. */
@@ -95,12 +94,12 @@ const isInShards = ({ count, shards }: ShardsRead): string =>
 export const withShards = (rows: string, read: ShardsRead): string =>
   `${rows}\nwhere ${isInShards(read)}`
 
-/** Types whose text may hold a control character, which the id of a camera has not. */
+/** Types whose text may contain a control character, which the id of a camera must not. */
 const textTypes = new Set([19, 25, 1042, 1043])
 
 /**
- * The statement of {@link asRows}, for the rows of some shards, and for those that concern every node: rows without
- * an id, rows whose id is another text for us, and rows that claim one path.
+ * The statement of {@link asRows}, for the rows of some shards, and for rows that concern every node: rows without
+ * an id, rows whose id contains control characters, and rows that claim the same path.
  */
 export const withOwn = (rows: string, columns: ReadonlyArray<Column>, read: ShardsRead): string => {
   const own = isInShards(read)
@@ -124,31 +123,31 @@ where case when ${concerns.join(" or ")} then (${own}) is not true else false en
 
 /** The statement of {@link asRows}, with a hash of each row's text. */
 export const asHashedRows = (rows: string): string =>
-  // without OFFSET the planner would make each text twice
+  // without OFFSET the planner would compute each text twice
   `select restream_json.row, hashtextextended(restream_json.row, 0)::text as hash from (
 ${rows}
 offset 0) restream_json`
 
 /**
- * The number of the rows of {@link asRows}, and the sum of their hashes: different after any change of any row,
- * and the same in any order of the rows.
+ * The number of the rows of {@link asRows}, and the sum of their hashes, which changes with any change of a row and
+ * does not depend on the order of the rows.
  */
 export const asFingerprint = (rows: string): string =>
   `select count(*)::text as count, coalesce(sum(hashtextextended(restream_json.row, 0)), 0)::text as sum from (
 ${rows}
 ) restream_json`
 
-/** Reads the answer to {@link asFingerprint}. */
+/** Reads the result of {@link asFingerprint}. */
 export const readFingerprint = (
-  answer: Readonly<Record<string, unknown>> | undefined
+  result: Readonly<Record<string, unknown>> | undefined
 ): Fingerprint => ({
-  count: Number(answer?.["count"]),
-  sum: BigInt(String(answer?.["sum"] ?? 0))
+  count: Number(result?.["count"]),
+  sum: BigInt(String(result?.["sum"] ?? 0))
 })
 
 /**
- * Has the server read the query as it stands, without running it: for its own words about a mistake,
- * which {@link asDescribed} may have changed.
+ * Makes the server parse the unmodified query, without running it, for an error message that {@link asDescribed} does
+ * not distort.
  */
 export const asExplained = (query: string): string =>
   // without the parentheses, a query that begins with ANALYZE would be run
@@ -181,22 +180,22 @@ const withoutSemicolon = (query: string): string => {
     token.lastIndex = at
     const found = token.exec(query)?.[0] ?? ""
     if (found === ";") semicolon ??= at
-    // whatever else stands behind a semicolon is another statement, and the server says so
+    // anything else after a semicolon is another statement, which the server rejects
     else if (semicolon !== undefined && !/^(?:\s|--)/.test(found)) return query
     at += found.length
   }
   return semicolon === undefined ? query : query.slice(0, semicolon)
 }
 
-/** Whether a column may hold a number that JavaScript would not keep as it is. To ask is cheaper than to look. */
+/** Matches texts that may contain a number that JavaScript changes. Cheaper than a reviver for every row. */
 const mayLoseDigits = /":-?(?:\d{16}|\d+\.)/
 
-/** ECMA-262 25.5.1: a reviver is told how a number was written. */
+/** ECMA-262 25.5.1: the context of a reviver holds the source text of a number. */
 type Reviver = (this: unknown, key: string, value: unknown, context: { source?: string }) => unknown
 
 /**
- * Reads a row as {@link asRows} gives it. A number whose digits JavaScript would not keep, such as an id
- * beyond 2^53, stays the text that it was.
+ * Parses a row of {@link asRows}. A number whose digits JavaScript would not keep, such as an id beyond 2^53, becomes
+ * its source text.
  */
 export const read = (json: string): CameraRow => {
   if (!mayLoseDigits.test(json)) return JSON.parse(json)
@@ -208,7 +207,7 @@ export const read = (json: string): CameraRow => {
     return value
   }
   const row = JSON.parse(json, keepDigits as (this: any, key: string, value: any) => any)
-  // only in columns: what stands within a JSON value is JSON's business
+  // only for columns: numbers within a JSON value remain JSON numbers
   for (const [holder, key, source] of changed) if (holder === row) row[key] = source
   return row
 }

@@ -1,16 +1,16 @@
-/** What an error of the database client means to an operator. */
+/** Describes errors of the database client for an operator. */
 import { oneLine, redact } from "@restream/config"
 import * as Predicate from "effect/Predicate"
 import type { SqlError } from "effect/sql/SqlError"
 import { describeSystemError } from "./SystemError.ts"
 
-/** The SQLSTATE of what the server refused. */
+/** The SQLSTATE of an error. */
 export const codeOf = ({ reason: { cause } }: SqlError): string | undefined =>
   Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : undefined
 
 /**
- * The problem of a connection pooler that accepts no startup parameter but the usual ones: PgBouncer, and what
- * is built like it; Amazon RDS Proxy.
+ * Describes the refusal of a connection pooler that accepts only the usual startup parameters: PgBouncer and its
+ * derivatives, and Amazon RDS Proxy.
  */
 export const refusedParameter = (error: SqlError): string | undefined => {
   const { cause } = error.reason
@@ -22,7 +22,7 @@ export const refusedParameter = (error: SqlError): string | undefined => {
     : `a connection pooler refuses the startup parameter ${parameter}; remove options, schema, currentSchema or search_path from PG_DSN, or add ${parameter} to ignore_startup_parameters of PgBouncer`
 }
 
-/** The server's message, or what the socket's error means; on one line, without secrets. */
+/** The server's message, or the meaning of the socket's error; one line without secrets. */
 export const describe = (error: SqlError): string => {
   const cause = error.reason.cause
   const system = describeSystemError(cause)

@@ -1,4 +1,4 @@
-/** What a system error of a socket to the database means. */
+/** Describes system errors of a socket to the database. */
 import * as Predicate from "effect/Predicate"
 
 const text = (error: object, name: string): string | undefined => {
@@ -9,7 +9,7 @@ const text = (error: object, name: string): string | undefined => {
 /** One line that names the cause and the address; `undefined` for any other error. */
 export const describeSystemError = (error: unknown): string | undefined => {
   if (typeof error !== "object" || error === null) return undefined
-  // a host name with several addresses: each of them failed, the first one speaks for all
+  // all addresses of a host name failed: the error of the first address is shown
   const [first] = error instanceof AggregateError ? (error.errors as ReadonlyArray<unknown>) : []
   if (first !== undefined) return describeSystemError(first)
   const host = text(error, "hostname")

@@ -1,8 +1,8 @@
 /**
- * The rows of the table that this daemon needs, read as cheaply as they can be: by their fingerprint, by the ids
+ * Reads the rows of the table that this daemon needs, as cheaply as possible: by their fingerprint, by the ids
  * that a notification named, or, in a cluster with a large table, by the shards of this node.
  *
- * A read of everything stays the truth. Where anything about a smaller read is in doubt, everything is read.
+ * A full read is authoritative. If a smaller read is inconclusive, all rows are read.
  */
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import * as Effect from "effect/Effect"
@@ -21,18 +21,18 @@ import { codeOf } from "./SqlProblem.ts"
 /** Runs a statement, unprepared. */
 export type Run = (statement: string) => Effect.Effect<PgConnection.Result, SqlError>
 
-/** What a statement that reads the rows gives. */
+/** The result of statements that read rows. */
 export interface Read<A> {
   readonly value: A
-  /** Fails where rows are not what the table should give. */
+  /** Fails if the rows do not have the expected shape. */
   readonly check: (rows: ReadonlyArray<CameraRow>) => Effect.Effect<unknown, CameraSourceError>
 }
 
 export interface TableRowsOptions {
   /**
-   * Puts statements to the server, in one transaction.
+   * Sends statements to the server, in one transaction.
    *
-   * @param fetch gets the statement that reads all rows, and the columns that it gives.
+   * @param fetch gets the statement that reads all rows, and its columns.
    */
   readonly read: <A>(
     fetch: (
@@ -51,20 +51,20 @@ export interface TableRowsOptions {
 /** From this many rows on, a node reads only the rows of its shards. */
 const fewestSplit = 20_000
 
-/** Where it does, and the table has become smaller than this, it reads all of them again. */
+/** Below this number of rows, a node that reads only the rows of its shards reads all rows again. */
 const fewestStillSplit = 15_000
 
 const undefinedFunction = "42883"
 
-/** How many rows are read before other fibers run. */
+/** How many rows are decoded before other fibers run. */
 const rowsInARow = 500
 
 const rowsOf = (hashed: ReadonlyArray<HashedRow>) => hashed.map(({ row }) => row)
 
-/** The shards that were read, each with the object by which it was ours. */
+/** The shards that were read, each with its object from `OwnedShards.ours`. */
 type Shards = ReadonlyMap<number, object>
 
-/** How the rows are polled. */
+/** The part of the polling options that reads the rows. */
 export const make = Effect.fnUntraced(function* (
   options: TableRowsOptions
 ): Effect.fn.Return<Pick<PollingOptions, "fetchChanged" | "fetchRows" | "hints" | "shards">> {
@@ -72,11 +72,11 @@ export const make = Effect.fnUntraced(function* (
   const kept = new KnownRows()
   const rereads = yield* Queue.sliding<Hint>(1)
   const moves = yield* Queue.sliding<Hint>(1)
-  /** Whether the server has the function that makes them: PostgreSQL since 11. */
+  /** Whether the server has `hashtextextended`: PostgreSQL 11 or later. */
   let hasHashes = true
-  /** The rows that changed since the last read, as far as notifications named them. */
+  /** The ids that notifications named since the last read; `any`: all rows may have changed. */
   let changed: Set<string> | "any" = "any"
-  /** The shards whose rows are known; `undefined`: all rows are. */
+  /** The shards whose rows are known; `undefined`: all rows are known. */
   let known: Shards | undefined
 
   const readHashed = Effect.fnUntraced(function* (
@@ -143,7 +143,7 @@ export const make = Effect.fnUntraced(function* (
       const hashed = yield* readHashed(rows)
       if (!hasHashes || !kept.isUnchanged(statement, fingerprintOf(hashed))) {
         yield* check(rowsOf(hashed))
-        if (kept.replace(statement, hashed)) yield* logRestless
+        if (kept.replace(statement, hashed)) yield* logFrequentChanges
       }
     }
     if (own !== undefined && known === undefined) yield* logSplit
@@ -155,15 +155,15 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /**
-   * Reads the rows with these ids, and those of shards that came. `undefined`: they do not tell what the rows are
-   * now.
+   * Reads the rows with these ids, and the rows of gained shards. `undefined`: the result is inconclusive, and all
+   * rows have to be read.
    */
   const fetchSome = Effect.fnUntraced(function* (
     ids: ReadonlySet<string>,
     ours: Shards | undefined
   ) {
     const before = known
-    const came =
+    const gained =
       shards === undefined || ours === undefined
         ? undefined
         : {
@@ -181,18 +181,22 @@ export const make = Effect.fnUntraced(function* (
         return {
           statement: ownStatement(all, columns, ours),
           ofShards:
-            came === undefined || came.shards.length === 0
+            gained === undefined || gained.shards.length === 0
               ? []
-              : yield* fetch(RowQuery.withShards(all, came)),
+              : yield* fetch(RowQuery.withShards(all, gained)),
           withIds: ids.size === 0 ? [] : yield* fetch(RowQuery.withIds(all, ids))
         }
       })
     )
     if (value === undefined) return undefined
     const fresh = yield* readHashed(value.ofShards)
-    const isOut = ({ shard }: HashedRow) =>
+    const isReplaced = ({ shard }: HashedRow) =>
       ours !== undefined && shard !== undefined && before?.get(shard) !== ours.get(shard)
-    const merged = mergeByIds(kept.replaced(isOut, fresh), ids, yield* readHashed(value.withIds))
+    const merged = mergeByIds(
+      kept.replaced(isReplaced, fresh),
+      ids,
+      yield* readHashed(value.withIds)
+    )
     if (merged === undefined) return undefined
     yield* check(rowsOf(merged))
     kept.update(value.statement, merged)
@@ -215,20 +219,20 @@ export const make = Effect.fnUntraced(function* (
     if (ids.size === 0 && !hasMoved) return Effect.succeed(kept.rows)
     changed = new Set()
     return fetchSome(ids, ours).pipe(
-      // an id of another table may be no id of this one
+      // fails if an id of another table is not valid for this table's type
       Effect.orElseSucceed(() => undefined),
       Effect.flatMap((rows) => (rows === undefined ? fetchAll : Effect.succeed(rows)))
     )
   })
 
-  const orElseAny = <A, E>(fetch: Effect.Effect<A, E>) =>
+  const markAllOnError = <A, E>(fetch: Effect.Effect<A, E>) =>
     Effect.onError(fetch, () =>
       Effect.sync(() => {
         changed = "any"
       })
     )
 
-  const note = (hint: TableHint): Hint => {
+  const record = (hint: TableHint): Hint => {
     if (typeof hint === "string") {
       changed = "any"
       return hint
@@ -238,12 +242,12 @@ export const make = Effect.fnUntraced(function* (
   }
 
   return {
-    fetchRows: orElseAny(fetchAll),
-    fetchChanged: orElseAny(fetchChanged),
+    fetchRows: markAllOnError(fetchAll),
+    fetchChanged: markAllOnError(fetchChanged),
     shards: () => known && new Set(known.keys()),
     hints: Stream.mergeAll(
       [
-        Stream.map(Stream.merge(options.notifications, Stream.fromQueue(rereads)), note),
+        Stream.map(Stream.merge(options.notifications, Stream.fromQueue(rereads)), record),
         Stream.fromQueue(moves),
         ...(shards === undefined
           ? []
@@ -264,7 +268,7 @@ const isSameMap = (a: Shards, b: Shards | undefined): boolean =>
 
 const logged = Effect.annotateLogs("module", "source")
 
-const logRestless = logged(
+const logFrequentChanges = logged(
   Effect.logDebug(
     "database: the rows differ at every read, so they are read without asking whether they have changed"
   )

@@ -1,4 +1,4 @@
-/** The columns of a result that nothing reads, and which column each of them was probably meant to be. Pure. */
+/** Finds the unused columns of a result, and the column that each was probably meant to be. Pure. */
 import { nearest } from "@restream/config"
 
 /** Other programs' names for our columns. */
@@ -16,17 +16,17 @@ const synonyms: Readonly<Record<string, ReadonlyArray<string>>> = {
   options: ["settings", "config", "params"]
 }
 
-/** A short word is close to too many others, unless one letter is missing or transposed. */
+/** A short word is close to too many other words, so only a missing or transposed letter counts. */
 const isMisspelt = (word: string, meant: string): boolean => {
   const letters = (text: string) => [...text.toLowerCase()].sort().join("")
   return word.length >= 6 || word.length !== meant.length || letters(word) === letters(meant)
 }
 
 /**
- * Describes the columns that nothing reads. `undefined`: there are none.
+ * Describes the unused columns. `undefined`: there are none.
  *
  * @param columns of the result.
- * @param known the columns that something reads.
+ * @param known the columns that are used.
  */
 export const describe = (
   columns: ReadonlyArray<string>,
@@ -34,7 +34,7 @@ export const describe = (
 ): { readonly message: string; readonly isSuspicious: boolean } | undefined => {
   const unread = columns.filter((name) => !known.has(name))
   if (unread.length === 0) return undefined
-  // a column that the result has needs no other in its place
+  // a column that the result has cannot be what another column was meant to be
   const missing = [...known].filter((name) => !columns.includes(name))
   let isSuspicious = false
   const shown = unread.map((name) => {
