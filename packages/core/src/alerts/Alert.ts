@@ -1,10 +1,10 @@
-/** An alert as it is delivered: data without secrets. */
+/** Alerts as they are delivered: data without secrets. */
 import type { CameraId } from "../camera/Camera.ts"
 
 /**
- * - `opened`: something has been wrong for `alerts.after`.
+ * - `opened`: a problem has lasted for `alerts.after`.
  * - `updated`: more cameras have joined an open alert.
- * - `resolved`: all that the alert was about is in order again.
+ * - `resolved`: all problems of the alert are resolved.
  * - `test`: sent by `restream alerts test`; nothing is wrong.
  */
 export type AlertEvent = "opened" | "updated" | "resolved" | "test"
@@ -24,14 +24,14 @@ export interface AlertCamera {
 
 export interface Alert {
   readonly event: AlertEvent
-  /** The same for all events of one alert, and never used again. */
+  /** The same for all events of one alert, and never reused. */
   readonly id: string
-  /** What the alert is about: the same when the same problem comes again, also after a restart. */
+  /** Identifies the problem: the same when the problem recurs, even after a restart. */
   readonly key: string
   /** `media-server`, `database`, `cluster`, `invalid`, `flapping`, or the tag of a reason: `Refused`, … */
   readonly kind: string
   readonly severity: Severity
-  /** What and where, in one line: `32 cameras at 10.0.0.9:554: connection refused by 10.0.0.9:554`. */
+  /** The problem and its location, in one line: `32 cameras at 10.0.0.9:554: connection refused by 10.0.0.9:554`. */
   readonly title: string
   /** What to do. */
   readonly advice: string
@@ -43,13 +43,13 @@ export interface Alert {
   readonly openedAt: number
   /** In milliseconds since 1970; `undefined` while the alert is open. */
   readonly resolvedAt: number | undefined
-  /** How many cameras it affects. */
+  /** How many cameras the alert affects. */
   readonly count: number
   /** The first 100 of them. */
   readonly cameras: ReadonlyArray<AlertCamera>
 }
 
-/** What `restream alerts test` sends. @param now in milliseconds since 1970. */
+/** The alert that `restream alerts test` sends. @param now in milliseconds since 1970. */
 export const testAlert = (id: string, now: number): Alert => ({
   event: "test",
   id,

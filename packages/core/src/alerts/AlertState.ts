@@ -1,19 +1,19 @@
 /**
- * Which alerts are open, and what opens, updates and resolves them. Pure.
+ * Decides which alerts are opened, updated and resolved. Pure.
  *
- * An alert is about the cameras that went down together, whatever their reasons become: it is resolved when
- * all of them are live again, or gone. So a recorder that is first unreachable and then refuses the password
- * is one alert, and a switch that takes many hosts with it is one alert.
+ * An alert covers the cameras that went down together, even if their reasons change later. It is resolved when all of
+ * them are live again, or removed. So a recorder that is first unreachable and then refuses the password is one alert,
+ * and so is a failed switch with many hosts.
  */
 import type { CameraId } from "../camera/Camera.ts"
 import type { Alert, AlertEvent } from "./Alert.ts"
 import { describe, type Description } from "./Describe.ts"
 import { cameraKey, type Problem, type Subject, subjectsOf, type Surroundings } from "./Problems.ts"
 
-/** How long a subject has been failed, or in order, without a break. */
+/** A period in which a subject is continuously failed or continuously ok. */
 interface Phase {
   readonly isOk: boolean
-  /** As the subject has it. */
+  /** The value of {@link Subject.since}. */
   readonly since: number | undefined
   /** By the monotonic clock. */
   readonly startedMs: number
@@ -23,11 +23,11 @@ interface OpenAlert {
   readonly id: string
   readonly key: string
   readonly openedAt: number
-  /** The keys of the subjects that are not in order yet. */
+  /** The keys of the subjects that are not ok yet. */
   readonly members: ReadonlySet<string>
-  /** The problems that later cameras may share. */
+  /** The problems whose later cameras join this alert, see {@link coverOf}. */
   readonly covers: ReadonlySet<string>
-  /** What was sent last. */
+  /** The description that was sent last. */
   readonly description: Description
   readonly sentMs: number
   /** Whether subjects have joined since. */
@@ -48,15 +48,15 @@ export interface Observation extends Surroundings {
   readonly now: number
   /** By the monotonic clock. */
   readonly nowMs: number
-  /** How long something is wrong before an alert is opened, and right before it is resolved. */
+  /** How long a problem lasts before an alert is opened, and is absent before the alert is resolved. */
   readonly afterMs: number
-  /** Whether alerts wait: what is wrong or resolved at the end of the quiet hours is reported then. */
+  /** Whether alerts are held back; the state at the end of the quiet hours is reported then. */
   readonly isQuiet: boolean
   /** Whether another daemon relays the cameras, and sends the alerts. */
   readonly isStandby: boolean
-  /** Whether this daemon relays a camera: one that moved to another daemon is not resolved. */
+  /** Whether this daemon relays a camera: a camera that moved to another daemon is not resolved. */
   readonly isOurs: (id: CameraId) => boolean
-  /** Begins the ids of alerts; another one after each start of the program. */
+  /** The prefix of alert ids; different after each start of the program. */
   readonly boot: string
 }
 
@@ -85,7 +85,7 @@ export interface Outcome {
 export const next = (before: AlertState, observation: Observation): Outcome => {
   if (observation.isStandby) return { state: { ...empty, opened: before.opened }, events: [] }
   const members = new Set(before.alerts.flatMap((alert) => [...alert.members]))
-  // most of a large fleet is in order
+  // most cameras of a large fleet are ok
   const subjects = subjectsOf(observation).filter(
     ({ condition, key }) => condition !== "ok" || members.has(key)
   )
@@ -128,7 +128,7 @@ interface Candidate {
   readonly isDue: boolean
 }
 
-/** What the subjects of one alert share, so that a later one belongs to it. */
+/** The key by which later subjects join an alert. */
 const coverOf = ({ device, family }: Problem): string => `${family} ${device ?? ""}`.trimEnd()
 
 class Step {
@@ -181,7 +181,7 @@ class Step {
     }
   }
 
-  /** In order for long enough, gone, or no longer of interest. */
+  /** Whether a subject is ok for long enough, removed, or released. */
   #hasLeft(key: string): boolean {
     const subject = this.#subjects.get(key)
     if (subject === undefined || subject.condition === "released") return true
@@ -189,7 +189,7 @@ class Step {
     return phase?.isOk === true && this.#isOver(phase)
   }
 
-  /** The daemon to which it moved sees for itself, and tells of it. */
+  /** Whether a camera has moved to another daemon, which then sends its alerts. */
   #hasMoved(key: string): boolean {
     const id = key.slice(cameraKey("").length) as CameraId
     return key === cameraKey(id) && !this.#subjects.has(key) && !this.#observation.isOurs(id)

@@ -1,7 +1,8 @@
 /**
- * Watches the tree and sends alerts to the webhooks of the settings.
+ * Watches the cameras, the media servers, the camera source and the cluster, and sends alerts to the webhooks of the
+ * settings.
  *
- * Closing it sends nothing: a daemon that stops has resolved nothing.
+ * Sends nothing when its scope closes: a daemon that stops has resolved no problem.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -22,9 +23,9 @@ import * as Monotonic from "../time/Monotonic.ts"
 import * as AlertState from "./AlertState.ts"
 import * as Delivery from "./Delivery.ts"
 
-/** How often the states are looked at. */
+/** How often the states are checked. */
 const interval = "1 second"
-/** How often an Alertmanager hears of the open alerts. */
+/** How often the open alerts are sent to an Alertmanager. */
 const repeatMs = 60_000
 
 /** Watches in the scope. */
@@ -46,14 +47,14 @@ export const start: Effect.Effect<
   const cameras = new Map<CameraId, CameraStatus>()
   let repeatedMs = yield* Monotonic.now
 
-  /** Follows the store: all statuses of ten thousand cameras take 50 ms. */
+  /** Reads only changes from the store: reading all statuses of ten thousand cameras takes 50 ms. */
   const follow = Effect.gen(function* () {
     const delta = yield* store.changedSince(revision)
     revision = delta.revision
     if (delta.isComplete) cameras.clear()
     for (const id of delta.removed) cameras.delete(id)
     for (const camera of delta.cameras) cameras.set(camera.id, camera)
-    // restarts are forgotten after an hour, which is no change of the store
+    // the count of restarts in the last hour decreases without a change of the store
     for (const { health, id, word } of cameras.values()) {
       if (word !== "ok" || health !== "poor") continue
       const camera = yield* store.get(id)
@@ -107,7 +108,7 @@ export const start: Effect.Effect<
   )
 })
 
-/** {@link start} for as long as the layer lives. Provide `FetchHttpClient.layer`, or another client that follows no redirects. */
+/** {@link start} in the layer's scope. Provide `FetchHttpClient.layer`, or another client that follows no redirects. */
 export const layer: Layer.Layer<
   never,
   never,

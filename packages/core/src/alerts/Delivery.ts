@@ -1,8 +1,7 @@
 /**
- * Delivers messages to webhooks, each on its own: one that fails delays no other.
- *
- * A webhook has one fiber and a bounded queue. A message is retried with backoff for a day; the settings are
- * read before each attempt, so that a corrected URL is used.
+ * Delivers messages to webhooks. A failing webhook delays no other webhook: each has one fiber and a bounded queue. A
+ * message is retried with backoff for a day; the settings are read before each attempt, so that a corrected URL is
+ * used.
  */
 import { displayWebhookUrl, type Webhook } from "@restream/config"
 import * as Clock from "effect/Clock"
@@ -24,7 +23,7 @@ import type { Message } from "./WebhookRequest.ts"
 const queueSize = 100
 const firstDelayMs = 1000
 const maxDelayMs = 60_000
-/** Where only a change of the settings can help. */
+/** The delay after errors that only a change of the settings can resolve. */
 const rejectedDelayMs = 5 * 60_000
 const maxRetryAfterMs = 60 * 60_000
 const maxAgeMs = 24 * 60 * 60_000
@@ -42,28 +41,28 @@ interface Worker {
 export interface Delivery {
   /** Queues an alert for every webhook of the settings; never waits. */
   readonly offer: (alert: Alert) => Effect.Effect<void>
-  /** Sends the open alerts again to each Alertmanager that has nothing else to get: they expire there. */
+  /** Sends the open alerts again to each Alertmanager with an empty queue, because alerts expire there. */
   readonly repeat: (alerts: ReadonlyArray<Alert>) => Effect.Effect<void>
 }
 
-/** Delivers in the scope. What is queued at its end is dropped. */
+/** Delivers in the scope. Messages that are queued when the scope closes are dropped. */
 export const make = Effect.fnUntraced(function* (
   webhooks: Effect.Effect<ReadonlyArray<Webhook>>
 ): Effect.fn.Return<Delivery, never, HttpClient.HttpClient | Scope.Scope> {
   const scope = yield* Effect.scope
-  // the client alone: with the whole context, workers would log with the annotations of the caller
+  // only the client: with the whole context, workers would log with the annotations of the caller
   const client = yield* HttpClient.HttpClient
   const workers = new Map<string, Worker>()
   const incidents = new Incidents<string>(Infinity)
   /** By the monotonic clock. */
   const failingSince = new Map<string, number>()
-  /** Those whose full queue was reported. */
+  /** The webhooks whose full queue was reported. */
   const overflowing = new Set<string>()
 
   const find = (name: string) =>
     Effect.map(webhooks, (all) => all.find((webhook) => webhook.name === name))
 
-  /** One attempt by the settings of this moment; `undefined`: the webhook was removed from them. */
+  /** One attempt by the current settings; `undefined`: delivered, or the webhook was removed from the settings. */
   const attempt = (name: string, message: Message) =>
     Effect.flatMap(find(name), (webhook) =>
       webhook === undefined

@@ -1,4 +1,4 @@
-/** The words of an alert. Pure; everything that comes from cameras, servers and rows is redacted. */
+/** Describes alerts. Pure; texts from cameras, servers and rows are redacted. */
 import { oneLine, redact } from "@restream/config"
 import { cameraLabel, countCameras, onePerCamera } from "../camera/CameraNames.ts"
 import { isAboutMediaServer, type Reason } from "../camera/Reason.ts"
@@ -51,7 +51,7 @@ export const describe = (
 const flappingAdvice =
   "Check the network and the power of the camera; its timeline in the dashboard has the reasons."
 
-/** The first of the most frequent ones. */
+/** The most frequent text; the first one of several. */
 const mostFrequent = (texts: ReadonlyArray<string>): string => {
   const counts = new Map<string, number>()
   for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)

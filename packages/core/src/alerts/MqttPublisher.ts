@@ -1,4 +1,4 @@
-/** Publishes messages to an MQTT broker, each over a connection of its own: alerts are rare. */
+/** Publishes messages to an MQTT broker, with one connection per message, because alerts are rare. */
 import { mqttTopicOf, type Webhook, withoutBrackets } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -10,14 +10,14 @@ import { connectionError, WebhookError } from "./WebhookError.ts"
 import { safelyDecoded } from "./WebhookRequest.ts"
 
 /**
- * Publishes a message to the topic of the URL, and waits until the broker has it: QoS 1, not retained, MQTT 3.1.1.
+ * Publishes a message to the topic of the URL, and waits for the broker's PUBACK: QoS 1, not retained, MQTT 3.1.1.
  *
  * @returns `MQTT`.
  */
 export const publish = Effect.fnUntraced(function* (webhook: Webhook, body: string) {
   const url = new URL(Redacted.value(webhook.url))
   const resolver = yield* HostResolver
-  // a library that only few use
+  // loaded on demand, because few installations use it
   const { MqttClient } = yield* Effect.promise(() => import("mqtt"))
   const open = Effect.acquireRelease(
     Effect.sync(() => new MqttClient(() => dial(url, nodeLookup(resolver)), optionsOf(url))),

@@ -1,4 +1,4 @@
-/** What alerts are about: each camera, the media server, the database and the cluster, as subjects of one form. Pure. */
+/** The subjects of alerts in a common form: each camera, media server, the database and the cluster. Pure. */
 import type { Reason } from "../camera/Reason.ts"
 import { dedupeKey, isAboutMediaServer } from "../camera/Reason.ts"
 import type { MembershipProblem } from "../cluster/Ownership.ts"
@@ -6,15 +6,15 @@ import type { ServerView } from "../media-server/MediaServers.ts"
 import type { SourceHealth } from "../source/CameraSource.ts"
 import { type CameraStatus, everyStream, type StreamStatus } from "../status/CameraStatus.ts"
 
-/** What is wrong with a subject. */
+/** The problem of a subject. */
 export interface Problem {
   /** `media-server`, `database`, `cluster`, `invalid`, `flapping`, or the tag of a reason. */
   readonly kind: string
-  /** Problems of one family that begin together have one cause. */
+  /** Problems of one family that start together are attributed to one cause. */
   readonly family: string
   /** The `host:port` that may be the cause; `undefined` where hosts do not matter. */
   readonly device: string | undefined
-  /** Whether it is counted over the last hour, so that it need not last. */
+  /** Whether the problem is counted over the last hour, so that it need not last for `alerts.after`. */
   readonly isCounted: boolean
 }
 
@@ -22,14 +22,14 @@ export interface Subject {
   /** `media-server`, with its name if there are several; `database`; `cluster`; or `camera` with its id. */
   readonly key: string
   /**
-   * - `ok`: in order.
-   * - `failed`: it has a `problem`.
-   * - `pending`: on its way to be live, and nothing went wrong.
-   * - `held`: another problem explains it, or it waits for something that is none of its own.
-   * - `released`: no alert is about it, whether it is in order or not.
+   * - `ok`: no problem.
+   * - `failed`: the subject has a `problem`.
+   * - `pending`: starting, without a problem so far.
+   * - `held`: another problem explains the failure, or the subject waits for something outside itself.
+   * - `released`: excluded from alerts, with or without a problem.
    */
   readonly condition: "ok" | "failed" | "pending" | "held" | "released"
-  /** When the condition began, as the source of it says; another value is another occurrence. */
+  /** When the condition began, by the subject's own status; another value means another occurrence. */
   readonly since: number | undefined
   readonly problem: Problem | undefined
   readonly camera: StreamStatus | undefined
@@ -64,7 +64,7 @@ export const subjectsOf = ({
   ]
 }
 
-/** The streams of a camera. What is wrong with its main stream explains the others. */
+/** The streams of a camera. A problem of the main stream explains those of the others. */
 const streamsOf = (camera: CameraStatus, isServerDown: boolean): ReadonlyArray<Subject> => {
   const [main, ...others] = everyStream([camera]).map((one) => subjectOf(one, isServerDown))
   if (main === undefined || main.condition === "ok") return [...(main ? [main] : []), ...others]
@@ -133,15 +133,15 @@ const invalid: Problem = {
   isCounted: false
 }
 
-/** What happens to relays when the media server goes. */
+/** Whether the loss of the media server can cause the reason. */
 const isLossOfServer = (reason: Reason): boolean =>
   reason._tag === "ServerGone" ||
   reason._tag === "PublisherReplaced" ||
   (reason._tag === "Stalled" && reason.side === "output")
 
 /**
- * A device or a switch that goes shows itself in many ways: some cameras are refused, others time out, and
- * the reason changes while the device boots. They are one family.
+ * The failure of a device or a switch has several symptoms: some cameras are refused, others time out, and the reason
+ * changes while the device boots. They are one family.
  */
 const problemOf = (
   reason: Reason,

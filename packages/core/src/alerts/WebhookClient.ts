@@ -33,7 +33,7 @@ const noResponse = Effect.fail(
 /**
  * Sends a message, once, within 10 s.
  *
- * @returns what the receiver answered, such as `HTTP 204`.
+ * @returns the response of the receiver, such as `HTTP 204`.
  */
 export const send = Effect.fnUntraced(
   function* (webhook: Webhook, message: Message) {
@@ -45,7 +45,7 @@ export const send = Effect.fnUntraced(
   Deadline.within(timeout, () => noResponse)
 )
 
-/** Redirects are not followed: the URL is a secret. */
+/** Does not follow redirects, because the URL is a secret. */
 const post = Effect.fnUntraced(
   function* (webhook: Webhook, { body, headers, url }: WebhookRequest) {
     const request = HttpClientRequest.post(url, { headers }).pipe(
@@ -75,7 +75,7 @@ const beginningOf = (response: HttpClientResponse.HttpClientResponse): Effect.Ef
     Stream.decodeText(),
     Stream.mkString,
     Effect.map((text) => text.slice(0, maxBodyLength)),
-    // a response without a body
+    // fails if the response has no body
     Effect.orElseSucceed(() => "")
   )
 }
@@ -98,7 +98,7 @@ const statusError = (
   })
 }
 
-/** Seconds or a date in the header; Telegram has the seconds in the body. */
+/** Seconds or a date in the header; Telegram sends the seconds in the body. */
 const retryAfterOf = (header: string | undefined, body: string): number | undefined => {
   const value = header ?? /"retry_after":\s*(\d{1,6})\b/.exec(body)?.[1]
   if (value === undefined) return undefined

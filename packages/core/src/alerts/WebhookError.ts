@@ -1,14 +1,13 @@
-/** Why a webhook did not take a message. */
 import { displayWebhookUrl, redact, type Webhook } from "@restream/config"
 import * as Schema from "effect/Schema"
 
-/** The webhook did not take the message. */
+/** The webhook did not accept the message. */
 export class WebhookError extends Schema.TaggedError<WebhookError>()("WebhookError", {
   /** One line without secrets. */
   detail: Schema.String,
-  /** Two errors of one kind are the same problem. */
+  /** Errors of the same kind are the same problem. */
   kind: Schema.String,
-  /** Whether the webhook can be expected to take the message soon without a change of the settings. */
+  /** Whether the webhook is expected to accept the message soon without a change of the settings. */
   isTransient: Schema.Boolean,
   /** How long the webhook asks to wait, in milliseconds. */
   retryAfterMs: Schema.UndefinedOr(Schema.Finite)
@@ -21,8 +20,8 @@ export class WebhookError extends Schema.TaggedError<WebhookError>()("WebhookErr
 /**
  * The error of a connection that failed.
  *
- * @param cause what Node reported, or what wraps it.
- * @param otherwise names the error where the cause has no code.
+ * @param cause the error of Node, or an error that wraps it.
+ * @param otherwise the code if the cause has none.
  */
 export const connectionError = (
   { url }: Webhook,
@@ -32,7 +31,7 @@ export const connectionError = (
   const code = codeOf(cause) ?? otherwise
   const { host, hostname } = new URL(displayWebhookUrl(url))
   return new WebhookError({
-    // host and code are no secrets, and may contain a word of the path
+    // not redacted by the secrets of the webhook: host and code may contain a word of the path
     detail: redact(describe(code, host, hostname)),
     kind: code,
     isTransient: true,
@@ -40,7 +39,7 @@ export const connectionError = (
   })
 }
 
-/** The code of a system error, or of one that it wraps. */
+/** The code of an error, or of the error that it wraps. */
 const codeOf = (error: unknown): string | undefined => {
   if (typeof error !== "object" || error === null) return undefined
   if (error instanceof AggregateError) return codeOf(error.errors[0])

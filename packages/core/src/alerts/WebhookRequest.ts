@@ -1,4 +1,4 @@
-/** The request that carries an alert to a webhook, by its format. Pure but for the signature. */
+/** Makes the request that sends an alert to a webhook, by the webhook's format. */
 import type { Webhook } from "@restream/config"
 import * as Redacted from "effect/Redacted"
 import { createHmac } from "node:crypto"
@@ -7,17 +7,17 @@ import { formatElapsed } from "../time/DurationText.ts"
 import type { Alert } from "./Alert.ts"
 
 export interface WebhookRequest {
-  /** Without credentials; its path and query may be secrets. */
+  /** Without credentials; the path and the query may be secrets. */
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
-/** What is sent in one request. */
+/** The content of one request. */
 export interface Message {
-  /** One alert; for `alertmanager` also all open ones. */
+  /** One alert; for `alertmanager` also all open alerts. */
   readonly alerts: ReadonlyArray<Alert>
-  /** Tells this message from all others, also when it is sent again. */
+  /** Identifies the message; the same for all its attempts. */
   readonly id: string
 }
 
@@ -77,13 +77,13 @@ export const requestOf = (webhook: Webhook, message: Message, now: number): Webh
   }
 }
 
-/** What Basic authentication sends for the user name and the password of a URL. */
+/** The token of Basic authentication for the user name and the password of a URL. */
 const basicTokenOf = ({ password, username }: URL): string =>
   Buffer.from(`${safelyDecoded(username)}:${safelyDecoded(password)}`).toString("base64")
 
 /**
- * Everything in a request that may be a secret, so that it can be masked in an answer: an answer may repeat any
- * part of a request by itself.
+ * All texts of a request that may be secrets, for masking them in a response: a response may repeat any part of the
+ * request.
  */
 export const secretsOf = (webhook: Webhook): ReadonlyArray<string> => {
   const { secret } = webhook
@@ -93,7 +93,7 @@ export const secretsOf = (webhook: Webhook): ReadonlyArray<string> => {
   const parts = [
     ...pathname.split("/"),
     ...searchParams.values(),
-    // as they are sent, with %20 or +
+    // percent-encoded or with +, as sent
     ...search
       .slice(1)
       .split("&")
@@ -112,7 +112,7 @@ export const secretsOf = (webhook: Webhook): ReadonlyArray<string> => {
   ].filter((part) => part.length >= 4)
 }
 
-/** Without percent-encoding; the text as it is where that is malformed. */
+/** Decodes percent-encoding; returns malformed text unchanged. */
 export const safelyDecoded = (text: string): string => {
   try {
     return decodeURIComponent(text)
@@ -121,7 +121,7 @@ export const safelyDecoded = (text: string): string => {
   }
 }
 
-/** The document of the format `json`. Times are milliseconds since 1970; what is unknown is null. */
+/** The document of the format `json`. Times are milliseconds since 1970; unknown values are null. */
 const jsonOf = (alert: Alert) => ({
   version: 1,
   ...alert,
@@ -132,7 +132,7 @@ const jsonOf = (alert: Alert) => ({
 
 /**
  * The headers of Standard Webhooks (https://www.standardwebhooks.com): HMAC-SHA256 over the id, the time and
- * the body. A secret that begins with `whsec_` is base64, as the specification has it.
+ * the body. By the specification, a secret that begins with `whsec_` is base64.
  */
 const signatureOf = (
   body: string,
@@ -178,15 +178,15 @@ const detailsOf = (alert: Alert, now: number): ReadonlyArray<string> => {
   return [...which, `Since ${formatElapsed(now - since)}. ${advice}`]
 }
 
-/** At most 4,096 characters, which is what Telegram takes. */
+/** At most 4,096 characters, the limit of Telegram. */
 const textOf = (alert: Alert, now: number): string =>
   [`${symbolOf(alert)} ${headlineOf(alert)}`, ...detailsOf(alert, now)].join("\n").slice(0, 4000)
 
-/** A camera may be named `<!channel>`. */
+/** Escapes mentions: a camera may be named `<!channel>`. */
 const escapeForSlack = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
 
-/** A camera may be named `@all`: a zero-width space keeps that from calling anybody. */
+/** A zero-width space disables mentions: a camera may be named `@all`. */
 const withoutMentions = (text: string): string => text.replaceAll("@", "@\u200b")
 
 /** https://docs.ntfy.sh/publish/#publish-as-json */
@@ -201,7 +201,7 @@ const ntfyOf = (alert: Alert, now: number) => {
   }
 }
 
-/** An Alertmanager resolves an alert that it does not hear of for so long. */
+/** An Alertmanager resolves an alert that is not repeated within this time. */
 const alertmanagerHoldMs = 10 * 60_000
 
 const alertNames: Readonly<Record<string, string>> = {
@@ -214,8 +214,8 @@ const alertNames: Readonly<Record<string, string>> = {
 }
 
 /**
- * https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml: `postableAlert`. The labels are
- * what the Alertmanager knows an alert by, so they never change while it is open.
+ * https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml: `postableAlert`. The labels identify an
+ * alert in the Alertmanager, so they must not change while the alert is open.
  */
 const alertmanagerOf = (alert: Alert, now: number) => {
   const { advice, cameras, count, event, host, key, kind, resolvedAt, severity, since, title } =
