@@ -2,8 +2,8 @@
  * The HTTP API as a contract, without handlers: the daemon, `restream status`, the dashboard and programs
  * that embed restream share it.
  *
- * Times are milliseconds since 1970, bitrates are bits per second, and what is unknown is `null`. No
- * document holds credentials.
+ * Times are milliseconds since 1970, bitrates are bits per second, and unknown values are `null`. No document contains
+ * credentials.
  */
 import * as Schema from "effect/Schema"
 import * as HttpApi from "effect/http-api/HttpApi"
@@ -48,16 +48,16 @@ export const Problem = Schema.Struct({
 
 const Occurrences = Schema.Struct({ total: Schema.Finite, lastHour: Schema.Finite })
 
-/** What the media server says about the path of a camera, by its API. */
+/** The state of a camera's path, by the API of its media server. */
 export const ServerWord = Schema.Struct({
   isOnline: Schema.Boolean,
   since: Schema.NullOr(Schema.Finite),
   readers: Schema.Finite,
-  /** What the media server has received on the path, in bytes. */
+  /** Bytes that the media server has received on the path. */
   inboundBytes: Schema.Finite
 })
 
-/** A further stream of a camera. By its id it can be retried and restarted alone. */
+/** A further stream of a camera. The id can be used to retry or restart this stream alone. */
 export const Substream = Schema.Struct({
   id: CameraId,
   /** `sub`, `third`, … */
@@ -69,7 +69,7 @@ export const Substream = Schema.Struct({
   retryAt: Schema.NullOr(Schema.Finite),
   stream: Schema.NullOr(StreamDescription),
   bitrate: Schema.Finite,
-  /** The name of its media server; left out where there is one media server only. */
+  /** The name of its media server; left out if there is only one media server. */
   mediaServerName: Schema.optionalKey(Schema.String),
   /** `null` without the `apiUrl` of its media server, and while the API does not respond. */
   mediaServer: Schema.NullOr(ServerWord)
@@ -94,11 +94,11 @@ const summaryFields = {
   since: Schema.Finite,
   /** The last problem; kept while the camera is tried again. */
   problem: Schema.NullOr(Problem),
-  /** When the camera is tried next; `null` while it is being tried, and where nothing is wrong. */
+  /** The time of the next attempt; `null` during an attempt, and without a problem. */
   retryAt: Schema.NullOr(Schema.Finite),
-  /** The engine that relays the camera, or did last. */
+  /** The engine of the current or last relay. */
   engine: Schema.NullOr(Schema.String),
-  /** What is sent to the media server, or was last. */
+  /** The stream that is sent to the media server, or was sent last. */
   stream: Schema.NullOr(StreamDescription),
   bitrate: Schema.Finite,
   restarts: Occurrences,
@@ -107,7 +107,7 @@ const summaryFields = {
   lastVideoAt: Schema.NullOr(Schema.Finite),
   /** The further streams of the camera; left out where there are none. */
   substreams: Schema.optionalKey(Schema.Array(Substream)),
-  /** The name of its media server; left out where there is one media server only. */
+  /** The name of its media server; left out if there is only one media server. */
   mediaServerName: Schema.optionalKey(Schema.String),
   /** `null` without the `apiUrl` of its media server, and while the API does not respond. */
   mediaServer: Schema.NullOr(ServerWord),
@@ -117,14 +117,14 @@ const summaryFields = {
 /** A camera in the list. */
 export const CameraSummary = Schema.Struct({
   ...summaryFields,
-  /** 60 values, one per minute, the oldest first; only if asked for by `history=true`. */
+  /** 60 values, one per minute, the oldest first; only with `history=true`. */
   bitrates: Schema.optionalKey(Schema.Array(Schema.Finite))
 })
 export type CameraSummary = typeof CameraSummary.Type
 
 export const TimelineItem = Schema.Struct({
   word: Word,
-  /** The word holds from then until the next item. */
+  /** The word applies from this time until the next item. */
   at: Schema.Finite,
   reason: Schema.NullOr(Schema.String)
 })
@@ -135,7 +135,7 @@ export const LogItem = Schema.Struct({
   message: Schema.String
 })
 
-/** A camera with everything that is known about it. */
+/** A camera with all details. */
 export const CameraDetail = Schema.Struct({
   ...summaryFields,
   /** The URL of the camera without credentials. */
@@ -180,13 +180,13 @@ export const Cause = Schema.Struct({
   since: Schema.Finite,
   /** The `host:port` that all the cameras share. */
   host: Schema.NullOr(Schema.String),
-  /** How many cameras it affects. */
+  /** How many cameras are affected. */
   count: Schema.Finite,
   /** The first 100 of them. */
   cameras: Schema.Array(CameraId)
 })
 
-/** How many cameras each word is said of. */
+/** The number of cameras per word. */
 export const Tally = Schema.Struct({
   down: Schema.Finite,
   invalid: Schema.Finite,
@@ -200,23 +200,23 @@ const serverFields = {
   since: Schema.NullOr(Schema.Finite),
   detail: Schema.NullOr(Schema.String)
 }
-/** A node of the cluster, as the node that answers sees it. */
+/** A node of the cluster, as seen by the responding node. */
 export const Node = Schema.Struct({
   name: Schema.String,
-  /** Whether it is the node that answers. */
+  /** Whether this is the responding node. */
   isSelf: Schema.Boolean,
   /**
-   * `ok`, or `draining` where it takes no more cameras; `unreachable` where its API does not respond, or where a worker
-   * of this machine is not in the cluster; `unknown` where it has no address that can be reached from here.
+   * `ok`; `draining` if the node takes no more cameras; `unreachable` if its API does not respond, or if a worker of
+   * this machine is not in the cluster; `unknown` if this node cannot reach its address.
    */
   state: Schema.Literals(["ok", "draining", "unreachable", "unknown"]),
-  /** Why its cameras are not known, in one line; `null` where they are. */
+  /** Why its cameras are unknown, in one line; `null` if they are known. */
   problem: Schema.NullOr(Schema.String),
-  /** Where the other nodes reach its API. */
+  /** The URL of its API for other nodes. */
   url: Schema.NullOr(Schema.String),
-  /** Of its cameras; `null` where they are not known. */
+  /** The tally of its cameras; `null` if they are unknown. */
   tally: Schema.NullOr(Tally),
-  /** Of all its cameras. */
+  /** The sum for all its cameras. */
   bitrate: Schema.NullOr(Schema.Finite),
   version: Schema.NullOr(Schema.String)
 })
@@ -224,14 +224,14 @@ export type Node = typeof Node.Type
 
 export const Worker = Schema.Struct({ name: Schema.String, port: Schema.Finite })
 
-/** All cameras together, those of the other nodes of a cluster included, and what they depend on. */
+/** A summary of all cameras, including those of other nodes of a cluster, and of the services they depend on. */
 export const Overview = Schema.Struct({
   version: Schema.String,
   /** The name of this node; left out without a cluster. */
   node: Schema.optionalKey(Schema.String),
   /** The nodes of the cluster by name, this one included; left out without a cluster. */
   nodes: Schema.optionalKey(Schema.Array(Node)),
-  /** How this node stands in its cluster; left out without a cluster. */
+  /** The state of this node in its cluster; left out without a cluster. */
   cluster: Schema.optionalKey(
     Schema.Struct({
       /** Whether the node has joined since it was started. */
@@ -243,27 +243,27 @@ export const Overview = Schema.Struct({
     })
   ),
   /**
-   * The nodes that run on this machine as workers of one process, this one included, with the ports of their HTTP
-   * servers; left out without workers. Each one shows the cameras that it relays.
+   * The nodes that run on this machine as workers of one process, including this node, with the ports of their HTTP
+   * servers; left out without workers. Each worker shows the cameras that it relays.
    */
   workers: Schema.optionalKey(Schema.Array(Worker)),
-  /** Identifies this run of the daemon; revisions of another run mean nothing. */
+  /** Identifies this run of the daemon; revisions of different runs are not comparable. */
   boot: Schema.String,
   revision: Schema.Finite,
   now: Schema.Finite,
   startedAt: Schema.Finite,
   tally: Tally,
-  /** What is wrong, the worst first. */
+  /** The current problems, the worst first. */
   causes: Schema.Array(Cause),
-  /** Of all cameras. */
+  /** The sum for all cameras. */
   bitrate: Schema.Finite,
-  /** Of several media servers, one in the worst state. */
+  /** With several media servers, one in the worst state. */
   mediaServer: Schema.Struct(serverFields),
-  /** Left out where there is one media server only. */
+  /** Left out if there is only one media server. */
   mediaServers: Schema.optionalKey(
     Schema.Array(Schema.Struct({ name: Schema.String, ...serverFields }))
   ),
-  /** Where the list of cameras is read: a database or a file. */
+  /** The source of the camera list: a database or a file. */
   database: Schema.Struct({
     state: Schema.Literals(["connecting", "up", "down"]),
     since: Schema.NullOr(Schema.Finite),
@@ -283,7 +283,7 @@ export const CameraList = Schema.Struct({
 })
 export type CameraList = typeof CameraList.Type
 
-/** What changed since the revision of the last event. */
+/** The changes since the revision of the last event. */
 export const CameraChanges = Schema.Struct({
   boot: Schema.String,
   revision: Schema.Finite,
@@ -304,11 +304,11 @@ const event = <const Name extends string, Data extends Schema.Top>(event: Name, 
  * The events of `/api/events`.
  *
  * - `snapshot`: all cameras; replaces what the client knows.
- * - `cameras`: the cameras that changed, and those that were removed.
- * - `rates`: the bitrate of each camera that sends, every 5 seconds; of further streams by their own ids.
+ * - `cameras`: the changed and the removed cameras.
+ * - `rates`: the bitrate of each camera that sends, every 5 seconds; further streams have their own ids.
  * - `readers`: how many readers the media server has for each camera that is online there, every 5 seconds;
- *   of further streams by their own ids; `null` while that is not known.
- * - `beat`: the overview, at once and every 5 seconds. A client that misses it shows old data.
+ *   further streams have their own ids; `null` while unknown.
+ * - `beat`: the overview, at once and every 5 seconds. Without it, a client shows outdated data.
  * - `bye`: the daemon stops; the stream ends.
  */
 export const Event = Schema.Union([
@@ -321,14 +321,14 @@ export const Event = Schema.Union([
 ])
 export type Event = typeof Event.Type
 
-/** A parameter of the request is not as the contract says. */
+/** A parameter of the request violates the contract. */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()(
   "InvalidRequest",
   { message: Schema.String },
   { httpApiStatus: 400 }
 ) {}
 
-/** Tells the client which parameter is invalid. */
+/** Responds with the name of the invalid parameter. */
 export class RequestValidation extends HttpApiMiddleware.Service<RequestValidation>()(
   "@restream/core/http/RequestValidation",
   { error: InvalidRequest }
@@ -340,14 +340,14 @@ export class CameraNotFound extends Schema.TaggedError<CameraNotFound>()(
   { httpApiStatus: 404 }
 ) {}
 
-/** Another node has the camera, and does not respond. */
+/** The camera belongs to another node, which does not respond. */
 export class NodeUnreachable extends Schema.TaggedError<NodeUnreachable>()(
   "NodeUnreachable",
   { message: Schema.String },
   { httpApiStatus: 502 }
 ) {}
 
-/** Hands requests about a camera on to the node that has it, unless they have `scope=node`. */
+/** Forwards requests about a camera to the node that has the camera, unless they have `scope=node`. */
 export class ToCameraNode extends HttpApiMiddleware.Service<ToCameraNode>()(
   "@restream/core/http/ToCameraNode",
   { error: [CameraNotFound, NodeUnreachable] }
@@ -360,7 +360,7 @@ export class CameraInvalid extends Schema.TaggedError<CameraInvalid>()(
   { httpApiStatus: 409 }
 ) {}
 
-/** There is no picture of the camera; the message says why. */
+/** No picture of the camera is available; the message says why. */
 export class NoPicture extends Schema.TaggedError<NoPicture>()(
   "NoPicture",
   { message: Schema.String },
@@ -383,14 +383,14 @@ export class NotPlayable extends Schema.TaggedError<NotPlayable>()(
 export const CommandResult = Schema.Struct({
   id: CameraId,
   command: Schema.Literals(["retry", "restart"]),
-  /** What the operator should know about it. */
+  /** A note for the operator. */
   message: Schema.String
 })
 export type CommandResult = typeof CommandResult.Type
 
 const Condition = Schema.Struct({ isOk: Schema.Boolean, message: Schema.String })
 
-/** The daemon does not do its work; the message says what is wrong. */
+/** The daemon does not work; the message says why. */
 export class NotHealthy extends Schema.TaggedError<NotHealthy>()(
   "NotHealthy",
   { message: Schema.String },
@@ -409,27 +409,27 @@ export const sortKeys = ["id", "name", "word", "since", "bitrate", "restarts", "
 
 const flag = Schema.Literals(["true", "false"])
 
-/** Of which nodes of a cluster. */
+/** Selects the nodes of a cluster. */
 export const ScopeQuery = {
-  /** Default `cluster`; `node` gives what the node that answers knows of its own cameras. */
+  /** Default `cluster`; `node` returns only the cameras of the responding node. */
   scope: Schema.optionalKey(Schema.Literals(["cluster", "node"]))
 }
 
 /** The filter, the order and the page of the list. */
 export const ListQuery = {
   ...ScopeQuery,
-  /** Only cameras of this word; unless it is `ok`, also cameras with a further stream of this word. */
+  /** Only cameras with this word; unless the word is `ok`, also cameras with such a further stream. */
   word: Schema.optionalKey(Word),
-  /** Only cameras whose id, name, path, host or node, or a further stream's id or path, contains the text, in any case. */
+  /** Only cameras whose id, name, path, host or node, or a further stream's id or path, contains the text (ignoring case). */
   q: Schema.optionalKey(Schema.String),
-  /** Default `id`; `word` begins with the worst. */
+  /** Default `id`; `word` starts with the worst. */
   sort: Schema.optionalKey(Schema.Literals(sortKeys)),
   /** Default `asc`. */
   order: Schema.optionalKey(Schema.Literals(["asc", "desc"])),
   /** Default 1000, at most 10000. */
   limit: Schema.optionalKey(count(1, 10_000)),
   offset: Schema.optionalKey(count(0, 1_000_000_000)),
-  /** Whether each camera carries its bitrates of the last hour. Default `false`. */
+  /** Whether to include the bitrates of the last hour. Default `false`. */
   history: Schema.optionalKey(flag)
 }
 
@@ -482,7 +482,7 @@ export class CamerasGroup extends HttpApiGroup.make("cameras")
     HttpApiEndpoint.get("hls", "/api/cameras/:id/hls/:file", {
       params: { id: CameraId, file: HlsFileName },
       query: HlsQuery,
-      // a contract has one content type for streams; the responses have that of the file
+      // the contract has one content type for streams; the responses have the content type of the file
       success: HttpApiSchema.StreamUint8Array(),
       error: [CameraNotFound, NotPlayable]
     }).annotateMerge(describe("HLS: index.m3u8, and the playlists and segments that it names")),

@@ -1,4 +1,4 @@
-/** What the handlers read: the services of the tree, as documents of the API. */
+/** Reads the services of this daemon as documents of the API, for the handlers. */
 import { redact } from "@restream/config"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -27,15 +27,15 @@ export interface BoardService {
   readonly revision: Effect.Effect<number>
   readonly overview: Effect.Effect<Api.Overview>
   readonly cameras: Effect.Effect<ReadonlyArray<Api.CameraSummary>>
-  /** The bitrates of the last hour, by the minute. */
+  /** The bitrates of the last hour, one per minute. */
   readonly bitrates: (
     cameras: ReadonlyArray<Api.CameraSummary>
   ) => Effect.Effect<ReadonlyMap<CameraId, ReadonlyArray<number>>>
-  /** What changed after a revision; 0 gives all cameras. */
+  /** The changes after a revision; 0 gives all cameras. */
   readonly changesSince: (
     revision: number
   ) => Effect.Effect<{ readonly isComplete: boolean; readonly changes: Api.CameraChanges }>
-  /** Done when what the board shows is whole. */
+  /** Done when the board is complete. */
   readonly ready: Effect.Effect<void>
 }
 
@@ -156,7 +156,7 @@ const serverOf = (status: MediaServerStatus): Api.Overview["mediaServer"] => {
   }
 }
 
-/** The one media server, or the worst of several, and each by its name. */
+/** The only media server, or the worst of several, and each by its name. */
 const serversOf = (
   views: ReadonlyArray<ServerView>
 ): Pick<Api.Overview, "mediaServer" | "mediaServers"> => {

@@ -1,4 +1,4 @@
-/** What the handlers read: the cameras of all nodes of the cluster, as one board. */
+/** The cameras of all nodes of the cluster as one board, for the handlers. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -9,7 +9,7 @@ import { Board, type BoardService } from "./Board.ts"
 import * as MergedOverview from "./MergedOverview.ts"
 import { Peers } from "./Peers.ts"
 
-/** Without a cluster it is the {@link Board}. */
+/** Without a cluster this is the {@link Board}. */
 export class ClusterBoard extends Context.Service<ClusterBoard, BoardService>()(
   "@restream/core/http/ClusterBoard"
 ) {
@@ -33,7 +33,7 @@ const merge = (
   const merged = peers.cameras
   let seen = 0
 
-  /** Puts what has changed on this node into the list. */
+  /** Applies the changes of this node to the list. */
   const pull = Effect.gen(function* () {
     peers.touch()
     const since = merged.knows(node) ? seen : 0
@@ -43,7 +43,7 @@ const merge = (
     merged.apply(node, { ...changes, isComplete })
   })
 
-  /** The cameras as they are measured now. */
+  /** The cameras with current measurements. */
   const cameras = Effect.gen(function* () {
     yield* pull
     const own = new Map((yield* board.cameras).map((camera) => [camera.id, camera]))

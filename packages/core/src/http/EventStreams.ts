@@ -1,9 +1,9 @@
 /**
  * The streams of `/api/events`.
  *
- * Level-triggered: a client holds one revision and gets what changed after it, four times a second. A
- * client that reads slowly misses intermediate states, never the newest. All clients tick at the same
- * moments, so what they get is encoded once.
+ * Level-triggered: a client holds one revision and gets the changes after it, four times a second. A slow client
+ * misses intermediate states, never the newest. All clients are served at the same moments, so each event is encoded
+ * once.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -21,11 +21,11 @@ const tickMs = 250
 const beatMs = 5000
 const maxStreams = 64
 
-/** What a client has received. */
+/** The position of a client in the stream. */
 interface Position {
   /** `undefined`: nothing yet. */
   readonly revision: number | undefined
-  /** The number of the last 5 seconds in which a beat was sent. */
+  /** The number of the 5-second interval in which the last beat was sent. */
   readonly beat: number
 }
 
@@ -33,16 +33,16 @@ export class EventStreams extends Context.Service<
   EventStreams,
   {
     /**
-     * Opens a stream of encoded events. The scope owns its place; there are 64, and as many for the streams of this
-     * node alone, by which the other nodes follow it.
+     * Opens a stream of encoded events in the scope. At most 64 streams of each scope are open; other nodes follow
+     * this node by streams of the scope `node`.
      *
-     * @param lastEventId the id of the last event that the client has seen.
+     * @param lastEventId the id of the last event that the client has received.
      */
     readonly open: (
       lastEventId: string | undefined,
       scope?: "cluster" | "node"
     ) => Effect.Effect<Stream.Stream<Uint8Array>, TooManyStreams, Scope.Scope>
-    /** Ends all streams with `bye`, and those that are opened from now on. */
+    /** Ends all streams with `bye`, including those that are opened later. */
     readonly close: Effect.Effect<void>
     /** How many streams are open. */
     readonly count: Effect.Effect<number>
@@ -73,7 +73,7 @@ const encode = (event: string, data: unknown, id?: string): string =>
 const make = (board: BoardService, closing: Deferred.Deferred<void>) => {
   let open = 0
 
-  /** What clients get at the current revision, by the revision that they hold. */
+  /** The encoded changes up to the current revision, by the client's revision. */
   let encodedAt = -1
   const encoded = new Map<number, { readonly text: string; readonly revision: number }>()
   let beat = { number: -1, text: "" }
@@ -127,7 +127,7 @@ const make = (board: BoardService, closing: Deferred.Deferred<void>) => {
       if (position.revision === undefined) {
         const frame = yield* changesAfter(0)
         const beat = Math.floor(now / beatMs)
-        // no `retry:` line: Effect's client ends the stream there
+        // no `retry:` line, because Effect's client ends the stream at such a line
         return [frame.text + (yield* beatOf(beat)), { revision: frame.revision, beat }] as const
       }
       for (;;) {
@@ -146,7 +146,7 @@ const make = (board: BoardService, closing: Deferred.Deferred<void>) => {
 
   const bye = Effect.map(Clock.currentTimeMillis, (now) => encode("bye", { now }))
 
-  /** The revision of an event id of this run. */
+  /** The revision in an event id of this run; `undefined` for other ids. */
   const revisionOf = (lastEventId: string | undefined): number | undefined => {
     const [boot, revision] = (lastEventId ?? "").split("-")
     return boot === board.boot && /^\d{1,15}$/.test(revision ?? "") ? Number(revision) : undefined

@@ -1,7 +1,7 @@
 /**
- * Hands a request about a camera of another node on to that node, and its response back.
+ * Forwards requests about a camera of another node to that node, and returns the response.
  *
- * What is handed on has `scope=node`, so that no node hands it on again.
+ * A forwarded request has `scope=node`, so that no node forwards it again.
  */
 import * as ByteSize from "effect/ByteSize"
 import * as Duration from "effect/Duration"
@@ -24,17 +24,17 @@ import { format } from "../time/DurationText.ts"
 import { NodeUnreachable, ToCameraNode } from "./Api.ts"
 import { Peers } from "./Peers.ts"
 
-/** Until the beginning of the response. */
+/** The timeout until the start of the response. */
 const responseTimeout = Duration.seconds(5)
-/** A node waits 12 s for a keyframe, 10 s for an answer to an offer, and 20 s for a playlist. */
+/** A node waits 12 s for a keyframe, 10 s for an SDP answer, and 20 s for a playlist. */
 const mediaTimeout = Duration.seconds(25)
 const withoutMedia: ReadonlySet<string> = new Set(["get", "retry", "restart"])
-/** Until the end of the response, whether or not the client reads it. */
+/** The longest time until the end of the response, even if the client does not read it. */
 const longest = "60 seconds"
 const maxRequests = 64
 
 /** The headers of the responses about a camera. */
-const passedOn = ["content-type", "location", "x-picture-time"]
+const forwardedHeaders = ["content-type", "location", "x-picture-time"]
 
 const pick = (
   headers: Readonly<Record<string, string | undefined>>,
@@ -94,7 +94,7 @@ export const layer: Layer.Layer<ToCameraNode, never, Peers | StatusStore> = Laye
       if (body._tag === "None") return HttpServerResponse.empty({ status: 413 })
       const head = HttpClientRequest.make(request.method as "GET")(`${url}${scoped(request.url)}`)
       const scope = yield* slot
-      // a node that is frozen loses its cameras long before the timeout
+      // a suspended node loses its cameras long before the timeout
       const moved = Effect.gen(function* () {
         const now = yield* Effect.repeat(
           Effect.delay(
@@ -127,7 +127,7 @@ export const layer: Layer.Layer<ToCameraNode, never, Peers | StatusStore> = Laye
       if (status === 401 || status === 421 || status === 429) {
         return yield* unreachable(`it refuses this node with HTTP status ${status}`)
       }
-      const { "content-type": contentType, ...rest } = pick(headers, passedOn)
+      const { "content-type": contentType, ...rest } = pick(headers, forwardedHeaders)
       return HttpServerResponse.stream(status === 204 ? Stream.empty : response.stream, {
         status,
         headers: rest,

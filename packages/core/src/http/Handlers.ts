@@ -1,5 +1,5 @@
 /**
- * The handlers of the API. A program that embeds restream mounts them in a router of its own:
+ * The handlers of the API. A program that embeds restream mounts them in its own router:
  *
  * ```ts
  * HttpRouter.serve(Handlers.layer({ settings, version: "1.0.0" })).pipe(
@@ -8,7 +8,7 @@
  * )
  * ```
  *
- * They check no access: the daemon does that before the router.
+ * The handlers do not authenticate requests: the daemon does that before the router.
  */
 import { oneLine, redact } from "@restream/config"
 import * as ByteSize from "effect/ByteSize"
@@ -56,7 +56,7 @@ import { Peers } from "./Peers.ts"
 import * as Views from "./Views.ts"
 
 export interface HandlerOptions {
-  /** The settings that the tree runs by. */
+  /** The settings in force. */
   readonly settings: LiveOrFixedSettings
   /** The version of the program, for the overview. */
   readonly version: string
@@ -113,7 +113,7 @@ const cameras = HttpApiBuilder.group(
 
     const hls = yield* Hls
     const whep = yield* Whep
-    /** The stream of a camera that is live. */
+    /** The stream of a live camera. Fails if the camera is not live. */
     const liveStream = Effect.fnUntraced(function* (id: CameraId) {
       const status = yield* store.get(id)
       if (status === undefined) return yield* unknownCamera(id)
@@ -123,7 +123,7 @@ const cameras = HttpApiBuilder.group(
         message: `the camera is not live: ${whyNotLive(status)}`
       })
     })
-    /** The stream of a camera that may have ended since it was played. */
+    /** The stream of a camera, even if its relay has ended. */
     const streamOf = Effect.fnUntraced(function* (id: CameraId) {
       const status = yield* store.get(id)
       return status?.path === undefined ? yield* unknownCamera(id) : status
@@ -138,7 +138,7 @@ const cameras = HttpApiBuilder.group(
           return HttpServerResponse.text(answer, {
             status: 201,
             contentType: "application/sdp",
-            // relative to the address of the request, which a proxy may have changed
+            // relative, because a proxy may have changed the URL of the request
             headers: { location: `whep/${id}` }
           })
         }).pipe(Effect.catchTag("PlayError", toNotPlayable))
@@ -193,7 +193,7 @@ const cameras = HttpApiBuilder.group(
 const toNotPlayable = ({ code, message }: PlayError) =>
   Effect.fail(new NotPlayable({ code, message }))
 
-/** The text of a body, or the response to a body that is not as it should be. */
+/** The text of the body, or the error response for an unacceptable body. */
 const bodyOf = (request: HttpServerRequest.HttpServerRequest, contentType: string) =>
   (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() === contentType
     ? request.text.pipe(
@@ -260,7 +260,7 @@ const status = HttpApiBuilder.group(
           const stream = yield* streams.open(headers["last-event-id"], query.scope)
           return HttpServerResponse.stream(stream, {
             contentType: "text/event-stream",
-            // a proxy that compresses or buffers would hold events back
+            // a proxy that compresses or buffers would delay events
             headers: { "cache-control": "no-store, no-transform", "x-accel-buffering": "no" }
           })
         })
@@ -328,7 +328,7 @@ export const routes = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }
   Layer.provide([validation, Forwarding.layer])
 )
 
-/** The services behind {@link routes}, for as long as the layer lives. */
+/** The services behind {@link routes}, in the layer's scope. */
 export const services = ({ settings, version, workers }: HandlerOptions) =>
   EventStreams.layer.pipe(
     Layer.provideMerge(ClusterBoard.layer),
@@ -339,5 +339,5 @@ export const services = ({ settings, version, workers }: HandlerOptions) =>
     Layer.provide(LiveSettings.layer(settings))
   )
 
-/** The routes with their services: for a router of your own. */
+/** The routes with their services, for your own router. */
 export const layer = (options: HandlerOptions) => routes.pipe(Layer.provideMerge(services(options)))

@@ -1,4 +1,4 @@
-/** What is measured of streams, as the events of `/api/events` bring it. Pure. */
+/** Applies the measurements in the events of `/api/events` to cameras. Pure. */
 import type { CameraSummary, Substream } from "./Api.ts"
 
 type AnyStream = CameraSummary | Substream

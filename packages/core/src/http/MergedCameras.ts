@@ -1,8 +1,8 @@
 /**
- * The cameras of several nodes as one list with revisions of its own.
+ * Merges the cameras of several nodes into one list with its own revisions.
  *
- * A camera that moves may be reported by both nodes for a moment, or by none. It belongs to the node that was the
- * last to begin reporting it, until that node removes it; reports of other nodes are ignored meanwhile.
+ * While a camera moves, both nodes may report it for a moment, or none. The camera belongs to the node that started to
+ * report it last, until that node removes it. Meanwhile, reports of other nodes are ignored.
  */
 import type { CameraId } from "../camera/Camera.ts"
 import { streamsOf, type Tally, tallyOf } from "../status/OperatorView.ts"
@@ -11,12 +11,12 @@ import type { CameraChanges, CameraSummary } from "./Api.ts"
 import { type Measure, measured } from "./Measured.ts"
 
 interface Entry {
-  /** With the revision of the list. */
+  /** Its `revision` is that of the list. */
   camera: CameraSummary
   node: string
 }
 
-/** What a node reports. */
+/** A report of a node. */
 export interface NodeChanges {
   readonly cameras: ReadonlyArray<CameraSummary>
   readonly removed: ReadonlyArray<CameraId>
@@ -26,9 +26,9 @@ export interface NodeChanges {
 
 export class MergedCameras {
   readonly #entries = new Map<CameraId, Entry>()
-  /** All that each node reports, also of cameras that belong to another node now. */
+  /** All reported cameras by node, including cameras that belong to another node now. */
   readonly #reported = new Map<string, Map<CameraId, CameraSummary>>()
-  /** The camera of each further stream. */
+  /** The camera of each further stream, by the stream's id. */
   readonly #cameraOf = new Map<CameraId, CameraId>()
   readonly #tombstones = new Tombstones<CameraId>(4096)
   #revision = 0
@@ -53,7 +53,7 @@ export class MergedCameras {
     }
   }
 
-  /** Removes all that a node has reported. */
+  /** Removes all reports of a node. */
   remove(node: string): void {
     for (const id of this.#reported.get(node)?.keys() ?? []) this.#forget(node, id)
     this.#reported.delete(node)
@@ -67,7 +67,7 @@ export class MergedCameras {
     this.#tombstones.forgottenRevision = ++this.#revision
   }
 
-  /** Changes measurements of the streams of a node. They change without a revision. */
+  /** Changes the measurements of a node's streams, without a new revision. */
   measure(node: string, measure: Measure): void {
     const reported = this.#reported.get(node) ?? new Map<CameraId, CameraSummary>()
     for (const [id, camera] of reported) {
@@ -85,7 +85,7 @@ export class MergedCameras {
     return this.#entries.get(this.#cameraOf.get(id) ?? id)?.node
   }
 
-  /** Whether a node has reported anything since the last `clear`. */
+  /** Whether a node has reported since the last `clear`. */
   knows(node: string): boolean {
     return this.#reported.has(node)
   }
@@ -105,7 +105,7 @@ export class MergedCameras {
     return [...this.#entries.values()].map(({ camera }) => camera)
   }
 
-  /** What changed after a revision; 0 gives all cameras. */
+  /** The changes after a revision; 0 gives all cameras. */
   changesSince(since: number): NodeChanges & Pick<CameraChanges, "revision" | "tally"> {
     const isComplete = since <= 0 || since < this.#tombstones.forgottenRevision
     const { cameras } = this

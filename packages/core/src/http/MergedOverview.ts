@@ -1,4 +1,4 @@
-/** The overviews of several nodes as one. Pure. */
+/** Merges the overviews of several nodes. Pure. */
 import type { Cause, Node, Overview, Tally } from "./Api.ts"
 
 type Cause = typeof Cause.Type
@@ -12,7 +12,7 @@ const rankOf = ({ kind }: Cause): number => {
   return first !== -1 ? first : firstKinds.length + (lastKinds.has(kind) ? 1 : 0)
 }
 
-/** What is wrong on several nodes for the same reason is one cause. */
+/** Merges equal causes of several nodes. */
 export const mergeCauses = (causes: ReadonlyArray<Cause>): ReadonlyArray<Cause> => {
   const merged = new Map<string, Cause>()
   for (const cause of causes) {
@@ -36,17 +36,17 @@ export const mergeCauses = (causes: ReadonlyArray<Cause>): ReadonlyArray<Cause> 
 }
 
 export interface MergeOptions {
-  /** Of this node. */
+  /** The overview of this node. */
   readonly own: Overview
-  /** Of the other nodes that respond. */
+  /** The overviews of the other nodes that respond. */
   readonly others: ReadonlyArray<Overview>
   readonly nodes: ReadonlyArray<Node>
-  /** What is wrong with other nodes. */
+  /** The problems with other nodes. */
   readonly causes: ReadonlyArray<Cause>
   readonly tally: typeof Tally.Type
 }
 
-/** Of media servers and lists of cameras, that of the node for which it is worst. */
+/** For media servers and camera lists, shows the worst state of all nodes. */
 export const merge = ({ causes, nodes, others, own, tally }: MergeOptions): Overview => {
   const all = [own, ...others]
   return {

@@ -1,7 +1,7 @@
 /**
- * The cameras of another node: follows its event stream until it ends.
+ * Follows the event stream of another node, for its cameras.
  *
- * The node may be of another version. Of a camera that this version does not understand nothing is known.
+ * The node may run another version. A camera that this version cannot decode is skipped.
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -20,9 +20,9 @@ import type { NodeChanges } from "./MergedCameras.ts"
 export class PeerError extends Data.TaggedError("PeerError")<{
   readonly message: string
   /**
-   * - `silent`: nothing responds as a node does.
-   * - `other`: something else responds, or a node that cannot be followed.
-   * - `refused`: as `other`; asking again soon could lock out the other clients of this address.
+   * - `silent`: no node responds.
+   * - `other`: another program responds, or a node that cannot be followed.
+   * - `refused`: like `other`, but retrying soon could lock out the other clients of this address.
    */
   readonly kind: "silent" | "other" | "refused"
 }> {}
@@ -34,17 +34,17 @@ export interface PeerListener {
   readonly onCameras: (changes: NodeChanges) => void
   readonly onRates: (rates: Readonly<Record<string, number>>) => void
   readonly onReaders: (readers: Readonly<Record<string, number>> | null) => void
-  /** Comes right after the first cameras, and then every 5 seconds. */
+  /** Called right after the first cameras, and then every 5 seconds. */
   readonly onBeat: (overview: Overview) => void
 }
 
-/** Until the beginning of the response. */
+/** The timeout until the start of the response. */
 const responseTimeout = "3 seconds"
 /** Beats come every 5 seconds. */
 const silenceTimeout = "7 seconds"
-/** A snapshot of 90,000 cameras. */
+/** The size of a snapshot of 90,000 cameras, in bytes. */
 const maxEventSize = 64 * 1024 * 1024
-/** Of cameras that are decoded before other work has its turn. */
+/** How many cameras are decoded before other fibers run. */
 const batch = 200
 
 const Changes = Schema.Struct({
@@ -93,7 +93,7 @@ const decodeBitrates = Schema.decodeUnknownEffect(
 const bitratesAPage = 500
 const pageTimeout = "5 seconds"
 
-/** The bitrates of all cameras of a node in the last hour, by the minute; as many as it gives. */
+/** The bitrates of all cameras of a node in the last hour, one per minute. After an error, those received so far. */
 export const bitrates = Effect.fnUntraced(function* (client: HttpClient.HttpClient, url: string) {
   const all = new Map<CameraId, ReadonlyArray<number>>()
   const page = Effect.fnUntraced(function* (offset: number) {
@@ -112,10 +112,10 @@ export const bitrates = Effect.fnUntraced(function* (client: HttpClient.HttpClie
 })
 
 /**
- * Follows the cameras of a node. Fails when its stream ends, when it is silent, and when another daemon answers.
+ * Follows the cameras of a node. Fails when the stream ends, when the node is silent, or when another daemon responds.
  *
  * @param client sends the token and follows no redirects.
- * @param name of the node that is meant: another one may listen at the same address of another machine.
+ * @param name the name of the expected node: another node may listen at the same address.
  */
 export const follow = Effect.fnUntraced(function* (
   client: HttpClient.HttpClient,
@@ -135,7 +135,7 @@ export const follow = Effect.fnUntraced(function* (
         const changes = yield* changesOf(data, event === "snapshot")
         if (changes === undefined) return
         if (isKnown) listener.onCameras(changes)
-        // the name comes with the beat behind the snapshot
+        // the name of the node follows in the beat after the snapshot
         else before = changes
         return
       }
@@ -164,7 +164,7 @@ export const follow = Effect.fnUntraced(function* (
         isKnown = true
         if (before !== undefined) listener.onCameras(before)
         before = undefined
-        // fibers that wait for the first answer of the node continue within this call
+        // last, because fibers that wait for the node's first response continue within this call
         listener.onBeat(overview)
         return
       }

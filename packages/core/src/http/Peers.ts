@@ -1,8 +1,8 @@
 /**
- * The other nodes of the cluster: their cameras, and the way to them.
+ * The other nodes of the cluster: their cameras, and the client that reaches them.
  *
- * They are followed by their event streams while somebody asks this node for all cameras, and for half a minute
- * after that. Without a cluster nothing of this runs.
+ * This node follows the event streams of the others while clients request all cameras, and for half a minute after the
+ * last request. Without a cluster this does nothing.
  */
 import { isLoopback, redact, withoutBrackets } from "@restream/config"
 import * as Clock from "effect/Clock"
@@ -26,18 +26,17 @@ import { MergedCameras } from "./MergedCameras.ts"
 import * as PeerStream from "./PeerStream.ts"
 import { withToken } from "./Token.ts"
 
-/** For so long the nodes are followed after the last question. */
+/** How long the nodes are followed after the last request. */
 const interestMs = 30_000
-/** Within this time the others should have answered for the first time. */
+/** How long a request waits for the first response of the other nodes. */
 const firstAnswerTimeout = "2 seconds"
 /** The list of the nodes is compared at this interval. */
 const syncInterval = "500 millis"
 const retryDelay = Duration.seconds(1)
-/** Five wrong tokens in a minute lock an address out, and several nodes may have one address. */
+/** Five wrong tokens in a minute lock out an address, and several nodes may share one. */
 const refusedDelay = Duration.minutes(5)
 /**
- * For so long the cameras of a node that is silent stay in the list as they were last. The other nodes take them over
- * within the lease.
+ * How long the last known cameras of a silent node stay in the list. The other nodes take them over within the lease.
  */
 const lastKnownMs = 15_000
 
@@ -47,35 +46,35 @@ interface Peer {
   /** `undefined`: the node does not respond. */
   overview: Overview | undefined
   problem: string
-  /** Whether something responds at its URL. */
+  /** Whether any program responds at the URL of the node. */
   isAnswered: boolean
-  /** Since when it does not respond, by the wall clock and by the monotonic clock. */
+  /** Since when the node does not respond, by the wall clock and by the monotonic clock. */
   since: number
   sinceMs: number
-  /** Done with the first answer or the first failure. */
+  /** Done with the first response or the first failure. */
   readonly tried: Deferred.Deferred<void>
-  /** Asked for at most once a minute. */
+  /** Requested at most once a minute. */
   readonly bitrates: Effect.Effect<PeerStream.Bitrates>
 }
 
 export class Peers extends Context.Service<
   Peers,
   {
-    /** The cameras of all nodes. Who reads them tells those of this node. */
+    /** The cameras of all nodes. The reader has to apply the cameras of this node. */
     readonly cameras: MergedCameras
-    /** Says that somebody wants to know the cameras of all nodes. */
+    /** Records a request for the cameras of all nodes, so that the nodes are followed. */
     readonly touch: () => void
-    /** As `touch`; done when the other nodes have answered once, or after 2 seconds. */
+    /** Like `touch`; done when the other nodes have responded once, or after 2 seconds. */
     readonly ready: Effect.Effect<void>
     /** The other nodes. */
     readonly nodes: () => ReadonlyArray<Node>
-    /** What is wrong with them. */
+    /** The problems with other nodes. */
     readonly causes: () => ReadonlyArray<typeof Cause.Type>
     /** The overviews of the nodes that respond. */
     readonly overviews: () => ReadonlyArray<Overview>
-    /** The bitrates of cameras of other nodes in the last hour, by the minute; not of those of nodes that do not respond. */
+    /** The bitrates of cameras of other nodes that respond, for the last hour, one per minute. */
     readonly bitrates: (cameras: ReadonlyArray<CameraSummary>) => Effect.Effect<PeerStream.Bitrates>
-    /** Where a node is reached. `undefined`: it does not respond. */
+    /** The URL of a node's API. `undefined`: the node does not respond. */
     readonly urlOf: (name: string) => string | undefined
     /** Sends the token, and follows no redirects. */
     readonly client: HttpClient.HttpClient
@@ -145,12 +144,12 @@ const make = Effect.gen(function* () {
 
   const others = () => known().filter(({ isSelf }) => !isSelf)
 
-  /** Follows the nodes that are there now. */
+  /** Starts and stops following nodes, by the current list of nodes. */
   const sync = Effect.fnUntraced(function* (fibers: FiberMap.FiberMap<string>) {
     const now = others()
     for (const node of now) {
       const { apiUrl: url, name } = node
-      if (url === undefined || !isInReach(node) || peers.get(name)?.url === url) continue
+      if (url === undefined || !isReachable(node) || peers.get(name)?.url === url) continue
       const peer = yield* newPeer(name, url)
       peers.set(name, peer)
       yield* FiberMap.run(fibers, name, follow(peer))
@@ -240,7 +239,7 @@ const make = Effect.gen(function* () {
     nodes: () => {
       const listed = others()
       const { tallies } = cameras
-      // while the database is unreachable, nodes are known by their own overviews
+      // while the database is unreachable, nodes are known only by their overviews
       const unlisted = [...peers.values()].flatMap(({ name, overview, url }) =>
         overview === undefined || listed.some((node) => node.name === name)
           ? []
@@ -274,10 +273,10 @@ const make = Effect.gen(function* () {
     overviews: () => [...peers.values()].flatMap(({ overview }) => overview ?? []),
     bitrates: Effect.fnUntraced(function* (page) {
       const names = new Set(page.map(({ node }) => node))
-      const asked = [...peers.values()].filter(
+      const responding = [...peers.values()].filter(
         ({ name, overview }) => overview !== undefined && names.has(name)
       )
-      const all = yield* Effect.forEach(asked, ({ bitrates }) => bitrates, {
+      const all = yield* Effect.forEach(responding, ({ bitrates }) => bitrates, {
         concurrency: "unbounded"
       })
       return new Map(all.flatMap((bitrates) => [...bitrates]))
@@ -289,7 +288,7 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** A loopback address leads to the nodes of this machine only. */
-const isInReach = ({ apiUrl = "", machine }: NodeView): boolean =>
+/** A loopback address reaches only nodes of this machine. */
+const isReachable = ({ apiUrl = "", machine }: NodeView): boolean =>
   URL.canParse(apiUrl) &&
   (machine === hostname() || !isLoopback(withoutBrackets(new URL(apiUrl).hostname)))

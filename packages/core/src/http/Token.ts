@@ -1,4 +1,4 @@
-/** How a client of the API presents the token of `http.token`. */
+/** Adds the token of `http.token` to the requests of a client. */
 import * as Redacted from "effect/Redacted"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"

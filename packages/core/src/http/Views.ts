@@ -1,7 +1,7 @@
 /**
- * The status of the tree as documents of the API. Pure.
+ * Converts statuses to documents of the API. Pure.
  *
- * Texts that come from cameras, servers and rows are redacted here once more.
+ * Texts from cameras, servers and rows are redacted here again.
  */
 import { redact } from "@restream/config"
 import type { CameraId } from "../camera/Camera.ts"
@@ -37,13 +37,13 @@ const serverWordOf = ({ inboundBytes, isOnline, onlineSince, readers }: PathRepo
   inboundBytes
 })
 
-/** What is known of a stream beside its status. */
+/** Sources of data about a stream besides its status. */
 export interface StreamSources {
   /** The name of this node. `undefined`: there is no cluster. */
   readonly node: string | undefined
-  /** Now, in bits per second. */
+  /** The current bitrate, in bits per second. */
   readonly bitrateOf: (id: CameraId) => number
-  /** What the media server of the stream says about its path, where that is known. */
+  /** The report of the media server about the stream's path, if known. */
   readonly reportOf: (stream: StreamOnServer) => PathReport | undefined
 }
 
@@ -152,7 +152,7 @@ export interface Selection extends Filter {
   readonly offset?: number
 }
 
-/** Filters, sorts and pages; equal cameras are in the order of their ids. */
+/** Filters, sorts and pages; equal cameras are ordered by id. */
 export const select = (
   cameras: ReadonlyArray<Api.CameraSummary>,
   { limit = 1000, offset = 0, order = "asc", sort = "id", ...filter }: Selection
