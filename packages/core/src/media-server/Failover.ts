@@ -1,18 +1,18 @@
 /**
- * Which media servers have been unreachable for so long that their cameras are published elsewhere. Pure.
+ * Decides which media servers have been unreachable for so long that their cameras are published elsewhere. Pure.
  *
- * A server that is reachable again stays failed over until it was reachable without a break: each move costs the
- * viewers of its cameras a break.
+ * A server that is reachable again stays failed over until it has been reachable without a break, because each move
+ * interrupts the viewers of its cameras.
  */
 import type { Camera } from "../camera/Camera.ts"
 import { destinationKey } from "../camera/Camera.ts"
 import type { CameraSet } from "../desired/Conflicts.ts"
 import type { MediaServerStatus } from "./MediaServer.ts"
 
-/** How long a server has been reachable, or unreachable, and whether its cameras are elsewhere. */
+/** How long a server has been reachable or unreachable, and whether it is failed over. */
 export interface Standing {
   readonly isUp: boolean
-  /** When that began, by the health check; another value is another period. */
+  /** When this began, by the health check; another value means another period. */
   readonly since: number
   /** By the monotonic clock. */
   readonly startedMs: number
@@ -30,8 +30,8 @@ export interface FailoverTiming {
 }
 
 /**
- * What follows from the health of the servers now. A server whose first check has not ended is not failed over, and no
- * server is failed over while all are unreachable: no other server could take its cameras.
+ * The next standings, from the current health of the servers. A server whose first check has not ended is not failed
+ * over, and no server is failed over while all are unreachable: no other server could take its cameras.
  */
 export const next = (
   before: Standings,
@@ -54,7 +54,7 @@ export const next = (
       : wasAway || (mayBeUp && lastedMs >= afterMs)
     standings.set(name, { isUp, since: status.since, startedMs, isAway })
   }
-  // with no server left there is nothing to wait for
+  // if all servers are failed over, those that are reachable take their cameras back at once
   if ([...standings.values()].every(({ isAway }) => isAway) && standings.size === servers.length) {
     for (const [name, standing] of standings) {
       if (standing.isUp) standings.set(name, { ...standing, isAway: false })
@@ -68,10 +68,10 @@ export const awayOf = (standings: Standings): ReadonlySet<string> =>
   new Set([...standings].flatMap(([name, { isAway }]) => (isAway ? [name] : [])))
 
 /**
- * The cameras with their current servers: a camera of a failed-over server gets its next server that is not. A camera
- * without fallback servers stays, and so does one whose path another camera has there.
+ * The cameras with their current servers: a camera of a failed-over server gets its next server that is not failed
+ * over. A camera stays if it has no fallback servers, or if another camera has its path on the next server.
  *
- * @returns the same set where no camera moves.
+ * @returns the same set if no camera moves.
  */
 export const apply = (set: CameraSet, failedOver: ReadonlySet<string>): CameraSet => {
   if (failedOver.size === 0) return set
@@ -88,7 +88,7 @@ export const apply = (set: CameraSet, failedOver: ReadonlySet<string>): CameraSe
     const moved = camera.fallbackServers
       ?.filter(({ name }) => !failedOver.has(name))
       .map((mediaServer) => ({ ...camera, mediaServer }))
-      .find((one) => !taken.has(destinationKey(one)))
+      .find((candidate) => !taken.has(destinationKey(candidate)))
     if (moved === undefined) continue
     hasMoved = true
     cameras.set(id, moved)

@@ -1,9 +1,9 @@
 /**
  * A client of MediaMTX's control API (version 3, MediaMTX 1.5 or later).
  *
- * Every request opens a connection of its own, by the dialer of the RTSP client: names are resolved, addresses
- * are tried and certificates are verified as for all other connections. The text of a response never reaches a
- * log line; it may repeat what was sent.
+ * Every request opens a new connection, by the dialer of the RTSP client: names are resolved, addresses are tried and
+ * certificates are verified as for all other connections. The text of a response is never logged, because it may
+ * repeat secrets of the request.
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -19,48 +19,48 @@ import { MediaServerError } from "./MediaServer.ts"
 
 /** A path of the media server. */
 export interface PathReport {
-  /** Whether the path has a publisher. A path that only plays its offline clip has none. */
+  /** Whether the path has a publisher. A path that only plays its offline clip does not count. */
   readonly isOnline: boolean
-  /** When the publisher began, in milliseconds since 1970. */
+  /** When the publisher started, in milliseconds since 1970. */
   readonly onlineSince: number | undefined
   readonly readers: number
-  /** What the media server has received on the path. */
+  /** Bytes that the media server has received on the path. */
   readonly inboundBytes: number
 }
 
 /** A publisher by RTSP. */
 export interface PublishingSession {
   readonly id: string
-  /** Whether it uses TLS: such sessions are a list of their own. */
+  /** Whether the session uses TLS: MediaMTX lists such sessions separately. */
   readonly isSecure: boolean
   readonly path: string
-  /** Shown by MediaMTX 1.19 or later. */
+  /** Known with MediaMTX 1.19 or later. */
   readonly userAgent: string | undefined
   readonly remoteAddr: string
 }
 
 export interface MediaMtxApi {
-  /** All paths by name: those that are published, read or configured by name. */
+  /** All published, read or configured paths, by name. */
   readonly paths: Effect.Effect<ReadonlyMap<string, PathReport>, MediaServerError>
   /** All publishers by RTSP and RTSPS. */
   readonly publishers: Effect.Effect<ReadonlyArray<PublishingSession>, MediaServerError>
-  /** Ends a session. `false`: there was no such session. */
+  /** Ends a session. `false`: the session does not exist. */
   readonly kick: (session: PublishingSession) => Effect.Effect<boolean, MediaServerError>
 }
 
 export interface MediaMtxApiOptions {
-  /** With the user name and the password, if there are any. */
+  /** The URL of the API, with the user name and the password if needed. */
   readonly url: Redacted.Redacted
   readonly trust: Trust
-  /** Of one request, from connecting to the end of the response. */
+  /** The deadline of one request, from connecting to the end of the response. */
   readonly timeout: Effect.Effect<Deadline.Deadline>
   /** How many items of a list are requested at once. Default 1000. */
   readonly pageSize?: number | undefined
 }
 
-/** More than a media server serves. */
+/** More pages than a media server needs. */
 const maxPages = 100
-/** Of one page; a path takes 550 bytes and 80 bytes a reader. */
+/** The limit of one page; a path takes 550 bytes, and 80 bytes per reader. */
 const maxBodyBytes = 32e6
 
 const Path = Schema.Struct({
@@ -145,7 +145,7 @@ export const make = ({ pageSize = 1000, timeout, trust, url }: MediaMtxApiOption
         tls: isTls ? trust : undefined,
         deadline,
         sharedBuffer: false,
-        // the HTTP parser reads the socket
+        // the HTTP parser reads from the socket
         receive: () => {}
       }),
       fromNetwork
@@ -162,7 +162,7 @@ export const make = ({ pageSize = 1000, timeout, trust, url }: MediaMtxApiOption
   const exchange =
     (socket: Socket, method: string, path: string) =>
     (resume: (effect: Effect.Effect<Response, MediaServerError>) => void): Effect.Effect<void> => {
-      const broke = () => resume(Effect.fail(failure("the connection was closed", "Closed")))
+      const failClosed = () => resume(Effect.fail(failure("the connection was closed", "Closed")))
       const request = httpRequest(
         {
           createConnection: () => socket,
@@ -183,12 +183,12 @@ export const make = ({ pageSize = 1000, timeout, trust, url }: MediaMtxApiOption
             const body = Buffer.concat(chunks).toString()
             resume(Effect.succeed({ status: response.statusCode ?? 0, body }))
           })
-          response.on("error", broke)
+          response.on("error", failClosed)
         }
       )
       request.on("error", ({ code = "" }: NodeJS.ErrnoException) =>
-        // the parser's errors have such codes
-        code.startsWith("HPE_") ? resume(Effect.fail(isNotMediaMtx)) : broke()
+        // errors of Node's HTTP parser
+        code.startsWith("HPE_") ? resume(Effect.fail(isNotMediaMtx)) : failClosed()
       )
       request.end()
       return Effect.sync(() => request.destroy())

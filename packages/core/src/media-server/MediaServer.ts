@@ -1,7 +1,7 @@
 /**
- * A media server to which cameras are published: its address, and whether it is reachable.
+ * A media server to which cameras are published: its address and its health.
  *
- * One health check serves all cameras of the server. While the server is unreachable they wait, and are not
+ * One health check serves all cameras of the server. While the server is unreachable, its cameras wait and are not
  * probed.
  */
 import type { Settings } from "@restream/config"
@@ -26,7 +26,7 @@ import * as Poller from "../time/Poller.ts"
 export class MediaServerError extends Schema.TaggedError<MediaServerError>()("MediaServerError", {
   /** What happened, in one line without secrets. */
   detail: Schema.String,
-  /** Two errors of one kind are the same problem, whatever their details. Default: the detail. */
+  /** Errors of the same kind are the same problem, even with different details. Default: the detail. */
   kind: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
@@ -40,7 +40,7 @@ export type MediaServerStatus =
   | { readonly _tag: "Up"; readonly since: number }
   | { readonly _tag: "Down"; readonly since: number; readonly detail: string }
 
-/** The address of a media server of the settings, with its credentials and without a path. */
+/** The address of a configured media server, with credentials and without a path. */
 export const serverAddress = ({
   host,
   password,
@@ -49,35 +49,35 @@ export const serverAddress = ({
   username
 }: Settings["mediaServer"]): StreamUrl => new StreamUrl({ scheme, host, port, username, password })
 
-/** The `host:port` of a media server, behind its name where there are several. */
+/** The `host:port` of a media server, after its name if there are several. */
 export const addressLabel = (name: string | undefined, authority: string): string =>
   name === undefined ? authority : `${name} (${authority})`
 
-/** The address of a path on a media server of the settings. */
+/** The address of a path on a configured media server. */
 export const pathAddress = (server: Settings["mediaServer"]): ((path: MediaPath) => StreamUrl) => {
   const address = serverAddress(server)
   const text = server.query === undefined ? "" : Redacted.value(server.query).replace(/^\?/, "")
-  // a request line holds no spaces and no control characters
+  // a request line must not contain spaces or control characters
   const query = text === "" ? "" : `?${text.replaceAll(/[^!-~]/gu, encodeURIComponent)}`
   return (path) => address.withTarget(`/${path}${query}`)
 }
 
 /** When the server is checked. */
 export interface CheckTiming {
-  /** The interval while the server is reachable. Default 5 s; while it is not, 1 s. */
+  /** The interval while the server is reachable. Default 5 s. While the server is unreachable: 1 s. */
   readonly checkInterval?: Duration.Input | undefined
   /** Timeout of one check. Default 2 s. */
   readonly checkTimeout?: Duration.Input | undefined
 }
 
 export interface MediaServerOptions {
-  /** Its name, where there are several media servers. */
+  /** The name of the server, if there are several media servers. */
   readonly name?: string | undefined
-  /** The server's address with its credentials; the path is each camera's own. */
+  /** The server's address with its credentials, without a path. */
   readonly address: StreamUrl
   /** The address of a path. Default: the server's address with the path. */
   readonly destination?: ((path: MediaPath) => StreamUrl) | undefined
-  /** Succeeds where the server answers. Interrupted at `checkTimeout`. */
+  /** Succeeds if the server responds. Interrupted at `checkTimeout`. */
   readonly check: Effect.Effect<void, MediaServerError>
   /** Read before each check and each interval, so that it follows the settings. */
   readonly timing?: Effect.Effect<CheckTiming> | undefined
@@ -92,9 +92,9 @@ export class MediaServer extends Context.Service<
     readonly destination: (path: MediaPath) => StreamUrl
     /** Done at once while the media server is reachable, otherwise when it is reachable again. */
     readonly awaitUp: Effect.Effect<void>
-    /** Checks now. Many callers at once share one check. */
+    /** Checks now. Concurrent callers share one check. */
     readonly checkNow: Effect.Effect<boolean>
-    /** Reports that the media server may be unreachable, so that it is checked now; does not wait. */
+    /** Triggers a check, because the media server may be unreachable; does not wait for it. */
     readonly reportFailure: Effect.Effect<void>
     readonly status: Effect.Effect<MediaServerStatus>
   }
@@ -122,7 +122,7 @@ export class MediaServer extends Context.Service<
       const now = yield* Clock.currentTimeMillis
       const before = status
       if (before._tag !== "Up") status = { _tag: "Up", since: now }
-      // before anything is logged: a logger that throws must not keep the cameras waiting
+      // before logging: a logger that throws must not keep the cameras waiting
       yield* Latch.open(up)
       const notice = incidents.succeeded(label, yield* Monotonic.now)
       if (notice === "stable") yield* Effect.logInfo(`${label} is stable`)
@@ -152,7 +152,7 @@ export class MediaServer extends Context.Service<
         onSuccess: () => onUp,
         onFailure: (cause) => {
           const error = Exit.findErrorOption(Exit.failCause(cause))
-          return onDown(error._tag === "Some" ? error.value : brokeDown)
+          return onDown(error._tag === "Some" ? error.value : internalError)
         }
       }),
       interval: (exit) =>
@@ -171,4 +171,4 @@ export class MediaServer extends Context.Service<
   })
 }
 
-const brokeDown = new MediaServerError({ detail: "internal error in the health check" })
+const internalError = new MediaServerError({ detail: "internal error in the health check" })

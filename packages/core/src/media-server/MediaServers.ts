@@ -1,8 +1,8 @@
 /**
  * The media servers of the settings, each with its own health check and its own API.
  *
- * They follow the settings: a server whose settings change is another server, with another key. The cameras of
- * the old one keep it until the supervisor has moved them.
+ * They follow the settings: a server whose settings change becomes another server, with another key. The cameras of
+ * the old server keep it until the supervisor has moved them.
  */
 import { type ConfiguredServer, mediaServersOf, type Settings } from "@restream/config"
 import * as Context from "effect/Context"
@@ -29,12 +29,12 @@ import type { ApiStatus } from "./ServerPaths.ts"
 
 /** One of the media servers. */
 export interface RunningServer {
-  /** Its name; `undefined` where there is one media server only. */
+  /** The name of the server; `undefined` if there is only one media server. */
   readonly name: string | undefined
   readonly health: MediaServer["Service"]
-  /** The paths of the server, by its API. */
+  /** The paths of the server, as reported by its API. */
   readonly paths: ServerPaths.ServerPathsService
-  /** Which certificates are accepted from it. */
+  /** Which certificates of the server are accepted. */
   readonly trust: Trust
 }
 
@@ -43,7 +43,7 @@ export class MediaServers extends Context.Service<
   {
     /** The servers of the settings, in their order. */
     readonly all: () => ReadonlyArray<RunningServer>
-    /** The server of a camera. Waits until the settings by which it was chosen are in force. */
+    /** The server of a camera. Waits until the settings by which the server was chosen are in force. */
     readonly get: (server: CameraServer | undefined) => Effect.Effect<RunningServer>
     /** The names of the servers whose cameras are published elsewhere, by `failover.after`. */
     readonly failedOver: SubscriptionRef.SubscriptionRef<ReadonlySet<string>>
@@ -55,7 +55,7 @@ export class MediaServers extends Context.Service<
     Effect.suspend(() => make)
   )
 
-  /** The media server in context, and no other one. */
+  /** Only the media server in context. */
   static readonly layerOne: Layer.Layer<MediaServers, never, MediaServer> = Layer.effect(
     MediaServers,
     Effect.gen(function* () {
@@ -68,7 +68,7 @@ export class MediaServers extends Context.Service<
   )
 }
 
-/** The key of the one server that has no name. */
+/** The key of the only server, which has no name. */
 const unnamed = ""
 
 interface Owned {
@@ -77,7 +77,7 @@ interface Owned {
 }
 
 interface Running {
-  /** The settings that the servers follow. */
+  /** The settings from which the servers were made. */
   readonly settings: Settings
   /** By the key of the server. */
   readonly servers: ReadonlyMap<string, Owned>
@@ -106,7 +106,7 @@ const make = Effect.gen(function* () {
     return { server, scope }
   })
 
-  /** Keeps the servers that the settings still have, starts the new ones, and ends the others. */
+  /** Keeps the servers that are still configured, starts new servers, and ends the others. */
   const follow = Effect.fnUntraced(function* (
     settings: Settings,
     before: Running["servers"]
@@ -153,7 +153,7 @@ const make = Effect.gen(function* () {
       Effect.suspend(() => {
         const found = find(server)
         if (found !== undefined) return Effect.succeed(found)
-        // for a server that the settings no longer have this never ends: its camera is about to be moved or stopped
+        // never ends for a server that is no longer configured: its camera is about to be moved or stopped
         return SubscriptionRef.changes(running).pipe(
           Stream.map(() => find(server)),
           Stream.filter((one) => one !== undefined),
@@ -164,10 +164,10 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** The interval between readings of the servers' health, while failover is set. */
+/** The interval at which the health of the servers is evaluated, while failover is set. */
 const failoverInterval = "1 second"
 
-/** Keeps `failedOver` by the health of the servers, while `failover.after` is set. */
+/** Updates `failedOver` by the health of the servers, while `failover.after` is set. */
 const followFailover = (
   live: LiveSettings["Service"],
   all: () => ReadonlyArray<RunningServer>,
@@ -187,9 +187,9 @@ const followFailover = (
       standings = next
       const before = SubscriptionRef.getUnsafe(failedOver)
       const now = Failover.awayOf(next)
-      const gone = [...now].filter((name) => !before.has(name))
+      const moved = [...now].filter((name) => !before.has(name))
       const returned = [...before].filter((name) => !now.has(name))
-      for (const name of gone) {
+      for (const name of moved) {
         yield* Effect.logWarning(
           `media server ${name} has been unreachable for at least ${format(after)}: moving its cameras to other media servers (failover.after)`
         )
@@ -204,7 +204,7 @@ const followFailover = (
               : "is reachable again, and no other media server is"
         yield* Effect.logInfo(`media server ${name} ${why}: its cameras return`)
       }
-      if (gone.length + returned.length > 0) yield* SubscriptionRef.set(failedOver, now)
+      if (moved.length + returned.length > 0) yield* SubscriptionRef.set(failedOver, now)
     })
 
     for (;;) {
@@ -236,17 +236,17 @@ const followFailover = (
     }
   })
 
-/** A media server, as it is now. */
+/** The current state of a media server. */
 export interface ServerView {
-  /** `undefined` where there is one media server only. */
+  /** `undefined` if there is only one media server. */
   readonly name: string | undefined
   readonly status: MediaServerStatus
   readonly api: ApiStatus
-  /** The paths of live cameras that are not online, as the media server says. */
+  /** The paths of live cameras that are not online, as reported by the media server. */
   readonly offlinePaths: ReadonlySet<string>
 }
 
-/** The media servers as they are now. */
+/** The current states of the media servers. */
 export const viewsOf = (
   servers: ReadonlyArray<RunningServer>
 ): Effect.Effect<ReadonlyArray<ServerView>> =>
@@ -259,22 +259,22 @@ export const viewsOf = (
     }))
   )
 
-/** A media server as messages name it. */
+/** The name of a media server in messages. */
 export const serverLabel = (name: string | undefined): string =>
   name === undefined ? "media server" : `media server ${name}`
 
-/** Where the settings of a media server are. */
+/** The name of the settings group of a media server. */
 export const settingsGroup = (name: string | undefined): string =>
   name === undefined ? "mediaServer" : `mediaServers.${name}`
 
-/** Where a stream is published. */
+/** The media server and the path of a stream. */
 export interface StreamOnServer {
-  /** The name of the media server; `undefined` where there is one media server only. */
+  /** The name of the media server; `undefined` if there is only one media server. */
   readonly mediaServer?: string | undefined
   readonly path: string | undefined
 }
 
-/** What the media server of a stream says about its path, where that is known. */
+/** The report of the media server about a stream's path, if known. */
 export const reportOf = (
   servers: ReadonlyArray<RunningServer>,
   { mediaServer, path }: StreamOnServer

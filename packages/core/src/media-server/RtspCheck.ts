@@ -1,4 +1,4 @@
-/** Checks by RTSP whether a media server is reachable. */
+/** The health check of a media server by RTSP. */
 import type { Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -11,10 +11,10 @@ import { format } from "../time/DurationText.ts"
 import { MediaServerError, serverAddress } from "./MediaServer.ts"
 
 /**
- * Connects and sends OPTIONS; any answer is good, since only a server that works gives one. A server
- * that is suspended still accepts connections, so connecting alone would prove nothing.
+ * Connects and sends OPTIONS. Any response is good, because only a working server responds. A suspended server still
+ * accepts connections, so connecting alone would prove nothing.
  *
- * No credentials are sent. It has no time-out of its own that matters; `MediaServer` interrupts it.
+ * Sends no credentials. `MediaServer` interrupts the check at its timeout.
  */
 export const rtspCheck = (
   address: StreamUrl,
@@ -38,7 +38,7 @@ export const rtspCheck = (
     Effect.scoped
   )
 
-/** One check of a media server of the settings, within its `checkTimeout`. */
+/** One check of a configured media server, within its `checkTimeout`. */
 export const checkOnce = (server: Settings["mediaServer"]): Effect.Effect<void, MediaServerError> =>
   rtspCheck(serverAddress(server), trustOf(server)).pipe(
     Deadline.within(server.checkTimeout, () =>

@@ -1,23 +1,23 @@
 /**
- * Which of several media servers a camera is published to. Pure, and the same on every node.
+ * Chooses the media server of a camera, if there are several. Pure, and the same on every node.
  *
- * Rendezvous hashing by weight (Schindelhauer, Schomaker: Weighted Distributed Hash Tables, 2005): each server
- * gets a score from its name and the key, and the lowest score wins. A server that is added or removed moves only
- * the cameras that it gets or had.
+ * Weighted rendezvous hashing (Schindelhauer, Schomaker: Weighted Distributed Hash Tables, 2005): each server
+ * gets a score from its name and the key, and the lowest score wins. Adding or removing a server moves only the
+ * cameras of that server.
  */
 import { bracketed, type ConfiguredServer, mediaServersOf, type Settings } from "@restream/config"
 import * as Redacted from "effect/Redacted"
 import { hash } from "node:crypto"
 import type { CameraServer } from "../camera/Camera.ts"
 
-/** A media server among which cameras are divided. */
+/** One of the media servers among which the cameras are divided. */
 export interface Candidate {
   readonly server: CameraServer
   /** The share of the cameras, relative to the other servers. */
   readonly weight: number
 }
 
-/** The servers of `mediaServers`; none where the settings have one media server only. */
+/** The servers of `mediaServers`; empty if there is only one media server. */
 export const candidatesOf = (
   settings: Pick<Settings, "mediaServer" | "mediaServers">
 ): ReadonlyArray<Candidate> =>
@@ -33,7 +33,7 @@ const serverOf = (name: string, server: ConfiguredServer["settings"]): CameraSer
   return { name, address, key: hash("sha256", JSON.stringify(all)) }
 }
 
-/** What the choice depends on: two nodes with the same digest choose alike. `undefined`: there is one server. */
+/** A digest of the names and weights: two nodes with the same digest choose alike. `undefined`: one server. */
 export const digestOf = (
   settings: Pick<Settings, "mediaServer" | "mediaServers">
 ): string | undefined => {
@@ -53,16 +53,16 @@ export const inOrder = (
     .sort((a, b) => a.score - b.score || (a.server.name < b.server.name ? -1 : 1))
     .map(({ server }) => server)
 
-/** Exponentially distributed, with the weight as its rate. */
+/** Exponentially distributed, with the weight as the rate. */
 const scoreOf = (name: string, weight: number, key: string): number => {
   const bits = Number.parseInt(hash("md5", `${name}\n${key}`).slice(0, 13), 16)
   return -Math.log((bits + 0.5) / 2 ** 52) / weight
 }
 
 /**
- * The settings of a media server by its name; `undefined` where the settings have no such server, or no longer.
+ * The settings of a media server by its name; `undefined` if no such server is configured.
  *
- * @param name `undefined`: the one server of `mediaServer`.
+ * @param name `undefined`: the only server, of `mediaServer`.
  */
 export const serverSettings = (
   settings: Pick<Settings, "mediaServer" | "mediaServers">,

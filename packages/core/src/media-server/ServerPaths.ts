@@ -1,13 +1,12 @@
 /**
- * What the media server itself says about the paths of the cameras, by its API.
+ * The state of the cameras' paths, as reported by the media server's API.
  *
- * One poll reads the paths of all cameras. An API that does not answer is no verdict: nothing is known then, and
- * no relay depends on it. Without `mediaServer.apiUrl` nothing is ever known.
+ * One poll reads the paths of all cameras. While the API does not respond, or without `mediaServer.apiUrl`, the state
+ * is unknown; no relay depends on it.
  *
- * A relay that is live, while the media server says for the stall timeout that its path is not online, is
- * restarted. The API must have answered at least twice, and it must be the API of our media server: it must have
- * listed a path of ours as online before. A restart that did not help is not repeated, until the path has been
- * online.
+ * A live relay is restarted if the media server reports for the stall timeout that its path is not online. The API
+ * must have responded at least twice, and must belong to our media server: it must have listed one of our paths as
+ * online before. A restart without success is not repeated until the path has been online.
  */
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -40,38 +39,38 @@ export type ApiStatus =
   | { readonly _tag: "Up"; readonly since: number }
   | { readonly _tag: "Down"; readonly since: number; readonly detail: string }
 
-/** Whose publisher keeps a path. */
+/** The publisher that occupies a path. */
 export type PathHolder =
-  /** A publisher of ours was left over from a daemon that is gone. It was ended. */
+  /** A leftover publisher of a daemon that is gone; its session was ended. */
   | { readonly _tag: "Ended" }
-  /** Somebody else's, or one of ours that may live: it is waited for. */
+  /** Another program's publisher, or that of a daemon that may be running. The camera has to wait for its end. */
   | { readonly _tag: "Other"; readonly description: string }
 
 export interface ServerPathsService {
-  /** What the media server says about a path now; `undefined` where that is not known. */
+  /** The current report about a path; `undefined` if unknown. */
   readonly get: (path: string) => PathReport | undefined
   /**
-   * Done when a live relay to the path is to be restarted, because the media server says that the path is not
-   * online. Call it when the relay becomes live, and interrupt it when the relay ends.
+   * Done when a live relay to the path has to be restarted, because the media server reports that the path is not
+   * online. Start this effect when the relay becomes live, and interrupt it when the relay ends.
    */
   readonly offline: (path: MediaPath) => Effect.Effect<PathOffline>
   /**
-   * Looks who publishes to a path that was refused to us. A publisher that is left over from an earlier daemon is
-   * ended, so that the path is free at once; nobody else's is.
+   * Finds the publisher on a path that the media server refused to us. Only a leftover publisher of an earlier daemon
+   * is ended, so that the path is free at once.
    *
-   * @param name how the daemons name themselves that may own the camera. Publishers of that name are ended only
-   * while no other daemon can own it.
+   * @param name the publisher name of the daemons that may own the camera. Publishers of that name are ended only
+   * while no other daemon can own the camera.
    */
   readonly clear: (
     path: MediaPath,
     name: PublisherName | undefined
   ) => Effect.Effect<PathHolder | undefined>
-  /** The paths with a live relay that the media server said are not online, for the stall timeout. */
+  /** The paths with a live relay that were reported as not online for the stall timeout. */
   readonly offlinePaths: () => ReadonlySet<string>
   readonly apiStatus: () => ApiStatus
 }
 
-/** Where there is no API: nothing is known. */
+/** Without an API: all paths are unknown. */
 export const unknown: ServerPathsService = {
   get: () => undefined,
   offline: () => Effect.never,
@@ -88,7 +87,7 @@ export interface ServerPathsOptions {
     readonly interval: Duration.Duration
     readonly stallTimeout: Duration.Duration
   }>
-  /** Whether the media server responds, by RTSP. While it does not, the API is no problem of its own. */
+  /** Whether the media server responds by RTSP. If not, a failing API is not reported as a separate problem. */
   readonly isServerUp: Effect.Effect<boolean>
 }
 
@@ -102,7 +101,7 @@ const minTimeout = Duration.seconds(5)
 interface Watch {
   /** By the monotonic clock. */
   readonly sinceMs: number
-  /** Since when every answer says that the path is not online; `undefined`: the last one said that it is. */
+  /** Since when all responses report the path as not online; `undefined`: the path was online in the last one. */
   offlineSinceMs: number | undefined
   readonly restart: Deferred.Deferred<PathOffline>
 }
@@ -121,12 +120,12 @@ export const make = Effect.fnUntraced(function* (
   const label = `media server API ${options.label}`
   const incidents = new Incidents<string>()
   const watches = new Map<MediaPath, Watch>()
-  /** The paths whose relay was restarted since they were online last. */
+  /** The paths whose relay was restarted since the path was last online. */
   const restarted = new Set<MediaPath>()
   let paths: ReadonlyMap<string, PathReport> | undefined
   let offlinePaths: ReadonlySet<string> = new Set()
   let status: ApiStatus = { _tag: "Unknown" }
-  /** Whether the API has ever listed a path of ours as online. */
+  /** Whether the API has ever listed one of our paths as online. */
   let isOurServer = false
 
   const forget = () => {
@@ -135,15 +134,15 @@ export const make = Effect.fnUntraced(function* (
     for (const watch of watches.values()) watch.offlineSinceMs = undefined
   }
 
-  /** Compares the answer with the live relays. @param askedMs when the poll began. */
-  const compare = Effect.fnUntraced(function* (askedMs: number) {
+  /** Compares the response with the live relays. @param polledMs when the poll started. */
+  const compare = Effect.fnUntraced(function* (polledMs: number) {
     const { stallTimeout } = yield* options.timing
     const stallMs = Duration.toMillis(stallTimeout)
     const now = yield* Monotonic.now
     const offline = new Set<MediaPath>()
     for (const [path, watch] of watches) {
-      // the relay became live while the API answered
-      if (watch.sinceMs > askedMs) continue
+      // the relay became live after the poll started
+      if (watch.sinceMs > polledMs) continue
       if (paths?.get(path)?.isOnline === true) {
         isOurServer = true
         restarted.delete(path)
@@ -154,7 +153,7 @@ export const make = Effect.fnUntraced(function* (
       if (now - watch.offlineSinceMs >= stallMs) offline.add(path)
     }
     offlinePaths = offline
-    let unmended = 0
+    let unresolved = 0
     for (const path of offline) {
       if (isOurServer && !restarted.has(path)) {
         restarted.add(path)
@@ -162,12 +161,12 @@ export const make = Effect.fnUntraced(function* (
         if (restart !== undefined) {
           yield* Deferred.succeed(restart, new PathOffline({ afterMs: stallMs }))
         }
-      } else unmended++
+      } else unresolved++
     }
-    yield* reportUnmended(unmended)
+    yield* reportUnresolved(unresolved)
   })
 
-  const reportUnmended = Effect.fnUntraced(function* (count: number) {
+  const reportUnresolved = Effect.fnUntraced(function* (count: number) {
     const now = yield* Monotonic.now
     if (count > 0) {
       const notice = incidents.failed("paths", "offline", now)
@@ -181,14 +180,14 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const onUp = Effect.fnUntraced(function* (
-    answer: ReadonlyMap<string, PathReport>,
-    asked: number
+    reports: ReadonlyMap<string, PathReport>,
+    polledMs: number
   ) {
     const now = yield* Clock.currentTimeMillis
     const before = status
-    paths = answer
+    paths = reports
     if (before._tag !== "Up") status = { _tag: "Up", since: now }
-    yield* compare(asked)
+    yield* compare(polledMs)
     const notice = incidents.succeeded("api", yield* Monotonic.now)
     if (notice === "stable") yield* Effect.logInfo(`${label} is stable`)
     if (notice === "resolved" && before._tag === "Down") {
@@ -212,13 +211,13 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  /** Reads the publishers once at a time, for any number of refused paths. */
+  /** One request for the publishers at a time, for any number of refused paths. */
   const clearing = yield* Semaphore.make(1)
   let publishers: { readonly readMs: number; readonly of: Map<string, PublishingSession> } = {
     readMs: -Infinity,
     of: new Map()
   }
-  /** After a crash all paths are refused at once: one list serves those of a second. */
+  /** After a crash all paths are refused at once, so a list of publishers is reused for a second. */
   const publisherOf = Effect.fnUntraced(function* (path: MediaPath) {
     const now = yield* Monotonic.now
     const known = now - publishers.readMs < maxListAgeMs ? publishers.of.get(path) : undefined
@@ -228,17 +227,17 @@ export const make = Effect.fnUntraced(function* (
     return publishers.of.get(path)
   })
 
-  let askedMs = 0
+  let polledMs = 0
   yield* Poller.make({
     poll: Effect.gen(function* () {
-      askedMs = yield* Monotonic.now
+      polledMs = yield* Monotonic.now
       return yield* options.api.paths
     }),
     onResult: Exit.match({
-      onSuccess: (answer) => onUp(answer, askedMs),
+      onSuccess: (reports) => onUp(reports, polledMs),
       onFailure: (cause) => {
         const error = Exit.findErrorOption(Exit.failCause(cause))
-        return onDown(error._tag === "Some" ? error.value : brokeDown)
+        return onDown(error._tag === "Some" ? error.value : internalError)
       }
     }),
     interval: () => Effect.map(options.timing, ({ interval }) => interval)
@@ -278,7 +277,7 @@ export const make = Effect.fnUntraced(function* (
           })
         )
         .pipe(
-          // the next poll reports an API that is away
+          // the next poll reports that the API is unreachable
           Effect.catch(({ detail }) =>
             Effect.as(Effect.logDebug(`${label}: cannot read the publishers: ${detail}`), undefined)
           ),
@@ -289,21 +288,21 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-/** How a daemon of an instance names its publishers, as `User-Agent`. */
+/** The `User-Agent` of the publishers of an instance. */
 export const userAgentOf = ({ instance }: PublisherName): string =>
   `restream/${version} ${instance}`
 
-/** Whether a session belongs to the daemons of a name, whatever their version. */
+/** Whether a session belongs to a daemon of the instance, of any version. */
 const isNamed = ({ userAgent = "" }: PublishingSession, { instance }: PublisherName): boolean =>
   /^restream\/\S+ (\S+)$/.exec(userAgent)?.[1] === instance
 
-const brokeDown = new MediaServerError({ detail: "internal error while reading the API" })
+const internalError = new MediaServerError({ detail: "internal error while reading the API" })
 
 /**
- * Asks the API of a media server of the settings; nothing where its `apiUrl` is not set.
+ * Starts polling the API of a configured media server; {@link unknown} if its `apiUrl` is not set.
  *
  * @param live the settings in force, for the intervals.
- * @param isServerUp whether the media server responds, by RTSP.
+ * @param isServerUp whether the media server responds by RTSP.
  */
 export const makeFor = Effect.fnUntraced(function* (
   { name, settings: server }: ConfiguredServer,
