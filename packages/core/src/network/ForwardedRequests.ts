@@ -1,4 +1,4 @@
-/** What all requests need that are forwarded to another server, such as the HLS server or another node. */
+/** A client and limits for requests that are forwarded to another server, such as the HLS server or another node. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -7,7 +7,7 @@ import * as Scope from "effect/Scope"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type * as HttpClient from "effect/http/HttpClient"
 
-/** A client that follows no redirects: they would lead to servers that nobody configured. */
+/** A client that follows no redirects, because they may lead to servers that are not configured. */
 export const withoutRedirects: Layer.Layer<HttpClient.HttpClient> = FetchHttpClient.layer.pipe(
   Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }))
 )
@@ -15,7 +15,7 @@ export const withoutRedirects: Layer.Layer<HttpClient.HttpClient> = FetchHttpCli
 export interface SlotOptions<E> {
   /** How many requests run at a time. */
   readonly most: number
-  /** How long a request runs at most, whether or not its client reads the response. */
+  /** The longest time of a request, even if its client does not read the response. */
   readonly longest: Duration.Input
   /** The failure of a request beyond `most`. */
   readonly onFull: Effect.Effect<never, E>
@@ -24,7 +24,7 @@ export interface SlotOptions<E> {
 /**
  * Limits requests in number and time.
  *
- * @returns gives the scope of a request: it closes with the scope of the caller, or after `longest`.
+ * @returns an effect that gives the scope of one request, which closes with the caller's scope or after `longest`.
  */
 export const makeSlots = <E>({
   longest,

@@ -1,10 +1,9 @@
 /**
  * Resolves host names for all connections of the process: cameras, the media server and the database.
  *
- * A name server that does not answer delays only the connections to the names that it does not resolve. A name
- * is looked up once at a time, however many cameras share it, and again for every attempt to connect, so that a
- * new address is found at the next attempt. While the name server does not answer, the last known addresses
- * of a name are used.
+ * A name server that does not respond delays only connections to names that it would resolve. Cameras with the same
+ * name share one look-up at a time, and each attempt to connect looks the name up again, so that a new address is
+ * found at the next attempt. While the name server does not respond, the last known addresses of a name are used.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -18,27 +17,27 @@ import type { Answer } from "./NameLookup.ts"
 export type NoAddress = Exclude<Answer["_tag"], "Found">
 
 export interface HostResolver {
-  /** The addresses of a host name, in the order in which to try them; an IP address as it is. */
+  /** The addresses of a host name, in the order in which to try them. An IP address is returned unchanged. */
   readonly resolve: (host: string) => Effect.Effect<ReadonlyArray<string>, NoAddress>
 }
 
 /** How long a look-up may take before the last known addresses are used, or the last failure is repeated. */
-const patience = Duration.millis(500)
+const lookUpTimeout = Duration.millis(500)
 
 /** The most names to remember; a camera that redirects can name any number. */
 const maxNames = 4_096
 
-/** What is known of a name. */
+/** The state of a name. */
 interface Known {
   /** The addresses of the last successful look-up. */
   addresses: ReadonlyArray<string> | undefined
-  /** Whether the name server did not answer the last look-up. */
+  /** Whether the name server did not respond to the last look-up. */
   isUnanswered: boolean
   /** The look-up that runs now. */
   pending: Deferred.Deferred<Answer> | undefined
 }
 
-/** A resolver of its own, with nothing known. @param ask looks a name up, and always ends. */
+/** A new resolver with an empty cache. @param ask looks a name up, and always ends. */
 export const make = (ask: (name: string) => Effect.Effect<Answer>): HostResolver => {
   const names = new Map<string, Known>()
 
@@ -48,7 +47,7 @@ export const make = (ask: (name: string) => Effect.Effect<Answer>): HostResolver
       isUnanswered: false,
       pending: undefined
     }
-    // the name that was not asked for longest is forgotten first
+    // least recently used names are removed first
     names.delete(name)
     names.set(name, found)
     const [oldest] = names.keys()
@@ -56,7 +55,7 @@ export const make = (ask: (name: string) => Effect.Effect<Answer>): HostResolver
     return found
   }
 
-  /** The running look-up, or a new one. It outlives the caller, because others may share it. */
+  /** The running look-up, or a new one. Survives the caller, because other callers may share it. */
   const begin = (name: string, known: Known): Effect.Effect<Deferred.Deferred<Answer>> => {
     if (known.pending !== undefined) return Effect.succeed(known.pending)
     const pending = Deferred.makeUnsafe<Answer>()
@@ -85,19 +84,19 @@ export const make = (ask: (name: string) => Effect.Effect<Answer>): HostResolver
         : Effect.suspend(() => {
             const name = host.toLowerCase()
             const before = known(name)
-            const isPatient = before.addresses === undefined && !before.isUnanswered
+            const waitsForAnswer = before.addresses === undefined && !before.isUnanswered
             return begin(name, before).pipe(
               Effect.flatMap((pending) =>
-                isPatient
+                waitsForAnswer
                   ? Deferred.await(pending)
                   : Effect.timeoutOrElse(Deferred.await(pending), {
-                      duration: patience,
+                      duration: lookUpTimeout,
                       orElse: () => Effect.succeed(noAnswer)
                     })
               ),
               Effect.flatMap((answer) => {
                 if (answer._tag === "Found") return Effect.succeed(answer.addresses)
-                // a name that does not exist is forgotten
+                // `begin` has removed the addresses of a name that no longer exists
                 return before.addresses === undefined
                   ? Effect.fail(answer._tag)
                   : Effect.succeed(before.addresses)
@@ -107,7 +106,7 @@ export const make = (ask: (name: string) => Effect.Effect<Answer>): HostResolver
   }
 }
 
-/** The resolver of this process. Everything that connects shares it. */
+/** The resolver of this process, shared by all connections. */
 export const HostResolver = Context.Reference<HostResolver>("@restream/core/network/HostResolver", {
   defaultValue: () => make(NameLookup.make())
 })

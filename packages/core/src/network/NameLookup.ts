@@ -1,10 +1,10 @@
 /**
- * One look-up of a host name: the hosts file, then the name server, then the system.
+ * One look-up of a host name: in the hosts file, then by the name server, then by the system.
  *
- * `dns.lookup` alone would not do: it occupies one of two threads of the process, for as long as a name server
- * does not answer, so that two such names delay all others. Queries by `dns.Resolver` occupy no thread. The
- * system is asked only for names that the name server says it does not know: it knows search domains, mDNS and
- * other sources (`/etc/nsswitch.conf`), and a name server that answered is not silent.
+ * `dns.lookup` alone is not sufficient: it occupies one of two threads of the process as long as a name server
+ * does not respond, so that two such names delay all others. Queries by `dns.Resolver` occupy no thread. The system
+ * looks up only names that are unknown to the name server, because it knows search domains, mDNS and other sources
+ * (`/etc/nsswitch.conf`), and a name server that has responded will not block it.
  */
 import * as Effect from "effect/Effect"
 import { lookup, promises as dns } from "node:dns"
@@ -16,7 +16,7 @@ export type Answer =
   | { readonly _tag: "Found"; readonly addresses: ReadonlyArray<string> }
   /** The name has no address. */
   | { readonly _tag: "NoSuchHost" }
-  /** The name server did not answer, or failed. */
+  /** The name server did not respond, or failed. */
   | { readonly _tag: "NoAnswer" }
 
 const noSuchHost: Answer = { _tag: "NoSuchHost" }
@@ -28,7 +28,7 @@ const found = (addresses: ReadonlyArray<string>): Answer =>
 /** The time for the first query to a name server; the second one may take twice as long. */
 const queryTimeoutMs = 2_000
 
-/** The most that a look-up takes, in milliseconds. */
+/** The longest time of a look-up, in milliseconds. */
 const maxLookUpMs = 9_000
 
 /** The time for IPv6 addresses once IPv4 addresses are known (RFC 8305 §3): some name servers ignore the query. */
@@ -54,7 +54,7 @@ export const parseHosts = (text: string): ReadonlyMap<string, ReadonlyArray<stri
   return hosts
 }
 
-/** The addresses of a name in a hosts file, which is read again after it changed. */
+/** The addresses of a name in a hosts file. The file is read again after a change. */
 const hostsIn = (file: string): ((name: string) => ReadonlyArray<string> | undefined) => {
   let hosts: ReturnType<typeof parseHosts> = new Map()
   let version = ""
@@ -64,7 +64,7 @@ const hostsIn = (file: string): ((name: string) => ReadonlyArray<string> | undef
       if (version !== `${mtimeMs} ${size}`) hosts = parseHosts(readFileSync(file, "utf8"))
       version = `${mtimeMs} ${size}`
     } catch {
-      // there is none
+      // no such file
       hosts = new Map()
     }
     return hosts.get(name)
@@ -86,7 +86,7 @@ const byNameServer = async (
   name: string,
   servers: ReadonlyArray<string> | undefined
 ): Promise<Answer> => {
-  // a new one each time, which reads the addresses of the name servers again
+  // a new resolver each time, because it reads the addresses of the name servers only once
   const resolver = new dns.Resolver({ timeout: queryTimeoutMs, tries: 2 })
   if (servers !== undefined) resolver.setServers(servers)
   const query6 = settle(resolver.resolve6(name))
@@ -100,7 +100,7 @@ const byNameServer = async (
   return found([...ipv4.addresses, ...(ipv6?._tag === "Found" ? ipv6.addresses : [])])
 }
 
-/** Asks the system, in a thread of the process. */
+/** Looks the name up by the system, in a thread of the process. */
 const bySystem = (name: string): Promise<Answer> =>
   new Promise((resolve) => {
     lookup(name, { all: true }, (error, addresses) => {
@@ -109,16 +109,16 @@ const bySystem = (name: string): Promise<Answer> =>
     })
   })
 
-/** Names that need no name server: of this network (`camera`) or by mDNS (`camera.local`, RFC 6762). */
+/** Names that resolve without a name server: of this network (`camera`) or by mDNS (`camera.local`, RFC 6762). */
 const isLocalName = (name: string): boolean => !name.includes(".") || name.endsWith(".local")
 
-let lastTurn: Promise<unknown> = Promise.resolve()
+let lastLookUp: Promise<unknown> = Promise.resolve()
 
-/** One look-up by the system at a time, so that those that take long leave a thread for others. */
-const bySystemInTurn = (name: string, isOver: () => boolean): Promise<Answer> => {
-  const turn = lastTurn.then(() => (isOver() ? noAnswer : bySystem(name)))
-  lastTurn = turn
-  return turn
+/** One look-up by the system at a time, so that slow look-ups leave a thread for others. */
+const bySystemInOrder = (name: string, isOver: () => boolean): Promise<Answer> => {
+  const lookUp = lastLookUp.then(() => (isOver() ? noAnswer : bySystem(name)))
+  lastLookUp = lookUp
+  return lookUp
 }
 
 const ask = async (
@@ -133,7 +133,7 @@ const ask = async (
     case "NoSuchHost":
       return bySystem(name)
     case "NoAnswer":
-      return isLocalName(name) ? bySystemInTurn(name, isOver) : answer
+      return isLocalName(name) ? bySystemInOrder(name, isOver) : answer
   }
 }
 
@@ -144,7 +144,7 @@ export interface NameLookupOptions {
   readonly servers?: ReadonlyArray<string> | undefined
 }
 
-/** Looks names up. A look-up ends within 9 s, and keeps no other one waiting. */
+/** Looks names up. A look-up ends within 9 s, and does not delay other look-ups. */
 export const make = ({ hostsFile = "/etc/hosts", servers }: NameLookupOptions = {}): ((
   name: string
 ) => Effect.Effect<Answer>) => {
