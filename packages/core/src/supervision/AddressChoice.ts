@@ -1,13 +1,13 @@
 /**
- * Which of a camera's addresses is in use: the first, until it has failed a few times in a row; then the next.
+ * Chooses the camera's address in use: the first address, until it has failed a few times in a row; then the next.
  *
- * Pure: the camera actor counts the failures and finds out whether a better address answers again.
+ * Pure: the camera actor reports the failures, and probes whether a preferred address responds again.
  */
 export class AddressChoice {
   readonly #count: number
   #index = 0
   #failures = 0
-  /** How many addresses in a row refused the credentials or a session. */
+  /** How many consecutive failures were refusals of the credentials or of a session. */
   #refusals = 0
 
   /** @param count how many addresses the camera has. */
@@ -20,16 +20,16 @@ export class AddressChoice {
     return this.#index
   }
 
-  /** Whether another address is worth trying instead of waiting for this one's credentials to be accepted. */
+  /** Whether to try another address instead of waiting until this address may be retried after a refusal. */
   get mayMoveOn(): boolean {
     return this.#count > 1 && this.#refusals < this.#count
   }
 
   /**
-   * The address in use failed. `true`: the next address is in use now.
+   * Records a failure of the address in use. `true`: the next address is in use now.
    *
-   * @param limit failures in a row after which the next address is used. Refused credentials are not tried
-   * again soon, so they count as all of them.
+   * @param limit consecutive failures after which the next address is used. A refusal is not retried soon, so one
+   * refusal counts as `limit` failures.
    */
   failed(limit: number, isRefusal: boolean): boolean {
     if (this.#count === 1) return false
@@ -41,13 +41,13 @@ export class AddressChoice {
     return true
   }
 
-  /** The address in use has worked for a while. */
+  /** Records that the address in use has worked for a while. */
   worked(): void {
     this.#failures = 0
     this.#refusals = 0
   }
 
-  /** Uses a better address that answers again. Its first failure leads to the next one. */
+  /** Switches to a preferred address that responds again. Its first failure leads to the next address. */
   goBack(index: number, limit: number): void {
     this.#index = index
     this.#failures = limit - 1

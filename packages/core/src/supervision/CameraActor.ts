@@ -1,8 +1,8 @@
 /**
- * One camera: opens its stream until that succeeds, publishes it until the relay ends, and begins again.
+ * One camera: retries opening its stream until that succeeds, publishes it until the relay ends, and starts over.
  *
- * One fiber runs this for each camera, for ever; interrupting it ends the relay and waits
- * until the relay is gone. Nothing that happens in it reaches another camera.
+ * One fiber per camera runs this for ever. Interrupting the fiber ends the relay and waits for its end. A failure of
+ * one camera affects no other camera.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -40,9 +40,9 @@ import * as RetrySchedule from "./RetrySchedule.ts"
 import type { StartRateLimiter } from "./StartRateLimiter.ts"
 
 /**
- * What an operator may ask of a camera.
+ * The commands of an operator to a camera.
  *
- * - `RetryNow`: cuts the wait before the next attempt short. Refused credentials are tried once more.
+ * - `RetryNow`: ends the delay before the next attempt. Refused credentials are tried once more.
  * - `Restart`: ends the relay, if one runs, and starts at once.
  * - `Stop`: ends the relay, and waits for `RetryNow`, `Restart` or a change of the row.
  */
@@ -106,9 +106,9 @@ const run = Effect.fnUntraced(function* (
     return Effect.map(accessOf(camera), (access) => ({ access, camera }))
   })
   const choice = new AddressChoice(candidates.length)
-  /** The addresses that failed, so that each is reported once. */
+  /** The failed addresses, so that each is reported once. */
   const incidents = new Incidents.Incidents<number>()
-  /** The address in use: the camera with it, and its access. */
+  /** The camera with the address in use, and its access. */
   const inUse = () => candidates[choice.index]!
   const ownership = yield* Ownership
   const settings = SubscriptionRef.get(yield* LiveSettings)
@@ -116,17 +116,17 @@ const run = Effect.fnUntraced(function* (
   const transition = (state: CameraState) =>
     Effect.suspend(() => status.transition(inUse().camera, state))
   const retryRequested = Latch.makeUnsafe(false)
-  /** Why the last relay ended. */
+  /** The reason why the last relay ended. */
   let lastEnd: Reason | undefined
-  /** The tracks of the relay before. */
+  /** The tracks of the previous relay. */
   let publishedTracks: string | undefined
-  /** Whether a publisher that was left over was ended, since the camera was live. */
+  /** Whether a leftover publisher was ended since the camera was last live. */
   let hasClearedPath = false
   /** Whether the camera waited for the media server since its last relay ended. */
   let sawOutage = false
 
   const isServerUp = Effect.map(mediaServer.status, ({ _tag }) => _tag === "Up")
-  /** Whether nothing but the camera itself keeps it from being relayed. */
+  /** Whether the media server is reachable and this daemon may relay the camera. */
   const isReady = Effect.map(isServerUp, (isUp) => isUp && ownership.mayStart(rowId, lastEnd))
 
   const awaitMediaServer = Effect.gen(function* () {
@@ -148,8 +148,8 @@ const run = Effect.fnUntraced(function* (
   )
 
   /**
-   * Enters a state, and waits until the delay is over or an operator asks for the next attempt. A request
-   * counts from the moment when the state can be seen.
+   * Enters a state, and waits until the delay is over or an operator requests the next attempt. Requests before the
+   * state is visible do not count.
    */
   const waitIn = (state: Effect.Effect<void>, delay: Duration.Duration) =>
     retryRequested.close.pipe(
@@ -159,8 +159,8 @@ const run = Effect.fnUntraced(function* (
     )
 
   const hooks = (attempt: number): OpenHooks => ({
-    // The permit to start comes first, so that nothing is waited for between the answer of the camera and
-    // the relay: an idle connection takes one of the few that a camera serves, and may be closed.
+    // The permit to start is acquired first, so that the relay can start as soon as the camera responds: an idle
+    // connection takes one of the few that a camera serves, and may be closed.
     awaitReady: awaitMediaServer.pipe(
       Effect.andThen(awaitPermit),
       Effect.andThen(startRateLimiter.acquire)
@@ -177,7 +177,7 @@ const run = Effect.fnUntraced(function* (
 
   const address = (index: number) =>
     `address ${index + 1} of ${candidates.length} (${candidates[index]?.camera.url.authority})`
-  /** A change of the address in use; above `debug` only where it is news. */
+  /** Logs a change of the address in use; above `debug` only if the change is to be reported. */
   const logAddress = Effect.fnUntraced(function* (
     level: "Info" | "Warn",
     line: string,
@@ -188,7 +188,7 @@ const run = Effect.fnUntraced(function* (
     ).pipe(Effect.annotateLogs({ module: "camera", camera: id }))
   })
 
-  /** Counts a failure of the address in use. Whether the next address is used now. */
+  /** Counts a failure of the address in use. `true`: the next address is used now. */
   const countFailure = Effect.fnUntraced(function* (reason: Reason) {
     const { probe } = yield* settings
     const before = choice.index
@@ -199,16 +199,16 @@ const run = Effect.fnUntraced(function* (
     return true
   })
 
-  /** Opens the stream, however often that takes. */
+  /** Opens the stream, with retries until that succeeds. */
   const open: Effect.Effect<OpenedStream, never, Scope.Scope> = Effect.gen(function* () {
     const nextDelay = yield* RetrySchedule.make(Effect.map(settings, retryPolicy))
     for (let attempt = 1; ; attempt++) {
       const opened = yield* Effect.result(inUse().access.open(hooks(attempt)))
       if (opened._tag === "Success") return opened.success
       const { reason } = opened.failure
-      // after the last address comes the first again, at the pace of an unreachable camera
+      // after the last address the first is tried again, with the delay of an unreachable camera
       const isNext = (yield* countFailure(reason)) && choice.index > 0
-      // the guard decides when what the device refused is tried again
+      // after a refusal the guard decides when to retry
       if (!isHeldByGuard(reason) && !isNext) {
         const delay = yield* nextDelay({ reason })
         const retryAt = (yield* Clock.currentTimeMillis) + Duration.toMillis(delay)
@@ -219,27 +219,27 @@ const run = Effect.fnUntraced(function* (
   })
 
   /**
-   * Done with a preferred address when that has answered for a while; never, while the first address is used.
-   * It is probed beside the relay, which goes on meanwhile.
+   * Done with the index of a preferred address when that address has responded for a while; never, while the first
+   * address is in use. Preferred addresses are probed while the relay continues.
    */
-  const preferredAnswers: Effect.Effect<number> = Effect.gen(function* () {
+  const awaitPreferred: Effect.Effect<number> = Effect.gen(function* () {
     if (choice.index === 0) return yield* Effect.never
-    const answeringSince = new Map<number, number>()
+    const respondingSince = new Map<number, number>()
     for (;;) {
       const { probe } = yield* settings
       const after = Duration.toMillis(probe.failbackAfter)
       const retry = probe.retryDelays.at(-1) ?? Duration.seconds(30)
-      yield* Effect.sleep(answeringSince.size > 0 ? Duration.millis(after / 3) : retry)
+      yield* Effect.sleep(respondingSince.size > 0 ? Duration.millis(after / 3) : retry)
       for (const [index, { access }] of candidates.slice(0, choice.index).entries()) {
         yield* access.reset
         const opened = yield* Effect.result(Effect.scoped(access.open(probeHooks)))
         if (opened._tag === "Failure") {
-          answeringSince.delete(index)
+          respondingSince.delete(index)
           continue
         }
         const now = yield* Monotonic.now
-        const since = answeringSince.get(index) ?? now
-        answeringSince.set(index, since)
+        const since = respondingSince.get(index) ?? now
+        respondingSince.set(index, since)
         if (now - since >= after) return index
         break
       }
@@ -247,8 +247,8 @@ const run = Effect.fnUntraced(function* (
   })
 
   /**
-   * Publishes the stream until the relay ends; its process and its connections are gone then. `undefined`: it was
-   * ended because a preferred address answers again.
+   * Publishes the stream until the relay has ended, with its process and its connections. `undefined`: the relay was
+   * ended because a preferred address responds again.
    */
   const publish = Effect.fnUntraced(function* ({ engine, hasFallback, stream }: OpenedStream) {
     yield* transition({ _tag: "Starting", engine })
@@ -283,11 +283,11 @@ const run = Effect.fnUntraced(function* (
     yield* transition({ _tag: "Live", engine, offer: relay.published, since })
     incidents.succeeded(choice.index, yield* Monotonic.now)
     yield* Effect.forkScoped(Effect.delay(status.markStable(id), RestartSchedule.resetUptime))
-    // measured by the monotonic clock, which cannot be set
+    // by the monotonic clock, because the wall clock may be set
     const [uptime, end] = yield* Effect.timed(
       Effect.raceAllFirst([
         Effect.flip(relay.ended),
-        preferredAnswers,
+        awaitPreferred,
         Effect.map(serverPaths.offline(row.path), (reason) => new RelayError({ reason }))
       ])
     )
@@ -301,11 +301,11 @@ const run = Effect.fnUntraced(function* (
     return undefined
   }, Effect.scoped)
 
-  /** From a camera that may not answer to the end of its relay; `undefined`: begin again at once. */
+  /** Opens and publishes the stream until the relay has ended; `undefined`: start over at once. */
   const attempt: Effect.Effect<RestartSchedule.RelayEnd | undefined> = Effect.gen(function* () {
     const opened = yield* open
-    // The server or the permit may have gone while the camera answered. The stream is closed then, and opened
-    // again when they are back.
+    // The media server or the permit may have been lost during the opening. Then the stream is closed, and opened
+    // again when they are available.
     if (!(yield* isReady)) return undefined
     const end = yield* publish(opened).pipe(
       Effect.catch((error) => Effect.succeed({ error, uptime: Duration.zero }))
@@ -318,7 +318,7 @@ const run = Effect.fnUntraced(function* (
       if (Duration.isGreaterThanOrEqualTo(uptime, RestartSchedule.resetUptime)) choice.worked()
       yield* countFailure(next.reason)
     }
-    // the guard decides when what the device refused is tried again
+    // after a refusal the guard decides when to retry
     return next._tag === "TryNext" || isHeldByGuard(next.reason)
       ? undefined
       : { reason: next.reason, uptime, afterOutage: sawOutage }
@@ -331,8 +331,8 @@ const run = Effect.fnUntraced(function* (
   }
 
   /**
-   * Looks who has the path, after the media server rejected the stream. An own publisher that was left over is
-   * ended once, until the camera is live again; then there is no error.
+   * Finds the publisher on the path after the media server rejected the stream. A leftover publisher of ours is ended,
+   * at most once until the camera is live again; then the result has no error.
    */
   const clearPath = Effect.fnUntraced(function* (end: {
     readonly error: RelayError
@@ -361,7 +361,7 @@ const run = Effect.fnUntraced(function* (
       Effect.repeat(attempt, { until: hasEnded })
     )
   }).pipe(
-    // a defect ends this relay and nothing else
+    // a defect ends only this relay
     Effect.catchCause((cause) =>
       Effect.as(logDefect(row, cause), {
         reason: new InternalError(),
@@ -373,7 +373,7 @@ const run = Effect.fnUntraced(function* (
 
   const restartDelay = yield* RestartSchedule.make(Effect.map(settings, restartPolicy))
 
-  /** Relays, waits, and relays again. */
+  /** Relays, and restarts after a delay. */
   const cycle = Effect.gen(function* () {
     const end = yield* relayUntilItEnds
     lastEnd = end.reason
@@ -382,8 +382,8 @@ const run = Effect.fnUntraced(function* (
     const restarting = Effect.gen(function* () {
       yield* transition({ _tag: "Restarting", reason: end.reason, at })
       if (blamesMediaServer(end.reason)) yield* mediaServer.reportFailure
-      // Is the camera still in the table? If not, the supervisor interrupts this fiber. A source that does
-      // not answer delays no restart, so the query runs beside the wait.
+      // If the camera is no longer in the table, the supervisor interrupts this fiber. The query runs during the
+      // delay, so that a source that does not respond delays no restart.
       yield* Effect.forkChild(desired.refresh)
     })
     yield* waitIn(restarting, delay)
@@ -393,7 +393,7 @@ const run = Effect.fnUntraced(function* (
     Effect.forever
   )
 
-  /** Serves `RetryNow`; done at the first command that ends what runs. */
+  /** Serves `RetryNow`; done with the first command that ends the relay. */
   const interruption = Effect.repeat(
     Effect.tap(Queue.take(mailbox), (command) =>
       command === "RetryNow"
@@ -415,7 +415,7 @@ const run = Effect.fnUntraced(function* (
   )
 }, Effect.scoped)
 
-/** Whether the camera waits before the next attempt. */
+/** Whether the relay has ended and is restarted after a delay. */
 const hasEnded = (end: RestartSchedule.RelayEnd | undefined): end is RestartSchedule.RelayEnd =>
   end !== undefined
 
@@ -423,7 +423,7 @@ const hasEnded = (end: RestartSchedule.RelayEnd | undefined): end is RestartSche
 const codecsOf = ({ audio, video }: StreamInfo): string =>
   audio === undefined ? video.codec : `${video.codec} + ${audio.codec}`
 
-/** The time before a camera continues after a defect outside of its schedules. */
+/** The delay before a camera continues after a defect outside of its schedules. */
 const defectDelay = Duration.seconds(10)
 
 const logDefect = (camera: Camera, cause: Cause.Cause<unknown>) =>
@@ -434,12 +434,12 @@ const logDefect = (camera: Camera, cause: Cause.Cause<unknown>) =>
 const blamesMediaServer = (reason: Reason): boolean =>
   reason._tag === "ServerGone" || (reason._tag === "Stalled" && reason.side === "output")
 
-/** Whether a relay ended for a reason that another address of the camera cannot mend. */
+/** Whether a relay ended for a reason that another address of the camera cannot resolve. */
 const blamesServer = (reason: Reason): boolean =>
   blamesMediaServer(reason) ||
   ["ServerUnauthorized", "ServerRejected", "PublisherReplaced", "PathOffline"].includes(reason._tag)
 
-/** For a probe beside the relay: it enters no state, and waits for no other camera's lockout. */
+/** For a probe while the relay continues: enters no state, and does not wait for the lockout of another camera. */
 const probeHooks: OpenHooks = {
   awaitReady: Effect.void,
   isReady: Effect.succeed(true),

@@ -1,4 +1,4 @@
-/** The actions that lead from the cameras applied last to the desired ones. Pure. */
+/** Computes the actions that lead from the last applied cameras to the desired cameras. Pure. */
 import * as Equal from "effect/Equal"
 import { type Camera, type CameraId, type InvalidCamera, relayKey } from "../camera/Camera.ts"
 import type { CameraOptions } from "../camera/CameraOptions.ts"
@@ -6,7 +6,7 @@ import type { CameraOptions } from "../camera/CameraOptions.ts"
 /** The desired cameras by id. */
 export type Cameras = ReadonlyMap<CameraId, Camera | InvalidCamera>
 
-/** A defect interrupted an action: what runs for the camera is unknown. */
+/** A defect interrupted an action, so it is unknown whether a relay of the camera runs. */
 export interface Unknown {
   readonly _tag: "Unknown"
 }
@@ -32,7 +32,7 @@ export type Action =
   | { readonly _tag: "Stop"; readonly id: CameraId }
 
 /**
- * The actions that lead from the applied to the desired cameras, those that stop a relay first.
+ * The actions that lead from the applied to the desired cameras. Actions that stop a relay come first.
  *
  * @param isOurs the desired cameras that this daemon relays. Default: all.
  */
@@ -57,7 +57,7 @@ export const diff = (
   return [...ending, ...others]
 }
 
-/** The actions that follow when some cameras came to this daemon or left it, and nothing else is applied. */
+/** The actions after this daemon gained or lost some cameras, without any other change. */
 export const diffOwnership = (
   ids: Iterable<CameraId>,
   applied: LastApplied,
@@ -97,7 +97,7 @@ const change = (
   return hasSameNames(before, desired) ? undefined : { _tag: "Rename", camera: desired }
 }
 
-/** The differences that a relay depends on. A URL prints itself without its credentials. */
+/** The differences that require a restart of the relay. `String(url)` omits the credentials. */
 const changes = (before: Camera, desired: Camera): ReadonlyArray<string> => {
   const changed: Array<string> = []
   if (String(before.url) !== String(desired.url)) changed.push("url")
@@ -118,8 +118,8 @@ const hasSameNames = (a: Camera | InvalidCamera, b: Camera | InvalidCamera): boo
 /**
  * The applied cameras after some actions succeeded and others failed.
  *
- * A failed action may have stopped the relay already. So the state of its camera is unknown, and the next
- * reconciliation starts it again, even if its row is as before. Only a failed `Rename` stops nothing.
+ * A failed action may have stopped the relay already. So the state of the camera is unknown, and the next
+ * reconciliation starts the camera again, even if its row is unchanged. Only a failed `Rename` stops no relay.
  */
 export const apply = (
   applied: LastApplied,
@@ -131,7 +131,7 @@ export const apply = (
   return result
 }
 
-/** The same, in place. */
+/** Like {@link apply}, in place. */
 export const applyTo = (
   result: Map<CameraId, Camera | InvalidCamera | Unknown>,
   done: ReadonlyArray<Action>,

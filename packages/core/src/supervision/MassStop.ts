@@ -1,9 +1,9 @@
 /**
- * Protection from mass mistakes: a set of cameras that would stop too many relays at once is held until
- * further reads agree.
+ * Protection from mass mistakes: a set of cameras that would stop too many relays at once is held until further reads
+ * confirm it.
  *
- * A WHERE clause too many, an emptied table or a query with other ids looks like a deliberate DELETE. A
- * deliberate one only waits; a mistake that is corrected in time stops nothing.
+ * A wrong WHERE clause, an emptied table or a query with other ids looks like a deliberate DELETE. A deliberate
+ * DELETE is only delayed; a mistake that is corrected in time stops no relay.
  */
 import * as Duration from "effect/Duration"
 import type { CameraId } from "../camera/Camera.ts"
@@ -16,16 +16,16 @@ export interface MassStopPolicy {
   readonly massStopDelay: Duration.Duration
 }
 
-/** Fewer relays are always stopped at once, also if they are all relays. */
+/** Fewer relays are always stopped at once, even if they are all relays. */
 export const fewestHeld = 10
 
-/** A set that is not applied now. */
+/** A set that is not applied yet. */
 export interface Hold {
   /** The cameras whose relays the set would stop. */
   readonly stops: ReadonlyArray<CameraId>
   /** How many cameras are relayed. */
   readonly relays: number
-  /** The time after which the cameras have to be read again. */
+  /** The delay after which the cameras have to be read again. */
   readonly recheckAfter: Duration.Duration
 }
 
@@ -34,9 +34,9 @@ export class MassStopGuard {
   #missingSince: ReadonlyMap<CameraId, number> = new Map()
 
   /**
-   * Decides whether the actions that a set asks for are held. `undefined`: apply them.
+   * Decides whether the actions of a set are held. `undefined`: apply them.
    *
-   * Reads agree camera by camera, so a table that changes meanwhile does not prolong the delay.
+   * The delay is counted per camera, so a table that changes meanwhile does not prolong it.
    *
    * @param nowMs by a monotonic clock.
    */
@@ -63,7 +63,7 @@ export class MassStopGuard {
   }
 }
 
-/** The cameras that are relayed and would be neither relayed nor restarted any more. */
+/** The relayed cameras that the actions would stop without a restart. */
 const stopped = (applied: LastApplied, actions: ReadonlyArray<Action>): ReadonlyArray<CameraId> =>
   actions.flatMap((action) => {
     const id =

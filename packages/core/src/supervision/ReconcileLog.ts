@@ -1,18 +1,18 @@
-/** The log line of a reconciliation: which cameras were started, restarted or stopped, and why. Pure. */
+/** The log lines of a reconciliation: which cameras were started, restarted or stopped, and why. Pure. */
 import type { Camera, CameraId, InvalidCamera } from "../camera/Camera.ts"
 import { countCameras, nameSome } from "../camera/CameraNames.ts"
 import type { Action, LastApplied, Cameras } from "./Diff.ts"
 
 export interface Reconciliation {
-  /** What was applied before. */
+  /** The cameras applied before. */
   readonly before: LastApplied
   readonly cameras: Cameras
-  /** The rows that are disabled. */
+  /** The disabled rows. */
   readonly disabled: { readonly size: number; readonly has: (id: CameraId) => boolean }
   readonly actions: ReadonlyArray<Action>
   /** Whether this daemon relays a camera. Default: every camera. */
   readonly isOurs?: ((id: CameraId) => boolean) | undefined
-  /** Whether this daemon is a node of a cluster. What it does not relay may not be relayed by any node yet. Default: no. */
+  /** Whether this daemon is a node of a cluster, where a camera may not have a relay on any node yet. Default: no. */
   readonly isNode?: boolean | undefined
 }
 
@@ -59,7 +59,7 @@ const describeOthers = (count: number, others: number, isNode: boolean): string 
     : `, ${own === 0 ? "all" : others} relayed by another daemon`
 }
 
-/** What an operator should know of the addresses that are taken into use, in one line for each fact. */
+/** The notices about newly used addresses, one line per notice. */
 export const notices = (actions: ReadonlyArray<Action>): ReadonlyArray<string> => {
   const groups = new Map<string, Array<Camera>>()
   for (const action of actions) {

@@ -5,7 +5,7 @@ import type { Reason } from "../camera/Reason.ts"
 import { type Delays, type RetryPolicy, slowDelay } from "./RetrySchedule.ts"
 
 export interface RestartPolicy extends Pick<RetryPolicy, "lockoutDelay" | "rejectedDelay"> {
-  /** The time from a relay's end to its restart. Default 5 s. */
+  /** The delay from the end of a relay to its restart. Default 5 s. */
   readonly delay: Duration.Duration
   /** Whether the delay doubles while a camera flaps. With `false`, it is always `delay`. */
   readonly backoff: boolean
@@ -16,15 +16,15 @@ export interface RestartPolicy extends Pick<RetryPolicy, "lockoutDelay" | "rejec
 /** How a relay ended. */
 export interface RelayEnd {
   readonly reason: Reason
-  /** How long media reached the media server; 0 if none did. */
+  /** How long media reached the media server; 0 if no media did. */
   readonly uptime: Duration.Duration
-  /** Whether the camera waited for the media server before this relay: then it did not cause the end before. */
+  /** Whether the camera waited for the media server before this relay, so that the outage caused the previous end. */
   readonly afterOutage: boolean
 }
 
 /** A relay with a shorter uptime is a flap. */
 export const minStableUptime = Duration.seconds(10)
-/** After this many flaps in a row the delay doubles. */
+/** After this many consecutive flaps the delay doubles. */
 export const flapThreshold = 5
 /** A relay with this uptime is stable: it resets the count of flaps and of replacements. */
 export const resetUptime = Duration.seconds(60)
@@ -33,7 +33,7 @@ export const resetUptime = Duration.seconds(60)
 const countFlaps = (flaps: number, { afterOutage, uptime }: RelayEnd): number => {
   const before = afterOutage ? Math.max(0, flaps - 1) : flaps
   if (Duration.isLessThan(uptime, minStableUptime)) return before + 1
-  // an uptime between the two ends a row of flaps, but does not speed up a camera that was slowed down
+  // an uptime between the two limits ends a series of flaps, but does not reset a doubled delay
   const isSlowed = before >= flapThreshold
   return isSlowed && Duration.isLessThan(uptime, resetUptime) ? before : 0
 }
@@ -42,8 +42,8 @@ const countFlaps = (flaps: number, { afterOutage, uptime }: RelayEnd): number =>
  * The delay from each end of a relay to its restart.
  *
  * - Every end: `delay`.
- * - After {@link flapThreshold} relays in a row with less than {@link minStableUptime}, that one and each
- *   further one doubles the delay, up to `maxDelay`. An uptime of {@link resetUptime} resets it.
+ * - From {@link flapThreshold} consecutive relays with less than {@link minStableUptime} on, each such relay doubles
+ *   the delay, up to `maxDelay`. An uptime of {@link resetUptime} resets the delay.
  * - Replaced by another publisher: `delay` the first time. Replaced again, without {@link resetUptime} in
  *   between: `rejectedDelay`, so that two publishers of one path do not replace each other for ever.
  * - Rejected by the media server: `rejectedDelay`. Refused credentials: `lockoutDelay`.

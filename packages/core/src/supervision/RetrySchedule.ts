@@ -1,11 +1,11 @@
-/** The delay before an unreachable camera is probed again. */
+/** The delay before the next probe of an unreachable camera. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { Reason, RetryPace } from "../camera/Reason.ts"
 
 export interface RetryPolicy {
-  /** The delays after the first, second, … failure in a row; the last one repeats for ever. */
+  /** The delays after the first, second, … consecutive failure. The last delay repeats for ever. */
   readonly delays: ReadonlyArray<Duration.Duration>
   /** Random jitter on each delay, as a fraction (0.1 = ±10 %), so that cameras do not retry in step. */
   readonly jitter: number
@@ -15,10 +15,10 @@ export interface RetryPolicy {
   readonly rejectedDelay: Duration.Duration
 }
 
-/** Starts a series of delays: a function that gives the delay after each input. It does not wait. */
+/** Starts a series of delays: makes a function that returns the delay after each input, without waiting. */
 export type Delays<Input> = Effect.Effect<(input: Input) => Effect.Effect<Duration.Duration>>
 
-/** The delays of the slow paces; `backoff` has its own in each schedule. */
+/** The delays of the slow paces; each schedule defines its own `backoff`. */
 export const slowDelay = (
   pace: Exclude<RetryPace, "backoff">,
   policy: Pick<RetryPolicy, "lockoutDelay" | "rejectedDelay">

@@ -1,19 +1,19 @@
 /**
- * The root of the tree: makes the running cameras agree with the desired ones, again and again.
+ * Reconciles the running cameras with the desired cameras.
  *
- * Each reconciliation compares the *whole* set of desired cameras with what was applied last. Each camera
- * has one fiber in a `FiberMap`.
+ * Each reconciliation compares the *whole* set of desired cameras with the set applied last. Each camera has one
+ * fiber in a `FiberMap`.
  *
  * **Two relays never touch one path.** A fiber that is started for a camera first awaits, uninterruptibly,
  * the end of every fiber that may still relay to its path:
  *
- * - the camera's previous fiber, which had the same path or another one;
- * - the path's previous owner, which may be another camera: A and B swapped their paths, or A left the
- *   table and B took its path.
+ * - the camera's previous fiber, with the same path or another one;
+ * - the path's previous owner, which may be another camera: A and B swapped their paths, or A was removed from the
+ *   table and B got its path.
  *
- * Each fiber that is started becomes the owner of its path at once, before it runs. So with A → B → C in
- * quick succession C awaits B, and B, although interrupted, ends only after A has ended. A path is
- * forgotten when its owner ends, and only if no later fiber owns it by then.
+ * Each new fiber becomes the owner of its path at once, before it runs. So with A → B → C in quick succession, C
+ * awaits B, and B, although interrupted, ends only after A has ended. The owner of a path is removed when it ends,
+ * unless a later fiber owns the path by then.
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -54,15 +54,15 @@ export class Supervisor extends Context.Service<
     /** How many sets were applied. It only grows. */
     readonly reconciliations: Effect.Effect<number>
     /**
-     * Done when the supervisor's loop runs and no reconciliation is under way. It is never done while one
-     * hangs, so a watchdog that awaits it can't be deceived by timers that still fire.
+     * Done when the supervisor's loop runs and no reconciliation is in progress. Never done while a reconciliation
+     * hangs, so a watchdog that awaits this detects the hang even if timers still fire.
      */
     readonly heartbeat: Effect.Effect<void>
-    /** Sends a command to a camera and its further streams. `false`: no camera of this id runs. */
+    /** Sends a command to a camera and its further streams. `false`: no camera with this id runs. */
     readonly send: (id: CameraId, command: CameraActor.Command) => Effect.Effect<boolean>
   }
 >()("@restream/core/supervision/Supervisor") {
-  /** Runs the tree in the layer's scope: closing it ends every relay and waits for their ends. */
+  /** Runs the cameras in the layer's scope. Closing the scope ends all relays and waits for their ends. */
   static readonly layer: Layer.Layer<
     Supervisor,
     never,
@@ -85,11 +85,11 @@ const make = Effect.gen(function* () {
     () => SubscriptionRef.getUnsafe(settings).relay.startSpacing
   )
   const handOverLimiter = StartRateLimiter.make(handOverSpacing)
-  // closed after the cameras: until they have ended, the ownership is notified of what still runs
+  // closed after the cameras: until they have ended, `settled` of an ownership change must still run
   const followScope = yield* Scope.fork(yield* Effect.scope)
   const fibers = yield* FiberMap.make<CameraId, void>()
   let isClosing = false
-  /** What may still run for the cameras of each shard. */
+  /** The fibers that may still run for the cameras of each shard. */
   const shardFibers = new Map<number, Set<Fiber.Fiber<void>>>()
   const actors = new Map<CameraId, CameraActor.CameraActor>()
   const pathOwners = new Map<string, Fiber.Fiber<void>>()
@@ -109,13 +109,13 @@ const make = Effect.gen(function* () {
   const isOurs = (id: CameraId) => ownership.isOurs(rowIdOf(id))
   const shardOf = (id: CameraId) => ownership.shardOf?.(rowIdOf(id)) ?? 0
 
-  /** Runs an effect for a camera after everything that may still run for it, or on its path, has ended. */
+  /** Runs an effect for a camera after all earlier fibers of the camera and of its path have ended. */
   const startAfterPredecessors = Effect.fnUntraced(function* (
     id: CameraId,
     next: Effect.Effect<void>,
     camera?: Camera
   ) {
-    // a path of its media server
+    // identifies the path and its media server
     const path = camera && destinationKey(camera)
     const predecessors = [
       Option.getOrUndefined(FiberMap.getUnsafe(fibers, id)),
@@ -143,7 +143,7 @@ const make = Effect.gen(function* () {
     }
   })
 
-  /** A relay that does not end blocks its camera and its path: that is reported until the relay ends. */
+  /** Reports, until the relay ends, that a relay which does not end blocks its camera and its path. */
   const reportSlowEnd = (id: CameraId, camera: Camera | undefined): Effect.Effect<never> =>
     Effect.gen(function* () {
       for (let waited = slowEnd; ; waited = Duration.sum(waited, slowEnd)) {
@@ -158,7 +158,7 @@ const make = Effect.gen(function* () {
       }
     }).pipe(Effect.interruptible)
 
-  /** Interrupts what may still run for a camera, so that it enters no state after this. */
+  /** Interrupts the fiber of a camera, so that it enters no further state. */
   const interrupt = (id: CameraId) =>
     Effect.sync(() => {
       actors.delete(id)
@@ -167,7 +167,7 @@ const make = Effect.gen(function* () {
 
   const start = Effect.fnUntraced(function* (camera: Camera, isHandOver: boolean) {
     yield* interrupt(camera.id)
-    // the camera gets a state before it waits for its predecessors, and can be stopped again from then on
+    // before the camera waits for its predecessors it needs a state, so that it can be stopped meanwhile
     const known = yield* status.get(camera.id)
     if (known !== undefined) yield* status.rename(camera)
     if (known === undefined || known.state._tag === "Invalid") {
@@ -179,7 +179,7 @@ const make = Effect.gen(function* () {
     actors.set(camera.id, actor)
   })
 
-  /** Begins to end what runs for a camera; does not wait for the end. */
+  /** Interrupts the fiber of a camera, without waiting for its end. */
   const stop = Effect.fnUntraced(function* (id: CameraId) {
     yield* interrupt(id)
     yield* status.stopping(id)
@@ -211,9 +211,9 @@ const make = Effect.gen(function* () {
     }
   })
 
-  /** Nothing of the set is applied: what else it asks for may be a part of the same mistake. */
+  /** Holds the whole set, because its other changes may be a part of the same mistake. */
   const hold = Effect.fnUntraced(function* ({ recheckAfter, relays, stops }: Hold) {
-    // the next read by schedule may be far away
+    // the next scheduled read may be far away
     yield* FiberHandle.run(recheck, Effect.delay(desired.refresh, recheckAfter))
     const notice = massStops.failed("mass stop", "mass stop", yield* Monotonic.now)
     if (notice === undefined) return
@@ -256,7 +256,7 @@ const make = Effect.gen(function* () {
   /** Whether a set covers a camera. */
   const covers = ({ shards }: CameraSet, id: CameraId) => shards?.has(shardOf(id)) ?? true
 
-  /** The shards that came and of which no set has the cameras yet, and whether another daemon gave them up. */
+  /** The gained shards whose cameras are in no set yet, and whether another daemon has handed them over. */
   const arriving = new Map<number, boolean>()
   const isArriving = (action: Action) =>
     action._tag !== "Stop" && arriving.size > 0 && arriving.has(shardOf(action.camera.id))
@@ -268,7 +268,7 @@ const make = Effect.gen(function* () {
     const all = diff(applied, set.cameras, isOurs).filter(
       (action) => action._tag !== "Stop" || !isOurs(action.id) || covers(set, action.id)
     )
-    // another daemon relays these: no mistake in the table
+    // another daemon relays these cameras, so their stops are no mistake in the table
     const moved = all.filter(isMoved)
     const arrivals = all.filter(isArriving)
     const changes = all.filter((action) => !isMoved(action) && !isArriving(action))
@@ -278,7 +278,7 @@ const make = Effect.gen(function* () {
       yield* hold(held)
       if (moved.length === 0 && arrivals.length === 0) return
     } else if (massStops.has("mass stop")) yield* endHold(changes)
-    yield* arrive(set, arrivals)
+    yield* startArrivals(set, arrivals)
     const actions = held === undefined ? [...moved, ...changes] : moved
     const isFirst = reconciliations === 0 && set.shards === undefined
     if (isFirst || actions.length > 0) {
@@ -293,12 +293,12 @@ const make = Effect.gen(function* () {
     yield* Deferred.succeed(ready, undefined)
   })
 
-  /** Starts the cameras of shards that came before their rows were read. */
-  const arrive = Effect.fnUntraced(function* (
+  /** Starts the cameras of shards that were gained before their rows were read. */
+  const startArrivals = Effect.fnUntraced(function* (
     { shards }: CameraSet,
     arrivals: ReadonlyArray<Action>
   ) {
-    if (arrivals.length > 0) yield* noteMoves(arrivals.length, 0)
+    if (arrivals.length > 0) yield* countMoves(arrivals.length, 0)
     for (const isHandOver of [true, false]) {
       yield* performAll(
         arrivals.filter(
@@ -311,7 +311,7 @@ const make = Effect.gen(function* () {
     for (const shard of arriving.keys()) if (shards?.has(shard) !== false) arriving.delete(shard)
   })
 
-  /** The ids of the cameras that are applied or desired, by shard. Made when a shard moves. */
+  /** The ids of all applied or desired cameras, by shard. Built when a shard moves. */
   let byShard: Map<number, Set<CameraId>> | undefined
   const indexByShard = (cameras: CameraSet["cameras"]) => {
     const index = new Map<number, Set<CameraId>>()
@@ -327,26 +327,26 @@ const make = Effect.gen(function* () {
   }
 
   const moveLog = yield* FiberHandle.make()
-  let moves = { came: 0, left: 0 }
+  let moves = { gained: 0, lost: 0 }
 
-  /** One line for a move, which takes many small steps. */
+  /** One line for a whole move, which takes many small steps. */
   const logMoves = Effect.suspend(() => {
-    const { came, left } = moves
-    moves = { came: 0, left: 0 }
-    return came + left === 0
+    const { gained, lost } = moves
+    moves = { gained: 0, lost: 0 }
+    return gained + lost === 0
       ? Effect.void
       : Effect.logInfo(
-          `cameras moved: ${came} to this daemon, ${left} to others; relaying ${applied.size}${latest === undefined || latest.shards !== undefined ? "" : ` of ${latest.cameras.size}`}`
+          `cameras moved: ${gained} to this daemon, ${lost} to others; relaying ${applied.size}${latest === undefined || latest.shards !== undefined ? "" : ` of ${latest.cameras.size}`}`
         )
   })
 
-  const noteMoves = (came: number, left: number) =>
+  const countMoves = (gained: number, lost: number) =>
     Effect.suspend(() => {
-      moves = { came: moves.came + came, left: moves.left + left }
+      moves = { gained: moves.gained + gained, lost: moves.lost + lost }
       return FiberHandle.run(moveLog, Effect.delay(logMoves, moveLogDelay))
     })
 
-  /** Starts and stops the cameras of the shards that came and left. Costs these shards, not the table. */
+  /** Starts and stops the cameras of gained and lost shards. Processes only these shards, not the whole table. */
   const reconcileShards = Effect.fn("Supervisor.reconcileShards")(function* (
     { cameras, shards: known }: CameraSet,
     shards: ReadonlyArray<number>,
@@ -356,7 +356,7 @@ const make = Effect.gen(function* () {
     const index = byShard
     const ids = shards.flatMap((shard) => [...(index.get(shard) ?? [])])
     const all = diffOwnership(ids, applied, cameras, isOurs)
-    // the rows of a shard that comes are read after it came: what is known of them may be old
+    // the rows of a gained shard are read after the gain: the known rows may be outdated
     const actions = known === undefined ? all : all.filter(({ _tag }) => _tag === "Stop")
     const ours = known === undefined ? undefined : ownership.shards?.ours()
     for (const shard of shards) {
@@ -364,12 +364,12 @@ const make = Effect.gen(function* () {
       else arriving.delete(shard)
     }
     if (actions.length === 0) return
-    const left = actions.filter(({ _tag }) => _tag === "Stop").length
+    const lost = actions.filter(({ _tag }) => _tag === "Stop").length
     yield* performAll(actions, isHandOver)
-    yield* noteMoves(actions.length - left, left)
+    yield* countMoves(actions.length - lost, lost)
   })
 
-  /** Done when nothing runs any more for the cameras of shards that are not ours. */
+  /** Done when all current fibers of the cameras in these shards have ended. */
   const awaitEnds = (shards: Iterable<number>) =>
     Fiber.awaitAll(Array.from(shards, (shard) => [...(shardFibers.get(shard) ?? [])]).flat())
 
@@ -384,7 +384,7 @@ const make = Effect.gen(function* () {
   const lock = Semaphore.makeUnsafe(1)
   let isOwnershipKnown = false
 
-  /** Applies the latest set, from when it is known which of its cameras are ours. */
+  /** Applies the latest set, once it is known which of its cameras are ours. */
   const reconcileLatest = lock.withPermit(
     Effect.suspend(() =>
       latest === undefined || !isOwnershipKnown || isClosing
@@ -395,7 +395,7 @@ const make = Effect.gen(function* () {
     )
   )
 
-  /** Applies a change of the ownership: as far as it reaches, once the first set was applied. */
+  /** Applies a change of the ownership: only to the changed shards, once the first set was applied. */
   const follow = Effect.fnUntraced(function* ({
     isHandOver = false,
     settled,
@@ -432,7 +432,7 @@ const make = Effect.gen(function* () {
       })
     ),
     Effect.andThen(Effect.die(new Error("the stream of desired cameras ended"))),
-    // without it every later change of the table would be ignored
+    // without this loop all later changes of the table would be ignored
     Effect.catchCause((cause) =>
       Effect.logError(
         `camera source ended unexpectedly; resubscribing in ${Duration.format(resubscribeDelay)}`,
@@ -466,10 +466,10 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** The mean time between the starts of cameras that another daemon gave up. */
+/** The mean time between the starts of cameras that another daemon has handed over. */
 const handOverSpacing = Duration.millis(1)
 
-/** The first start of a camera that was handed over is faster than its later ones. */
+/** A limiter for a camera that was handed over: its first start is faster than later starts. */
 const handOverOnce = (
   first: StartRateLimiter.StartRateLimiter,
   later: StartRateLimiter.StartRateLimiter
@@ -484,16 +484,16 @@ const handOverOnce = (
   }
 }
 
-/** How long no camera must have moved before the move is logged. */
+/** The time without further moves before a move is logged. */
 const moveLogDelay = Duration.seconds(1)
 
-/** A relay that takes longer to end is reported, again after each further period. */
+/** A relay that takes longer to end is reported, and again after each further period. */
 const slowEnd = Duration.seconds(15)
 
-/** The time before the loop subscribes again after the stream of desired cameras ended. */
+/** The delay before the loop resubscribes after the stream of desired cameras has ended. */
 const resubscribeDelay = Duration.seconds(10)
 
-/** Whether an effect succeeded. A defect is logged, and ends nothing else. */
+/** Runs an effect and returns whether it succeeded. A defect is logged. */
 const catchDefect = (effect: Effect.Effect<void>): Effect.Effect<boolean> =>
   effect.pipe(
     Effect.as(true),
