@@ -1,16 +1,16 @@
 /**
- * Takes one keyframe out of the packets that a relay forwards, without a decoder.
+ * Extracts one keyframe from the packets that a relay forwards, without a decoder.
  *
- * It is armed only while somebody wants a picture; unarmed it costs one comparison per packet. The keyframe is
- * complete: a gap in the sequence numbers discards what was gathered, and the marker ends it only after a slice of
- * the picture was seen (some cameras set the marker on parameter sets).
+ * The tap is armed only while a picture is requested; unarmed, it costs one comparison per packet. Keyframes are
+ * complete: a gap in the sequence numbers discards the gathered units, and the marker ends a keyframe only after a
+ * slice was received (some cameras set the marker on parameter sets).
  */
 import * as H264 from "../rtsp/codec/H264.ts"
 import * as H265 from "../rtsp/codec/H265.ts"
 import { startsKeyframe } from "../rtsp/codec/Keyframe.ts"
 import * as Rtp from "../rtsp/rtp/Rtp.ts"
 
-/** The codecs whose keyframes can be taken. */
+/** The codecs whose keyframes can be extracted. */
 export type TappedCodec = "h264" | "hevc"
 
 export const isTapped = (codec: string): codec is TappedCodec =>
@@ -20,11 +20,11 @@ export interface Keyframe {
   readonly codec: TappedCodec
   /** The NAL units of the picture, parameter sets first, without start codes. */
   readonly units: ReadonlyArray<Uint8Array>
-  /** When its last packet arrived, in milliseconds since 1970. */
+  /** When the last packet arrived, in milliseconds since 1970. */
   readonly at: number
 }
 
-/** A larger picture is none that a page wants. */
+/** Larger keyframes are discarded. */
 const maxBytes = 4 * 1024 * 1024
 
 interface Syntax {
@@ -32,7 +32,7 @@ interface Syntax {
   readonly headerBytes: number
   readonly type: (bytes: Uint8Array, at: number) => number
   readonly isSlice: (type: number) => boolean
-  /** The types of the parameter sets, in the order in which a decoder wants them. */
+  /** The types of the parameter sets, in the order that a decoder requires. */
   readonly sets: ReadonlyArray<number>
   readonly aggregation: number
   readonly fragment: number
@@ -64,25 +64,25 @@ const syntaxes: Record<TappedCodec, Syntax> = {
   }
 }
 
-/** A copy: `slice` of a `Buffer` is none. */
+/** Copies bytes. `slice` of a `Buffer` does not copy. */
 const copy = (bytes: Uint8Array, start: number, end: number): Uint8Array =>
   new Uint8Array(bytes.subarray(start, end))
 
 export class KeyframeTap {
-  /** Whether packets are wanted. */
+  /** Whether the tap takes packets. */
   isArmed = false
   readonly #codec: TappedCodec
   readonly #syntax: Syntax
   readonly #startsKeyframe
   readonly #onKeyframe: (keyframe: Keyframe) => void
-  /** The parameter sets by type: those of the description, later those of the stream. There may be several of a type. */
+  /** The parameter sets by type, several per type: from the description, later from the stream. */
   readonly #known = new Map<number, ReadonlyArray<Uint8Array>>()
-  /** Those that came with the picture. */
+  /** The parameter sets that arrived with the current picture. */
   #fresh = new Map<number, ReadonlyArray<Uint8Array>>()
   #isGathering = false
   #units: Array<Uint8Array> = []
-  /** The pieces of a fragmented unit that is not complete. */
-  #pieces: Array<Uint8Array> = []
+  /** The fragments of an incomplete unit. */
+  #fragments: Array<Uint8Array> = []
   #bytes = 0
   #hasSlice = false
   #timestamp = 0
@@ -102,10 +102,10 @@ export class KeyframeTap {
     this.#startsKeyframe = startsKeyframe(codec)
     this.#onKeyframe = onKeyframe
     for (const unit of described) this.#keepSet(unit)
-    this.#learnSets()
+    this.#storeFreshSets()
   }
 
-  /** Gathers packets from the next keyframe on. */
+  /** Starts to gather packets at the next keyframe. */
   arm(): void {
     if (!this.isArmed) this.#discard()
     this.isArmed = true
@@ -116,7 +116,7 @@ export class KeyframeTap {
     this.#discard()
   }
 
-  /** Takes the RTP packet `bytes[at, end)` of the video. The bytes are valid during the call only. */
+  /** Processes the RTP packet `bytes[at, end)` of the video. The bytes are valid only during the call. */
   take(bytes: Uint8Array, at: number, end: number): void {
     const sequence = Rtp.sequence(bytes, at)
     const timestamp = Rtp.timestamp(bytes, at)
@@ -150,14 +150,14 @@ export class KeyframeTap {
       case fragment: {
         const header = bytes[start + headerBytes] ?? 0
         const content = copy(bytes, start + headerBytes + 1, end)
-        if ((header & 0x80) !== 0) this.#pieces = [Uint8Array.from(unitHeader(bytes, start))]
-        // the beginning is missing
-        else if (this.#pieces.length === 0) return
-        this.#pieces.push(content)
+        if ((header & 0x80) !== 0) this.#fragments = [Uint8Array.from(unitHeader(bytes, start))]
+        // the first fragment is missing
+        else if (this.#fragments.length === 0) return
+        this.#fragments.push(content)
         this.#bytes += content.length
         if ((header & 0x40) !== 0) {
-          this.#add(Buffer.concat(this.#pieces))
-          this.#pieces = []
+          this.#add(Buffer.concat(this.#fragments))
+          this.#fragments = []
         }
         return
       }
@@ -174,7 +174,7 @@ export class KeyframeTap {
     this.#units.push(unit)
   }
 
-  /** Keeps the unit if it is a parameter set. */
+  /** Stores the unit if it is a parameter set. Returns whether it is one. */
   #keepSet(unit: Uint8Array): boolean {
     const type = this.#syntax.type(unit, 0)
     const isSet = this.#syntax.sets.includes(type)
@@ -182,17 +182,17 @@ export class KeyframeTap {
     return isSet
   }
 
-  #learnSets(): void {
+  #storeFreshSets(): void {
     for (const [type, sets] of this.#fresh) this.#known.set(type, sets)
     this.#fresh = new Map()
   }
 
   #complete(): void {
-    this.#learnSets()
+    this.#storeFreshSets()
     const sets = this.#syntax.sets.map((type) => this.#known.get(type) ?? [])
-    // a decoder needs all sets, and a unit whose end is missing is no unit
+    // a decoder needs all parameter sets and complete units
     const isWhole =
-      this.#hasSlice && this.#pieces.length === 0 && sets.every(({ length }) => length > 0)
+      this.#hasSlice && this.#fragments.length === 0 && sets.every(({ length }) => length > 0)
     const units = [...sets.flat(), ...this.#units]
     this.#discard()
     if (isWhole) this.#onKeyframe({ codec: this.#codec, units, at: Date.now() })
@@ -201,7 +201,7 @@ export class KeyframeTap {
   #discard(): void {
     this.#isGathering = false
     this.#units = []
-    this.#pieces = []
+    this.#fragments = []
     this.#bytes = 0
     this.#hasSlice = false
     this.#fresh = new Map()

@@ -1,4 +1,4 @@
-/** Wraps a keyframe as an MP4 of one picture, which any browser shows in a `<video>` if it knows the codec. */
+/** Wraps a keyframe as an MP4 of one picture, which a browser that supports the codec shows in a `<video>`. */
 import * as H264 from "../rtsp/codec/H264.ts"
 import * as H265 from "../rtsp/codec/H265.ts"
 import type { Keyframe } from "./KeyframeTap.ts"
@@ -10,7 +10,7 @@ const annexB = (units: ReadonlyArray<Uint8Array>): Uint8Array =>
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex").toUpperCase()
 
-/** The codec by its name of RFC 6381, and the size; `undefined` if the parameter set is invalid. */
+/** The codec string (RFC 6381) and the size; `undefined` if the parameter set is invalid. */
 const description = ({ codec, units }: Keyframe) => {
   if (codec === "h264") {
     const set = units.find((unit) => H264.nalType(unit, 0) === H264.sequenceParameterSet)
@@ -19,15 +19,15 @@ const description = ({ codec, units }: Keyframe) => {
   }
   const set = units.find((unit) => H265.nalType(unit, 0) === H265.sequenceParameterSet)
   const size = set && H265.sequenceParameters(set)
-  // Main profile, level 4.1: what the name must say, while the decoder reads the sets in the file
+  // Main profile, level 4.1: a valid codec string; the decoder uses the parameter sets in the file
   return size && { name: "hvc1.1.6.L123.B0", size }
 }
 
-/** The file; `undefined` for a keyframe that cannot be described. */
+/** The MP4 file; `undefined` for a keyframe with invalid parameter sets. */
 export const mp4Of = async (keyframe: Keyframe): Promise<Uint8Array<ArrayBuffer> | undefined> => {
   const described = description(keyframe)
   if (described === undefined) return undefined
-  // loaded with the first picture only
+  // loaded on demand, with the first picture
   const { BufferTarget, EncodedPacket, EncodedVideoPacketSource, Mp4OutputFormat, Output } =
     await import("mediabunny")
   const target = new BufferTarget()

@@ -1,8 +1,8 @@
 /**
- * The last picture of each camera, for its viewers.
+ * The last picture of each camera.
  *
- * A picture is taken when somebody asks and the last one is too old; it is kept for half a minute after the last
- * request. A camera without viewers costs nothing.
+ * A picture is taken on request if the last picture is too old, and is kept for half a minute after the last request.
+ * A camera without requests costs nothing.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -18,15 +18,15 @@ import { mp4Of } from "./Mp4Picture.ts"
 export interface Picture {
   /** An MP4 file of one picture. */
   readonly mp4: Uint8Array<ArrayBuffer>
-  /** When it was taken, in milliseconds since 1970. */
+  /** When the picture was taken, in milliseconds since 1970. */
   readonly at: number
 }
 
 /**
- * Why there is no picture of a camera.
+ * Why a picture of a camera is not available.
  *
  * - `NotLive`: the camera is not live.
- * - `NoKeyframes`: the engine does not see the packets, or the codec has no keyframes that can be taken.
+ * - `NoKeyframes`: the engine does not process the packets itself, or the codec is not supported.
  * - `TimedOut`: the camera sent no keyframe within 12 seconds.
  * - `Unreadable`: the parameter sets of the keyframe are invalid.
  */
@@ -47,8 +47,8 @@ export class Pictures extends Context.Service<
   Pictures,
   {
     /**
-     * The picture of a camera, at most `maxAge` old. If none can be taken within 12 seconds, an older one.
-     * Fails if there is none either.
+     * The picture of a camera, at most `maxAge` old. If no picture can be taken within 12 seconds, an older picture.
+     * Fails without either.
      */
     readonly get: (
       id: CameraId,
@@ -79,7 +79,7 @@ const make = Effect.gen(function* () {
     return mp4 === undefined ? yield* Effect.fail("Unreadable" as const) : { mp4, at: keyframe.at }
   })
 
-  /** Takes a picture once for all who ask meanwhile. */
+  /** Takes a picture, shared by all concurrent requests. */
   const fresh = Effect.fnUntraced(function* (id: CameraId, entry: Entry) {
     const pending = entry.pending ?? Deferred.makeUnsafe<Picture, PictureProblem>()
     if (entry.pending === undefined) {
@@ -96,7 +96,7 @@ const make = Effect.gen(function* () {
           })
         ),
         Deferred.into(pending),
-        // who asked first may go away, and others wait
+        // in the layer's scope, because the first request may be interrupted while others wait
         Effect.forkIn(scope)
       )
     }
