@@ -1,7 +1,7 @@
 /**
  * Decodes one row of the table into a camera and its further streams. Pure.
  *
- * A row that makes no camera becomes an {@link InvalidCamera} with its problem; it affects no other row.
+ * A row that makes no camera becomes an {@link InvalidCamera} with its problem, and affects no other row.
  */
 import { didYouMean, oneLine, SettingType } from "@restream/config"
 import * as Equal from "effect/Equal"
@@ -24,15 +24,15 @@ import * as ServerChoice from "../media-server/ServerChoice.ts"
 
 export interface DecoderOptions {
   readonly types: CameraTypes["Service"]
-  /** The path of a row that has none, such as `cam{id}`. Any column with a plain value may appear in it. */
+  /** The path of rows without one, such as `cam{id}`. May contain any column with a plain value. */
   readonly pathTemplate: string
-  /** The media servers, where there are several. Default: there is one. */
+  /** The media servers, if there are several. Default: there is one. */
   readonly servers?: ReadonlyArray<ServerChoice.Candidate> | undefined
-  /** Whether cameras whose rows name no server have fallback servers. Default: no. */
+  /** Whether cameras without a media server in their rows have fallback servers. Default: no. */
   readonly hasFailover?: boolean | undefined
-  /** What a camera may choose as its engine, see `Engines.choices`. Default: the built-in engines. */
+  /** The values of the option `engine`, see `Engines.choices`. Default: the built-in engines. */
   readonly engines?: ReadonlyArray<string> | undefined
-  /** The options of a row that chooses nothing. */
+  /** The options of a row without options. */
   readonly defaults: CameraOptions
 }
 
@@ -43,7 +43,7 @@ export interface DisabledCamera {
   readonly name: string
 }
 
-/** What one row or one of its further streams means, before rows are compared with each other. */
+/** The result for one row or one of its further streams, before rows are compared with each other. */
 export type DecodedRow = Camera | InvalidCamera | DisabledCamera
 
 /** The columns with a value: NULL and empty strings count as missing. */
@@ -68,18 +68,18 @@ const displayScalar = (value: unknown): string | undefined => {
   }
 }
 
-/** Any value as text: a program may give a date or a list as an id; PostgreSQL gives text and JSON. */
+/** Any value as text: a program may use a date or a list as an id; PostgreSQL returns text and JSON. */
 export const displayId = (value: unknown): string | undefined => {
   if (typeof value !== "object" || value === null) return displayScalar(value)
   try {
-    // JSON would put a date into quotes
+    // JSON would quote a date
     return value instanceof Date ? value.toISOString() : JSON.stringify(value)
   } catch {
     return undefined
   }
 }
 
-/** The columns that may appear in a path template; columns that hold secrets may not. */
+/** The columns for a path template, without columns that hold secrets. */
 const pathValues = (columns: Columns): Record<string, string> => {
   const values: Record<string, string> = {}
   for (const [name, value] of Object.entries(columns)) {
@@ -89,7 +89,7 @@ const pathValues = (columns: Columns): Record<string, string> => {
   return values
 }
 
-/** A list, a JSON list as text, or one item a line. */
+/** The items of a list, of a JSON list as text, or of text with one item per line. */
 const itemsOf = (value: unknown): ReadonlyArray<unknown> => {
   if (Array.isArray(value)) return value.filter((item) => item !== null && item !== "")
   if (typeof value !== "string") return value === undefined ? [] : [value]
@@ -97,15 +97,15 @@ const itemsOf = (value: unknown): ReadonlyArray<unknown> => {
     try {
       return itemsOf(JSON.parse(value))
     } catch {
-      // an address that begins with a bracket is refused in its own words
+      // an address that begins with a bracket is rejected later, with a clearer message
     }
   }
   return value.split(/[\r\n]+/).filter((line) => line.trim() !== "")
 }
 
 /**
- * The addresses of a row, in the order of preference: the one that its camera type makes, or each line of its
- * `url`; then those of the column `urls`.
+ * The addresses of a row, in the order of preference: the address from its camera type, or each line of its `url`;
+ * then the addresses of the column `urls`.
  */
 const addressesOf = (columns: Columns, type: string, types: CameraTypes["Service"]) => {
   const { urls, ...rest } = columns
@@ -129,7 +129,7 @@ const addressesOf = (columns: Columns, type: string, types: CameraTypes["Service
   return { urls: found, problems }
 }
 
-/** The identity of a row, also of an invalid one. */
+/** The identity of a row, even of an invalid row. */
 const identify = (columns: Columns, number: number) => {
   const id = displayId(columns["id"])
   return {
@@ -141,10 +141,10 @@ const identify = (columns: Columns, number: number) => {
 }
 
 /**
- * Decodes a row: one camera, and one for each further stream of `streams`. A camera type that throws makes the
- * stream invalid.
+ * Decodes a row: one camera, and another one for each further stream of `streams`. If a camera type throws, the stream
+ * is invalid.
  *
- * @param number names a row without an id.
+ * @param number identifies a row without an id.
  */
 export const decodeRow = (
   row: CameraRow,
@@ -157,7 +157,7 @@ export const decodeRow = (
     try {
       return decodeColumns(columns, subject, servers, options)
     } catch {
-      // the message of a thrown error may hold the row's secrets
+      // the message of the error may contain secrets of the row
       const problem = `camera type ${identity.type} threw an error on this row`
       return invalid(subject, [problem])
     }
@@ -189,7 +189,7 @@ export const decodeRow = (
   ]
 }
 
-/** Which stream of a row is decoded. */
+/** The stream of a row that is decoded. */
 interface Subject extends Pick<InvalidCamera, "id" | "name" | "type" | "substream" | "isMuted"> {
   /** Default: the row's column `stream`. */
   readonly stream?: string | undefined
@@ -208,7 +208,7 @@ const invalid = (
   problem: oneLine(problems.join("; "))
 })
 
-/** The media servers of a row's streams, its own one first; none where there is one media server only. */
+/** The media servers of a row's streams, the preferred one first; empty if there is only one media server. */
 const serversOf = (
   columns: Columns,
   { hasFailover = false, pathTemplate, servers = [] }: DecoderOptions
@@ -226,7 +226,7 @@ const serversOf = (
     return Result.fail(`${where}: unknown media server "${oneLine(name)}"${hint}`)
   }
   const path = displayScalar(columns["path"])
-  // the template may name the server, which is not known yet
+  // the template may contain the server's name, which is not known yet
   const values = { ...pathValues(columns), media_server: "" }
   const order = ServerChoice.inOrder(path ?? MediaPath.fill(pathTemplate, values), servers)
   const namesServer = path === undefined && pathTemplate.includes("{media_server}")
@@ -250,7 +250,7 @@ const streamsOf = (columns: Columns): Result.Result<ReadonlyArray<string>, strin
   return Result.succeed(names)
 }
 
-/** The path of a stream: a further stream has its own column, else the path of the camera and its name. */
+/** The path of a stream. A further stream has its own column, else the camera's path followed by the stream's name. */
 const pathOf = (
   columns: Columns,
   substream: InvalidCamera["substream"],
@@ -268,10 +268,10 @@ const pathOf = (
     : Result.flatMap(path, (path) => MediaPath.parse(`${path}_${substream.name}`))
 }
 
-/** The columns by which a stream's addresses are made. */
+/** The columns for the addresses of a stream. */
 const columnsOf = (columns: Columns, { stream, substream }: Subject): Columns => {
   if (substream === undefined) return stream === undefined ? columns : { ...columns, stream }
-  // other addresses of the row are addresses of its main stream
+  // the column `urls` holds addresses of the main stream
   const { urls: _, ...rest } = columns
   return {
     ...rest,
@@ -310,7 +310,7 @@ const decodeColumns = (
   const [mediaServer, ...fallbackServers] = Result.getOrElse(servers, () => [])
   const named = mediaServer === undefined ? columns : { ...columns, media_server: mediaServer.name }
   const path = pathOf(named, substream, options)
-  // without an id the template can't be filled, and that problem is reported already
+  // without an id the template cannot be filled, and the missing id is already reported
   if (
     Result.isFailure(path) &&
     Result.isSuccess(servers) &&

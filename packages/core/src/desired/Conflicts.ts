@@ -1,7 +1,7 @@
 /**
- * Rows that claim the same id or the same path. Pure.
+ * Resolves conflicts between rows that claim the same id or the same path. Pure.
  *
- * The order of the rows means nothing: an UPDATE of any column moves a row to another place of the result.
+ * The order of the rows does not matter, because an UPDATE of any column may move a row in the result.
  */
 import {
   type Camera,
@@ -12,12 +12,12 @@ import {
 } from "../camera/Camera.ts"
 import type * as CameraDecoder from "./CameraDecoder.ts"
 
-/** All cameras that a snapshot asks for. */
+/** All desired cameras of a snapshot. */
 export interface CameraSet {
   readonly cameras: ReadonlyMap<CameraId, Camera | InvalidCamera>
   /** The rows whose `enabled` is false. */
   readonly disabled: ReadonlyMap<CameraId, CameraDecoder.DisabledCamera>
-  /** The shards of which it has the cameras, see `Snapshot`. `undefined`: of all. */
+  /** The shards that the set covers, see `Snapshot`. `undefined`: all shards. */
   readonly shards?: ReadonlySet<number> | undefined
 }
 
@@ -35,10 +35,10 @@ export const none: Resolved = {
 }
 
 /**
- * Of the rows with one id, the row that had it before keeps it; the others are invalid. Of the cameras with
- * one path on one media server, the first by id keeps it.
+ * Of rows with the same id, the row that had the id before keeps it, and the others are invalid. Of cameras with the
+ * same path on one media server, the first by id keeps the path.
  *
- * @param before the result for the same rows, or for earlier ones.
+ * @param before the result for the same rows, or for earlier rows.
  */
 export const resolve = (
   rows: ReadonlyArray<CameraDecoder.DecodedRow>,
@@ -48,7 +48,7 @@ export const resolve = (
   const disabled = new Map<CameraId, CameraDecoder.DisabledCamera>()
   const displaced = new Set<EnabledRow>()
   const pathOwners = new Map<string, CameraId>()
-  /** The last number that distinguished a row from an earlier row of the same id. */
+  /** The last number that was appended to each id to make it unique. */
   const counts = new Map<CameraId, number>()
   const enabled: Array<Numbered> = []
   for (const row of rows) {
@@ -88,7 +88,7 @@ const asInvalid = ({ id, name, substream, type }: EnabledRow, problem: string): 
   problem
 })
 
-/** Continues from the last number of the same id: starting from 2 each time takes minutes for 100,000 rows. */
+/** Appends a number to an id. Continues from the last number: starting at 2 takes minutes for 100,000 rows. */
 const unusedId = (
   taken: ReadonlyMap<CameraId, unknown>,
   counts: Map<CameraId, number>,
@@ -102,7 +102,7 @@ const unusedId = (
   }
 }
 
-/** Numbers by value, text by letter: `9` comes before `10`. */
+/** Compares numbers by value and text by letter: `9` comes before `10`. */
 const order = new Intl.Collator("en", { numeric: true })
 
 interface Numbered {
@@ -110,11 +110,11 @@ interface Numbered {
   readonly number: number
 }
 
-/** The value of an id that is a whole number, else NaN: to compare texts takes many times as long. */
+/** The value of an id that is a whole number, else NaN. Comparing numbers is many times faster than comparing texts. */
 const numberOf = (id: CameraId): number =>
   /^(?:0|[1-9]\d{0,14})$/.test(id) ? Number(id) : Number.NaN
 
-/** By id; of one id, the row that is relayed first, and then by what the rows mean. */
+/** By id. For the same id: the relayed row first, then by content. */
 const byPrecedence = ({ displaced, set }: Resolved) => {
   const rank = (row: EnabledRow): number => {
     const holder = set.cameras.get(row.id)
@@ -125,7 +125,7 @@ const byPrecedence = ({ displaced, set }: Resolved) => {
     ) {
       return 0
     }
-    // the row that had the id may have changed
+    // the row that had the id may have changed, but displaced rows never had it
     return displaced.has(row) ? 2 : 1
   }
   return ({ number: numberA, row: a }: Numbered, { number: numberB, row: b }: Numbered): number => {

@@ -1,8 +1,8 @@
 /**
- * The desired state: the cameras that the table asks for, decoded and free of conflicts.
+ * The desired state: the cameras of the table, decoded and free of conflicts.
  *
- * A snapshot of the source or a change of the settings gives a new set. The supervisor sees cameras
- * and never rows.
+ * Each snapshot of the source and each change of the settings gives a new set. The supervisor works with cameras,
+ * never with rows.
  */
 import type { Settings } from "@restream/config"
 import * as Context from "effect/Context"
@@ -29,12 +29,11 @@ export class DesiredCameras extends Context.Service<
   DesiredCameras,
   {
     /**
-     * The set now, then every set that follows. It never ends and never fails: where no snapshot can be
-     * taken there is no new set, and running relays are unaffected. An unchanged set has the same cameras, as
-     * objects.
+     * The current set, then every new set. Never ends and never fails: without a snapshot there is no new set, and
+     * running relays are unaffected. In an unchanged set the cameras are identical objects.
      */
     readonly changes: Stream.Stream<CameraSet>
-    /** Asks the source for a snapshot and waits for it. Many callers at once cost one query. */
+    /** Requests a snapshot from the source and waits for it. Concurrent callers share one query. */
     readonly refresh: Effect.Effect<void>
   }
 >()("@restream/core/desired/DesiredCameras") {
@@ -77,7 +76,7 @@ export class DesiredCameras extends Context.Service<
               return [shards === undefined ? set : { ...set, shards }]
             })
           }).pipe(
-            // a defect in a row must not end the stream: the next snapshot may be good
+            // a defect in a row must not end the stream: the next snapshot may decode
             Effect.catchCause((cause) =>
               Effect.as(
                 Effect.logError(
@@ -110,7 +109,7 @@ export class DesiredCameras extends Context.Service<
   )
 }
 
-/** {@link Failover.apply}, which gives an unchanged set as the same object. */
+/** {@link Failover.apply}, but returns the identical object for an unchanged set. */
 const makeFailover = () => {
   let before: { readonly set: CameraSet; readonly failedOver: ReadonlySet<string> } | undefined
   let result: CameraSet
@@ -122,7 +121,7 @@ const makeFailover = () => {
   }
 }
 
-/** The built-in types and those given, and the templates of the settings. */
+/** The decoder's options by the settings, with the given camera types. */
 const decoderOptions = (
   { camera, cameraTypes, failover, mediaServer, mediaServers }: Settings,
   types: CameraTypes["Service"],
@@ -157,8 +156,8 @@ const rowsInARow = 500
 export type Decoder = (rows: ReadonlyArray<CameraRow>) => Effect.Effect<CameraSet>
 
 /**
- * Makes a decoder. It remembers each row's result, so a snapshot without changes costs a comparison and gives the
- * same set as the one before it. Other fibers run between parts of a long snapshot.
+ * Makes a decoder that remembers the result of each row, so that a snapshot without changes costs only a comparison
+ * and gives the identical set. Other fibers run between parts of a long snapshot.
  */
 export const makeDecoder = (options: CameraDecoder.DecoderOptions): Decoder => {
   let remembered: ReadonlyArray<Remembered> = []
@@ -201,7 +200,7 @@ export const makeDecoder = (options: CameraDecoder.DecoderOptions): Decoder => {
 }
 
 interface NumberedRow {
-  /** Of a row without an id; `undefined` where the row has one. */
+  /** Identifies a row without an id; `undefined` if the row has an id. */
   readonly number: number | undefined
   readonly row: CameraRow
 }
@@ -213,7 +212,7 @@ interface Remembered extends NumberedRow {
 const entryId = ({ number, row }: NumberedRow): string | undefined =>
   number === undefined ? CameraDecoder.displayId(row["id"]) : `\u0000${number}`
 
-/** Gives each row without an id its earlier number, at any position in the result; a new row gets a free number. */
+/** Gives each row without an id its earlier number, even at another position; a new row gets an unused number. */
 const numberRows = (
   rows: ReadonlyArray<CameraRow>,
   remembered: ReadonlyArray<Remembered>
@@ -242,7 +241,7 @@ const numberRows = (
   return rows.map((row) => ({ number: all.get(row), row }))
 }
 
-/** JSON may be nested deeper than the stack: such rows count as the same. */
+/** Rows whose JSON is nested deeper than the stack count as the same. */
 const contentOf = (row: CameraRow): string => {
   try {
     return JSON.stringify(row)

@@ -1,10 +1,10 @@
-/** The columns of a row that anything reads: the decoder, the camera types and the templates of the settings. */
+/** The columns of a row that are used: by the decoder, the camera types and the templates of the settings. */
 import type { Settings } from "@restream/config"
 import type { CameraType } from "../camera-type/CameraType.ts"
 import { builtin } from "../camera-type/CameraTypes.ts"
 import * as UrlTemplate from "../camera-type/UrlTemplate.ts"
 
-/** The columns that mean the same for every camera type. */
+/** The columns with the same meaning for every camera type. */
 const common = [
   "id",
   "name",
@@ -23,10 +23,10 @@ const common = [
 ]
 
 /**
- * The columns that are read by the settings in force.
+ * The columns that are used with the settings in force.
  *
- * @param types camera types besides the built-in ones and the settings' templates.
- * @returns `undefined` where one of the types does not tell its columns, and may read any.
+ * @param types camera types besides the built-in types and the templates of the settings.
+ * @returns `undefined` if a camera type does not declare its columns, so that it may use any column.
  */
 export const knownColumns = (
   { cameraTypes, mediaServer }: Pick<Settings, "cameraTypes" | "mediaServer">,
