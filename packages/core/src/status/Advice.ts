@@ -1,8 +1,8 @@
-/** What to do about a problem, in one or two sentences for an operator. Pure. */
+/** Advice for an operator about a problem, in one or two sentences. Pure. */
 import type { Reason } from "../camera/Reason.ts"
 import type { CameraState } from "./CameraState.ts"
 
-/** What to do about a reason. docs/troubleshooting.md has more. */
+/** Advice about a reason. See docs/troubleshooting.md for details. */
 export const adviceFor = (reason: Reason): string => {
   switch (reason._tag) {
     case "Refused":
@@ -72,7 +72,7 @@ export const adviceFor = (reason: Reason): string => {
   }
 }
 
-/** What to do about the state of a camera; `undefined` where there is nothing to do. */
+/** Advice about the state of a camera; `undefined` if there is nothing to do. */
 export const adviceOf = (state: CameraState, reason: Reason | undefined): string | undefined => {
   if (state._tag === "Invalid") return "Correct the row as the message says."
   if (state._tag === "Waiting" && state.for === "media server") {

@@ -26,8 +26,8 @@ export class CameraLog extends Context.Service<
   }
 >()("@restream/core/status/CameraLog") {
   /**
-   * Keeps the lines that are annotated with `camera`. It is a logger besides those in context for whatever
-   * is given the layer. The lines of a camera go when the camera is removed.
+   * Keeps the lines that are annotated with `camera`, by a logger that is added to the loggers in context. The lines
+   * of a camera are discarded when the camera is removed.
    */
   static readonly layer: Layer.Layer<CameraLog, never, StatusStore> = Layer.unwrap(
     Effect.gen(function* () {

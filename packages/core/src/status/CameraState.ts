@@ -1,7 +1,7 @@
 /**
- * The states of a camera as they are observed, and the one table of which may follow which.
+ * The observed states of a camera, and the table of legal transitions.
  *
- * A state never says what is desired; `DesiredCameras` does.
+ * States never describe the desired state; `DesiredCameras` does.
  */
 import * as Schema from "effect/Schema"
 import { Reason } from "../camera/Reason.ts"
@@ -9,12 +9,12 @@ import { StreamInfo, type VideoTrack } from "../engine/StreamInfo.ts"
 import { formatMillis } from "../time/DurationText.ts"
 
 export const CameraState = Schema.TaggedUnion({
-  /** The row makes no camera, until the row changes. `problem` says why, in one line. */
+  /** The row makes no camera until the row changes. `problem` says why, in one line. */
   Invalid: { problem: Schema.String },
   /**
-   * Nothing is wrong with the camera. It waits for the media server, for its turn to be probed or started,
-   * for one of the sessions that its device may serve, for the end of a previous relay on its path, until no
-   * other daemon may relay it, or for an operator who stopped it.
+   * The camera has no problem. It waits for the media server, in the queue for a probe or a start, for one of the
+   * sessions that its device may serve, for the end of a previous relay on its path, until no other daemon may relay
+   * it, or for the operator who stopped it.
    */
   Waiting: {
     for: Schema.Literals([
@@ -26,11 +26,11 @@ export const CameraState = Schema.TaggedUnion({
       "operator"
     ])
   },
-  /** The camera is being probed. `attempt` counts from 1, over all failures in a row. */
+  /** The camera is being probed. `attempt` counts from 1, over consecutive failures. */
   Probing: { attempt: Schema.Finite },
   /**
-   * The probe failed, or is put off for a reason that the camera shares with others. `attempt` is 0 where
-   * the camera was not probed; `retryAt` is in milliseconds since 1970.
+   * The probe failed, or is postponed for a reason that the camera shares with others. `attempt` is 0 if the camera
+   * was not probed; `retryAt` is in milliseconds since 1970.
    */
   Unreachable: { reason: Reason, attempt: Schema.Finite, retryAt: Schema.Finite },
   /** The relay was started, and no media has reached the media server yet. */
@@ -58,19 +58,18 @@ export const tags: ReadonlyArray<Tag> = [
   "Stopping"
 ]
 
-/** The states in which a camera may first be seen. */
+/** The legal first states of a camera. */
 export const initial: ReadonlyArray<Tag> = ["Invalid", "Waiting", "Probing"]
 
 /**
- * What may happen to a camera at any time while it is not invalid: it waits for something, its device or
- * its account is found to be unreachable or refused (by another camera's probe, without a probe of its
- * own), a defect restarts it, or it is stopped.
+ * Legal from every state but `Invalid`: the camera waits, the probe of another camera finds its device unreachable or
+ * its account refused, a defect restarts the camera, or it is stopped.
  */
 const always = ["Waiting", "Unreachable", "Restarting", "Stopping"] as const
 
-/** Which states may follow each. A camera is removed from `Invalid` and from `Stopping`. */
+/** The states that may follow each state. A camera is removed in `Invalid` or `Stopping`. */
 export const successors: Readonly<Record<Tag, ReadonlyArray<Tag>>> = {
-  // the row has another problem, or none any more
+  // the row has another problem, or is valid again
   Invalid: ["Invalid", "Waiting", "Probing"],
   Waiting: [...always, "Probing", "Starting"],
   // the next engine takes over: Probing again
@@ -80,15 +79,15 @@ export const successors: Readonly<Record<Tag, ReadonlyArray<Tag>>> = {
   Starting: [...always, "Probing", "Live"],
   Live: [...always, "Probing"],
   Restarting: [...always, "Probing"],
-  // started again by another row, which may be invalid, or whose account may still be refused
+  // started with a changed row, which may be invalid, or whose account may still be refused
   Stopping: [...always, "Probing", "Invalid"]
 }
 
-/** Whether a camera may go from one state to another; `undefined` is a camera that was not there yet. */
+/** Whether a transition is legal. @param from `undefined`: the camera is new. */
 export const isLegal = (from: Tag | undefined, to: Tag): boolean =>
   (from === undefined ? initial : successors[from]).includes(to)
 
-/** Why the camera is not live, where something is wrong: one line without secrets. */
+/** The problem that keeps the camera from being live, if there is one: one line without secrets. */
 export const problemOf = (state: CameraState): string | undefined => {
   switch (state._tag) {
     case "Invalid":
@@ -113,7 +112,7 @@ export const describeOffer = ({ audio, video }: StreamInfo): string =>
  * The state as one line for an operator.
  *
  * @param now milliseconds since 1970.
- * @param problem what is wrong, where something is. Default: the state's own words.
+ * @param problem the problem, if there is one. Default: {@link problemOf}.
  */
 export const describe = (
   state: CameraState,

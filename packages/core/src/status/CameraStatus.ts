@@ -1,4 +1,4 @@
-/** One camera's status as data. The demo, `check` and the HTTP API encode these schemas. */
+/** The status of a camera as data. The demo, `check` and the HTTP API encode these schemas. */
 import * as Schema from "effect/Schema"
 import { CameraId } from "../camera/Camera.ts"
 import { Reason } from "../camera/Reason.ts"
@@ -9,7 +9,7 @@ import { words } from "./OperatorView.ts"
 
 export const Word = Schema.Literals(words)
 
-/** Counters of the relay that runs now or ran last; zeros before the first. */
+/** Counters of the current or last relay; zeros before the first relay. */
 const Counters = Schema.Struct({
   /** Media sent to the media server, in bytes. */
   bytes: Schema.Finite,
@@ -22,7 +22,7 @@ const Counters = Schema.Struct({
   lastVideoAt: Schema.UndefinedOr(Schema.Finite)
 })
 
-/** What all relays of a camera have counted since the camera was first seen. */
+/** The counters of all relays of a camera since the camera was first seen. */
 const Totals = Schema.Struct({
   bytes: Schema.Finite,
   packets: Schema.Finite,
@@ -43,14 +43,14 @@ const streamFields = {
   type: Schema.String,
   /** The path on the media server; an invalid camera has none. */
   path: Schema.UndefinedOr(Schema.String),
-  /** The name of its media server. Left out where there is one media server only. */
+  /** The name of its media server. Left out if there is only one media server. */
   mediaServer: Schema.optionalKey(Schema.String),
   /** The URL without credentials; an invalid camera has none. */
   address: Schema.UndefinedOr(Schema.String),
   /** The camera's `host:port`; an invalid camera has none. */
   host: Schema.UndefinedOr(Schema.String),
   state: CameraState,
-  /** Why the camera is not live, where something is wrong: one line without secrets. */
+  /** The problem that keeps the camera from being live, if there is one: one line without secrets. */
   problem: Schema.UndefinedOr(Schema.String),
   /** When the camera entered its state, in milliseconds since 1970. */
   enteredAt: Schema.Finite,
@@ -67,22 +67,22 @@ const streamFields = {
   since: Schema.Finite,
   /** Why the camera is not live: the last reason, kept while the camera is tried again. */
   reason: Schema.UndefinedOr(Reason),
-  /** The engine that relays the camera, or did last. */
+  /** The engine of the current or last relay. */
   engine: Schema.UndefinedOr(Schema.String),
-  /** What is sent to the media server, or was last. */
+  /** The stream that is sent to the media server, or was sent last. */
   offer: Schema.UndefinedOr(StreamInfo),
   /** How long the last probe took, in milliseconds. */
   probeMs: Schema.UndefinedOr(Schema.Finite),
   totals: Totals,
   /** When the last video arrived, in milliseconds since 1970; `undefined` before the first. */
   lastVideoAt: Schema.UndefinedOr(Schema.Finite),
-  /** Whether no alerts are sent about the camera. Left out where they are. */
+  /** Whether alerts about the camera are muted. Left out if they are not. */
   isMuted: Schema.optionalKey(Schema.Boolean),
   /** The revision of the store at which this camera's state or name last changed. */
   revision: Schema.Finite
 }
 
-/** A further stream of a camera. It has states of its own. */
+/** A further stream of a camera, with its own state. */
 export const SubstreamStatus = Schema.Struct({
   ...streamFields,
   /** The name of the stream, such as `sub`. */
@@ -92,18 +92,18 @@ export type SubstreamStatus = typeof SubstreamStatus.Type
 
 export const CameraStatus = Schema.Struct({
   ...streamFields,
-  /** The further streams of the camera, beside its main stream. Left out where there are none. */
+  /** The further streams of the camera, besides its main stream. Left out if there are none. */
   substreams: Schema.optionalKey(Schema.Array(SubstreamStatus))
 })
 export type CameraStatus = typeof CameraStatus.Type
 
-/** A stream as a status of its own. */
+/** The status of a single stream. */
 export type StreamStatus = CameraStatus & {
   /** The camera of which it is a further stream. */
   readonly of?: CameraId
 }
 
-/** Every stream as a status of its own: each camera, followed by its further streams. */
+/** The statuses of all streams: each camera, followed by its further streams. */
 export const everyStream = (cameras: ReadonlyArray<CameraStatus>): ReadonlyArray<StreamStatus> =>
   cameras.flatMap((camera) => [
     camera,
@@ -121,7 +121,7 @@ const subject = {
   of: Schema.optionalKey(CameraId),
   name: Schema.String,
   path: Schema.UndefinedOr(Schema.String),
-  /** The name of its media server. Left out where there is one media server only. */
+  /** The name of its media server. Left out if there is only one media server. */
   mediaServer: Schema.optionalKey(Schema.String),
   /** The camera's `host:port`; an invalid camera has none. */
   host: Schema.UndefinedOr(Schema.String)
@@ -134,9 +134,9 @@ export const StatusEvent = Schema.TaggedUnion({
     /** `undefined`: the camera is new. */
     from: Schema.UndefinedOr(CameraState),
     to: CameraState,
-    /** Whether the table of transitions allows this one. If not, that is a defect of restream. */
+    /** Whether the table of transitions allows this transition. If not, restream has a defect. */
     isLegal: Schema.Boolean,
-    /** How long the camera was in its former state, in milliseconds of the monotonic clock. */
+    /** How long the camera was in its previous state, in milliseconds of the monotonic clock. */
     elapsedMs: Schema.Finite,
     /** In the last hour. */
     restarts: Schema.Finite,
@@ -145,14 +145,14 @@ export const StatusEvent = Schema.TaggedUnion({
   },
   /** The camera's name or type changed. */
   Renamed: subject,
-  /** The camera has been live long enough for its last problem to be over. */
+  /** The camera has been live long enough that its last problem counts as resolved. */
   BecameStable: {
     ...subject,
     restarts: Schema.Finite,
     stalls: Schema.Finite,
     health: Health
   },
-  /** The camera left the table. */
+  /** The camera was removed. */
   Removed: { ...subject, from: CameraState, to: Schema.Undefined }
 })
 export type StatusEvent = typeof StatusEvent.Type

@@ -1,4 +1,4 @@
-/** What is wrong, by cause and not by camera: a switch that fails is one cause. Pure. */
+/** The current problems by cause, not by camera: a failed switch is one cause. Pure. */
 import { describeForMany } from "./SharedCause.ts"
 import type { CameraId } from "../camera/Camera.ts"
 import { onePerCamera } from "../camera/CameraNames.ts"
@@ -25,7 +25,7 @@ export interface Cause {
    * server.
    */
   readonly host: string | undefined
-  /** How many cameras it affects. */
+  /** How many cameras are affected. */
   readonly count: number
   /** The first 100 of them. */
   readonly cameras: ReadonlyArray<CameraId>
@@ -36,20 +36,20 @@ const shownCameras = 100
 export interface Surroundings {
   readonly mediaServers: ReadonlyArray<ServerView>
   readonly source: SourceHealth
-  /** What keeps this node from taking part in its cluster. */
+  /** The problem that keeps this node from taking part in its cluster. */
   readonly cluster?: MembershipProblem | undefined
   /** In milliseconds since 1970. */
   readonly now: number
 }
 
-/** The causes, the worst first: the media server, the source of the cameras, the cluster, then by the number of cameras. */
+/** The causes, the worst first: the media server, the camera source, the cluster, then by the number of cameras. */
 export const causesOf = (
   rows: ReadonlyArray<CameraStatus>,
   { cluster, mediaServers, now, source }: Surroundings
 ): ReadonlyArray<Cause> => {
   const cameras = everyStream(rows)
   const groups = new Map<string, Array<StreamStatus>>()
-  /** What is wrong with the main stream of these cameras explains their other streams. */
+  /** The cameras whose main stream has a problem, which explains the problems of their other streams. */
   const explained = new Set<CameraId>()
   for (const camera of cameras) {
     const key = keyOf(camera)
@@ -82,7 +82,7 @@ export const causesOf = (
     ...(source._tag === "Down"
       ? [
           {
-            // also of a file, because clients know this kind
+            // also for a file, because clients expect this kind
             kind: "database",
             message: `camera list cannot be read: ${source.error.message}`,
             advice:
@@ -137,7 +137,7 @@ const offlineAtServer = (
 const isWaitingForServer = ({ state }: CameraStatus): boolean =>
   state._tag === "Waiting" && state.for === "media server"
 
-/** Cameras of one key have the same problem; `undefined`: nothing is wrong, or not with the camera. */
+/** Cameras with the same key have the same problem; `undefined`: the camera itself has no problem. */
 const keyOf = ({
   health,
   host,
@@ -162,7 +162,7 @@ const keyOf = ({
   }
 }
 
-/** A device that fails for all its cameras is a cause of its own; other problems are grouped by their kind. */
+/** The host of problems that concern a whole device, which is a separate cause; empty for other problems. */
 const sharedHost = (reason: Reason, host: string | undefined): string => {
   switch (reason._tag) {
     case "Refused":
@@ -188,7 +188,7 @@ const affected = (streams: ReadonlyArray<StreamStatus>) => {
   }
 }
 
-/** The cameras of a media server that has a problem: their hosts have no part in it. */
+/** The cameras of a media server with a problem, without their hosts, which are not involved. */
 const affectedByServer = (streams: ReadonlyArray<StreamStatus>) => ({
   ...affected(streams),
   host: undefined

@@ -1,4 +1,4 @@
-/** Restarts and stalls of a camera in the last hour, counted by the minute. */
+/** Restarts and stalls of a camera in the last hour, counted per minute. */
 import * as Schema from "effect/Schema"
 
 /** What is counted. */
@@ -9,8 +9,8 @@ export type Counted = "restart" | "stall"
  *
  * - `good`: at most 2 restarts in the last hour.
  * - `fair`: at most 11, which is one in five minutes.
- * - `poor`: more; or the camera is unreachable; or an operator has to act before it can be restarted. The
- *   few seconds of a restart alone make no camera poor.
+ * - `poor`: more; or the camera is unreachable; or an operator has to act before the camera can be restarted. A
+ *   restart after a few seconds alone does not count as poor.
  */
 export const Health = Schema.Literals(["good", "fair", "poor"])
 export type Health = typeof Health.Type
@@ -19,14 +19,14 @@ const minutes = 60
 const minuteMs = 60_000
 
 /**
- * Counts of the last hour. It takes 300 bytes per camera, however often the camera restarts.
+ * Counts of the last hour. Takes 300 bytes per camera, for any number of restarts.
  *
- * Its times are those of a monotonic clock, in milliseconds: setting the wall clock changes nothing.
+ * All times are milliseconds of a monotonic clock, so that setting the wall clock has no effect.
  */
 export class History {
   readonly #restarts = new Uint16Array(minutes)
   readonly #stalls = new Uint16Array(minutes)
-  /** The sums of both. */
+  /** The sum of each. */
   readonly #lastHour = { restart: 0, stall: 0 }
   #minute = 0
   /** All restarts since the camera was first seen. It only grows. */
@@ -48,7 +48,7 @@ export class History {
     else this.stalls++
   }
 
-  /** How often that happened in the last hour. @param now by the monotonic clock. */
+  /** The count of the last hour. @param now by the monotonic clock. */
   lastHour(what: Counted, now: number): number {
     this.#advance(now)
     return this.#lastHour[what]
@@ -70,7 +70,7 @@ export class History {
   }
 }
 
-/** @param isUp whether the camera is live, or on its way there. */
+/** @param isUp whether the camera is live or about to be live. */
 export const health = (restartsLastHour: number, isUp: boolean): Health => {
   if (!isUp || restartsLastHour > 11) return "poor"
   return restartsLastHour > 2 ? "fair" : "good"

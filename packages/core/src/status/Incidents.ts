@@ -1,16 +1,15 @@
 /**
- * Problems that are reported once when they begin and once when they are resolved.
+ * Problems that are reported once when they start and once when they are resolved.
  *
- * One implementation for everything that can fail again and again: cameras, the database, its
- * notifications, the media server, the log file and systemd's socket. It decides what is worth a line; the
- * caller words and writes that line. `undefined` means that the operator knows already: debug level.
+ * Used for everything that can fail repeatedly: cameras, the database, its notifications, the media server, the log
+ * file and systemd's socket. This module decides whether to report; the caller writes the line. `undefined` means that
+ * the problem is already reported: log at debug level.
  */
 
 /**
  * - `opened`: the first failure.
  * - `recurred`: a failure of a kind that was not reported in this incident yet.
- * - `flapping`: it failed again soon after it was resolved. Reported once; until `stable` only `recurred`
- *   is reported besides.
+ * - `flapping`: a failure soon after `resolved`. Reported once; until `stable`, only `recurred` is reported besides.
  * - `resolved`: the first success after a failure; with `resolvesWhenStable`, the end of the incident.
  * - `stable`: the end of an incident that was flapping.
  */
@@ -25,7 +24,7 @@ export const suffixOf = (notice: Notice | undefined): string =>
 interface Incident {
   /** The kinds of failure that were reported. */
   readonly kinds: Set<string>
-  /** When the last failure was followed by success; `undefined` while it fails. */
+  /** When the first success followed the last failure; `undefined` while the subject fails. */
   resolvedAtMs: number | undefined
   /** Whether `resolved` was reported. */
   wasResolved: boolean
@@ -34,8 +33,8 @@ interface Incident {
 
 export interface IncidentOptions {
   /**
-   * Whether `resolved` waits until the subject is stable. An incident then costs two lines, also where the
-   * subject fails every few seconds, and `flapping` and `stable` are not used. Default `false`.
+   * Whether `resolved` waits until the subject is stable. Then an incident takes two lines, even if the subject fails
+   * every few seconds, and `flapping` and `stable` are not used. Default `false`.
    */
   readonly resolvesWhenStable?: boolean | undefined
 }
@@ -54,13 +53,13 @@ export class Incidents<Key> {
     this.#resolvesWhenStable = resolvesWhenStable
   }
 
-  /** Whether a subject has failed and is not stable again. */
+  /** Whether a subject has failed and is not stable yet. */
   has(key: Key): boolean {
     return this.#incidents.has(key)
   }
 
   /**
-   * The subject failed. Two failures of the same kind are the same problem.
+   * Records a failure of the subject. Failures of the same kind are the same problem.
    *
    * @param nowMs by a monotonic clock.
    */
@@ -85,7 +84,7 @@ export class Incidents<Key> {
     return isNewKind ? "recurred" : undefined
   }
 
-  /** The subject works; call it as often as that is seen. @param nowMs by a monotonic clock. */
+  /** Records a success of the subject; call this for each success. @param nowMs by a monotonic clock. */
   succeeded(key: Key, nowMs: number): Success | undefined {
     const known = this.#incidents.get(key)
     if (known === undefined) return undefined
@@ -105,7 +104,7 @@ export class Incidents<Key> {
     return known.isFlapping ? "stable" : undefined
   }
 
-  /** Forgets the subject: the next failure is reported in any case. */
+  /** Forgets the subject, so that the next failure is always reported. */
   forget(key: Key): void {
     this.#incidents.delete(key)
   }

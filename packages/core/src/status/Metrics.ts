@@ -1,7 +1,7 @@
 /**
- * The metrics, and what updates them: the events of the status store, and a sampler.
+ * The metrics, which are updated by the events of the status store and by a sampler.
  *
- * Nothing here runs per packet. Prometheus and OTLP exporters of Effect read these metrics as they are.
+ * No code here runs per packet. Effect's exporters for Prometheus and OTLP read these metrics.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -14,12 +14,12 @@ import { tags } from "./CameraState.ts"
 import type { StatusEvent } from "./CameraStatus.ts"
 import { StatusStore } from "./StatusStore.ts"
 
-/** The attribute `state` is the state in lower case; each state has a value, 0 included. */
+/** The attribute `state` is the state in lower case; every state has a value, even 0. */
 export const cameras = Metric.gauge("restream_cameras", {
   description: "Cameras by state"
 })
 
-/** Made once: they are updated at each change of a state. */
+/** Made once, because they are updated at each change of a state. */
 const camerasInState = tags.map(
   (tag) => [tag, Metric.withAttributes(cameras, { state: tag.toLowerCase() })] as const
 )
@@ -55,7 +55,7 @@ export const droppedPackets = Metric.counter("restream_dropped_packets_total", {
   incremental: true
 })
 
-/** In seconds; one shape for all durations. */
+/** In seconds; the same boundaries for all durations. */
 const boundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 /** In seconds. The attribute `outcome` is `answered` or `failed`. */
@@ -98,11 +98,11 @@ export const offlineCameras = Metric.gauge("restream_cameras_offline_at_media_se
 /** The interval at which counters and ages are read. */
 const sampleInterval = "5 seconds"
 
-/** A gauge of a media server; where there are several, the attribute `media_server` is its name. */
+/** A gauge of a media server; if there are several, the attribute `media_server` is its name. */
 const ofServer = (gauge: Metric.Gauge<number>, name: string | undefined) =>
   name === undefined ? gauge : Metric.withAttributes(gauge, { media_server: name })
 
-/** A series cannot be removed; of a server that a reload removed it says nothing more. */
+/** Sets the series of a removed server to NaN, because series cannot be removed. */
 const forgetServer = (name: string) =>
   Effect.forEach(
     [mediaServerUp, mediaServerApiUp, offlineCameras],
@@ -124,7 +124,7 @@ const sampleServers = (servers: ReadonlyArray<RunningServer>) =>
     { discard: true }
   )
 
-/** Updates the metrics for as long as the layer lives. */
+/** Updates the metrics in the layer's scope. */
 export const layer: Layer.Layer<never, never, CameraSource | MediaServers | StatusStore> =
   Layer.effectDiscard(
     Effect.gen(function* () {

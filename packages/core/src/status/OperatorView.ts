@@ -1,20 +1,19 @@
 /**
- * What an operator wants to know of a camera's state, in one of five words, and of all cameras. Pure.
+ * The operator's view: a camera's state in one of five words, and a summary of all cameras. Pure.
  *
- * The dashboard imports this file, so it imports nothing but types.
+ * The dashboard imports this file, so this file imports only types.
  *
- * A camera that does not answer goes from unreachable to probing and back for as long as it is away. The
- * operator's word stays `down` meanwhile, with the last reason.
+ * A camera that does not respond alternates between unreachable and probing. Meanwhile the operator's word stays
+ * `down`, with the last reason.
  */
 import type { Reason } from "../camera/Reason.ts"
 import type { CameraState } from "./CameraState.ts"
 
 /**
  * - `ok`: media reaches the media server.
- * - `starting`: on its way to be live, and nothing went wrong.
- * - `down`: something is wrong with the camera, its relay or its path; restream retries.
- * - `waiting`: nothing is wrong with the camera; it waits for the media server, for another daemon
- *   or for an operator.
+ * - `starting`: about to be live, without a problem so far.
+ * - `down`: the camera, its relay or its path has a problem; restream retries.
+ * - `waiting`: the camera has no problem; it waits for the media server, for another daemon or for an operator.
  * - `invalid`: the row makes no camera.
  */
 export type Word = (typeof words)[number]
@@ -52,8 +51,8 @@ export const wordOf = (state: CameraState, reason: Reason | undefined): Word => 
 }
 
 /**
- * Why a camera is not live, after it entered a state: the last reason is kept until the camera is live, or
- * until what it was about is over, because the row changed or an operator stopped the camera.
+ * Why a camera is not live, after it entered a state. The last reason is kept until the camera is live, or until the
+ * reason is obsolete, because the row changed or an operator stopped the camera.
  */
 export const reasonAfter = (state: CameraState, before: Reason | undefined): Reason | undefined => {
   switch (state._tag) {
@@ -72,7 +71,7 @@ export const reasonAfter = (state: CameraState, before: Reason | undefined): Rea
   }
 }
 
-/** When the camera is tried next, in milliseconds since 1970; `undefined` where no time is set. */
+/** The time of the next attempt, in milliseconds since 1970; `undefined` if no time is set. */
 export const retryAtOf = (state: CameraState): number | undefined => {
   switch (state._tag) {
     case "Unreachable":
@@ -84,7 +83,7 @@ export const retryAtOf = (state: CameraState): number | undefined => {
   }
 }
 
-/** How many cameras each word is said of; zeros included. */
+/** The number of cameras per word, including zeros. */
 export type Tally = Readonly<Record<Word, number>>
 
 export const tallyOf = (cameras: Iterable<{ readonly word: Word }>): Tally => {
@@ -93,10 +92,10 @@ export const tallyOf = (cameras: Iterable<{ readonly word: Word }>): Tally => {
   return tally
 }
 
-/** What is wrong, as far as it is counted here. A media server that is unreachable has the cameras that wait for it. */
+/** The part of the causes that is counted here. The cause `media-server` counts the cameras that wait for the server. */
 export type CountedCauses = ReadonlyArray<{ readonly kind: string; readonly count: number }>
 
-/** How many cameras need an operator: also those that wait for a media server that is unreachable. */
+/** How many cameras need an operator, including those that wait for an unreachable media server. */
 export const countNeedingAttention = (tally: Tally, causes: CountedCauses): number => {
   const forServer = causes.reduce(
     (sum, { count, kind }) => (kind === "media-server" ? sum + count : sum),
@@ -129,7 +128,7 @@ export const streamsOf = <Camera, Substream = never>(
 export const isFailing = ({ word }: { readonly word: Word }): boolean =>
   word === "down" || word === "invalid"
 
-/** How many further streams of live cameras fail; a tally counts each camera by its main stream. */
+/** How many further streams of live cameras fail. A tally counts only main streams. */
 export const countFailingSubstreams = (
   cameras: Iterable<Pick<ListedCamera, "substreams" | "word">>
 ): number => {
@@ -140,35 +139,35 @@ export const countFailingSubstreams = (
   return sum
 }
 
-/** Which cameras a list shows. */
+/** The filter of a camera list. */
 export interface Filter {
-  /** Only cameras of this word; unless it is `ok`, also cameras with a further stream of this word. */
+  /** Only cameras with this word; unless the word is `ok`, also cameras with such a further stream. */
   readonly word?: Word | undefined
-  /** Only cameras whose id, name, path, host or node, or a further stream's id or path, contains the text, in any case. */
+  /** Only cameras whose id, name, path, host or node, or a further stream's id or path, contains the text (ignoring case). */
   readonly q?: string | undefined
   /** Only cameras of this node of the cluster. */
   readonly node?: string | undefined
 }
 
-/** Makes the test of a filter. */
+/** Makes the predicate of a filter. */
 export const matches = ({
-  node: wantedNode,
+  node: filterNode,
   q = "",
-  word: wanted
+  word: filterWord
 }: Filter): ((camera: ListedCamera) => boolean) => {
   const text = q.trim().toLowerCase()
   const contains = (field: string | null | undefined) =>
     field?.toLowerCase().includes(text) === true
   return (camera) => {
     const { host, name, node, substreams = [], word } = camera
-    // a camera that is live has problems, too, where a further stream has
+    // a problem of a further stream counts as a problem of a live camera
     const hasWord =
-      wanted === undefined ||
-      word === wanted ||
-      (wanted !== "ok" && substreams.some(({ word }) => word === wanted))
+      filterWord === undefined ||
+      word === filterWord ||
+      (filterWord !== "ok" && substreams.some(({ word }) => word === filterWord))
     return (
       hasWord &&
-      (wantedNode === undefined || node === wantedNode) &&
+      (filterNode === undefined || node === filterNode) &&
       (text === "" ||
         [name, host, node].some(contains) ||
         streamsOf(camera).some(({ id, path }) => contains(id) || contains(path)))
@@ -181,7 +180,7 @@ const number = new Intl.NumberFormat("en-US")
 /**
  * All cameras in one sentence: `988 of 1,000 cameras are live; 12 need attention.`
  *
- * @param failingSubstreams how many further streams of live cameras fail; the tally counts main streams only.
+ * @param failingSubstreams how many further streams of live cameras fail; the tally counts only main streams.
  */
 export const sentenceOf = (
   tally: Tally,

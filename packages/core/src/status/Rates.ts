@@ -1,5 +1,5 @@
 /**
- * The bitrates of the cameras: by the minute for the last hour, and every 5 seconds for the last 10 minutes.
+ * The bitrates of the cameras: per minute for the last hour, and every 5 seconds for the last 10 minutes.
  *
  * One fiber reads the counters of all cameras. A camera takes 720 bytes.
  */
@@ -12,7 +12,7 @@ import { StatusStore } from "./StatusStore.ts"
 
 /** In bits per second, the oldest first; zeros before the first sample. */
 export interface RateHistory {
-  /** 60 minutes. The last value is the minute that is not over yet. */
+  /** 60 minutes. The last value is the current, incomplete minute. */
   readonly minutes: ReadonlyArray<number>
   /** 120 samples, one every 5 seconds. */
   readonly recent: ReadonlyArray<number>
@@ -21,13 +21,13 @@ export interface RateHistory {
 const sampleInterval = "5 seconds"
 const minuteMs = 60_000
 
-/** The values of a ring in order, after `at` comes the oldest. */
+/** The values of a ring buffer in order; `at` is the index of the newest. */
 const inOrder = (ring: Float32Array, at: number): ReadonlyArray<number> => [
   ...ring.subarray(at + 1),
   ...ring.subarray(0, at + 1)
 ]
 
-/** The bitrate of one counter of bytes. */
+/** The bitrates of one byte counter. */
 export class RateSeries {
   readonly #minutes = new Float32Array(60)
   readonly #recent = new Float32Array(120)
@@ -48,7 +48,7 @@ export class RateSeries {
     this.#minute = Math.floor(nowMs / minuteMs)
   }
 
-  /** @param bytes counted so far; a smaller count than before is a new start. @param nowMs by the monotonic clock. */
+  /** @param bytes counted so far; a smaller count means that the counter was reset. @param nowMs by the monotonic clock. */
   sample(bytes: number, nowMs: number): void {
     const elapsedMs = nowMs - this.#sampledMs
     if (elapsedMs <= 0) return
@@ -90,7 +90,7 @@ export class Rates extends Context.Service<
   {
     /** The bitrate of a camera in bits per second; 0 for an unknown camera. */
     readonly current: (id: CameraId) => number
-    /** The bitrates of the last hour, by the minute, the oldest first. */
+    /** The bitrates of the last hour, one per minute, the oldest first. */
     readonly minutes: (id: CameraId) => ReadonlyArray<number>
     readonly history: (id: CameraId) => RateHistory
     /** The bitrate of all cameras. */
@@ -98,7 +98,7 @@ export class Rates extends Context.Service<
     readonly totalHistory: () => RateHistory
   }
 >()("@restream/core/status/Rates") {
-  /** Samples every 5 seconds for as long as the layer lives. */
+  /** Samples every 5 seconds in the layer's scope. */
   static readonly layer: Layer.Layer<Rates, never, StatusStore> = Layer.effect(
     Rates,
     Effect.gen(function* () {

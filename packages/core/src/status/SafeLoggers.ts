@@ -1,8 +1,8 @@
 /**
- * The loggers in context, in a form that cannot throw.
+ * Wraps the loggers in context so that they cannot throw.
  *
- * A logger of an embedding program runs in the middle of what it reports. Without this, one that throws would end
- * the loop that reads the table, or keep a camera from being restarted.
+ * A logger of an embedding program runs in the fiber that logs. Without this, a logger that throws would end the loop
+ * that reads the table, or prevent the restart of a camera.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -17,7 +17,7 @@ const safe = (logger: Logger.Logger<unknown, unknown>): Logger.Logger<unknown, u
     }
   })
 
-/** Replaces the loggers for the layers that it is provided to. */
+/** Replaces the loggers for the layers to which this layer is provided. */
 export const layer = (): Layer.Layer<never> =>
   Layer.effect(
     Logger.CurrentLoggers,

@@ -1,13 +1,13 @@
-/** What several cameras may have in common when they fail within a second of each other. Pure. */
+/** Finds the common cause of cameras that fail within a second of each other. Pure. */
 import { dnsProblem, isAboutMediaServer, type Reason, Unauthorized } from "../camera/Reason.ts"
 import { serverLabel, settingsGroup } from "../media-server/MediaServers.ts"
 
 /**
- * The key of a cause beyond the single camera: the network, a device, the media server, a missing program.
- * `undefined`: each camera's failure is its own.
+ * The key of a cause outside a single camera: the network, a device, the media server, a missing program.
+ * `undefined`: the failure concerns only this camera.
  *
  * @param host the camera's `host:port`.
- * @param mediaServer the name of its media server, where there are several.
+ * @param mediaServer the name of its media server, if there are several.
  */
 export const sharedCauseOf = (
   reason: Reason,
@@ -22,7 +22,7 @@ export const sharedCauseOf = (
 
 const causeOf = (reason: Reason, host: string | undefined): string | undefined => {
   switch (reason._tag) {
-    // a switch or a DNS server takes many hosts with it
+    // a failed switch or DNS server affects many hosts
     case "DnsError":
       return `${reason._tag} ${reason.why}`
     case "HostUnreachable":
@@ -51,7 +51,7 @@ const causeOf = (reason: Reason, host: string | undefined): string | undefined =
   }
 }
 
-/** The problem of a media server by its name, where there are several. */
+/** The problem of a media server, with its name if there are several. */
 const describeOfServer = (reason: Reason, mediaServer: string | undefined): string =>
   mediaServer === undefined
     ? reason.message
@@ -60,10 +60,10 @@ const describeOfServer = (reason: Reason, mediaServer: string | undefined): stri
         .replaceAll(/mediaServer\.(?=username|password)/g, `${settingsGroup(mediaServer)}.`)
 
 /**
- * The reason without what differs between the cameras that share it.
+ * The reason without details that differ between the cameras that share it.
  *
- * @param hosts at how many they are.
- * @param mediaServer the name of their media server, where there are several.
+ * @param hosts the number of hosts of these cameras.
+ * @param mediaServer the name of their media server, if there are several.
  */
 export const describeForMany = (reason: Reason, hosts: number, mediaServer?: string): string => {
   if (isAboutMediaServer(reason)) return describeOfServer(reason, mediaServer)

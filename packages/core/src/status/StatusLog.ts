@@ -1,10 +1,10 @@
 /**
  * Writes the log lines of the cameras, from the events of the status store.
  *
- * What an operator must know is logged at `info` and `warn`, each step on the way at `debug`. A problem is
- * logged when it starts and when it is resolved, not on every retry. Where one cause explains several
- * cameras there is one line for all of them, and each camera's own line is at `debug`: a line that may
- * have company waits for it for at most one second.
+ * Events that an operator must know are logged at `info` and `warn`, intermediate steps at `debug`. A problem is logged
+ * when it starts and when it is resolved, not on every retry. If several cameras share one cause, one line covers all
+ * of them, and the line of each camera is logged at `debug`. A line that other cameras may share is delayed by at most
+ * one second.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -27,15 +27,15 @@ interface Line {
   readonly level: LogLevel.Severity
   readonly message: string
   readonly fields: Readonly<Record<string, unknown>>
-  /** What the line may share with other cameras; `undefined` to write it at once. */
+  /** The cause that other cameras may share; `undefined`: the line is written at once. */
   readonly cause?: Cause | undefined
 }
 
 interface Cause {
   readonly key: string
-  /** The line for `cameras` that share it, without their number and their names. */
+  /** The text for several cameras, without their number and their names. */
   readonly describe: (hosts: number) => string
-  /** Whether the cameras' hosts have no part in it. */
+  /** Whether the cause is at the media server, so that the cameras' hosts are not named. */
   readonly isOfServer?: boolean
   readonly fields: Readonly<Record<string, unknown>>
 }
@@ -46,7 +46,7 @@ interface Held {
   readonly cause: Cause
 }
 
-/** Subscribes to the store in context for as long as the layer lives; ends with the last line written. */
+/** Logs the events of the store in context in the layer's scope. Writes all pending lines when the scope closes. */
 export const layer: Layer.Layer<never, never, StatusStore> = Layer.effectDiscard(
   Effect.gen(function* () {
     const store = yield* StatusStore
@@ -99,10 +99,10 @@ export const layer: Layer.Layer<never, never, StatusStore> = Layer.effectDiscard
 const write = ({ fields, level, message }: Line): Effect.Effect<void> =>
   Effect.annotateLogs(Effect.logWithLevel(level)(message), { module: "camera", ...fields })
 
-/** Numbers by value, other ids by letter. */
+/** Compares numbers by value, other ids by letter. */
 const byId = new Intl.Collator("en", { numeric: true })
 
-/** One line for all, where there are several. */
+/** Writes one line for all cameras of a group, if there are several. */
 const writeGroup = (held: ReadonlyArray<Held>): Effect.Effect<void> => {
   const [first] = held
   if (first === undefined) return Effect.void
@@ -129,7 +129,7 @@ const writeGroup = (held: ReadonlyArray<Held>): Effect.Effect<void> => {
   )
 }
 
-/** What an event is worth saying. It counts in the incidents, so it is called once for each event. */
+/** The log lines of an event. Updates the incidents, so it must be called once per event. */
 const linesFor = (event: StatusEvent, incidents: Incidents<CameraId>): ReadonlyArray<Line> => {
   const label = cameraLabel(event)
   const fields = {
@@ -201,7 +201,7 @@ const stateLine = (
         incidents
       )
     case "Stopping":
-      // what follows has another row, so what is wrong with it is news
+      // the row has changed, so the next problem is reported as a new one
       incidents.forget(id)
       return { level: "Debug", message, fields }
     case "Waiting":

@@ -1,8 +1,8 @@
 /**
- * Every camera's state, as data, and the events that changed it.
+ * The state of every camera, as data, and the events that changed it.
  *
- * Only the supervision writes here. The log, the metrics, the command line and the HTTP API read here and
- * nowhere else; the store itself logs nothing.
+ * Only `supervision/` writes to the store. The log, the metrics, the command line and the HTTP API read states only
+ * from the store. The store logs nothing.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -24,17 +24,17 @@ import { reasonAfter, type Tally, tallyOf, type Word, wordOf } from "./OperatorV
 import { Timeline, type TimelineEntry } from "./Timeline.ts"
 import { Tombstones } from "./Tombstones.ts"
 
-/** What changed after a revision of the store. */
+/** The changes after a revision of the store. */
 export interface StatusDelta {
-  /** Ask with this revision next. */
+  /** The revision to pass to the next call. */
   readonly revision: number
-  /** Whether `cameras` are all cameras, because the store no longer knows what was removed since. */
+  /** Whether `cameras` are all cameras, because the store no longer knows all removals since the revision. */
   readonly isComplete: boolean
   readonly cameras: ReadonlyArray<CameraStatus>
   readonly removed: ReadonlyArray<CameraId>
 }
 
-/** What relays have counted since the start, those that ended included. It only grows. */
+/** Counters of relays since the start, including ended relays. Never decreases. */
 export type Traffic = Omit<RelayCounters, "lastVideoAt">
 
 interface Entry {
@@ -47,7 +47,7 @@ interface Entry {
   readonly timeline: Timeline
   counters: () => RelayCounters
   keyframe: RunningRelay["keyframe"]
-  /** What the camera's earlier relays have counted. */
+  /** The counters of the camera's earlier relays. */
   before: Traffic
   /** When the last video of the earlier relays arrived. */
   lastVideoAt: number | undefined
@@ -71,62 +71,62 @@ export class StatusStore extends Context.Service<
   StatusStore,
   {
     /**
-     * Enters a state. A transition that is not in the table is entered as well, and its event says so: the
-     * state is what was observed, and a camera must not depend on the table being right.
+     * Enters a state. An illegal transition is performed as well, and marked in its event: the state was observed, and
+     * a camera must not depend on the table of transitions.
      *
-     * Name and type are taken from the first camera of an id only, and changed by `rename`: the caller may
-     * know a camera by an older name.
+     * Name and type are taken only from the first camera with an id, and are changed by `rename`: the caller may have
+     * an older name of the camera.
      */
     readonly transition: (
       camera: Camera | InvalidCamera,
       state: CameraState.CameraState
     ) => Effect.Effect<void>
-    /** Enters `Stopping`; does nothing for a camera that is invalid or unknown, since nothing runs for it. */
+    /** Enters `Stopping`; does nothing for an invalid or unknown camera, which has no fiber to stop. */
     readonly stopping: (id: CameraId) => Effect.Effect<void>
-    /** Changes the name and the type of a camera, and whether it is muted. */
+    /** Changes the name and the type of a camera, and whether its alerts are muted. */
     readonly rename: (camera: Camera | InvalidCamera) => Effect.Effect<void>
-    /** Says that a camera has been live long enough for its last problem to be over. */
+    /** Records that a camera has been live long enough that its last problem counts as resolved. */
     readonly markStable: (id: CameraId) => Effect.Effect<void>
-    /** Sets where the counters and the keyframes of the camera's relay are read. */
+    /** Sets the relay whose counters and keyframes are read. */
     readonly attachRelay: (
       id: CameraId,
       relay: Pick<RunningRelay, "counters" | "keyframe">
     ) => Effect.Effect<void>
     /**
-     * The next keyframe of a camera that is live. Fails if it is not, or if its engine gives none. Waits for as
-     * long as the camera sends none.
+     * The next keyframe of a live camera. Fails if the camera is not live, or if its engine provides no keyframes.
+     * Waits until the camera sends a keyframe.
      */
     readonly keyframe: (id: CameraId) => Effect.Effect<Keyframe, "NotLive" | "NoKeyframes">
-    /** Forgets a camera. */
+    /** Removes a camera. */
     readonly remove: (id: CameraId) => Effect.Effect<void>
     /**
-     * Every camera, in the order in which they were first seen. A further stream of a camera is listed in the
-     * status of its camera.
+     * All cameras, in the order in which they were first seen. Further streams are listed in the status of their
+     * camera.
      */
     readonly all: Effect.Effect<ReadonlyArray<CameraStatus>>
     /** A camera, or a further stream by its own id. */
     readonly get: (id: CameraId) => Effect.Effect<CameraStatus | undefined>
     /** How many cameras have each word. Further streams do not count. */
     readonly tally: Effect.Effect<Tally>
-    /** How many cameras are in each state; a state without cameras is left out. Further streams do not count. */
+    /** The number of cameras per state, without zeros. Further streams do not count. */
     readonly countByState: Effect.Effect<Readonly<Partial<Record<CameraState.Tag, number>>>>
-    /** What all cameras have counted, those that were removed included. */
+    /** The counters of all cameras, including removed cameras. */
     readonly traffic: Effect.Effect<Traffic>
-    /** What each camera and each further stream has counted. */
+    /** The counters of each camera and each further stream. */
     readonly totals: Effect.Effect<ReadonlyMap<CameraId, Traffic>>
     /** The last changes of the operator's word, the oldest first; empty for an unknown camera. */
     readonly timeline: (id: CameraId) => Effect.Effect<ReadonlyArray<TimelineEntry>>
-    /** Identifies this store: a revision of another one means nothing here. */
+    /** Identifies this store: revisions of different stores are not comparable. */
     readonly boot: string
-    /** Counts the events. It only grows. */
+    /** The number of events so far. */
     readonly revision: Effect.Effect<number>
-    /** What changed after a revision; 0 gives all cameras. Counters change without a revision. */
+    /** The changes after a revision; 0 gives all cameras. Counters change without a new revision. */
     readonly changedSince: (revision: number) => Effect.Effect<StatusDelta>
-    /** Events from now on. A subscriber that does not keep up misses the oldest. */
+    /** Events from now on. A slow subscriber misses the oldest events. */
     readonly events: Stream.Stream<StatusEvent>
-    /** Subscribes in the scope, at once: no event after this is missed before the first is taken. */
+    /** Subscribes in the scope. Includes all events after this effect, even before the first is taken. */
     readonly subscribe: Effect.Effect<PubSub.Subscription<StatusEvent>, never, Scope.Scope>
-    /** Of the events, those that change a camera's state. */
+    /** The events that change a camera's state. */
     readonly changes: Stream.Stream<StatusChange>
   }
 >()("@restream/core/status/StatusStore") {
@@ -141,7 +141,7 @@ export class StatusStore extends Context.Service<
       /** The ids of the further streams of each camera. */
       const substreams = new Map<CameraId, Set<CameraId>>()
       const boot = globalThis.crypto.randomUUID().slice(0, 8)
-      /** The counters of cameras that were removed. */
+      /** The counters of removed cameras. */
       let removed: Traffic = noCounters
 
       const count = ({ camera }: Entry, tag: CameraState.Tag, change: 1 | -1) => {
@@ -151,11 +151,11 @@ export class StatusStore extends Context.Service<
         else counts.set(tag, sum)
       }
 
-      /** The camera that lists this entry as one of its further streams. */
+      /** The camera of a further stream. */
       const parentOf = ({ camera }: Entry) =>
         camera.substream === undefined ? undefined : entries.get(camera.substream.of)
 
-      /** A further stream whose camera was removed first is about to be removed, too. */
+      /** Whether an entry is listed on its own. A stopping stream without its camera is about to be removed, too. */
       const isListed = (entry: Entry) =>
         entry.camera.substream === undefined ||
         (parentOf(entry) === undefined && entry.state._tag !== "Stopping")
@@ -205,7 +205,7 @@ export class StatusStore extends Context.Service<
           const { of } = camera.substream
           substreams.set(of, (substreams.get(of) ?? new Set()).add(camera.id))
         }
-        noteOperatorView(entry, state, now, elapsedMs)
+        updateOperatorView(entry, state, now, elapsedMs)
         entry.state = state
         entry.enteredAt = now.wallMs
         entry.enteredMonotonicMs = now.monotonicMs
@@ -389,7 +389,7 @@ export class StatusStore extends Context.Service<
   )
 }
 
-/** What people read, and what durations are measured by: the wall clock may be set. */
+/** The wall clock for display, and the monotonic clock for durations, because the wall clock may be set. */
 interface Clocks {
   /** Since 1970. */
   readonly wallMs: number
@@ -436,11 +436,11 @@ const addTraffic = (sum: Traffic, counters: Traffic): Traffic => ({
 const totalsOf = ({ before, counters }: Entry): Traffic => addTraffic(before, counters())
 
 /**
- * Keeps what an operator wants to know beyond the state that is entered.
+ * Updates the fields for the operator's view when a state is entered.
  *
- * @param elapsedMs how long the camera was in its former state, which the entry still has.
+ * @param elapsedMs how long the camera was in its previous state, which the entry still has.
  */
-const noteOperatorView = (
+const updateOperatorView = (
   entry: Entry,
   state: CameraState.CameraState,
   { wallMs }: Clocks,
@@ -465,7 +465,7 @@ const noteOperatorView = (
   })
 }
 
-/** A camera with the name and the type of another, and muted as that one is. */
+/** A camera with the name, the type and the muting of another camera. */
 const withNamesOf = <C extends Camera | InvalidCamera>(
   camera: C,
   { isMuted, name, type }: Camera | InvalidCamera
@@ -474,13 +474,13 @@ const withNamesOf = <C extends Camera | InvalidCamera>(
     ? camera
     : { ...camera, name, type, isMuted }
 
-/** The media server of a stream, where there are several. */
+/** The media server of a stream, if there are several. */
 const serverOf = (camera: Camera | InvalidCamera): { readonly mediaServer?: string } =>
   camera._tag === "Camera" && camera.mediaServer !== undefined
     ? { mediaServer: camera.mediaServer.name }
     : {}
 
-/** Whether a camera is live or on its way there; a restart that follows soon is on its way. */
+/** Whether a camera is live or about to be live, such as before a restart that follows soon. */
 const isUp = (state: CameraState.CameraState): boolean => {
   switch (state._tag) {
     case "Invalid":

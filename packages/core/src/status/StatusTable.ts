@@ -1,12 +1,12 @@
 /**
- * One row per camera in a table of the database, so that SQL can join the cameras with their state.
+ * Writes one row per camera to a table of the database, so that SQL can join the cameras with their state.
  *
- * A change of a camera's state is written within a second, and every row is written again every 30 seconds: a
- * row that is older belongs to a daemon that does not run, or that cannot write. The table follows the status
- * store by its revision, so nothing is queued, and after a failure all rows are written again.
+ * A change of a camera's state is written within a second, and every row is written again every 30 seconds: an older
+ * row belongs to a daemon that does not run or cannot write. The writer follows the revision of the status store, so
+ * it needs no queue, and after a failure it writes all rows again.
  *
- * It has a connection of its own: the reads of the cameras stay read-only, and a write that hangs delays no
- * read. Nothing waits for it.
+ * The writer has a separate connection: reads of the cameras stay read-only, and a write that hangs delays no read.
+ * Nothing else waits for the writer.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
@@ -28,7 +28,7 @@ import { Incidents, suffixOf } from "./Incidents.ts"
 import { Rates } from "./Rates.ts"
 import { StatusStore } from "./StatusStore.ts"
 
-/** The columns of the table, in its order. */
+/** The columns of the table, in order. */
 export const columns = [
   ["id", "text primary key", "the camera's id as text"],
   ["name", "text", ""],
@@ -41,14 +41,14 @@ export const columns = [
   ["instance", "text not null", "the daemon that wrote the row"]
 ] as const
 
-/** The statements that make the table. Each can run again without harm, and none touches rows. */
+/** The statements that create the table. All are idempotent, and none changes rows. */
 export const initStatements = (table: TableName): ReadonlyArray<string> => [
   ...(table.schema === undefined ? [] : [createSchema(table.schema)]),
-  // room in each page for the new versions of its rows
+  // free space in each page for new versions of its rows
   `create table if not exists ${tableSql(table)} (\n${columnLines(columns)}\n) with (fillfactor = 50)`
 ]
 
-/** What the daemon's role needs. @param role as SQL takes it. */
+/** The statement that grants the rights of the daemon's role. @param role quoted for SQL if needed. */
 export const grantStatement = (table: TableName, role: string): string =>
   `grant select, insert, update, delete on ${tableSql(table)} to ${role}`
 
@@ -58,7 +58,7 @@ export interface StatusTableOptions {
   readonly hostname: string
   /** Default 1 second. */
   readonly interval?: Duration.Input | undefined
-  /** After which time a row without a change is written again. Default 30 seconds. */
+  /** The interval at which unchanged rows are written again. Default 30 seconds. */
   readonly refreshInterval?: Duration.Input | undefined
   /** Timeout of one statement. Default 10 seconds. */
   readonly statementTimeout?: Duration.Input | undefined
@@ -66,17 +66,17 @@ export interface StatusTableOptions {
   readonly retryDelay?: Duration.Input | undefined
 }
 
-/** How long the end of the layer waits for the connection to close. */
+/** How long closing the layer waits for the connection to close. */
 const closeTimeout = Duration.millis(500)
 
-/** Rows of another daemon that are older than this are swept. */
+/** Rows of other daemons that are older than this are deleted. */
 const abandonedAfter = "2 minutes"
 
-/** Rows in one statement, and rows without a change that are written in one go: relays wait meanwhile. */
+/** The maximum number of rows in one statement, and of unchanged rows per round: relays wait meanwhile. */
 const chunkSize = 500
 
 interface Problem {
-  /** Two problems of one kind are the same. */
+  /** Problems of the same kind are the same problem. */
   readonly kind: string
   readonly message: string
 }
@@ -95,17 +95,17 @@ const upsert = (table: string): string => `insert into ${table} as kept
 const removal = (table: string): string =>
   `delete from ${table} where id = any($1::text[]) and instance = $2`
 
-/** Rows that earlier daemons left, and rows of ours whose removal was missed. */
+/** Deletes leftover rows of earlier daemons, and rows of ours whose removal was missed. */
 const sweep = (table: string): string => `delete from ${table}
   where not (id = any($1::text[])) and (instance = $2 or updated_at < now() - interval '${abandonedAfter}')`
 
-/** PostgreSQL stores no zero bytes. */
+/** Removes zero bytes, which PostgreSQL cannot store. */
 const clean = (text: string): string => text.replaceAll("\0", "")
 
 const timeOf = (at: number | undefined): string =>
   at === undefined ? "" : new Date(at).toISOString()
 
-/** The parameters of the statement, one array per column; an empty text means null. */
+/** The parameters of {@link upsert}, one array per column; an empty text means null. */
 const parametersOf = (
   statuses: ReadonlyArray<CameraStatus>,
   bitrate: (status: CameraStatus) => number
@@ -204,7 +204,7 @@ const make = Effect.fnUntraced(function* (options: StatusTableOptions) {
     /** When each row was written, the oldest first. */
     const written = new Map<CameraId, number>()
 
-    /** The rows that are due, without those that changed. */
+    /** The unchanged rows that are due to be written again. */
     const dueRows = Effect.fnUntraced(function* (changed: ReadonlySet<CameraId>, nowMs: number) {
       const due: Array<CameraStatus> = []
       for (const [id, at] of written) {
@@ -250,19 +250,19 @@ const make = Effect.fnUntraced(function* (options: StatusTableOptions) {
     ),
     Effect.andThen(Effect.sleep(options.retryDelay ?? "10 seconds")),
     Effect.forever,
-    // an empty store before the first read says nothing about the cameras
+    // before the first read the store is empty, which says nothing about the cameras
     (forever) => Effect.andThen(supervisor.ready, forever),
     Effect.annotateLogs("module", "daemon"),
     Effect.forkDetach
   )
-  // the relays end after this: a statement that hangs must not keep them
+  // the relays end after this, so a statement that hangs must not delay the shutdown
   yield* Effect.addFinalizer(() => {
     writer.interruptUnsafe()
     return Effect.timeoutOption(Fiber.await(writer), closeTimeout)
   })
 })
 
-/** Keeps the table for as long as the layer lives. Never fails: what goes wrong is logged once. */
+/** Updates the table in the layer's scope. Never fails: problems are logged once. */
 export const layer = (
   options: StatusTableOptions
 ): Layer.Layer<never, never, PgClient.PgClient | Rates | StatusStore | Supervisor> =>

@@ -3,9 +3,9 @@ import type { Word } from "./OperatorView.ts"
 
 export interface TimelineEntry {
   readonly word: Word
-  /** When the word began to hold, in milliseconds since 1970. It holds until the next entry. */
+  /** The word applies from this time until the next entry, in milliseconds since 1970. */
   readonly at: number
-  /** Why, where something was wrong: one line without secrets. */
+  /** The reason, if there was a problem: one line without secrets. */
   readonly reason: string | undefined
 }
 
@@ -14,14 +14,14 @@ const capacity = 32
 export class Timeline {
   readonly #entries: Array<TimelineEntry> = []
 
-  /** Adds an entry if the word changed; keeps the last 32. */
+  /** Adds an entry if the word changed. Keeps the last 32 entries. */
   add(entry: TimelineEntry): void {
     if (this.#entries.at(-1)?.word === entry.word) return
     this.#entries.push(entry)
     if (this.#entries.length > capacity) this.#entries.shift()
   }
 
-  /** The oldest first. */
+  /** The entries, the oldest first. */
   get entries(): ReadonlyArray<TimelineEntry> {
     return [...this.#entries]
   }

@@ -1,8 +1,8 @@
-/** The newest removals, by the revision at which each happened. */
+/** The latest removals, with the revision of each. */
 export class Tombstones<Id> {
   readonly #revisions = new Map<Id, number>()
   readonly #capacity: number
-  /** Removals up to this revision may be forgotten. */
+  /** Removals up to this revision may be missing. */
   forgottenRevision = 0
 
   /** @param capacity how many removals are remembered. */
@@ -10,7 +10,7 @@ export class Tombstones<Id> {
     this.#capacity = capacity
   }
 
-  /** @param revision higher than all before. */
+  /** @param revision higher than all earlier revisions. */
   set(id: Id, revision: number): void {
     this.#revisions.set(id, revision)
     if (this.#revisions.size <= this.#capacity) return
@@ -21,12 +21,12 @@ export class Tombstones<Id> {
     }
   }
 
-  /** The id is in use again. */
+  /** Deletes the tombstone of an id that is in use again. */
   delete(id: Id): void {
     this.#revisions.delete(id)
   }
 
-  /** What was removed after a revision. */
+  /** The ids that were removed after a revision. */
   since(revision: number): ReadonlyArray<Id> {
     return [...this.#revisions].flatMap(([id, at]) => (at > revision ? [id] : []))
   }
