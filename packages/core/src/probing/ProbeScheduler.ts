@@ -113,7 +113,7 @@ export class ProbeScheduler extends Context.Service<
     )
 }
 
-/** Whether a guard decides when the camera may ask again. */
+/** Whether a guard decides when the camera may try again. */
 export const isHeldByGuard = (reason: Reason): boolean =>
   reason._tag === "Unauthorized" || reason._tag === "DeviceFull"
 

@@ -1,6 +1,6 @@
 /**
  * The state of cameras that share something at a device, such as an account: which of them were refused, which are
- * live, and which may ask next.
+ * live, and which may try next.
  *
  * A state machine without effects or a clock: each method takes the time as an argument and changes the state in one
  * step. `RefusalGuard.ts` adds the leases and the waiting.
@@ -45,7 +45,7 @@ export interface Member<Reason> {
   refusals: number
   wasAccepted: boolean
   isLive: boolean
-  isAsking: boolean
+  isTrying: boolean
   /** Whether the device accepted only a part of the requests, which disproves no refusal. */
   isUnproven: boolean
   mayTryNow: boolean
@@ -79,12 +79,12 @@ export class Group<Reason> {
   isProven: boolean
   readonly policy: Policy<any, Reason>
   readonly most: () => number
-  /** Members that ask or are live. */
+  /** Members that try or are live. */
   occupied = 0
-  /** Until when another daemon asks, by the monotonic clock. */
-  elsewhereUntilMs = -Infinity
+  /** Until when another daemon tries, by the monotonic clock. */
+  claimedUntilMs = -Infinity
   readonly others: Others<Reason> | undefined
-  /** The member that has the permit, while only one member may ask. */
+  /** The member that has the permit, while only one member may try. */
   permitHolder: Member<Reason> | undefined
   hostFailure: Failure | undefined
   /** Done at the next change of this state. */
@@ -169,8 +169,8 @@ export class Group<Reason> {
   }
 
   /**
-   * Whether a camera is live while the refused cameras are, but for one, cameras that the device never accepted.
-   * Then their refusals are about their channels, or the device is full.
+   * Whether a camera is live, and the device never accepted the refused cameras, but for at most one. Then the
+   * refusals are about channels, or the device is full.
    */
   get isTrusted(): boolean {
     if (this.live === 0) return false
@@ -204,11 +204,11 @@ export class Group<Reason> {
     return !this.isProven || this.blocks(member)
   }
 
-  /** When a member may ask if nothing changes, by the monotonic clock. */
+  /** When a member may try if nothing changes, by the monotonic clock. */
   freeAtMs(member: Member<Reason>): number {
     if (this.isFull) return Infinity
     const refusedUntilMs = Math.max(
-      this.elsewhereUntilMs,
+      this.claimedUntilMs,
       member.mayTryNow ? -Infinity : this.refusedUntilMs(member)
     )
     return this.permitHolder === undefined || !this.isOneAtATime(member)
@@ -222,19 +222,19 @@ export class Group<Reason> {
   }
 
   /** Changes the activity of a member, and the counters with it. */
-  setActivity(member: Member<Reason>, change: { isAsking?: boolean; isLive?: boolean }): void {
-    const before = member.isAsking || member.isLive
+  setActivity(member: Member<Reason>, change: { isTrying?: boolean; isLive?: boolean }): void {
+    const before = member.isTrying || member.isLive
     if (member.isLive) this.live--
     Object.assign(member, change)
     if (member.isLive) this.live++
-    this.occupied += Number(member.isAsking || member.isLive) - Number(before)
+    this.occupied += Number(member.isTrying || member.isLive) - Number(before)
   }
 
   get isFull(): boolean {
     return this.occupied >= this.most()
   }
 
-  /** The member with the oldest attempt, of those that may ask now. */
+  /** The member with the oldest attempt, of those that may try now. */
   next(now: number): Member<Reason> | undefined {
     let next: Member<Reason> | undefined
     for (const member of this.waiting) {
@@ -252,7 +252,7 @@ export class Group<Reason> {
       this.permitHolder = member
     }
     this.waiting.delete(member)
-    this.setActivity(member, { isAsking: true })
+    this.setActivity(member, { isTrying: true })
     member.triedMs = now
     member.isForced = member.mayTryNow
     member.mayTryNow = false

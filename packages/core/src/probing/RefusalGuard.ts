@@ -3,7 +3,7 @@
  *
  * Cameras that share something at a device, such as an account, form a group (`RefusalGroup.ts`). A refusal to one
  * camera may be about its channel, so only that camera waits. A refusal to a second camera is about what they
- * share, and blocks the group. Then one camera asks at a time, after a delay that grows with each refusal. The camera
+ * share, and blocks the group. Then one camera tries at a time, after a delay that grows with each refusal. The camera
  * with the oldest attempt is the first. The first camera that the device accepts releases all others.
  */
 import * as Clock from "effect/Clock"
@@ -32,11 +32,11 @@ export { longestAttempt }
 /** How a group of cameras treats refusals. */
 export interface Policy<Key, Reason> {
   /**
-   * Whether one camera asks at a time until the device has accepted one, and again after a refusal while no
+   * Whether one camera tries at a time until the device has accepted one, and again after a refusal while no
    * camera of the group is live.
    */
   readonly provesFirst: boolean
-  /** Whether each camera asks once, as in a check: then a group that the device accepted is never blocked. */
+  /** Whether each camera tries once, as in a check: then a group that the device accepted is never blocked. */
   readonly isSinglePass: boolean
   /** Delays after the first, second, … refusal in a row, if the device accepted a camera of the group before. */
   readonly delays: () => ReadonlyArray<Duration.Duration>
@@ -44,7 +44,7 @@ export interface Policy<Key, Reason> {
   readonly lastDelay: () => Duration.Duration
   /** The reason of a camera that waits because of a refusal to another one. */
   readonly sharedReason: (reason: Reason, refusedFor: CameraId) => Reason
-  /** How many cameras of a group may ask or be live at a time; read when it applies. Default: any number. */
+  /** How many cameras of a group may try or be live at a time; read when it applies. Default: any number. */
   readonly most?: (key: Key) => number
   /** What other daemons with cameras of the same groups know. Default: there are none. */
   readonly shared?: Shared<Key, Reason> | undefined
@@ -60,21 +60,21 @@ export interface Shared<Key, Reason> {
 /** Why a camera has to wait. */
 export interface Refusal<Reason> {
   readonly reason: Reason
-  /** When the camera may ask again, in milliseconds since 1970. */
+  /** When the camera may try again, in milliseconds since 1970. */
   readonly until: number
 }
 
 /** A camera's membership in its group. */
 export interface Lease<Reason> {
   /**
-   * Runs an effect when the camera may ask the device, and lets no other camera of an unproven or blocked group
-   * ask meanwhile, unless the effect takes longer than {@link longestAttempt}.
+   * Runs an effect when the camera may try, and lets no other camera of an unproven or blocked group
+   * try meanwhile, unless the effect takes longer than {@link longestAttempt}.
    *
    * Fails without running the effect if the attempt of another camera failed meanwhile for a reason that holds
    * for the whole host: with the same error, so all effects of a group have to fail in one way.
    *
    * @param onWait runs when the camera has to wait, and whenever the reason changes: a refusal, or `undefined`
-   * while another camera asks. If it fails, the wait ends.
+   * while another camera tries. If it fails, the wait ends.
    */
   withPermit<E2, R2>(
     onWait: (refusal: Refusal<Reason> | undefined) => Effect.Effect<void, E2, R2>
@@ -85,16 +85,16 @@ export interface Lease<Reason> {
   readonly isRefused: boolean
   /** Whether refusals to two cameras block the group. */
   readonly isGroupBlocked: boolean
-  /** Whether the maximum number of cameras ask or are live. */
+  /** Whether the maximum number of cameras try or are live. */
   readonly isFull: boolean
   /** How many other cameras of the group are live. */
   readonly othersLive: number
   /**
-   * Claims the attempt among the other daemons, right before the camera asks the device. Not needed while a camera of
-   * the group is live. `false`: the permit is lost, because the device refused another daemon, or one is asking.
+   * Claims the attempt among the other daemons, right before the camera tries. Not needed while a camera of
+   * the group is live. `false`: the permit is lost, because the device refused another daemon, or another daemon is trying.
    */
   readonly claim: Effect.Effect<boolean>
-  /** Lets the camera ask once in spite of a refusal, on request of an operator. */
+  /** Lets the camera try once in spite of a refusal, on request of an operator. */
   tryNow(): void
   /**
    * Records that the device accepted the camera, which is live until {@link ended}.
@@ -113,8 +113,8 @@ export interface Lease<Reason> {
   refused(reason: Reason, least?: Duration.Duration): void
 }
 
-/** How long a group waits while another daemon asks. */
-const elsewhereMs = 250
+/** How long a group waits while another daemon tries. */
+const claimWaitMs = 250
 
 /** The interval at which a full group reads its limit again: a reload of the settings may have raised it. */
 const limitCheck = Duration.seconds(30)
@@ -198,7 +198,7 @@ class MemberLease<Reason> implements Lease<Reason> {
       refusals: 0,
       wasAccepted: false,
       isLive: false,
-      isAsking: false,
+      isTrying: false,
       isUnproven: false,
       mayTryNow: false,
       isForced: false,
@@ -259,7 +259,7 @@ class MemberLease<Reason> implements Lease<Reason> {
   #release(exit: Exit.Exit<unknown, unknown>): void {
     const group = this.#group
     const wasWaiting = group.waiting.delete(this.#member)
-    group.setActivity(this.#member, { isAsking: false })
+    group.setActivity(this.#member, { isTrying: false })
     if (!this.#member.isUnproven) {
       group.releasePermit(this.#member)
       this.#conclude({ _tag: "Released" })
@@ -304,7 +304,7 @@ class MemberLease<Reason> implements Lease<Reason> {
       const { refusals } = others.shared
       return Effect.map(refusals.claim(others.name, member.suspect, member.isForced), (claim) => {
         const now = nowMs(this.#clock)
-        if (!claim.isGranted) group.elsewhereUntilMs = now + elsewhereMs
+        if (!claim.isGranted) group.claimedUntilMs = now + claimWaitMs
         group.merge(claim.known, now)
         if (claim.isProven) {
           group.isProven = true
@@ -415,7 +415,7 @@ class MemberLease<Reason> implements Lease<Reason> {
       wasAccepted: member.wasAccepted,
       delayMs: group.refused.untilMs - now
     })
-    // a camera that got the permit because this attempt was slow returns it before it asks
+    // a camera that got the permit because this attempt was slow returns it before it tries
     group.permitHolder = undefined
     if (group.live === 0) group.requireProof()
     group.notifyChange()

@@ -2,7 +2,7 @@
  * Stops each waiting camera of a device from requesting a session when the device serves no more sessions.
  *
  * Cameras and recorders limit their sessions, and respond to one more with 453, 500 or 503. Live cameras are
- * unaffected. Of the others one asks at a time (see `RefusalGuard`), and at once when a session ends.
+ * unaffected. Of the others one tries at a time (see `RefusalGuard`), and at once when a session ends.
  */
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
