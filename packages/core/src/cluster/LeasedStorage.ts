@@ -283,7 +283,7 @@ export const make = Effect.fnUntraced(function* (
     yield* Effect.forkIn(Effect.annotateLogs(loop, "module", "cluster"), scope)
   }
 
-  /** Held shards that the engine has forgotten: they were acquired after the engine withdrew its request. */
+  /** Held shards that the engine neither lists nor requests any more. */
   const strays = (listed: ReadonlySet<number>): ReadonlyArray<number> =>
     leases.held().flatMap((entry) => {
       if (entry.leaving !== undefined) return []

@@ -420,7 +420,7 @@ export const ListQuery = {
   ...ScopeQuery,
   /** Only cameras with this word; unless the word is `ok`, also cameras with such a further stream. */
   word: Schema.optionalKey(Word),
-  /** Only cameras whose id, name, path, host or node, or a further stream's id or path, contains the text (ignoring case). */
+  /** Only cameras with the text, in any case, in id, name, path, host or node, or in a further stream's id or path. */
   q: Schema.optionalKey(Schema.String),
   /** Default `id`; `word` starts with the worst. */
   sort: Schema.optionalKey(Schema.Literals(sortKeys)),

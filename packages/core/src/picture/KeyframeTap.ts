@@ -36,7 +36,7 @@ interface Syntax {
   readonly sets: ReadonlyArray<number>
   readonly aggregation: number
   readonly fragment: number
-  /** The header of a fragmented unit, from the packet's and the fragment's header (RFC 6184 §5.8, RFC 7798 §4.4.3). */
+  /** The header of a fragmented unit, from the headers of packet and fragment (RFC 6184 §5.8, RFC 7798 §4.4.3). */
   readonly unitHeader: (bytes: Uint8Array, at: number) => ReadonlyArray<number>
 }
 

@@ -90,8 +90,8 @@ export interface Lease<Reason> {
   /** How many other cameras of the group are live. */
   readonly othersLive: number
   /**
-   * Claims the attempt among the other daemons, right before the camera tries. Not needed while a camera of
-   * the group is live. `false`: the permit is lost, because the device refused another daemon, or another daemon is trying.
+   * Claims the attempt among the other daemons, right before the camera tries. Not needed while a camera of the group
+   * is live. `false`: the permit is lost, because another daemon was refused or is trying.
    */
   readonly claim: Effect.Effect<boolean>
   /** Lets the camera try once in spite of a refusal, on request of an operator. */

@@ -71,7 +71,7 @@ export class KnownRows {
     return statement === this.#statement
   }
 
-  /** The rows without those that are left out, and with the fresh ones. */
+  /** The rows with fresh rows in place of those that are left out. */
   replaced(
     isLeftOut: (row: HashedRow) => boolean,
     fresh: ReadonlyArray<HashedRow>

@@ -92,7 +92,7 @@ export const tallyOf = (cameras: Iterable<{ readonly word: Word }>): Tally => {
   return tally
 }
 
-/** The part of the causes that is counted here. The cause `media-server` counts the cameras that wait for the server. */
+/** The causes as far as they are counted here. `media-server` counts the cameras that wait for the server. */
 export type CountedCauses = ReadonlyArray<{ readonly kind: string; readonly count: number }>
 
 /** How many cameras need an operator, including those that wait for an unreachable media server. */
@@ -143,7 +143,7 @@ export const countFailingSubstreams = (
 export interface Filter {
   /** Only cameras with this word; unless the word is `ok`, also cameras with such a further stream. */
   readonly word?: Word | undefined
-  /** Only cameras whose id, name, path, host or node, or a further stream's id or path, contains the text (ignoring case). */
+  /** Only cameras with the text, in any case, in id, name, path, host or node, or in a further stream's id or path. */
   readonly q?: string | undefined
   /** Only cameras of this node of the cluster. */
   readonly node?: string | undefined

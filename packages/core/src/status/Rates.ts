@@ -48,7 +48,7 @@ export class RateSeries {
     this.#minute = Math.floor(nowMs / minuteMs)
   }
 
-  /** @param bytes counted so far; a smaller count means that the counter was reset. @param nowMs by the monotonic clock. */
+  /** @param bytes counted so far; less than before means a reset counter. @param nowMs by the monotonic clock. */
   sample(bytes: number, nowMs: number): void {
     const elapsedMs = nowMs - this.#sampledMs
     if (elapsedMs <= 0) return
