@@ -1,8 +1,8 @@
 /**
  * Which of a camera's engines is in use.
  *
- * The first one, until it meets something that it does not support; then the next one. If that one cannot be
- * launched (no ffmpeg on this machine), the first one relays what it can.
+ * The first engine, until it fails with `Unsupported`; then the next engine. If that engine cannot be launched (no
+ * ffmpeg on this machine), the first engine relays what it can.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type { Reason } from "../camera/Reason.ts"
@@ -10,7 +10,7 @@ import type { Engine } from "./Engine.ts"
 
 export type NextStep<R extends Reason> =
   | {
-      /** Another engine is in use now: try it at once. */
+      /** Another engine is in use now: try again at once. */
       readonly _tag: "TryNext"
       /** For the log; `undefined` if it repeats the previous notice. */
       readonly notice: string | undefined
@@ -28,7 +28,7 @@ export class EngineFallback {
   #unlaunched: { readonly index: number; readonly reason: Reason } | undefined
   #lastNotice: string | undefined
 
-  /** @param engines those of a camera, the first to try in front. */
+  /** @param engines the engines of a camera; the first is tried first. */
   constructor(engines: NonEmptyReadonlyArray<Engine>) {
     this.#engines = engines
   }
@@ -65,7 +65,7 @@ export class EngineFallback {
       this.#index = 0
       return this.#tryNext(`${reason.message}; ${this.engine.name} relays what it supports`)
     }
-    // that the first engine does not support the camera was known; why the other one cannot start is new
+    // the launch failure of the other engine is news; the lack of support in the first engine is not
     const best = reason._tag === "Unsupported" ? (this.#unlaunched?.reason ?? reason) : reason
     return { _tag: "GiveUp", reason: best as R }
   }

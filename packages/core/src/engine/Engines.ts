@@ -28,18 +28,18 @@ export class UnknownEngine extends Schema.TaggedError<UnknownEngine>()("UnknownE
 const isOnvif = ({ url }: StreamSource): boolean =>
   url.scheme === "onvif" || url.scheme === "onvifs"
 
-/** The stream that an ONVIF device names, as far as it is known before the request. */
+/** The source as far as it is known before the ONVIF device names its stream. */
 const asRtsp = (source: StreamSource): StreamSource => ({
   ...source,
   url: new StreamUrl({ scheme: "rtsp", host: source.url.host })
 })
 
-/** The time for asking a device, unless the camera has its own `openTimeout`. */
+/** The time for the requests to a device, unless the camera has its own `openTimeout`. */
 const askTimeout = Duration.seconds(10)
 
 /**
- * An engine that requests the address from an ONVIF device, and opens the stream there. So the device is asked when
- * and as often as the camera may be probed. The address is kept until a stream can't be opened there, or the row
+ * An engine that requests the address from an ONVIF device, and opens the stream there. The limits and the schedule
+ * of probes therefore hold for these requests. The address is kept until opening its stream fails, or the row
  * changes.
  */
 const askingByOnvif = (engine: Engine): Engine => {
@@ -80,7 +80,7 @@ export class Engines extends Context.Service<
     /** What a camera can choose: `auto`, and the names of the engines. */
     readonly choices: ReadonlyArray<string>
     /**
-     * The engines for a camera, the first to try in front. `auto` leaves out engines that do not support the
+     * The engines for a camera, in the order of preference. `auto` leaves out engines that do not support the
      * camera, unless none does.
      */
     readonly select: (

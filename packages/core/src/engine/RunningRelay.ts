@@ -41,14 +41,11 @@ export interface RunningRelay {
    * Final once `flowing` is done; an engine may still leave out the audio before that.
    */
   readonly published: StreamInfo
-  /**
-   * What an operator should know about this relay, one sentence each: `relaying without audio: …`. Final
-   * once `flowing` is done.
-   */
+  /** Notices for the operator, one sentence each: `relaying without audio: …`. Final once `flowing` is done. */
   readonly notices: ReadonlyArray<string>
   /**
-   * The next keyframe of the camera, for a picture. It does not end after the relay has ended. Absent if the
-   * engine does not see the packets, or if the codec has no keyframes that can be taken.
+   * The next keyframe of the camera, for a picture. Never completes after the end of the relay. Absent if the
+   * engine does not see the packets, or cannot extract keyframes of the codec.
    */
   readonly keyframe?: Effect.Effect<Keyframe>
 }

@@ -1,8 +1,8 @@
 /**
  * Detects media that stop advancing.
  *
- * The engine marks each advance; the watch sleeps until the last advance is too long ago. It uses the monotonic
- * clock, so that a change of the system time ends no relay.
+ * The engine marks each advance; the watch sleeps until the last advance is too long ago. The clock is monotonic,
+ * so that a change of the system time ends no relay.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -26,7 +26,7 @@ export interface StallWatchOptions {
   readonly startTimeout?: Duration.Input | undefined
 }
 
-/** A watch that starts now. It has no fiber of its own; `stalled` runs in the fiber that awaits it. */
+/** A watch that starts now. The watch forks no fiber: `stalled` runs in the fiber that awaits it. */
 export const make = Effect.fnUntraced(function* (
   options: StallWatchOptions
 ): Effect.fn.Return<StallWatch> {
@@ -57,8 +57,7 @@ export const make = Effect.fnUntraced(function* (
 })
 
 /**
- * Done when nothing advanced for too long. It checks once per timeout and not per packet: counting a packet only
- * has to store its time.
+ * Done when nothing advanced for too long. Checks once per timeout, not per packet: a packet only stores its time.
  */
 export const awaitStall = (options: {
   readonly silentMs: () => number
@@ -73,8 +72,8 @@ export const awaitStall = (options: {
         yield* Effect.sleep(Math.ceil(Math.min(sleepMs, options.longestSleepMs)))
         continue
       }
-      // After the process was suspended, what arrived meanwhile is still unread: one iteration of the event loop reads
-      // it. Both checks find silence only if nothing arrived before the first, wherever the suspension began.
+      // After a suspension of the process, data that arrived meanwhile is still unread; one iteration of the event
+      // loop reads it. Both checks find silence only if nothing arrived before the first.
       yield* Effect.yieldNow
       if (remainingMs() <= 0) return
     }

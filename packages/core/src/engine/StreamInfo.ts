@@ -1,4 +1,4 @@
-/** What a camera sends, as an engine learns it when it opens the camera's stream. */
+/** What a camera sends, as an engine reads it when it opens the camera's stream. */
 import * as Schema from "effect/Schema"
 
 /** The video of a stream. */

@@ -38,8 +38,8 @@ export type AudioPlan = "none" | "copy" | "aac" | "opus"
 export const isTranscoding = (plan: AudioPlan): boolean => plan === "aac" || plan === "opus"
 
 /**
- * The codecs that both ffmpeg's RTP muxer and a media server accept unchanged. AAC is one only with its
- * configuration; {@link AudioTrack.copyable} tells whether it has one.
+ * The codecs that both ffmpeg's RTP muxer and a media server accept unchanged. AAC counts only with its
+ * configuration, see {@link AudioTrack.copyable}.
  */
 export const copyableAudio: ReadonlySet<string> = new Set([
   "aac",
@@ -53,7 +53,7 @@ export const copyableAudio: ReadonlySet<string> = new Set([
   "adpcm_g722"
 ])
 
-/** What the camera's policy means for the audio that it sends. */
+/** The plan for the camera's audio by its policy. */
 export const planAudio = ({ options }: StreamSource, { audio }: StreamInfo): AudioPlan => {
   const policy = options.audio
   if (audio === undefined || policy === "drop") return "none"
@@ -63,7 +63,7 @@ export const planAudio = ({ options }: StreamSource, { audio }: StreamInfo): Aud
   return audio.codec === policy && isCopyable ? "copy" : policy
 }
 
-/** What a relay sends by an audio plan. */
+/** The tracks that a relay publishes by an audio plan. */
 export const publishedBy = (plan: AudioPlan, { audio, video }: StreamInfo): StreamInfo => {
   if (plan === "none" || audio === undefined) return { video, audio: undefined }
   if (plan === "copy") return { video, audio }
@@ -81,7 +81,7 @@ const aacBitrate = ({ sampleRate }: AudioTrack): string =>
 
 const audioArguments = (plan: AudioPlan, audio: AudioTrack | undefined): ReadonlyArray<string> => {
   if (plan === "none" || audio === undefined) return ["-an"]
-  // the ? forgives a camera that has switched its audio off since the probe
+  // ?: no error if the camera has switched its audio off since the probe
   const map = ["-map", "0:a:0?"]
   if (plan === "copy") return [...map, "-c:a", "copy"]
   // stretches the audio over lost packets, so that it stays in sync with the video
@@ -95,9 +95,8 @@ const audioArguments = (plan: AudioPlan, audio: AudioTrack | undefined): Readonl
 }
 
 /**
- * How long ffmpeg waits for one response, or for the next media: as long as opening the camera may take. It
- * waits twice for media before it gives up, so that a stall is noticed by then; but it must not give up before
- * a stall is one.
+ * How long ffmpeg waits for one response, or for the next media: as long as opening the camera may take. For RTSP,
+ * ffmpeg waits twice for media before it fails: the factor 0.45 lets it fail just before the stall timeout.
  */
 export const ioTimeoutMs = (
   { scheme }: StreamUrl,
@@ -131,7 +130,7 @@ export const ffmpegArguments = (
       // the frame rate is not needed, and measuring it delays the start by 2 s
       "-fpsprobesize",
       "0",
-      // for audio that does not come: the video must not wait longer
+      // the longest time that the video waits for audio that is not sent
       "-analyzeduration",
       "2000000",
       // to find the order of H.264 pictures, ffmpeg would wait for seven of them
@@ -152,7 +151,7 @@ export const ffmpegArguments = (
       "rtsp",
       "-rtsp_transport",
       "tcp",
-      // for ffmpeg an option of the demuxer, which the muxer takes as well (2018 to 9)
+      // documented for the demuxer; the muxer accepts it as well (from 2018 to ffmpeg 9)
       ...(userAgent === undefined ? [] : ["-user_agent", userAgent]),
       ...trusting,
       Redacted.make(StreamUrl.reveal(destination))

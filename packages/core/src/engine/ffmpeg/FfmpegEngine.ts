@@ -1,9 +1,9 @@
 /**
  * The engine `ffmpeg`: opens a camera with ffprobe, and relays it with one ffmpeg process.
  *
- * It does what the native engine does not: transcoding audio, and UDP, RTMP, HTTP and SRT cameras. It needs
- * both programs, version 4 or later; their versions are read with the first use. A camera sees two
- * connections: ffprobe's, and then ffmpeg's.
+ * This engine transcodes audio and reads UDP, RTMP, HTTP and SRT cameras, which the native engine does not. It
+ * needs both programs, version 4 or later; their versions are read at the first use. A camera sees two connections:
+ * ffprobe's, and then ffmpeg's.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -36,7 +36,7 @@ export interface FfmpegEngineOptions {
 
 const defaultTimeout = Duration.seconds(10)
 
-/** Makes the engine. It starts no process before it is used. */
+/** Makes the engine. No process starts before the first use. */
 export const make = (
   options: FfmpegEngineOptions = {}
 ): Effect.Effect<Engine, never, ChildProcessSpawner> =>
@@ -67,7 +67,7 @@ export const makeWith = (
     )
     return {
       info,
-      // whether another engine could take over makes no difference: this engine transcodes
+      // `hasFallback` is ignored: this engine transcodes
       publish: ({ destination, server = anyServer, userAgent }) =>
         Effect.mapError(
           relay({ source, info, isInOrder, destination, server, userAgent, openTimeout, opened }),
@@ -77,7 +77,7 @@ export const makeWith = (
   })
   return {
     name: "ffmpeg",
-    // a process, which is busy with the media of a good camera for a second or two
+    // a process is busy with the media of a responsive camera for a second or two
     slowAfter: Duration.seconds(3),
     concurrency: 32,
     open

@@ -22,9 +22,9 @@ export interface InputOptions {
 /**
  * The schemes that a camera may have, and the protocols that ffmpeg may use for each (`-protocol_whitelist`).
  *
- * What a camera sends may be a playlist, and ffmpeg opens the addresses in it: without a list, a row of the
- * table or a camera could make it publish local files. So a scheme allows only the protocols that it is made
- * of. An HTTP playlist may name other HTTP addresses, since HLS is made of these.
+ * What a camera sends may be a playlist, and ffmpeg opens the addresses in it: without a list, a row of the table
+ * or a camera could make it publish local files. A scheme therefore allows only the protocols that it consists of.
+ * An HTTP playlist may name other HTTP addresses, as HLS requires.
  */
 const protocols: Readonly<Record<string, string>> = {
   rtsp: "rtp,udp,tcp",

@@ -26,7 +26,7 @@ export interface FfmpegProcessOptions {
   readonly stallTimeout: Duration.Input
   /**
    * How long the first video may take after the start of the process: ffmpeg connects, analyses the media,
-   * publishes, and waits for a keyframe, which some cameras send every 15 s only. Default: 30 s more than for
+   * publishes, and waits for a keyframe, which some cameras send only every 15 s. Default: 30 s more than for
    * opening the camera. Never less than `stallTimeout`.
    */
   readonly startTimeout?: Duration.Input | undefined
@@ -52,10 +52,10 @@ export interface RelayTarget {
 /** A check of the media server that takes longer counts as failed. */
 const checkTimeout = Duration.seconds(5)
 
-/** Progress that comes this shortly before the end may be the one picture that ffmpeg held back. */
+/** Progress this shortly before the end may be the frame that ffmpeg held back. */
 const flushMs = 1000
 
-/** What a relay waits for beyond the opening of the camera: keyframes and the analysis of the media. */
+/** The time for a keyframe and the analysis of the media, beyond opening the camera. */
 const keyframeTime = Duration.seconds(30)
 
 /** A relay by one process. */
@@ -93,7 +93,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
     const ended = yield* Deferred.make<never, RelayError>()
     const writing = yield* Deferred.make<void>()
     const progress = progressReader({
-      // ffmpeg that transcodes publishes nothing before it has audio, and 7.0 does not tell
+      // a transcoding ffmpeg publishes nothing before the first audio, and 7.0 does not report that
       countsBlindly: FfmpegVersion.isSevenZero(version) && !isTranscoding(audio),
       onWriting: () => Deferred.doneUnsafe(writing, Exit.void)
     })
@@ -109,7 +109,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
       })
       .pipe(Effect.mapError((error) => FfmpegVersion.startFailure(program, error)))
     const startedAt = clock.monotonicTimeNanosUnsafe()
-    // from here on: waiting for the spawn limiter is not the camera's fault
+    // started here: waiting for the spawn limiter must not count as a stall
     const watch = yield* StallWatch.make({ timeout: stallTimeout, startTimeout })
     let lastGapMs = 0
     let lastVideoAt: number | undefined
@@ -120,7 +120,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
       Deferred.doneUnsafe(flowing, Exit.void)
     }
 
-    /** ffmpeg holds one picture back until its end; the picture before that one counts. */
+    /** ffmpeg holds one frame back until it ends, so the frame before that counts. */
     const silentMs = () => {
       const sinceAdvance = watch.silentMs()
       return sinceAdvance < flushMs ? lastGapMs + sinceAdvance : sinceAdvance
@@ -152,7 +152,7 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
       yield* watch.stalled
       const afterMs = Math.round(watch.silentMs())
       const side = (yield* checkServer) ? "input" : "output"
-      // the owner closes the scope as well, but the end of the process does not depend on that
+      // the owner closes the scope as well; the process ends even if it does not
       return { reason: new Stalled({ side, afterMs }), afterwards: child.kill }
     })
     const scope = yield* Effect.scope
@@ -174,10 +174,10 @@ export const make = (launcher: ProcessLauncher, options: FfmpegProcessOptions) =
 }
 
 /**
- * Reads a process's progress. `take` returns whether the video advanced.
+ * Parses the progress of a process. `take` returns whether the video advanced.
  *
- * ffmpeg 7.0 reports no figures while a camera's microphone sends nothing. Then its blocks count by
- * themselves (`countsBlindly`): a relay without a stall check is better than endless restarts.
+ * ffmpeg 7.0 reports no figures while a camera's microphone sends nothing. With `countsBlindly`, each block then
+ * counts as an advance: a relay without a stall check is better than endless restarts.
  */
 const progressReader = ({
   countsBlindly,

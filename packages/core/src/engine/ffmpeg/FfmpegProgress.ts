@@ -40,7 +40,7 @@ export const isWriting = ({ frame = 0, outTimeUs }: Progress): boolean =>
 const wholeNumber = (text: string): number | undefined =>
   /^-?\d{1,19}$/.test(text) ? Number(text) : undefined
 
-/** Parses the next piece of text, cut anywhere, and returns the blocks that it completes. */
+/** Parses the next chunk of text, cut anywhere, and returns the blocks that it completes. */
 export const parse = (
   state: ProgressState,
   text: string
@@ -91,7 +91,7 @@ export const emptyMeter: Meter = {
 }
 
 /**
- * Adds a block. Whether the video advanced since the previous block.
+ * Adds a block, and returns whether the video advanced since the previous block.
  *
  * Frames decide. If ffmpeg never reports frames, bytes decide, and if it reports neither, the timestamp does.
  * Repeated values are no advance.

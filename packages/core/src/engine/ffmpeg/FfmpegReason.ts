@@ -61,7 +61,7 @@ export const phaseOf = (stderr: FfmpegStderr.Parsed): Reason.Phase => {
 const timedOut = (end: ProcessEnd, phase: Reason.Phase) =>
   new Reason.TimedOut({ phase, afterMs: Math.round(end.ioTimeoutMs) })
 
-/** Whether the program ran as long as its I/O timeout: then it waited for a response. */
+/** Whether the program ran as long as its I/O timeout, which means that it waited for a response. */
 const hasWaited = (end: ProcessEnd) => end.lifeMs >= end.ioTimeoutMs * 0.95
 
 /** What prevented ffmpeg from starting; it reports some of it as a failure of its output. */
@@ -119,7 +119,7 @@ const cameraReason = (
     if (!camera.scheme.startsWith("rtsp")) {
       return new Reason.ProtocolError({ detail: "ffmpeg does not recognize the media" })
     }
-    // ffmpeg uses this text for every interrupted RTSP exchange; before 8 only the time tells them apart
+    // ffmpeg uses this text for every interrupted RTSP exchange; before 8 only the elapsed time distinguishes them
     const hasTimedOut =
       stderr.readFailure === undefined ? hasWaited(end) : isTimeOut(stderr.readFailure)
     return hasTimedOut ? timedOut(end, phase) : new Reason.Closed({ phase })
@@ -182,7 +182,7 @@ export const probeReason = (
   stderr: FfmpegStderr.Parsed
 ): Reason.ProbeReason | undefined => setupReason(end, stderr) ?? cameraReason(end, stderr)
 
-/** Why a relay ended without being asked to. */
+/** Why a relay ended without a request. */
 export const relayReason = (end: RelayProcessEnd): Reason.RelayReason => {
   const { camera, destination, hadFlowed, ioTimeoutMs, lines, silentMs, status } = end
   const stderr = FfmpegStderr.parse(lines, {
@@ -203,7 +203,7 @@ export const relayReason = (end: RelayProcessEnd): Reason.RelayReason => {
   if (hadFlowed && reason?._tag === "TimedOut") return stalled()
   if (hadFlowed && reason?._tag === "Closed") return closed()
   if (reason !== undefined) return reason
-  // ffmpeg treats the end of the camera's stream as success, and before 5 its silence, too
+  // ffmpeg treats the end of the camera's stream as success; before 5 also an I/O timeout
   if (status === 0 && stderr.failure === undefined) {
     return hadFlowed && silentMs >= ioTimeoutMs ? stalled() : closed()
   }

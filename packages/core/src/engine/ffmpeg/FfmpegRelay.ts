@@ -1,9 +1,9 @@
 /**
- * Relays a camera with ffmpeg, and leaves out audio that does not come.
+ * Relays a camera with ffmpeg, and leaves out audio that the camera announces but does not send.
  *
- * ffmpeg that transcodes audio publishes nothing before the first audio packet: a camera that announces audio
- * and sends none would never be live. If ffmpeg publishes nothing for some time, it is started again without
- * audio. ffmpeg that copies audio needs none of this: the audio joins whenever it comes.
+ * When ffmpeg transcodes audio, it publishes nothing before the first audio packet: a camera that announces audio
+ * and sends none would never be live. If ffmpeg publishes nothing for some time, it is restarted without audio.
+ * When ffmpeg copies audio, the audio may start at any time, so no restart is needed.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"

@@ -1,8 +1,8 @@
 /**
  * The version of ffmpeg, because its options changed over the years.
  *
- * The version of libavformat decides: every build prints it, including builds from git, whose own version says
- * nothing (`N-47683-g0e8eb07980-static`).
+ * The version of libavformat decides: every build prints it, including builds from git, whose own version has no
+ * release number (`N-47683-g0e8eb07980-static`).
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,11 +26,14 @@ export const isAtLeast = (version: FfmpegVersion, major: number, minor = 0): boo
   version.libavformat[0] > major ||
   (version.libavformat[0] === major && version.libavformat[1] >= minor)
 
-/** Whether it is ffmpeg 7.0, which has bugs of its own; 7.1 has libavformat 61.7. Widespread static builds are 7.0. */
+/**
+ * Whether the version is 7.0, which has bugs that no other version has; 7.1 has libavformat 61.7. Widespread static
+ * builds are 7.0.
+ */
 export const isSevenZero = (version: FfmpegVersion): boolean =>
   isAtLeast(version, 61) && !isAtLeast(version, 61, 7)
 
-/** Parses the output of `ffmpeg -version` or `ffprobe -version`; `undefined` if it is neither. */
+/** Parses the output of `ffmpeg -version` or `ffprobe -version`; `undefined` for any other output. */
 export const parse = (banner: string): FfmpegVersion | undefined => {
   const name = /^ff(?:mpeg|probe) version (\S+)/m.exec(banner)?.[1]
   if (name === undefined) return undefined
@@ -82,7 +85,7 @@ export const startFailure = (
   }
 }
 
-/** The same if `setpriv` could not execute the program: it exits with 127 or 126 then, and reports it. */
+/** The same if `setpriv` could not execute the program: `setpriv` then exits with 127 or 126, and logs it. */
 export const execFailure = (
   program: FfmpegProgram,
   status: Child.ExitStatus,
@@ -93,7 +96,7 @@ export const execFailure = (
 }
 
 export interface VersionReader {
-  /** The version, read with the first use. A failure is not cached. */
+  /** The version, read at the first use. A failure is not cached. */
   readonly get: Effect.Effect<FfmpegVersion, LaunchFailed>
   /** Forgets the version after a failure of the program, which may have been replaced. */
   readonly forget: () => void

@@ -11,12 +11,10 @@ export interface FfprobeOptions {
   readonly timeoutMs: number
 }
 
-/**
- * How long media are analysed, at most. RTSP describes its streams, so this is for other sources only.
- */
+/** The longest analysis of media. For sources other than RTSP, which describes its streams. */
 const analysisMs = 2000
 
-/** The I/O timeout with which ffprobe gives up, with a message, just before the deadline. */
+/** The I/O timeout: ffprobe fails with a message just before the deadline. */
 export const ioTimeoutMs = (timeoutMs: number): number => timeoutMs * 0.9
 
 /** The arguments for probing a camera, with the report as JSON on the standard output. */

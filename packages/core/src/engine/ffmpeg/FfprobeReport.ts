@@ -1,4 +1,4 @@
-/** Reads ffprobe's report: which tracks a camera sends. */
+/** Parses ffprobe's report: which tracks a camera sends. */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { NoVideo, LaunchFailed, Unsupported } from "../../camera/Reason.ts"
@@ -53,7 +53,7 @@ const unitsOf = (bytes: Buffer): ReadonlyArray<Buffer> => {
   return units
 }
 
-/** What the parameter sets in a camera's description say of its video. */
+/** The parameters of the video, from the parameter sets in a camera's description. */
 const fromParameterSets = (
   codec: string,
   { extradata = "" }: Stream
@@ -81,7 +81,7 @@ export interface CameraReport {
   readonly isInOrder: boolean
 }
 
-/** Reads ffprobe's report on its standard output. */
+/** Parses ffprobe's report. */
 export const read = (
   report: string
 ): Result.Result<CameraReport, NoVideo | Unsupported | LaunchFailed> => {

@@ -1,15 +1,15 @@
 /**
  * Lets packets accumulate in the kernel, so that many are read at once.
  *
- * Over a network the packets of a picture arrive one by one. Each would wake the process, and cost a read and an
- * iteration of the event loop. So after each iteration the thread pauses for some milliseconds, and then reads
- * more from every connection, as network cards do with interrupt coalescing. At 50 cameras this saves a third to
+ * Over a network the packets of a frame arrive one by one. Each would wake the process, and cost a read and an
+ * iteration of the event loop. After each iteration the thread therefore pauses for some milliseconds, and then
+ * reads more from every connection, like interrupt coalescing of network cards. At 50 cameras this saves a third to
  * half of the CPU time of relaying. The thread pauses only if that saves time, and never while a relay starts.
  *
  * **It blocks the thread.** An exchange with a database, a camera or a client takes several iterations, each of
- * which would be delayed by the pause. So the thread does not pause for some milliseconds after anything but the
- * packets of relays has arrived: only the first message of an exchange is delayed. The daemon turns this on, and
- * the library does not.
+ * which would be delayed by the pause. The thread therefore does not pause for some milliseconds after data other
+ * than packets of relays: only the first message of an exchange is delayed. The daemon turns this on; the library
+ * does not.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -20,7 +20,10 @@ import { flowingRelays, startingRelays } from "./RelayLoad.ts"
 /** Fewer relays wake the thread too seldom for a pause to save time. */
 const leastRelays = 8
 
-/** How long the thread does not pause after an event other than a packet: the next one of its exchange may follow. */
+/**
+ * How long the thread does not pause after an event other than a packet: the next message of the exchange may
+ * follow.
+ */
 const exchangeMs = 5
 
 /**
@@ -54,7 +57,7 @@ export const layer = (period: Duration.Input): Layer.Layer<never> => {
             }
             restedAt = performance.now()
           }
-          // unreferenced: it runs after an iteration that had work, and causes none by itself
+          // unreferenced: runs after an iteration that had work, and does not keep the event loop alive
           setImmediate(rest).unref()
         }
         rest()

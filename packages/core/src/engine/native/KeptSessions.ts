@@ -35,12 +35,12 @@ export class KeptSessions {
     this.#byUrl.set(keyOf(url), { ...left, expiresMs: nowMs + left.timeoutSeconds * 1000 })
   }
 
-  /** Forgets the session: the camera serves another one. */
+  /** Removes the session: the camera serves a new one. */
   delete(url: StreamUrl): void {
     this.#byUrl.delete(keyOf(url))
   }
 
-  /** The reason of a refusal, which says what is waited for if the camera may keep a session. */
+  /** Replaces the reason of a refusal by `DeviceFull` if the camera may still keep a session. */
   explain<R extends ProbeReason | RelayReason>(
     url: StreamUrl,
     reason: R,

@@ -2,8 +2,8 @@
  * The engine `native`: speaks RTSP in this process. It needs no child process, puts no password on a command
  * line, and costs a small part of what one process per camera costs.
  *
- * It forwards RTP packets as they are and transcodes nothing. UDP, protocols other than RTSP, and transcoding
- * are left to the engine `ffmpeg`.
+ * RTP packets are forwarded unchanged, without transcoding. The engine `ffmpeg` does UDP, protocols other than
+ * RTSP, and transcoding.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -34,7 +34,7 @@ export interface NativeEngineOptions {
 
 const defaultTimeout = Duration.seconds(10)
 
-/** Makes the engine. It opens no connection before it is used. */
+/** Makes the engine. No connection is opened before the first use. */
 export const make = (options: NativeEngineOptions = {}): Engine => {
   const defaultOpenTimeout = options.openTimeout ?? defaultTimeout
   const kept = new KeptSessions()
@@ -73,7 +73,7 @@ export const make = (options: NativeEngineOptions = {}): Engine => {
       onLeft: (left) => kept.add(source.url, left, nowMs(clock))
     })
   })
-  // an open connection, and nothing else
+  // the cost of `open` is one connection
   return {
     name: "native",
     supports: (source) => unsupported(source) === undefined,

@@ -2,9 +2,9 @@
  * A camera's stream in the native engine: the RTSP session that DESCRIBE opened, and the relay on the same
  * connection.
  *
- * `publish` follows the order that both sides require: SETUP at the camera, then ANNOUNCE, SETUP and RECORD
- * at the media server, and only then PLAY at the camera. No packet has to be held back, and the tracks keep
- * their distance in time (MediaMTX derives a track's time from the arrival of its first packet).
+ * `publish` follows the order that both sides require: SETUP at the camera, then ANNOUNCE, SETUP and RECORD at the
+ * media server, and only then PLAY at the camera. No packet has to be buffered, and the tracks keep their offset in
+ * time (MediaMTX derives a track's time from the arrival of its first packet).
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -59,7 +59,7 @@ import { sendReceiverReports } from "./ReceiverReports.ts"
 import { firstEnd, keepServerSession } from "./RelayEnd.ts"
 
 export interface NativeStreamOptions {
-  /** How long the video may pause, and how long the server may send no sign of life. */
+  /** How long the video may pause, and how long the server may send no response. */
   readonly stallTimeout: Duration.Input
   /** How long the first video may take after PLAY, if that is longer than `stallTimeout`. */
   readonly firstVideoTimeout: Duration.Input
@@ -73,7 +73,10 @@ export interface NativeStreamOptions {
   readonly onLeft: (left: ReaderSession.LeftSession) => void
 }
 
-/** The interval of receiver reports, and of sender reports by our clock (RFC 3550 §6.2: at least five seconds). */
+/**
+ * The interval of receiver reports, and of sender reports by restream's clock (RFC 3550 §6.2: at least five
+ * seconds).
+ */
 const reportInterval = Duration.seconds(5)
 
 /** The stream of an open session. */
@@ -92,7 +95,7 @@ export const make = (
   }: PublishOptions): Effect.fn.Return<RunningRelay, RelayReason, Scope.Scope> {
     const notices: Array<string> = []
     const chosen = yield* chooseTracks(camera, source.options.audio, hasFallback, notices)
-    // the end of the relay is the end of the session: nothing publishes it again
+    // the session ends with the relay: it is never published again
     yield* Effect.addFinalizer(() =>
       Effect.map(session.teardown, () => {
         if (session.left !== undefined) options.onLeft(session.left)
@@ -104,7 +107,7 @@ export const make = (
     if (set.length < chosen.length) {
       notices.push(withoutAudio("the camera rejected SETUP of its audio track"))
     }
-    // from here on: a session may expire after five seconds, and a server take as long to check credentials
+    // started here: a session may expire after five seconds, and a server may take as long to check credentials
     yield* keepAlive(session)
     const { announced, publisher } = yield* publishTracks(
       set.map(({ track }) => track),
@@ -112,7 +115,7 @@ export const make = (
       { timeout: options.serverTimeout, trust: server.trust, userAgent },
       notices
     )
-    // a path may have other audio besides, or the same tracks in another order
+    // the path may have additional audio, or the same tracks in another order
     const sent = announced.flatMap((track, index): ReadonlyArray<SentTrack> => {
       const from = set.find((one) => one.track === track)
       const to = publisher.channels[index]
@@ -124,7 +127,7 @@ export const make = (
       keepServerSession(publisher)
     )
     options.onPlaying()
-    // asks for the methods that the camera supports, now that no other request can collide with it
+    // sends OPTIONS for the camera's methods, now that no other request is pending
     yield* Effect.forkScoped(session.keepAlive)
     yield* sendReceiverReports(session.connection, sent, flow.forwarder.receptions, reportInterval)
     yield* Effect.sync(() => flow.forwarder.sendReports()).pipe(
@@ -256,10 +259,10 @@ const rejection = (
 }
 
 /**
- * Announces and records. If the server rejects the camera's parameter sets, it reads them from the stream
- * instead. If it rejects the tracks, a path that is always available may have them in another order, or audio that
- * the camera does not send: it is published as the path has it, because its readers stay connected only then.
- * Otherwise the audio may be the cause and is left out.
+ * Announces and records. If the server rejects the camera's parameter sets, it reads them from the stream instead.
+ * If it rejects the tracks, a path that is always available may have them in another order, or audio that the
+ * camera does not send: the tracks are then published as the path has them, because only then its readers stay
+ * connected. Otherwise the audio may be the cause and is left out.
  */
 const publishTracks = (
   tracks: ReadonlyArray<PublishableTrack>,
@@ -277,7 +280,7 @@ const publishTracks = (
         trust: access.trust,
         announcement: announcement(announced, { parameterSets }),
         openTimeout: access.timeout,
-        // a server that checks credentials may take seconds for it
+        // a server may take seconds to check credentials
         requestTimeout: access.timeout,
         sharedBuffer: true,
         userAgent: access.userAgent
@@ -333,14 +336,14 @@ interface Flow {
   readonly keyframe: RunningRelay["keyframe"]
 }
 
-/** The parameter sets that the description has for a track. */
+/** The parameter sets of a track in the description. */
 const describedSets = ({ published }: PublishableTrack): ReadonlyArray<Uint8Array> =>
   (published.parameters?.(true) ?? [])
     .filter(([name]) => name.startsWith("sprop-"))
     .flatMap(([, value]) => (value ?? "").split(","))
     .map((value) => Buffer.from(value, "base64"))
 
-/** Takes keyframes of the video for those who wait for one. */
+/** Extracts keyframes of the video for the fibers that wait for one. */
 const makeTap = (track: PublishableTrack | undefined) => {
   if (track === undefined || !isTapped(track.codec)) return undefined
   const waiting = new Set<(keyframe: Keyframe) => void>()
@@ -393,7 +396,7 @@ const makeFlow = Effect.fnUntraced(function* (
     Effect.sync(() => {
       camera.connection.isRelaying = false
       connection.isRelaying = false
-      // the camera sends until its own TEARDOWN, and the server accepts nothing after its own
+      // the camera sends until its TEARDOWN; the server accepts nothing after its own TEARDOWN
       camera.connection.setFrameHandler(undefined)
       forwarder.flush()
       endFlow()
@@ -402,7 +405,7 @@ const makeFlow = Effect.fnUntraced(function* (
   return { forwarder, flowing: Deferred.await(flowing), keyframe: tapped?.keyframe }
 })
 
-/** Keeps the camera's session alive for as long as the scope lives: at a fixed rate, answered or not. */
+/** Sends keep-alives to the camera until the scope closes, at a fixed rate, whether or not it responds. */
 const keepAlive = (camera: ReaderSession.ReaderSession) =>
   Effect.forkChild(camera.keepAlive).pipe(
     Effect.delay(camera.keepAliveInterval),

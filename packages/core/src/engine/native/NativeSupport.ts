@@ -1,7 +1,7 @@
 /** Which cameras the native engine supports. */
 import type { StreamSource } from "../CameraStream.ts"
 
-/** What this engine does not support, by the camera's URL and options alone; `undefined` if it supports the camera. */
+/** What the engine does not support in the camera's URL and options; `undefined` if it supports the camera. */
 export const unsupported = ({ options, url }: StreamSource): string | undefined => {
   if (url.scheme !== "rtsp" && url.scheme !== "rtsps") return `${url.scheme} cameras`
   return options.transport === "udp" ? "UDP" : undefined

@@ -1,12 +1,12 @@
 /**
  * The hot path: forwards a camera's packets to the media server, in place.
  *
- * It reads a few bytes of each packet and changes one or two: the channel, and a payload type that servers do not
- * know. Adjacent packets are copied and sent
- * together. It allocates nothing per packet, so that one process can relay hundreds of cameras.
+ * The forwarder reads a few bytes of each packet and changes one or two: the channel, and a payload type that
+ * servers do not know. Adjacent packets are copied and sent together. Nothing is allocated per packet, so that one
+ * process can relay hundreds of cameras.
  *
- * It never waits. Up to {@link highWater} bytes may be unsent; beyond that it drops whole packets until most of
- * them are sent, and resumes the stream at a packet where a decoder can start.
+ * The forwarder never waits. Up to {@link highWater} bytes may be unsent; beyond that it drops whole packets until
+ * most bytes are sent, and resumes the stream at a packet where a decoder can start.
  */
 import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import type { StartsKeyframe } from "../../rtsp/codec/Keyframe.ts"
@@ -26,7 +26,7 @@ export const lowWater = highWater / 4
 
 /**
  * The longest wait for a keyframe, in milliseconds. Some cameras send one every 20 s; some send none that can be
- * recognized, and refresh the picture gradually (H.264 recovery points). Their stream resumes at any picture.
+ * recognized, and refresh the picture gradually (H.264 recovery points). Their stream resumes at any frame.
  */
 export const longestKeyframeWaitMs = 60_000
 
@@ -55,9 +55,9 @@ export interface PacketForwarderOptions {
   readonly trackByChannel: Uint8Array
   /** Called with the first video. */
   readonly onFirstVideo: () => void
-  /** The clock rates of the tracks, to send sender reports by our clock in place of the camera's RTCP. */
+  /** The clock rates of the tracks, to send sender reports by restream's clock in place of the camera's RTCP. */
   readonly clockRates?: ReadonlyArray<number> | undefined
-  /** Sees the packets of the video while it is armed. */
+  /** Gets the packets of the video while it is armed. */
   readonly tap?: KeyframeTap | undefined
 }
 
@@ -90,7 +90,7 @@ export class PacketForwarder {
   /** When the last video arrived, or the forwarder was made, by `performance.now`: a monotonic clock. */
   #advancedAt = performance.now()
   #isDropping = false
-  /** Since when, by `performance.now`, only a keyframe is missing to resume. */
+  /** When the queue was short enough again, by `performance.now`: since then only a keyframe is missing. */
   #roomSince: number | undefined
 
   constructor(options: PacketForwarderOptions) {
@@ -133,7 +133,7 @@ export class PacketForwarder {
   readonly frames = (bytes: Buffer, start: number, end: number): void => {
     const trackByChannel = this.#trackByChannel
     let sawVideo = false
-    // whether the last packet of a picture is among them, by its marker bit (RFC 3550 §5.1)
+    // whether the last packet of a frame is among them, by its marker bit (RFC 3550 §5.1)
     let completesPicture = false
     // packets of one run are adjacent and are sent together
     let run = start
@@ -181,7 +181,7 @@ export class PacketForwarder {
     this.#batcher.flush()
   }
 
-  /** Sends a sender report for each track that has sent packets since its last one, if they are by our clock. */
+  /** Sends a sender report by restream's clock, if configured, for each track with packets since its last report. */
   sendReports(): void {
     this.#clocks?.forEach((_, track) => this.#sendReport(track))
   }
@@ -205,13 +205,13 @@ export class PacketForwarder {
     if (isFirst === true) this.#sendReport(track)
   }
 
-  /** Whether a packet has the payload type of its track. If so, it gets the type that the server knows. */
+  /** Whether a packet has the payload type of its track. If so, the type is replaced by the announced type. */
   #isAnnounced(bytes: Buffer, packet: number, track: number): boolean {
     const type = Rtp.payloadType(bytes, packet)
     const reception = this.receptions[track]
     const ssrc = Rtp.ssrc(bytes, packet)
     const isAnnounced = type === this.#payloadTypes[track]
-    // one source numbers the packets of all its types, so its other packets are no losses
+    // one source numbers the packets of all its types in one sequence, so other types are not losses
     if (isAnnounced || reception?.ssrc === ssrc) reception?.take(Rtp.sequence(bytes, packet), ssrc)
     if (isAnnounced) Rtp.setPayloadType(bytes, packet, this.#announcedTypes[track] ?? type)
     else if (this.#isVideo[track] === true) this.unannouncedType = type
@@ -245,7 +245,7 @@ export class PacketForwarder {
     return hasRoom
   }
 
-  /** Whether a decoder can start at a packet, or has to. */
+  /** Whether the stream resumes at a packet: a decoder can start there, or the wait for a keyframe was too long. */
   #canBegin(bytes: Buffer, at: number, end: number, track: number): boolean {
     if (!this.#hasVideo) return true
     if (this.#isVideo[track] !== true) return false

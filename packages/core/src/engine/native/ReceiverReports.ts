@@ -9,7 +9,7 @@ import type { SetupTrack } from "../../rtsp/client/ReaderSession.ts"
 import type { ReceptionStats } from "../../rtsp/rtp/ReceptionStats.ts"
 import * as Rtcp from "../../rtsp/rtp/Rtcp.ts"
 
-/** Sends a receiver report for each track at every interval, for as long as the scope lives. */
+/** Sends a receiver report for each track at every interval, until the scope closes. */
 export const sendReceiverReports = Effect.fnUntraced(function* (
   connection: Connection,
   tracks: ReadonlyArray<SetupTrack>,

@@ -20,7 +20,7 @@ export interface Watched {
     PacketForwarder,
     "isDropping" | "lastVideoAt" | "silentMs" | "unannouncedType"
   >
-  /** How long the video may pause, and how long the server may send no sign of life. */
+  /** How long the video may pause, and how long the server may send no response. */
   readonly stallTimeout: Duration.Input
   /** How long the first video may take, if that is longer than `stallTimeout`. */
   readonly firstVideoTimeout: Duration.Input
@@ -68,13 +68,13 @@ const cameraStalls = (watched: Watched): Effect.Effect<RelayReason> =>
       timeoutMs,
       Duration.toMillis(Duration.fromInputUnsafe(watched.firstVideoTimeout))
     )
-    // a camera may take its time for the response to PLAY
+    // the forwarder exists before PLAY, and a camera may respond to PLAY late
     const silentMs = () => Math.min(forwarder.silentMs, performance.now() - playedAt)
     return Effect.map(
       awaitStall({
         silentMs,
         timeoutMs: () => (forwarder.lastVideoAt === undefined ? firstTimeoutMs : timeoutMs),
-        // the first packet shortens what remains
+        // the first packet shortens the rest of the wait
         longestSleepMs: timeoutMs
       }),
       () => {
@@ -92,8 +92,9 @@ const cameraStalls = (watched: Watched): Effect.Effect<RelayReason> =>
 const outputStalled = (afterMs: number): RelayReason => new Stalled({ side: "output", afterMs })
 
 /**
- * Detects a server that is suspended. Its kernel accepts packets for many more seconds, so a request on the
- * connection that carries the packets asks for a sign of life. A server that never responded is not expected to.
+ * Detects a server that is suspended. Its kernel accepts packets for many more seconds, so requests on the same
+ * connection check that it still responds. A server that never responded to such a request does not count as
+ * stalled.
  */
 const serverIsSilent = Effect.fnUntraced(function* ({
   publisher: { connection, uri },
@@ -103,7 +104,7 @@ const serverIsSilent = Effect.fnUntraced(function* ({
   const interval = Duration.min(Duration.times(stallTimeout, 0.5), longestQuiet)
   let hasAnswered = false
 
-  // spread over time, so that not all relays send it at once
+  // spread over time, so that not all relays send their request at once
   let pause = Duration.times(interval, yield* Random.next)
   for (;;) {
     yield* Effect.sleep(pause)

@@ -1,4 +1,4 @@
-/** The number of relays that start and that run, over this thread. */
+/** The numbers of relays of this thread that start and that run. */
 
 let starting = 0
 let flowing = 0

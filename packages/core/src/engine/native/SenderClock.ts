@@ -1,8 +1,8 @@
 /**
- * The sender reports of one track by our clock, in place of the camera's (RFC 3550 §6.4.1).
+ * The sender reports of one track by restream's clock, in place of the camera's (RFC 3550 §6.4.1).
  *
- * Some cameras believe that it is 1970, others send no reports. A report tells at what time by our clock a packet
- * was sampled: when it arrived, by the packet that was on its way for the shortest time since the last report.
+ * The clock of some cameras is at 1970; others send no reports. A report gives the time by restream's clock at
+ * which a packet was sampled: its arrival, corrected by the packet with the shortest transit since the last report.
  * Allocates nothing per packet.
  */
 import type { SenderReport } from "../../rtsp/rtp/Rtcp.ts"
@@ -17,7 +17,7 @@ export class SenderClock {
   #timestamp = 0
   #packets = 0
   #octets = 0
-  /** What to add to the stream's time for ours, in milliseconds, by the packets since the last report. */
+  /** The offset from the stream's time to restream's, in milliseconds, by the packets since the last report. */
   #offsetMs = Infinity
   /** The stream's time, in milliseconds since its first packet. */
   #elapsedMs = 0
@@ -28,7 +28,8 @@ export class SenderClock {
   }
 
   /**
-   * Takes a packet. Whether a report has to precede it: it is the first, or the first of another source.
+   * Counts a packet. Returns whether a report has to precede it: the packet is the first, or the first of a new
+   * source.
    *
    * @param nowMs when it arrived, in milliseconds since 1970.
    */

@@ -1,12 +1,13 @@
 /**
  * Batches packets for one connection into one write.
  *
- * A write costs the system call, not the bytes. So audio, which arrives in small packets, is held for the next
- * picture, and a picture that arrived in several reads is sent in one write. A complete picture is never held.
+ * A write costs the system call, not the bytes. Audio, which arrives in small packets, is therefore held for the
+ * next video frame, and a video frame that arrived in several reads is sent in one write. A complete video frame is
+ * never held.
  */
 import * as SendPool from "../../rtsp/client/SendPool.ts"
 
-/** Sends the first bytes of a piece, and releases the piece. */
+/** Sends the first bytes of a buffer of the pool, and releases the buffer. */
 export type Send = (piece: SendPool.Piece, length: number) => void
 
 /** The longest hold. Half of the offset between audio and video that viewers notice (ITU-R BT.1359). */
@@ -18,7 +19,7 @@ const worthSending = 16_384
 /** The interval of the check for batches that are held long enough. */
 const tickMs = 5
 
-/** Batchers that hold packets. One timer serves them all, as long as there are any. */
+/** Batchers that hold packets. One timer serves all of them, and runs only while the set is not empty. */
 const waiting = new Set<WriteBatcher>()
 let timer: NodeJS.Timeout | undefined
 
@@ -45,8 +46,8 @@ export class WriteBatcher {
   }
 
   /**
-   * Copies `bytes[start, end)`, which are whole frames. A frame is never split: between two sends a request may go
-   * out on the same connection.
+   * Copies `bytes[start, end)`, which are whole frames. A frame is never split, because a request may be written
+   * between two sends.
    *
    * @param isUrgent whether to send it at once, with everything held before it.
    */

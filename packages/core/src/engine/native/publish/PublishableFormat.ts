@@ -122,10 +122,7 @@ const h265 = (format: Format): PublishableFormat => {
   )
 }
 
-/**
- * H.264 or H.265, by the parameter sets: some cameras name the other codec than the one that they send
- * (go2rtc#264).
- */
+/** H.264 or H.265, by the parameter sets: some cameras name the wrong one of the two codecs (go2rtc#264). */
 const h26x = (format: Format, named: "h264" | "h265"): PublishableFormat => {
   const { fmtp } = format
   const namesH265Sets = fmtp.has("sprop-vps") || fmtp.has("sprop-sps") || fmtp.has("sprop-pps")

@@ -31,7 +31,7 @@ const audioTrack = (camera: PublishableTracks): AudioTrack | undefined => {
   return { codec, sampleRate, channels, copyable: copyable !== undefined }
 }
 
-/** Audio that the camera sends in a form that cannot be published; `undefined` if other audio can be. */
+/** Audio in a form that cannot be published; `undefined` if other audio of the camera can be. */
 export const unsupportedAudio = ({
   omitted,
   tracks
@@ -48,7 +48,7 @@ export const selectTracks = (
   return tracks.filter((track) => track === video || track === audio)
 }
 
-/** Tracks for an operator: `h264 + aac/48000/2`. In the order of the kinds, as servers compare them. */
+/** Tracks for an operator: `h264 + aac/48000/2`. Video first, as servers compare tracks. */
 export const describeTracks = (tracks: ReadonlyArray<PublishableTrack>): string =>
   [...tracks.filter(isVideo), ...tracks.filter(isAudio)]
     .map(({ channels = 1, codec, kind, sampleRate }) =>
@@ -57,8 +57,8 @@ export const describeTracks = (tracks: ReadonlyArray<PublishableTrack>): string 
     .join(" + ")
 
 /**
- * A camera's tracks as a path has them: in its order, and with its audio where the camera has none, which stays
- * silent. `undefined` if they do not fit, or if the path has the very same tracks.
+ * A camera's tracks in the order of a path, with the path's audio if the camera has none; that audio stays silent.
+ * `undefined` if the tracks do not match, or if the path has the same tracks in the same order.
  */
 export const arrangeTracks = (
   tracks: ReadonlyArray<PublishableTrack>,
