@@ -1,8 +1,8 @@
 /**
  * Challenges and responses of Basic (RFC 7617) and Digest (RFC 7616) authentication.
  *
- * The client chooses the strongest challenge it supports: SHA-512-256 or SHA-256, then MD5, then Basic. Values are text of
- * the wire, one character per byte; user name and password are plain text and are sent as UTF-8.
+ * The client chooses the strongest challenge it supports: SHA-512-256 or SHA-256, then MD5, then Basic. Values are
+ * text as on the wire, one character per byte; user name and password are plain text and are sent as UTF-8.
  */
 import * as Redacted from "effect/Redacted"
 import { withoutSlashes } from "../url/BaseUrl.ts"
@@ -116,7 +116,7 @@ export const parseChallenges = (values: ReadonlyArray<string>): ReadonlyArray<Ch
     .map(toChallenge)
     .filter((challenge) => challenge !== undefined)
 
-/** What the challenges require that is not supported, in words: `Digest algorithm SHA-1`. */
+/** The unsupported requirements of the challenges, for display: `the Digest algorithm SHA-1`. */
 export const unsupportedIn = (values: ReadonlyArray<string>): string => {
   const required = values.flatMap(parseSchemes).map(({ name, parameters }) => {
     if (name.toLowerCase() !== "digest") return `the authentication scheme ${name}`

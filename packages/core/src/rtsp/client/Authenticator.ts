@@ -2,8 +2,8 @@
  * Responds to the challenges of one connection, and decides when a rejection is final.
  *
  * Cameras lock accounts, so a password is tried once. A 401 to a response is final, unless only the nonce was
- * stale, or the server accepted an earlier response and now names another nonce. Each new nonce is worth one
- * more attempt. Requests must be sequential, so that no request uses up another request's nonce.
+ * stale, or the server accepted an earlier response and now names another nonce. Each new nonce allows one more
+ * attempt. Requests must be sequential, so that no request uses up another request's nonce.
  */
 import { oneLine, redact } from "@restream/config"
 import { randomBytes } from "node:crypto"
@@ -31,8 +31,8 @@ export class Authenticator {
   #refused = false
 
   /**
-   * @param secrets masked in what the server names as its requirement.
-   * @param refusesBasic why the credentials must not be sent as plain text; `undefined` if they may be.
+   * @param secrets masked in the server's description of its requirements. @param refusesBasic why the credentials
+   * must not be sent as plain text; `undefined` if they may be.
    */
   constructor(
     credentials: Credentials | undefined,
@@ -65,7 +65,7 @@ export class Authenticator {
   }
 
   /**
-   * Handles a 401. `undefined`: send the request again; otherwise the reason why not.
+   * Handles a 401. Returns `undefined` to send the request again, otherwise the reason for the final rejection.
    *
    * @param answered whether the request carried a response to a challenge.
    */

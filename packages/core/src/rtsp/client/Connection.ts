@@ -126,9 +126,9 @@ export class Connection {
   garbage = 0
   /** Reads of all connections that relay, over this thread. */
   static relayReads = 0
-  /** Whether what arrives belongs to a running relay, and nobody waits for it. */
+  /** Whether the received data belongs to a running relay, so that no request waits for it. */
   isRelaying = false
-  /** What no text from the peer may show. */
+  /** Masked in all text from the peer. */
   readonly secrets: ReadonlyArray<string>
   readonly #options: ConnectionOptions
   readonly #authenticator: Authenticator
@@ -139,7 +139,9 @@ export class Connection {
   #socket: Socket | undefined
   #handler: FrameHandler | undefined
   #lastExchange = 0
-  /** The failure of pending requests once the connection is closed. Created on demand: often nobody waits. */
+  /**
+   * The failure of pending requests once the connection is closed. Created on demand: often no request is pending.
+   */
   #failure: (() => Effect.Effect<never, RtspError>) | undefined
   /** The subscribers of {@link closed}. */
   readonly #waiting = new Set<(effect: Effect.Effect<never, RtspError>) => void>()
@@ -171,9 +173,9 @@ export class Connection {
     })
   }
 
-  /** Takes received bytes, for the socket that {@link make} opens. */
+  /** Processes received bytes, for the socket that {@link make} opens. */
   readonly receive = (chunk: Buffer, reused: boolean): void => {
-    // more than is quoted: half a secret could not be found
+    // longer than the quoted part, because a truncated secret would not be masked
     if (this.received === 0) this.#beginning = chunk.toString("latin1", 0, maxQuoted + maxLineBytes)
     this.received += chunk.length
     if (this.isRelaying) Connection.relayReads++
@@ -239,12 +241,12 @@ export class Connection {
 
   #onGarbage(bytes: number, fault: string | undefined): void {
     this.garbage += bytes
-    // garbage between frames is skipped; before the first frame it takes the place of the response
+    // garbage between frames is skipped; before the first frame, garbage stands in for a response and is an error
     if (this.#streaming || (fault === undefined && this.#understood)) return this.#spend(bytes)
     this.#end(() => fail(new ProtocolError({ detail: fault ?? this.#describeGarbage() })))
   }
 
-  /** Counts bytes without use, and closes a connection with too many of them. */
+  /** Counts useless bytes, and closes a connection with too many of them. */
   #spend(bytes: number): void {
     if (!this.#waste.spend(bytes)) return
     const detail = "too many messages or bytes that are neither media nor responses"
@@ -421,8 +423,8 @@ export class Connection {
   }
 
   /**
-   * Sends the first bytes of a piece, and releases the piece once they are sent. Behind a long queue, few bytes
-   * of a large piece are copied, so that the piece is not held.
+   * Sends the first bytes of a pooled buffer, and releases the buffer once they are sent. Behind a long queue the
+   * bytes are copied, so that the buffer is released at once.
    */
   writePiece(piece: SendPool.Piece, length: number): boolean {
     const socket = this.#socket

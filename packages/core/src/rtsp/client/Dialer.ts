@@ -35,7 +35,7 @@ export const trustOf = (options: {
   return options.insecure ? { _tag: "Insecure" } : { _tag: "Verify" }
 }
 
-/** Takes received bytes. With `reused` the chunk's memory is overwritten after the call. */
+/** Receives bytes. With `reused` the chunk's memory is overwritten after the call. */
 export type Receive = (chunk: Buffer, reused: boolean) => void
 
 /** The address of a server. */
@@ -102,7 +102,7 @@ const attempt =
     return Effect.sync(() => socket.destroy())
   }
 
-/** The most specific of several errors: an unreachable address says least. */
+/** The most specific of several errors: `HostUnreachable` is the least specific. */
 const mostSpecificError = (failures: ReadonlyArray<RtspError>): RtspError | undefined =>
   failures.find(({ reason }) => reason._tag === "Refused") ??
   failures.find(({ reason }) => reason._tag !== "HostUnreachable") ??
@@ -300,7 +300,7 @@ const listen = (socket: Socket, { receive }: DialOptions): Effect.Effect<void> =
     socket.on("data", (chunk: Buffer) => receive(chunk, false))
   })
 
-/** How far an opening got. */
+/** The progress of an attempt to connect. */
 interface Place {
   isResolved: boolean
 }

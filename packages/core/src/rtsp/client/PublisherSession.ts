@@ -1,8 +1,8 @@
 /**
  * A session that publishes to a media server: ANNOUNCE, SETUP per track, RECORD, and TEARDOWN at the end.
  *
- * Order and wording are those that MediaMTX requires (gortsplib, `server_session.go`): no slash at the end of
- * the URL, the track's URL is the URL, one slash, and the control, `mode=record`, and no frame before the
+ * The requests are those that MediaMTX requires (gortsplib, `server_session.go`): the URL does not end with a
+ * slash, a track's URL is the URL, one slash and the control, SETUP has `mode=record`, and no frame precedes the
  * response to RECORD.
  */
 import * as Effect from "effect/Effect"

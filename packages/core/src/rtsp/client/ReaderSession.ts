@@ -42,8 +42,8 @@ import {
 
 export interface ReaderSessionOptions extends SessionOptions {
   /**
-   * A session that the camera may still keep. If the camera refuses another one, it is ended by TEARDOWN on the
-   * new connection, and the refused request is sent again.
+   * A session that the camera may still keep. If the camera refuses a new session, the kept session is ended by
+   * TEARDOWN on the new connection, and the refused request is sent again.
    */
   readonly kept?: LeftSession | undefined
 }
@@ -107,7 +107,10 @@ export class ReaderSession {
   #tracks: ReadonlyArray<SetupTrack> = []
   #isSetUp = false
   #isTornDown = false
-  /** One request at a time: some cameras lose the second, and each may use up the nonce of the other. */
+  /**
+   * One request at a time: some cameras lose the second request, and each request may use up the nonce of the
+   * other.
+   */
   readonly #oneAtATime = Semaphore.makeUnsafe(1)
 
   constructor(fields: {
@@ -237,8 +240,8 @@ export class ReaderSession {
 
   /**
    * Sends a keep-alive: GET_PARAMETER if the camera supports it, otherwise OPTIONS. The first keep-alive is
-   * OPTIONS, to learn the methods. Some cameras accept only GET_PARAMETER as a keep-alive, so send one as soon
-   * as the stream plays. Never fails: a camera without a response may still send media.
+   * OPTIONS, which returns the supported methods. Some cameras accept only GET_PARAMETER as a keep-alive, so send
+   * the first one as soon as the stream plays. Never fails: a camera without a response may still send media.
    */
   get keepAlive(): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -285,7 +288,7 @@ export class ReaderSession {
     })
   }
 
-  /** What the camera may keep: the session, unless it responded to TEARDOWN. */
+  /** The session that the camera may keep; `undefined` if it responded to TEARDOWN. */
   get left(): LeftSession | undefined {
     if (this.#session === undefined || this.#isTornDown) return undefined
     const { id, timeoutSeconds = SessionHeader.defaultTimeoutSeconds } = this.#session
@@ -293,7 +296,7 @@ export class ReaderSession {
   }
 }
 
-/** Sends a request again after it was refused for want of a session, if the kept session could be ended. */
+/** Sends a request; if the device has no free session, ends the kept session and sends the request again. */
 const afterKept = (
   connection: Connection,
   request: Effect.Effect<Response, RtspError>,

@@ -14,10 +14,10 @@ const fail = (reason: RtspReason) => Result.fail(new RtspError({ reason }))
 const refused = (to: StreamUrl, why: string, secrets: ReadonlyArray<string>): RedirectRefused =>
   new RedirectRefused({ authority: oneLine(redact(to.authority, secrets)), why })
 
-/** Where a stream is requested, and whose credentials are used there. */
+/** The URL of a stream, and the host that its credentials belong to. */
 export interface Redirected {
   readonly url: StreamUrl
-  /** The host that the credentials of `url` were meant for. */
+  /** The host that the credentials of `url` belong to. */
   readonly credentialsHost: string
 }
 
@@ -26,7 +26,7 @@ const isSameHost = (host: string, other: string): boolean =>
 
 /**
  * Why the credentials must not be sent as plain text (Basic); `undefined` if they may be: to the host that they
- * were meant for, or encrypted.
+ * belong to, or encrypted.
  */
 export const refusesBasic = (
   { credentialsHost, url }: Redirected,

@@ -1,9 +1,9 @@
 /**
  * A pool of buffers for outgoing bytes.
  *
- * A relay copies what it read into shared memory before sending it. Allocating every copy would keep the
- * garbage collector busier than the relay; a pooled buffer is free again once the kernel has taken its bytes,
- * nearly always at once.
+ * A relay reads into shared memory and copies the bytes before sending them. Allocating every copy would cost more
+ * time in the garbage collector than the relay itself; a pooled buffer is free again once the kernel has accepted
+ * its bytes, nearly always at once.
  */
 
 /** Holds the largest read (see `Dialer`) and the largest frame. */

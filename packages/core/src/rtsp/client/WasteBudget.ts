@@ -1,21 +1,21 @@
 /**
  * Limits what a peer may send that is neither media nor the response to a request: provisional responses,
- * responses and requests that nobody waits for, empty lines, and garbage.
+ * unexpected responses and requests, empty lines, and garbage.
  *
- * Reading it costs CPU time that all other cameras need, and a deadline alone would let it go on for the whole
- * time of a probe, or for as long as some media arrive in between. So a connection has a budget, which media
- * and time refill.
+ * Reading such bytes costs CPU time that all other cameras need, and a deadline alone would allow them for the
+ * whole time of a probe, or as long as some media arrive in between. A connection therefore has a budget, which
+ * media and time refill.
  */
 import type * as Clock from "effect/Clock"
 import { nowMs } from "../../time/Monotonic.ts"
 
-/** What may come at once, in bytes. */
+/** The budget, in bytes. */
 const maxBytes = 1_048_576
 
-/** What a message counts as, in bytes: it costs as much CPU time as so many bytes of garbage, or more. */
+/** The cost of a message, in bytes: parsing it takes at least as much CPU time as this many bytes of garbage. */
 export const messageBytes = 4_096
 
-/** What time alone refills, in bytes per millisecond: one message a second. */
+/** The refill by time alone, in bytes per millisecond: one message per second. */
 const bytesPerMs = messageBytes / 1_000
 
 export class WasteBudget {
@@ -27,7 +27,7 @@ export class WasteBudget {
     this.#clock = clock
   }
 
-  /** Counts bytes that were of no use. Returns whether the budget is exceeded. */
+  /** Counts useless bytes. Returns whether the budget is exceeded. */
   spend(bytes: number): boolean {
     const now = nowMs(this.#clock)
     this.#spent = Math.max(0, this.#spent - (now - this.#spentAtMs) * bytesPerMs) + bytes

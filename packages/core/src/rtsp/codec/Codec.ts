@@ -48,10 +48,10 @@ export const withStaticType = (format: Format): Format => {
   return format.clockRate === undefined ? { ...format, clockRate } : format
 }
 
-/** The encodings whose static payload types stand for one clock rate and number of channels only. */
+/** The encodings whose static payload types imply a clock rate and a number of channels. */
 const withFixedClock: ReadonlySet<string> = new Set(["pcmu", "pcma", "l16", "dvi4"])
 
-/** Whether a static payload type stands for a format. */
+/** Whether a static payload type denotes a format. */
 const standsFor = (payloadType: number, format: Format): boolean => {
   const known = staticTypes[payloadType]
   if (known === undefined) return false
@@ -67,8 +67,8 @@ const standsFor = (payloadType: number, format: Format): boolean => {
 const dynamicType = { video: 126, audio: 127 } as const
 
 /**
- * The payload type under which every receiver decodes the format: receivers take a type below 96 for the codec
- * of its static assignment, whatever its `rtpmap` says.
+ * The payload type with which every receiver decodes the format: receivers interpret a type below 96 by its static
+ * assignment, even if its `rtpmap` differs.
  */
 export const receivableType = (format: Format, kind: "video" | "audio"): number => {
   const { payloadType } = format

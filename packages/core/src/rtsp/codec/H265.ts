@@ -53,7 +53,7 @@ export const startsKeyframe = (bytes: Uint8Array, at: number, end: number): bool
 
 export interface SequenceParameters extends PictureSize {
   /**
-   * Whether the set describes sub-layers. MediaMTX cannot parse such a set and rejects the whole announcement
+   * Whether the set describes sub-layers, which MediaMTX cannot parse: it rejects the whole announcement
    * (mediacommon, `h265/sps.go`).
    */
   readonly describesSubLayers: boolean

@@ -1,4 +1,4 @@
-/** Finds where a decoder can start, for every codec. */
+/** Recognizes packets at which a decoder can start, by codec. */
 import * as H264 from "./H264.ts"
 import * as H265 from "./H265.ts"
 import * as Rtp from "../rtp/Rtp.ts"

@@ -61,7 +61,7 @@ export const h264 = (sprop: string | undefined): H264Sets | undefined => {
   if (sps === undefined || pps === undefined || size === undefined) return undefined
   return {
     size,
-    // needed for an announcement only
+    // computed for an announcement only
     get sprop() {
       return `${base64(sps)},${base64(pps)}`
     },

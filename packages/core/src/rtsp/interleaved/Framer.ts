@@ -54,7 +54,7 @@ export interface FramerHandlers {
   readonly frames: (bytes: Buffer, start: number, end: number, reused: boolean) => void
   /** A request or a response, in its own memory. */
   readonly message: (message: Message) => void
-  /** Empty lines were skipped, of so many bytes. */
+  /** Empty lines were skipped, with their total size in bytes. */
   readonly blank?: ((bytes: number) => void) | undefined
   /** Bytes were skipped. `fault` describes an invalid message; it is `undefined` for other garbage. */
   readonly skipped: (bytes: number, fault: Malformed | undefined) => void
@@ -132,7 +132,7 @@ export class Framer {
   }
 
   /**
-   * Takes the next bytes, and calls the handlers before it returns.
+   * Processes the next bytes, and calls the handlers before it returns.
    *
    * @param reused whether the caller overwrites the chunk's memory after this call, as with `onread`.
    */
@@ -213,7 +213,7 @@ export class Framer {
     return at
   }
 
-  /** Scans a head in place. A false start is not copied, so that garbage full of false starts stays cheap. */
+  /** Scans a head in place. A false start is not copied, which keeps garbage with many false starts cheap. */
   #beginHead(chunk: Buffer, from: number): number {
     const to = Math.min(chunk.length, from + maxHeadBytes)
     const scan = scanMessage(chunk, from, to, from)

@@ -1,9 +1,8 @@
 /**
  * Parses and renders RTSP requests and responses (RFC 2326 §4–§7, §12).
  *
- * Text on the wire is held as one character per byte (Latin-1), so that a realm or a reason phrase in any
- * encoding survives unchanged; {@link text} decodes it for display. Invalid input is a {@link Malformed},
- * never an exception.
+ * Text on the wire is kept as one character per byte (Latin-1), so that a realm or a reason phrase in any encoding
+ * stays unchanged; {@link text} decodes it for display. Invalid input is a {@link Malformed}, never an exception.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -107,7 +106,7 @@ export const contentLength = (head: Head): Result.Result<number, Malformed> => {
 }
 
 const statusLine = /^RTSP\/\d{1,2}\.\d{1,2} +(\d{3})(?: +(.*)|)$/i
-/** The end of a request line. Starts with a single blank, so that a line of blanks costs no backtracking. */
+/** The end of a request line. Starts with a single space, so that a line of spaces causes no backtracking. */
 const requestVersion = /\sRTSP\/\d{1,2}\.\d{1,2}$/i
 const methodName = /^[A-Za-z][A-Za-z_]{1,31}$/
 

@@ -18,8 +18,8 @@ export const methods = [
 export type Method = (typeof methods)[number]
 
 /**
- * The methods in `Public` headers, in upper case. An empty set means nothing: some cameras respond to
- * `OPTIONS` with 404.
+ * The methods in `Public` headers, in upper case. An empty set does not mean that no method is supported: some
+ * cameras respond to `OPTIONS` with 404.
  */
 export const parsePublic = (values: ReadonlyArray<string>): ReadonlySet<string> =>
   new Set(

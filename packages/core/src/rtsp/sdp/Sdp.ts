@@ -10,7 +10,7 @@ import { Malformed, maxLineBytes } from "../message/Message.ts"
 /** A description with more media is rejected. */
 const maxMedias = 32
 
-/** More payload types of a media are ignored. Each of them costs a search among all media. */
+/** Further payload types of a media are ignored, because each costs a search among all media. */
 const maxFormats = 32
 
 export interface Format {
@@ -146,13 +146,13 @@ const readAttribute = (media: MediaLines, name: string, value: string): void => 
   }
 }
 
-/** `smart/1/90000` for a payload type, from cameras that mean the format in the rtpmap (gortsplib `format.go`). */
+/** `smart/1/90000` in place of a payload type; the format is the one in the rtpmap (gortsplib `format.go`). */
 const smart = /^smart\/\d+\/\d+$/i
 
 /** An encoding with its clock rate and parameters. */
 const rtpmapText = /^([\w!#$%&'*+.^`{|}~-]+)\s*(?:\/\s*(\d{1,9})\s*(?:\/\s*(\S+))?)?/
 
-/** What the fmtp of an encoding contains, for an fmtp under the wrong payload type. */
+/** The parameters that identify the fmtp of an encoding, for an fmtp with the wrong payload type. */
 const ownParameters: Readonly<Record<string, RegExp>> = {
   h264: /(?:sprop-parameter-sets|packetization-mode)\s*=/i,
   h265: /sprop-[vsp]ps\s*=/i,
@@ -217,7 +217,7 @@ const toFormats = (media: MediaLines, all: ReadonlyArray<MediaLines>): ReadonlyA
 
 /**
  * Splits a control attribute from the next line, if the line end between them is missing (mediamtx#95). An `a=`
- * behind `?` or `&` belongs to the query of the control.
+ * after `?` or `&` belongs to the query of the control.
  */
 const withoutMerged = (line: string): ReadonlyArray<string> => {
   if (line.length > maxLineBytes || !/^a=control:/i.test(line)) return [line]

@@ -29,8 +29,8 @@ const looksLikeHost = (segment: string): boolean =>
   /^[0-9a-f]*:[0-9a-f:.]*$/i.test(segment)
 
 /**
- * The part after the host in a URL as cameras write them: complete, doubled, without scheme, or without host.
- * `undefined` if nothing remains.
+ * The part after the host of a URL in the forms that cameras send: complete, doubled, without scheme, or without
+ * host. `undefined` if nothing remains.
  */
 const targetOf = (written: string): string | undefined => {
   const trimmed = unquoted(written)
@@ -88,8 +88,8 @@ export const baseUrl = (input: BaseUrlInput): string => {
 /**
  * The URL of a track for `SETUP`.
  *
- * A relative control is appended after a slash, even after a query string, because cameras expect it so
- * (gortsplib, `pkg/description/media.go`). A control that repeats the whole path is absolute.
+ * A relative control is appended after a slash, even after a query string, as cameras expect (gortsplib,
+ * `pkg/description/media.go`). A control that repeats the whole path is absolute.
  */
 export const controlUrl = (base: string, control: string | undefined): string => {
   const trimmed = control?.trim() ?? ""
