@@ -1,9 +1,9 @@
 /**
  * A camera type: how the columns of a row become the address of a stream.
  *
- * A type is data: its name, the columns that it needs, and a pure `toUrl`. Built-in types, templates
- * from the settings, modules named in the settings and types that an embedding program adds are all
- * the same thing, so a new camera needs no change of this package.
+ * A type is data: its name, the columns that it needs, and a pure `toUrl`. Built-in types, templates from the
+ * settings, modules named in the settings and types of an embedding program all have this form, so a new camera
+ * needs no change of this package.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -15,17 +15,17 @@ import { StreamUrl } from "../camera/StreamUrl.ts"
 /** The columns of one row that have a value, by name. */
 export type Columns = Readonly<Record<string, unknown>>
 
-/** How the rows of one type of camera become addresses. */
+/** Makes addresses from the rows of one type of camera. */
 export interface CameraType {
   /** The value of the table's `type` column. Case-insensitive. */
   readonly name: string
-  /** One sentence for people: which cameras, which form of address. */
+  /** One sentence for people: the cameras and the form of the address. */
   readonly description: string
   /** The columns that it reads. `undefined`: not known, so all columns of the table are fetched. */
   readonly columns?:
     | ReadonlyArray<{ readonly name: string; readonly isRequired: boolean }>
     | undefined
-  /** The address of the row's stream, or what the row lacks for one. Pure. */
+  /** The address of the row's stream, or the problem of the row. Pure. */
   readonly toUrl: (columns: Columns) => Result.Result<StreamUrl, InvalidUrl>
 }
 
@@ -41,16 +41,15 @@ const keyOf = (segment: PropertyKey | { readonly key: PropertyKey }): string =>
 const columnProblem = (message: string, path: ReadonlyArray<string>): string => {
   const column = `column ${path.join(".")}`
   if (message === missing) return `${column} ${missing}`
-  // the alternatives of an optional column are of no help for a value that is present
+  // `null` and `undefined` are not useful alternatives for a value that is present
   return `${column}: ${message.replace(/^E/, "e").replace(/(?: \| (?:null|undefined))+$/, "")}`
 }
 
 /**
  * Makes a camera type from the columns that it needs and a pure function of them.
  *
- * `toUrl` returns a {@link StreamUrl}, a `Result` of one, or a text. A text is read as people write
- * addresses, so a raw `@` or `/` in a password is understood. A thrown error makes the row's camera
- * invalid and touches no other.
+ * `toUrl` returns a {@link StreamUrl}, a `Result` of one, or a text. A text is parsed as people write addresses,
+ * with a raw `@` or `/` in a password. A thrown error makes only the row's camera invalid.
  *
  * @example
  * ```ts
@@ -99,8 +98,8 @@ export const make = <
 }
 
 /**
- * Makes a camera type from a function of a row's columns as they are, without a schema: the least that a
- * module named in the settings can export.
+ * Makes a camera type from a function of a row's raw columns, without a schema: the minimum that a module named in
+ * the settings can export.
  */
 export const of = (type: {
   readonly name: string
@@ -121,7 +120,7 @@ export const of = (type: {
         return url
       }
     } catch {
-      // the message of a thrown error may hold the row's secrets
+      // the message of a thrown error may contain the row's secrets
       return Result.fail(
         new InvalidUrl({ detail: `toUrl of the camera type ${type.name} threw an error` })
       )

@@ -23,7 +23,7 @@ const checked = (url: StreamUrl): Result.Result<StreamUrl, InvalidUrl> => {
   if (StreamUrl.reveal(url).length > longest) {
     return bad(`the address is longer than ${longest} characters`)
   }
-  // ffmpeg writes a user name into a header as it is, line breaks and all
+  // ffmpeg writes a user name into a header unchanged, including line breaks
   return url.hasControlInCredentials
     ? bad("the user name or password holds a control character")
     : Result.succeed(url)

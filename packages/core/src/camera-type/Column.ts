@@ -1,8 +1,8 @@
 /**
- * Schemas for the columns of a row, for those who write a camera type.
+ * Schemas for the columns of a row, for authors of camera types.
  *
- * A table may hold a port as a number or as text; these schemas accept both. NULL and empty texts never reach
- * them: such a column counts as missing, so `Schema.optional(Column.port)` is an optional port.
+ * A table may store a port as a number or as text; these schemas accept both. A column that is NULL or an empty
+ * text counts as missing, so `Schema.optional(Column.port)` is an optional port.
  */
 import { isAddress, SettingType } from "@restream/config"
 import * as Effect from "effect/Effect"
@@ -19,7 +19,7 @@ const Scalar = Schema.Union([Schema.String, Schema.Finite, Schema.BigInt, Schema
   }
 )
 
-/** A column with the syntax and the messages of a type of settings. */
+/** A column with the syntax and the messages of a setting type. */
 const parsed = <A>(
   schema: Schema.Codec<A>,
   parse: (value: typeof Scalar.Type) => Result.Result<A, string>

@@ -1,8 +1,8 @@
 /**
  * Camera types from the settings: `acme: "rtsp://{username}:{password}@{host}:{port|554}/live/{channel}"`.
  *
- * `{column}` requires a value; `{column|text}` falls back to the text, which may be empty. A value is plain
- * text and is percent-encoded, so it cannot break out of its place. A host is inserted unchanged, an IPv6
+ * `{column}` requires a value; `{column|text}` falls back to the text, which may be empty. A value is plain text
+ * and is percent-encoded, so it cannot change the structure of the URL. A host is inserted unchanged, an IPv6
  * address with or without brackets.
  */
 import { encode } from "../camera/PercentEncoding.ts"
@@ -29,10 +29,10 @@ const placeholder = /\{([A-Za-z_][A-Za-z0-9_]*)(?:\|([^{}]*))?\}/g
 export const columnsOf = (template: string): ReadonlyArray<string> =>
   [...template.matchAll(/\{([^{}|]+)(?:\|[^{}]*)?\}/g)].map(([, name]) => name ?? "")
 
-/** A value for the place of a port, which takes no other. */
+/** A valid value for a port in a sample. */
 const samplePort = "1"
 
-/** Whether a placeholder makes the port, by the text on both sides of it; the column may have any name. */
+/** Whether a placeholder is the port, by the text on both sides; the column may have any name. */
 const isPort = (template: string, start: number, end: number): boolean =>
   template[start - 1] === ":" && /^(?:[/?#]|$)/.test(template.slice(end))
 
@@ -47,7 +47,7 @@ const sampleOf = (template: string, valueOf: (fallback: string | undefined) => s
     }
   )
 
-/** Which of the placeholders make the host: those that the reader of addresses finds in it. */
+/** The placeholders in the host, by parsing a sample address. */
 const inHost = (template: string): ReadonlySet<number> => {
   let count = 0
   const sample = sampleOf(template, (fallback) => {
@@ -55,7 +55,7 @@ const inHost = (template: string): ReadonlySet<number> => {
     return fallback !== undefined && /^\d+$/.test(fallback) ? fallback : `${mark}x`
   })
   const url = StreamUrl.parse(sample)
-  // a template that cannot be read is an error, which was reported at the start
+  // an invalid template is an error that was reported at the start
   const host = Result.isSuccess(url) ? url.success.host : ""
   return new Set(
     Array.from({ length: count }, (_, index) => index).filter((index) =>
@@ -89,7 +89,7 @@ const pieces = (template: string): ReadonlyArray<Piece> => {
 const shown = (value: unknown): string =>
   String(Redacted.isRedacted(value) ? Redacted.value(value) : value)
 
-/** A host as an address takes it; `undefined` if it is none. A piece of a host name is a host name, too. */
+/** A host in the form of an address; `undefined` if the value is not a host. A part of a host name is valid, too. */
 const asHost = (value: string): string | undefined => {
   const bare = withoutMask(withoutBrackets(value))
   if (!isHost(bare)) return undefined
@@ -127,7 +127,7 @@ const fill = (
     : Result.fail(new InvalidUrl({ detail: wrong.join("; ") }))
 }
 
-/** What is wrong with a template, or `undefined`. Found at the start, before any row is read. */
+/** The problem of a template, or `undefined`. Checked at the start, before any row is read. */
 export const fault = (template: string): string | undefined => {
   const rest = template.replaceAll(placeholder, "x")
   if (/[{}]/.test(rest)) return "a brace that belongs to no {column} or {column|default}"
@@ -141,7 +141,7 @@ export const cameraType = (name: string, template: string): CameraType => {
   const parts = pieces(template)
   return {
     name,
-    // without the template itself, which may hold a password that all cameras share
+    // without the template itself, which may contain a password that all cameras share
     description: "a template from the settings",
     columns: [
       ...new Map(

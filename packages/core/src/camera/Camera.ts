@@ -19,7 +19,7 @@ export interface Substream {
 /** The media server that a camera is published to, where the settings name several. */
 export interface CameraServer {
   readonly name: string
-  /** Its `host:port`, which identifies a server that is renamed. */
+  /** Its `host:port`, which identifies the server even after it is renamed. */
   readonly address: string
   /** A digest of the name and of all settings by which restream connects to the server. */
   readonly key: string
@@ -64,7 +64,7 @@ export interface InvalidCamera {
   readonly problem: string
 }
 
-/** All that a relay depends on. Two cameras with the same key need no restart between them. */
+/** Everything that a relay depends on. A change that keeps the key needs no restart. */
 export const relayKey = (camera: Camera): string =>
   JSON.stringify([
     [camera.url, ...(camera.backups ?? [])].map(StreamUrl.reveal),
@@ -73,6 +73,6 @@ export const relayKey = (camera: Camera): string =>
     camera.options
   ])
 
-/** The path on its media server: two relays must never publish to one. */
+/** The media server and the path: two relays must never publish to the same one. */
 export const destinationKey = ({ mediaServer, path }: Camera): string =>
   mediaServer === undefined ? path : `${mediaServer.address} ${path}`

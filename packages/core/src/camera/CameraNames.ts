@@ -1,4 +1,4 @@
-/** How log lines name cameras. Pure. */
+/** The names of cameras in log lines. Pure. */
 import type { Camera, CameraId } from "./Camera.ts"
 
 /** A camera as all log lines name it: `camera 1 "Gate"`. */
@@ -8,10 +8,10 @@ export const cameraLabel = (camera: Pick<Camera, "id" | "name">): string =>
 const shortLabel = ({ id, name }: Pick<Camera, "id" | "name">): string =>
   name === id ? id : `${id} "${name}"`
 
-/** How many of a list are named. */
+/** The number of named items of a list. */
 const mostNamed = 3
 
-/** The first few of a list, and how many more there are: `a, b, c and 5 more`. */
+/** The first names of a list, and the number of the others: `a, b, c and 5 more`. */
 export const nameFirst = (names: ReadonlyArray<string>): string => {
   const named = names.slice(0, mostNamed)
   const more = names.length - named.length
@@ -32,13 +32,13 @@ export const nameSome = (
 export const countCameras = (count: number): string => `${count} camera${count === 1 ? "" : "s"}`
 
 /**
- * One stream of each camera, because people count cameras: its main stream, or if that is not among them, the
- * first.
+ * One stream of each camera, because people count cameras: the main stream, or the first one if the main stream is
+ * missing.
  */
 export const onePerCamera = <
   A extends {
     readonly id: CameraId
-    /** The camera of which it is a further stream. */
+    /** The camera, for a further stream. */
     readonly of?: CameraId | undefined
   }
 >(

@@ -1,26 +1,26 @@
-/** What an operator may choose for one camera, in the table's `options` column. */
+/** The options of one camera, in the table's `options` column. */
 import { AudioPolicy, didYouMean, EngineChoice, SettingType, Transport } from "@restream/config"
 import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** A camera's options, with every choice made. */
+/** A camera's options, with defaults applied. */
 export const CameraOptions = Schema.Struct({
   /** The name of the engine that relays the camera, or `auto`. Default `auto`. */
   engine: Schema.String,
-  /** How the camera is asked to send its packets. Default `tcp`. */
+  /** The transport of the camera's packets. Default `tcp`. */
   transport: Transport,
-  /** What happens to the camera's sound. Default `auto`. */
+  /** What happens to the camera's audio. Default `auto`. */
   audio: AudioPolicy,
   /**
-   * Whether our clock is used instead of the camera's: by the native engine for the sender reports, by ffmpeg for
-   * the timestamps of the packets. Default `false`.
+   * Whether restream's clock is used instead of the camera's: by the native engine for the sender reports, by
+   * ffmpeg for the timestamps of the packets. Default `false`.
    */
   wallclock: Schema.Boolean,
-  /** Whether any certificate of an `rtsps` camera is taken, without looking. Default `false`. */
+  /** Whether any certificate of an `rtsps` camera is accepted, without verification. Default `false`. */
   insecure: Schema.Boolean,
   /**
-   * The one certificate that is taken from an `rtsps` camera, instead of those that an authority signed:
+   * The only certificate that is accepted from an `rtsps` camera, instead of certificates signed by an authority:
    * its SHA-256 without colons, in upper case.
    */
   fingerprint: Schema.UndefinedOr(Schema.String),
@@ -32,7 +32,7 @@ export const CameraOptions = Schema.Struct({
 })
 export type CameraOptions = typeof CameraOptions.Type
 
-/** The options that a row gives; those that it leaves out are the defaults'. */
+/** The options that a row sets; the others have their defaults. */
 export type CameraOptionsColumn = {
   readonly [Name in keyof CameraOptions]?: CameraOptions[Name] | undefined
 }
@@ -52,7 +52,7 @@ const types: {
   openTimeout: SettingType.duration({ least: "1 second", most: "10 minutes" })
 }
 
-/** The key of the column that names the streams to relay. It is no option of a single stream. */
+/** The key of the column that names the streams to relay. Not an option of a single stream. */
 const streamsKey = "streams"
 
 /** The key of the column that mutes the camera. The relay does not depend on it. */
@@ -90,19 +90,19 @@ const optionOf = (given: unknown, key: string): unknown => {
   return Predicate.isObject(options) ? Reflect.get(options, key) : undefined
 }
 
-/** The value of the key `streams`, whatever it is; see the column `streams`. */
+/** The raw value of the key `streams`; see the column `streams`. */
 export const streamsOption = (given: unknown): unknown => optionOf(given, streamsKey)
 
-/** The value of the key `media_server`, whatever it is; see the column `media_server`. */
+/** The raw value of the key `media_server`; see the column `media_server`. */
 export const mediaServerOption = (given: unknown): unknown => optionOf(given, mediaServerKey)
 
-/** The value of the key `device`, if it is a text; see the column `device`. */
+/** The value of the key `device` if it is text; see the column `device`. */
 export const deviceOption = (given: unknown): string | undefined => {
   const device = optionOf(given, deviceKey)
   return typeof device === "string" ? device : undefined
 }
 
-/** Whether the key `alerts` says that no alerts are sent about the camera. */
+/** Whether the key `alerts` turns off alerts about the camera. */
 export const isMutedBy = (given: unknown): boolean => {
   const options = fromJson(given)
   if (!Predicate.isObject(options) || !Object.hasOwn(options, alertsKey)) return false
@@ -145,7 +145,7 @@ export const parseOptions = (
   return faults.length === 0 ? Result.succeed(column) : Result.fail(faults)
 }
 
-/** The row's choices over the defaults. */
+/** The options of the row, completed by the defaults. */
 export const withDefaults = (
   column: CameraOptionsColumn,
   defaults: CameraOptions

@@ -1,6 +1,6 @@
 /** Addresses that were copied from the configuration of go2rtc or Frigate, or with their quotes. Pure. */
 
-/** Sources of go2rtc that are no protocol of a camera, by the text before the first colon. */
+/** Sources of go2rtc that are not protocols of cameras, by the text before the first colon. */
 const go2rtcSources = new Set(
   (
     "alsa bubble doorbird dvrip echo eseecloud exec expr flussonic gopro hass homekit isapi ivideon kasa " +
@@ -18,7 +18,7 @@ const go2rtcParameters = new Set(
 
 const quotes = /^["'`\u2018-\u201f\u00ab\u2039<]/
 
-/** What to write instead of an address that is not one of a camera; `undefined` for any other text. */
+/** The correction for an address in a foreign format; `undefined` for any other text. */
 export const advice = (address: string): string | undefined => {
   if (quotes.test(address)) return "the address is in quotes; write it without them"
   if (/^-\s/.test(address))
@@ -41,7 +41,7 @@ export const advice = (address: string): string | undefined => {
     : undefined
 }
 
-/** A line about the fragment of an address, which is not sent. The fragment may contain a secret. */
+/** A line about the fragment of an address, which is not sent. Does not quote it: it may contain a secret. */
 export const describeFragment = (fragment: string): string => {
   const names = fragment
     .split("#")

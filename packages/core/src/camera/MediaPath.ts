@@ -40,7 +40,7 @@ export const MediaPath = Schema.String.pipe(
 )
 export type MediaPath = typeof MediaPath.Type
 
-/** Takes a text for a path, or says what is wrong with it. */
+/** Parses a path, or describes the problem. */
 export const parse = (text: string): Result.Result<MediaPath, string> => {
   const wrong = whatIsWrong(text)
   return wrong === undefined ? Result.succeed(text as MediaPath) : Result.fail(wrong)
@@ -52,7 +52,7 @@ export const fill = (template: string, values: Readonly<Record<string, string>>)
 
 const placeholder = /\{([^{}]*)\}/g
 
-/** Fills a template such as `cam{id}` or `site-4/{name}` with values; an unknown name is a fault. */
+/** Fills a template such as `cam{id}` or `site-4/{name}` with values; fails for an unknown name. */
 export const fromTemplate = (
   template: string,
   values: Readonly<Record<string, string>>

@@ -1,9 +1,6 @@
-/**
- * Percent-encoding for the parts of a URL (RFC 3986 §2), such that every password works and nothing
- * is encoded twice.
- */
+/** Percent-encoding for the parts of a URL (RFC 3986 §2). Every password works, and nothing is encoded twice. */
 
-/** Needs no encoding anywhere in a URL: RFC 3986 §2.3, "unreserved". */
+/** Characters that need no encoding anywhere in a URL: RFC 3986 §2.3, "unreserved". */
 const unreserved = /^[A-Za-z0-9\-._~]*$/
 
 const encodedBytes = /(?:%[0-9A-Fa-f]{2})+/g
@@ -17,8 +14,8 @@ const decodeStrict = (text: string): string | undefined => {
 }
 
 /**
- * Whether a value was percent-encoded by whoever wrote it: all of it could stand in a URL, each `%`
- * begins a byte, the bytes are UTF-8, and at least one of them needed the encoding.
+ * Whether a value is already percent-encoded: all its characters are allowed in a URL, each `%` begins a byte, the
+ * bytes are UTF-8, and at least one of them requires encoding.
  *
  * So `p%40ss` is encoded (`p@ss`), and `50%off`, `100%`, `%61` and `a%zz` are plain text.
  */
@@ -45,8 +42,8 @@ export const decodeOnce = (text: string): string =>
   isEncoded(text) ? decodeURIComponent(text) : text
 
 /**
- * Makes a path with its query fit for a request line: what may stand in a URL stays, bytes that are
- * encoded stay, all else (white space, control characters, letters beyond ASCII, a lone `%`) is encoded.
+ * Encodes a path with its query for a request line: characters that are allowed in a URL and encoded bytes stay,
+ * all others (white space, control characters, letters beyond ASCII, a lone `%`) are encoded.
  */
 export const encodeTarget = (target: string): string =>
   target

@@ -1,8 +1,8 @@
 /**
  * Why a camera is not live.
  *
- * Each reason is data, with a message of one line for an operator and a pace of retries. Nothing matches
- * on the text of a message.
+ * Each reason is data, with a message of one line for an operator and a pace of retries. No code matches the text
+ * of a message.
  */
 import * as Schema from "effect/Schema"
 
@@ -101,14 +101,14 @@ const clockHint = (skewMs: number | null | undefined): string => {
   return `; the clock of the camera is ${seconds} s ${skewMs < 0 ? "behind" : "ahead of"} ours`
 }
 
-/** The camera refused the credentials, or requires some. */
+/** The camera refused the credentials, or requires credentials. */
 export class Unauthorized extends Schema.TaggedClass<Unauthorized>()("Unauthorized", {
   credentials: Schema.Literals(["wrong", "missing", "unsupported", "locked"]),
   /** What the camera requires and restream does not support, such as `the Digest algorithm SHA-1`. */
   requires: Schema.optionalKey(Schema.String),
   /**
-   * How far the clock of an ONVIF device is ahead of ours, if that is far; `null` if the device does not give
-   * its time. ONVIF logins hold for a moment of the device's clock.
+   * How far the clock of an ONVIF device is ahead of restream's, if the difference is large; `null` if the device
+   * does not give its time. An ONVIF login is valid for a moment of the device's clock.
    */
   clockSkewMs: Schema.optionalKey(Schema.NullOr(Schema.Finite)),
   /** The camera of the same device to which the same credentials were refused; this one was not probed. */
@@ -166,10 +166,10 @@ export class Rejected extends Schema.TaggedClass<Rejected>()("Rejected", {
   }
 }
 
-/** The statuses of a device that serves no more sessions. A defect has them as well. */
+/** The statuses of a device that serves no more sessions. A defect of the device may have the same statuses. */
 export const fullStatuses: ReadonlySet<number> = new Set([453, 500, 503])
 
-/** The device serves other cameras, or still keeps a lost session, and refuses one more. */
+/** The device refuses another session: it serves other cameras, or still keeps a lost session. */
 export class DeviceFull extends Schema.TaggedClass<DeviceFull>()("DeviceFull", {
   status: Schema.Finite,
   /** How long the device may still keep the session of a lost connection. */
@@ -293,7 +293,7 @@ export class LaunchFailed extends Schema.TaggedClass<LaunchFailed>()("LaunchFail
   }
 }
 
-/** The media server refused the credentials, or requires some. */
+/** The media server refused the credentials, or requires credentials. */
 export class ServerUnauthorized extends Schema.TaggedClass<ServerUnauthorized>()(
   "ServerUnauthorized",
   {
@@ -359,8 +359,8 @@ export class ServerGone extends Schema.TaggedClass<ServerGone>()("ServerGone", {
 }
 
 /**
- * The media server closed the stream although it is reachable. Most often another publisher took the
- * path: two publishers of one path would replace each other for ever.
+ * The media server closed the stream although it is reachable. Most often another publisher has replaced the
+ * stream: two publishers of one path would replace each other forever.
  */
 export class PublisherReplaced extends Schema.TaggedClass<PublisherReplaced>()(
   "PublisherReplaced",
@@ -372,9 +372,9 @@ export class PublisherReplaced extends Schema.TaggedClass<PublisherReplaced>()(
   }
 }
 
-/** The media server says, by its API, that the path of a live relay is not online. */
+/** The API of the media server reports that the path of a live relay is not online. */
 export class PathOffline extends Schema.TaggedClass<PathOffline>()("PathOffline", {
-  /** For how long it said so. */
+  /** For how long the API has reported that. */
   afterMs: Schema.Finite
 }) {
   readonly pace: RetryPace = "backoff"
@@ -441,8 +441,8 @@ export const Reason = Schema.Union([...RelayReason.members, InternalError])
 export type Reason = typeof Reason.Type
 
 /**
- * Whether a reason holds for all cameras at the host and port, whatever their paths and credentials, and
- * took time to find: a refusal comes at once, so each camera may ask.
+ * Whether a reason holds for all cameras at the host and port, regardless of path and credentials, and takes time
+ * to detect. A refused connection fails at once, so each camera may try.
  */
 export const isAboutHost = (reason: unknown): boolean =>
   reason instanceof DnsError ||
@@ -466,8 +466,8 @@ export const isAboutMediaServer = (reason: Reason): boolean => {
 }
 
 /**
- * The kind of a problem: the same for two failures that an operator would call the same, whatever numbers
- * and details differ. A problem that repeats is logged once.
+ * The kind of a problem: equal for two failures that differ only in numbers and details. A problem that repeats is
+ * logged once.
  */
 export const dedupeKey = (reason: Reason): string => {
   switch (reason._tag) {

@@ -1,9 +1,8 @@
 /**
- * The address of a stream, with credentials that never show by accident.
+ * The address of a stream, whose credentials are never printed by accident.
  *
- * A `StreamUrl` prints itself without secrets, whichever way it is printed; {@link reveal} is the one
- * way to the whole text. It holds user name and password as plain text and encodes them when it is
- * revealed, so that a password may hold any character.
+ * Every way of printing a `StreamUrl` omits the secrets; only {@link reveal} returns the whole text. User name and
+ * password are stored as plain text and encoded by `reveal`, so that a password may contain any character.
  */
 import * as Base64 from "effect/encoding/Base64"
 import * as Equal from "effect/Equal"
@@ -38,8 +37,8 @@ export interface StreamUrlParts {
   /** As plain text or percent-encoded. */
   readonly password?: Redacted.Redacted | string | undefined
   /**
-   * The path with its query, from the slash on. Default `/`. It may hold secrets, too. A fragment is not a part
-   * of what a client sends (RFC 3986 §3.5), and is dropped.
+   * The path with its query, from the slash on. Default `/`. May contain secrets, too. A fragment is not sent by
+   * clients (RFC 3986 §3.5), and is dropped.
    */
   readonly target?: string | undefined
 }
@@ -55,7 +54,7 @@ const defaultPorts: Readonly<Record<string, number>> = {
   onvifs: 443
 }
 
-/** The most characters that an address may have as it is revealed; servers and programs have such bounds, too. */
+/** The maximum length of a revealed address, in characters; servers and programs have similar limits. */
 export const longest = 4096
 
 export class StreamUrl implements Equal.Equal {
@@ -65,9 +64,9 @@ export class StreamUrl implements Equal.Equal {
   readonly #username: string | undefined
   readonly #password: string | undefined
   readonly #target: string
-  /** The text without secrets, which is asked for again and again. */
+  /** The text without secrets, cached because it is used often. */
   #shown: string | undefined
-  /** What an operator should know of the address, in one line without secrets. */
+  /** A notice about the address for the operator, in one line without secrets. */
   readonly notice: string | undefined
 
   constructor(parts: StreamUrlParts) {
@@ -87,12 +86,12 @@ export class StreamUrl implements Equal.Equal {
     )
   }
 
-  /** The port to connect to: the one given, or the scheme's. */
+  /** The port to connect to: the given port, or the default of the scheme. */
   get effectivePort(): number {
     return this.port ?? defaultPorts[this.scheme] ?? 554
   }
 
-  /** `host:port`, an IPv6 host in brackets. For people and for limits by host; it holds no secret. */
+  /** `host:port`, an IPv6 host in brackets. For people and for limits by host; contains no secret. */
   get authority(): string {
     return `${bracketed(this.host)}:${this.effectivePort}`
   }
@@ -101,13 +100,13 @@ export class StreamUrl implements Equal.Equal {
     return this.#username !== undefined || this.#password !== undefined
   }
 
-  /** Whether the credentials hold what could end a line of a protocol, and begin one of somebody's own. */
+  /** Whether the credentials contain control characters, which could inject a line into a protocol. */
   get hasControlInCredentials(): boolean {
     // oxlint-disable-next-line no-control-regex
     return /[\u0000-\u001f\u007f]/.test(`${this.#username ?? ""}${this.#password ?? ""}`)
   }
 
-  /** User name and password as plain text, for the answer to a challenge. */
+  /** User name and password as plain text, for the response to a challenge. */
   get credentials():
     | { readonly username: string; readonly password: Redacted.Redacted }
     | undefined {
@@ -117,8 +116,8 @@ export class StreamUrl implements Equal.Equal {
   }
 
   /**
-   * Every text that must not show: the password plain, percent-encoded and in `user:password` form,
-   * and each value of the path or query that may be one.
+   * Every text that must be masked: the password plain, percent-encoded and in `user:password` form, and each value
+   * of the path or query that may be a secret.
    */
   get secrets(): ReadonlyArray<string> {
     const found: Array<string> = []
@@ -137,19 +136,19 @@ export class StreamUrl implements Equal.Equal {
   }
 
   /**
-   * The URL without credentials and without the zone of an IPv6 address, as a request line names it. It may hold
-   * secrets in its path.
+   * The URL without credentials and without the zone of an IPv6 address, as in a request line. Its path may contain
+   * secrets.
    */
   get withoutUserInfo(): Redacted.Redacted {
     return Redacted.make(this.#render("", withoutZone(this.host)))
   }
 
-  /** The path without the query and without the first slash. It may hold secrets. */
+  /** The path without the query and without the first slash. May contain secrets. */
   get path(): string {
     return this.#target.replace(/\?.*$/s, "").replace(/^\//, "")
   }
 
-  /** The same address under another path. */
+  /** The same address with another path. */
   withTarget(target: string): StreamUrl {
     return new StreamUrl({
       scheme: this.scheme,
@@ -176,8 +175,8 @@ export class StreamUrl implements Equal.Equal {
   }
 
   /**
-   * The whole URL, credentials percent-encoded, as {@link parse} reads it. For the wire and for argv, never for
-   * people.
+   * The whole URL, with percent-encoded credentials, as {@link parse} reads it. For the wire and for argv, never
+   * for people.
    */
   static reveal(url: StreamUrl): string {
     // the colon precedes even an empty password: without it some clients send no credentials at all
@@ -186,7 +185,7 @@ export class StreamUrl implements Equal.Equal {
     const userInfo = url.hasCredentials ? `${username}:${password}@` : ""
     const revealed = url.#render(userInfo)
     if (!url.#target.includes("@")) return revealed
-    // an @ in the path may be taken for the one before the host
+    // an @ in the path may be mistaken for the @ before the host
     const reading = readingOf(revealed.slice(url.scheme.length + 3))
     return reading !== "doubtful" && reading?.target === url.#target
       ? revealed
@@ -216,11 +215,11 @@ export class StreamUrl implements Equal.Equal {
   }
 
   /**
-   * Reads an address as people write it.
+   * Parses an address as people write it.
    *
-   * A raw `@`, `/`, `?`, `#` or `%` in the password is understood where it leaves only one reading:
-   * `rtsp://admin:p/w@10.0.0.5/live` has the password `p/w`, because `p` is no port. What leaves two is
-   * refused: `rtsp://admin:12/w@10.0.0.5/live` may be the path `/w@10.0.0.5/live` of a host `admin`.
+   * A raw `@`, `/`, `?`, `#` or `%` in the password is accepted if only one reading is possible:
+   * `rtsp://admin:p/w@10.0.0.5/live` has the password `p/w`, because `p` is not a port. An ambiguous address is
+   * rejected: `rtsp://admin:12/w@10.0.0.5/live` may be the path `/w@10.0.0.5/live` of a host `admin`.
    */
   static parse(text: string): Result.Result<StreamUrl, InvalidUrl> {
     const bad = (detail: string) => Result.fail(new InvalidUrl({ detail }))
@@ -260,7 +259,7 @@ export class StreamUrl implements Equal.Equal {
     )
   }
 
-  /** Takes the parts of an address, and says what is wrong with them. */
+  /** Makes an address from its parts, or describes the problem. */
   static fromParts(parts: StreamUrlParts): Result.Result<StreamUrl, InvalidUrl> {
     const bad = (detail: string) => Result.fail(new InvalidUrl({ detail }))
     const host = withoutBrackets(parts.host)

@@ -1,11 +1,12 @@
 /**
- * The ways to split an address as people write it into its parts, and the choice between them.
+ * Splits an address as people write it into its parts.
  *
- * A password may hold any character, and people write it into addresses as it is.
+ * A password may contain any character, and people often write it without encoding, so several readings may be
+ * possible.
  */
 import { ipv6, isAddress, isHost, isPort } from "@restream/config"
 
-/** The host, path and query of an address. */
+/** The host and the port of an address. */
 interface Place {
   readonly host: string
   readonly port: number | undefined
@@ -20,9 +21,9 @@ export interface Reading {
 }
 
 /**
- * The ways to split `user:password@host:port/path?query`, the standard's first: there the authority ends at
- * the first `/`, `?` or `#` (RFC 3986 §3.2). The others take such a character for one of the password: any
- * part between two of them that holds an `@` may be the one with the host.
+ * All ways to split `user:password@host:port/path?query`. First the standard one, where the authority ends at the
+ * first `/`, `?` or `#` (RFC 3986 §3.2). In the others, such a character belongs to the password: any part between
+ * two of these characters that contains an `@` may contain the host.
  */
 const readings = (rest: string): ReadonlyArray<Reading> => {
   const found: Array<Reading> = []
@@ -42,13 +43,13 @@ const readings = (rest: string): ReadonlyArray<Reading> => {
   return found
 }
 
-/** A single word may be anything; a text with a dot or a port is most likely a host. */
+/** Whether the text is most likely a host: it has a dot or a port. A single word may be anything. */
 const looksLikeHost = ({ host, port }: Place): boolean =>
   isAddress(host) || host.includes(".") || port !== undefined
 
 /**
- * The only possible reading of an address after its scheme. Where two are possible, the wrong
- * one would show a part of a password as a host or a path, so neither is used.
+ * The only possible reading of an address after its scheme. If two are possible, neither is used: the wrong one
+ * would print a part of a password as a host or a path.
  */
 export const readingOf = (rest: string): Reading | "doubtful" | undefined => {
   const all = readings(rest)
@@ -59,14 +60,14 @@ export const readingOf = (rest: string): Reading | "doubtful" | undefined => {
   if (later.length === 0) return first
   const { host, port } = first.place
 
-  // an IP address is no user name, and hardly ever a piece of a password
+  // an IP address is not a user name, and hardly ever a part of a password
   if (isAddress(host)) {
     const isPlain = first.userInfo === undefined
     return isPlain || !later.some(({ place }) => place !== undefined && isAddress(place.host))
       ? first
       : "doubtful"
   }
-  // `host/path@x`: nothing before the @ could end a user name, and nothing behind it is likely a host
+  // `host/path@x`: no user name and password before the @, and most likely no host after it
   if (
     first.userInfo === undefined &&
     port === undefined &&
@@ -77,8 +78,8 @@ export const readingOf = (rest: string): Reading | "doubtful" | undefined => {
   ) {
     return first
   }
-  // no camera's address has a query or a fragment right behind the host: with an @ further on, the host
-  // is still to come, and what looks like it is a part of the password
+  // no camera's address has a query or a fragment directly after the host: if an @ follows, the text before it is a
+  // part of the password, and the host follows the last @
   const last = all.at(-1)
   const isCut = all.slice(0, -1).every(({ place, target }) => !place || /^[?#]/.test(target))
   return isCut && last?.place !== undefined && looksLikeHost(last.place) ? last : "doubtful"

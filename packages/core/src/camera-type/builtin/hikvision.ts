@@ -4,8 +4,8 @@ import * as CameraType from "../CameraType.ts"
 import { streamNumber, vendorColumns, vendorUrl } from "./vendor.ts"
 
 /**
- * Hikvision and its many other names: `/Streaming/Channels/101`, the channel followed by the stream's
- * two digits, `01` main and `02` sub (Hikvision, "RTSP URL format", firmware 5 and later).
+ * Hikvision and its other brands: `/Streaming/Channels/101`, the channel followed by the stream's two digits, `01`
+ * main and `02` sub (Hikvision, "RTSP URL format", firmware 5 and later).
  */
 export const hikvision = CameraType.make({
   name: "hikvision",

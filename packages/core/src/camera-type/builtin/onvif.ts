@@ -5,8 +5,8 @@ import * as Column from "../Column.ts"
 import { vendorColumns } from "./vendor.ts"
 
 /**
- * Any camera with ONVIF: it is asked for the address of its stream whenever it is opened, see `engine/Engines.ts`.
- * The address that the row makes has the scheme `onvif`, and a query that says which stream.
+ * Any camera with ONVIF: the address of the stream is requested from the camera when it is opened, see
+ * `engine/Engines.ts`. The address of the row has the scheme `onvif`, and a query that selects the stream.
  */
 export const onvif = CameraType.make({
   name: "onvif",

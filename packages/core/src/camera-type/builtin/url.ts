@@ -5,8 +5,8 @@ import * as CameraType from "../CameraType.ts"
 import * as Column from "../Column.ts"
 
 /**
- * Any camera, by its whole address in the column `url`. A user name or a password in the address takes precedence over
- * both columns: half of either would be a wrong password.
+ * Any camera, by its whole address in the column `url`. A user name or a password in the address takes precedence
+ * over both columns: a mixture of both would be a wrong password.
  */
 export const url = CameraType.make({
   name: "url",

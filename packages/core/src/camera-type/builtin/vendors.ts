@@ -36,7 +36,7 @@ interface Vendor {
 
 const ranks = ["main", "sub", "third", "fourth"]
 
-/** The vendor's name for the stream of a row; `undefined` if it has none. */
+/** The vendor's name for the stream of a row; `undefined` for an unknown stream. */
 const streamOf = (
   streams: ReadonlyArray<string>,
   wanted: string | undefined
@@ -71,7 +71,7 @@ const vendor = ({ description, name, port, streams, target }: Vendor): CameraTyp
     }
   })
 
-/** A type whose addresses are those of another one: a brand of the same maker. */
+/** A type with the addresses of another type: a brand of the same manufacturer. */
 const brandOf = (
   type: CameraType.CameraType,
   name: string,
