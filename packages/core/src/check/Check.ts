@@ -1,7 +1,7 @@
 /**
  * Probes every camera once, and reports which cameras fail and why.
  *
- * It publishes nothing, and can run beside a daemon: see `PublishedStreams`.
+ * Publishes nothing, and can run at the same time as a daemon: see `PublishedStreams`.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -20,7 +20,7 @@ import * as PublishedStreams from "./PublishedStreams.ts"
 
 interface Checked {
   readonly camera: Camera | InvalidCamera
-  /** How long the camera took; its wait for others does not count. Zero for an invalid row. */
+  /** How long the camera took, without the time in the queue. Zero for an invalid row. */
   readonly took: Duration.Duration
   /**
    * - `good`: it answered, and its stream can be relayed unchanged; or it is relayed already.
@@ -51,10 +51,10 @@ export type CheckResult = (
 export const slow = Duration.seconds(2)
 
 /**
- * Probes all cameras; the results come as the cameras answer, in no order.
+ * Probes all cameras; the results arrive as the cameras respond, in no particular order.
  *
- * What a device refused to one camera is not tried by others with the same user name and password: they
- * are `Unreachable`, and their reason names that camera. Provide `ProbeScheduler.layerOnce`.
+ * After a device refused the credentials of one camera, other cameras with the same credentials are not probed:
+ * they are `Unreachable`, and their reason names that camera. Provide `ProbeScheduler.layerOnce`.
  *
  * @param published names the cameras that are relayed already and need no probe. Default: none.
  */
@@ -102,7 +102,7 @@ const check = (
     })
   )
 
-/** The scope owns what is known of the camera's credentials: they must outlive this camera's check. */
+/** The scope owns the state of the credentials, which must outlive this camera's check. */
 const probe = (
   camera: Camera,
   scheduler: ProbeScheduler["Service"]

@@ -1,9 +1,9 @@
 /**
  * Which cameras are relayed already: their paths are published on their media server.
  *
- * A weak camera serves one connection. So a check beside a daemon asks the media server first, and leaves
- * a camera alone whose stream is there. The media server knows this for every daemon, wherever it runs; it
- * must allow reading. Another publisher on the camera's path counts as well.
+ * Some cameras serve only one connection. A check that runs at the same time as a daemon therefore asks the media
+ * server first, and does not probe a camera whose stream is published. This works for daemons on any machine, and
+ * requires that the media server allows reading. Another publisher on the camera's path counts as well.
  */
 import { mediaServersOf, type Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
@@ -20,7 +20,7 @@ import { checkOnce } from "../media-server/RtspCheck.ts"
 /** What the response to DESCRIBE says about a path: MediaMTX answers 404 without a publisher, and 400 if it does not allow the path. */
 export type PathAnswer = "published" | "free" | "refused" | "forbidden" | "unknown"
 
-/** The answer that a refused DESCRIBE is. */
+/** The answer for a refused DESCRIBE. */
 export const answerOf = (reason: Reason): PathAnswer => {
   if (reason._tag === "Unauthorized") return "forbidden"
   if (reason._tag === "NotFound") return "free"
@@ -45,10 +45,13 @@ export const none: PublishedStreams = {
   answer: () => undefined
 }
 
-/** So many paths are described at a time. */
+/** The number of paths that are described at a time. */
 const concurrency = 64
 
-/** Asks the media server of each camera. One that is unreachable publishes nothing, and is asked once. */
+/**
+ * Asks the media server of each camera. An unreachable media server is tried once, and counts as publishing
+ * nothing.
+ */
 export const make = Effect.fnUntraced(function* (
   settings: Settings
 ): Effect.fn.Return<PublishedStreams> {
@@ -94,7 +97,7 @@ const ofServer = Effect.fnUntraced(function* (
             answers.set(path, "published")
             return info
           },
-          // where reading is not allowed, too, the camera itself has to be probed
+          // the camera itself is probed, also if reading is not allowed
           onFailure: ({ reason }) => {
             const answer = answerOf(reason)
             if (answer !== "unknown") answers.set(path, answer)

@@ -1,8 +1,8 @@
 /**
- * Whether the media servers would accept the streams: each is reachable, it accepts the paths, and it lets us
- * publish. Nothing is published, and no path with a publisher is touched.
+ * Checks whether the media servers would accept the streams: each is reachable, accepts the paths, and allows
+ * publishing. Nothing is published, and a path with a publisher is not affected.
  *
- * - Whether a path is accepted shows in the response to DESCRIBE, see `PathAnswer`.
+ * - The response to DESCRIBE shows whether a path is accepted, see `PathAnswer`.
  * - Whether we may publish shows in the response to ANNOUNCE, on one path that has no publisher. RECORD does not
  *   follow, so no stream appears. Up to MediaMTX 1.13 ANNOUNCE claims the path, for the milliseconds until the
  *   connection is closed.
@@ -36,10 +36,10 @@ const description = [
 ].join("\r\n")
 
 /**
- * What is wrong with the media servers of the settings, in lines without secrets; none if they accept the cameras,
- * each the cameras that go to it.
+ * The problems of the media servers of the settings, in lines without secrets; empty if each server accepts its
+ * cameras.
  *
- * @param known what the media servers answered already. Default: nothing.
+ * @param known the answers that are already known. Default: none.
  */
 export const run = (
   settings: Pick<Settings, "mediaServer" | "mediaServers">,
@@ -80,7 +80,10 @@ const checkServer = Effect.fnUntraced(function* (
   const paths = cameras.map(({ path }) => path)
   const [first, ...others] = paths
 
-  /** One request on a connection of its own, as MediaMTX closes it after an error. The reason, if it fails. */
+  /**
+   * Sends one request on a new connection, because MediaMTX closes a connection after an error. Returns the reason
+   * of a failure.
+   */
   const request = (method: "ANNOUNCE" | "DESCRIBE", path: MediaPath) => {
     const url = destination(path)
     return Connection.make(Connection.endpointOf(url, trust), {
@@ -122,7 +125,7 @@ const checkServer = Effect.fnUntraced(function* (
 
   const answers = new Map<MediaPath, PublishedStreams.PathAnswer>()
   if (first !== undefined) answers.set(first, yield* ask(first))
-  // a server that forbids reading is not asked again: it may delay or block a client that fails often
+  // no further requests to a server that forbids reading: it may delay or block a client that fails often
   if (first !== undefined && answers.get(first) !== "forbidden") {
     yield* Effect.forEach(
       others,
@@ -144,7 +147,7 @@ const checkServer = Effect.fnUntraced(function* (
       ? problems
       : [...problems, `${label}, publishing to path ${free}: ${reason.message}`]
   }
-  // no path is known to be free, so another path is tried; its name may not be allowed
+  // no known free path, so another path is tried; its name may not be allowed
   const other =
     first === undefined
       ? server.pathTemplate.replaceAll(/\{[^}]*\}/g, "restream-check")

@@ -1,7 +1,7 @@
 /**
  * Finds ONVIF devices in the local networks (WS-Discovery 2005/04, ONVIF Core Specification §7).
  *
- * Anybody in the network can respond, with any text: nothing of it is more than a proposal to an operator.
+ * Any host in the network can respond, with any text, so the results are only proposals to an operator.
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -53,10 +53,10 @@ export class DiscoveryError extends Data.TaggedError("DiscoveryError")<{
 
 const multicast: Target = { host: "239.255.255.250", port: 3702 }
 
-/** When the probe is sent: a datagram may be lost. */
+/** The delays at which the probe is sent; repeated because a datagram may be lost. */
 const sendings = ["0 millis", "300 millis", "900 millis"] as const
 
-/** More devices are not listed: a network may hold one that invents them. */
+/** Further devices are not listed: a malicious host may invent them. */
 const maxDevices = 10_000
 
 const addressing = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
@@ -79,8 +79,8 @@ const scopeOf = (scopes: string, name: string): string => {
 }
 
 /**
- * Reads a response. @param from the IP address of the sender. @param messageId of the probe: a response to another
- * one is none to ours.
+ * Parses a response. @param from the IP address of the sender. @param messageId of the probe: responses to other
+ * probes are ignored.
  */
 export const devicesOf = (
   datagram: string,
@@ -128,7 +128,7 @@ const localAddresses = (): ReadonlyArray<string> =>
     )
   )
 
-/** A socket in one network. A network that can't be used is passed over. */
+/** A socket in one network. A network that cannot be used is skipped. */
 const open = (
   local: string | undefined,
   onMessage: (datagram: Buffer, from: string) => void
@@ -177,7 +177,7 @@ export const discover = Effect.fnUntraced(function* ({
   const send = Effect.sync(() => {
     for (const socket of sockets) {
       for (const { host, port } of targets ?? [multicast]) {
-        // what is not sent is sent again, or not answered
+        // errors are ignored: the probe is sent several times
         socket.send(question, port, host, () => {})
       }
     }

@@ -1,4 +1,7 @@
-/** One HTTP request on a connection of its own, with the names, the certificates and the deadline of all connections. */
+/**
+ * One HTTP request on a new connection of the RTSP dialer, with its name resolution, certificate checks and
+ * deadline.
+ */
 import * as Effect from "effect/Effect"
 import { request } from "node:http"
 import { bracketed } from "@restream/config"
@@ -15,7 +18,7 @@ export interface PostOptions {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
-  /** What is asked, for a timeout. */
+  /** The name of the operation, for messages. */
   readonly operation: string
 }
 

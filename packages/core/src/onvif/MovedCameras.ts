@@ -1,8 +1,8 @@
-/** Follows cameras whose address has changed, by what identifies their devices. Pure. */
+/** Finds cameras whose address has changed, by the identity of their devices. Pure. */
 import { isIP } from "node:net"
 import type { FoundDevice } from "./Discovery.ts"
 
-/** A camera, and what identifies its device: the endpoint reference of ONVIF, or the MAC address. */
+/** A camera, and the identity of its device: the endpoint reference of ONVIF, or the MAC address. */
 export interface KnownCamera {
   readonly id: string
   readonly name: string
@@ -22,13 +22,13 @@ export const neighborsOf = (table: string): ReadonlyMap<string, string> =>
   new Map(
     table.split("\n").flatMap((line) => {
       const [host = "", , flags, mac = ""] = line.trim().split(/\s+/)
-      // flags 0: asked, and not answered
+      // flags 0: the ARP request was not answered
       const isKnown = isIP(host) !== 0 && flags !== "0x0" && macOf(mac) !== undefined
       return isKnown ? [[host, mac.toLowerCase()] as const] : []
     })
   )
 
-/** A MAC address in one spelling; `undefined` if the text is none. */
+/** A normalized MAC address; `undefined` for any other text. */
 const macOf = (text: string): string | undefined => {
   const digits = text.trim().toLowerCase().replaceAll(/[:.-]/g, "")
   return /^[0-9a-f]{12}$/.test(digits) ? digits : undefined
@@ -42,7 +42,7 @@ const identity = (device: string): string =>
     .replace(/^urn:uuid:/, "")
 
 /**
- * The cameras whose devices are found at other addresses only. A camera with a host name is none: the name
+ * The cameras whose devices are found at other addresses only. A camera with a host name is skipped: the name
  * follows its device.
  */
 export const moved = (

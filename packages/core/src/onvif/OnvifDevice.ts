@@ -1,8 +1,8 @@
 /**
- * Asks an ONVIF device for the URL of a stream.
+ * Requests the URL of a stream from an ONVIF device.
  *
- * The requests carry a digest of the password that holds for a moment of the device's clock, so the time of the
- * device comes first. A device that prefers HTTP Digest says so with 401. The password is tried once.
+ * The requests carry a digest of the password that is valid for a moment of the device's clock, so the time of the
+ * device is requested first. A device that prefers HTTP Digest responds with 401. The password is tried once.
  */
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
@@ -34,7 +34,7 @@ const schemaNamespace = "http://www.onvif.org/ver10/schema"
 
 const fail = (reason: ProbeReason) => Effect.fail(new ProbeError({ reason }))
 
-/** The clocks differ so much that an operator should know. */
+/** A difference of the clocks that is reported to the operator. */
 const notableSkewMs = 5_000
 
 class Device {
@@ -43,7 +43,7 @@ class Device {
   readonly #deadline: Deadline.Deadline
   readonly #authenticator: Authenticator
   #usesHttpDigest = false
-  /** The device's clock minus ours; `null` if the device gives no time. */
+  /** The device's clock minus restream's; `null` if the device gives no time. */
   #skewMs: number | null = null
 
   constructor(url: StreamUrl, trust: Trust, deadline: Deadline.Deadline) {
@@ -73,7 +73,7 @@ class Device {
     )
   }
 
-  /** Adds to a refusal what the clocks have to do with it. */
+  /** Adds the difference of the clocks to a refusal. */
   #refusal(reason: ProbeReason): ProbeReason {
     const skewMs = this.#skewMs
     const isNotable = skewMs === null || Math.abs(skewMs) >= notableSkewMs
@@ -82,7 +82,7 @@ class Device {
       : reason
   }
 
-  /** One request. @param operation its element, which has the name and the namespace. */
+  /** Sends one request. @param operation the name of its element. */
   #post(path: string, namespace: string, operation: string, content: string, token?: Soap.Token) {
     const authorization = this.#authenticator.authorize("POST", path)
     return post({
@@ -109,7 +109,7 @@ class Device {
     )
   }
 
-  /** One operation with the credentials; a challenge of HTTP Digest is answered once. */
+  /** Calls an operation with the credentials; responds once to a challenge of HTTP Digest. */
   call(
     path: string,
     namespace: string,
@@ -150,7 +150,7 @@ class Device {
     })
   }
 
-  /** Learns the time of the device. It must tell without credentials; some do not. */
+  /** Reads the time of the device. ONVIF requires a response without credentials; some devices give none. */
   readonly readClock: Effect.Effect<void, ProbeError> = Effect.suspend(() =>
     this.#post(devicePath, deviceNamespace, "GetSystemDateAndTime", "")
   ).pipe(
@@ -181,7 +181,7 @@ const utcTimeOf = (response: Xml.XmlElement): number | undefined => {
   return Number.isNaN(time) ? undefined : time
 }
 
-/** The path of a service. Its host may be one that only the device knows. */
+/** The path of a service. The host is ignored: it may be known to the device only. */
 const pathOf = (address: string | undefined, otherwise: string): string =>
   address === undefined
     ? otherwise

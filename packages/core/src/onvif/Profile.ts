@@ -1,4 +1,4 @@
-/** The profiles of a device, which of them a row asks for, and the URL of its stream. Pure. */
+/** The profiles of a device, the choice for a row, and the URL of its stream. Pure. */
 import * as Result from "effect/Result"
 import { oneLine, redact } from "@restream/config"
 import { OnvifError } from "../camera/Reason.ts"
@@ -15,7 +15,7 @@ export interface Profile {
   readonly pixels: number
 }
 
-/** Which profile a row asks for. */
+/** The profile that a row selects. */
 export interface Choice {
   /** `main`, `sub`, `third`, a number from 1, or the name or the token of a profile. */
   readonly stream: string
@@ -55,8 +55,8 @@ const withVideo = (profiles: ReadonlyArray<Profile>): ReadonlyArray<Profile> => 
 }
 
 /**
- * The profile that a row asks for: by its token or its name, else by its place among the profiles of one
- * video input, the one with the most pixels first. Profiles of one size keep the order of the device.
+ * The profile that a row selects: by its token or its name, else by its rank among the profiles of one video input,
+ * ordered by the number of pixels. Profiles of one size keep the order of the device.
  */
 export const choose = (
   profiles: ReadonlyArray<Profile>,
@@ -75,7 +75,7 @@ export const choose = (
     return fail(`the device has ${sources.length} video inputs, and no channel ${channel}`)
   }
   const first = ofSource(sources[(channel ?? 1) - 1])
-  // some servers call each stream an input of its own
+  // some servers describe each stream as a separate input
   const candidates = channel === undefined && first.length < 2 ? usable : first
   const sorted = [...candidates].sort((a, b) => b.pixels - a.pixels)
   const rank = /^\d{1,3}$/.test(word) ? Number(word) - 1 : ranks.indexOf(word)
@@ -90,12 +90,12 @@ export const choose = (
     : Result.succeed(chosen)
 }
 
-/** RFC 3986, as far as devices follow it: they leave out the host, or write 0.0.0.0 and port 0. */
+/** RFC 3986, with deviations of devices: they leave out the host, or write 0.0.0.0 and port 0. */
 const uriForm = /^(rtsps?):\/\/(?:[^/?#]*@)?(?:\[[^\]]*\]|[^:/?#]*)(?::(\d*))?([/?].*)?$/is
 
 /**
- * The URL of a stream from what the device says of it. The host and the credentials are those of the row: behind
- * a NAT, and after a change of its address, a device names a host that only it knows.
+ * The URL of a stream from the URL that the device gives. The host and the credentials are those of the row: behind
+ * a NAT, and after a change of its address, a device may name an unreachable host.
  *
  * @param device the address of the row.
  * @param port replaces the port of the device's URL.

@@ -6,7 +6,7 @@ import * as Xml from "./Xml.ts"
 
 const oasis = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss"
 
-/** How a request proves the password without carrying it. */
+/** Proves the password without sending it. */
 export interface Token {
   readonly credentials: Credentials
   /** Random bytes. */
@@ -36,7 +36,7 @@ export const envelope = (body: string, token?: Token): string =>
   `<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope">` +
   `${token === undefined ? "" : security(token)}<s:Body>${body}</s:Body></s:Envelope>`
 
-/** What a device responds. */
+/** The response of a device. */
 export type Reply =
   | { readonly _tag: "Response"; readonly element: Xml.XmlElement }
   | {
@@ -53,7 +53,7 @@ const codesOf = (code: Xml.XmlElement | undefined): ReadonlyArray<string> => {
   return [...(value === undefined ? [] : [value]), ...codesOf(Xml.find(code, "Subcode"))]
 }
 
-/** Reads a response of SOAP 1.2; of a fault also that of SOAP 1.1. */
+/** Parses a response of SOAP 1.2; a fault also of SOAP 1.1. */
 export const read = (text: string): Reply => {
   const root = Xml.parse(text)
   const [element] = Xml.children(Xml.find(root, "Body"))

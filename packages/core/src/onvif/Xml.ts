@@ -1,4 +1,4 @@
-/** XML elements by their local names: devices choose prefixes as they like. */
+/** XML elements by their local names, because devices use arbitrary prefixes. */
 import { parseXml, type XmlElement } from "@rgrove/parse-xml"
 
 const localName = (name: string): string => name.replace(/^.*:/s, "")

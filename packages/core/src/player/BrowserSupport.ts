@@ -1,6 +1,6 @@
 /**
- * What browsers cannot play of a stream that is published unchanged (MediaMTX documentation, "Read": codecs by
- * protocol).
+ * The tracks that browsers cannot play if a stream is published unchanged (MediaMTX documentation, "Read": codecs
+ * by protocol).
  */
 import type { StreamInfo } from "../engine/StreamInfo.ts"
 

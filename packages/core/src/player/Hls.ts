@@ -1,8 +1,8 @@
 /**
- * Hands the playlists and segments of the HLS server on to a page that cannot play by WebRTC.
+ * Forwards the playlists and segments of the HLS server to a page that cannot play by WebRTC.
  *
- * Everything of one path has a name of one part below it. Playlists are passed on unchanged: their relative
- * addresses lead back here, and the policy of the page lets it follow no others.
+ * All files of a path are directly below the path. Playlists are forwarded unchanged: their relative addresses
+ * point to this API, and the content security policy of the page allows no others.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ import type { LiveSettings } from "../settings/LiveSettings.ts"
 import * as PlayerServer from "./PlayerServer.ts"
 import { fail, type PlayError } from "./PlayerServer.ts"
 
-/** A file of a path, and what it contains. The server's own content type is not believed. */
+/** A file of a path and its content. The content type of the server is not trusted. */
 export interface HlsFile {
   readonly contentType: string
   readonly body: Stream.Stream<Uint8Array, PlayError>
@@ -38,7 +38,7 @@ export const HlsFileName = Schema.String.check(
   Schema.isPattern(fileName, { message: "Expected the name of a playlist or a segment" })
 )
 
-/** What the addresses in playlists of MediaMTX carry: the session, and what is awaited (RFC 8216bis, 6.2.5). */
+/** The query of addresses in playlists of MediaMTX: the session, and the awaited part (RFC 8216bis, 6.2.5). */
 export const HlsQuery = {
   session: parameter,
   _HLS_msn: parameter,
@@ -49,10 +49,13 @@ export type HlsQuery = Readonly<Partial<Record<keyof typeof HlsQuery, string>>>
 
 const maxPlaylistBytes = 256 * 1024
 const maxSegmentBytes = 64 * 1024 * 1024
-/** The first playlist of a path comes when the media server has a segment: after the next keyframe but one. */
+/**
+ * The first playlist of a path is available when the media server has a segment: after the second keyframe from
+ * now.
+ */
 const timeout = "20 seconds"
 const longest = "60 seconds"
-/** A player asks for at most four files at once. */
+/** A player requests at most four files at once. */
 const maxRequests = 64
 const maxRedirects = 3
 
@@ -67,7 +70,7 @@ export class Hls extends Context.Service<
     ) => Effect.Effect<HlsFile, PlayError, Scope.Scope>
   }
 >()("@restream/core/player/Hls") {
-  /** Asks the HLS server of the stream's media server, by its `hlsUrl`. */
+  /** Requests files from the HLS server of the stream's media server, by its `hlsUrl`. */
   static readonly layer: Layer.Layer<Hls, never, LiveSettings> = Layer.effect(
     Hls,
     Effect.suspend(() => make)
@@ -82,7 +85,10 @@ interface Reply {
   readonly segment: HttpClientResponse["stream"] | undefined
 }
 
-/** Where a redirect leads: MediaMTX asks so for a cookie, and puts the session into the playlists without one. */
+/**
+ * The target of a redirect: MediaMTX redirects to test for a cookie, and without one puts the session into the
+ * playlists.
+ */
 const redirected = (from: URL, { location, status }: Reply): URL | undefined => {
   if (status < 300 || status >= 400 || location === undefined) return undefined
   const to = URL.parse(location, from.href)
@@ -139,7 +145,7 @@ const make = Effect.gen(function* () {
   })
 })
 
-/** A segment that fails where the HLS server stops sending it, or sends too much. */
+/** A segment that fails if the HLS server stops sending, or sends too much. */
 const limited = (segment: HttpClientResponse["stream"]): HlsFile["body"] => {
   let bytes = 0
   return segment.pipe(

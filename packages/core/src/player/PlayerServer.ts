@@ -25,7 +25,7 @@ import { playerUrls, viewerUrls } from "./PlayerUrls.ts"
  *
  * - `NotLive`: the camera is not live.
  * - `ServerUnreachable`: no WebRTC or HLS server responds.
- * - `AccessDenied`: the media server lets restream not read.
+ * - `AccessDenied`: the media server does not let restream read.
  * - `NoStream`: the media server does not have the path.
  * - `UnsupportedCodecs`: the browser, or the protocol, does not carry the codecs of the stream.
  * - `Rejected`: any other response of the media server.
@@ -73,7 +73,7 @@ const errorOf = (body: string): string => {
   return redact(error.replaceAll(/\s+/g, " ").trim()).slice(0, 200)
 }
 
-/** The servers of one protocol, where the settings in force say. */
+/** The servers of one protocol, at the addresses in the settings in force. */
 export const make = Effect.fnUntraced(function* (protocol: keyof typeof names) {
   const settings = yield* LiveSettings
   const client = HttpClient.withScope(yield* HttpClient.HttpClient)
@@ -103,7 +103,10 @@ export const make = Effect.fnUntraced(function* (protocol: keyof typeof names) {
       base,
       /** The URL of the stream. */
       url: playerUrls({ path }, server)[protocol],
-      /** Sends a request; with the login of restream if the server wants one. The scope ends it. @param read the response. */
+      /**
+       * Sends a request; with the login of restream if the server requires one. The scope ends the request. @param
+       * read reads the response.
+       */
       send: <A extends { readonly status: number }>(
         request: HttpClientRequest.HttpClientRequest,
         timeout: "10 seconds" | "20 seconds",

@@ -1,6 +1,6 @@
 /**
- * Hands the WebRTC signalling of a page on to the media server (WHEP, draft-ietf-wish-whep). The media do not
- * come through here.
+ * Forwards the WebRTC signalling of a page to the media server (WHEP, draft-ietf-wish-whep). The media are not
+ * forwarded.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -28,7 +28,7 @@ export class Whep extends Context.Service<
   {
     /** Opens a session for a stream. @param offer SDP. */
     readonly open: (stream: StreamOnServer, offer: string) => Effect.Effect<WhepSession, PlayError>
-    /** Hands on ICE candidates that the page found late. */
+    /** Forwards ICE candidates that the page found later. */
     readonly patch: (
       stream: StreamOnServer,
       session: string,
@@ -38,7 +38,7 @@ export class Whep extends Context.Service<
     readonly close: (stream: StreamOnServer, session: string) => Effect.Effect<void, PlayError>
   }
 >()("@restream/core/player/Whep") {
-  /** Asks the WebRTC server of the stream's media server, by its `webrtcUrl`. */
+  /** Sends requests to the WebRTC server of the stream's media server, by its `webrtcUrl`. */
   static readonly layer: Layer.Layer<Whep, never, LiveSettings> = Layer.effect(
     Whep,
     Effect.suspend(() => make)
@@ -82,7 +82,7 @@ const make = Effect.gen(function* () {
         )
       )
       yield* server.expectSuccess(response)
-      // only its last part is used: where the session is, the settings say
+      // only the last part is used: the settings determine the address of the session
       const id = response.headers["location"]?.split("?")[0]?.split("/").at(-1) ?? ""
       if (response.status !== 201 || !sessionId.test(id) || !response.body.startsWith("v=0")) {
         return yield* fail("Rejected", `${server.base} is not a WHEP server`)
@@ -99,7 +99,7 @@ const make = Effect.gen(function* () {
       ),
     close: (stream, session) =>
       withSession(stream, session, HttpClientRequest.delete).pipe(
-        // the media server ends a session, too, when the page closes its connection
+        // the media server also ends a session when the page closes its connection
         Effect.catchIf(
           ({ code }) => code === "NoStream",
           () => Effect.void
