@@ -1,8 +1,8 @@
 /**
- * The series of each camera, written from the status store at a scrape. Pure.
+ * The series of each camera, rendered from the status store at a scrape. Pure.
  *
- * They are no metrics of a registry: a camera that leaves the store leaves the exposition with it, its
- * counters are sums over all its relays, and the text of 1,000 cameras takes a few milliseconds.
+ * The series are not metrics of a registry: a camera that leaves the store also leaves the exposition, its counters
+ * are sums over all its relays, and the text of 1,000 cameras takes a few milliseconds.
  */
 import type { PathReport } from "../media-server/MediaMtxApi.ts"
 import { type CameraStatus, everyStream } from "../status/CameraStatus.ts"
@@ -11,13 +11,13 @@ import { family, labels, type Sample } from "./Exposition.ts"
 export interface SeriesOptions {
   /** In milliseconds since 1970. */
   readonly now: number
-  /** A live camera is up while its last video is younger than that. */
+  /** A live camera is up while its last video is not older than this. */
   readonly stallTimeoutMs: number
-  /** What the media server says about a path, where that is known. Default: nothing. */
+  /** The report of the media server about a path, if known. Default: none. */
   readonly report?: ((stream: CameraStatus) => PathReport | undefined) | undefined
 }
 
-/** Whether media reaches the media server, by what was counted and not by the state alone. */
+/** Whether media reaches the media server, by the last video and not by the state alone. */
 const isUp = ({ lastVideoAt, word }: CameraStatus, { now, stallTimeoutMs }: SeriesOptions) =>
   word === "ok" && lastVideoAt !== undefined && now - lastVideoAt <= stallTimeoutMs
 
@@ -107,7 +107,7 @@ export const cameraSeries = (
   ].join("")
 }
 
-/** What the media server says; no families where it says nothing. */
+/** The families from the reports of the media server; none without reports. */
 const serverSeries = (
   cameras: ReadonlyArray<{ readonly labels: string; readonly status: CameraStatus }>,
   { report = () => undefined }: SeriesOptions

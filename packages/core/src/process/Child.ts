@@ -1,7 +1,4 @@
-/**
- * A child process that never blocks on a full pipe, never fills our memory, and has ended when its scope is
- * closed.
- */
+/** A child process whose output is always read into bounded memory, and that has ended when its scope is closed. */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -32,20 +29,20 @@ export interface Child {
   readonly pid: number
   /** Its standard error. */
   readonly stderr: OutputTail.OutputTail
-  /** Done when it has ended and its pipes are read, as far as they end in time. */
+  /** Done when the process has ended and its pipes are read, or not closed in time. */
   readonly exited: Effect.Effect<ExitStatus>
-  /** Ends it: TERM, grace period, KILL. Done when it has ended. */
+  /** Ends the process: TERM, grace period, KILL. Done when the process has ended. */
   readonly kill: Effect.Effect<void>
 }
 
-/** How long to read the pipes after the end of the child: a grandchild can hold them open for ever. */
+/** How long to read the pipes after the end of the child: a grandchild can keep them open forever. */
 const drainTimeout = Duration.millis(500)
 
 /**
  * Starts a process. The scope owns it: closing the scope ends the process and its group, and waits until they have
- * ended. Its pipes are read until then, so that it can end cleanly.
+ * ended. Its pipes are read until then, so that it can flush its output.
  *
- * It has no standard input, and its environment does not contain the credentials of the database.
+ * The process has no standard input, and its environment does not contain the credentials of the database.
  */
 export const spawn = Effect.fnUntraced(function* (
   options: ChildOptions
@@ -68,7 +65,7 @@ export const spawn = Effect.fnUntraced(function* (
       stderr: "pipe",
       ...(options.onFd3 === undefined ? {} : { additionalFds: { fd3: { type: "output" } } }),
       extendEnv: true,
-      // plain messages from setpriv and ffmpeg, whatever the terminal
+      // untranslated messages of setpriv and ffmpeg, without colors
       env: {
         LC_ALL: "C",
         AV_LOG_FORCE_NOCOLOR: "1",

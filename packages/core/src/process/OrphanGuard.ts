@@ -1,8 +1,8 @@
 /**
- * Ends a child process when this process dies, where the kernel does not: macOS, Alpine without util-linux.
+ * Ends a child process when this process dies, on systems whose kernel does not: macOS, Alpine without util-linux.
  *
- * A shell waits for the end of its input, which this process holds open, and then kills the child. It costs a
- * process for each child. A child that was started in the moment of a SIGKILL may be missed.
+ * A shell waits for the end of its input, which this process keeps open, and then kills the child. This costs a
+ * process for each child. A child that was started just before a SIGKILL may be missed.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -15,7 +15,7 @@ const script = `trap '' HUP INT TERM
 read -r _
 kill -KILL "-$1" 2>/dev/null || kill -KILL "$1"`
 
-/** Guards a child until the scope closes, which has to be before the child's own end is awaited. */
+/** Guards a child until the scope closes. Close the scope before awaiting the end of the child. */
 export const guard = (pid: number): Effect.Effect<void, never, ChildProcessSpawner | Scope.Scope> =>
   Effect.gen(function* () {
     const spawner = yield* ChildProcessSpawner

@@ -1,8 +1,8 @@
 /**
  * The beginning and the end of a process's output, in bounded memory.
  *
- * The process never waits for us, and we never keep more than the two parts. Lines that were cut are left out
- * whole, so that no part of a password escapes redaction.
+ * The process never blocks on a full pipe, and no more than the two parts is kept. Truncated lines are dropped, so
+ * that no part of a password escapes redaction.
  */
 
 export interface OutputTail {
@@ -21,7 +21,7 @@ export interface OutputTailOptions {
 
 const nothing = new Uint8Array(0)
 
-/** An empty one. */
+/** An empty tail. */
 export const make = (options: OutputTailOptions = {}): OutputTail => {
   const headBytes = options.headBytes ?? 8 * 1024
   const tailBytes = options.tailBytes ?? 16 * 1024

@@ -1,10 +1,10 @@
 /**
  * Ends a child process when this process dies.
  *
- * A daemon that is killed by SIGKILL can't end its children, and ffmpeg does not notice a broken progress pipe.
- * On Linux the kernel can do it: a process started as `setpriv --pdeathsig KILL -- …` (util-linux 2.33 and later)
- * is killed when the thread that started it ends. `setpriv` executes the program in its own place, so the process
- * id is the program's and signals reach it.
+ * A daemon that is killed by SIGKILL cannot end its children, and ffmpeg does not notice a broken progress pipe. On
+ * Linux the kernel can end them: a process started as `setpriv --pdeathsig KILL -- …` (util-linux 2.33 and later)
+ * is killed when the thread that started it ends. `setpriv` replaces itself with the program, so the process id is
+ * the program's and signals reach the program.
  */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
@@ -24,8 +24,8 @@ export interface ParentDeathSignal {
 const prefix = ["setpriv", "--pdeathsig", "KILL", "--"] as const
 
 /**
- * Checks with the first use whether `setpriv` exists and knows the option. Without it (macOS, busybox), a
- * shell guards each child; see `OrphanGuard.ts`.
+ * Checks at the first use whether `setpriv` exists and supports the option. If not (macOS, busybox), a shell guards
+ * each child; see `OrphanGuard.ts`.
  */
 export const make: Effect.Effect<ParentDeathSignal, never, ChildProcessSpawner> = Effect.gen(
   function* () {
@@ -53,7 +53,7 @@ export const make: Effect.Effect<ParentDeathSignal, never, ChildProcessSpawner> 
 
     const isAvailable = oneAtATime.withPermit(
       Effect.gen(function* () {
-        // a check that failed, for lack of file descriptors say, is repeated
+        // a check that could not run, for example without free file descriptors, is repeated
         works ??= yield* check
         return works === true
       })

@@ -1,4 +1,4 @@
-/** Starts child processes: one at a time, and so that none outlives this process. */
+/** Starts child processes, one at a time, that do not outlive this process. */
 import * as Effect from "effect/Effect"
 import type * as PlatformError from "effect/PlatformError"
 import type * as Scope from "effect/Scope"

@@ -18,15 +18,15 @@ import { nowMs } from "./Monotonic.ts"
 /** The watcher sleeps at most this fraction of the shortest deadline, so that it notices a suspension. */
 const slices = 4
 
-/** A slice that exceeds its length by this, and by its length again, contains a suspension. */
+/** A slice contains a suspension if it is late by more than this time and by more than its own length. */
 const minSuspensionMs = 100
 
 /**
  * A time limit for one wait, or for several waits together.
  *
- * Time between the waits is not charged to the deadline. After a suspension during a wait, at least a quarter
- * of the time is left. A process that is suspended again and again still times out: the fifth suspension is
- * charged to the deadline.
+ * Time between the waits is not charged to the deadline. After a suspension during a wait, at least a quarter of
+ * the time is left. A process that is suspended repeatedly still times out: the fifth suspension is charged to the
+ * deadline.
  */
 export interface Deadline {
   readonly clock: Clock.Clock
@@ -68,11 +68,11 @@ const watchOf = (clock: Clock.Clock): Watch => {
   return watch
 }
 
-/** Makes a deadline for the waits to come. Its time is charged by waits only. */
+/** Makes a deadline for later waits. Only waits are charged to the deadline. */
 export const make = (time: Duration.Input): Effect.Effect<Deadline> => use(time, Effect.succeed)
 
 /**
- * Runs an effect with a deadline of its own.
+ * Runs an effect with a new deadline.
  *
  * @param outer its waits are charged to this deadline as well, which may end first.
  */
@@ -162,7 +162,7 @@ export const by =
           )
         )
 
-/** {@link by} with a deadline of its own: `Effect.timeoutOrElse` that ignores suspensions. */
+/** {@link by} with a new deadline: `Effect.timeoutOrElse` that ignores suspensions. */
 export const within =
   <A2, E2, R2>(time: Duration.Input, orElse: (afterMs: number) => Effect.Effect<A2, E2, R2>) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E | E2, R | R2> =>
@@ -189,7 +189,7 @@ const startWatcher = (watch: Watch, clock: Clock.Clock, now: number, sliceEndMs:
   watch.watcher?.interruptUnsafe()
   watch.sliceStartMs = now
   watch.sliceEndMs = sliceEndMs
-  // it yields first, because the wait that starts it is not registered with its caller yet
+  // yields first, because the wait that starts the watcher is not registered with its caller yet
   watch.watcher = Effect.runForkWith(Context.make(Clock.Clock, clock))(
     Effect.andThen(Effect.yieldNow, runWatcher(watch, clock))
   )
@@ -217,7 +217,7 @@ const sleepSlice = (watch: Watch, clock: Clock.Clock): Effect.Effect<void> => {
   return Effect.flatMap(Effect.sleep(sliceMs), () => {
     const now = nowMs(clock)
     skipSuspension(watch, now)
-    // timers fire before sockets are read: one turn of the event loop reads what arrived in time
+    // timers fire before sockets are read: one iteration of the event loop reads what arrived in time
     return Effect.map(Effect.yieldNow, () => {
       for (const wait of watch.waits) {
         if (wait.dueMs > now) continue

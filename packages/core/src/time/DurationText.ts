@@ -8,7 +8,7 @@ const units = [
   ["s", 1]
 ] as const
 
-/** The two largest units; below a second to its tenth, and never zero. @param millis in milliseconds. */
+/** The two largest units; tenths below one second, and never zero. @param millis in milliseconds. */
 export const formatMillis = (millis: number): string => {
   const tenths = Math.max(1, Math.round(millis / 100))
   if (tenths < 10) return `${tenths / 10} s`
@@ -27,5 +27,5 @@ export const formatMillis = (millis: number): string => {
 export const format = (duration: Duration.Input): string =>
   formatMillis(Duration.toMillis(Duration.fromInputUnsafe(duration)))
 
-/** Whole seconds at least: for a time that has passed, where "0" would read as if nothing had been. */
+/** At least one second: for elapsed times, where "0.1 s" would be too precise. */
 export const formatElapsed = (millis: number): string => formatMillis(Math.max(1000, millis))

@@ -1,9 +1,9 @@
 /**
- * Polls something, one poll at a time.
+ * Runs an effect periodically and on demand, one poll at a time.
  *
- * One fiber does all polls: after the interval, after `invalidate`, or when a caller waits for `now`. All
- * callers that arrive during a poll share the next one, so a thousand callers cost one poll. Nothing that a
- * poll, its result or a logger does ends the polling.
+ * One fiber does all polls: after the interval, after `invalidate`, or when a caller waits for `now`. All callers
+ * that arrive during a poll share the next poll, so a thousand callers cost one poll. A defect of a poll, of
+ * `onResult` or of a logger does not end the polling.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -15,27 +15,24 @@ import * as Monotonic from "./Monotonic.ts"
 
 export interface PollerOptions<A, E> {
   readonly poll: Effect.Effect<A, E>
-  /** The poll that nothing but `invalidate` and `wake` asked for. Default: `poll`. */
+  /** Replaces `poll` if only `invalidate` or `wake` requested the poll. Default: `poll`. */
   readonly pollHinted?: Effect.Effect<A, E> | undefined
   /** Runs after each poll, before its callers get the result. */
   readonly onResult: (exit: Exit.Exit<A, E>) => Effect.Effect<void>
   /** The longest time between a poll and the next one. */
   readonly interval: (exit: Exit.Exit<A, E>) => Effect.Effect<Duration.Duration>
-  /**
-   * Whether `invalidate` and `now` wait for the end of the interval, too, and only `wake` shortens it.
-   * Default: never.
-   */
+  /** Whether `invalidate` and `now` wait for the end of the interval, and only `wake` shortens it. Default: never. */
   readonly ignoresInvalidations?: ((exit: Exit.Exit<A, E>) => boolean) | undefined
-  /** The shortest time between two polls, however often they are asked for. Default 50 ms. */
+  /** The minimum time between two polls. Default 50 ms. */
   readonly spacing?: Duration.Duration | undefined
   /**
-   * How many times as long as a poll took the next one waits, if it is asked for by `invalidate` only; at most
-   * 10 s. So invalidations that never stop cost a bounded share of the time. Default 0.
+   * The delay before a poll that only `invalidate` requested, as a multiple of the duration of the previous poll;
+   * at most 10 s. Bounds the share of time that continuous invalidations cost. Default 0.
    */
   readonly restAfterPoll?: number | undefined
   /** The same for a poll that callers of `now` wait for. Default 0. */
   readonly restBeforeRequest?: number | undefined
-  /** How long the wait after an invalidation is at least, for what a result costs its readers. Default 0. */
+  /** The minimum delay after an invalidation, for the cost of a result to its readers. Default 0. */
   readonly restAtLeast?: ((exit: Exit.Exit<A, E>) => Duration.Duration) | undefined
 }
 
@@ -44,7 +41,7 @@ const maxRestMs = 10_000
 export interface Poller<A, E> {
   /** The result of a poll that begins after the call. */
   readonly now: Effect.Effect<A, E>
-  /** Asks for a poll, and does not wait for it: at once, if the last one is long enough ago. */
+  /** Requests a poll without waiting for it. The poll starts at once if the last poll is long enough ago. */
   readonly invalidate: Effect.Effect<void>
   /** The same, also while `invalidate` is ignored. */
   readonly wake: Effect.Effect<void>
@@ -63,7 +60,7 @@ export const make = Effect.fnUntraced(function* <A, E>(
   let isHinted = false
 
   const pollOnce = Effect.gen(function* () {
-    // this poll serves everything asked for before it; what arrives during it is served by the next
+    // this poll serves all requests before it; requests during it are served by the next poll
     yield* Queue.clear(invalidations)
     yield* Queue.clear(wakes)
     const hasRequests = (yield* Queue.clear(requests)).length > 0
@@ -114,6 +111,6 @@ export const make = Effect.fnUntraced(function* <A, E>(
   }
 })
 
-/** The logger of an embedding program may throw, also at this line. */
+/** The logger of an embedding program may throw, also for this line. */
 const reportDefect = (defect: unknown): Effect.Effect<void> =>
   Effect.catchDefect(Effect.logError("internal error", defect), () => Effect.void)
