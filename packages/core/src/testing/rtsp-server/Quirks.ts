@@ -46,7 +46,7 @@ export interface Quirks {
   readonly closeMidFrame?: number | undefined
   /** Closes the connection after the response to the first `SETUP`. */
   readonly closeAfterSetup?: boolean | undefined
-  /** Sends garbage between frames, after every this many frames. */
+  /** Sends garbage between frames, each time after this many frames. */
   readonly garbageEvery?: number | undefined
   /** Chooses channels this much higher than requested. */
   readonly channelOffset?: number | undefined

@@ -1,4 +1,4 @@
-/** A reader of a path: receives the publisher's frames on its own channels, as fast as it reads them. */
+/** A reader of a path: receives the publisher's frames on its own channels, as fast as the client reads. */
 import type { Socket } from "node:net"
 import * as InterleavedFrame from "../../rtsp/interleaved/InterleavedFrame.ts"
 import type { ServerStream, Run, RunReader } from "./ServerStream.ts"

@@ -20,7 +20,7 @@ export class ServerAuth {
   /**
    * The rejection of a request; `undefined` if the request is authorized.
    *
-   * @param isFull whether no session is free, and a right password is rejected for that.
+   * @param isFull whether no session is free, so that a correct password is rejected, too.
    */
   judge(
     request: Request,

@@ -76,7 +76,7 @@ export class ServerConnection {
       frames: (bytes, start, end) => this.#onFrames(bytes, start, end),
       message: (message) => this.#onMessage(message),
       skipped: () => {
-        // a client that does not speak RTSP gets no second request
+        // the first request of a client that does not speak RTSP ends the connection
         if (this.#session === undefined) this.#reject("not RTSP")
       },
       failed: () => this.#reject("not RTSP")
@@ -391,7 +391,7 @@ export class ServerConnection {
     return { status: 200, headers: [["Session", session.id]] }
   }
 
-  /** What follows the response, such as the first frames. */
+  /** The actions after the response, such as sending the first frames. */
   #afterResponse(request: Request, response: ServerResponse, quirks: Quirks): void {
     if (response.close !== undefined) return this.#endSoon(response.close)
     if (response.status !== 200) return

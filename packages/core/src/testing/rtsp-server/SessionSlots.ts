@@ -1,17 +1,17 @@
-/** The sessions of readers that a server serves at a time, as cameras and recorders limit them. */
+/** Limits the concurrent sessions of readers, as cameras and recorders do. */
 import * as Duration from "effect/Duration"
 import type { Timers } from "./Timers.ts"
 
-/** How many sessions of readers a server serves, and what it does beyond that. */
+/** The limit of reader sessions, and the response beyond it. */
 export interface SessionLimit {
   readonly most: number
   /** The response to a `DESCRIBE` or `SETUP` of another session. 401: with a challenge, as after a wrong password. */
   readonly status: 401 | 453 | 500 | 503
   /** The method that is rejected. Default DESCRIBE. */
   readonly at?: "DESCRIBE" | "SETUP" | undefined
-  /** How many connections may have sent DESCRIBE and do not play yet; one more gets the status. Default: any number. */
+  /** The maximum number of connections that have sent DESCRIBE and do not play yet. Default: no limit. */
   readonly starting?: number | undefined
-  /** How long a session is kept whose connection was lost without `TEARDOWN`. Default: not at all. */
+  /** How long a session is kept after its connection was lost without `TEARDOWN`. Default: not at all. */
   readonly keepsLost?: Duration.Input | undefined
   /** Whether another connection may end a kept session by `TEARDOWN`. Default true. */
   readonly endsKept?: boolean | undefined
@@ -23,7 +23,7 @@ export class SessionSlots {
   readonly #held = new Set<string>()
   /** The connections that do not play yet. */
   readonly #starting = new Set<number>()
-  /** The kept sessions of lost connections, with what cancels their end. */
+  /** The kept sessions of lost connections, with functions that cancel their expiry. */
   readonly #kept = new Map<string, () => void>()
 
   constructor(limit: SessionLimit | undefined, timers: Timers) {
@@ -48,7 +48,7 @@ export class SessionSlots {
     return this.#held.size
   }
 
-  /** The connection plays, or ended. */
+  /** Removes a connection that plays or has ended. */
   leaveStart(connection: number): void {
     this.#starting.delete(connection)
   }
@@ -63,7 +63,7 @@ export class SessionSlots {
     this.#held.delete(session)
   }
 
-  /** The connection of a session was lost. */
+  /** Handles the lost connection of a session. */
   lose(session: string): void {
     const keepsLost = this.#limit?.keepsLost
     if (keepsLost === undefined) return this.free(session)

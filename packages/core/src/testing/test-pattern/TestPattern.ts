@@ -61,7 +61,7 @@ export const description = (options: TestPatternOptions = {}): string => {
   return `${lines.join("\r\n")}\r\n`
 }
 
-/** The payloads of a picture's packets: small units unfragmented, large units in fragments (RFC 6184 §5.6, §5.8). */
+/** The RTP payloads of a NAL unit: a small unit unfragmented, a large unit in fragments (RFC 6184 §5.6, §5.8). */
 export const payloads = (nal: Buffer): ReadonlyArray<Buffer> => {
   if (nal.length <= maxPayload) return [nal]
   const header = nal[0] ?? 0
