@@ -1,4 +1,4 @@
-/** How values and names from outside appear in messages: on one line, cut, without credentials. */
+/** Formats values and names from outside for messages: on one line, truncated, without credentials. */
 import { oneLine, redact } from "./Redaction.ts"
 
 /** In characters. */
@@ -16,8 +16,8 @@ const mayHoldSecret = (text: string): boolean =>
   /@|pass|pwd|secret|token/i.test(text) || redact(text) !== text
 
 /**
- * A raw value as the subject of a message: `"99999x"`, or `the value` where it may hold a secret. Lists
- * and mappings are not printed: what the aliases of YAML repeat can be huge.
+ * A raw value as the subject of a message: `"99999x"`, or `the value` if it may contain a secret. Lists and
+ * mappings are not printed: YAML aliases can make them huge.
  */
 export const displayValue = (raw: unknown): string => {
   switch (typeof raw) {
@@ -32,5 +32,5 @@ export const displayValue = (raw: unknown): string => {
   }
 }
 
-/** A key or a name from outside; `***` where it is more than a name. */
+/** A key or a name from outside; `***` if it contains more than a name. */
 export const displayName = (name: string): string => (/:\/\/|=/.test(name) ? "***" : cut(name))

@@ -22,7 +22,7 @@ export const sslModes = [
 ] as const
 export type SslMode = (typeof sslModes)[number]
 
-/** Which of several hosts is wanted, by libpq's names. */
+/** The required role of the server if there are several hosts, by libpq's names. */
 export const targetSessionAttrs = [
   "any",
   "read-write",
@@ -40,7 +40,7 @@ export interface DsnHost {
   readonly port: number
 }
 
-/** The parts of a DSN. They print without the password; {@link reveal} gives the whole URL. */
+/** The parts of a DSN. They print without the password; {@link reveal} returns the whole URL. */
 export interface Dsn {
   /** At least one, in order of preference. */
   readonly hosts: ReadonlyArray<DsnHost>
@@ -88,7 +88,7 @@ const ignored: ReadonlySet<string> = new Set(
     .split(/\s+/)
 )
 
-/** Parameters whose meaning cannot be had, and that must not be ignored. */
+/** Parameters that are not supported, and must not be ignored. */
 const refused: ReadonlySet<string> = new Set([
   "hostaddr",
   "passfile",
@@ -119,7 +119,7 @@ const supported = [
 ] as const
 type Parameter = (typeof supported)[number]
 
-/** Names of other programs for something that is supported: Prisma, JDBC, node-postgres, pgx, SQLAlchemy. */
+/** Names of supported parameters in other programs: Prisma, JDBC, node-postgres, pgx, SQLAlchemy. */
 const translated = [
   "ssl",
   "requiressl",
@@ -128,7 +128,7 @@ const translated = [
   "currentSchema",
   "search_path",
   "ApplicationName",
-  // true of restream: no prepared statements, and sslmode as in libpq
+  // no effect, because restream behaves so: no prepared statements, and sslmode as in libpq
   "pgbouncer",
   "uselibpqcompat"
 ] as const
@@ -160,7 +160,7 @@ const decoded = (text: string, where: string): Result.Result<string, string> => 
 
 const given = (value: string | undefined) => (value === "" ? undefined : value)
 
-/** What a DSN says, in either form, before it is checked. */
+/** The content of a DSN, in either form, before validation. */
 interface Parts {
   readonly login: Login
   readonly hosts: ReadonlyArray<string | undefined>
@@ -169,7 +169,7 @@ interface Parts {
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** Parses a DSN, or fails with one line that repeats no part of it. */
+/** Parses a DSN, or fails with one line that does not quote it. */
 export const parse = (text: string): Result.Result<Dsn, string> =>
   Result.gen(function* () {
     if (control.test(text.trim())) {
@@ -231,7 +231,7 @@ const readUrl = (rest: string): Result.Result<Parts, string> =>
     const end = rest.search(/[/?#]/)
     const authority = end === -1 ? rest : rest.slice(0, end)
     const tail = end === -1 ? "" : rest.slice(end)
-    // now the last @ ends the user-info, so no part of a password can be taken for the host, the
+    // after this check the last @ ends the user-info, so no part of a password is mistaken for the host, the
     // database or a parameter
     if (/[@#]/.test(tail)) return yield* malformed("unescaped @ or # after the host")
     if (/\s/.test(tail)) return yield* malformed("unescaped space after the host")
@@ -392,7 +392,7 @@ const readTls = (parameter: Read): Result.Result<Pick<Dsn, "sslmode" | "sslrootc
     return { sslmode: isStrict ? "verify-full" : sslmode, sslrootcert }
   })
 
-/** `ssl=true`, which libpq takes as `sslmode=require`; its older `requiressl=1`; asyncpg's `ssl=require`. */
+/** `ssl=true`, which libpq reads as `sslmode=require`; libpq's older `requiressl=1`; asyncpg's `ssl=require`. */
 const readSsl = (parameter: Read): Result.Result<string | undefined, string> => {
   const value = parameter("ssl")?.toLowerCase() ?? parameter("requiressl")
   const mode = sslModes.find((one) => one === value)

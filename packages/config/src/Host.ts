@@ -20,7 +20,7 @@ export const withoutBrackets = (host: string): string => host.trim().replace(/^\
 export const withPlainZone = (host: string): string =>
   host.includes(":") ? host.replace(/%25(?=.)/, "%") : host
 
-/** An IPv6 address without its zone, which means something on this machine only (RFC 6874 §1). */
+/** An IPv6 address without its zone, which is valid on this machine only (RFC 6874 §1). */
 export const withoutZone = (host: string): string =>
   host.includes(":") ? host.replace(/%.*$/s, "") : host
 

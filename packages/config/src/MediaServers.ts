@@ -5,7 +5,7 @@ import { bracketed } from "./Host.ts"
 import type { Definition, Rule } from "./Setting.ts"
 import * as SettingType from "./SettingType.ts"
 
-/** What an entry has beside the settings of a media server. */
+/** The fields of an entry besides the settings of a media server. */
 export interface ServerWeight {
   /** The share of the cameras, relative to the other servers. */
   readonly weight: number
@@ -19,7 +19,7 @@ interface ServerAddress {
 
 const isName = (name: string): boolean => /^\w[\w.-]{0,39}$/.test(name)
 
-/** The host and the port by which a server is recognized. */
+/** The host and the port, which identify a server. */
 const addressOf = ({ host, port }: ServerAddress): string =>
   `${bracketed(host.toLowerCase())}:${port}`
 

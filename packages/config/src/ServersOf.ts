@@ -1,4 +1,4 @@
-/** The media servers of the settings, one or several, in one form. */
+/** The media servers of the settings, one or several, as a list. */
 import { sharedServerSettings, type Settings } from "./Settings.ts"
 
 /** A media server of the settings. */
@@ -10,11 +10,11 @@ export interface ConfiguredServer {
   readonly settings: Settings["mediaServer"]
 }
 
-/** Whether there are servers in `mediaServers`. Then `mediaServer` names none. */
+/** Whether there are servers in `mediaServers`. If so, `mediaServer` is not used as a server. */
 export const hasNamedServers = ({ mediaServers }: Pick<Settings, "mediaServers">): boolean =>
   Object.keys(mediaServers).length > 0
 
-/** The servers of `mediaServers`, or the one of `mediaServer` where that is empty. */
+/** The servers of `mediaServers`, or the server of `mediaServer` if `mediaServers` is empty. */
 export const mediaServersOf = ({
   mediaServer,
   mediaServers
@@ -29,7 +29,7 @@ export const mediaServersOf = ({
   }))
 }
 
-/** The settings of `mediaServer` that say nothing where there are several servers. */
+/** Whether a setting of `mediaServer` has no effect if there are several servers. */
 export const isOfOneServer = (key: string): boolean =>
   key.startsWith("mediaServer.") &&
   !sharedServerSettings.some((name) => key === `mediaServer.${name}`)

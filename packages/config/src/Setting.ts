@@ -9,7 +9,7 @@ export interface SettingOptions {
   /** One or two sentences for the documentation, the example file and `--help`. */
   readonly description: string
   readonly appliedBy: AppliedBy
-  /** What the number counts, where the type does not say it: `cameras`, `bytes`. */
+  /** The unit of the number if the type does not imply it: `cameras`, `bytes`. */
   readonly unit?: string
   /** An example value, for a setting without a default. */
   readonly example?: ConfigValue

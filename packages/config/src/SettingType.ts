@@ -26,7 +26,7 @@ export type ConfigValue =
   | { readonly [name: string]: ConfigValue }
 
 /**
- * The problem of a value in a mapping. A name such as `password` is quoted, because the log masks what follows
+ * The problem of a value in a mapping. A name such as `password` is quoted, because the log masks the text after
  * such a name and a colon.
  */
 export const problemOfKey = (key: string, problem: string): string => {
@@ -43,7 +43,7 @@ export interface SettingType<A> {
   readonly format: (value: A) => ConfigValue
   /** The value for people, without secrets. */
   readonly display: (value: A) => string
-  /** Whether the value is, or contains, a password. */
+  /** Whether the value is a password or contains one. */
   readonly isSecret: boolean
 }
 
@@ -102,7 +102,7 @@ export const text = (
     readonly problem?: string
     /** The final form of the text, or `undefined` if it is invalid. */
     readonly parse?: (text: string) => string | undefined
-    /** The value for people, for a text that may contain a secret. No message quotes it then. */
+    /** The value for people, for a text that may contain a secret. With this option no message quotes the text. */
     readonly display?: (text: string) => string
   } = {}
 ): SettingType<string> => {
@@ -195,7 +195,7 @@ export const choice = <const L extends string>({
     }
   })
 
-/** As PostgreSQL reads a boolean. */
+/** The words for booleans, as in PostgreSQL. */
 const booleans: ReadonlyMap<string, boolean> = new Map([
   ...["true", "t", "yes", "y", "on", "1"].map((word) => [word, true] as const),
   ...["false", "f", "no", "n", "off", "0"].map((word) => [word, false] as const)
@@ -211,7 +211,7 @@ const number = (options: {
   readonly least: number
   readonly most: number
   readonly problem: string
-  /** Of a text; a number from YAML is one already. */
+  /** For a text; a number from YAML needs no check. */
   readonly pattern: RegExp
   readonly isValid: (value: number) => boolean
 }): SettingType<number> => {
@@ -389,7 +389,7 @@ export const struct = <const Fields extends Readonly<Record<string, Field<any>>>
   })
 }
 
-/** The same type with a check of the whole value, which gives a message or nothing. */
+/** The same type with a check of the whole value, which returns a message or `undefined`. */
 export const refine = <A>(
   type: SettingType<A>,
   problemOf: (value: A) => string | undefined

@@ -1,8 +1,8 @@
 /**
- * Every setting of restream, with its default, its unit and its documentation.
+ * All settings of restream, with default, unit and documentation.
  *
- * This is the one place to add a setting: the type `Settings`, the loader, the error lines, the flags, the
- * environment variables, docs/settings.md and restream.example.yaml are derived from it.
+ * A setting is added only here: the type `Settings`, the loader, the error lines, the flags, the environment
+ * variables, docs/settings.md and restream.example.yaml are derived from these definitions.
  */
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -241,7 +241,7 @@ const mediaServerRules: ReadonlyArray<Rule<ValuesOf<typeof mediaServerFields>>> 
   }
 ]
 
-/** What holds for all media servers, where there are several. */
+/** The settings that apply to all servers of `mediaServers`. */
 export const sharedServerSettings = ["pathTemplate", "checkInterval", "checkTimeout"] as const
 
 const mediaServers = mediaServersType<

@@ -128,7 +128,7 @@ export const settingsExample = (): string =>
     })
   ].join("\n")
 
-/** A settings file that sets what differs from the defaults, with the secrets. */
+/** A settings file with all values that differ from the defaults, including secrets. */
 export const settingsYaml = (values: Settings): string => {
   const differing = settings.filter(
     ({ path }) => !Equal.equals(valueAt(values, path), valueAt(defaultSettings, path))

@@ -1,8 +1,8 @@
 /**
  * Loads the settings: defaults, then the file, then flags, then the environment.
  *
- * The later source wins, so the environment beats a flag. Only the winning value is parsed. Pure: the caller
- * reads the file and the environment.
+ * A later source overrides an earlier one, so the environment overrides a flag. Only the effective value is parsed.
+ * Pure: the caller reads the file and the environment.
  */
 import * as Result from "effect/Result"
 import type * as Dsn from "./Dsn.ts"
@@ -29,13 +29,13 @@ export interface LoadAttempt extends LoadedSettings {
    * `["cameraTypes", "acme"]`.
    */
   readonly originOf: (path: ReadonlyArray<string>) => string
-  /** Whether the file could be read and parsed. If not, a setting without a value may have one there. */
+  /** Whether the file could be read and parsed. If not, a setting without a value may be set in the file. */
   readonly isComplete: boolean
 }
 
 /**
- * Loads the settings and collects all problems, for a caller that has more to check. An invalid setting has
- * its default. Never throws.
+ * Loads the settings and collects all problems, for a caller with further checks. An invalid setting has its
+ * default. Never throws.
  */
 export const attempt = (sources: Sources = {}): LoadAttempt => {
   const { isComplete, placeOf, problems, values } = collect(sources)

@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import * as SettingType from "./SettingType.ts"
 
 /**
- * What is sent to a webhook.
+ * The format of the messages to a webhook.
  *
  * - `json`: the alert as JSON, signed where a secret is set.
  * - `slack`, `mattermost`: a message to an incoming webhook.
@@ -36,7 +36,7 @@ export interface Webhook {
   readonly secret: Redacted.Redacted | undefined
 }
 
-/** The URL without what may be a secret: `https://hooks.slack.com/***`. */
+/** The URL without possible secrets: `https://hooks.slack.com/***`. */
 export const displayWebhookUrl = (url: Redacted.Redacted): string => {
   const { host, protocol } = new URL(Redacted.value(url))
   return `${protocol}//${host}/***`
@@ -74,9 +74,10 @@ const webhook: SettingType.SettingType<Webhook> = SettingType.struct(
 )
 
 /**
- * The topic in the path of a URL, to which messages can be published; `undefined` where it has none.
+ * The topic in the path of a URL; `undefined` if it is not a topic to publish to.
  *
- * MQTT 3.1.1, 4.7: a topic has at most 65,535 bytes, no wildcard and no NUL; those with `$` are the broker's.
+ * MQTT 3.1.1, 4.7: a topic has at most 65,535 bytes, no wildcard and no NUL; topics with `$` are reserved for the
+ * broker.
  */
 export const mqttTopicOf = (pathname: string): string | undefined => {
   const topic = Option.getOrUndefined(Option.liftThrowable(decodeURIComponent)(pathname.slice(1)))
@@ -85,7 +86,7 @@ export const mqttTopicOf = (pathname: string): string | undefined => {
     : topic
 }
 
-/** A webhook that no message could ever be sent to. */
+/** The problem of a webhook to which no message could be sent. */
 const problemOf = ({ format, secret, url }: Webhook): string | undefined => {
   const { pathname, protocol, search, searchParams } = new URL(Redacted.value(url))
   const isMqtt = /^mqtts?:$/.test(protocol)
@@ -122,7 +123,7 @@ const problemOf = ({ format, secret, url }: Webhook): string | undefined => {
     : SettingType.problemOfKey("secret", `not used with the format ${format}`)
 }
 
-/** All webhooks; each has a name of its own. */
+/** All webhooks, with unique names. */
 export const webhooks = SettingType.refine(
   SettingType.listOfStructs(SettingType.refine(webhook, problemOf)),
   (all) => {
@@ -138,7 +139,7 @@ export interface DailySpan {
   readonly to: number
 }
 
-/** `22:00-06:00`; `undefined` where that is not a span. */
+/** Parses `22:00-06:00`; `undefined` if the text is not a span. */
 export const parseDailySpan = (text: string): DailySpan | undefined => {
   const match = /^([01]\d|2[0-3]):([0-5]\d)\s*-\s*([01]\d|2[0-3]):([0-5]\d)$/.exec(text.trim())
   if (match === null) return undefined

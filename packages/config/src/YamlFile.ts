@@ -1,8 +1,8 @@
 /**
  * Parses a YAML 1.2 file, with a position for every error and every value.
  *
- * The parser's messages may repeat a part of the file, such as an alias that was meant for a password
- * beginning with `*`. Only its error codes and positions are used.
+ * The parser's messages may quote a part of the file, such as a password that begins with `*` and was read as an
+ * alias. Only its error codes and positions are used.
  */
 import * as Result from "effect/Result"
 import {
@@ -150,7 +150,7 @@ const syntaxProblem = (document: Document.Parsed): SyntaxProblem | undefined => 
   return { message: messages[error.code] ?? needsQuotes, offset }
 }
 
-/** The unclosed quote or bracket before an offset. The parser reports only where it gave up. */
+/** The unclosed quote or bracket before an offset. The parser reports only where it stopped. */
 const openNode = (document: Document, offset: number): SyntaxProblem | undefined => {
   let found: SyntaxProblem | undefined
   const check = (node: Node, message: string) => {
