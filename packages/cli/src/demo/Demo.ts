@@ -1,9 +1,9 @@
 /**
- * The main job with nothing installed: a real PostgreSQL, cameras that are not there, a media server, and
- * the real supervisor between them.
+ * The relaying of cameras without any installed service: a real PostgreSQL, simulated cameras, a media server, and
+ * the real supervisor.
  *
- * While it runs the table changes as tables do. What changes stands beside the healthy cameras, which are
- * all live at the end.
+ * While the demo runs, rows are inserted, changed and deleted. These rows are separate from the healthy cameras,
+ * which are all live at the end.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import {
@@ -43,25 +43,28 @@ import * as Programs from "./Programs.ts"
 import * as SimulatedCamera from "./SimulatedCamera.ts"
 
 export interface DemoOptions {
-  /** How many cameras are healthy from beginning to end. */
+  /** The number of cameras that are healthy for the whole demo. */
   readonly cameras: number
   readonly duration: Duration.Duration
-  /** What the demo takes of an operator's settings: the log, the cameras' and the relays' choices. */
+  /**
+   * The operator's settings. The demo replaces the database, the media server, the FFmpeg programs and the HTTP
+   * server.
+   */
   readonly settings: Settings
-  /** Tells what the demo does to the table and to the cameras. */
+  /** Reports each change of the table and the cameras. */
   readonly tell: (what: string) => Effect.Effect<void>
 }
 
-/** A demo that runs. */
+/** A running demo. */
 export interface Demo {
-  /** Goes through the story; done at the end of the duration, and when the healthy cameras are live. */
+  /** Makes the changes; done at the end of the duration, when the healthy cameras are live. */
   readonly story: Effect.Effect<void, SqlError | RtspServerError, Scope.Scope>
-  /** Whether the camera of a name is one of the healthy ones. */
+  /** Whether the camera with the name is healthy. */
   readonly isHealthy: (name: string) => boolean
   readonly mediaServer: DemoMediaServer.DemoMediaServer
-  /** What the real tree says of its cameras. */
+  /** The states of the cameras. */
   readonly status: StatusStore["Service"]
-  /** The address of the dashboard, for as long as the demo runs. */
+  /** The address of the dashboard while the demo runs. */
   readonly dashboard: string
 }
 
@@ -109,7 +112,7 @@ export const make = Effect.fnUntraced(function* (
     database: { ...defaultSettings.database, dsn },
     mediaServer: { ...defaultSettings.mediaServer, port: mediaServer.port },
     ffmpeg: { path: Programs.ffmpeg(), ffprobePath: Programs.ffprobe() },
-    // beside a daemon that has the default port, and for this machine only
+    // not the default port, which a daemon may use; for this machine only
     http: { ...defaultSettings.http, port: yield* freePort }
   }
   const database = yield* Layer.build(databaseLayer(dsn, settings.database))
@@ -131,7 +134,7 @@ export const make = Effect.fnUntraced(function* (
   const live = yield* SubscriptionRef.make(settings)
   yield* Effect.provideContext(HttpServer.start(live), tree)
 
-  /** Waits for a part of the duration, tells what comes, and does it. */
+  /** Waits for a part of the duration, reports a change, and makes it. */
   const chapter = <E, R>(part: number, what: string, act: Effect.Effect<unknown, E, R>) =>
     Effect.sleep(Duration.times(options.duration, part)).pipe(
       Effect.andThen(options.tell(what)),
@@ -139,7 +142,7 @@ export const make = Effect.fnUntraced(function* (
     )
   const status = Context.get(tree, StatusStore)
   const names = new Set(healthy.map(({ name }) => name))
-  /** On a busy machine everything is late: waits for a state, five times as long as the demo takes at most. */
+  /** Waits for a state, at most five times the duration of the demo, because a busy machine is slow. */
   const seen = (until: (cameras: ReadonlyArray<CameraStatus>) => boolean) =>
     status.all.pipe(
       Effect.repeat({ schedule: Schedule.spaced("50 millis"), until }),
@@ -152,7 +155,7 @@ export const make = Effect.fnUntraced(function* (
     cameras.every(({ name, state }) => !names.has(name ?? "") || state._tag === "Live")
   )
   const story = Effect.gen(function* () {
-    // it must not be on before anybody saw that it was off
+    // the camera must be seen as unreachable before it is switched on
     const first = Effect.sleep(Duration.times(options.duration, 0.2))
     yield* Effect.all([first, seenOff], { concurrency: 2, discard: true })
     yield* chapter(0, `"${late.name}" is switched on`, late.powerOn)

@@ -1,6 +1,6 @@
 /**
- * The media server of the demo: a MediaMTX where there is one, by `MEDIAMTX_BIN` or on PATH, with a
- * configuration of its own on free ports; else the embedded RTSP server.
+ * The media server of the demo: a MediaMTX from `MEDIAMTX_BIN` or PATH, with its own configuration on free ports;
+ * otherwise the embedded RTSP server.
  */
 import { MediaServerError, rtspCheck, StreamUrl } from "@restream/core"
 import { holdPort, RtspServer } from "@restream/core/testing"
@@ -21,9 +21,9 @@ import { findProgram } from "../process/FindProgram.ts"
 export interface DemoMediaServer {
   readonly name: "MediaMTX" | "embedded RTSP server"
   readonly port: number
-  /** Where a browser shows a path; only MediaMTX has pages. */
+  /** The address of a page that plays a path; only MediaMTX has pages. */
   readonly page: ((path: string) => string) | undefined
-  /** The bytes that came to each path: the server's own count, not ours. */
+  /** The bytes received on each path, as counted by the server. */
   readonly received: Effect.Effect<ReadonlyMap<string, number>>
 }
 
@@ -70,7 +70,7 @@ const mediaMtx = Effect.fnUntraced(function* (program: string) {
   const options: ChildProcess.CommandOptions = {
     stdin: "ignore",
     cwd: folder,
-    // by the environment, where a release passes over names that it does not know: it was PROTOCOLS before 1.9
+    // by the environment, because MediaMTX ignores unknown variables: the setting was PROTOCOLS before 1.9
     env: { MTX_RTSPTRANSPORTS: "tcp", MTX_PROTOCOLS: "tcp", MTX_MOQ: "no" },
     extendEnv: true,
     killSignal: "SIGINT",
@@ -108,7 +108,7 @@ const mediaMtx = Effect.fnUntraced(function* (program: string) {
   } satisfies DemoMediaServer
 })
 
-/** The answer of MediaMTX's control API v3; `inboundBytes` is the newer name. */
+/** The response of MediaMTX's control API v3; `inboundBytes` is the newer name. */
 const PathList = Schema.Struct({
   items: Schema.Array(
     Schema.Struct({

@@ -1,4 +1,4 @@
-/** What `restream demo` prints: a live table, lines of JSON, and a summary. */
+/** The output of `restream demo`: a live table, lines of JSON, and a summary. */
 import { CameraState, type CameraStatus, type StatusChange, StatusEvent } from "@restream/core"
 import * as Schema from "effect/Schema"
 import { table } from "../text/Table.ts"
@@ -7,17 +7,17 @@ import { table } from "../text/Table.ts"
 interface DemoCamera {
   readonly id: string
   readonly name: string
-  /** Whether it is one of those that must be live at the end. */
+  /** Whether the camera must be live at the end. */
   readonly healthy: boolean
   readonly state: string
   readonly engine: string | null
-  /** What the media server received at the camera's path. */
+  /** The bytes that the media server received on the camera's path. */
   readonly bytes: number
 }
 
 export interface DemoSummary {
   readonly event: "summary"
-  /** Whether every healthy camera is live, and has brought something to the media server. */
+  /** Whether every healthy camera is live, and the media server has received data from it. */
   readonly ok: boolean
   readonly cameras: ReadonlyArray<DemoCamera>
 }
@@ -62,7 +62,7 @@ export const stepJson = (what: string): string => JSON.stringify({ event: "step"
 const bytesInWords = (bytes: number): string =>
   bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
 
-/** The cameras as they are now. */
+/** The current states of the cameras, as a table. */
 export const statusTable = (
   statuses: ReadonlyArray<CameraStatus>,
   received: ReadonlyMap<string, number>,

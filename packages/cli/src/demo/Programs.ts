@@ -13,7 +13,7 @@ const installed = (module: string): string | undefined => {
   }
 }
 
-/** ffmpeg from PATH, else from npm, else its bare name, whose absence the engine then tells. */
+/** ffmpeg from PATH, else from npm, else its bare name; the engine reports a missing program. */
 export const ffmpeg = (): string =>
   findProgram("ffmpeg") ?? installed("@ffmpeg-installer/ffmpeg") ?? "ffmpeg"
 

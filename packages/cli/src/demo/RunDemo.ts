@@ -21,7 +21,7 @@ export interface RunDemoOptions {
   readonly isLive: boolean
 }
 
-/** The daemon does not need these programs, so a plain installation comes without them. */
+/** The daemon does not need these programs, so the normal installation does not contain them. */
 const howToInstall =
   'demo: "npx @restream/demo" brings PostgreSQL and ffmpeg (about 200 MB), and runs the demo with them'
 

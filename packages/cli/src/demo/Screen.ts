@@ -1,4 +1,4 @@
-/** A part of the terminal that is drawn again and again, and never larger than the terminal. */
+/** A redrawn part of the terminal that is never larger than the terminal. */
 import { fitted } from "../text/Table.ts"
 
 export interface ScreenSize {
@@ -6,13 +6,12 @@ export interface ScreenSize {
   readonly columns: number
 }
 
-/** How many of the last rows stay when the middle is left out: they are the ones with a story. */
+/** The number of last rows that stay when the middle is left out: the demo changes these cameras. */
 const lastRows = 5
 
 /**
- * The lines of a table and those below it, for a terminal of a size: no line is wider, and all together
- * leave a row for the cursor. What has no room is left out of the table's middle, or else from the top of
- * what is below. Pure.
+ * Fits a table and the lines below it into a terminal: lines are truncated, and one row stays free for the cursor.
+ * If rows must be left out, they are taken from the middle of the table, then from the first lines below it. Pure.
  */
 export const fit = (
   table: ReadonlyArray<string>,
@@ -37,7 +36,7 @@ const cutMiddle = (table: ReadonlyArray<string>, room: number): ReadonlyArray<st
   ]
 }
 
-/** Makes the text that draws lines over those that it drew before. */
+/** Makes a function that renders lines over the lines of its previous call. */
 export const makeScreen = (): ((lines: ReadonlyArray<string>) => string) => {
   let height = 0
   return (lines) => {

@@ -1,4 +1,4 @@
-/** IP cameras that are not there: each a device of its own, with its own port and its own password. */
+/** Simulated IP cameras: each is a separate device with its own port. */
 import type { CameraRow } from "@restream/core"
 import { holdPort, RtspServer, type RtspServerError, TestPattern } from "@restream/core/testing"
 import * as Effect from "effect/Effect"
@@ -12,13 +12,13 @@ export interface SimulatedCamera {
   readonly row: CameraRow
 }
 
-/** A camera that waits for being switched on. */
+/** A camera that is switched off. */
 export interface OffCamera extends SimulatedCamera {
-  /** Switches the camera on; it is off with the scope. */
+  /** Switches the camera on, until the scope closes. */
   readonly powerOn: Effect.Effect<void, RtspServerError, Scope.Scope>
 }
 
-/** How the simulated vendors are addressed. Each row takes another one. */
+/** The camera types and paths of the simulated vendors, used in turn. */
 const vendors = [
   { type: "url", path: "live" },
   { type: "hikvision", path: "Streaming/Channels/101" },
@@ -26,15 +26,15 @@ const vendors = [
   { type: "axis", path: "axis-media/media.amp?camera=1" }
 ] as const
 
-/** One with every character that passwords break on. */
+/** A password with characters that need encoding. */
 const password = "p@ss/w:rd #1%"
 
 export interface SimulatedCameraOptions {
   readonly name: string
-  /** Which of the vendors, by turns. */
+  /** The index of the vendor, modulo the number of vendors. */
   readonly kind: number
   readonly hasSound: boolean
-  /** What the row says instead of the camera's own password. */
+  /** A wrong password for the row. */
   readonly wrongPassword?: string | undefined
 }
 
@@ -46,7 +46,7 @@ export const make = Effect.fnUntraced(function* (
   return { name: options.name, row: rowOf(options, port) }
 })
 
-/** Makes a camera that is off, and closes every connection. */
+/** Makes a camera that is off: its port resets every connection. */
 export const makeOff = Effect.fnUntraced(function* (
   options: SimulatedCameraOptions
 ): Effect.fn.Return<OffCamera, never, Scope.Scope> {
@@ -54,7 +54,7 @@ export const makeOff = Effect.fnUntraced(function* (
   const powerOn = Effect.andThen(
     release,
     Effect.retry(device(options, port), {
-      // another program may have been given the port meanwhile, for a connection of its own
+      // the kernel may have assigned the port to a connection of another program meanwhile
       while: ({ reason }) => reason._tag === "ListenFailed" && reason.code === "EADDRINUSE",
       schedule: Schedule.spaced("100 millis"),
       times: 50
@@ -63,7 +63,7 @@ export const makeOff = Effect.fnUntraced(function* (
   return { name: options.name, powerOn: Effect.asVoid(powerOn), row: rowOf(options, port) }
 })
 
-/** The device: a server on a port, 0 for any, and the picture that it sends. */
+/** The device: a server on a port (0: any), and the test pattern that it sends. */
 const device = Effect.fnUntraced(function* (options: SimulatedCameraOptions, port: number) {
   const server = yield* RtspServer.make({
     host: "127.0.0.1",
