@@ -1,8 +1,8 @@
 /**
  * A log file that rotates by size and by age, and keeps a number of old files.
  *
- * A file that can't be written never stops the daemon. The problem is reported once, and once more with
- * the number of lost lines when the file is writable again.
+ * A write error never stops the daemon. It is reported once, and when the file is writable again, the number of
+ * lost lines is reported.
  */
 import { Incidents } from "@restream/core"
 import * as Duration from "effect/Duration"
@@ -17,7 +17,7 @@ export interface LogFileOptions {
   /** In bytes. */
   readonly maxSize: number
   readonly maxAge: Duration.Duration
-  /** How many old files are kept, as `NAME.1`, `NAME.2`, … */
+  /** The number of old files to keep, as `NAME.1`, `NAME.2`, … */
   readonly keep: number
 }
 
@@ -28,19 +28,19 @@ export interface LogFile {
   readonly reopenIfMoved: () => void
 }
 
-/** The interval at which the daemon looks whether the file was moved or deleted. */
+/** The interval of the check whether the file was moved or deleted. */
 const checkMovedMs = 30_000
 
-/** The interval at which a file that failed is opened again. */
+/** The delay before a failed file is reopened. */
 const reopenAfterMs = 10_000
 
-/** The buffer for a slow disk, in bytes: room for the lines of ten thousand cameras that start at once. */
+/** The buffer for a slow disk, in bytes: enough for the lines of ten thousand cameras that start at once. */
 const maxWaiting = 32_000_000
 
 /**
- * Opens the file in the scope, which ends with the last line written.
+ * Opens the file in the scope; closing the scope writes the remaining lines.
  *
- * @param report tells an operator, elsewhere, that lines are lost or the file is writable again.
+ * @param report reports to another log output that lines are lost, or that the file is writable again.
  */
 export const make = (
   options: LogFileOptions,
@@ -53,11 +53,11 @@ export const make = (
       let reopening: NodeJS.Timeout | undefined
       let isClosed = false
       let lost = 0
-      /** Whether the last write failed: half a line may be in the file. */
+      /** Whether the last write failed: the file may end with a partial line. */
       let isBroken = false
-      /** Which file is open; `undefined` while the library opens or rotates it. */
+      /** The identity of the open file; `undefined` while the library opens or rotates it. */
       let identity: string | undefined
-      /** Whether somebody asked to open it again meanwhile. */
+      /** Whether a reopen was requested meanwhile. */
       let wasAsked = false
       const incidents = new Incidents.Incidents<LogFileOptions>()
 
@@ -72,13 +72,13 @@ export const make = (
           path: dirname(resolve(options.path)),
           size: `${options.maxSize}B`,
           interval: rotationInterval(options.maxAge),
-          // the library counts from 1, and takes 0 for "unset"
+          // the library counts from 1, and treats 0 as unset
           rotate: Math.max(1, options.keep)
         })
         stream = opened
         opened.on("open", () => {
           if (stream !== opened) return
-          // a file that went away before it was known is none that is there
+          // "gone" matches no file: the file was deleted before its identity was read
           identity = identityOf(options.path) ?? "gone"
           if (wasAsked) reopenIfMoved()
         })
@@ -109,7 +109,7 @@ export const make = (
         }
       }
 
-      /** A file that opens may still be on a full disk: only a completed write shows that it works. */
+      /** Only a completed write shows that the file is writable: opening succeeds even on a full disk. */
       const onWritten = (error: Error | null | undefined) => {
         if (error) {
           lost++
@@ -139,7 +139,7 @@ export const make = (
         const moved = stream
         identity = undefined
         open()
-        // what waits to be written goes to the file that was moved
+        // buffered lines are written to the moved file
         moved?.end()
       }
 
@@ -169,12 +169,12 @@ const identityOf = (path: string): string | undefined => {
 }
 
 /**
- * Makes sure that the file is there. The library would, too, but by Node's recursive `mkdir`, which goes round
- * and round where the kernel can't find what it is to make a folder of: below /proc, for one.
+ * Creates the file and its directories. The library would use Node's recursive `mkdir`, which loops forever if a
+ * parent can never exist, for example below /proc.
  */
 const makeReady = (path: string): void => {
   makeFolder(dirname(path))
-  // to open a FIFO without a reader blocks the process, and a rotation would rename a device
+  // opening a FIFO without a reader blocks the process, and a rotation would rename a device
   if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw new Error("not a file")
   closeSync(openSync(path, "a"))
 }
@@ -189,8 +189,8 @@ const divisorsOf = (number: number): ReadonlyArray<number> =>
   Array.from({ length: number }, (_, index) => number - index).filter((n) => number % n === 0)
 
 /**
- * The longest interval that the library knows and that is not longer than the age: whole days, or hours
- * and minutes that divide the day and the hour.
+ * The longest interval that the library supports and that does not exceed the age: whole days, hours that divide a
+ * day, or minutes that divide an hour.
  */
 const rotationInterval = (age: Duration.Duration): string => {
   const days = Math.floor(Duration.toDays(age))

@@ -1,7 +1,7 @@
 /**
- * The formats of a log message: one line, whatever the message holds.
+ * The formats of a log message; each renders one line.
  *
- * Control characters become visible escapes and credentials are redacted here, once more for every message.
+ * Control characters become visible escapes, and credentials are redacted again in every message.
  */
 import { oneLine, redact } from "@restream/config"
 import * as Cause from "effect/Cause"
@@ -26,14 +26,14 @@ const shown = (value: unknown): string =>
 const isPlain = (value: unknown): value is number | boolean =>
   typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value))
 
-/** The module of a message, as `log.modules` names it: Effect's modules of a cluster belong to ours. */
+/** The module of a message, as in `log.modules`. The cluster modules of Effect map to `cluster`. */
 export const moduleOf = (annotation: unknown): string | undefined => {
   if (annotation === undefined) return undefined
   const module = shown(annotation)
   return module.startsWith("effect/cluster/") ? "cluster" : module
 }
 
-/** Makes a line of the options that Effect gives to a logger. */
+/** Makes a line from the options of an Effect logger. */
 export const fromOptions = (options: Logger.Options<unknown>): LogLine => {
   const parts = Array.isArray(options.message) ? options.message : [options.message]
   const words = parts.map(shown)
@@ -105,7 +105,7 @@ const pretty =
     return `${clock} ${painted} ${node === undefined ? "" : `[${node}] `}${line.message}`
   }
 
-/** Writes a message in a format; `pretty` has no colour unless it is asked for. */
+/** Renders a message in a format. @param hasColor whether `pretty` uses colors. */
 export const render = (format: Format, hasColor = false): ((line: LogLine) => string) => {
   if (format === "json") return json
   return format === "logfmt" ? logfmt : pretty(hasColor)

@@ -1,4 +1,4 @@
-/** Where the log goes, and what of it, by the settings. */
+/** The outputs of the log and their levels, by the settings. */
 import type { Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -21,7 +21,7 @@ const levels: Record<LogSettings["level"], LogLevel.LogLevel> = {
   error: "Error"
 }
 
-/** Where a line is written: one set of settings, made into places and formats. */
+/** The outputs of the log for one set of settings. */
 interface Sink {
   readonly settings: LogSettings
   readonly write: (line: LogLine) => void
@@ -30,19 +30,19 @@ interface Sink {
 
 /** The log of this process. */
 export interface Logs {
-  /** Makes it the logger of whatever is given the layer. */
+  /** Replaces the loggers by this log. */
   readonly layer: Layer.Layer<never>
-  /** Goes on by other settings. A log file is left and another one begun where these ask for it. */
+  /** Applies other settings. If they differ in more than levels, the outputs are closed and opened again. */
   readonly change: (settings: LogSettings) => Effect.Effect<void>
   /** Opens the log file again if it was moved or deleted. */
   readonly reopenIfMoved: Effect.Effect<void>
 }
 
 /**
- * Opens the log in the scope, which ends with its last line written. It goes to a stream, and to a file
- * where one is set.
+ * Opens the log in the scope; closing the scope writes the remaining lines. Lines are written to a stream, and to a
+ * file if one is set.
  *
- * @param streamOf standard output for a daemon whose log is data (JSON), standard error else.
+ * @param streamOf selects standard output for JSON logs of a daemon, otherwise standard error.
  */
 export const make = Effect.fnUntraced(function* (
   settings: LogSettings,
@@ -60,8 +60,8 @@ export const make = Effect.fnUntraced(function* (
   })
 
   return {
-    // every message comes to the logger, which decides by the settings in force; a level that fibers
-    // carry with them could not be changed while they run
+    // the logger gets every message and filters by the current settings; the minimum level of a running fiber
+    // cannot be changed
     layer: Layer.merge(Logger.layer([logger]), Layer.succeed(MinimumLogLevel, "All")),
     reopenIfMoved: Effect.sync(() => sink.reopenIfMoved()),
     change: Effect.fnUntraced(function* (settings) {
@@ -69,8 +69,8 @@ export const make = Effect.fnUntraced(function* (
         sink = { ...sink, settings }
         return
       }
-      // The file is given up before it is opened again, perhaps by the same name. What is logged meanwhile
-      // waits: the old file takes no more, and the new one takes nothing yet.
+      // The old file is closed before the new one is opened, because both may have the same name. Lines in between
+      // are buffered.
       const waiting: Array<LogLine> = []
       sink = { settings, write: (line) => void waiting.push(line), reopenIfMoved: () => {} }
       yield* Scope.close(fileScope, Exit.void)
@@ -115,13 +115,13 @@ const open = Effect.fnUntraced(function* (
             maxAge: settings.fileMaxAge,
             keep: settings.fileKeep
           },
-          // by itself, since a logger can't log: but a line as all others are
+          // written directly, because a logger cannot log, in the same format as other lines
           (message) =>
             write(
               `${toStream({ time: new Date(), level: "Error", message, module: "daemon", fields: {} })}\n`
             )
         )
-  // a file is never a terminal: what is pretty there is a line with a date
+  // a file is not a terminal, so `pretty` becomes `logfmt`, which has the date
   const toFile = render(format === "pretty" ? "logfmt" : format)
   return {
     settings,
@@ -133,11 +133,11 @@ const open = Effect.fnUntraced(function* (
   }
 })
 
-/** Where a daemon logs: JSON logs are data and go to stdout; other formats go to stderr. */
+/** The stream for the log of a daemon: stdout for JSON, which is data; stderr for other formats. */
 export const daemonStream = ({ format }: LogSettings): NodeJS.WriteStream =>
   format === "json" ? process.stdout : process.stderr
 
-/** The log, for as long as the layer lives. */
+/** The log as a layer. */
 export const layer = (settings: LogSettings, stream: NodeJS.WriteStream): Layer.Layer<never> =>
   Layer.unwrap(
     Effect.map(
@@ -146,12 +146,12 @@ export const layer = (settings: LogSettings, stream: NodeJS.WriteStream): Layer.
     )
   )
 
-/** What a reader may leave unread before lines are dropped, in bytes. */
+/** The maximum of unread bytes before lines are dropped. */
 const maxUnread = 2 ** 20
 
 /**
- * Writes log lines to a stream whose reader may stop reading: neither the process nor its memory depends on
- * that. Lines are dropped then, and their number is written when the reader goes on.
+ * Writes log lines to a stream whose reader may stop reading, without blocking and in bounded memory. Lines are
+ * then dropped, and their number is written when the reader continues.
  */
 const unlessUnread = (
   stream: NodeJS.WriteStream,
@@ -171,7 +171,7 @@ const unlessUnread = (
   }
 }
 
-/** Node writes to a terminal synchronously: Ctrl-S, or a console that nobody reads, would stop the process. */
+/** Node writes to a terminal synchronously: Ctrl-S, or a console without a reader, would block the process. */
 const setNonBlocking = (stream: NodeJS.WriteStream): void => {
   if (stream.isTTY !== true) return
   const { _handle: handle } = stream as { _handle?: { setBlocking?: (blocks: boolean) => number } }
@@ -179,15 +179,15 @@ const setNonBlocking = (stream: NodeJS.WriteStream): void => {
 }
 
 /**
- * Writes to a stream that may be closed, full or gone at any time. Nothing is thrown then.
+ * Writes to a stream that may be closed or full at any time. Never throws.
  *
- * @param onError hears of it. Default: nobody, since a log that is gone has nowhere left to tell it.
+ * @param onError receives errors. Default: errors are ignored, because there is no other place to report them.
  */
 export const safely = (
   stream: NodeJS.WriteStream,
   onError?: (error: Error) => void
 ): ((data: string | Uint8Array) => void) => {
-  // one who hears of it is enough, and the log is opened again and again
+  // one listener is enough: the log is reopened repeatedly
   if (onError !== undefined || stream.listenerCount("error") === 0) {
     stream.on("error", onError ?? (() => {}))
   }
@@ -195,7 +195,7 @@ export const safely = (
     try {
       stream.write(data)
     } catch (error) {
-      // a stream that was closed beneath us
+      // the stream was closed meanwhile
       onError?.(error instanceof Error ? error : new Error(String(error)))
     }
   }
