@@ -1,4 +1,4 @@
-/** Sends alerts: for the daemon, and once for `restream alerts test`. Loaded only where webhooks are set. */
+/** Sends alerts for the daemon, and once for `restream alerts test`. Loaded only if webhooks are set. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { displayWebhookUrl, type Settings } from "@restream/config"
 import { HostResolver, LiveSettings } from "@restream/core"
@@ -10,14 +10,14 @@ import type * as SubscriptionRef from "effect/SubscriptionRef"
 import { exitStatus, Failure, usageFailure } from "../process/Failure.ts"
 import { print } from "../process/Output.ts"
 
-/** Looks names up as cameras do: a name server that does not answer must not take the threads of the process. */
+/** Resolves names as for cameras: a name server that does not respond must not block the threads of the process. */
 const transport = Layer.unwrap(
   Effect.map(HostResolver.HostResolver, (resolver) =>
     NodeHttpClient.layerNodeHttpOptions({ lookup: HostResolver.nodeLookup(resolver) })
   )
 )
 
-/** Watches and sends in the scope. */
+/** Starts the delivery of alerts in the scope. */
 export const start = Effect.fnUntraced(function* (
   settings: SubscriptionRef.SubscriptionRef<Settings>
 ) {
@@ -28,7 +28,7 @@ export const start = Effect.fnUntraced(function* (
   )
 })
 
-/** Sends a test alert to every webhook, or to the one of that name, and prints what became of it. */
+/** Sends a test alert to every webhook, or to the webhook with the name, and prints the result. */
 export const test = Effect.fnUntraced(function* (
   { alerts: { webhooks } }: Settings,
   name: string | undefined

@@ -21,7 +21,7 @@ type Result = Check.CheckResult | Check.ProbeOutcome
 export const hasFailed = (result: Result): boolean =>
   result._tag === "Unreachable" || result._tag === "Invalid"
 
-/** What the camera sends, if that is known. */
+/** The tracks that the camera sends, if known. */
 const offerOf = (result: Result) =>
   result._tag === "Answered" || result._tag === "Relayed" ? result.offer : undefined
 
@@ -47,7 +47,7 @@ const stateOf = (result: Result): string => {
   }
 }
 
-/** The address that answered, of a camera with several, and how many failed. */
+/** For a camera with several addresses: the address that answered, and the number of failed addresses. */
 const addressRemarks = (result: Check.CheckResult): ReadonlyArray<string> => {
   const failed = result.addresses.filter(hasFailed).length
   if (failed === 0) return []
@@ -81,7 +81,7 @@ const seconds = (duration: Duration.Duration): string =>
 
 type ProbeReasonTag = Extract<Check.CheckResult, { readonly _tag: "Unreachable" }>["reason"]["_tag"]
 
-/** The reasons grouped by what an installer does about them, for the summary. */
+/** The reasons by kind, for the summary: one kind per remedy. */
 const kinds: Record<ProbeReasonTag | "Invalid", string> = {
   Refused: "connection refused",
   DnsError: "unknown host",
@@ -223,7 +223,7 @@ export const checkSummary = (
   results: ReadonlyArray<Check.CheckResult>,
   took: Duration.Duration,
   disabled: number,
-  /** What lists the cameras. */
+  /** The name of the list of cameras. */
   list: string
 ): ReadonlyArray<string> => {
   const off = disabled === 0 ? "" : `, ${disabled} disabled`
@@ -240,7 +240,7 @@ export const checkSummary = (
   ]
 }
 
-/** What browsers cannot play, one line for all cameras with the same problem. */
+/** The tracks that browsers cannot play, one line for all cameras with the same problem. */
 export const checkWarnings = (results: ReadonlyArray<Check.CheckResult>): ReadonlyArray<string> => {
   const byProblem = new Map<string, Array<string>>()
   for (const result of results) {
@@ -258,8 +258,8 @@ const named = (cameras: ReadonlyArray<string>): string =>
   `camera${cameras.length === 1 ? "" : "s"} ${nameFirst(cameras)}`
 
 /**
- * Which cameras rely on the native engine alone where there is no ffmpeg; `undefined` if none does. Only SETUP
- * shows that a camera sends by UDP alone, and a probe ends before.
+ * The cameras that rely on the native engine because ffmpeg is not installed; `undefined` if there are none. Only
+ * SETUP shows that a camera supports UDP only, and a probe ends before SETUP.
  */
 export const fallbackWarning = (
   results: ReadonlyArray<Check.CheckResult>,
@@ -295,7 +295,7 @@ export const checkJson = (
     readonly names: ReadonlyMap<string, string>
     /** Where viewers reach the media server of a camera. */
     readonly viewersOf: (camera: Camera) => ViewerAddresses
-    /** What is wrong with the media server. */
+    /** The problems of the media servers. */
     readonly serverProblems: ReadonlyArray<string>
     /** Selects the listed cameras. All cameras are counted. */
     readonly isListed: (result: Check.CheckResult) => boolean

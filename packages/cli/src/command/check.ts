@@ -174,14 +174,14 @@ export const check = Command.make(
       )
     )
     const report = inOrder(cameras, results)
-    // a path that is published shows that the media server accepts it
+    // a published path needs no check: the media server accepts it
     const unpublished = report.flatMap(({ _tag, camera }) =>
       _tag !== "Relayed" && camera._tag === "Camera" ? [camera] : []
     )
     const serverProblems =
       explained === undefined ? yield* ServerCheck.run(settings, unpublished, published) : []
     const isListed = wrong ? hasFailed : () => true
-    // the number of disabled cameras is of no interest for selected cameras
+    // the number of disabled cameras is omitted for selected cameras
     const disabled = only.length === 0 ? set.disabled.size : 0
     const { ffprobePath, path } = settings.ffmpeg
     const hasFfmpeg = [path, ffprobePath].every((name) => findProgram(name) !== undefined)

@@ -15,7 +15,7 @@ import { settingFlagsOf } from "../settings/SettingFlags.ts"
 import { table } from "../text/Table.ts"
 import { restream } from "./restream.ts"
 
-/** The nodes that are not gone. */
+/** The nodes whose lease is valid, or expired less than one lease ago. */
 const nodesOf = ({ cluster: { lease, tablePrefix } }: Settings) =>
   Effect.map(NodeTable.list(tablePrefix), (rows) =>
     rows

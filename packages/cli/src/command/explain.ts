@@ -11,7 +11,7 @@ import { print } from "../process/Output.ts"
 
 const longestLine = 100
 
-/** The first variable that is set and not empty decides, as for other programs. */
+/** The first non-empty variable decides, as in other programs. */
 const isRussian = ({ LANG, LC_ALL, LC_MESSAGES }: NodeJS.ProcessEnv): boolean =>
   (LC_ALL || LC_MESSAGES || LANG || "").startsWith("ru")
 

@@ -1,4 +1,4 @@
-/** `restream init`: writes the first settings file, after testing what it names. */
+/** `restream init`: writes the first settings file, after testing its database and media server. */
 import { load } from "@restream/config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"

@@ -38,7 +38,7 @@ export const run = Command.make(
       Flag.withMetavar("N"),
       Flag.optional
     ),
-    // the parent of the workers sets it
+    // set by the parent of the workers
     worker: Flag.Int("worker").pipe(Flag.optional, Flag.withHidden)
   },
   Effect.fnUntraced(
@@ -122,7 +122,7 @@ export const run = Command.make(
           if (parent !== undefined) {
             yield* Effect.forkScoped(Effect.map(cluster.hasJoined, parent.joined))
           }
-          // the workers of the next parent have the same names, and must not wait
+          // the workers of the next parent have the same names, and must not wait for a drain
           yield* Effect.addFinalizer(() =>
             parent?.isGone() === true ? Effect.void : cluster.drain
           )
@@ -155,7 +155,7 @@ export const run = Command.make(
         const applySettings = Effect.fnUntraced(function* (changed: Settings) {
           yield* logs.change(changed.log)
           yield* SubscriptionRef.set(live, changed)
-          // the next poll may be far away, by the old interval
+          // with the old interval, the next poll may be late
           yield* Effect.forkChild(Effect.ignore(Context.get(services, CameraSource).refresh))
         })
         const serveHangups = Queue.take(hangups).pipe(

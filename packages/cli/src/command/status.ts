@@ -1,4 +1,4 @@
-/** `restream status`: how the cameras of the running daemon do. */
+/** `restream status`: shows the state of the cameras of the running daemon. */
 import * as Effect from "effect/Effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"

@@ -55,7 +55,7 @@ export const layer = (
         // a connection pooler may send each statement to another session
         prepare: false
       }
-      // as for cameras: by default, Node keeps a name waiting while two others do not resolve
+      // as for cameras: Node's default lookup delays a name while two other names do not resolve
       const lookup = HostResolver.nodeLookup(yield* HostResolver.HostResolver)
       const connect = (host: Dsn.DsnHost) =>
         addAbortSignal(signal, connectServer({ ...host, lookup }, encryption))
@@ -77,7 +77,7 @@ export const layer = (
 
 const isAny = ({ targetSessionAttrs = "any" }: Dsn.Dsn) => targetSessionAttrs === "any"
 
-/** For an operator whose DSN comes from another program. */
+/** The warning about ignored parameters, for a DSN from another program. */
 export const ignoredParameters = ({ ignored }: Dsn.Dsn): string =>
   `ignored parameters of PG_DSN, which have no effect here: ${ignored.join(", ")}`
 

@@ -1,8 +1,8 @@
 /**
  * Several hosts of one database (libpq, "Specifying Multiple Hosts").
  *
- * Before each connection of the client, another one finds the first host that is reachable and has the wanted
- * role. The driver connects to one host only, and learns of a server's role when it has logged in.
+ * Before each connection of the client, a separate connection finds the first host that is reachable and has the
+ * required role. The driver connects to one host only, and a server's role is known only after the login.
  */
 import { bracketed, type Dsn } from "@restream/config"
 import { SqlProblem } from "@restream/core"
@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type { Duplex } from "node:stream"
 
-/** What a server says about itself. */
+/** The role of a server, by its own report. */
 interface Role {
   readonly isStandby: boolean
   readonly isReadOnly: boolean
@@ -21,7 +21,7 @@ interface Role {
 const askRole = `select pg_is_in_recovery() as "isStandby",
   current_setting('transaction_read_only') = 'on' as "isReadOnly"`
 
-/** What is wrong with a server for these attributes; `undefined` if nothing is. */
+/** Why a server does not match the attributes; `undefined` if it does. */
 const mismatch = (wanted: Dsn.TargetSessionAttrs, role: Role): string | undefined => {
   switch (wanted) {
     case "any":
@@ -38,7 +38,7 @@ const mismatch = (wanted: Dsn.TargetSessionAttrs, role: Role): string | undefine
   }
 }
 
-/** The parts of the driver's configuration by which each of its connections goes to a suitable host. */
+/** The parts of the driver's configuration that direct each connection to a suitable host. */
 export const make = (
   dsn: Dsn.Dsn,
   connect: (host: Dsn.DsnHost) => Duplex,
@@ -64,7 +64,7 @@ export const make = (
       Effect.catch((error) => Effect.succeed(SqlProblem.describe(error)))
     )
 
-  /** The first host that fits, in the order of the DSN. */
+  /** The first matching host, in the order of the DSN. */
   const select = Effect.gen(function* () {
     const problems: Array<string> = []
     let primary: Dsn.DsnHost | undefined
@@ -86,7 +86,7 @@ export const make = (
   })
 
   return {
-    // the driver asks for the password before each connection
+    // the driver reads the password before each connection
     password: Effect.as(
       Effect.tap(select, (host) =>
         Effect.sync(() => {
@@ -95,7 +95,7 @@ export const make = (
       ),
       dsn.password ?? Redacted.make("")
     ),
-    // each host may take the whole time
+    // each host may take the whole timeout
     connectTimeout: Duration.times(session.connectTimeout, dsn.hosts.length + 1),
     stream: () => {
       if (chosen === undefined) throw new Error(problem)

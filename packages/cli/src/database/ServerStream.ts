@@ -1,10 +1,9 @@
 /**
- * A connection to a PostgreSQL server, encrypted as libpq would (libpq, "SSL Mode Descriptions").
+ * A connection to a PostgreSQL server, encrypted as by libpq (libpq, "SSL Mode Descriptions").
  *
- * The driver can use TLS, too, but only where it is required. `prefer`, the default of libpq and asyncpg, uses
- * TLS if the server supports it, without verification, because most distributions install a self-signed
- * certificate. Without TLS it tries again where the handshake fails, and where the server's pg_hba.conf
- * rejects encrypted connections.
+ * The driver can use TLS, too, but only where it is required. `prefer`, the default of libpq and asyncpg, uses TLS
+ * if the server supports it, without verification, because most distributions install a self-signed certificate. If
+ * the handshake fails, or the server's pg_hba.conf rejects encrypted connections, it connects again without TLS.
  */
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net"
 import { Duplex } from "node:stream"
@@ -30,14 +29,14 @@ export interface Address {
   readonly lookup: LookupFunction
 }
 
-/** Holds back writes until the encryption is settled. */
+/** Delays writes until the encryption is negotiated. */
 class ServerStream extends Duplex {
   readonly #address: Address
   readonly #encryption: Encryption
   #socket: Duplex
   #inner: Duplex | undefined
   #pendingWrite: (() => void) | undefined
-  /** What was sent first, as long as it may have to be sent again without TLS. */
+  /** The first data, kept while it may have to be sent again without TLS. */
   #startup: Buffer | undefined
   #mayFallBack: boolean
 
@@ -132,7 +131,7 @@ class ServerStream extends Duplex {
     this.#pendingWrite = undefined
   }
 
-  /** Ends with the current socket, not with one that was given up. */
+  /** Ends the stream with the current socket; a replaced socket is ignored. */
   #fail(socket: Duplex, error?: Error): void {
     if (socket === this.#socket) this.destroy(error)
   }
@@ -157,7 +156,7 @@ class ServerStream extends Duplex {
   override _final(done: (error?: Error | null) => void): void {
     if (this.#inner === undefined) this.destroy()
     else {
-      // a peer that a proxy forgot never closes its side
+      // behind a proxy that has lost the connection, the peer never closes its side
       this.#inner.end(() => {
         done()
         this.destroy()

@@ -43,7 +43,7 @@ const existingColumns = Effect.fnUntraced(function* (name: TableName) {
   return new Set(found.map((column) => column.name))
 })
 
-/** Those of the columns that an existing table of that name lacks; none if there is no such table. */
+/** The columns that an existing table of that name lacks; none if there is no such table. */
 const missingColumns = Effect.fnUntraced(function* (
   name: TableName,
   columns: ReadonlyArray<string>
@@ -61,7 +61,7 @@ const hasOtherColumns = ({ cameraTypes, database, plugins }: Settings): boolean 
   return database.query !== undefined || plugins.length > 0 || named.some(isOther)
 }
 
-/** All columns where it is not known which of them matter. */
+/** The statements for the table of cameras. The trigger watches all columns if it is unknown which of them matter. */
 const statementsFor = (
   settings: Settings,
   name: TableName,
@@ -122,7 +122,7 @@ export const initStatus = Effect.fnUntraced(function* (settings: Settings) {
   yield* print(`status table ${text} exists`)
 })
 
-/** The statements that create a table: that of the states, or that of the cameras. */
+/** The statements that create the table of states or the table of cameras. */
 export const statementsOf = Effect.fnUntraced(function* (settings: Settings, isStatus: boolean) {
   if (!isStatus) return statementsFor(settings, yield* tableOf(settings))
   const { name } = yield* statusTableOf(settings)
@@ -151,8 +151,8 @@ export const printStatements = (statements: ReadonlyArray<string>) =>
   Effect.forEach(statements, (statement) => print(`${statement};\n`), { discard: true })
 
 /**
- * Creates the tables of the cluster, and the index by which each node reads the rows of its shards. Where the
- * cameras come from a query, it is printed instead: which of its tables has the ids is not known.
+ * Creates the tables of the cluster, and the index by which each node reads the rows of its shards. If the cameras
+ * come from a query, the index is printed instead, because the table with the ids is unknown.
  */
 export const initCluster = Effect.fnUntraced(function* (settings: Settings) {
   const { shards, tablePrefix } = settings.cluster
@@ -186,7 +186,7 @@ export const initCluster = Effect.fnUntraced(function* (settings: Settings) {
     Effect.matchEffect({
       onSuccess: () =>
         print(`table ${settings.database.table} has an index on the shard of each camera`),
-      // an id whose text depends on settings of the session, or no column id
+      // for example an id whose text depends on session settings, or no column id
       onFailure: (error) =>
         print(
           `table ${settings.database.table} gets no index on the shard of each camera: ${oneLine(redact(SqlProblem.describe(error)))}`
@@ -204,10 +204,7 @@ export const inDatabase =
       Effect.provide(databaseLayer(dsn, settings.database))
     )
 
-/**
- * Whether the database has no table of the settings. False where a query is set, or where the database cannot be
- * asked.
- */
+/** Whether the table of the settings does not exist. False if a query is set, or if the database does not respond. */
 export const isMissing = (dsn: Dsn.Dsn, settings: Settings) =>
   settings.database.query !== undefined
     ? Effect.succeed(false)

@@ -1,4 +1,4 @@
-/** What `restream discover` and `restream check --find` do. Loaded by these commands only. */
+/** Implements `restream discover` and `restream check --find`. Loaded by these commands only. */
 import type { CameraList, Settings } from "@restream/config"
 import { type Camera, type CameraRow, deviceOption, type InvalidCamera } from "@restream/core"
 import { Discovery, MovedCameras } from "@restream/core/onvif"
@@ -39,7 +39,7 @@ const targetsOf = Effect.fnUntraced(function* (addresses: ReadonlyArray<string>)
   return targets.length === 0 ? undefined : targets
 })
 
-/** Asks the networks, and reads which MAC addresses the system has learned by that. */
+/** Discovers devices, and then reads the MAC addresses from the ARP table of the system. */
 const look = Effect.fnUntraced(function* (
   addresses: ReadonlyArray<string>,
   timeout: Duration.Duration
@@ -50,7 +50,7 @@ const look = Effect.fnUntraced(function* (
     Effect.catch(({ message }) => usageFailure([message]))
   )
   const fs = yield* FileSystem.FileSystem
-  // only Linux has it
+  // exists on Linux only
   const table = yield* Effect.orElseSucceed(fs.readFileString("/proc/net/arp"), () => "")
   return { found, neighbors: MovedCameras.neighborsOf(table) }
 })

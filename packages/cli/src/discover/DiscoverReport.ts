@@ -9,7 +9,7 @@ export type Format = "table" | "insert" | "yaml" | "csv" | "json"
 /** A device, with the MAC address of its host where the system knows it. */
 export type ListedDevice = Discovery.FoundDevice & { readonly mac: string | undefined }
 
-/** What a device says of itself may hold anything: the rest of it is safe in SQL, YAML, CSV and a terminal. */
+/** Removes characters that are unsafe in SQL, YAML, CSV or a terminal: a device may send any text. */
 const plain = (text: string): string =>
   text
     .replaceAll(/[^\p{L}\p{N} ._()/-]/gu, "")
@@ -98,7 +98,7 @@ export const devicesAs = (
   }
 }
 
-/** The change of one row, for an operator to apply. @param column which holds the address. */
+/** The change of one row, for an operator to apply. @param column the column with the address. */
 export const proposal = (
   { camera, host }: MovedCameras.Move,
   list: CameraList,

@@ -1,4 +1,4 @@
-/** How one camera's address came about, and each step of its probe, for `restream check --explain`. */
+/** The origin of one camera's address, and each step of its probe, for `restream check --explain`. */
 import { hasNamedServers, oneLine, redact, type Settings } from "@restream/config"
 import {
   type Camera,
@@ -20,7 +20,7 @@ import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
 import { table, type TableOptions } from "../text/Table.ts"
 
-/** Records the steps of a probe: the spans that the engines and the RTSP client make. */
+/** Records the steps of a probe: the spans of the engines and of the RTSP client. */
 export interface Recorder {
   readonly tracer: Tracer.Tracer
   readonly spans: ReadonlyArray<Tracer.Span>
@@ -147,7 +147,7 @@ const columnRows = ({
       ...(inPath.has(name) ? ["part of the path"] : [])
     ]
     if (words.length > 0) return words.join("; ")
-    // a type that does not tell its columns may read any
+    // a type that does not declare its columns may read any column
     return type?.columns === undefined ? "" : "not read by this camera type"
   }
   const present = Object.entries({ id: undefined, ...row }).filter(([, value]) => isPresent(value))

@@ -1,4 +1,4 @@
-/** `/docs`: the API's documentation as a page that loads nothing from elsewhere. */
+/** `/docs`: the API's documentation as a page without external resources. */
 import { Api } from "@restream/core/http"
 import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -18,7 +18,7 @@ export const route = HttpRouter.use(
   })
 )
 
-/** The page has styles and one script within itself; the policy names the script by its hash. */
+/** The page contains its styles and one script; the policy allows the script by its hash. */
 const withPolicy = (
   response: HttpServerResponse.HttpServerResponse
 ): HttpServerResponse.HttpServerResponse => {

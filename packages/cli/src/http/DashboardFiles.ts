@@ -1,11 +1,11 @@
-/** The files of the dashboard, which the build puts beside the command. */
+/** The files of the dashboard, in the `dist` directory of the package. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as HttpStaticServer from "effect/http/HttpStaticServer"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 
-/** Found by the package's name, because the command is one file and the modules of the package are many. */
+/** Located by the package's name, because the command may be one bundled file or the modules of the package. */
 const root = (): string =>
   join(
     dirname(createRequire(import.meta.url).resolve("@restream/cli/package.json")),

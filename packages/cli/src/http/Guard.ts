@@ -1,13 +1,13 @@
 /**
- * Which requests reach the server at all. Pure, but for the memory of wrong tokens.
+ * Decides which requests reach the routes. Pure, except for the count of wrong tokens.
  *
- * A web page that an operator has open anywhere can send requests to 127.0.0.1, so loopback is no
- * protection: the name by which the server is called and the origin of the caller are checked first.
+ * Any web page in an operator's browser can send requests to 127.0.0.1, so listening on loopback is no protection:
+ * the Host header and the origin are checked first.
  */
 import { isLoopback, withoutBrackets } from "@restream/config"
 import { createHash, createHmac, timingSafeEqual } from "node:crypto"
 
-/** What the guard reads of a request. */
+/** The parts of a request that the guard reads. */
 export interface GuardedRequest {
   readonly method: string
   /** The path without the query. */
@@ -36,14 +36,14 @@ export interface GuardOptions {
 /** Wrong tokens in a minute from one address; more are not compared. */
 const maxWrongTokens = 5
 const windowMs = 60_000
-/** How many addresses are remembered. */
+/** The maximum number of remembered addresses. */
 const maxAddresses = 10_000
 const maxBodyBytes = 8 * 1024
 /** An SDP offer lists every codec of the browser. */
 const maxSdpBytes = 64 * 1024
 const takesSdp = /^\/api\/cameras\/[^/]+\/whep(?:\/|$)/
 
-/** What needs no token: the health checks, and what the sign-in page is made of. */
+/** Whether a request needs no token: the health checks, and the files of the sign-in page. */
 const isPublic = (method: string, path: string): boolean =>
   path.startsWith("/health/") ||
   (method === "POST"
@@ -52,7 +52,7 @@ const isPublic = (method: string, path: string): boolean =>
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
 
-/** Compares in the same time, wherever the texts differ. */
+/** Compares in constant time. */
 const isEqual = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b))
 
 const hostnameOf = (authority: string | undefined): string | undefined => {
@@ -70,7 +70,7 @@ export class Guard {
     this.#allowedHosts = new Set(allowedHosts.map((host) => withoutBrackets(host).toLowerCase()))
     this.#token = token
     if (token === undefined) return
-    // Cookies know no ports: other servers of this host receive ours, so it is never the token.
+    // Cookies are not bound to a port: other servers of this host receive the cookie, so it is not the token.
     const derive = (purpose: string) => createHmac("sha256", token).update(purpose).digest("hex")
     this.#session = {
       name: `restream_${derive("cookie name").slice(0, 8)}`,
@@ -88,7 +88,7 @@ export class Guard {
     return this.#session
   }
 
-  /** `undefined`: the request may pass. @param nowMs by a monotonic clock. */
+  /** Returns `undefined` if the request is allowed. @param nowMs by a monotonic clock. */
   check(request: GuardedRequest, nowMs: number): Refusal | undefined {
     return (
       this.#checkHost(request) ??

@@ -1,7 +1,8 @@
 /**
  * The HTTP server of the daemon: the guard, the routes, and the headers of every response.
  *
- * It never stops a relay: a port that is taken is reported once, and tried again every 10 seconds.
+ * A problem of the server never affects a relay: if the port is in use, this is logged once, and the server retries
+ * every 10 seconds.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { bracketed, type Settings } from "@restream/config"
@@ -34,14 +35,14 @@ import * as Session from "./Session.ts"
 
 const retryInterval = Duration.seconds(10)
 
-/** For requests that are under way when the daemon stops; event streams end at once. */
+/** For running requests when the daemon stops; event streams end at once. */
 const shutdownTimeout = Duration.seconds(1)
 
 const maxConnections = 256
 
 const logAs = Effect.annotateLogs("module", "daemon")
 
-/** Everything that the server answers. */
+/** All routes of the server. */
 const routes = (guard: Guard) =>
   Layer.mergeAll(
     Handlers.routes,
@@ -64,7 +65,7 @@ export const start = Effect.fnUntraced(function* (
   const { http } = settings
   const apiUrl = settings.cluster.enabled ? Restream.apiUrlOf(settings) : undefined
   const guard = new Guard({
-    // the other nodes of a cluster call this one by the name that it gave them
+    // the other nodes of a cluster use the host name in this node's URL
     allowedHosts: [
       ...http.allowedHosts,
       ...(apiUrl === undefined ? [] : [new URL(apiUrl).hostname])
@@ -132,7 +133,7 @@ const problemOf = (error: unknown): string => {
   }
 }
 
-/** Says what is wrong, where a response to a client's mistake has no body. */
+/** Adds a message to a response for a client error that has no body. */
 const withMessage = (response: HttpServerResponse.HttpServerResponse) =>
   Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
     const { body, status } = response
@@ -151,7 +152,7 @@ const withMessage = (response: HttpServerResponse.HttpServerResponse) =>
 
 type App<E, R> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
 
-/** Lets a request pass or refuses it, and puts the headers on whatever is answered. */
+/** Checks a request by the guard, and adds the headers to every response. */
 const guarded = <E, R>(
   guard: Guard,
   app: App<E, R>
@@ -180,7 +181,7 @@ const guarded = <E, R>(
     return yield* app
   }).pipe(
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(8)),
-    // a span per request is not worth its cost, and its attributes would hold addresses and headers
+    // a span per request is too expensive, and its attributes would contain addresses and headers
     Effect.provideService(HttpMiddleware.TracerDisabledWhen, () => true),
     Effect.catchCause((cause) =>
       Effect.flatMap(HttpServerError.causeResponse(cause), ([response]) => {
@@ -188,7 +189,7 @@ const guarded = <E, R>(
         if (response.status >= 500) {
           return Effect.as(logAs(Effect.logError("internal error", cause)), response)
         }
-        // mistakes of clients are not logged: every local client could fill the log
+        // client errors are not logged: every local client could fill the log
         return Effect.succeed(response)
       })
     ),

@@ -1,4 +1,4 @@
-/** The response to a request that no route takes. */
+/** The response to a request without a matching route. */
 import { Api } from "@restream/core/http"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApi from "effect/http-api/HttpApi"
@@ -17,7 +17,7 @@ HttpApi.reflect(Api, {
   }
 })
 
-/** 405 where the path takes another method, otherwise 404. @param path without the query. */
+/** 405 if the path supports another method, otherwise 404. @param path without the query. */
 export const noRoute = (method: string, path: string): HttpServerResponse.HttpServerResponse => {
   const methods = known
     .filter((one) => one.path.test(path))

@@ -1,6 +1,6 @@
 /** The headers of every response, errors included. */
 
-/** What the pages may load: nothing of another origin. */
+/** The pages may load resources of their own origin only. */
 export const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",

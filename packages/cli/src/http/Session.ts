@@ -37,7 +37,7 @@ export const route = (guard: Guard) =>
           httpOnly: true,
           sameSite: "strict",
           path: "/",
-          // the browser says how it reached us; a proxy's headers are not believed
+          // by the browser's Origin header; headers of a proxy are not trusted
           secure: (request.headers["origin"] ?? "").startsWith("https://")
         }
       )

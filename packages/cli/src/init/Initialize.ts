@@ -36,7 +36,7 @@ export interface InitializeOptions {
   readonly unit: string | undefined
 }
 
-/** The status of a command that Ctrl+C ends, also where a question receives it as a key. */
+/** The exit status after Ctrl+C, also if a prompt receives it as a key. */
 const interrupted = 130
 
 export const initialize = Effect.fnUntraced(
@@ -99,7 +99,7 @@ const withPlacedFile = (settings: Settings, file: string, isGiven: boolean): Set
         source: { file: resolve(isGiven ? "." : dirname(file), settings.source.file) }
       }
 
-/** The settings as the file holds them: a file of cameras beside it is named without its folder. */
+/** The settings as written to the file: a file of cameras in the same directory is named without the directory. */
 const asWritten = (settings: Settings, file: string): Settings =>
   settings.source.file !== undefined && dirname(settings.source.file) === dirname(file)
     ? { ...settings, source: { file: basename(settings.source.file) } }
@@ -128,7 +128,7 @@ const refuseUnwritable = Effect.fnUntraced(function* (files: ReadonlyArray<strin
   if (problems.length > 0) return yield* usageFailure(problems)
 })
 
-/** Why a file cannot be written; `undefined` if it can. What is no file, such as a device, must not be replaced. */
+/** Why a file cannot be written; `undefined` if it can. A device or another special file must not be replaced. */
 const unwritable = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* Effect.result(fs.access(dirname(resolve(file)), { writable: true }))
@@ -140,7 +140,7 @@ const unwritable = Effect.fnUntraced(function* (file: string) {
 const writeProblem = (error: PlatformError): string =>
   error.reason._tag === "NotFound" ? "no such folder" : RegularFile.problemOf(error)
 
-/** Writes a file as a whole, with its mode from the start. */
+/** Writes a file atomically, with its mode from the start. */
 const write = Effect.fnUntraced(function* (file: string, text: string, mode: number) {
   const fs = yield* FileSystem.FileSystem
   const draft = `${file}.${process.pid}.new`
@@ -187,7 +187,7 @@ const testList = Effect.fnUntraced(function* (list: CameraList, settings: Settin
   )
 })
 
-/** Where there is no table: shows the SQL, and creates the table if the operator wants that. */
+/** If the table does not exist: prints the SQL, and creates the table if the operator confirms. */
 const prepareTable = Effect.fnUntraced(function* (
   { dsn }: Extract<CameraList, { readonly _tag: "Database" }>,
   settings: Settings,

@@ -7,8 +7,8 @@ import * as Prompt from "effect/cli/Prompt"
 import type { QuitError } from "effect/Terminal"
 
 /**
- * A text that the type of a setting accepts. The prompt's own default is a text to edit, to which typed text is
- * appended; here an empty answer takes the default.
+ * Asks for a text that the setting type accepts. An empty answer selects the default; the prompt's own default
+ * would be an editable text to which input is appended.
  */
 const text = <A>(message: string, type: SettingType.SettingType<A>, initial: string) =>
   Prompt.String({

@@ -9,7 +9,7 @@ export interface UnitOptions {
   readonly user: string
 }
 
-/** systemd reads quotes, and expands % and $. */
+/** Quotes an argument: systemd interprets quotes, and expands % and $. */
 const quoted = (argument: string): string =>
   /^[\w./:@+-]+$/.test(argument)
     ? argument

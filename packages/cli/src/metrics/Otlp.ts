@@ -1,7 +1,7 @@
 /**
  * Sends traces, metrics and log lines to an OpenTelemetry collector, by OTLP over HTTP with JSON.
  *
- * A collector that is away, slow or faulty costs nothing but what was meant for it.
+ * If the collector is unreachable, slow or faulty, only the exported data is lost.
  */
 import { oneLine, redact, type Settings } from "@restream/config"
 import * as Cause from "effect/Cause"
@@ -19,7 +19,7 @@ import * as OtlpSerialization from "effect/observability/OtlpSerialization"
 import * as OtlpTracer from "effect/observability/OtlpTracer"
 import { version } from "../version.ts"
 
-/** The shutdown waits that long for a collector that does not respond. */
+/** How long the shutdown waits for a collector that does not respond. */
 const shutdownTimeout = Duration.seconds(1)
 
 /** `name=value,other=value` as headers; the form of OTEL_EXPORTER_OTLP_HEADERS. */
@@ -49,7 +49,7 @@ const redacted = (logger: Logger.Logger<unknown, void>): Logger.Logger<unknown, 
     })
   })
 
-/** The exporters, beside the loggers in context. Nothing without `otlp.url`. */
+/** The exporters, in addition to the loggers in context. Empty without `otlp.url`. */
 export const layer = ({ headers, interval, url }: Settings["otlp"]): Layer.Layer<never> => {
   if (url === undefined) return Layer.empty
   const common = (path: string) => ({

@@ -29,7 +29,7 @@ export class ProcessSeries {
   /** The families. @param nowMs by the monotonic clock. */
   render(nowMs: number): string {
     if (nowMs >= this.#windowEndsMs) {
-      // the timer's own interval is no delay
+      // without the timer's own interval, which is not a delay
       this.#p99 = Math.max(0, this.#delay.percentile(99) / 1e9 - 0.02)
       this.#delay.reset()
       this.#windowEndsMs = nowMs + windowMs

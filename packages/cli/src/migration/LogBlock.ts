@@ -21,7 +21,7 @@ const levels: Readonly<Record<string, string>> = {
   FATAL: "error"
 }
 
-/** The modules that names of loggers stand for. */
+/** The module of restream for the name of a logger. */
 const moduleOf = (name: string): (typeof LogModule.literals)[number] | undefined => {
   if (/ffmpeg|ffprobe|stream/i.test(name)) return "engine"
   if (/db|sql|asyncpg|database/i.test(name)) return "source"
@@ -123,7 +123,7 @@ export const translate = ({ formatters, handlers, loggers }: LoggingConfig): Tra
   }
 }
 
-/** The most that the settings allow: as good as never. */
+/** The maximum values of the settings, in place of "never". */
 const never = { fileMaxSize: "1 TB", fileMaxAge: "366 days", fileKeep: 10_000 }
 
 const fileSettings = (

@@ -19,7 +19,7 @@ export interface LoggingConfig {
   readonly formatters: ReadonlyArray<Section>
 }
 
-/** Parses the file, or says what is expected. */
+/** Parses the file, or fails with a message that names the expected format. */
 export const parse = (name: string, text: string): Result.Result<LoggingConfig, string> =>
   /^\s*\[(?:loggers|handlers|formatters|(?:logger|handler|formatter)_\w+)\]/m.test(text)
     ? Result.succeed(fromIni(name, text))

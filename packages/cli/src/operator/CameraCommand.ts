@@ -1,11 +1,11 @@
-/** What `restream retry` and `restream restart` do. Loaded by these commands only, as is the HTTP client. */
+/** Implements `restream retry` and `restream restart`. Loaded by these commands only, as is the HTTP client. */
 import type { Settings } from "@restream/config"
 import * as Effect from "effect/Effect"
 import { exitStatus, Failure } from "../process/Failure.ts"
 import { print } from "../process/Output.ts"
 import { askEach, transport } from "./DaemonClient.ts"
 
-/** Sends a command to each camera, and prints what became of it. */
+/** Sends a command to each camera, and prints the result. */
 export const send = Effect.fnUntraced(function* (
   settings: Settings,
   name: "retry" | "restart",

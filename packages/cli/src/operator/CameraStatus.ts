@@ -1,4 +1,4 @@
-/** What `restream status ID…` does. Loaded by this command only, as is the HTTP client. */
+/** Implements `restream status ID…`. Loaded by this command only, as is the HTTP client. */
 import type { Settings } from "@restream/config"
 import type { CameraDetail } from "@restream/core/http"
 import * as Clock from "effect/Clock"
@@ -8,7 +8,7 @@ import { print } from "../process/Output.ts"
 import { askEach, transport } from "./DaemonClient.ts"
 import { cameraLines } from "./StatusReport.ts"
 
-/** Prints what is known of each camera. */
+/** Prints the details of each camera. */
 export const show = Effect.fnUntraced(function* (
   settings: Settings,
   ids: ReadonlyArray<string>,

@@ -12,11 +12,11 @@ import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import { type Failure, usageFailure } from "../process/Failure.ts"
 import * as WorkerSettings from "../workers/WorkerSettings.ts"
 
-/** Where the daemon listens, as this machine reaches it. */
+/** The URL of the daemon, as seen from this machine. */
 const daemonUrl = ({ host, port }: Settings["http"]): string =>
   `http://${isWildcard(host) || isLoopback(host) ? "127.0.0.1" : bracketed(host)}:${port}`
 
-/** Until the beginning of a response. A node waits 25 s for the picture of a camera of another node. */
+/** For the start of a response. A node waits 25 s for the picture of a camera of another node. */
 const responseTimeout = "30 seconds"
 
 /** A typed client of a daemon. */
@@ -33,17 +33,17 @@ const clientOf = Effect.fnUntraced(function* (http: Settings["http"]) {
   return { client, baseUrl }
 })
 
-/** For one worker, so that another one that hangs does not hide the rest. */
+/** For one worker, so that a worker that hangs does not hide the others. */
 const workerTimeout = "5 seconds"
 
-/** The processes of this machine that may be asked; none without workers. */
+/** The workers of this machine; none if the daemon is one process. */
 export const workersOf = (settings: Settings): NonNullable<Overview["workers"]> =>
   WorkerSettings.countOf(settings) > 1 ? WorkerSettings.workersOf(settings) : []
 
 /**
- * The daemon, or the first of its workers that responds. Each node knows the cameras of all.
+ * Connects to the daemon, or to the first of its workers that responds. Each node knows the cameras of all nodes.
  *
- * Fails if no worker responds; the daemon without workers is not asked.
+ * Fails if no worker responds. A daemon without workers is not checked.
  */
 export const connect = Effect.fnUntraced(function* (
   settings: Settings,
@@ -78,14 +78,14 @@ export const connect = Effect.fnUntraced(function* (
 
 export type Daemon = Effect.Success<ReturnType<typeof connect>>
 
-/** What a daemon answers about a camera that it does not know, that has no relay, or whose node is silent. */
+/** The errors that concern one camera: unknown, without a relay, or on a node that does not respond. */
 const ofCamera = new Set(["CameraNotFound", "CameraInvalid", "NodeUnreachable"])
 
 /**
- * Asks about each camera.
+ * Sends a request for each camera.
  *
- * @param ask runs for one camera after the other; what it gives goes to `onAnswer`.
- * @returns why there is no answer about some of the cameras.
+ * @param ask runs for each camera in turn; its result is passed to `onAnswer`. @returns the problems of the cameras
+ * without a result.
  */
 export const askEach = Effect.fnUntraced(function* <
   A,
@@ -112,13 +112,13 @@ export const askEach = Effect.fnUntraced(function* <
   return problems
 })
 
-/** Whether nothing listens. */
+/** Whether no daemon listens. */
 const isAbsence = (error: unknown): boolean =>
   HttpClientError.isHttpClientError(error) && error.response === undefined
 
 export const transport = FetchHttpClient.layer
 
-/** Exit status 2 with a line that says what to do, for a daemon that does not answer as one. */
+/** Fails with exit status 2 and a line of advice if the daemon does not respond as expected. */
 export const failOnDaemon =
   (baseUrl: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, Failure, R> =>

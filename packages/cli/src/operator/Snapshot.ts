@@ -1,4 +1,4 @@
-/** What `restream snapshot` does. Loaded by this command only, because it contains an HTTP client. */
+/** Implements `restream snapshot`. Loaded by this command only, because it contains an HTTP client. */
 import type { Settings } from "@restream/config"
 import { type CameraId, DurationText } from "@restream/core"
 import * as Clock from "effect/Clock"
@@ -41,7 +41,7 @@ export const write = Effect.fnUntraced(function* (settings: Settings, id: string
   const [stream, response] = answer
   const bytes = Buffer.concat(yield* failOn(Stream.runCollect(stream)))
   const age = (yield* Clock.currentTimeMillis) - Number(response.headers["x-picture-time"])
-  // the clocks of two machines may differ a little
+  // the clocks of two machines may differ slightly
   if (age > (maxAge + 5) * 1000) {
     yield* printMessage(`the picture is ${DurationText.formatElapsed(age)} old`)
   }

@@ -1,4 +1,4 @@
-/** What `restream status` does. Loaded by this command only, because it contains an HTTP client. */
+/** Implements `restream status`. Loaded by this command only, because it contains an HTTP client. */
 import type { Settings } from "@restream/config"
 import {
   type CameraSummary,
@@ -31,7 +31,7 @@ const reportOf = ({ client }: Daemon) =>
     cameras: Effect.map(client.cameras.list({ query: { limit: 10_000 } }), ({ cameras }) => cameras)
   })
 
-/** A daemon that stands still says nothing. */
+/** For a daemon that is suspended. */
 const reportTimeout = "10 seconds"
 
 export const show = Effect.fnUntraced(function* (settings: Settings, options: StatusOptions) {
@@ -51,10 +51,10 @@ export const show = Effect.fnUntraced(function* (settings: Settings, options: St
   if (!isWell(report)) return yield* new Failure({ status: exitStatus.problems, lines: [] })
 }, Effect.provide(transport))
 
-/** The interval at which the workers are asked again when the one that was followed has ended. */
+/** The delay before connecting to another worker after the followed worker has ended. */
 const reconnectInterval = "1 second"
 
-/** Follows the events of the daemon, or of one of its workers after the other, until there is none. */
+/** Follows the events of the daemon, or of one worker after another, until no worker responds. */
 const follow = Effect.fnUntraced(function* (settings: Settings, { all, json }: StatusOptions) {
   const show = makeShow(all)
   const view = makeView()
@@ -84,7 +84,7 @@ const follow = Effect.fnUntraced(function* (settings: Settings, { all, json }: S
   }
 })
 
-/** Prints reports one after the other: redraws a terminal, and prints what has changed elsewhere. */
+/** Prints successive reports: redraws a terminal; for other outputs prints a report only if it has changed. */
 const makeShow = (all: boolean) => {
   const screen = Screen.makeScreen()
   const isDrawn = canRedraw(process.stdout)
@@ -95,19 +95,19 @@ const makeShow = (all: boolean) => {
       const size = { rows: process.stdout.rows, columns: process.stdout.columns }
       return draw(screen(Screen.fit(lines, [], size)))
     }
-    // elsewhere a change of the words is news, and not that time passes
+    // for other outputs only a change of states counts, not the passing of time
     const news = JSON.stringify([
       report.overview.nodes?.map(({ name, problem, state }) => [name, state, problem]),
       report.cameras.flatMap(streamsOf).map(({ id, word }) => [id, word])
     ])
     if (news === printed) return Effect.void
     printed = news
-    // the empty line after the report meets the closed pipe of a reader that has left
+    // writing the empty line detects that the reader has closed the pipe
     return Effect.andThen(printFollowed(lines.join("\n")), print(""))
   }
 }
 
-/** The report of one daemon, kept by its events. */
+/** The report of one daemon, updated by its events. */
 const makeView = () => {
   const cameras = new Map<string, CameraSummary>()
   let overview: Overview | undefined
@@ -116,7 +116,7 @@ const makeView = () => {
   }
   return {
     report: (): Report | undefined => overview && { overview, cameras: [...cameras.values()] },
-    /** Takes an event; `true` if there may be something to show. */
+    /** Applies an event; returns `true` if the report may have changed. */
     apply: (event: Event): boolean => {
       switch (event.event) {
         case "snapshot":

@@ -19,7 +19,7 @@ const byId = new Intl.Collator("en", { numeric: true })
 
 type Stream = CameraSummary | Substream
 
-/** How bad the worst stream of a camera is: 0 is the worst. */
+/** The rank of the worst stream of a camera; 0 is the worst. */
 const rankOf = (camera: CameraSummary): number =>
   Math.min(...streamsOf(camera).map(({ word }) => OperatorView.words.indexOf(word)))
 
@@ -41,11 +41,11 @@ const streamOf = ({ stream }: Pick<CameraSummary, "stream">): string => {
 const hasProblem = (camera: CameraSummary): boolean =>
   streamsOf(camera).some(({ word }) => word !== "ok")
 
-/** How many watch, as the media server says. */
+/** The number of readers, as reported by the media server. */
 const readersOf = ({ mediaServer }: Stream): string =>
   mediaServer?.isOnline === true ? String(mediaServer.readers) : "-"
 
-/** What an operator wants to know beside the word: the problem and the next attempt, or the stream. */
+/** The details besides the state: the problem and the next attempt, or the stream. */
 const detailOf = (stream: Stream, now: number): string => {
   const { problem, retryAt, word } = stream
   if (word === "ok") {
@@ -151,7 +151,7 @@ export const statusLines = (
   ]
 }
 
-/** Where the cameras of a cause are, unless its message says so. That of a DnsError names the host without its port. */
+/** The host of a cause, unless its message contains it. The message of a DnsError names the host without its port. */
 const placeOf = ({ host, kind, message }: Overview["causes"][number]): string =>
   host === null || kind === "DnsError" || message.includes(host) ? "" : ` at ${host}`
 
@@ -175,7 +175,7 @@ export const isWell = ({ cameras, overview }: Report): boolean => {
   return isRead(overview) && OperatorView.words.every((word) => word === "ok" || tally[word] === 0)
 }
 
-/** What is known of one camera, and where to watch it. @param now in milliseconds since 1970. */
+/** The details of one camera, and where to watch it. @param now in milliseconds since 1970. */
 export const cameraLines = (camera: CameraDetail, now: number): ReadonlyArray<string> => {
   const { address, advice, id, name, playerUrls, substreams = [], word } = camera
   const facts: ReadonlyArray<readonly [title: string, fact: string | null]> = [

@@ -1,8 +1,8 @@
 /**
  * The flag `--completions`.
  *
- * Every command accepts the flag of every setting, which would make the script for fish 1.4 MB. So the settings are
- * completed for the commands that use all of them, and their descriptions end with the first sentence.
+ * Every command accepts the flag of every setting, which would make the script for fish 1.4 MB. Therefore only the
+ * commands that use all settings complete their flags, and each description is cut after its first sentence.
  */
 import * as Completions from "effect/cli/Completions"
 import * as GlobalFlag from "effect/cli/GlobalFlag"

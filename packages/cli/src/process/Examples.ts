@@ -1,4 +1,4 @@
-/** The examples in the help of each command, by its words. */
+/** The examples in the help of each command, by the command. */
 import type { ExampleDoc } from "effect/cli/HelpDoc"
 
 const dsn = "postgres://restream:secret@db/cameras"

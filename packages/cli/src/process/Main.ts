@@ -26,7 +26,7 @@ export interface MainOptions {
    * shuts down.
    */
   onHangup: (() => void) | undefined
-  /** Of an orderly shutdown; ffmpeg gets 3 s of it by default. */
+  /** The timeout of an orderly shutdown; ffmpeg gets 3 s of it by default. */
   shutdownTimeoutMs: number
 }
 

@@ -52,12 +52,12 @@ const toStderr = safely(process.stderr)
 /** Prints a line of data. */
 export const print = (line: string): Effect.Effect<void> => Effect.sync(() => toStdout(`${line}\n`))
 
-/** How long a reader may take to close the pipe after the last line that it wants. */
+/** The time for a reader to close the pipe after its last line. */
 const leavingTime = "50 millis"
 
 /**
- * Prints a line of something that is followed for as long as somebody reads. The next line waits a moment, so that
- * it meets the closed pipe of a reader that wanted no more: `| head -1` ends at once.
+ * Prints a line of a continuous output. The delay lets the next write detect that the reader has closed the pipe:
+ * `| head -1` ends at once.
  */
 export const printFollowed = (line: string): Effect.Effect<void> =>
   Effect.andThen(print(line), Effect.sleep(leavingTime))

@@ -4,8 +4,8 @@
  * A module exports one or more camera types as `cameraTypes` or as its default export, each with a `name` and a
  * `toUrl`. Or it exports a function that returns them and receives the exports of `@restream/core`.
  *
- * A module that imports `@restream/core` gets the copy in this program, installed or not: objects of another copy
- * would not be recognized.
+ * A module that imports `@restream/core` gets the copy in this program, even if another copy is installed: objects
+ * of another copy would not be recognized.
  */
 import { type LoadAttempt, oneLine, redact, type SettingsProblem } from "@restream/config"
 import * as core from "@restream/core"

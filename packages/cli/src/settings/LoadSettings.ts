@@ -28,7 +28,7 @@ export const defaultFile = "restream.yaml"
 /** Variables with the prefix of the settings that are not settings. */
 export const otherVariables = ["RESTREAM_CONFIG"]
 
-/** What a command requires besides valid settings. Default: nothing. */
+/** The requirements of a command besides valid settings. Default: none. */
 export interface Requirements {
   /** A DSN that this machine can use. */
   readonly database?: boolean
@@ -46,7 +46,7 @@ export interface Requirements {
 export interface ResolvedSettings extends LoadedSettings {
   /** The file that was read. */
   readonly file: string | undefined
-  /** One line: the file holds passwords, and everybody may read it. */
+  /** A warning that the file contains passwords and is readable by all users; one line. */
   readonly warning: string | undefined
   /** The camera types of the plugins, if they were required. */
   readonly types: ReadonlyArray<CameraType.CameraType>
@@ -93,7 +93,7 @@ export const loadSettings = Effect.fnUntraced(function* (
 const nameOf = ({ config }: SettingFlags): string | undefined =>
   (process.env["RESTREAM_CONFIG"] || undefined) ?? Option.getOrUndefined(config)
 
-/** The owner of a file that nobody named; a file that is named is meant. */
+/** The owner of a file that was not named explicitly. A named file is trusted. */
 const ownerOf = (flags: SettingFlags, info: FileSystem.File.Info | undefined) =>
   nameOf(flags) === undefined && info !== undefined ? Option.getOrUndefined(info.uid) : undefined
 
@@ -128,8 +128,8 @@ const read = Effect.fnUntraced(function* (given: SettingFlags) {
 const programKeys = ["plugins", "ffmpeg.path", "ffmpeg.ffprobePath"]
 
 /**
- * The programs that `restream.yaml` of the working directory names, if the file belongs to somebody else than us
- * and root: in a folder that others may write, any command of restream would run them.
+ * The programs named by `restream.yaml` in the working directory, if the file belongs to another user than this one
+ * and root: in a directory that others can write to, any command of restream would run these programs.
  */
 const foreignPrograms = (
   { originOf, origins }: LoadAttempt,
@@ -155,7 +155,7 @@ const withCameraFile = ({ origins, settings }: LoadAttempt, file: string | undef
     : { ...settings, source: { file: resolve(directory, settings.source.file) } }
 }
 
-/** What prevents a connection, as far as it is known without one. */
+/** The problems that prevent a connection, as far as they are known in advance. */
 const databaseProblems = Effect.fnUntraced(function* (
   attempt: LoadAttempt,
   required: Result.Result<unknown, SettingsError>
@@ -176,7 +176,7 @@ const databaseProblems = Effect.fnUntraced(function* (
   }))
 })
 
-/** The flag `--cluster` of the daemon is not in the file that the other commands read, too. */
+/** Checked for the daemon only: other commands do not see its flag `--cluster`. */
 const daemonProblems = ({
   originOf,
   problems,

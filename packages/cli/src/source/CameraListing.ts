@@ -1,4 +1,4 @@
-/** Where the settings list the cameras: a table of a database, or a file. */
+/** The list of cameras of the settings: a table of a database, or a file. */
 import { type CameraList, Dsn, oneLine, type Settings, type SettingsError } from "@restream/config"
 import {
   type CameraRow,
@@ -42,8 +42,8 @@ export const warnings = (
 }
 
 /**
- * The source of the cameras. The lock that lets one of several daemons relay them is one of the database: a
- * file has none.
+ * The source of the cameras. The lock that selects one of several daemons is a lock of the database, so a file has
+ * none.
  */
 export const layer = (
   list: CameraList,
@@ -64,7 +64,7 @@ export const layer = (
   )
 }
 
-/** One connection for the locks, and two for what else the cluster asks. */
+/** One connection for the locks, and two for other queries of the cluster. */
 const clusterConnections = 3
 
 const cluster = (
@@ -81,7 +81,7 @@ const cluster = (
     )
   )
 
-/** Keeps the state of the cameras in the database that lists them, where the settings ask for it. */
+/** Writes the state of the cameras to the database of the list, if the settings enable it. */
 export const statusTable = (
   list: CameraList,
   settings: Settings,
@@ -96,7 +96,7 @@ export const statusTable = (
 /** The list could not be read; one line. */
 export class ListProblem extends Data.TaggedError("ListProblem")<{ readonly message: string }> {}
 
-/** All rows, once, and what an operator should know about them, one line each. */
+/** Reads all rows once, with warnings for the operator, one line each. */
 export const fetch = (
   list: CameraList,
   settings: Settings,

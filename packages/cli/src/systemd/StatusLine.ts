@@ -3,7 +3,7 @@ import { CameraState } from "@restream/core"
 
 export type Tally = Readonly<Partial<Record<CameraState.Tag, number>>>
 
-/** What the line says; also how a worker tells its parent. */
+/** The content of the status line; workers send it to their parent. */
 export interface StatusView {
   readonly tally: Tally
   /** Whether the list of cameras has been read. */

@@ -11,13 +11,13 @@ import type * as Scope from "effect/Scope"
 import * as Notifier from "./Notifier.ts"
 import { type StatusView, statusLine } from "./StatusLine.ts"
 
-/** Takes the reports of this process: systemd, or the parent of a worker. */
+/** Receives the reports of this process: systemd, or the parent of a worker. */
 export interface Reporter {
   readonly ready: () => void
   readonly status: (view: StatusView) => void
-  /** The daemon works: the supervisor's loop has responded. */
+  /** Reports that the supervisor's loop has responded. */
   readonly heartbeat: () => void
-  /** Emits when a heartbeat is due; `undefined`: nobody waits for one. */
+  /** Completes when a heartbeat is due; `undefined` if no heartbeats are expected. */
   readonly awaitHeartbeat: Effect.Effect<void> | undefined
   readonly reloading: () => void
   /** The reload has ended. */
@@ -80,7 +80,7 @@ export const reporterOf = Effect.fnUntraced(function* (
     awaitHeartbeat: isWatched
       ? Effect.sleep(Duration.micros(BigInt(Math.floor(watchdogMicros / 2))))
       : undefined,
-    // on Linux hrtime is CLOCK_MONOTONIC, which systemd uses to tell reloads apart
+    // on Linux hrtime is CLOCK_MONOTONIC, by which systemd distinguishes reloads
     reloading: () =>
       send({ RELOADING: "1", MONOTONIC_USEC: String(process.hrtime.bigint() / 1000n) }),
     reloaded: () => send({ READY: "1" }),
@@ -88,7 +88,7 @@ export const reporterOf = Effect.fnUntraced(function* (
   }
 })
 
-/** Reports a daemon; nothing where there is no reporter. */
+/** Reports the state of the daemon; does nothing without a reporter. */
 export const make = (reporter: Reporter | undefined): Systemd => {
   if (reporter === undefined) return { follow: Effect.void, aroundReload: (reload) => reload }
   let isReady = false

@@ -2,7 +2,7 @@
 
 const codes = { red: 31, green: 32, yellow: 33, cyan: 36 } as const
 
-/** The colors of the states of cameras: of `check`, and the operator's words of `status`. */
+/** The colors of the states of cameras, in `check` and `status`. */
 const colors: Readonly<Record<string, keyof typeof codes>> = {
   ok: "green",
   live: "green",

@@ -1,17 +1,17 @@
 /**
  * A worker's side of the channel to its parent.
  *
- * The channel is also how a worker learns that its parent is gone: the system closes it, however the parent ends.
+ * The channel also shows a worker that its parent has ended: the system closes it in every case.
  */
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type { Reporter } from "../systemd/Systemd.ts"
 import type { StatusView } from "../systemd/StatusLine.ts"
 
-/** What a parent tells a worker. */
+/** A message from the parent to a worker. */
 export type Order = "stop" | "reload" | "ping"
 
-/** What a worker tells its parent. */
+/** A message from a worker to its parent. */
 export type Report =
   | { readonly _tag: "Joined" }
   | { readonly _tag: "Ready" }
@@ -29,18 +29,18 @@ export interface Parent {
 }
 
 export interface ParentOptions {
-  /** The parent asks for the end, or is gone. */
+  /** Called when the parent requests a shutdown, or has ended. */
   readonly onStop: () => void
   readonly onReload: () => void
 }
 
-/** Connects to the parent; `undefined` where this process was not started by one. */
+/** Connects to the parent; `undefined` if this process is not a worker. */
 export const connect = ({ onReload, onStop }: ParentOptions): Parent | undefined => {
   if (process.send === undefined) return undefined
   const pings = Effect.runSync(Queue.sliding<void>(1))
   const isGone = () => !process.connected
   const send = (report: Report) => {
-    // a parent that has just ended is noticed by its channel
+    // errors are ignored: the end of the parent closes the channel
     if (!isGone()) process.send?.(report, () => {})
   }
   process.on("message", (order: Order) => {

@@ -25,7 +25,7 @@ export interface SuperviseOptions {
 
 const say = (line: string) => Effect.annotateLogs(Effect.logInfo(line), "module", "daemon")
 
-/** Runs the workers until interrupted. The log and systemd hear of them as of one daemon. */
+/** Runs the workers until interrupted. In the log and in systemd, they appear as one daemon. */
 export const supervise = Effect.fnUntraced(function* ({
   count,
   flags,

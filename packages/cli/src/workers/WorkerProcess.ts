@@ -1,4 +1,4 @@
-/** One worker as a process of this command, which never outlives the process that started it. */
+/** One worker: a process of this command that does not outlive its parent. */
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,7 +19,7 @@ export interface WorkerProcess {
 }
 
 /**
- * Starts a worker. The scope ends it in order and waits for its end.
+ * Starts a worker. Closing the scope stops the worker in order and waits for its end.
  *
  * @param stopTimeout after which a worker that does not end is killed.
  */
@@ -32,7 +32,7 @@ export const start = (
     Effect.sync((): WorkerProcess => {
       const [, program = "", ...args] = process.argv
       const child = fork(program, [...args, "--worker", String(number)], {
-        // Ctrl-C in a terminal goes to this process, which tells the workers
+        // Ctrl-C in a terminal reaches only this process, which stops the workers
         detached: true,
         stdio: ["ignore", "inherit", "inherit", "ipc"]
       })
@@ -42,7 +42,7 @@ export const start = (
         process.off("exit", kill)
         Deferred.doneUnsafe(exit, Effect.succeed(end))
       }
-      // a forced exit of this process; when it is killed, the workers notice their closed channels
+      // for a forced exit of this process; after SIGKILL, the workers notice their closed channels
       process.on("exit", kill)
       child.on("message", onReport)
       child.once("exit", (code, signal) => onEnd({ code, signal }))
@@ -54,7 +54,7 @@ export const start = (
         kill: Effect.sync(kill),
         pid: child.pid,
         tell: (order) => {
-          // a worker that has just ended
+          // the worker may have just ended
           if (child.connected) child.send(order, () => {})
         }
       }

@@ -1,4 +1,4 @@
-/** How the settings of one worker differ from those of its machine. Pure. */
+/** Derives the settings of one worker from those of its machine. Pure. */
 import type { Settings } from "@restream/config"
 import { Restream } from "@restream/core"
 import { availableParallelism } from "node:os"

@@ -17,9 +17,9 @@ import * as WorkerProcess from "./WorkerProcess.ts"
 export interface WorkersOptions {
   /** By number, from worker 1 on. */
   readonly names: ReadonlyArray<string>
-  /** Takes the reports of all workers together. */
+  /** Receives the combined reports of all workers. */
   readonly reporter: Reporter | undefined
-  /** Each of them makes the workers reload their settings. */
+  /** Each item makes the workers reload their settings. */
   readonly reloads: Queue.Dequeue<void>
   /** How long a worker may take to end in order. */
   readonly stopTimeout: Duration.Duration
@@ -27,12 +27,12 @@ export interface WorkersOptions {
 
 /** The delays before restarts in a row; the last one repeats. */
 const restartDelays = [1, 2, 4, 8, 16, 30].map((seconds) => Duration.seconds(seconds))
-/** A worker that ran for so long is restarted after the first delay. */
+/** A worker that ran for this time is restarted after the first delay. */
 const stableMs = 60_000
 
-/** Between two pings where systemd has no watchdog. */
+/** The interval of pings without a systemd watchdog. */
 const pingInterval = Duration.seconds(15)
-/** A worker that leaves so many pings in a row unanswered hangs. */
+/** A worker counts as hanging after this many unanswered pings in a row. */
 const maxUnanswered = 2
 
 const reloadTimeout = Duration.seconds(10)
@@ -52,8 +52,8 @@ interface Worker {
 const logAs = Effect.annotateLogs("module", "daemon")
 
 /**
- * Runs the workers until interrupted. Fails if one of them ends with invalid settings without having joined the
- * cluster; later only that one is restarted.
+ * Runs the workers until interrupted. Fails if a worker ends because of invalid settings before it has joined the
+ * cluster; after that, only this worker is restarted.
  */
 export const run = Effect.fnUntraced(function* ({
   names,
@@ -180,7 +180,7 @@ export const run = Effect.fnUntraced(function* ({
 
   yield* Effect.forkScoped(beat)
   yield* Effect.forkScoped(reload)
-  // at the beginning of the end: the workers take their time
+  // reported when the shutdown begins, because the workers take time to stop
   const stopping = Effect.onInterrupt(Effect.never, () => Effect.sync(() => reporter?.stopping()))
   return yield* Effect.raceAllFirst([stopping, ...workers.map(supervise)])
 })
