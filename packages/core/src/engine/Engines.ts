@@ -35,21 +35,21 @@ const asRtsp = (source: StreamSource): StreamSource => ({
 })
 
 /** The time for the requests to a device, unless the camera has its own `openTimeout`. */
-const askTimeout = Duration.seconds(10)
+const onvifTimeout = Duration.seconds(10)
 
 /**
  * An engine that requests the address from an ONVIF device, and opens the stream there. The limits and the schedule
  * of probes therefore hold for these requests. The address is kept until opening its stream fails, or the row
  * changes.
  */
-const askingByOnvif = (engine: Engine): Engine => {
+const withOnvifAddress = (engine: Engine): Engine => {
   const known = new WeakMap<StreamUrl, StreamUrl>()
-  const ask = Effect.fnUntraced(function* ({ options, url }: StreamSource) {
+  const resolveAddress = Effect.fnUntraced(function* ({ options, url }: StreamSource) {
     const before = known.get(url)
     if (before !== undefined) return before
     // loaded by the first ONVIF camera
     const { streamUrl } = yield* Effect.promise(() => import("../onvif/OnvifDevice.ts"))
-    const timeout = options.openTimeout ?? askTimeout
+    const timeout = options.openTimeout ?? onvifTimeout
     const found = yield* streamUrl(url, { timeout, trust: trustOf(options) })
     known.set(url, found)
     return found
@@ -59,7 +59,7 @@ const askingByOnvif = (engine: Engine): Engine => {
     slowAfter: engine.slowAfter,
     concurrency: engine.concurrency,
     open: (source) =>
-      Effect.flatMap(ask(source), (url) =>
+      Effect.flatMap(resolveAddress(source), (url) =>
         Effect.tapError(engine.open({ ...source, url }), () =>
           Effect.sync(() => known.delete(source.url))
         )
@@ -91,11 +91,11 @@ export class Engines extends Context.Service<
   /** A registry of these engines; `auto` tries them in this order. */
   static readonly make = (engines: Arr.NonEmptyReadonlyArray<Engine>): Engines["Service"] => {
     const choices = [auto, ...engines.map(({ name }) => name)]
-    const asking = new Map(engines.map((engine) => [engine, askingByOnvif(engine)]))
+    const withOnvif = new Map(engines.map((engine) => [engine, withOnvifAddress(engine)]))
     const select: Engines["Service"]["select"] = (source) => {
       if (!isOnvif(source)) return selectDirectly(source)
       return Result.map(selectDirectly(asRtsp(source)), (selected) =>
-        Arr.map(selected, (engine) => asking.get(engine) ?? engine)
+        Arr.map(selected, (engine) => withOnvif.get(engine) ?? engine)
       )
     }
     const selectDirectly: Engines["Service"]["select"] = (source) => {

@@ -96,8 +96,8 @@ export const trust = (
 ): Result.Result<ReadonlyArray<string>, Unsupported> => {
   if (!tlsSchemes.has(url.scheme)) return Result.succeed([])
   if (trust._tag === "Insecure") {
-    const isPassedOn = url.scheme !== "rtsps" || isAtLeast(version, 62)
-    return Result.succeed(isPassedOn ? ["-tls_verify", "0"] : [])
+    const reachesTls = url.scheme !== "rtsps" || isAtLeast(version, 62)
+    return Result.succeed(reachesTls ? ["-tls_verify", "0"] : [])
   }
   if (trust._tag === "Fingerprint") {
     return Result.fail(new Unsupported({ what: "the fingerprint of a certificate, by ffmpeg" }))

@@ -38,12 +38,12 @@ export const layer = (period: Duration.Input): Layer.Layer<never> => {
   return Layer.effectDiscard(
     Effect.acquireRelease(
       Effect.sync(() => {
-        const never = new Int32Array(new SharedArrayBuffer(4))
+        const neverNotified = new Int32Array(new SharedArrayBuffer(4))
         let isOn = true
-        let restedAt = performance.now()
+        let pausedAt = performance.now()
         let exchangedAt = -Infinity
         let otherEvents = 0
-        const rest = () => {
+        const pause = () => {
           if (!isOn) return
           if (flowingRelays() >= leastRelays && startingRelays() === 0) {
             const now = performance.now()
@@ -52,15 +52,15 @@ export const layer = (period: Duration.Input): Layer.Layer<never> => {
             if (others > otherEvents) exchangedAt = now
             otherEvents = others
             if (now - exchangedAt >= exchangeMs) {
-              const leftMs = periodMs - (now - restedAt)
-              if (leftMs > 0) Atomics.wait(never, 0, 0, leftMs)
+              const leftMs = periodMs - (now - pausedAt)
+              if (leftMs > 0) Atomics.wait(neverNotified, 0, 0, leftMs)
             }
-            restedAt = performance.now()
+            pausedAt = performance.now()
           }
           // unreferenced: runs after an iteration that had work, and does not keep the event loop alive
-          setImmediate(rest).unref()
+          setImmediate(pause).unref()
         }
-        rest()
+        pause()
         return () => {
           isOn = false
         }

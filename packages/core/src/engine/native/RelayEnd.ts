@@ -53,8 +53,8 @@ const cameraEnds = ({ camera }: Watched): Effect.Effect<RelayReason> =>
 /** If the server is reachable, another publisher replaced the stream; otherwise the server is gone. */
 const serverEnds = ({ checkServer, publisher }: Watched): Effect.Effect<RelayReason> =>
   Effect.flatMap(Effect.flip(publisher.closed), ({ reason }) =>
-    Effect.map(reason._tag === "Closed" ? checkServer : Effect.succeed(false), (checkNow) =>
-      checkNow ? new PublisherReplaced() : serverReason(reason)
+    Effect.map(reason._tag === "Closed" ? checkServer : Effect.succeed(false), (isReachable) =>
+      isReachable ? new PublisherReplaced() : serverReason(reason)
     )
   )
 
@@ -102,7 +102,7 @@ const serverIsSilent = Effect.fnUntraced(function* ({
 }: Watched): Effect.fn.Return<RelayReason> {
   const stallTimeout = Duration.fromInputUnsafe(watched.stallTimeout)
   const interval = Duration.min(Duration.times(stallTimeout, 0.5), longestQuiet)
-  let hasAnswered = false
+  let hasResponded = false
 
   // spread over time, so that not all relays send their request at once
   let pause = Duration.times(interval, yield* Random.next)
@@ -113,8 +113,8 @@ const serverIsSilent = Effect.fnUntraced(function* ({
     const answer = yield* Effect.exit(
       connection.exchange({ method: "OPTIONS", uri, timeout: stallTimeout })
     )
-    if (Exit.isSuccess(answer)) hasAnswered = true
-    else if (hasAnswered && connection.received === before) {
+    if (Exit.isSuccess(answer)) hasResponded = true
+    else if (hasResponded && connection.received === before) {
       // the end of the connection has the better reason
       if (!connection.isClosed) return outputStalled(Duration.toMillis(stallTimeout))
     }
