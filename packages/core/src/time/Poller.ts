@@ -55,7 +55,7 @@ export const make = Effect.fnUntraced(function* <A, E>(
   const wakes = yield* Queue.dropping<void>(1)
   const requests = yield* Queue.dropping<void>(1)
   const spacing = options.spacing ?? Duration.millis(50)
-  let asked = Deferred.makeUnsafe<A, E>()
+  let requested = Deferred.makeUnsafe<A, E>()
 
   let isHinted = false
 
@@ -65,8 +65,8 @@ export const make = Effect.fnUntraced(function* <A, E>(
     yield* Queue.clear(wakes)
     const hasRequests = (yield* Queue.clear(requests)).length > 0
     const poll = isHinted && !hasRequests ? options.pollHinted : undefined
-    const waiting = asked
-    asked = Deferred.makeUnsafe()
+    const waiting = requested
+    requested = Deferred.makeUnsafe()
     const startedAt = yield* Monotonic.now
     const exit = yield* Effect.exit(poll ?? options.poll)
     const tookMs = (yield* Monotonic.now) - startedAt
@@ -105,7 +105,7 @@ export const make = Effect.fnUntraced(function* <A, E>(
     invalidate,
     wake: Effect.asVoid(Queue.offer(wakes, undefined)),
     now: Effect.suspend(() => {
-      const answer = asked
+      const answer = requested
       return Effect.andThen(Queue.offer(requests, undefined), Deferred.await(answer))
     })
   }

@@ -281,10 +281,10 @@ export const verify = (options: {
     cnonce: field("cnonce")
   })
   // the response proves user name and password
-  const right =
+  const isCorrect =
     field("realm") === realm &&
     sameText(field("response"), expected) &&
     sameUri(field("uri"), uri, method)
-  if (!right) return "wrong"
+  if (!isCorrect) return "wrong"
   return options.isCurrent(field("nonce")) ? "granted" : "stale"
 }

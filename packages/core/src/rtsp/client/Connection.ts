@@ -207,9 +207,9 @@ export class Connection {
     this.#failure = failure
     this.#framer.stop()
     this.#socket?.destroy()
-    const left = [...this.#pending.values()].map(({ resume }) => resume)
+    const unanswered = [...this.#pending.values()].map(({ resume }) => resume)
     this.#pending.clear()
-    for (const resume of [...left, ...this.#waiting]) resume(failure())
+    for (const resume of [...unanswered, ...this.#waiting]) resume(failure())
     this.#waiting.clear()
   }
 
@@ -347,7 +347,7 @@ export class Connection {
       deadline,
       (resume: Pending["resume"]) => {
         garbage = this.garbage
-        return this.#ask(options, authorization, resume)
+        return this.#writeRequest(options, authorization, resume)
       },
       (afterMs) =>
         // garbage arrived instead of a response, or nothing at all
@@ -368,7 +368,7 @@ export class Connection {
   }
 
   /** Writes a request; returns the effect that abandons its response. */
-  #ask(
+  #writeRequest(
     options: RequestOptions,
     authorization: string | undefined,
     resume: Pending["resume"]

@@ -275,16 +275,16 @@ export const dial = (options: DialOptions): Effect.Effect<Socket, RtspError, Sco
   Effect.flatMap(Effect.scope, (scope) => {
     const opened = new Set<Socket>()
     const close = Effect.sync(() => opened.forEach((socket) => socket.destroy()))
-    const place: Place = { isResolved: false }
-    const late = (afterMs: number) =>
-      place.isResolved
+    const progress: Progress = { isResolved: false }
+    const onTimeout = (afterMs: number) =>
+      progress.isResolved
         ? timedOut(afterMs)
         : fail(new DnsError({ host: options.host, why: "NoAnswer" }))
     const open =
       isIP(options.host) !== 0 && options.tls === undefined
         ? // nearly all cameras: nothing to resolve, to race, or to secure
           Deadline.callback(options.deadline, attempt(options, options.host, opened), timedOut)
-        : Deadline.by(options.deadline, late)(resolveAndOpen(options, opened, place))
+        : Deadline.by(options.deadline, onTimeout)(resolveAndOpen(options, opened, progress))
     return Effect.andThen(
       Scope.addFinalizer(scope, close),
       readsShared(options) ? open : Effect.tap(open, (socket) => listen(socket, options))
@@ -301,14 +301,14 @@ const listen = (socket: Socket, { receive }: DialOptions): Effect.Effect<void> =
   })
 
 /** The progress of an attempt to connect. */
-interface Place {
+interface Progress {
   isResolved: boolean
 }
 
 const resolveAndOpen = Effect.fnUntraced(function* (
   options: DialOptions,
   opened: Set<Socket>,
-  place: Place
+  progress: Progress
 ): Effect.fn.Return<Socket, RtspError> {
   const { host } = options
   const { resolve } = yield* HostResolver
@@ -317,7 +317,7 @@ const resolveAndOpen = Effect.fnUntraced(function* (
     Effect.tap((addresses) => Effect.annotateCurrentSpan("result", addresses.join(", "))),
     Effect.withSpan("HostResolver.resolve", { attributes: { host } })
   )
-  place.isResolved = true
+  progress.isResolved = true
   const socket = yield* race(options, addresses, opened)
   // another address may have connected at the same moment
   opened.forEach((other) => other !== socket && other.destroy())

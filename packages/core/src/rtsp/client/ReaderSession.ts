@@ -353,20 +353,20 @@ const isRedirect = ({ status }: Response): boolean =>
   status >= 301 && status <= 308 && status !== 304
 
 /** Follows redirects and closes all connections but the last. */
-const describeSomewhere = (
+const describeWithRedirects = (
   options: ReaderSessionOptions,
-  place: Redirected,
+  target: Redirected,
   deadline: Deadline.Deadline,
   redirects = 0,
   secretsBefore: ReadonlyArray<string> = []
 ): Effect.Effect<Described, RtspError, Scope.Scope> => {
   // one device may repeat what another one sent in a redirect
-  const { url } = place
+  const { url } = target
   const secrets = [...secretsBefore, ...url.secrets]
   const peer = {
     ...endpointOf(url, options.trust),
     secrets,
-    refusesBasic: refusesBasic(place, secrets)
+    refusesBasic: refusesBasic(target, secrets)
   }
   return Effect.flatMap(make(peer, options, deadline), (connection) => {
     const uri = Redacted.value(url.withoutUserInfo)
@@ -375,9 +375,9 @@ const describeSomewhere = (
       connection.close()
       if (redirects === maxRedirects)
         return fail(new ProtocolError({ detail: "too many redirects" }))
-      const next = follow(place, header(response, "location"), secrets)
+      const next = follow(target, header(response, "location"), secrets)
       return Effect.flatMap(Effect.fromResult(next), (next) =>
-        describeSomewhere(options, next, deadline, redirects + 1, secrets)
+        describeWithRedirects(options, next, deadline, redirects + 1, secrets)
       )
     })
   })
@@ -429,7 +429,7 @@ export const open = (
   Effect.flatMap(Effect.scope, (scope) =>
     Deadline.use(options.openTimeout ?? defaultOpenTimeout, (deadline) =>
       Effect.flatMap(
-        describeSomewhere(
+        describeWithRedirects(
           options,
           { url: options.url, credentialsHost: options.url.host },
           deadline
