@@ -76,35 +76,35 @@ export const optionNames: ReadonlyArray<string> = [
 const isName = (name: string): name is keyof CameraOptions => Object.hasOwn(types, name)
 
 /** A column of type text may hold the JSON. */
-const fromJson = (given: unknown): unknown => {
-  if (typeof given !== "string") return given
+const fromJson = (raw: unknown): unknown => {
+  if (typeof raw !== "string") return raw
   try {
-    return JSON.parse(given)
+    return JSON.parse(raw)
   } catch {
-    return given
+    return raw
   }
 }
 
-const optionOf = (given: unknown, key: string): unknown => {
-  const options = fromJson(given)
+const optionOf = (raw: unknown, key: string): unknown => {
+  const options = fromJson(raw)
   return Predicate.isObject(options) ? Reflect.get(options, key) : undefined
 }
 
 /** The raw value of the key `streams`; see the column `streams`. */
-export const streamsOption = (given: unknown): unknown => optionOf(given, streamsKey)
+export const streamsOption = (raw: unknown): unknown => optionOf(raw, streamsKey)
 
 /** The raw value of the key `media_server`; see the column `media_server`. */
-export const mediaServerOption = (given: unknown): unknown => optionOf(given, mediaServerKey)
+export const mediaServerOption = (raw: unknown): unknown => optionOf(raw, mediaServerKey)
 
 /** The value of the key `device` if it is text; see the column `device`. */
-export const deviceOption = (given: unknown): string | undefined => {
-  const device = optionOf(given, deviceKey)
+export const deviceOption = (raw: unknown): string | undefined => {
+  const device = optionOf(raw, deviceKey)
   return typeof device === "string" ? device : undefined
 }
 
 /** Whether the key `alerts` turns off alerts about the camera. */
-export const isMutedBy = (given: unknown): boolean => {
-  const options = fromJson(given)
+export const isMutedBy = (raw: unknown): boolean => {
+  const options = fromJson(raw)
   if (!Predicate.isObject(options) || !Object.hasOwn(options, alertsKey)) return false
   return (
     Result.getOrElse(SettingType.boolean.parse(Reflect.get(options, alertsKey)), () => true) ===
@@ -118,31 +118,31 @@ export const isMutedBy = (given: unknown): boolean => {
  * @param engines the choices of the `engine` option, see `Engines.choices`. Default: the built-in ones.
  */
 export const parseOptions = (
-  given: unknown,
+  raw: unknown,
   engines: ReadonlyArray<string> = EngineChoice.literals
 ): Result.Result<CameraOptionsColumn, ReadonlyArray<string>> => {
-  const options = fromJson(given)
+  const options = fromJson(raw)
   if (options === undefined || options === null) return Result.succeed({})
   if (!Predicate.isObject(options)) {
     return Result.fail(['column options: the value is not a JSON object such as {"audio": "drop"}'])
   }
   const column: Record<string, unknown> = {}
-  const faults: Array<string> = []
+  const problems: Array<string> = []
   for (const [name, value] of Object.entries(options)) {
     if ([streamsKey, deviceKey, mediaServerKey].includes(name)) continue
     if (name === alertsKey) {
       const parsed = SettingType.boolean.parse(value ?? true)
-      if (Result.isFailure(parsed)) faults.push(`column options.${name}: ${parsed.failure}`)
+      if (Result.isFailure(parsed)) problems.push(`column options.${name}: ${parsed.failure}`)
     } else if (!isName(name)) {
-      faults.push(`column options: unknown key ${name}${didYouMean(name, optionNames)}`)
+      problems.push(`column options: unknown key ${name}${didYouMean(name, optionNames)}`)
     } else if (value !== null && value !== undefined) {
       const type = name === "engine" ? SettingType.choice(Schema.Literals(engines)) : types[name]
       const parsed: Result.Result<unknown, string> = type.parse(value)
-      if (Result.isFailure(parsed)) faults.push(`column options.${name}: ${parsed.failure}`)
+      if (Result.isFailure(parsed)) problems.push(`column options.${name}: ${parsed.failure}`)
       else column[name] = parsed.success
     }
   }
-  return faults.length === 0 ? Result.succeed(column) : Result.fail(faults)
+  return problems.length === 0 ? Result.succeed(column) : Result.fail(problems)
 }
 
 /** The options of the row, completed by the defaults. */

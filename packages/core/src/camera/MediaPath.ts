@@ -15,7 +15,7 @@ export const maxLength = 1024
 /** A character that only some versions of MediaMTX allow; `undefined` if the path has none. */
 export const versionDependent = (path: string): string | undefined => /[~:]/.exec(path)?.[0]
 
-const whatIsWrong = (path: string): string | undefined => {
+const problemOf = (path: string): string | undefined => {
   if (path === "") return "the path is empty"
   if (path.length > maxLength) {
     return `the path has ${path.length} characters; ${maxLength} are allowed`
@@ -35,15 +35,15 @@ const whatIsWrong = (path: string): string | undefined => {
 
 /** A valid path on the media server. */
 export const MediaPath = Schema.String.pipe(
-  Schema.check(Schema.makeFilter((path: string) => whatIsWrong(path) ?? true)),
+  Schema.check(Schema.makeFilter((path: string) => problemOf(path) ?? true)),
   Schema.brand("MediaPath")
 )
 export type MediaPath = typeof MediaPath.Type
 
 /** Parses a path, or describes the problem. */
 export const parse = (text: string): Result.Result<MediaPath, string> => {
-  const wrong = whatIsWrong(text)
-  return wrong === undefined ? Result.succeed(text as MediaPath) : Result.fail(wrong)
+  const problem = problemOf(text)
+  return problem === undefined ? Result.succeed(text as MediaPath) : Result.fail(problem)
 }
 
 /** Fills a template with values; a name without a value becomes empty. */

@@ -187,7 +187,7 @@ export class StreamUrl implements Equal.Equal {
     if (!url.#target.includes("@")) return revealed
     // an @ in the path may be mistaken for the @ before the host
     const reading = readingOf(revealed.slice(url.scheme.length + 3))
-    return reading !== "doubtful" && reading?.target === url.#target
+    return reading !== "ambiguous" && reading?.target === url.#target
       ? revealed
       : url.#render(userInfo, url.host, url.#target.replaceAll("@", "%40"))
   }
@@ -234,24 +234,24 @@ export class StreamUrl implements Equal.Equal {
     const scheme = (schemeEnd[1] ?? "").toLowerCase()
     const rest = trimmed.slice(schemeEnd[0].length)
     const reading = readingOf(rest)
-    if (reading === "doubtful") {
+    if (reading === "ambiguous") {
       return bad(
         "the address can be read in two ways: in user name, password and path write @ as %40, and in user name and password / as %2F"
       )
     }
-    if (reading?.place === undefined) {
+    if (reading?.hostAndPort === undefined) {
       return bad(
         rest === ""
           ? "the address has no host"
           : "the address has no valid host and port after the scheme"
       )
     }
-    const { place, target, userInfo } = reading
+    const { hostAndPort, target, userInfo } = reading
     const [username, password] = credentialsIn(userInfo)
     return Result.succeed(
       new StreamUrl({
         scheme,
-        ...place,
+        ...hostAndPort,
         username,
         password,
         target: target === "" ? "/" : target

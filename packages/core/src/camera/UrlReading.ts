@@ -7,7 +7,7 @@
 import { ipv6, isAddress, isHost, isPort } from "@restream/config"
 
 /** The host and the port of an address. */
-interface Place {
+interface HostAndPort {
   readonly host: string
   readonly port: number | undefined
 }
@@ -16,7 +16,7 @@ interface Place {
 export interface Reading {
   readonly userInfo: string | undefined
   /** `undefined`: the text is not a host. */
-  readonly place: Place | undefined
+  readonly hostAndPort: HostAndPort | undefined
   readonly target: string
 }
 
@@ -34,7 +34,7 @@ const readings = (rest: string): ReadonlyArray<Reading> => {
     if (at !== -1 || start === 0) {
       found.push({
         userInfo: at === -1 ? undefined : rest.slice(0, start + at),
-        place: readPlace(part.slice(at + 1)),
+        hostAndPort: readHostAndPort(part.slice(at + 1)),
         target: rest.slice(end)
       })
     }
@@ -44,36 +44,38 @@ const readings = (rest: string): ReadonlyArray<Reading> => {
 }
 
 /** Whether the text is most likely a host: it has a dot or a port. A single word may be anything. */
-const looksLikeHost = ({ host, port }: Place): boolean =>
+const looksLikeHost = ({ host, port }: HostAndPort): boolean =>
   isAddress(host) || host.includes(".") || port !== undefined
 
 /**
  * The only possible reading of an address after its scheme. If two are possible, neither is used: the wrong one
  * would print a part of a password as a host or a path.
  */
-export const readingOf = (rest: string): Reading | "doubtful" | undefined => {
+export const readingOf = (rest: string): Reading | "ambiguous" | undefined => {
   const all = readings(rest)
-  const index = all.findIndex(({ place }) => place !== undefined)
+  const index = all.findIndex(({ hostAndPort }) => hostAndPort !== undefined)
   const first = all[index]
-  if (first?.place === undefined) return undefined
+  if (first?.hostAndPort === undefined) return undefined
   const later = all.slice(index + 1)
   if (later.length === 0) return first
-  const { host, port } = first.place
+  const { host, port } = first.hostAndPort
 
   // an IP address is not a user name, and hardly ever a part of a password
   if (isAddress(host)) {
     const isPlain = first.userInfo === undefined
-    return isPlain || !later.some(({ place }) => place !== undefined && isAddress(place.host))
+    return isPlain ||
+      !later.some(({ hostAndPort }) => hostAndPort !== undefined && isAddress(hostAndPort.host))
       ? first
-      : "doubtful"
+      : "ambiguous"
   }
   // `host/path@x`: no user name and password before the @, and most likely no host after it
   if (
     first.userInfo === undefined &&
     port === undefined &&
     later.every(
-      ({ place, userInfo }) =>
-        userInfo?.includes(":") === false && (place === undefined || !looksLikeHost(place))
+      ({ hostAndPort, userInfo }) =>
+        userInfo?.includes(":") === false &&
+        (hostAndPort === undefined || !looksLikeHost(hostAndPort))
     )
   ) {
     return first
@@ -81,13 +83,17 @@ export const readingOf = (rest: string): Reading | "doubtful" | undefined => {
   // no camera's address has a query or a fragment directly after the host: if an @ follows, the text before it is a
   // part of the password, and the host follows the last @
   const last = all.at(-1)
-  const isCut = all.slice(0, -1).every(({ place, target }) => !place || /^[?#]/.test(target))
-  return isCut && last?.place !== undefined && looksLikeHost(last.place) ? last : "doubtful"
+  const isCut = all
+    .slice(0, -1)
+    .every(({ hostAndPort, target }) => !hostAndPort || /^[?#]/.test(target))
+  return isCut && last?.hostAndPort !== undefined && looksLikeHost(last.hostAndPort)
+    ? last
+    : "ambiguous"
 }
 
 /** `host` or `host:port`. */
-const readPlace = (place: string): Place | undefined => {
-  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(place)
+const readHostAndPort = (hostAndPort: string): HostAndPort | undefined => {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(hostAndPort)
   if (match === null) return undefined
   const host = match[1] ?? match[2] ?? ""
   const port = match[3] === undefined || match[3] === "" ? undefined : Number(match[3])
