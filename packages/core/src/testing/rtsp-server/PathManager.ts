@@ -220,15 +220,15 @@ export class PathManager {
   /** Succeeds once the condition holds; checked after each change of publishers and readers. */
   until(condition: () => boolean): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
-      const look = () => {
+      const check = () => {
         if (!condition()) return false
-        this.#watchers.delete(look)
+        this.#watchers.delete(check)
         resume(Effect.void)
         return true
       }
-      if (look()) return
-      this.#watchers.add(look)
-      return Effect.sync(() => this.#watchers.delete(look))
+      if (check()) return
+      this.#watchers.add(check)
+      return Effect.sync(() => this.#watchers.delete(check))
     })
   }
 }

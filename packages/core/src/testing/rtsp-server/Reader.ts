@@ -35,7 +35,7 @@ export class Reader implements RunReader {
   /** The reader's channels by track slot. */
   readonly #channels: Uint8Array
   /** Whether every track slot equals its channel, so that a run can be sent unchanged. */
-  readonly #asItIs: boolean
+  readonly #isUnchanged: boolean
   /** Withholds all frames until a decoder can start. */
   #waiting: boolean
   #full = false
@@ -50,7 +50,7 @@ export class Reader implements RunReader {
       this.#channels[2 * track + 1] = rtcp
     }
     const trackSlots = 2 * options.stream.tracks.length
-    this.#asItIs = this.#channels
+    this.#isUnchanged = this.#channels
       .subarray(0, trackSlots)
       .every((channel, trackSlot) => channel === trackSlot)
     this.#waiting = this.#leader !== undefined
@@ -78,7 +78,7 @@ export class Reader implements RunReader {
     this.#full = false
     const plain =
       frozen() === undefined && closeMidFrame === undefined && garbageEvery === undefined
-    if (plain && this.#asItIs && !this.#waiting && !this.stray) {
+    if (plain && this.#isUnchanged && !this.#waiting && !this.stray) {
       this.packets += count(run)
       this.#write(run.copy)
       return

@@ -22,27 +22,27 @@ export class ServerAuth {
    *
    * @param isFull whether no session is free, so that a correct password is rejected, too.
    */
-  judge(
+  authorize(
     request: Request,
     path: string,
     action: Action,
     quirks: Quirks,
     isFull = false
   ): ServerResponse | undefined {
-    const wanted = this.#paths.authentication(path, action)
+    const required = this.#paths.authentication(path, action)
     if (
-      wanted === undefined ||
+      required === undefined ||
       (request.method === "OPTIONS" && quirks.authenticatesOptions !== true)
     ) {
       return undefined
     }
-    const realm = wanted.realm ?? "restream"
-    const schemes = wanted.schemes ?? ["md5"]
+    const realm = required.realm ?? "restream"
+    const schemes = required.schemes ?? ["md5"]
     const nonce = this.#nonce
     let verdict = verify({
       authorization: header(request, "authorization"),
       schemes,
-      credentials: wanted,
+      credentials: required,
       realm,
       isCurrent: (given) => given === nonce,
       method: request.method,
@@ -56,8 +56,8 @@ export class ServerAuth {
       schemes,
       realm,
       nonce: this.#nonce,
-      qop: wanted.qop,
-      opaque: wanted.opaque,
+      qop: required.qop,
+      opaque: required.opaque,
       stale: verdict === "stale" && quirks.sendsStale === true
     })
     return {

@@ -233,7 +233,7 @@ export class ServerConnection {
       publishes || this.#session !== undefined
         ? undefined
         : this.#options.slots.rejection(method, this.#options.id)
-    const rejection = this.#auth.judge(
+    const rejection = this.#auth.authorize(
       request,
       path,
       publishes ? "publish" : "read",
