@@ -52,13 +52,13 @@ export interface DemoOptions {
    */
   readonly settings: Settings
   /** Reports each change of the table and the cameras. */
-  readonly tell: (what: string) => Effect.Effect<void>
+  readonly onStep: (what: string) => Effect.Effect<void>
 }
 
 /** A running demo. */
 export interface Demo {
   /** Makes the changes; done at the end of the duration, when the healthy cameras are live. */
-  readonly story: Effect.Effect<void, SqlError | RtspServerError, Scope.Scope>
+  readonly scenario: Effect.Effect<void, SqlError | RtspServerError, Scope.Scope>
   /** Whether the camera with the name is healthy. */
   readonly isHealthy: (name: string) => boolean
   readonly mediaServer: DemoMediaServer.DemoMediaServer
@@ -91,20 +91,20 @@ export const make = Effect.fnUntraced(function* (
     SimulatedCamera.make({
       name: `Camera ${index + 1}`,
       kind: index,
-      hasSound: index % 2 === 0
+      hasAudio: index % 2 === 0
     })
   )
-  const late = yield* SimulatedCamera.makeOff({ name: "Comes up late", kind: 0, hasSound: false })
+  const late = yield* SimulatedCamera.makeOff({ name: "Comes up late", kind: 0, hasAudio: false })
   const locked = yield* SimulatedCamera.make({
     name: "Wrong password",
     kind: 1,
-    hasSound: false,
+    hasAudio: false,
     wrongPassword: "guess"
   })
-  const moving = yield* SimulatedCamera.make({ name: "Changes its URL", kind: 0, hasSound: true })
-  const movedTo = yield* SimulatedCamera.make({ name: moving.name, kind: 0, hasSound: false })
-  const leaving = yield* SimulatedCamera.make({ name: "Is removed", kind: 0, hasSound: false })
-  const joining = yield* SimulatedCamera.make({ name: "Is added", kind: 0, hasSound: true })
+  const moving = yield* SimulatedCamera.make({ name: "Changes its URL", kind: 0, hasAudio: true })
+  const movedTo = yield* SimulatedCamera.make({ name: moving.name, kind: 0, hasAudio: false })
+  const leaving = yield* SimulatedCamera.make({ name: "Is removed", kind: 0, hasAudio: false })
+  const joining = yield* SimulatedCamera.make({ name: "Is added", kind: 0, hasAudio: true })
 
   const dsn = Result.getOrThrow(Dsn.parse(Redacted.value(cluster.dsn)))
   const settings: Settings = {
@@ -135,47 +135,47 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.provideContext(HttpServer.start(live), tree)
 
   /** Waits for a part of the duration, reports a change, and makes it. */
-  const chapter = <E, R>(part: number, what: string, act: Effect.Effect<unknown, E, R>) =>
+  const step = <E, R>(part: number, what: string, act: Effect.Effect<unknown, E, R>) =>
     Effect.sleep(Duration.times(options.duration, part)).pipe(
-      Effect.andThen(options.tell(what)),
+      Effect.andThen(options.onStep(what)),
       Effect.andThen(act)
     )
   const status = Context.get(tree, StatusStore)
   const names = new Set(healthy.map(({ name }) => name))
   /** Waits for a state, at most five times the duration of the demo, because a busy machine is slow. */
-  const seen = (until: (cameras: ReadonlyArray<CameraStatus>) => boolean) =>
+  const awaitStatus = (until: (cameras: ReadonlyArray<CameraStatus>) => boolean) =>
     status.all.pipe(
       Effect.repeat({ schedule: Schedule.spaced("50 millis"), until }),
       Effect.timeoutOption(Duration.times(options.duration, 5))
     )
-  const seenOff = seen((cameras) =>
+  const lateIsUnreachable = awaitStatus((cameras) =>
     cameras.some(({ name, state }) => name === late.name && state._tag === "Unreachable")
   )
-  const seenLive = seen((cameras) =>
+  const healthyAreLive = awaitStatus((cameras) =>
     cameras.every(({ name, state }) => !names.has(name ?? "") || state._tag === "Live")
   )
-  const story = Effect.gen(function* () {
+  const scenario = Effect.gen(function* () {
     // the camera must be seen as unreachable before it is switched on
     const first = Effect.sleep(Duration.times(options.duration, 0.2))
-    yield* Effect.all([first, seenOff], { concurrency: 2, discard: true })
-    yield* chapter(0, `"${late.name}" is switched on`, late.powerOn)
-    yield* chapter(
+    yield* Effect.all([first, lateIsUnreachable], { concurrency: 2, discard: true })
+    yield* step(0, `"${late.name}" is switched on`, late.powerOn)
+    yield* step(
       0.15,
       `"${moving.name}" gets another URL in its row`,
       sql`update cameras set url = ${movedTo.row["url"] as string} where name = ${moving.name}`
     )
-    yield* chapter(
+    yield* step(
       0.15,
       `"${leaving.name}": its row is deleted`,
       sql`delete from cameras where name = ${leaving.name}`
     )
-    yield* chapter(0.1, `"${joining.name}": its row is inserted`, insert(joining))
+    yield* step(0.1, `"${joining.name}": its row is inserted`, insert(joining))
     yield* Effect.sleep(Duration.times(options.duration, 0.4))
-    yield* seenLive
+    yield* healthyAreLive
   })
 
   return {
-    story,
+    scenario,
     isHealthy: (name: string) => names.has(name),
     mediaServer,
     status,

@@ -33,7 +33,7 @@ export const runDemo = Effect.fnUntraced(
       cameras,
       duration,
       settings,
-      tell: (what) => {
+      onStep: (what) => {
         if (isJson) return print(Report.stepJson(what))
         steps.push(what)
         return isLive ? Effect.void : printMessage(`demo: ${what}`)
@@ -64,10 +64,10 @@ export const runDemo = Effect.fnUntraced(
     })
     yield* isLive
       ? Effect.raceFirst(
-          demo.story,
+          demo.scenario,
           redraw.pipe(Effect.andThen(Effect.sleep("300 millis")), Effect.forever)
         ).pipe(Effect.andThen(redraw))
-      : demo.story
+      : demo.scenario
 
     const statuses = yield* demo.status.all
     const summary = Report.summarize(statuses, yield* received, demo.isHealthy)

@@ -33,7 +33,7 @@ export interface SimulatedCameraOptions {
   readonly name: string
   /** The index of the vendor, modulo the number of vendors. */
   readonly kind: number
-  readonly hasSound: boolean
+  readonly hasAudio: boolean
   /** A wrong password for the row. */
   readonly wrongPassword?: string | undefined
 }
@@ -71,7 +71,7 @@ const device = Effect.fnUntraced(function* (options: SimulatedCameraOptions, por
     authentication: { username: "admin", password: Redacted.make(password), actions: ["read"] },
     resolve: () => "camera"
   })
-  yield* TestPattern.publish(server, "camera", { frameRate: 10, audio: options.hasSound })
+  yield* TestPattern.publish(server, "camera", { frameRate: 10, audio: options.hasAudio })
   return server
 })
 
