@@ -102,7 +102,7 @@ export const run = Command.make(
             return name === undefined ? address : `${name} ${address}`
           }
         )
-        yield* say(
+        yield* logDaemon(
           `restream ${version} started: ${CameraListing.describe(list)}, media server${servers.length === 1 ? "" : "s"} ${servers.join(", ")}`
         )
         for (const warning of [
@@ -111,7 +111,7 @@ export const run = Command.make(
         ].flat()) {
           yield* Effect.annotateLogs(Effect.logWarning(warning), "module", "daemon")
         }
-        yield* Effect.addFinalizer(() => say("restream stopped"))
+        yield* Effect.addFinalizer(() => logDaemon("restream stopped"))
         const systemd =
           parent === undefined
             ? yield* Systemd.fromEnvironment(process.env, process.pid)
@@ -211,4 +211,4 @@ const breakLater = (sessions: AbortController) =>
     })
   )
 
-const say = (line: string) => Effect.annotateLogs(Effect.logInfo(line), "module", "daemon")
+const logDaemon = (line: string) => Effect.annotateLogs(Effect.logInfo(line), "module", "daemon")

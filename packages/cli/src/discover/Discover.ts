@@ -40,7 +40,7 @@ const targetsOf = Effect.fnUntraced(function* (addresses: ReadonlyArray<string>)
 })
 
 /** Discovers devices, and then reads the MAC addresses from the ARP table of the system. */
-const look = Effect.fnUntraced(function* (
+const discoverDevices = Effect.fnUntraced(function* (
   addresses: ReadonlyArray<string>,
   timeout: Duration.Duration
 ) {
@@ -62,7 +62,7 @@ export const run = Effect.fnUntraced(function* (
   if (seconds < 1 || seconds > 60) {
     return yield* usageFailure([`--seconds: ${seconds} is out of range (1 to 60)`])
   }
-  const { found, neighbors } = yield* look(address, Duration.seconds(seconds))
+  const { found, neighbors } = yield* discoverDevices(address, Duration.seconds(seconds))
   const devices = found.map((device) => ({ ...device, mac: neighbors.get(device.host) }))
   if (devices.length > 0 || format === "json") yield* print(devicesAs(format, devices, settings))
   const count = `${devices.length} camera${devices.length === 1 ? "" : "s"} responded within ${seconds} s`
@@ -99,7 +99,7 @@ export const findMoved = Effect.fnUntraced(function* (
       "--find: no row names its device; set the column device, or device in options, to what restream discover prints as DEVICE"
     )
   }
-  const { found, neighbors } = yield* look(addresses, Duration.seconds(3))
+  const { found, neighbors } = yield* discoverDevices(addresses, Duration.seconds(3))
   const moves = MovedCameras.moved(known, found, neighbors)
   yield* printMessage(
     `--find: ${moves.length} of ${known.length} cameras with a known device are at another address${moves.length === 0 ? "" : "; nothing was changed"}`

@@ -162,27 +162,27 @@ const exampleCsv = "name,enabled,url\nExample,false,rtsp://user:password@192.0.2
 /** The problems of the list of cameras and of the media server; one line for each success. */
 const test = Effect.fnUntraced(function* (list: CameraList | undefined, settings: Settings) {
   const { host, port } = settings.mediaServer
-  const server = (yield* ServerCheck.run(settings, [])).map((line) => ({ isGood: false, line }))
-  const reachable = { isGood: true, line: `media server ${bracketed(host)}:${port} is reachable` }
+  const server = (yield* ServerCheck.run(settings, [])).map((line) => ({ isOk: false, line }))
+  const reachable = { isOk: true, line: `media server ${bracketed(host)}:${port} is reachable` }
   const results = [
     ...(list === undefined ? [] : [yield* testList(list, settings)]),
     ...(server.length === 0 ? [reachable] : server)
   ]
-  for (const { isGood, line } of results) if (isGood) yield* printMessage(line)
-  return results.flatMap(({ isGood, line }) => (isGood ? [] : [line]))
+  for (const { isOk, line } of results) if (isOk) yield* printMessage(line)
+  return results.flatMap(({ isOk, line }) => (isOk ? [] : [line]))
 })
 
 const testList = Effect.fnUntraced(function* (list: CameraList, settings: Settings) {
   if (list._tag === "Database" && (yield* TableSetup.isMissing(list.dsn, settings))) {
-    return { isGood: true, line: `${CameraListing.describe(list)} is reachable` }
+    return { isOk: true, line: `${CameraListing.describe(list)} is reachable` }
   }
   return yield* CameraListing.fetch(list, settings, undefined).pipe(
     Effect.match({
       onSuccess: ({ rows }) => ({
-        isGood: true,
+        isOk: true,
         line: `${CameraListing.describe(list)} lists ${rows.length} camera${rows.length === 1 ? "" : "s"}`
       }),
-      onFailure: ({ message }) => ({ isGood: false, line: message })
+      onFailure: ({ message }) => ({ isOk: false, line: message })
     })
   )
 })

@@ -58,7 +58,7 @@ export const make = (
       /** The identity of the open file; `undefined` while the library opens or rotates it. */
       let identity: string | undefined
       /** Whether a reopen was requested meanwhile. */
-      let wasAsked = false
+      let reopenRequested = false
       const incidents = new Incidents.Incidents<LogFileOptions>()
 
       const open = () => {
@@ -80,7 +80,7 @@ export const make = (
           if (stream !== opened) return
           // "gone" matches no file: the file was deleted before its identity was read
           identity = identityOf(options.path) ?? "gone"
-          if (wasAsked) reopenIfMoved()
+          if (reopenRequested) reopenIfMoved()
         })
         opened.on("rotation", () => {
           if (stream === opened) identity = undefined
@@ -134,8 +134,8 @@ export const make = (
       }
 
       const reopenIfMoved = () => {
-        wasAsked = identity === undefined
-        if (wasAsked || identityOf(options.path) === identity) return
+        reopenRequested = identity === undefined
+        if (reopenRequested || identityOf(options.path) === identity) return
         const moved = stream
         identity = undefined
         open()

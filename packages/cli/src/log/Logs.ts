@@ -71,12 +71,12 @@ export const make = Effect.fnUntraced(function* (
       }
       // The old file is closed before the new one is opened, because both may have the same name. Lines in between
       // are buffered.
-      const waiting: Array<LogLine> = []
-      sink = { settings, write: (line) => void waiting.push(line), reopenIfMoved: () => {} }
+      const buffered: Array<LogLine> = []
+      sink = { settings, write: (line) => void buffered.push(line), reopenIfMoved: () => {} }
       yield* Scope.close(fileScope, Exit.void)
       fileScope = yield* Scope.fork(scope)
       sink = yield* open(settings, streamOf(settings)).pipe(Scope.provide(fileScope))
-      waiting.forEach(sink.write)
+      buffered.forEach(sink.write)
     }, Effect.uninterruptible)
   }
 })
@@ -96,7 +96,7 @@ const open = Effect.fnUntraced(function* (
   const format: Format =
     settings.format === "auto" ? (stream.isTTY === true ? "pretty" : "logfmt") : settings.format
   const toStream = render(format, hasColor(stream))
-  const write = unlessUnread(stream, (dropped) =>
+  const write = droppingUnread(stream, (dropped) =>
     toStream({
       time: new Date(),
       level: "Warn",
@@ -153,7 +153,7 @@ const maxUnread = 2 ** 20
  * Writes log lines to a stream whose reader may stop reading, without blocking and in bounded memory. Lines are
  * then dropped, and their number is written when the reader continues.
  */
-const unlessUnread = (
+const droppingUnread = (
   stream: NodeJS.WriteStream,
   notice: (dropped: number) => string
 ): ((text: string) => void) => {

@@ -54,11 +54,11 @@ export const connect = Effect.fnUntraced(function* (
   const problems: Array<string> = []
   for (const { name, port } of workers) {
     const daemon = yield* clientOf({ ...settings.http, port })
-    const asked = Effect.timeout(
+    const request = Effect.timeout(
       daemon.client.status.overview({ query: { scope: "node" } }),
       workerTimeout
     )
-    const answer = yield* Effect.result(asked)
+    const answer = yield* Effect.result(request)
     if (Result.isFailure(answer)) {
       const isSilent = Cause.isTimeoutError(answer.failure) || isAbsence(answer.failure)
       const problem = problemOf(answer.failure, daemon.baseUrl)
@@ -79,7 +79,7 @@ export const connect = Effect.fnUntraced(function* (
 export type Daemon = Effect.Success<ReturnType<typeof connect>>
 
 /** The errors that concern one camera: unknown, without a relay, or on a node that does not respond. */
-const ofCamera = new Set(["CameraNotFound", "CameraInvalid", "NodeUnreachable"])
+const cameraErrors = new Set(["CameraNotFound", "CameraInvalid", "NodeUnreachable"])
 
 /**
  * Sends a request for each camera.
@@ -103,7 +103,7 @@ export const askEach = Effect.fnUntraced(function* <
     yield* ask(daemon, id as CameraId).pipe(
       Effect.flatMap((answer) => onAnswer(answer, id)),
       Effect.catchIf(
-        ({ _tag }) => ofCamera.has(_tag),
+        ({ _tag }) => cameraErrors.has(_tag),
         ({ message }) => Effect.sync(() => void problems.push(message))
       ),
       failOnDaemon(daemon.baseUrl)

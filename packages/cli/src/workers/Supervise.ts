@@ -23,7 +23,7 @@ export interface SuperviseOptions {
   readonly resolved: ResolvedSettings
 }
 
-const say = (line: string) => Effect.annotateLogs(Effect.logInfo(line), "module", "daemon")
+const logDaemon = (line: string) => Effect.annotateLogs(Effect.logInfo(line), "module", "daemon")
 
 /** Runs the workers until interrupted. In the log and in systemd, they appear as one daemon. */
 export const supervise = Effect.fnUntraced(function* ({
@@ -51,8 +51,10 @@ export const supervise = Effect.fnUntraced(function* ({
   const logs = yield* Logs.make(settings.log, Logs.daemonStream)
   const names = WorkerSettings.workersOf(settings).map(({ name }) => name)
   const workersOf = Effect.gen(function* () {
-    yield* say(`restream ${version} started: ${count} workers, ${names[0]} to ${names.at(-1)}`)
-    yield* Effect.addFinalizer(() => say("restream stopped"))
+    yield* logDaemon(
+      `restream ${version} started: ${count} workers, ${names[0]} to ${names.at(-1)}`
+    )
+    yield* Effect.addFinalizer(() => logDaemon("restream stopped"))
     const reporter = yield* Systemd.reporterOf(process.env, process.pid)
     const reloadLog = loadSettings(withFile(flags, resolved)).pipe(
       // the workers report invalid settings

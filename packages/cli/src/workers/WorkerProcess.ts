@@ -13,7 +13,7 @@ export interface WorkerExit {
 
 export interface WorkerProcess {
   readonly pid: number | undefined
-  readonly tell: (order: Order) => void
+  readonly send: (order: Order) => void
   readonly kill: Effect.Effect<void>
   readonly exit: Effect.Effect<WorkerExit>
 }
@@ -53,14 +53,14 @@ export const start = (
         exit: Deferred.await(exit),
         kill: Effect.sync(kill),
         pid: child.pid,
-        tell: (order) => {
+        send: (order) => {
           // the worker may have just ended
           if (child.connected) child.send(order, () => {})
         }
       }
     }),
-    ({ exit, kill, tell }) =>
-      Effect.sync(() => tell("stop")).pipe(
+    ({ exit, kill, send }) =>
+      Effect.sync(() => send("stop")).pipe(
         Effect.andThen(Effect.timeoutOption(exit, stopTimeout)),
         Effect.andThen(kill),
         Effect.andThen(exit)

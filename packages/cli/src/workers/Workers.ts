@@ -101,7 +101,7 @@ export const run = Effect.fnUntraced(function* ({
     sendStatus()
   }
 
-  const once = (worker: Worker) =>
+  const runOnce = (worker: Worker) =>
     Effect.scoped(
       Effect.gen(function* () {
         const process = yield* WorkerProcess.start(worker.number, stopTimeout, onReport(worker))
@@ -124,7 +124,7 @@ export const run = Effect.fnUntraced(function* ({
     let failures = 0
     for (;;) {
       const startedMs = performance.now()
-      const { code, signal } = yield* once(worker)
+      const { code, signal } = yield* runOnce(worker)
       const how =
         signal !== null
           ? `was ended by ${signal}`
@@ -146,7 +146,7 @@ export const run = Effect.fnUntraced(function* ({
     }
   })
 
-  const beat = Effect.gen(function* () {
+  const pingWorkers = Effect.gen(function* () {
     reporter?.heartbeat()
     for (const worker of workers) {
       const { name, process, unanswered } = worker
@@ -156,7 +156,7 @@ export const run = Effect.fnUntraced(function* ({
       } else {
         // a worker that is starting answers later
         if (unanswered !== undefined) worker.unanswered = unanswered + 1
-        process?.tell("ping")
+        process?.send("ping")
       }
     }
     yield* reporter?.awaitHeartbeat ?? Effect.sleep(pingInterval)
@@ -167,7 +167,7 @@ export const run = Effect.fnUntraced(function* ({
     if (isReady) reporter?.reloading()
     for (const worker of workers) {
       worker.isReloading = worker.view?.isReady === true
-      worker.process?.tell("reload")
+      worker.process?.send("reload")
     }
     yield* Effect.timeoutOption(
       Effect.repeat(Queue.take(reloaded), {
@@ -178,7 +178,7 @@ export const run = Effect.fnUntraced(function* ({
     if (isReady) reporter?.reloaded()
   }).pipe(Effect.forever)
 
-  yield* Effect.forkScoped(beat)
+  yield* Effect.forkScoped(pingWorkers)
   yield* Effect.forkScoped(reload)
   // reported when the shutdown begins, because the workers take time to stop
   const stopping = Effect.onInterrupt(Effect.never, () => Effect.sync(() => reporter?.stopping()))
