@@ -8,7 +8,7 @@ import { StreamUrl } from "./StreamUrl.ts"
 export const CameraId = Schema.String.pipe(Schema.brand("CameraId"))
 export type CameraId = typeof CameraId.Type
 
-/** Marks a further stream of a camera, beside its main stream. */
+/** Marks a further stream of a camera, in addition to its main stream. */
 export interface Substream {
   /** The id of the camera. */
   readonly of: CameraId
@@ -33,7 +33,7 @@ export interface Camera {
   readonly name: string
   /** The name of its camera type. */
   readonly type: string
-  /** Set for a further stream of a camera, which is relayed beside the main stream. */
+  /** Set for a further stream of a camera, which is relayed in addition to the main stream. */
   readonly substream?: Substream | undefined
   /** Set where no alerts are sent about the camera; changes without a restart. */
   readonly isMuted?: boolean | undefined
@@ -50,7 +50,7 @@ export interface Camera {
   readonly options: CameraOptions
 }
 
-/** A row that makes no camera, and why. */
+/** A row that cannot be decoded to a camera, with the reason. */
 export interface InvalidCamera {
   readonly _tag: "InvalidCamera"
   readonly id: CameraId

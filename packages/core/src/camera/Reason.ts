@@ -330,7 +330,7 @@ export class ServerRejected extends Schema.TaggedClass<ServerRejected>()("Server
     return `the media server rejected the stream (${status})${this.#hint}`
   }
 
-  /** What to check in MediaMTX. It answers 400 to all of its own checks, and logs which one failed. */
+  /** What to check in MediaMTX. MediaMTX answers 400 if any of its checks fails, and logs which check. */
   get #hint(): string {
     if (this.status !== 400) return ""
     if (this.publisher !== undefined) {

@@ -23,9 +23,9 @@ interface Checked {
   /** How long the camera took, without the time in the queue. Zero for an invalid row. */
   readonly took: Duration.Duration
   /**
-   * - `good`: it answered, and its stream can be relayed unchanged; or it is relayed already.
-   * - `fair`: it answered, but slowly, with audio that can't be copied, or not at each of its addresses.
-   * - `poor`: it did not answer as it should, or its row is invalid.
+   * - `good`: the camera answered, and its stream can be relayed unchanged; or the camera is relayed already.
+   * - `fair`: the camera answered, but slowly, with audio that cannot be copied, or not at each of its addresses.
+   * - `poor`: the probe failed, or the row is invalid.
    */
   readonly health: Health
 }

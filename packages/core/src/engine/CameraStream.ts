@@ -25,11 +25,11 @@ export class ProbeError extends Schema.TaggedError<ProbeError>()("ProbeError", {
 export interface DestinationServer {
   /** How to verify the certificate of an `rtsps` media server. */
   readonly trust: Trust
-  /** Whether it responds now. Runs when a relay stalls, or when the server ended it. */
+  /** Whether the server responds now. Runs when a relay stalls, or when the server ended it. */
   readonly check: Effect.Effect<boolean>
 }
 
-/** Its certificate is verified by an authority and the name, and it counts as reachable. */
+/** A server whose certificate is verified by authority and name, and that counts as reachable. */
 export const anyServer: DestinationServer = {
   trust: { _tag: "Verify" },
   check: Effect.succeed(true)
@@ -46,7 +46,7 @@ export interface PublishOptions {
   readonly hasFallback: boolean
   /** The media server of the destination. Default: {@link anyServer}. */
   readonly server?: DestinationServer | undefined
-  /** How the publisher names itself to the media server, as `User-Agent`. Default: as the program does. */
+  /** The publisher's `User-Agent` at the media server. Default: that of the program. */
   readonly userAgent?: string | undefined
 }
 

@@ -10,7 +10,7 @@ import * as ChildProcess from "effect/process/ChildProcess"
 import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { SpawnLimiter } from "./SpawnLimiter.ts"
 
-/** Children lead process groups of their own. */
+/** Each child is the leader of a process group. */
 const script = `trap '' HUP INT TERM
 read -r _
 kill -KILL "-$1" 2>/dev/null || kill -KILL "$1"`

@@ -50,7 +50,7 @@ export const firstEnd = (watched: Watched): Effect.Effect<RelayReason> =>
 const cameraEnds = ({ camera }: Watched): Effect.Effect<RelayReason> =>
   Effect.map(Effect.flip(camera.closed), ({ reason }) => cameraReason(reason))
 
-/** If the server is reachable, another publisher replaced the stream; otherwise the server is gone. */
+/** If the server is reachable, another publisher replaced the stream; otherwise the reason is `ServerGone`. */
 const serverEnds = ({ checkServer, publisher }: Watched): Effect.Effect<RelayReason> =>
   Effect.flatMap(Effect.flip(publisher.closed), ({ reason }) =>
     Effect.map(reason._tag === "Closed" ? checkServer : Effect.succeed(false), (isReachable) =>

@@ -291,8 +291,8 @@ export class Connection {
   }
 
   /**
-   * Sends a request and returns the response, whatever its status. Responds to a 401 where possible, otherwise
-   * fails with `Unauthorized`.
+   * Sends a request and returns the response with any status. Responds to a 401 where possible, otherwise fails
+   * with `Unauthorized`.
    */
   exchange(options: RequestOptions): Effect.Effect<Response, RtspError> {
     const timeout = options.timeout ?? this.#options.requestTimeout ?? defaultTimeout

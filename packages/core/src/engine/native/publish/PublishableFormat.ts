@@ -10,7 +10,7 @@ import * as Mpeg4 from "../../../rtsp/codec/Mpeg4.ts"
 import * as ParameterSets from "../../../rtsp/codec/ParameterSets.ts"
 import type { Format } from "../../../rtsp/sdp/Sdp.ts"
 
-/** What a description says about the video or the audio. */
+/** The properties of the video or the audio in a description. */
 export interface FormatDetails {
   /** In pixels. */
   readonly width?: number | undefined
@@ -235,7 +235,7 @@ const byEncoding = (format: Format, encoding: string): PublishableFormat => {
     case "mp4a-latm":
       return latm(format)
     case "opus":
-      // RFC 7587 §7: always these, whatever the camera announces
+      // RFC 7587 §7: always these values
       return supported(
         { ...format, clockRate: 48_000, parameters: "2" },
         { sampleRate: 48_000, channels: format.fmtp.get("sprop-stereo") === "1" ? 2 : 1 }
