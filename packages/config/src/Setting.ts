@@ -152,6 +152,6 @@ export const withValueAt = (
   [name]: rest.length === 0 ? value : withValueAt((tree as Tree)[name] ?? {}, rest, value)
 })
 
-/** The default for people; empty where there is none. */
+/** The default for people; empty without a default. */
 export const displayDefault = (setting: Setting): string =>
   setting.default === undefined ? "" : displayConfigValue(setting.default)

@@ -126,7 +126,7 @@ export const requireCameraList = ({
 const fail = (origin: string, message: string): Result.Result<never, SettingsError> =>
   Result.fail(new SettingsError({ problems: [{ key: undefined, origin, message }] }))
 
-/** Whether the settings file sets a password: a value that is not displayed as it is written. */
+/** Whether the settings file sets a password: a value whose display differs from the text in the file. */
 export const holdsPassword = (loaded: LoadedSettings): boolean =>
   settings.some(({ key, path, type }) => {
     if (!type.isSecret || loaded.origins.get(key)?._tag !== "File") return false

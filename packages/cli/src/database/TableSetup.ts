@@ -128,7 +128,7 @@ export const statementsOf = Effect.fnUntraced(function* (settings: Settings, isS
   const { name } = yield* statusTableOf(settings)
   return [
     ...StatusTable.initStatements(name),
-    // only somebody else's role needs it
+    // needed only by a role that does not own the table
     `-- ${StatusTable.grantStatement(name, "restream")}`
   ]
 })
@@ -141,7 +141,7 @@ export const clusterStatements = Effect.fnUntraced(function* (settings: Settings
     settings.database.query === undefined
       ? CameraTable.shardIndex(yield* tableOf(settings), shards)
       : `-- create index on … ((${Shard.shardSql("id", shards)}))`,
-    // only somebody else's role needs them
+    // needed only by roles that do not own the tables
     ...ClusterRights.grantStatements(tablePrefix, "restream").map((statement) => `-- ${statement}`)
   ]
 })

@@ -60,7 +60,7 @@ const askCameras = Effect.fnUntraced(function* (
   return { ...settings, database: { ...settings.database, dsn } }
 })
 
-/** @param isGiven tells whether a flag or the environment gives a setting. */
+/** @param isGiven whether a flag or the environment sets a setting. */
 const askMediaServer = Effect.fnUntraced(function* (
   settings: Settings,
   isGiven: (key: string) => boolean

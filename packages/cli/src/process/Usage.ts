@@ -38,7 +38,7 @@ const lineOf = (
   return `${what}${meant === undefined ? "" : `; did you mean ${meant}?`}`
 }
 
-/** Effect's descriptions of the expected value, and ours. */
+/** The descriptions of expected values by Effect, and their replacements. */
 const expectations: ReadonlyArray<readonly [start: string, expected: string]> = [
   ["Expected a string representing a finite number", "a whole number"],
   ["Expected an integer", "a whole number"],

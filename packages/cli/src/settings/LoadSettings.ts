@@ -34,7 +34,7 @@ export interface Requirements {
   readonly database?: boolean
   /** A database or a file that lists the cameras. */
   readonly cameras?: boolean
-  /** Settings that a daemon can run with; other commands also read those that a flag of the daemon completes. */
+  /** Settings that are complete for a daemon. Other commands also accept settings that need a flag of the daemon. */
   readonly daemon?: boolean
   /** Valid URL templates. */
   readonly templates?: boolean
