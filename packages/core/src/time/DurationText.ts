@@ -27,5 +27,5 @@ export const formatMillis = (millis: number): string => {
 export const format = (duration: Duration.Input): string =>
   formatMillis(Duration.toMillis(Duration.fromInputUnsafe(duration)))
 
-/** At least one second: for elapsed times, where "0.1 s" would be too precise. */
+/** For an elapsed time, which is shown as at least one second. */
 export const formatElapsed = (millis: number): string => formatMillis(Math.max(1000, millis))

@@ -96,7 +96,8 @@ const audioArguments = (plan: AudioPlan, audio: AudioTrack | undefined): Readonl
 
 /**
  * How long ffmpeg waits for one response, or for the next media: as long as opening the camera may take. For RTSP,
- * ffmpeg waits twice for media before it fails: the factor 0.45 lets it fail just before the stall timeout.
+ * ffmpeg waits twice for media before it fails. With these factors it fails just before the stall timeout, unless
+ * opening the camera may take longer.
  */
 export const ioTimeoutMs = (
   { scheme }: StreamUrl,
