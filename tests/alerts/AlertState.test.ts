@@ -48,6 +48,7 @@ class Fleet {
   mediaServers: Readonly<Record<string, MediaServerStatus>> = {}
   source: SourceHealth = { _tag: "Up", lastSnapshotAt: 0 }
   cluster: MembershipProblem | undefined
+  node: string | undefined
   isQuiet = false
   isStandby = false
   /** Cameras that another daemon relays. */
@@ -100,6 +101,7 @@ class Fleet {
           ? [{ name: undefined, status: this.mediaServer }]
           : Object.entries(this.mediaServers).map(([name, status]) => ({ name, status })),
       cluster: this.cluster,
+      node: this.node,
       source: this.source,
       now: this.now,
       nowMs: this.nowMs,
@@ -146,6 +148,7 @@ describe("alerts", () => {
       id: "boot-1",
       key: "unreachable 10.0.0.9:554",
       kind: "Refused",
+      node: undefined,
       severity: "critical",
       title: 'camera 1 "Camera 1": connection refused by 10.0.0.9:554',
       advice: "Check the port in the row, and that RTSP is switched on in the camera.",
@@ -355,6 +358,7 @@ describe("alerts", () => {
 
   it("of a node that takes no part in its cluster says why, and what to do", () => {
     const fleet = new Fleet()
+    fleet.node = "b2"
     fleet.cluster = { message: "no right on the table", advice: "Run: grant", since: fleet.now }
     assert.deepStrictEqual(fleet.advance(afterMs - second), [])
     const [opened] = fleet.advance(second)
@@ -362,12 +366,19 @@ describe("alerts", () => {
       event: "opened",
       key: "cluster",
       kind: "cluster",
+      node: "b2",
       title: "no right on the table",
       advice: "Run: grant",
       since: fleet.cluster.since
     })
+    const [repeated] = AlertState.openAlerts(fleet.state, fleet.node)
+    assert.deepStrictEqual(repeated, opened)
     fleet.cluster = undefined
-    assert.deepStrictEqual(brief(fleet.advance(afterMs)), [`resolved ${opened?.id} 0`])
+    const [resolved] = fleet.advance(afterMs)
+    assert.deepStrictEqual(
+      [resolved?.event, resolved?.id, resolved?.node],
+      ["resolved", opened?.id, "b2"]
+    )
   })
 
   it("of several media servers are about each of them, and hold its cameras only", () => {

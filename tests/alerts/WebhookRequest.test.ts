@@ -15,6 +15,7 @@ const opened: Alert = {
   severity: "critical",
   title: "2 cameras at 10.0.0.9:554: connection refused by 10.0.0.9:554",
   advice: "Check the port in the row, and that RTSP is switched on in the camera.",
+  node: undefined,
   host: "10.0.0.9:554",
   since,
   openedAt: now,
@@ -41,6 +42,7 @@ describe("requestOf", () => {
     assert.deepStrictEqual(plain.document, {
       version: 1,
       ...opened,
+      node: null,
       resolvedAt: null,
       cameras: [opened.cameras[0], { ...opened.cameras[1], path: null }]
     })
@@ -164,6 +166,37 @@ describe("requestOf", () => {
     assert.deepStrictEqual(over.labels, open?.labels)
     assert.strictEqual(over.endsAt, "2026-11-27T12:12:00.000Z")
     assert.notInclude(body, "null")
+  })
+
+  it("names the node of a cluster in every format", () => {
+    const alert = { ...opened, node: "b2" }
+    const title = "2 cameras at 10.0.0.9:554: connection refused by 10.0.0.9:554 (node b2)"
+    const sent = (hook: Parameters<typeof requestOf>[0], of: Alert = alert) =>
+      send(hook, of).document
+    assert.strictEqual(sent(webhook("own", "https://a.example/"))["node"], "b2")
+    const slack = webhook("ops", "https://a.example/", { format: "slack" })
+    assert.include(sent(slack)["text"], `🔴 ${title}\n`)
+    assert.include(
+      sent(slack, { ...alert, event: "resolved", resolvedAt: since + 720_000 })["text"],
+      `🟢 Resolved after 12 min: ${title}\n`
+    )
+    const ntfy = webhook("phone", "https://a.example/topic", { format: "ntfy" })
+    assert.strictEqual(sent(ntfy)["title"], title)
+    // two nodes that report one problem are two alerts: one resolves its own only
+    const am = webhook("am", "https://a.example/", { format: "alertmanager" })
+    const labels = [alert, { ...opened, node: "c3" }].map(
+      (of) => (sent(am, of) as unknown as ReadonlyArray<{ readonly labels: unknown }>)[0]?.labels
+    )
+    const common = {
+      alertname: "RestreamCamerasDown",
+      service: "restream",
+      severity: "critical",
+      problem: "unreachable 10.0.0.9:554"
+    }
+    assert.deepStrictEqual(labels, [
+      { ...common, node: "b2" },
+      { ...common, node: "c3" }
+    ])
   })
 
   it("has a test alert in every format", () => {

@@ -35,6 +35,8 @@ export interface Alert {
   readonly title: string
   /** What to do. */
   readonly advice: string
+  /** The node of the cluster that sends the alert; `undefined` without a cluster. */
+  readonly node: string | undefined
   /** The `host:port` that all the cameras share; `undefined` where they have several. */
   readonly host: string | undefined
   /** When the first of the cameras went down, in milliseconds since 1970. */
@@ -58,6 +60,7 @@ export const testAlert = (id: string, now: number): Alert => ({
   severity: "warning",
   title: "Test alert from restream",
   advice: "Nothing is wrong; alerts reach this webhook.",
+  node: undefined,
   host: undefined,
   since: now,
   openedAt: now,

@@ -58,14 +58,20 @@ export interface Observation extends Surroundings {
   readonly isOurs: (id: CameraId) => boolean
   /** The prefix of alert ids; different after each start of the program. */
   readonly boot: string
+  /** This node of the cluster; `undefined` without a cluster. */
+  readonly node?: string | undefined
 }
 
 /** The open alerts, as they were sent last. */
-export const openAlerts = ({ alerts }: AlertState): ReadonlyArray<Alert> =>
+export const openAlerts = (
+  { alerts }: AlertState,
+  node: string | undefined
+): ReadonlyArray<Alert> =>
   alerts.map(({ description, id, key, openedAt }) => ({
     event: "opened",
     id,
     key,
+    node,
     ...description,
     openedAt,
     resolvedAt: undefined
@@ -265,7 +271,8 @@ class Step {
   }
 
   #eventOf(event: AlertEvent, { description, id, key, openedAt }: OpenAlert): Alert {
-    const resolvedAt = event === "resolved" ? this.#observation.now : undefined
-    return { event, id, key, ...description, openedAt, resolvedAt }
+    const { node, now } = this.#observation
+    const resolvedAt = event === "resolved" ? now : undefined
+    return { event, id, key, node, ...description, openedAt, resolvedAt }
   }
 }

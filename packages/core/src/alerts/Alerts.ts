@@ -90,13 +90,14 @@ export const start: Effect.Effect<
       isQuiet: isQuiet(alerts, now),
       isStandby: (yield* ownership.activeDaemon) !== undefined,
       isOurs: ownership.isOurs,
-      boot: store.boot
+      boot: store.boot,
+      node: ownership.node
     })
     state = outcome.state
     yield* Effect.forEach(outcome.events, delivery.offer, { discard: true })
     if (nowMs - repeatedMs >= repeatMs) {
       repeatedMs = nowMs
-      yield* delivery.repeat(AlertState.openAlerts(state))
+      yield* delivery.repeat(AlertState.openAlerts(state, ownership.node))
     }
   })
   yield* observe.pipe(

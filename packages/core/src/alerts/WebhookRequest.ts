@@ -125,6 +125,7 @@ export const safelyDecoded = (text: string): string => {
 const jsonOf = (alert: Alert) => ({
   version: 1,
   ...alert,
+  node: alert.node ?? null,
   host: alert.host ?? null,
   resolvedAt: alert.resolvedAt ?? null,
   cameras: alert.cameras.map((camera) => ({ ...camera, path: camera.path ?? null }))
@@ -163,10 +164,11 @@ const symbolOf = ({ event, severity }: Alert): string => {
   }
 }
 
-const headlineOf = ({ event, resolvedAt, since, title }: Alert): string =>
-  event === "resolved"
-    ? `Resolved after ${formatElapsed((resolvedAt ?? since) - since)}: ${title}`
-    : title
+const headlineOf = ({ event, node, resolvedAt, since, title }: Alert): string => {
+  const outcome =
+    event === "resolved" ? `Resolved after ${formatElapsed((resolvedAt ?? since) - since)}: ` : ""
+  return `${outcome}${title}${node === undefined ? "" : ` (node ${node})`}`
+}
 
 /** The lines below the headline. */
 const detailsOf = (alert: Alert, now: number): ReadonlyArray<string> => {
@@ -218,15 +220,28 @@ const alertNames: Readonly<Record<string, string>> = {
  * alert in the Alertmanager, so they must not change while the alert is open.
  */
 const alertmanagerOf = (alert: Alert, now: number) => {
-  const { advice, cameras, count, event, host, key, kind, resolvedAt, severity, since, title } =
-    alert
+  const {
+    advice,
+    cameras,
+    count,
+    event,
+    host,
+    key,
+    kind,
+    node,
+    resolvedAt,
+    severity,
+    since,
+    title
+  } = alert
   const endsAt = resolvedAt ?? now + (event === "test" ? 60_000 : alertmanagerHoldMs)
   return {
     labels: {
       alertname: alertNames[kind] ?? "RestreamCamerasDown",
       service: "restream",
       severity,
-      problem: key
+      problem: key,
+      ...(node === undefined ? {} : { node })
     },
     annotations: {
       summary: title,
