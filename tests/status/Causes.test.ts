@@ -1,6 +1,6 @@
 /** Problems of media servers among the causes. */
 import { assert, describe, it } from "@effect/vitest"
-import { type CameraState, Causes, Reason } from "@restream/core"
+import { CameraSourceError, type CameraState, Causes, Reason, Unavailable } from "@restream/core"
 import * as StatusOf from "../kit/CameraStatus.ts"
 
 const lost = new Reason.ServerGone({ detail: "connection closed" })
@@ -41,6 +41,61 @@ describe("causesOf", () => {
         ["media server hall is unreachable: connection refused", 1, undefined],
         ["lost media server yard: connection closed", 2, undefined],
         ["lost media server roof: connection closed", 1, undefined]
+      ]
+    )
+  })
+
+  it("puts first what may explain the rest, then what affects more cameras", () => {
+    const unreachable = new Reason.Refused({ authority: "10.0.0.9:554" })
+    const down = { _tag: "Unreachable", reason: unreachable, attempt: 1, retryAt: 0 } as const
+    const live = {
+      _tag: "Live",
+      engine: "native",
+      offer: { video: { codec: "h264" }, audio: undefined },
+      since: 0
+    } as const
+    const problem = { _tag: "Down", since: 0, detail: "connection refused" } as const
+    const server = {
+      status: problem,
+      api: { _tag: "Off" },
+      offlinePaths: new Set<string>()
+    } as const
+    const error = new CameraSourceError({ reason: new Unavailable({ detail: "no route" }) })
+    const waiting = { _tag: "Waiting", for: "media server" } as const
+    const causes = Causes.causesOf(
+      [
+        camera("1", "hall", waiting),
+        camera("2", "yard", waiting),
+        camera("3", "yard", waiting),
+        ...["4", "5", "6"].map((id) => StatusOf.make(id, { state: down, reason: unreachable })),
+        camera("7", "roof", live)
+      ],
+      {
+        mediaServers: [
+          { ...server, name: "hall" },
+          { ...server, name: "yard" },
+          {
+            name: "roof",
+            status: { _tag: "Up", since: 0 },
+            api: problem,
+            offlinePaths: new Set(["cam7"])
+          }
+        ],
+        source: { _tag: "Down", since: 0, lastSnapshotAt: 0, error },
+        cluster: { message: "no right on the table", advice: "Run: grant", since: 0 },
+        now: 0
+      }
+    )
+    assert.deepStrictEqual(
+      causes.map(({ count, kind }) => [kind, count]),
+      [
+        ["media-server", 2],
+        ["media-server", 1],
+        ["database", 0],
+        ["cluster", 0],
+        ["offline", 1],
+        ["Refused", 3],
+        ["media-server-api", 0]
       ]
     )
   })

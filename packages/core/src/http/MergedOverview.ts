@@ -1,16 +1,8 @@
 /** Merges the overviews of several nodes. Pure. */
+import { worstFirst } from "../status/Causes.ts"
 import type { Cause, Node, Overview, Tally } from "./Api.ts"
 
 type Cause = typeof Cause.Type
-
-const firstKinds = ["media-server", "database", "cluster", "node", "offline"]
-const lastKinds = new Set(["media-server-api"])
-
-/** The worst first, as in the overview of one node. */
-const rankOf = ({ kind }: Cause): number => {
-  const first = firstKinds.indexOf(kind)
-  return first !== -1 ? first : firstKinds.length + (lastKinds.has(kind) ? 1 : 0)
-}
 
 /** Merges equal causes of several nodes. */
 export const mergeCauses = (causes: ReadonlyArray<Cause>): ReadonlyArray<Cause> => {
@@ -30,9 +22,7 @@ export const mergeCauses = (causes: ReadonlyArray<Cause>): ReadonlyArray<Cause> 
           }
     )
   }
-  return [...merged.values()].sort(
-    (a, b) => rankOf(a) - rankOf(b) || b.count - a.count || a.since - b.since
-  )
+  return [...merged.values()].sort(worstFirst)
 }
 
 export interface MergeOptions {

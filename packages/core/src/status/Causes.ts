@@ -42,7 +42,29 @@ export interface Surroundings {
   readonly now: number
 }
 
-/** The causes, the worst first: the media server, the camera source, the cluster, then by the number of cameras. */
+/** Causes that may explain the problems of cameras. */
+const firstKinds = ["media-server", "database", "cluster", "node", "offline"]
+
+const rankOf = ({ kind }: Pick<Cause, "kind">): number => {
+  const first = firstKinds.indexOf(kind)
+  if (first !== -1) return first
+  // no camera is affected
+  return kind === "media-server-api" ? Infinity : firstKinds.length
+}
+
+/**
+ * The order of causes, the worst first: the media servers, the camera source, the cluster, then by the
+ * number of cameras.
+ */
+export const worstFirst = (
+  a: Pick<Cause, "count" | "kind" | "since">,
+  b: Pick<Cause, "count" | "kind" | "since">
+): number => {
+  const [first, second] = [rankOf(a), rankOf(b)]
+  return first === second ? b.count - a.count || a.since - b.since : first < second ? -1 : 1
+}
+
+/** The causes, in the order of {@link worstFirst}. */
 export const causesOf = (
   rows: ReadonlyArray<CameraStatus>,
   { cluster, mediaServers, now, source }: Surroundings
@@ -60,10 +82,7 @@ export const causesOf = (
     if (group === undefined) groups.set(key, [camera])
     else group.push(camera)
   }
-  const byCamera = [...groups.values()]
-    .map((group) => causeOfGroup(onePerCamera(group)))
-    .sort((a, b) => b.count - a.count || a.since - b.since)
-  return [
+  const causes: ReadonlyArray<Cause> = [
     ...mediaServers.flatMap(({ name, status }) =>
       status._tag === "Down"
         ? [
@@ -96,7 +115,7 @@ export const causesOf = (
       : []),
     ...(cluster === undefined ? [] : [{ kind: "cluster", ...cluster, ...affected([]) }]),
     ...mediaServers.flatMap((server) => offlineAtServer(cameras, server)),
-    ...byCamera,
+    ...[...groups.values()].map((group) => causeOfGroup(onePerCamera(group))),
     ...mediaServers.flatMap(({ api, name }) =>
       api._tag === "Down"
         ? [
@@ -111,6 +130,7 @@ export const causesOf = (
         : []
     )
   ]
+  return causes.toSorted(worstFirst)
 }
 
 const offlineAtServer = (
