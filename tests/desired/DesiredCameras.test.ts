@@ -201,6 +201,15 @@ describe("DesiredCameras", () => {
       assert.strictEqual(hostIn(readRows([{ ...one!, enabled: false }, two!])), "10.0.0.6")
     })
 
+    it("keeps a camera muted that becomes invalid by its id or its path", () => {
+      const muted = { url, path: "gate", options: { alerts: false } }
+      for (const id of [1, 2]) {
+        const { cameras } = read({ id: 1, url, path: "gate" }, { ...muted, id })
+        const [, invalid] = cameras.values()
+        assert.deepStrictEqual([invalid?._tag, invalid?.isMuted], ["InvalidCamera", true])
+      }
+    })
+
     it("gives a path to the same of two ids that differ in zeros only", () => {
       const rows = ["1", "01"].map((id) => ({ id, url, path: "gate" }))
       const valid = ({ cameras }: ReturnType<typeof read>) =>

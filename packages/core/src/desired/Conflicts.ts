@@ -79,11 +79,15 @@ export const resolve = (
   return { set: { cameras, disabled }, displaced }
 }
 
-const asInvalid = ({ id, name, substream, type }: EnabledRow, problem: string): InvalidCamera => ({
+const asInvalid = (
+  { id, isMuted, name, substream, type }: EnabledRow,
+  problem: string
+): InvalidCamera => ({
   _tag: "InvalidCamera",
   id,
   name,
   type,
+  ...(isMuted === true && { isMuted }),
   ...(substream !== undefined && { substream }),
   problem
 })
