@@ -66,6 +66,7 @@ const hostsIn = (file: string): ((name: string) => ReadonlyArray<string> | undef
     } catch {
       // no such file
       hosts = new Map()
+      version = ""
     }
     return hosts.get(name)
   }
