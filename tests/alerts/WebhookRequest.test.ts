@@ -164,6 +164,24 @@ describe("requestOf", () => {
       requestOf(hook, { alerts: [{ ...resolved, count: 1, kind: "TimedOut" }], id: "2" }, now).body
     )
     assert.deepStrictEqual(over.labels, open?.labels)
+    // cameras that restart again and again, of which most go down later
+    const flapping: Alert = {
+      ...opened,
+      key: "flapping",
+      kind: "flapping",
+      severity: "warning"
+    }
+    const [before, after] = [
+      flapping,
+      { ...flapping, kind: "Refused", severity: "critical" as const }
+    ].map((alert) => JSON.parse(requestOf(hook, { alerts: [alert], id: "3" }, now).body)[0].labels)
+    assert.deepStrictEqual(before, {
+      alertname: "RestreamCamerasFlapping",
+      service: "restream",
+      severity: "warning",
+      problem: "flapping"
+    })
+    assert.deepStrictEqual(after, before)
     assert.strictEqual(over.endsAt, "2026-11-27T12:12:00.000Z")
     assert.notInclude(body, "null")
   })

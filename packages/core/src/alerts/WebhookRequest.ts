@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
 import { createHmac } from "node:crypto"
 import { nameSome } from "../camera/CameraNames.ts"
 import { formatElapsed } from "../time/DurationText.ts"
-import type { Alert } from "./Alert.ts"
+import type { Alert, Severity } from "./Alert.ts"
 
 export interface WebhookRequest {
   /** Without credentials; the path and the query may be secrets. */
@@ -206,6 +206,7 @@ const ntfyOf = (alert: Alert, now: number) => {
 /** An Alertmanager resolves an alert that is not repeated within this time. */
 const alertmanagerHoldMs = 10 * 60_000
 
+/** The names of alerts by the family of their problems, which never changes: other families are about cameras. */
 const alertNames: Readonly<Record<string, string>> = {
   "media-server": "RestreamMediaServerDown",
   database: "RestreamDatabaseDown",
@@ -215,31 +216,22 @@ const alertNames: Readonly<Record<string, string>> = {
   test: "RestreamTest"
 }
 
+/** The families of problems that need no immediate action. */
+const warnings = new Set(["flapping", "invalid", "test"])
+
 /**
  * https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml: `postableAlert`. The labels identify an
  * alert in the Alertmanager, so they must not change while the alert is open.
  */
 const alertmanagerOf = (alert: Alert, now: number) => {
-  const {
-    advice,
-    cameras,
-    count,
-    event,
-    host,
-    key,
-    kind,
-    node,
-    resolvedAt,
-    severity,
-    since,
-    title
-  } = alert
+  const { advice, cameras, count, event, host, key, kind, node, resolvedAt, since, title } = alert
+  const [family = ""] = key.split(" ", 1)
   const endsAt = resolvedAt ?? now + (event === "test" ? 60_000 : alertmanagerHoldMs)
   return {
     labels: {
-      alertname: alertNames[kind] ?? "RestreamCamerasDown",
+      alertname: alertNames[family] ?? "RestreamCamerasDown",
       service: "restream",
-      severity,
+      severity: (warnings.has(family) ? "warning" : "critical") satisfies Severity,
       problem: key,
       ...(node === undefined ? {} : { node })
     },
