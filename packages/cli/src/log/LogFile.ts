@@ -62,6 +62,7 @@ export const make = (
       const incidents = new Incidents.Incidents<LogFileOptions>()
 
       const open = () => {
+        clearTimeout(reopening)
         reopening = undefined
         try {
           makeReady(resolve(options.path))
