@@ -128,27 +128,29 @@ const localAddresses = (): ReadonlyArray<string> =>
     )
   )
 
-/** A socket in one network. A network that cannot be used is skipped. */
+/** A socket in one network, for as long as the scope. A network that cannot be used is skipped. */
 const open = (
   local: string | undefined,
   onMessage: (datagram: Buffer, from: string) => void
 ): Effect.Effect<Socket | undefined, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.callback<Socket | undefined>((resume) => {
-      const socket = createSocket("udp4")
-      socket.on("message", (datagram, { address }) => onMessage(datagram, address))
-      socket.on("error", () => resume(Effect.undefined))
-      socket.bind({ port: 0, ...(local !== undefined && { address: local }) }, () => {
-        try {
-          if (local !== undefined) socket.setMulticastInterface(local)
-          resume(Effect.succeed(socket))
-        } catch {
-          resume(Effect.undefined)
-        }
+  Effect.flatMap(
+    Effect.acquireRelease(
+      Effect.sync(() => createSocket("udp4")),
+      (socket) => Effect.sync(() => socket.close())
+    ),
+    (socket) =>
+      Effect.callback<Socket | undefined>((resume) => {
+        socket.on("message", (datagram, { address }) => onMessage(datagram, address))
+        socket.on("error", () => resume(Effect.undefined))
+        socket.bind({ port: 0, ...(local !== undefined && { address: local }) }, () => {
+          try {
+            if (local !== undefined) socket.setMulticastInterface(local)
+            resume(Effect.succeed(socket))
+          } catch {
+            resume(Effect.undefined)
+          }
+        })
       })
-      return Effect.sync(() => socket.close())
-    }),
-    (socket) => Effect.sync(() => socket?.close())
   )
 
 /** The devices that respond in time, by their addresses. IPv4 only. */
