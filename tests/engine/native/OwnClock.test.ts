@@ -109,7 +109,9 @@ describe("SenderClock", () => {
     clock.take(ssrc, 0, 10, 104_000)
     assert.strictEqual(seconds(clock.report()), 104)
     assert.isTrue(clock.take(8, 77, 10, 105_000))
-    assert.strictEqual(seconds(clock.report()), 105)
+    const report = clock.report()
+    assert.strictEqual(seconds(report), 105)
+    assert.deepInclude(report, { ssrc: 8, packets: 1, octets: 10 })
   })
 
   it("reports a camera that sends pictures out of order", () => {

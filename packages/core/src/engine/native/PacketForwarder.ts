@@ -198,7 +198,7 @@ export class PacketForwarder {
     const isFirst = this.#clocks?.[track]?.take(
       Rtp.ssrc(bytes, packet),
       Rtp.timestamp(bytes, packet),
-      end - packet - Rtp.headerBytes,
+      Rtp.payloadBytes(bytes, packet, end),
       Date.now()
     )
     // so that the server knows the time of the packet itself

@@ -31,10 +31,16 @@ export class SenderClock {
    * Counts a packet. Returns whether a report has to precede it: the packet is the first, or the first of a new
    * source.
    *
+   * @param octets of the payload, without headers and padding.
    * @param nowMs when it arrived, in milliseconds since 1970.
    */
   take(ssrc: number, timestamp: number, octets: number, nowMs: number): boolean {
     const isFirst = this.#packets === 0 || ssrc !== this.#ssrc
+    if (isFirst) {
+      // RFC 3550 §6.4.1: both counts are of one source
+      this.#packets = 0
+      this.#octets = 0
+    }
     const step = (timestamp - this.#timestamp) | 0
     if (isFirst || Math.abs(step) > maxStepSeconds * this.#clockRate) {
       this.#offsetMs = Infinity

@@ -49,13 +49,17 @@ export const payloadEnd = (bytes: Uint8Array, at: number, end: number): number =
   return padding === 0 || trimmed < at + headerBytes ? -1 : trimmed
 }
 
-/** Whether the packet carries anything besides its header and its padding. */
-export const hasPayload = (bytes: Uint8Array, at: number, end: number): boolean => {
+/** The bytes besides header and padding; 0 if these exceed the packet. */
+export const payloadBytes = (bytes: Uint8Array, at: number, end: number): number => {
   // most packets: no padding, no extension, no contributing sources
-  if (bytes[at] === 0x80) return end - at > headerBytes
+  if (bytes[at] === 0x80) return end - at - headerBytes
   const start = payloadStart(bytes, at, end)
-  return start !== -1 && start < payloadEnd(bytes, at, end)
+  return start === -1 ? 0 : Math.max(0, payloadEnd(bytes, at, end) - start)
 }
+
+/** Whether the packet carries anything besides its header and its padding. */
+export const hasPayload = (bytes: Uint8Array, at: number, end: number): boolean =>
+  payloadBytes(bytes, at, end) > 0
 
 /** Overwrites the payload type and keeps the marker. */
 export const setPayloadType = (bytes: Uint8Array, at: number, type: number): void => {
