@@ -4,9 +4,10 @@ import { Effect, Redacted } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { StatusTable } from "@restream/core"
 import { createServer } from "node:net"
-import { tmpdir } from "node:os"
+import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import { anyFfmpeg } from "../engine/ffmpeg/Binaries.ts"
+import { restream } from "../kit/Command.ts"
 import { until } from "../kit/Eventually.ts"
 import * as Daemon from "../kit/Daemon.ts"
 import { Postgres } from "../kit/Postgres.ts"
@@ -339,6 +340,29 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
         assert.deepStrictEqual([events[0].event, events.at(-1).event], ["snapshot", "bye"])
       })
     )
+  )
+
+  it.effect("commands reach a daemon that listens on any loopback address", () =>
+    Effect.gen(function* () {
+      const site = yield* Site.make
+      const hasIpv6 = Object.values(networkInterfaces())
+        .flat()
+        .some((address) => address?.address === "::1")
+      for (const host of [...(hasIpv6 ? ["::1"] : []), "127.0.0.2", "localhost"]) {
+        const env = { ...site.env, RESTREAM_HTTP_ENABLED: "yes", RESTREAM_HTTP_HOST: host }
+        const daemon = yield* Daemon.start({ env: { ...env, RESTREAM_HTTP_PORT: "0" } })
+        const line = yield* daemon.awaitLine(/HTTP server listens on http:\S+/)
+        const [, port = ""] = /:(\d+)"?$/.exec(line.trim()) ?? []
+        const { code, stderr, stdout } = yield* restream(["status"], {
+          ...env,
+          RESTREAM_HTTP_PORT: port
+        })
+        assert.strictEqual(code, 0, `${host}: ${line} ${stderr}`)
+        assert.include(stdout, "The camera list is empty.")
+        yield* daemon.signal("SIGTERM")
+        yield* daemon.exit
+      }
+    })
   )
 
   it.effect("the daemon refuses to start on a public address without a token", () =>

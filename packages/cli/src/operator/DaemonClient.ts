@@ -1,5 +1,5 @@
 /** The daemon of the same settings, over its HTTP API. */
-import { bracketed, isLoopback, isWildcard, type Settings } from "@restream/config"
+import { bracketed, isWildcard, type Settings } from "@restream/config"
 import { Api, type Overview, withToken } from "@restream/core/http"
 import { type CameraId, Restream } from "@restream/core"
 import * as Cause from "effect/Cause"
@@ -14,7 +14,7 @@ import * as WorkerSettings from "../workers/WorkerSettings.ts"
 
 /** The URL of the daemon, as seen from this machine. */
 const daemonUrl = ({ host, port }: Settings["http"]): string =>
-  `http://${isWildcard(host) || isLoopback(host) ? "127.0.0.1" : bracketed(host)}:${port}`
+  `http://${isWildcard(host) ? "127.0.0.1" : bracketed(host)}:${port}`
 
 /** For the start of a response. A node waits 25 s for the picture of a camera of another node. */
 const responseTimeout = "30 seconds"
