@@ -128,7 +128,7 @@ describe("Alerts", () => {
         'opened 1 camera 1 "Camera 1": connection refused by 10.0.0.1:554',
         'resolved 1 camera 1 "Camera 1": connection refused by 10.0.0.1:554'
       ])
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("notifies of an invalid row, until the row is corrected or removed", () =>
@@ -141,7 +141,7 @@ describe("Alerts", () => {
       yield* awaitEvents(2)
       assert.match(events(receiver)[0]!, /^opened 2 2 cameras: invalid row: /)
       assert.match(events(receiver)[1]!, /^resolved 2 /)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("sends nothing about a camera that its row mutes, without a restart of the relay", () =>
@@ -165,7 +165,7 @@ describe("Alerts", () => {
       yield* inTree(setRows([row(1, muted), row(2), row(3)]))
       yield* awaitEvents(2)
       assert.match(events(receiver)[1]!, /^opened 1 camera 2/)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("notifies of the media server once, and of no camera that waits for it", () =>
@@ -189,7 +189,7 @@ describe("Alerts", () => {
         "opened 3 media server is unreachable: connection refused",
         "resolved 3 media server is unreachable: connection refused"
       ])
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("sends nothing when it ends, also while a webhook hangs", () =>
@@ -202,7 +202,7 @@ describe("Alerts", () => {
       yield* closeAlerts
       yield* TestClock.adjust("10 minutes")
       assert.lengthOf(receiver.received, 1)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("is silent in a standby, and starts when it takes over", () =>
@@ -218,7 +218,7 @@ describe("Alerts", () => {
       isStandby = false
       yield* awaitEvents(1)
       assert.match(events(receiver)[0]!, /^opened 1 /)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("follows the settings", () =>
@@ -239,7 +239,7 @@ describe("Alerts", () => {
       }))
       yield* awaitEvents(1)
       assert.lengthOf(receiver.received, 1)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("sends nothing in quiet hours, by local time", () =>
@@ -257,7 +257,7 @@ describe("Alerts", () => {
       assert.lengthOf(receiver.received, 0)
       yield* awaitEvents(1)
       assert.isAtLeast(receiver.received[0]!.at, 30 * 60_000)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("sends an open alert to Alertmanager every minute", () =>
@@ -280,7 +280,7 @@ describe("Alerts", () => {
         // it never expires in between
         assert.isAbove(end, receiver.received[index + 1]?.at ?? 0)
       }
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("shows no planted secret, in no format and in no log line", () =>
@@ -345,6 +345,6 @@ describe("Alerts", () => {
       assert.match(lines, /webhook "telegram" .* does not take alerts: HTTP 403/)
       const hookLines = log.matching(/webhook/).join("\n")
       assert.notMatch(hookLines, /Planted/)
-    }).pipe(Effect.scoped)
+    })
   )
 })

@@ -38,7 +38,7 @@ describe("a node of a cluster", () => {
         yield* site.settled("a", "b")
         assert.strictEqual(site.kicks(), lost.length)
         assert.isEmpty([...site.putOut()])
-      }).pipe(Effect.scoped),
+      }),
     { timeout: 60_000 }
   )
 })
@@ -62,7 +62,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
         yield* site.settled("a", "b")
         assertOnce(site.putOut(), lost)
         assert.strictEqual(site.kicks(), 0)
-      }).pipe(Effect.scoped),
+      }),
     options
   )
 
@@ -84,7 +84,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
         yield* site.settled("a", "b", "c")
         assert.deepStrictEqual(site.publishing(), before)
         assert.isAtMost(site.mostReaders(), 30)
-      }).pipe(Effect.scoped),
+      }),
     options
   )
 
@@ -111,7 +111,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
           const now = site.publishing()
           for (const [path, connection] of before) assert.strictEqual(now.get(path), connection)
           assert.isEmpty([...site.putOut()])
-        }).pipe(Effect.scoped),
+        }),
       options
     )
   }
@@ -139,7 +139,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
         // the ring of the engine moves a few more
         assert.isAtMost(others.length, 2)
         assert.isEmpty([...site.putOut()])
-      }).pipe(Effect.scoped),
+      }),
     options
   )
 
@@ -162,7 +162,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
         assert.isEmpty(engineLines(a.said()))
         assert.isEmpty([...site.putOut()])
         assert.isAtMost(site.mostReaders(), 20)
-      }).pipe(Effect.scoped),
+      }),
     options
   )
 
@@ -187,7 +187,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
             yield* proxy.set("open")
             yield* site.settled("a", "b")
             assertOnce(site.putOut(), policy === "keep" ? lost : [])
-          }).pipe(Effect.scoped),
+          }),
         options
       )
     }
@@ -215,7 +215,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
         yield* site.settled("a", "b")
         assert.strictEqual(site.kicks(), lost.length)
         assert.isEmpty([...site.putOut()])
-      }).pipe(Effect.scoped),
+      }),
     options
   )
 
@@ -231,7 +231,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
         assert.strictEqual((yield* second.exit).code, 2)
         assert.match(second.said(), /another node has the name a; give each node a name of its own/)
         assert.deepStrictEqual(site.publishing(), before)
-      }).pipe(Effect.scoped),
+      }),
     options
   )
 
@@ -252,7 +252,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
         yield* b.exit
         yield* site.settled("a")
         assert.isEmpty([...site.putOut()])
-      }).pipe(Effect.scoped),
+      }),
     options
   )
 
@@ -282,7 +282,7 @@ describe.skipIf(process.env["RESTREAM_TEST_CLUSTER"] === undefined)("a cluster",
         yield* site.settled("a")
         assert.deepStrictEqual(site.publishing(), before)
         assert.isEmpty([...site.putOut()])
-      }).pipe(Effect.scoped),
+      }),
     options
   )
 })

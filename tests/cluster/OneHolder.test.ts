@@ -101,168 +101,152 @@ const lockSessions = (site: Effect.Success<typeof Site.make>) =>
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
   it.effect("a second daemon is a standby, and takes over after kill -9 of the first", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { first, paths, second, seen, site } = yield* pair()
-        assert.isEmpty(
-          second.stderr.filter((line) =>
-            /camera list is empty|started \d|started camera/.test(line)
-          )
-        )
-        assert.isEmpty(Proc.descendants(second.pid))
-        yield* second.awaitLine(/4 cameras, all relayed by another daemon/)
-        const before = yield* publishersOf(site, paths)
-        assert.deepStrictEqual(before, [1, 1, 1, 1])
-        const killedAt = performance.now()
-        yield* first.signal("SIGKILL")
-        yield* second.awaitLine(/the database lock is free: taking over the cameras/)
-        assert.isBelow(performance.now() - killedAt, 5000)
-        yield* awaitNewPublishers(site, paths, before)
-        yield* second.awaitLine(/ffmpeg1.*live/)
-        assert.isEmpty([...seen.replaced])
-        assert.isAtMost(seen.mostReaders(), paths.length)
-        // the second daemon knows what the first one left at the media server
-        assert.lengthOf([...seen.userAgents], 1)
-        assert.match([...seen.userAgents].join(), /^restream\/\d\S* [0-9a-f]{12}$/)
-      })
-    )
+    Effect.gen(function* () {
+      const { first, paths, second, seen, site } = yield* pair()
+      assert.isEmpty(
+        second.stderr.filter((line) => /camera list is empty|started \d|started camera/.test(line))
+      )
+      assert.isEmpty(Proc.descendants(second.pid))
+      yield* second.awaitLine(/4 cameras, all relayed by another daemon/)
+      const before = yield* publishersOf(site, paths)
+      assert.deepStrictEqual(before, [1, 1, 1, 1])
+      const killedAt = performance.now()
+      yield* first.signal("SIGKILL")
+      yield* second.awaitLine(/the database lock is free: taking over the cameras/)
+      assert.isBelow(performance.now() - killedAt, 5000)
+      yield* awaitNewPublishers(site, paths, before)
+      yield* second.awaitLine(/ffmpeg1.*live/)
+      assert.isEmpty([...seen.replaced])
+      assert.isAtMost(seen.mostReaders(), paths.length)
+      // the second daemon knows what the first one left at the media server
+      assert.lengthOf([...seen.userAgents], 1)
+      assert.match([...seen.userAgents].join(), /^restream\/\d\S* [0-9a-f]{12}$/)
+    })
   )
 
   it.effect("SIGTERM hands the cameras over after every relay has ended", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { first, options, paths, second, seen, site } = yield* pair()
-        const before = yield* publishersOf(site, paths)
-        // a relay that ends slowly: the lock must outlive it
-        for (const child of Proc.descendants(first.pid)) process.kill(child, "SIGSTOP")
-        yield* first.signal("SIGTERM")
-        yield* first.awaitLine(/stopping all 4 cameras/)
-        assert.strictEqual((yield* first.exit).code, 0)
-        yield* awaitNewPublishers(site, paths, before)
-        assert.isEmpty([...seen.replaced])
-        assert.isAtMost(seen.mostReaders(), paths.length)
+    Effect.gen(function* () {
+      const { first, options, paths, second, seen, site } = yield* pair()
+      const before = yield* publishersOf(site, paths)
+      // a relay that ends slowly: the lock must outlive it
+      for (const child of Proc.descendants(first.pid)) process.kill(child, "SIGSTOP")
+      yield* first.signal("SIGTERM")
+      yield* first.awaitLine(/stopping all 4 cameras/)
+      assert.strictEqual((yield* first.exit).code, 0)
+      yield* awaitNewPublishers(site, paths, before)
+      assert.isEmpty([...seen.replaced])
+      assert.isAtMost(seen.mostReaders(), paths.length)
 
-        // and back
-        const third = yield* Daemon.start(options)
-        yield* third.awaitLine(standby)
-        const between = yield* publishersOf(site, paths)
-        yield* second.signal("SIGTERM")
-        yield* awaitNewPublishers(site, paths, between)
-        assert.isEmpty([...seen.replaced])
-      })
-    )
+      // and back
+      const third = yield* Daemon.start(options)
+      yield* third.awaitLine(standby)
+      const between = yield* publishersOf(site, paths)
+      yield* second.signal("SIGTERM")
+      yield* awaitNewPublishers(site, paths, between)
+      assert.isEmpty([...seen.replaced])
+    })
   )
 
   it.effect("a daemon outside a cluster and the nodes wait for each other", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const site = yield* Site.make
-        const paths = yield* site.insertCameras("native", 2)
-        const seen = yield* watch(site)
-        const initialized = yield* restream(["db", "init", "--cluster"], {
-          PG_DSN: site.env.PG_DSN
-        })
-        assert.strictEqual(initialized.code, 0)
-        const daemon = { env: site.env }
-        const nodeOf = (node: string) => ({
-          args: ["--cluster"],
-          env: {
-            ...site.env,
-            RESTREAM_CLUSTER_NAME: node,
-            RESTREAM_CLUSTER_LEASE: "3s",
-            RESTREAM_CLUSTER_SHARDS: "4"
-          }
-        })
-        const first = yield* Daemon.start(daemon)
-        yield* site.awaitLive(paths)
-        const http = { RESTREAM_HTTP_ENABLED: "yes", RESTREAM_HTTP_PORT: "0" }
-        const options = nodeOf("a")
-        const a = yield* Daemon.start({ ...options, env: { ...options.env, ...http } })
-        yield* a.awaitLine(
-          /cameras are relayed by restream@\S+ \(.*\), a daemon that runs without --cluster; joining/
-        )
-        yield* a.awaitLine(/2 cameras, none on this node/)
-        const before = yield* publishersOf(site, paths)
-        assert.deepStrictEqual(before, [1, 1])
-        yield* first.signal("SIGTERM")
-        yield* awaitNewPublishers(site, paths, before)
-
-        // the node shows its name
-        const listening = yield* a.awaitLine(/HTTP server listens on http:\S+/)
-        const url = new URL(/http:[^\s"]+/.exec(listening)![0])
-        const shown = yield* restream(["status"], { RESTREAM_HTTP_PORT: url.port })
-        assert.match(shown.stdout, /^Node a: /)
-        const metrics = yield* Effect.promise(async () =>
-          (await fetch(new URL("/metrics", url))).text()
-        )
-        assert.include(metrics, '\nrestream_cluster_node_info{name="a"} 1\n')
-
-        const last = yield* Daemon.start(daemon)
-        yield* last.awaitLine(/standby: the cameras are relayed by restream@a \(/)
-        const b = yield* Daemon.start(nodeOf("b"))
-        yield* b.awaitLine(/2 nodes: a, b/)
-        for (const { exit, signal } of [a, b]) {
-          yield* signal("SIGTERM")
-          assert.strictEqual((yield* exit).code, 0)
-        }
-        yield* last.awaitLine(/the database lock is free: taking over the cameras/)
-        yield* site.awaitLive(paths)
-        assert.isEmpty([...seen.replaced])
+    Effect.gen(function* () {
+      const site = yield* Site.make
+      const paths = yield* site.insertCameras("native", 2)
+      const seen = yield* watch(site)
+      const initialized = yield* restream(["db", "init", "--cluster"], {
+        PG_DSN: site.env.PG_DSN
       })
-    )
+      assert.strictEqual(initialized.code, 0)
+      const daemon = { env: site.env }
+      const nodeOf = (node: string) => ({
+        args: ["--cluster"],
+        env: {
+          ...site.env,
+          RESTREAM_CLUSTER_NAME: node,
+          RESTREAM_CLUSTER_LEASE: "3s",
+          RESTREAM_CLUSTER_SHARDS: "4"
+        }
+      })
+      const first = yield* Daemon.start(daemon)
+      yield* site.awaitLive(paths)
+      const http = { RESTREAM_HTTP_ENABLED: "yes", RESTREAM_HTTP_PORT: "0" }
+      const options = nodeOf("a")
+      const a = yield* Daemon.start({ ...options, env: { ...options.env, ...http } })
+      yield* a.awaitLine(
+        /cameras are relayed by restream@\S+ \(.*\), a daemon that runs without --cluster; joining/
+      )
+      yield* a.awaitLine(/2 cameras, none on this node/)
+      const before = yield* publishersOf(site, paths)
+      assert.deepStrictEqual(before, [1, 1])
+      yield* first.signal("SIGTERM")
+      yield* awaitNewPublishers(site, paths, before)
+
+      // the node shows its name
+      const listening = yield* a.awaitLine(/HTTP server listens on http:\S+/)
+      const url = new URL(/http:[^\s"]+/.exec(listening)![0])
+      const shown = yield* restream(["status"], { RESTREAM_HTTP_PORT: url.port })
+      assert.match(shown.stdout, /^Node a: /)
+      const metrics = yield* Effect.promise(async () =>
+        (await fetch(new URL("/metrics", url))).text()
+      )
+      assert.include(metrics, '\nrestream_cluster_node_info{name="a"} 1\n')
+
+      const last = yield* Daemon.start(daemon)
+      yield* last.awaitLine(/standby: the cameras are relayed by restream@a \(/)
+      const b = yield* Daemon.start(nodeOf("b"))
+      yield* b.awaitLine(/2 nodes: a, b/)
+      for (const { exit, signal } of [a, b]) {
+        yield* signal("SIGTERM")
+        assert.strictEqual((yield* exit).code, 0)
+      }
+      yield* last.awaitLine(/the database lock is free: taking over the cameras/)
+      yield* site.awaitLive(paths)
+      assert.isEmpty([...seen.replaced])
+    })
   )
 
   it.effect("a suspended holder loses the lock, and is a standby when it resumes", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { first, paths, second, seen, site } = yield* pair()
-        const before = yield* publishersOf(site, paths)
-        yield* first.signal("SIGSTOP")
-        yield* awaitNewPublishers(site, paths, before)
-        yield* second.awaitLine(/the database lock is free/)
-        yield* second.awaitLine(/ffmpeg1.*live/)
-        yield* first.signal("SIGCONT")
-        yield* first.awaitLine(
-          /another daemon has taken over the cameras: restream@.*now a standby/
-        )
-        yield* first.awaitLine(/all relayed by another daemon: 4 cameras moved to another daemon/)
-        yield* Effect.sleep("1500 millis")
-        for (const path of paths) assert.isAtMost(seen.replaced.get(path) ?? 0, 1, path)
-        // it takes over again
-        const between = yield* publishersOf(site, paths)
-        yield* second.signal("SIGKILL")
-        yield* awaitNewPublishers(site, paths, between)
-        for (const path of paths) assert.isAtMost(seen.replaced.get(path) ?? 0, 1, path)
-      })
-    )
+    Effect.gen(function* () {
+      const { first, paths, second, seen, site } = yield* pair()
+      const before = yield* publishersOf(site, paths)
+      yield* first.signal("SIGSTOP")
+      yield* awaitNewPublishers(site, paths, before)
+      yield* second.awaitLine(/the database lock is free/)
+      yield* second.awaitLine(/ffmpeg1.*live/)
+      yield* first.signal("SIGCONT")
+      yield* first.awaitLine(/another daemon has taken over the cameras: restream@.*now a standby/)
+      yield* first.awaitLine(/all relayed by another daemon: 4 cameras moved to another daemon/)
+      yield* Effect.sleep("1500 millis")
+      for (const path of paths) assert.isAtMost(seen.replaced.get(path) ?? 0, 1, path)
+      // it takes over again
+      const between = yield* publishersOf(site, paths)
+      yield* second.signal("SIGKILL")
+      yield* awaitNewPublishers(site, paths, between)
+      for (const path of paths) assert.isAtMost(seen.replaced.get(path) ?? 0, 1, path)
+    })
   )
 
   it.effect("a session of the lock that is ended touches no relay, and changes no roles", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { first, paths, second, seen, site } = yield* pair()
-        for (let round = 0; round < 3; round++) {
-          const pids = (yield* lockSessions(site)).map(({ pid }) => pid)
-          assert.lengthOf(pids, 2)
-          yield* site.sql`select pg_terminate_backend(pid) from pg_stat_activity
+    Effect.gen(function* () {
+      const { first, paths, second, seen, site } = yield* pair()
+      for (let round = 0; round < 3; round++) {
+        const pids = (yield* lockSessions(site)).map(({ pid }) => pid)
+        assert.lengthOf(pids, 2)
+        yield* site.sql`select pg_terminate_backend(pid) from pg_stat_activity
             where application_name = ${name} and datname = current_database()`
-          // the holder asks at once, the standby after 5 s
-          yield* Effect.repeat(
-            site.sql`select 1 from pg_locks where locktype = 'advisory' and granted
+        // the holder asks at once, the standby after 5 s
+        yield* Effect.repeat(
+          site.sql`select 1 from pg_locks where locktype = 'advisory' and granted
               and database = (select oid from pg_database where datname = current_database())`,
-            { until: (rows) => rows.length > 0 }
-          )
-          yield* Effect.repeat(lockSessions(site), { until: (rows) => rows.length === 2 })
-        }
-        assert.deepStrictEqual(yield* publishersOf(site, paths), [1, 1, 1, 1])
-        assert.isEmpty([...seen.replaced])
-        for (const { stderr } of [first, second]) {
-          assert.isEmpty(
-            stderr.filter((line) => /has taken over|taking over the cameras/.test(line))
-          )
-        }
-      })
-    )
+          { until: (rows) => rows.length > 0 }
+        )
+        yield* Effect.repeat(lockSessions(site), { until: (rows) => rows.length === 2 })
+      }
+      assert.deepStrictEqual(yield* publishersOf(site, paths), [1, 1, 1, 1])
+      assert.isEmpty([...seen.replaced])
+      for (const { stderr } of [first, second]) {
+        assert.isEmpty(stderr.filter((line) => /has taken over|taking over the cameras/.test(line)))
+      }
+    })
   )
 
   it.effect("a restart of the database touches no relay, and changes no roles", () =>
@@ -371,102 +355,94 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
   }
 
   it.effect("database.guard: no, another table and another media server share no lock", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const site = yield* Site.make
-        const other = yield* Site.make
-        yield* site.insertCameras("native", 1)
-        const first = yield* Daemon.start({ env: site.env })
-        yield* site.awaitLive(["native1"])
-        const second = yield* Daemon.start({
-          env: { ...site.env, MEDIA_SERVER_PORT: other.env.MEDIA_SERVER_PORT }
-        })
-        yield* other.sink.awaitPublisher("native1")
-        yield* site.sql`create table others as select id, name, url, 'other' as path from cameras`
-        const third = yield* Daemon.start({ env: site.env, args: ["--database-table", "others"] })
-        yield* site.sink.awaitPublisher("other")
-        // the same table, written differently
-        const fourth = yield* Daemon.start({
-          env: { ...site.env, RESTREAM_DATABASE_TABLE: 'public."others"' }
-        })
-        yield* fourth.awaitLine(standby)
-        const fifth = yield* Daemon.start({
-          env: {
-            ...site.env,
-            RESTREAM_DATABASE_GUARD: "no",
-            RESTREAM_MEDIA_SERVER_PATH_TEMPLATE: "x{id}"
-          }
-        })
-        yield* fifth.awaitLine(/1 camera: started camera 1/)
-        for (const { stderr } of [first, second, third]) {
-          assert.isEmpty(stderr.filter((line) => /standby/.test(line)))
+    Effect.gen(function* () {
+      const site = yield* Site.make
+      const other = yield* Site.make
+      yield* site.insertCameras("native", 1)
+      const first = yield* Daemon.start({ env: site.env })
+      yield* site.awaitLive(["native1"])
+      const second = yield* Daemon.start({
+        env: { ...site.env, MEDIA_SERVER_PORT: other.env.MEDIA_SERVER_PORT }
+      })
+      yield* other.sink.awaitPublisher("native1")
+      yield* site.sql`create table others as select id, name, url, 'other' as path from cameras`
+      const third = yield* Daemon.start({ env: site.env, args: ["--database-table", "others"] })
+      yield* site.sink.awaitPublisher("other")
+      // the same table, written differently
+      const fourth = yield* Daemon.start({
+        env: { ...site.env, RESTREAM_DATABASE_TABLE: 'public."others"' }
+      })
+      yield* fourth.awaitLine(standby)
+      const fifth = yield* Daemon.start({
+        env: {
+          ...site.env,
+          RESTREAM_DATABASE_GUARD: "no",
+          RESTREAM_MEDIA_SERVER_PATH_TEMPLATE: "x{id}"
         }
       })
-    )
+      yield* fifth.awaitLine(/1 camera: started camera 1/)
+      for (const { stderr } of [first, second, third]) {
+        assert.isEmpty(stderr.filter((line) => /standby/.test(line)))
+      }
+    })
   )
 
   it.effect("where the role may not lock, that is logged once and the cameras are relayed", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const site = yield* Site.make
-        yield* site.insertCameras("native", 1)
-        yield* site.sql`create role unlocked login password 'secret'`
-        yield* site.sql`grant select on cameras to unlocked`
-        yield* site.sql`revoke execute on function pg_try_advisory_lock(bigint) from public`
-        const dsn = site.env.PG_DSN.replace(/\/\/[^@]*@/, "//unlocked:secret@")
-        const daemon = yield* Daemon.start({ env: { ...site.env, PG_DSN: dsn } })
-        yield* site.awaitLive(["native1"])
-        yield* daemon.awaitLine(
-          /no protection against a second daemon: permission denied for function pg_try_advisory_lock/
-        )
-      })
-    )
+    Effect.gen(function* () {
+      const site = yield* Site.make
+      yield* site.insertCameras("native", 1)
+      yield* site.sql`create role unlocked login password 'secret'`
+      yield* site.sql`grant select on cameras to unlocked`
+      yield* site.sql`revoke execute on function pg_try_advisory_lock(bigint) from public`
+      const dsn = site.env.PG_DSN.replace(/\/\/[^@]*@/, "//unlocked:secret@")
+      const daemon = yield* Daemon.start({ env: { ...site.env, PG_DSN: dsn } })
+      yield* site.awaitLive(["native1"])
+      yield* daemon.awaitLine(
+        /no protection against a second daemon: permission denied for function pg_try_advisory_lock/
+      )
+    })
   )
 
   it.effect("where no connection is left for the lock, the cameras are relayed", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const site = yield* Site.make
-        yield* site.insertCameras("native", 1)
-        yield* site.sql`create role crowded login password 'secret' connection limit 1`
-        yield* site.sql`grant select on cameras to crowded`
-        const dsn = site.env.PG_DSN.replace(/\/\/[^@]*@/, "//crowded:secret@")
-        const daemon = yield* Daemon.start({
-          env: { ...site.env, PG_DSN: dsn, RESTREAM_DATABASE_LISTEN: "no" }
-        })
-        yield* site.awaitLive(["native1"])
-        assert.isAtMost(daemon.stderr.filter((line) => /no protection/.test(line)).length, 1)
+    Effect.gen(function* () {
+      const site = yield* Site.make
+      yield* site.insertCameras("native", 1)
+      yield* site.sql`create role crowded login password 'secret' connection limit 1`
+      yield* site.sql`grant select on cameras to crowded`
+      const dsn = site.env.PG_DSN.replace(/\/\/[^@]*@/, "//crowded:secret@")
+      const daemon = yield* Daemon.start({
+        env: { ...site.env, PG_DSN: dsn, RESTREAM_DATABASE_LISTEN: "no" }
       })
-    )
+      yield* site.awaitLive(["native1"])
+      assert.isAtMost(daemon.stderr.filter((line) => /no protection/.test(line)).length, 1)
+    })
   )
 
   it.effect(
     "behind a pooler in transaction mode that is logged once, and the cameras are relayed",
     () =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const site = yield* Site.make
-          yield* site.insertCameras("native", 1)
-          const url = new URL(site.env.PG_DSN)
-          const pooler = yield* TransactionPooler.make(Number(url.port))
-          url.port = String(pooler.port)
-          const daemon = yield* Daemon.start({
-            env: { ...site.env, PG_DSN: url.href, RESTREAM_DATABASE_LISTEN: "no" }
-          })
-          yield* site.awaitLive(["native1"])
-          const said =
-            /no protection against a second daemon: a connection pooler in transaction mode/
-          yield* daemon.awaitLine(said)
-          // nobody holds a lock for ever in the pooler's session
-          const locks = yield* site.sql`select 1 from pg_locks where locktype = 'advisory'`
-          assert.isEmpty(locks)
-          yield* Effect.sleep("2 seconds")
-          assert.lengthOf(
-            daemon.stderr.filter((line) => said.test(line)),
-            1
-          )
+      Effect.gen(function* () {
+        const site = yield* Site.make
+        yield* site.insertCameras("native", 1)
+        const url = new URL(site.env.PG_DSN)
+        const pooler = yield* TransactionPooler.make(Number(url.port))
+        url.port = String(pooler.port)
+        const daemon = yield* Daemon.start({
+          env: { ...site.env, PG_DSN: url.href, RESTREAM_DATABASE_LISTEN: "no" }
         })
-      )
+        yield* site.awaitLive(["native1"])
+        const said =
+          /no protection against a second daemon: a connection pooler in transaction mode/
+        yield* daemon.awaitLine(said)
+        // nobody holds a lock for ever in the pooler's session
+        const locks = yield* site.sql`select 1 from pg_locks where locktype = 'advisory'`
+        assert.isEmpty(locks)
+        yield* Effect.sleep("2 seconds")
+        assert.lengthOf(
+          daemon.stderr.filter((line) => said.test(line)),
+          1
+        )
+      })
   )
 
   it.effect("on a read replica the lock is taken, and its limit is logged once", () =>
@@ -493,23 +469,21 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
   )
 
   it.effect("restream check works beside a daemon that holds the lock", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const site = yield* Site.make
-        yield* site.insertCameras("native", 1)
-        const daemon = yield* Daemon.start({ env: site.env })
-        yield* site.awaitLive(["native1"])
-        const before = (yield* lockSessions(site)).length
-        const { code, stderr, stdout } = yield* restream(["check"], {
-          PG_DSN: site.env.PG_DSN,
-          MEDIA_SERVER_PORT: site.env.MEDIA_SERVER_PORT
-        })
-        assert.strictEqual(code, 0, stdout + stderr)
-        assert.match(stdout, /live/)
-        assert.strictEqual((yield* lockSessions(site)).length, before)
-        yield* daemon.signal("SIGTERM")
-        assert.strictEqual((yield* daemon.exit).code, 0)
+    Effect.gen(function* () {
+      const site = yield* Site.make
+      yield* site.insertCameras("native", 1)
+      const daemon = yield* Daemon.start({ env: site.env })
+      yield* site.awaitLive(["native1"])
+      const before = (yield* lockSessions(site)).length
+      const { code, stderr, stdout } = yield* restream(["check"], {
+        PG_DSN: site.env.PG_DSN,
+        MEDIA_SERVER_PORT: site.env.MEDIA_SERVER_PORT
       })
-    )
+      assert.strictEqual(code, 0, stdout + stderr)
+      assert.match(stdout, /live/)
+      assert.strictEqual((yield* lockSessions(site)).length, before)
+      yield* daemon.signal("SIGTERM")
+      assert.strictEqual((yield* daemon.exit).code, 0)
+    })
   )
 })

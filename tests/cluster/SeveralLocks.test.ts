@@ -42,6 +42,6 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
       const [winner, loser] = same.isOurs("1" as never) ? [same, overlapping] : [overlapping, same]
       assert.isTrue(winner.isOurs("1" as never))
       assert.isFalse(loser.isOurs("1" as never))
-    }).pipe(Effect.scoped)
+    })
   )
 })

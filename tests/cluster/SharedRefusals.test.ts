@@ -88,172 +88,162 @@ const database = Effect.gen(function* () {
 
 layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it) => {
   it.effect("three nodes make the two attempts that one node makes, and one releases all", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { dsn, sql } = yield* database
-        const device = makeDevice()
-        const nodes = yield* Effect.forEach([0, 1, 2], (n) =>
-          Effect.flatMap(refusalsOf(dsn, `n${n}`), (refusals) =>
-            node(device, refusals, [n * 3 + 1, n * 3 + 2, n * 3 + 3], "old")
-          )
+    Effect.gen(function* () {
+      const { dsn, sql } = yield* database
+      const device = makeDevice()
+      const nodes = yield* Effect.forEach([0, 1, 2], (n) =>
+        Effect.flatMap(refusalsOf(dsn, `n${n}`), (refusals) =>
+          node(device, refusals, [n * 3 + 1, n * 3 + 2, n * 3 + 3], "old")
         )
-        const waiting = () => nodes.reduce((sum, { blocked }) => sum + blocked.size, 0)
-        yield* until("all cameras to wait", () => waiting() === 9)
-        assert.deepStrictEqual([device.attempts, device.most], [2, 1])
+      )
+      const waiting = () => nodes.reduce((sum, { blocked }) => sum + blocked.size, 0)
+      yield* until("all cameras to wait", () => waiting() === 9)
+      assert.deepStrictEqual([device.attempts, device.most], [2, 1])
 
-        // the table shows neither the password nor a plain digest of it
-        const rows = yield* sql<{
-          readonly row: string
-        }>`select t::text as row from restream_refusals t`
-        assert.lengthOf(rows, 1)
-        assert.notMatch(rows[0]!.row, /admin|old|10\.0\.0\.1/)
+      // the table shows neither the password nor a plain digest of it
+      const rows = yield* sql<{
+        readonly row: string
+      }>`select t::text as row from restream_refusals t`
+      assert.lengthOf(rows, 1)
+      assert.notMatch(rows[0]!.row, /admin|old|10\.0\.0\.1/)
 
-        // the device has the password now, and an operator has one camera tried
-        device.password = "old"
-        nodes[1]!.leases.get(4)!.tryNow()
-        yield* until("all cameras to be accepted", () =>
-          nodes.every(({ accepted }) => accepted.size === 3)
-        )
-      })
-    )
+      // the device has the password now, and an operator has one camera tried
+      device.password = "old"
+      nodes[1]!.leases.get(4)!.tryNow()
+      yield* until("all cameras to be accepted", () =>
+        nodes.every(({ accepted }) => accepted.size === 3)
+      )
+    })
   )
 
   it.effect("after the lockout delay one node tries, and all wait for the delay again", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const { dsn } = yield* database
-        const device = makeDevice()
-        const delayMs = 300
-        for (const n of [0, 1, 2]) {
-          const refusals = yield* refusalsOf(dsn, `n${n}`)
-          yield* node(device, refusals, [n * 2 + 1, n * 2 + 2], "old", Duration.millis(delayMs))
-        }
-        yield* until("five attempts", () => device.attempts >= 5)
-        const gaps = device.times.slice(2).map((at, index) => at - device.times[index + 1]!)
-        assert.isTrue(
-          gaps.every((gap) => gap >= delayMs),
-          gaps.join()
-        )
-        assert.strictEqual(device.most, 1)
-      })
-    )
+    Effect.gen(function* () {
+      const { dsn } = yield* database
+      const device = makeDevice()
+      const delayMs = 300
+      for (const n of [0, 1, 2]) {
+        const refusals = yield* refusalsOf(dsn, `n${n}`)
+        yield* node(device, refusals, [n * 2 + 1, n * 2 + 2], "old", Duration.millis(delayMs))
+      }
+      yield* until("five attempts", () => device.attempts >= 5)
+      const gaps = device.times.slice(2).map((at, index) => at - device.times[index + 1]!)
+      assert.isTrue(
+        gaps.every((gap) => gap >= delayMs),
+        gaps.join()
+      )
+      assert.strictEqual(device.most, 1)
+    })
   )
 
   it.effect(
     "another password is another account, and an attempt without an answer is given back",
     () =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const { dsn } = yield* database
-          const one = yield* refusalsOf(dsn, "one")
-          const two = yield* refusalsOf(dsn, "two")
-          const account = Redacted.make("a")
-          const claims = (service: Refusals.RefusalsService, group = account) =>
-            Effect.map(service.claim(group, "camera", false), ({ isGranted }) => isGranted)
-          assert.isTrue(yield* claims(one))
-          assert.isFalse(yield* claims(two))
-          assert.isTrue(yield* claims(two, Redacted.make("b")))
-          one.tell(account, { _tag: "Released" })
-          yield* Effect.repeat(claims(two), { until: (isGranted) => isGranted })
-          assert.isFalse(yield* claims(one))
-          two.tell(account, { _tag: "Accepted" })
-          const claim = yield* Effect.repeat(one.claim(account, "camera", false), {
-            until: ({ isGranted }) => isGranted
-          })
-          assert.isTrue(claim.isProven)
+      Effect.gen(function* () {
+        const { dsn } = yield* database
+        const one = yield* refusalsOf(dsn, "one")
+        const two = yield* refusalsOf(dsn, "two")
+        const account = Redacted.make("a")
+        const claims = (service: Refusals.RefusalsService, group = account) =>
+          Effect.map(service.claim(group, "camera", false), ({ isGranted }) => isGranted)
+        assert.isTrue(yield* claims(one))
+        assert.isFalse(yield* claims(two))
+        assert.isTrue(yield* claims(two, Redacted.make("b")))
+        one.tell(account, { _tag: "Released" })
+        yield* Effect.repeat(claims(two), { until: (isGranted) => isGranted })
+        assert.isFalse(yield* claims(one))
+        two.tell(account, { _tag: "Accepted" })
+        const claim = yield* Effect.repeat(one.claim(account, "camera", false), {
+          until: ({ isGranted }) => isGranted
         })
-      )
+        assert.isTrue(claim.isProven)
+      })
   )
 
   it.effect("without a database, or without the table, a node goes on by its own memory", () =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const dsn = yield* freshDatabase
-        const away = Redacted.make("postgres://nobody@127.0.0.1:1/none")
-        for (const url of [dsn, away]) {
-          const device = makeDevice()
-          const alone = yield* node(device, yield* refusalsOf(url, "n"), [1, 2, 3, 4], "old")
-          yield* until("all cameras to wait", () => alone.blocked.size === 4)
-          assert.strictEqual(device.attempts, 2)
-        }
-      })
-    )
+    Effect.gen(function* () {
+      const dsn = yield* freshDatabase
+      const away = Redacted.make("postgres://nobody@127.0.0.1:1/none")
+      for (const url of [dsn, away]) {
+        const device = makeDevice()
+        const alone = yield* node(device, yield* refusalsOf(url, "n"), [1, 2, 3, 4], "old")
+        yield* until("all cameras to wait", () => alone.blocked.size === 4)
+        assert.strictEqual(device.attempts, 2)
+      }
+    })
   )
 
   it.effect(
     "real nodes try a wrong password twice, and every node of its own without the table",
     () =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const site = yield* Site.make
-          const recorder = yield* RtspServer.make({
-            resolve: () => "channel",
-            authentication: { username: "admin", password: Redacted.make("right") }
-          })
-          yield* TestPattern.publish(recorder, "channel")
-          const ids = Array.from({ length: 12 }, (_, index) => index + 1)
-          const url = (id: number, password: string) =>
-            recorder.url(`ch${id}`).replace("rtsp://", `rtsp://admin:${password}@`)
-          yield* site.insert(
-            ids.map((id) => ({
-              name: `ch${id}`,
-              path: `ch${id}`,
-              url: url(id, "old")
-            }))
-          )
-          const initialize = restream(["db", "init", "--cluster"], site.env)
-          assert.strictEqual((yield* initialize).code, 0)
-          for (const statement of StatusTable.initStatements({
-            schema: undefined,
-            name: "states"
-          })) {
-            yield* site.sql.unsafe(statement)
+      Effect.gen(function* () {
+        const site = yield* Site.make
+        const recorder = yield* RtspServer.make({
+          resolve: () => "channel",
+          authentication: { username: "admin", password: Redacted.make("right") }
+        })
+        yield* TestPattern.publish(recorder, "channel")
+        const ids = Array.from({ length: 12 }, (_, index) => index + 1)
+        const url = (id: number, password: string) =>
+          recorder.url(`ch${id}`).replace("rtsp://", `rtsp://admin:${password}@`)
+        yield* site.insert(
+          ids.map((id) => ({
+            name: `ch${id}`,
+            path: `ch${id}`,
+            url: url(id, "old")
+          }))
+        )
+        const initialize = restream(["db", "init", "--cluster"], site.env)
+        assert.strictEqual((yield* initialize).code, 0)
+        for (const statement of StatusTable.initStatements({
+          schema: undefined,
+          name: "states"
+        })) {
+          yield* site.sql.unsafe(statement)
+        }
+        yield* site.sql`drop table restream_refusals`
+        const start = Daemon.start({
+          args: ["--cluster", "--workers", "3"],
+          env: {
+            ...site.env,
+            RESTREAM_CLUSTER_NAME: "m",
+            RESTREAM_CLUSTER_SHARDS: "30",
+            RESTREAM_DATABASE_STATUS_TABLE: "states"
           }
-          yield* site.sql`drop table restream_refusals`
-          const start = Daemon.start({
-            args: ["--cluster", "--workers", "3"],
-            env: {
-              ...site.env,
-              RESTREAM_CLUSTER_NAME: "m",
-              RESTREAM_CLUSTER_SHARDS: "30",
-              RESTREAM_DATABASE_STATUS_TABLE: "states"
-            }
-          })
-          /** Done when three nodes hold the shards, and each camera is refused on the node that holds it. */
-          const refusedAll = site.sql<{ readonly nodes: number; readonly cameras: number }>`
+        })
+        /** Done when three nodes hold the shards, and each camera is refused on the node that holds it. */
+        const refusedAll = site.sql<{ readonly nodes: number; readonly cameras: number }>`
             select (select count(distinct a.application_name) from pg_locks l join pg_stat_activity a using (pid)
                 where locktype = 'advisory' and objsubid = 2 and granted
                   and database = (select oid from pg_database where datname = current_database()))::int as nodes,
               (select count(*) filter (where state = 'down' and reason is not null)
                 * (count(distinct instance) = 3)::int from states)::int as cameras`.pipe(
-            Effect.delay("50 millis"),
-            Effect.repeat({ until: ([row]) => row?.nodes === 3 && row.cameras === ids.length })
-          )
+          Effect.delay("50 millis"),
+          Effect.repeat({ until: ([row]) => row?.nodes === 3 && row.cameras === ids.length })
+        )
 
-          // a cluster of an earlier version
-          const before = yield* start
-          yield* before.awaitLine(
-            /nodes do not share refused credentials.*restream db init --cluster creates the table/
-          )
-          yield* refusedAll
-          yield* before.signal("SIGTERM")
-          assert.strictEqual((yield* before.exit).code, 0)
-          const withoutTable = yield* recorder.authenticationFailures
-          assert.isAbove(withoutTable, 2)
+        // a cluster of an earlier version
+        const before = yield* start
+        yield* before.awaitLine(
+          /nodes do not share refused credentials.*restream db init --cluster creates the table/
+        )
+        yield* refusedAll
+        yield* before.signal("SIGTERM")
+        assert.strictEqual((yield* before.exit).code, 0)
+        const withoutTable = yield* recorder.authenticationFailures
+        assert.isAbove(withoutTable, 2)
 
-          assert.strictEqual((yield* initialize).code, 0)
-          yield* site.sql`truncate states`
-          const after = yield* start
-          yield* refusedAll
-          assert.strictEqual((yield* recorder.authenticationFailures) - withoutTable, 2)
-          assert.notMatch(after.said(), /do not share/)
+        assert.strictEqual((yield* initialize).code, 0)
+        yield* site.sql`truncate states`
+        const after = yield* start
+        yield* refusedAll
+        assert.strictEqual((yield* recorder.authenticationFailures) - withoutTable, 2)
+        assert.notMatch(after.said(), /do not share/)
 
-          for (const id of ids) {
-            yield* site.sql`update cameras set url = ${url(id, "right")} where id = ${id}`
-          }
-          yield* site.awaitLive(ids.map((id) => `ch${id}`))
-          assert.strictEqual((yield* recorder.authenticationFailures) - withoutTable, 2)
-        })
-      )
+        for (const id of ids) {
+          yield* site.sql`update cameras set url = ${url(id, "right")} where id = ${id}`
+        }
+        yield* site.awaitLive(ids.map((id) => `ch${id}`))
+        assert.strictEqual((yield* recorder.authenticationFailures) - withoutTable, 2)
+      })
   )
 })

@@ -180,7 +180,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             })
           }
           assert.deepStrictEqual(camera.complaints, [])
-        }).pipe(Effect.scoped)
+        })
       )
 
       it.effect("plays by HLS what WebRTC does not carry, or shows why not", () =>
@@ -233,7 +233,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
               `${name}: ${yield* by(() => camera.page.innerText(".live"))} after ${Math.round(performance.now() - before)} ms\n`
             )
           }
-        }).pipe(Effect.scoped)
+        })
       )
     })
 
@@ -313,7 +313,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             yield* by(() => camera.page.getByRole("button", { name: "Play live" }).isDisabled())
           )
           assert.deepStrictEqual(camera.complaints, [])
-        }).pipe(Effect.scoped)
+        })
       )
 
       it.effect("plays by HLS where WebRTC does not play", () =>
@@ -368,7 +368,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
               .waitFor({ state: "attached" })
           )
           assert.lengthOf(library(), 1)
-        }).pipe(Effect.scoped)
+        })
       )
 
       it.effect("shows why a camera does not play", () =>
@@ -461,7 +461,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           yield* closeServer
           yield* closed(hls)
           yield* play(/No WebRTC server responds.*No HLS server responds/)
-        }).pipe(Effect.scoped)
+        })
       )
     })
   }

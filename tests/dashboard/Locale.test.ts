@@ -42,6 +42,6 @@ describe.skipIf(missing !== undefined)(missing ?? "the dashboard in Chromium", (
       assert.strictEqual(yield* visit(says('""', '["", "de"]')), "de")
       assert.strictEqual(yield* visit(says("undefined", "undefined")), "en")
       assert.strictEqual(yield* visit(says('"*"', "[]")), "en")
-    }).pipe(Effect.scoped)
+    })
   )
 })

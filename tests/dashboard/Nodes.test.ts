@@ -106,7 +106,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             }
           }
           assert.deepStrictEqual(overview.complaints, [])
-        }).pipe(Effect.scoped)
+        })
       )
     })
   }

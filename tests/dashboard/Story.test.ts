@@ -72,7 +72,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           yield* awaitText(list, ".actions [role=status]", /./)
           yield* awaitText(list, "dl", /\(1 in all\)/)
           assert.deepStrictEqual([...overview.complaints, ...list.complaints], [])
-        }).pipe(Effect.scoped)
+        })
       )
 
       it.effect("shows a sub stream that fails while the main stream is live, and retries it", () =>
@@ -142,7 +142,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           // the main stream went on
           assert.notMatch(yield* by(() => list.page.innerText("ol.changes")), /live[^]*live/)
           assert.deepStrictEqual([...overview.complaints, ...list.complaints], [])
-        }).pipe(Effect.scoped)
+        })
       )
 
       it.effect("filters and sorts, and keeps both in the address", () =>
@@ -166,7 +166,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           yield* by(() => list.page.reload())
           yield* awaitText(list, ".list-line", /11 of 300 cameras/)
           assert.deepStrictEqual(list.complaints, [])
-        }).pipe(Effect.scoped)
+        })
       )
 
       it.effect(
@@ -186,7 +186,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
             yield* startDaemon()
             yield* awaitText(overview, ".sentence", /1 of 2 cameras/)
             yield* by(() => overview.page.locator(".stale").waitFor({ state: "detached" }))
-          }).pipe(Effect.scoped)
+          })
       )
 
       it.effect("shows a picture of each camera on the wall, and takes it again", () =>
@@ -221,7 +221,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           assert.isFalse(yield* by(() => wall.page.getByLabel("Yard").isVisible()))
           yield* picture(wall, "dashboard-wall")
           assert.deepStrictEqual(wall.complaints, [])
-        }).pipe(Effect.scoped)
+        })
       )
 
       it.effect("requires the token", () =>
@@ -236,7 +236,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
           yield* by(() => page.page.getByLabel("Token").fill("correct horse battery"))
           yield* by(() => page.page.getByRole("button", { name: "Sign in" }).click())
           yield* awaitText(page, ".sentence", /0 of 1 cameras/)
-        }).pipe(Effect.scoped)
+        })
       )
 
       it.effect("reads well on a phone, in the dark, in Russian, and for screen readers", () =>
@@ -276,7 +276,7 @@ layer(Postgres.layer, { timeout: "60 seconds", excludeTestServices: true })(
               assert.deepStrictEqual(visited.complaints, [])
             }
           }
-        }).pipe(Effect.scoped)
+        })
       )
     })
   }

@@ -258,7 +258,7 @@ describe("invalid settings", () => {
         assert.deepStrictEqual([code, stdout], [2, ""])
         assert.deepStrictEqual(stderr.trimEnd().split("\n"), lines)
       }
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live(
@@ -276,7 +276,7 @@ describe("invalid settings", () => {
           `${nowhere}: cannot read the settings file: no such file`,
           'log.level (from --log-level): "loud" is not one of trace, debug, info, warn, error'
         ])
-      }).pipe(Effect.scoped)
+      })
   )
 })
 
@@ -549,7 +549,7 @@ describe("restream demo", () => {
       const picture = yield* get("api/cameras/1/picture")
       assert.strictEqual(picture.headers.get("content-type"), "video/mp4")
       assert.isAbove((yield* Effect.promise(() => picture.arrayBuffer())).byteLength, 500)
-    }).pipe(Effect.scoped)
+    })
   )
   it.live("shows a hundred cameras, each with a port of its own", () =>
     Effect.gen(function* () {

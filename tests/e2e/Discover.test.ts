@@ -73,7 +73,7 @@ describe("restream discover", () => {
         "name,type,host,port,device",
         `"Gatex1b2Jn","onvif","127.0.0.1","8000","${endpoint}"`
       ])
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("prints what discovery requires when no device responds", () =>

@@ -47,6 +47,6 @@ layer(Layer.empty, { timeout: "60 seconds", excludeTestServices: true })((it) =>
       const run = yield* restream(["run", "--config", config, "--source-file", cameras])
       assert.strictEqual(run.code, 2)
       assert.match(run.stderr, /cluster\.workers \(from .*\): requires cluster\.enabled/)
-    }).pipe(Effect.scoped)
+    })
   )
 })

@@ -38,27 +38,25 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
     it.effect(
       `a plugin may import @restream/core, which is ${isInstalled ? "" : "not "}installed beside it`,
       () =>
-        Effect.scoped(
-          Effect.gen(function* () {
-            const path = yield* folder
-            if (isInstalled) {
-              mkdirSync(join(path, "node_modules/@restream"), { recursive: true })
-              const core = new URL("../../packages/core", import.meta.url).pathname
-              symlinkSync(core, join(path, "node_modules/@restream/core"))
-            }
-            writeFileSync(join(path, "acme.mjs"), plugin)
-            const site = yield* Site.make
-            const { port } = site.camera
-            yield* site.insert([
-              { name: "one", type: "acme", host: "127.0.0.1", port, path: "acme1" }
-            ])
-            yield* Daemon.start({
-              cwd: path,
-              env: { ...site.env, RESTREAM_PLUGINS: "./acme.mjs" }
-            })
-            yield* site.awaitLive(["acme1"])
+        Effect.gen(function* () {
+          const path = yield* folder
+          if (isInstalled) {
+            mkdirSync(join(path, "node_modules/@restream"), { recursive: true })
+            const core = new URL("../../packages/core", import.meta.url).pathname
+            symlinkSync(core, join(path, "node_modules/@restream/core"))
+          }
+          writeFileSync(join(path, "acme.mjs"), plugin)
+          const site = yield* Site.make
+          const { port } = site.camera
+          yield* site.insert([
+            { name: "one", type: "acme", host: "127.0.0.1", port, path: "acme1" }
+          ])
+          yield* Daemon.start({
+            cwd: path,
+            env: { ...site.env, RESTREAM_PLUGINS: "./acme.mjs" }
           })
-        )
+          yield* site.awaitLive(["acme1"])
+        })
     )
   }
 

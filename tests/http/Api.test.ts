@@ -65,7 +65,7 @@ describe("the API", () => {
       }
       const { message } = yield* client.cameras.retry(id("2"))
       assert.strictEqual(message, "the camera is live; nothing to retry")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("counts a camera once in the causes, with its streams", () =>
@@ -93,7 +93,7 @@ describe("the API", () => {
         causes.map(({ cameras, count, kind }) => [kind, count, cameras]),
         [["NotFound", 4, ["1", "2", "3", "4:sub"].map((text) => id(text).params.id)]]
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("lists the cameras, filtered, sorted and paged", () =>
@@ -122,7 +122,7 @@ describe("the API", () => {
         found.cameras.map(({ id }) => id),
         ["1"]
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("shows one camera, with advice, timeline, log lines and player addresses", () =>
@@ -147,7 +147,7 @@ describe("the API", () => {
       assert.strictEqual(invalid.problem?.code, "InvalidUrl")
       const unknown = yield* Effect.flip(client.cameras.get(id("4")))
       assert.strictEqual(unknown._tag, "CameraNotFound")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("retries and restarts a camera; 404 for an unknown one, 409 for an invalid one", () =>
@@ -171,7 +171,7 @@ describe("the API", () => {
       assert.strictEqual(yield* post("/api/cameras/4/retry"), 404)
       assert.strictEqual(yield* post("/api/cameras/3/retry"), 409)
       assert.strictEqual(yield* post("/api/cameras/1/retry"), 202)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("sums up what is wrong by cause", () =>
@@ -186,7 +186,7 @@ describe("the API", () => {
       assert.deepInclude(overview, { bitrate: 0 })
       assert.strictEqual(overview.mediaServer.state, "up")
       assert.strictEqual(overview.database.state, "up")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("is live and ready, and describes itself", () =>
@@ -204,7 +204,7 @@ describe("the API", () => {
         "/api/events",
         "/health/live"
       ])
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("rejects a query that it does not understand", () =>
@@ -214,7 +214,7 @@ describe("the API", () => {
         const response = yield* Effect.promise(() => fetch(`${url}/api/cameras?${query}`))
         assert.strictEqual(response.status, 400, query)
       }
-    }).pipe(Effect.scoped)
+    })
   )
 })
 
@@ -243,7 +243,7 @@ describe("/api/events", () => {
       yield* Context.get(services, EventStreams).close
       assert.isTrue(Exit.isSuccess(yield* Fiber.await(reading)))
       assert.strictEqual(names.at(-1), "bye")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("continues after the last event of the same run, and starts over after a restart", () =>
@@ -273,7 +273,7 @@ describe("/api/events", () => {
       }
       const foreign = yield* first({ "last-event-id": "0badb007-1" })
       assert.strictEqual(foreign.event, "snapshot")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("limits the number of open streams", () =>
@@ -283,7 +283,7 @@ describe("/api/events", () => {
       yield* Effect.forEach(Array.from({ length: 64 }), () => streams.open(undefined))
       const error = yield* Effect.flip(client.status.events({ headers: {}, query: {} }))
       assert.strictEqual(error._tag, "TooManyStreams")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("gives the slot of a client that left to another client", () =>
@@ -295,6 +295,6 @@ describe("/api/events", () => {
         "the end of the event streams",
         Effect.map(streams.count, (count) => count === 0)
       )
-    }).pipe(Effect.scoped)
+    })
   )
 })

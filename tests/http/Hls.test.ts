@@ -65,7 +65,7 @@ describe("HLS through the daemon", () => {
           assert.notProperty(headers, name)
         }
       }
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("asks for playlists and segments of cameras that are live only", () =>
@@ -89,7 +89,7 @@ describe("HLS through the daemon", () => {
         assert.strictEqual((yield* send(path)).status, status, path)
       }
       assert.deepStrictEqual(requests, [])
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("follows redirects to the same file only", () =>
@@ -118,7 +118,7 @@ describe("HLS through the daemon", () => {
       location = "/video/cam1/index.m3u8?again"
       assert.strictEqual((yield* send(`${hls}/index.m3u8`)).status, 409)
       assert.lengthOf(requests, 10)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("logs in where the server asks for it, and the page does not see with what", () =>
@@ -135,7 +135,7 @@ describe("HLS through the daemon", () => {
         [undefined, `Basic ${Buffer.from("restream:PlantedPublisher").toString("base64")}`]
       )
       assert.notInclude(JSON.stringify(answer), "Planted")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("returns why there is no playlist", () =>
@@ -172,7 +172,7 @@ describe("HLS through the daemon", () => {
         JSON.parse(body).message,
         /no HLS server responds at .*; check mediaServer\.hlsUrl/
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("breaks off a segment that is cut or too large", () =>
@@ -199,7 +199,7 @@ describe("HLS through the daemon", () => {
       // and the next is served
       reply = { status: 200, body: "media" }
       assert.isTrue((yield* segment).isWhole)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("limits the requests that are under way, and ends them with the page", () =>
@@ -233,7 +233,7 @@ describe("HLS through the daemon", () => {
           if (response.status === 200) return
         }
       })
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("requires the token, and refuses other hosts", () =>
@@ -246,6 +246,6 @@ describe("HLS through the daemon", () => {
       assert.strictEqual(yield* status({ authorization, host: "evil.example" }), 421)
       assert.lengthOf(requests, 0)
       assert.strictEqual(yield* status({ authorization }), 200)
-    }).pipe(Effect.scoped)
+    })
   )
 })

@@ -123,7 +123,7 @@ describe("the other nodes", () => {
         message,
         'no camera has the id "9" on the nodes that respond; not known: c, d, e, f, g, h, i, j, k, l'
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("have a camera that moves, whichever of them says so first", () =>
@@ -196,7 +196,7 @@ describe("the other nodes", () => {
         yield* Fiber.join(ofStaying),
         "camera 8 is relayed by node b, which does not respond: no response within 5 s"
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("get each request about their cameras once, marked as handed on", () =>
@@ -235,6 +235,6 @@ describe("the other nodes", () => {
         assert.strictEqual((yield* send(`/api/cameras/7/retry${query}`, "POST")).status, 404)
       }
       assert.strictEqual(asked.length, 2)
-    }).pipe(Effect.scoped)
+    })
   )
 })

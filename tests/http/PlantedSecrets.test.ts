@@ -118,6 +118,6 @@ describe("planted secrets", () => {
       assert.include(text, "rtsp://***@10.0.0.1/live")
       assert.include(text, "99999")
       assert.include(text, "no WebRTC server responds")
-    }).pipe(Effect.scoped)
+    })
   )
 })

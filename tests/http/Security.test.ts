@@ -46,7 +46,7 @@ describe("the Host header", () => {
         assert.strictEqual(yield* status(host, "/health/live"), 421, host)
         assert.strictEqual(yield* status(host, "/nothing"), 421, host)
       }
-    }).pipe(Effect.scoped)
+    })
   )
 })
 
@@ -70,7 +70,7 @@ describe("the origin of a request that changes something", () => {
       }
       const read = yield* send("/api/cameras", { headers: { origin: "https://evil.example" } })
       assert.notProperty(read.headers, "access-control-allow-origin")
-    }).pipe(Effect.scoped)
+    })
   )
 })
 
@@ -131,7 +131,7 @@ describe("the token", () => {
         (yield* send("/api/cameras", { headers: { authorization: token } })).status,
         401
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("is not compared any more after five wrong ones in a minute", () =>
@@ -146,7 +146,7 @@ describe("the token", () => {
       assert.strictEqual((yield* send("/api/cameras", bearer(token))).status, 429)
       assert.strictEqual((yield* send("/api/session", signIn(token))).status, 429)
       assert.strictEqual((yield* send("/health/live")).status, 200)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("is exchanged for a cookie that is not the token", () =>
@@ -181,7 +181,7 @@ describe("the token", () => {
         )
       assert.strictEqual(yield* statusAt(sameToken), 200)
       assert.strictEqual(yield* statusAt(otherToken), 401)
-    }).pipe(Effect.scoped)
+    })
   )
 })
 
@@ -213,7 +213,7 @@ describe("every response", () => {
         })
         assert.notProperty(headers, "access-control-allow-origin")
       }
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("to an invalid request names the problem, and logs no error", () =>
@@ -252,7 +252,7 @@ describe("every response", () => {
         assert.strictEqual("allow" in headers, status === 405)
       }
       assert.notMatch(log.everything(), /internal error|HttpApiSchemaError|RouteNotFound/)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("of the API page names its one script by its hash, and loads nothing", () =>
@@ -266,7 +266,7 @@ describe("every response", () => {
       const hash = createHash("sha256").update(script).digest("base64")
       assert.include(String(headers["content-security-policy"]), `script-src 'sha256-${hash}';`)
       assert.notMatch(body, /<(?:script|link|img)[^>]+(?:src|href)=["']?https?:/)
-    }).pipe(Effect.scoped)
+    })
   )
 })
 
@@ -280,7 +280,7 @@ describe("limits", () => {
       const chunked = yield* send("/api/session", signIn(long, { "transfer-encoding": "chunked" }))
       assert.isAtLeast(chunked.status, 400)
       assert.notStrictEqual(chunked.status, 401)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("bound the connections", () =>
@@ -299,7 +299,7 @@ describe("limits", () => {
       )
       yield* until("the surplus connections to be closed", () => closed >= 4)
       assert.strictEqual(sockets.length - closed, 256)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("do not believe a forwarded address", () =>
@@ -311,6 +311,6 @@ describe("limits", () => {
         statuses.push((yield* send("/api/cameras", { headers })).status)
       }
       assert.strictEqual(statuses.at(-1), 429)
-    }).pipe(Effect.scoped)
+    })
   )
 })

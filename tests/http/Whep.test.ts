@@ -64,7 +64,7 @@ describe("a live picture", () => {
       )
       const removed = yield* Effect.flip(play("cellar"))
       assert.strictEqual(removed.code, "NotLive")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("hands the offer on, and nothing else of the page", () =>
@@ -84,7 +84,7 @@ describe("a live picture", () => {
       }
       // neither the address of the media server nor the credentials that it hands out
       assert.notMatch(JSON.stringify(answer.headers), /PlantedTurn|video/)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("names the session by an address of its own, which changes and ends it", () =>
@@ -125,7 +125,7 @@ describe("a live picture", () => {
         assert.notStrictEqual((yield* send(path, { method: "DELETE" })).status, 204, path)
       }
       assert.lengthOf(requests, 4)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("logs in where the server asks for it, and the page does not see with what", () =>
@@ -141,7 +141,7 @@ describe("a live picture", () => {
         [undefined, `Basic ${Buffer.from("restream:PlantedPublisher").toString("base64")}`]
       )
       assert.notInclude(JSON.stringify(answer), "Planted")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("returns why a camera cannot be played", () =>
@@ -184,7 +184,7 @@ describe("a live picture", () => {
       assert.match(message!, /the camera is not live: .*url/)
       assert.strictEqual((yield* problem("/api/cameras/99/whep"))[0], 404)
       assert.lengthOf(requests, count)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("reports that no WebRTC server responds, and the setting to correct", () =>
@@ -207,7 +207,7 @@ describe("a live picture", () => {
         assert.include(body, "ServerUnreachable")
         assert.match(JSON.parse(body).message, words)
       }
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("is refused like every other request that changes something", () =>
@@ -238,6 +238,6 @@ describe("a live picture", () => {
         }
       }
       assert.lengthOf(requests, 0)
-    }).pipe(Effect.scoped)
+    })
   )
 })

@@ -45,7 +45,7 @@ for (const { isThere, make, name } of peers) {
         assert.isNumber(report?.onlineSince)
         assert.isNumber(report?.inboundBytes)
         assert.isFalse((yield* api.paths).get("cam2")?.isOnline ?? false)
-      }).pipe(Effect.scoped)
+      })
     )
 
     it.live("reads a list of several pages", () =>
@@ -57,7 +57,7 @@ for (const { isThere, make, name } of peers) {
           [1, 2, 3, 4, 5].map((n) => paths.get(`cam${n}`)?.isOnline),
           [true, true, true, true, true]
         )
-      }).pipe(Effect.scoped)
+      })
     )
 
     it.live("names the publisher of a path, and ends it", () =>
@@ -76,7 +76,7 @@ for (const { isThere, make, name } of peers) {
           [["cam2", "Lavf"]]
         )
         assert.isFalse(yield* api.kick(ghost!))
-      }).pipe(Effect.scoped)
+      })
     )
 
     it.live("names the setting to correct where access is refused, without the password", () =>
@@ -94,7 +94,7 @@ for (const { isThere, make, name } of peers) {
         assert.notInclude(JSON.stringify(wrong), apiPassword)
         const missing = yield* refused("")
         assert.match(missing.message, /^the API requires a user name and password \(401\)/)
-      }).pipe(Effect.scoped)
+      })
     )
   })
 }
@@ -105,7 +105,7 @@ describe.skipIf(mediaMtx === undefined)("MediaMtxApi with MediaMTX", () => {
       const server = yield* mediaMtxServer()
       const report = (yield* apiOf(server).paths).get("always")
       assert.isFalse(report?.isOnline)
-    }).pipe(Effect.scoped)
+    })
   )
 })
 
@@ -152,7 +152,7 @@ describe("MediaMtxApi", () => {
         "the connection was closed"
       )
       assert.match(yield* answered(() => {}), /^no response to GET within 0\.3 s/)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("reads the fields of older versions", () =>
@@ -177,7 +177,7 @@ describe("MediaMtxApi", () => {
           { isOnline: false, onlineSince: undefined, readers: 0, inboundBytes: 0 }
         ]
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("sends the password by TLS only to a server that is trusted", () =>
@@ -190,6 +190,6 @@ describe("MediaMtxApi", () => {
       yield* apiOf(server, { trust: { _tag: "Fingerprint", sha256 } }).paths
       yield* apiOf(server, { trust: { _tag: "Insecure" } }).paths
       assert.lengthOf(server.requests, 2)
-    }).pipe(Effect.scoped)
+    })
   )
 })

@@ -51,7 +51,7 @@ describe("MediaServer", () => {
       fake.answer = Effect.void
       yield* TestClock.adjust("2 seconds")
       yield* Fiber.join(waiting)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("treats a server that accepts and never answers as unreachable", () =>
@@ -61,7 +61,7 @@ describe("MediaServer", () => {
       yield* TestClock.adjust("2 seconds")
       const status = yield* server.status
       assert.strictEqual(status._tag === "Down" && status.detail, "no response within 2 s")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("reports no outage after a suspension of the process", () =>
@@ -179,7 +179,7 @@ describe("MediaServer", () => {
         since: 60_000,
         detail: "connection refused"
       })
-    }).pipe(Effect.scoped)
+    })
   )
 
   it("has the address that the settings name", () => {
@@ -222,7 +222,7 @@ describe("MediaServer", () => {
       yield* TestClock.adjust("1 second")
       // one that they came upon, and one after the last of them
       assert.isAtMost(fake.checks, before + 2)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("reports whether the server responds now, not an earlier result", () =>
@@ -233,7 +233,7 @@ describe("MediaServer", () => {
       const answering = yield* Effect.forkChild(server.checkNow)
       yield* TestClock.adjust("1 second")
       assert.isFalse(yield* Fiber.join(answering))
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("survives a check that breaks down", () =>
@@ -245,7 +245,7 @@ describe("MediaServer", () => {
       fake.answer = Effect.void
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual((yield* server.status)._tag, "Up")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("sends each camera to its path, with the server's credentials", () =>
@@ -257,7 +257,7 @@ describe("MediaServer", () => {
         "rtsp://publisher:TopSecret1@127.0.0.1:8554/site/cam1"
       )
       assert.strictEqual(String(destination), "rtsp://***@127.0.0.1:8554/site/cam1")
-    }).pipe(Effect.scoped)
+    })
   )
 
   /** What happens around a media server, in order. */

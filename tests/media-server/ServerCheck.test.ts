@@ -46,7 +46,7 @@ describe("ServerCheck", () => {
         ["ANNOUNCE cam2"]
       )
       assert.isFalse(publisher.connection.isClosed)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("does not ask again for what PublishedStreams asked for", () =>
@@ -70,7 +70,7 @@ describe("ServerCheck", () => {
         )
       assert.deepStrictEqual(asked("DESCRIBE"), paths)
       assert.lengthOf(asked("OPTIONS"), 1)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("tests publishing on a path by the template where there is no camera", () =>
@@ -82,7 +82,7 @@ describe("ServerCheck", () => {
       const [problem] = yield* problemsOf(server.port, [], wrong)
       assert.include(problem, "publishing: the media server refuse")
       assert.deepStrictEqual(yield* problemsOf(server.port, [], credentials), [])
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("reports a server that is not running", () =>
@@ -109,7 +109,7 @@ describe("ServerCheck", () => {
         `${label}, publishing to path cam1: the media server requires a user name and password; set mediaServer.username and mediaServer.password`
       ])
       assert.deepStrictEqual(yield* problemsOf(server.port, paths, credentials), [notAllowed])
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("asks once where reading is not allowed, and tests publishing on a path of its own", () =>
@@ -125,7 +125,7 @@ describe("ServerCheck", () => {
       assert.includeMembers(requests, ["DESCRIBE cam1", "ANNOUNCE cam1-restream-check"])
       assert.notInclude(requests, "DESCRIBE cam2")
       assert.deepStrictEqual(yield* problemsOf(server.port, ["cam1"], credentials), [])
-    }).pipe(Effect.scoped)
+    })
   )
 })
 
@@ -147,7 +147,7 @@ describe.skipIf(mediaMtx === undefined)("ServerCheck with MediaMTX", () => {
       assert.deepStrictEqual(yield* problemsOf(server.port, ["cam1", "cam2"]), [])
       assert.isFalse(publisher.connection.isClosed)
       assert.notMatch(running.said(), /is publishing to path 'cam2'/)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("reports paths that are not configured, and credentials that are missing or wrong", () =>
@@ -162,6 +162,6 @@ describe.skipIf(mediaMtx === undefined)("ServerCheck with MediaMTX", () => {
         `${label}, publishing to path cam1: the media server requires a user name and password; set mediaServer.username and mediaServer.password`
       ])
       assert.deepStrictEqual(yield* problemsOf(server.port, paths, credentials), [notAllowed])
-    }).pipe(Effect.scoped)
+    })
   )
 })

@@ -71,7 +71,7 @@ describe("ServerPaths", () => {
         fake.isServerUp = false
         yield* answers(away)
         assert.strictEqual(paths.apiStatus()._tag, "Unknown")
-      }).pipe(Effect.scoped)
+      })
   )
 
   it.effect("restarts a live relay whose path is not online for the stall timeout", () =>
@@ -85,7 +85,7 @@ describe("ServerPaths", () => {
       yield* answers(lists(), "6 seconds")
       const reason = yield* Fiber.join(restart)
       assert.strictEqual(reason._tag, "PathOffline")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("does not count what the API said before the relay was live", () =>
@@ -99,7 +99,7 @@ describe("ServerPaths", () => {
       yield* TestClock.adjust("10 seconds")
       assert.isTrue(isDone(restart))
       assert.isFalse(isDone(confirmed))
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("restarts once, and again only after the path was online", () =>
@@ -117,7 +117,7 @@ describe("ServerPaths", () => {
       assert.strictEqual(paths.offlinePaths().size, 0)
       yield* answers(lists(), "30 seconds")
       assert.isTrue(isDone(second))
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("restarts nothing for an API that is unreachable now and then", () =>
@@ -135,7 +135,7 @@ describe("ServerPaths", () => {
         yield* answers(lists("cam1"), "6 seconds")
       }
       assert.isFalse(isDone(restart))
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("restarts nothing by the API of another server, and logs that once", () =>
@@ -192,7 +192,7 @@ describe("ServerPaths", () => {
       assert.isAbove(first ?? 0, 0)
       yield* answers(away, "1 minute")
       assert.strictEqual(since(), first)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("forgets a relay that has ended", () =>
@@ -203,7 +203,7 @@ describe("ServerPaths", () => {
       yield* Fiber.interrupt(restart)
       yield* answers(lists(), "1 minute")
       assert.strictEqual(paths.offlinePaths().size, 0)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("reads the publishers once for all paths that are refused within a second", () =>
@@ -217,7 +217,7 @@ describe("ServerPaths", () => {
       yield* TestClock.adjust("1 millis")
       yield* paths.clear(other, undefined)
       assert.strictEqual(fake.reads, 2)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.effect("continues after a defect of the API's client", () =>
@@ -227,6 +227,6 @@ describe("ServerPaths", () => {
       assert.strictEqual(paths.apiStatus()._tag, "Down")
       yield* answers(lists("cam1"))
       assert.strictEqual(paths.apiStatus()._tag, "Up")
-    }).pipe(Effect.scoped)
+    })
   )
 })

@@ -118,7 +118,7 @@ describe("several media servers", () => {
           .lines()
           .some((line) => line.includes(`media server hall (127.0.0.1:${hall.port}) is reachable`))
       )
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("lets the cameras of the others go on while one is unreachable, and names it", () =>
@@ -154,7 +154,7 @@ describe("several media servers", () => {
       assert.strictEqual((yield* detail(1)).state, "live")
       const again = yield* RtspServer.make({ port: yard.port })
       yield* awaitLive(again, "cam2")
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("moves a camera whose row names another one, after the old relay has ended", () =>
@@ -177,7 +177,7 @@ describe("several media servers", () => {
       )
       assert.deepStrictEqual(order, ["Ended", "Reading"])
       assert.isTrue(log.lines().some((line) => line.includes("media server changed")))
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("moves cameras from a server that stays unreachable, and back when it has returned", () =>
@@ -213,7 +213,7 @@ describe("several media servers", () => {
       assert.strictEqual((yield* hall.path(other))?.publishers, 1)
       const lines = log.lines().filter((line) => /failover\.(?:after|backAfter)/.test(line))
       assert.strictEqual(lines.length, 2)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("follows a reload: another address, one server less, and one server only", () =>
@@ -234,6 +234,6 @@ describe("several media servers", () => {
       yield* reload({ hall: hall.port })
       yield* awaitLive(hall, path)
       assert.isFalse(yield* isPublished(moved, path))
-    }).pipe(Effect.scoped)
+    })
   )
 })

@@ -117,7 +117,7 @@ for (const { isThere, make, name } of peers) {
           assert.strictEqual((yield* reported(true)).readers, 1)
           assert.deepStrictEqual((yield* board.overview).causes, [])
         }).pipe(Effect.provideContext(services))
-      }).pipe(Effect.scoped)
+      })
     )
 
     it.live("ends a publisher that an earlier daemon left over, and publishes at once", () =>
@@ -138,7 +138,7 @@ for (const { isThere, make, name } of peers) {
           // the path of another camera was not refused to us
           assert.isFalse(others.connection.isClosed)
         }).pipe(Effect.provideContext(services))
-      }).pipe(Effect.scoped)
+      })
     )
 
     it.live("waits for every other publisher, and names it", () =>
@@ -183,7 +183,7 @@ describe("a tree with the API of the stand-in", () => {
       const server = yield* standIn()
       server.answer = (response) => void setTimeout(() => response.writeHead(401).end(), 2200)
       yield* refusesOurPassword(server)
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("restarts a relay that the server does not list, once, and then logs that", () =>
@@ -223,7 +223,7 @@ describe("a tree with the API of the stand-in", () => {
           Effect.map(board.overview, ({ causes }) => (causes.length === 0 ? true : undefined))
         )
       }).pipe(Effect.provideContext(services))
-    }).pipe(Effect.scoped)
+    })
   )
 
   it.live("relays as usual while the API refuses, hangs or fails, one request at a time", () =>
@@ -250,6 +250,6 @@ describe("a tree with the API of the stand-in", () => {
         assert.strictEqual(camera?.restarts.total, 0)
         assert.strictEqual(server.mostAtOnce, 1)
       }).pipe(Effect.provideContext(services))
-    }).pipe(Effect.scoped)
+    })
   )
 })

@@ -135,7 +135,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
           joined.map(({ state }) => state),
           ["ok", "down", null, "ok"]
         )
-      }).pipe(Effect.scoped)
+      })
     )
 
     it.effect("writes every row again after a while, so that an old row means no daemon", () =>
@@ -144,7 +144,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
         yield* running(dsn, { refreshInterval: "100 millis" })
         const [first] = yield* until(rows, (all) => states(all) === "1 ok,2 down,3 invalid")
         yield* until(rows, (all) => all.every(({ updated_at }) => updated_at > first!.updated_at))
-      }).pipe(Effect.scoped)
+      })
     )
 
     it.effect("logs a missing privilege once, and resumes when it is granted", () =>
@@ -160,7 +160,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
         yield* log.awaitLine(/status table ops\.Camera status is up to date again/)
         assert.lengthOf(log.matching(/may not write/), 1)
         assert.lengthOf(fake.relays, 1)
-      }).pipe(Effect.scoped)
+      })
     )
 
     it.effect("logs how to create a missing table", () =>
@@ -176,7 +176,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
         yield* log.awaitLine(/other columns than restream db init --status gives it: .*"reason"/)
         yield* sql`alter table ops."Camera status" rename column why to reason`
         yield* until(rows, (all) => states(all) === "1 ok,2 down,3 invalid")
-      }).pipe(Effect.scoped)
+      })
     )
 
     it.effect("reports an outage of the database as one incident, and then writes everything", () =>
@@ -194,7 +194,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
         yield* until(rows, (all) => states(all) === "1 ok,5 ok")
         yield* log.awaitLine(/is up to date again/)
         assert.isAtMost(log.matching(/cannot be written/).length, 2)
-      }).pipe(Effect.scoped)
+      })
     )
 
     it.effect("delays nothing while a statement hangs, not even its own end", () =>
@@ -211,7 +211,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })(
           yield* Scope.close(scope, Exit.void)
         }).pipe(sql.withTransaction)
         assert.isDefined(fake.relays[1]!.endedAt)
-      }).pipe(Effect.scoped)
+      })
     )
   }
 )
