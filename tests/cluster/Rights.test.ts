@@ -1,11 +1,12 @@
 /**
- * A node whose database role lacks rights says so, is not ready, and joins as soon as they are granted. The prefix of
- * the tables has a capital letter, so that each statement has to quote it.
+ * A node whose database role lacks rights says so, sends an alert, is not ready, and joins as soon as they are
+ * granted. The prefix of the tables has a capital letter, so that each statement has to quote it.
  */
 import { assert, layer } from "@effect/vitest"
 import type { NodeTable } from "@restream/core"
 import { freePort } from "@restream/core/testing"
 import { Effect } from "effect"
+import * as Receiver from "../alerts/Receiver.ts"
 import { restream } from "../kit/Command.ts"
 import { until } from "../kit/Eventually.ts"
 import { Postgres } from "../kit/Postgres.ts"
@@ -32,11 +33,14 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
       dsn.username = "limited_node"
       dsn.password = "limited"
       const port = yield* freePort
+      const { received, url: webhook } = yield* Receiver.make()
       const env = {
         ...prefix,
         PG_DSN: String(dsn),
         RESTREAM_HTTP_ENABLED: "yes",
-        RESTREAM_HTTP_PORT: String(port)
+        RESTREAM_HTTP_PORT: String(port),
+        RESTREAM_ALERTS_AFTER: "1s",
+        RESTREAM_ALERTS_WEBHOOKS: JSON.stringify([{ name: "own", url: webhook }])
       }
       const { daemon } = yield* start("a", env)
       const readiness = Effect.map(
@@ -58,6 +62,11 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
       assert.strictEqual(status.code, 1)
       assert.match(status.stdout, /has not joined .*\n- .*lacks rights on .*\n {2}As their owner/)
 
+      const alert = { kind: "cluster", node: "a", count: 0 }
+      const alerts = () => received.map(({ body }) => JSON.parse(body))
+      yield* until("an alert", () => received.length === 1, daemon.said)
+      assert.deepInclude(alerts()[0], { ...alert, event: "opened" })
+
       yield* grant(grants[0]!)
       yield* until(
         "the right on the sequence to be named",
@@ -75,6 +84,8 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
       assert.match(daemon.said(), /level=info .*the database accepts the queries of this node/)
       assert.strictEqual((yield* restream(["status"], env)).code, 0)
       assert.lengthOf(errors(), 2)
+      yield* until("the end of the alert", () => received.length === 2, daemon.said)
+      assert.deepInclude(alerts()[1], { ...alert, event: "resolved" })
       // another cluster in this database has a node of the same name
       const listed = yield* site.sql.withTransaction(
         Effect.gen(function* () {
