@@ -7,6 +7,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { NodeServices } from "@effect/platform-node"
 import type { PgClient } from "@effect/sql-pg"
+import type { CameraId } from "@restream/core"
 import { EmbeddedPostgres, RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { childrenOf } from "../kit/Proc.ts"
@@ -93,13 +94,19 @@ const site = Effect.fnUntraced(function* (
 const bothLive = ({ tree }: Site) =>
   Effect.andThen(tree.awaitState(1, "Live"), tree.awaitState(2, "Live"))
 
-/** Notifications come, so the tree hears at once of a session that ends: LISTEN's own. */
-const listening = (sql: PgClient.PgClient) =>
-  Effect.repeat(
-    sql`select pid from pg_stat_activity where application_name = 'restream'
-      and datname = current_database() and state = 'idle' and query ilike 'listen%'`,
-    { until: (rows) => rows.length > 0 }
-  )
+let names = 0
+
+/**
+ * Notifications arrive, so the end of their session triggers a read: a new name of camera 1 is read, which only a
+ * listening session triggers. A session that has sent LISTEN may still fail without a read.
+ */
+const listening = Effect.fnUntraced(function* ({ tree }: Site, sql: PgClient.PgClient) {
+  const name = `Gate ${++names}`
+  yield* sql`update cameras set name = ${name} where id = 1`
+  yield* tree.status
+    .get("1" as CameraId)
+    .pipe(Effect.delay("10 millis"), Effect.repeat({ until: (camera) => camera?.name === name }))
+})
 
 /** What an outage must leave in the log: one line when it began, and one when it ended. */
 const assertTold = ({ tree }: Site, what: RegExp) => {
@@ -149,7 +156,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
         yield* withClient(dsn, makeTable)
         const here = yield* site(dsn, { wanted: [1, 2] })
         yield* bothLive(here)
-        yield* withClient(dsn, listening)
+        yield* withClient(dsn, (sql) => listening(here, sql))
         yield* stop
         yield* here.tree.log.awaitLine(told)
         // a camera that restarts meanwhile is relayed again: nobody took it away
@@ -158,7 +165,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
         yield* start
         yield* withClient(dsn, (sql) => here.add(sql, 3))
         yield* here.tree.awaitState(3, "Live")
-        yield* withClient(dsn, listening)
+        yield* withClient(dsn, (sql) => listening(here, sql))
         yield* withClient(dsn, (sql) => here.add(sql, 4))
         yield* here.tree.awaitState(4, "Live")
         yield* here.assertUntouched
@@ -219,12 +226,12 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
         const { dsn, sql } = yield* database
         const here = yield* site(dsn, { wanted: [1, 2] })
         yield* bothLive(here)
-        yield* listening(sql)
+        yield* listening(here, sql)
         yield* sql`select pg_terminate_backend(pid) from pg_stat_activity
           where application_name = 'restream' and datname = current_database()`
         yield* here.add(sql, 3)
         yield* here.tree.awaitState(3, "Live")
-        yield* listening(sql)
+        yield* listening(here, sql)
         yield* here.add(sql, 4)
         yield* here.tree.awaitState(4, "Live")
         yield* here.assertUntouched
@@ -252,7 +259,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
         yield* here.add(sql, 1)
         yield* here.add(sql, 2)
         yield* bothLive(here)
-        yield* listening(sql)
+        yield* listening(here, sql)
         yield* sql.unsafe(`alter role ${role} password 'other'`)
         yield* kickOut
         yield* here.tree.log.awaitLine(told)
@@ -261,7 +268,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })("a d
         yield* here.add(sql, 3)
         yield* sql.unsafe(`alter role ${role} password 'right'`)
         yield* here.tree.awaitState(3, "Live")
-        yield* listening(sql)
+        yield* listening(here, sql)
         yield* here.add(sql, 4)
         yield* here.tree.awaitState(4, "Live")
         yield* here.assertUntouched
