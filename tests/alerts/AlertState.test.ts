@@ -371,7 +371,7 @@ describe("alerts", () => {
       advice: "Run: grant",
       since: fleet.cluster.since
     })
-    const [repeated] = AlertState.openAlerts(fleet.state, fleet.node)
+    const [repeated] = AlertState.openAlerts(fleet.state)
     assert.deepStrictEqual(repeated, opened)
     fleet.cluster = undefined
     const [resolved] = fleet.advance(afterMs)

@@ -11,6 +11,10 @@ export type AlertEvent = "opened" | "updated" | "resolved" | "test"
 
 export type Severity = "critical" | "warning"
 
+/** The severity of a kind of alert, or of a family of problems. */
+export const severityOf = (kind: string): Severity =>
+  kind === "invalid" || kind === "flapping" || kind === "test" ? "warning" : "critical"
+
 export interface AlertCamera {
   readonly id: CameraId
   readonly name: string

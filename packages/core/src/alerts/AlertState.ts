@@ -28,7 +28,7 @@ interface OpenAlert {
   /** The problems whose later cameras join this alert, see {@link coverOf}. */
   readonly covers: ReadonlySet<string>
   /** The description that was sent last. */
-  readonly description: Description
+  readonly description: Description & Pick<Alert, "node">
   readonly sentMs: number
   /** Whether subjects have joined since. */
   readonly hasGrown: boolean
@@ -63,15 +63,11 @@ export interface Observation extends Surroundings {
 }
 
 /** The open alerts, as they were sent last. */
-export const openAlerts = (
-  { alerts }: AlertState,
-  node: string | undefined
-): ReadonlyArray<Alert> =>
+export const openAlerts = ({ alerts }: AlertState): ReadonlyArray<Alert> =>
   alerts.map(({ description, id, key, openedAt }) => ({
     event: "opened",
     id,
     key,
-    node,
     ...description,
     openedAt,
     resolvedAt: undefined
@@ -263,16 +259,13 @@ class Step {
     }
   }
 
-  #describe(members: ReadonlySet<string>): Description {
-    return describe(
-      [...members].flatMap((key) => this.#subjects.get(key) ?? []),
-      this.#observation
-    )
+  #describe(members: ReadonlySet<string>): OpenAlert["description"] {
+    const subjects = [...members].flatMap((key) => this.#subjects.get(key) ?? [])
+    return { ...describe(subjects, this.#observation), node: this.#observation.node }
   }
 
   #eventOf(event: AlertEvent, { description, id, key, openedAt }: OpenAlert): Alert {
-    const { node, now } = this.#observation
-    const resolvedAt = event === "resolved" ? now : undefined
-    return { event, id, key, node, ...description, openedAt, resolvedAt }
+    const resolvedAt = event === "resolved" ? this.#observation.now : undefined
+    return { event, id, key, ...description, openedAt, resolvedAt }
   }
 }

@@ -97,7 +97,7 @@ export const start: Effect.Effect<
     yield* Effect.forEach(outcome.events, delivery.offer, { discard: true })
     if (nowMs - repeatedMs >= repeatMs) {
       repeatedMs = nowMs
-      yield* delivery.repeat(AlertState.openAlerts(state, ownership.node))
+      yield* delivery.repeat(AlertState.openAlerts(state))
     }
   })
   yield* observe.pipe(

@@ -6,7 +6,7 @@ import { serverLabel } from "../media-server/MediaServers.ts"
 import { adviceFor, adviceOf } from "../status/Advice.ts"
 import type { CameraStatus } from "../status/CameraStatus.ts"
 import { describeForMany } from "../status/SharedCause.ts"
-import type { Alert, AlertCamera } from "./Alert.ts"
+import { type Alert, type AlertCamera, severityOf } from "./Alert.ts"
 import type { Subject, Surroundings } from "./Problems.ts"
 
 export type Description = Pick<
@@ -36,7 +36,7 @@ export const describe = (
   const hosts = new Set(isOfServer ? [undefined] : cameras.map(({ host }) => host))
   return {
     kind,
-    severity: kind === "invalid" || kind === "flapping" ? "warning" : "critical",
+    severity: severityOf(kind),
     title: `${whereOf(cameras, hosts)}: ${clean(problemOf(kind, one, cameras.length === 1 ? 1 : hosts.size))}`,
     advice: clean(
       one.reason === undefined

@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
 import { createHmac } from "node:crypto"
 import { nameSome } from "../camera/CameraNames.ts"
 import { formatElapsed } from "../time/DurationText.ts"
-import type { Alert, Severity } from "./Alert.ts"
+import { type Alert, severityOf } from "./Alert.ts"
 
 export interface WebhookRequest {
   /** Without credentials; the path and the query may be secrets. */
@@ -216,9 +216,6 @@ const alertNames: Readonly<Record<string, string>> = {
   test: "RestreamTest"
 }
 
-/** The families of problems that need no immediate action. */
-const warnings = new Set(["flapping", "invalid", "test"])
-
 /**
  * https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml: `postableAlert`. The labels identify an
  * alert in the Alertmanager, so they must not change while the alert is open.
@@ -231,7 +228,7 @@ const alertmanagerOf = (alert: Alert, now: number) => {
     labels: {
       alertname: alertNames[family] ?? "RestreamCamerasDown",
       service: "restream",
-      severity: (warnings.has(family) ? "warning" : "critical") satisfies Severity,
+      severity: severityOf(family),
       problem: key,
       ...(node === undefined ? {} : { node })
     },
