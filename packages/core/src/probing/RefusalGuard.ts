@@ -22,40 +22,14 @@ import {
   Group,
   longestAttempt,
   type Member,
+  type Policy,
   type Refused,
+  type Shared,
   suspectsToBlock
 } from "./RefusalGroup.ts"
-import type { Outcome, RefusalsService } from "./Refusals.ts"
+import type { Outcome } from "./Refusals.ts"
 
-export { longestAttempt }
-
-/** How a group of cameras treats refusals. */
-export interface Policy<Key, Reason> {
-  /**
-   * Whether one camera tries at a time until the device has accepted one, and again after a refusal while no
-   * camera of the group is live.
-   */
-  readonly provesFirst: boolean
-  /** Whether each camera tries once, as in a check: then a group that the device accepted is never blocked. */
-  readonly isSinglePass: boolean
-  /** Delays after the first, second, … refusal in a row, if the device accepted a camera of the group before. */
-  readonly delays: () => ReadonlyArray<Duration.Duration>
-  /** The delay after further refusals, and after each one if the device never accepted a camera. */
-  readonly lastDelay: () => Duration.Duration
-  /** The reason of a camera that waits because of a refusal to another one. */
-  readonly sharedReason: (reason: Reason, refusedFor: CameraId) => Reason
-  /** How many cameras of a group may try or be live at a time; read when it applies. Default: any number. */
-  readonly most?: (key: Key) => number
-  /** What other daemons with cameras of the same groups know. Default: there are none. */
-  readonly shared?: Shared<Key, Reason> | undefined
-}
-
-export interface Shared<Key, Reason> {
-  readonly refusals: RefusalsService
-  readonly nameOf: (key: Key) => Redacted.Redacted
-  readonly codeOf: (reason: Reason) => string
-  readonly reasonOf: (code: string) => Reason
-}
+export { longestAttempt, type Policy, type Shared }
 
 /** Why a camera has to wait. */
 export interface Refusal<Reason> {
