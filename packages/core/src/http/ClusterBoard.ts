@@ -3,7 +3,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Ownership, type OwnershipService } from "../cluster/Ownership.ts"
-import { tallyOf } from "../status/OperatorView.ts"
 import type * as Api from "./Api.ts"
 import { Board, type BoardService } from "./Board.ts"
 import * as MergedOverview from "./MergedOverview.ts"
@@ -71,7 +70,6 @@ const merge = (
     overview: Effect.gen(function* () {
       yield* pull
       const own = yield* board.overview
-      const { tallies } = merged
       const known = nodes?.().find(({ isSelf }) => isSelf)
       const self: Api.Node = {
         name: node,
@@ -79,7 +77,7 @@ const merge = (
         state: known?.isActive === false ? "draining" : "ok",
         problem: null,
         url: known?.apiUrl ?? null,
-        tally: tallies.get(node) ?? own.tally,
+        tally: merged.tallies.get(node) ?? own.tally,
         bitrate: own.bitrate,
         version: own.version
       }
@@ -88,7 +86,7 @@ const merge = (
         others: peers.overviews(),
         nodes: withWorkers([self, ...peers.nodes()], own.workers),
         causes: peers.causes(),
-        tally: tallyOf(merged.cameras)
+        tally: merged.tally
       })
     })
   }

@@ -5,7 +5,7 @@
  * report it last, until that node removes it. Meanwhile, reports of other nodes are ignored.
  */
 import type { CameraId } from "../camera/Camera.ts"
-import { streamsOf, type Tally, tallyOf } from "../status/OperatorView.ts"
+import { streamsOf, sumOf, type Tally, tallyOf } from "../status/OperatorView.ts"
 import { Tombstones } from "../status/Tombstones.ts"
 import type { CameraChanges, CameraSummary } from "./Api.ts"
 import { type Measure, measured } from "./Measured.ts"
@@ -32,6 +32,10 @@ export class MergedCameras {
   readonly #cameraOf = new Map<CameraId, CameraId>()
   readonly #tombstones = new Tombstones<CameraId>(4096)
   #revision = 0
+  #tallies: { readonly revision: number; readonly byNode: ReadonlyMap<string, Tally> } = {
+    revision: 0,
+    byNode: new Map()
+  }
 
   get revision(): number {
     return this.#revision
@@ -90,15 +94,21 @@ export class MergedCameras {
     return this.#reported.has(node)
   }
 
-  /** The tally of each node that has cameras. */
+  /** The tally of each node that has cameras. Counted once per revision. */
   get tallies(): ReadonlyMap<string, Tally> {
-    const words = new Map<string, Array<CameraSummary>>()
-    for (const { camera, node } of this.#entries.values()) {
-      const cameras = words.get(node)
-      if (cameras === undefined) words.set(node, [camera])
-      else cameras.push(camera)
+    if (this.#tallies.revision !== this.#revision) {
+      const byNode = Map.groupBy(this.#entries.values(), ({ node }) => node)
+      const tallies = [...byNode].map(
+        ([node, entries]) => [node, tallyOf(entries.map(({ camera }) => camera))] as const
+      )
+      this.#tallies = { revision: this.#revision, byNode: new Map(tallies) }
     }
-    return new Map([...words].map(([node, cameras]) => [node, tallyOf(cameras)]))
+    return this.#tallies.byNode
+  }
+
+  /** The tally of all nodes. */
+  get tally(): Tally {
+    return sumOf(this.tallies.values())
   }
 
   get cameras(): ReadonlyArray<CameraSummary> {
@@ -112,7 +122,7 @@ export class MergedCameras {
     return {
       revision: this.#revision,
       isComplete,
-      tally: tallyOf(cameras),
+      tally: this.tally,
       cameras: isComplete ? cameras : cameras.filter(({ revision }) => revision > since),
       removed: isComplete ? [] : this.#tombstones.since(since)
     }

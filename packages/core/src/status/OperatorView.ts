@@ -92,6 +92,13 @@ export const tallyOf = (cameras: Iterable<{ readonly word: Word }>): Tally => {
   return tally
 }
 
+/** The sum of tallies. */
+export const sumOf = (tallies: Iterable<Tally>): Tally => {
+  const sum = { ...tallyOf([]) }
+  for (const tally of tallies) for (const word of words) sum[word] += tally[word]
+  return sum
+}
+
 /** The causes as far as they are counted here. `media-server` counts the cameras that wait for the server. */
 export type CountedCauses = ReadonlyArray<{ readonly kind: string; readonly count: number }>
 
