@@ -181,8 +181,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "60 seconds" })((it)
       yield* awaitNewPublishers(site, paths, before)
 
       // the node shows its name
-      const listening = yield* a.awaitLine(/HTTP server listens on http:\S+/)
-      const url = new URL(/http:[^\s"]+/.exec(listening)![0])
+      const url = yield* Daemon.httpUrl(a)
       const shown = yield* restream(["status"], { RESTREAM_HTTP_PORT: url.port })
       assert.match(shown.stdout, /^Node a: /)
       const metrics = yield* Effect.promise(async () =>

@@ -4,12 +4,13 @@ import { Effect, Redacted } from "effect"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { StatusTable } from "@restream/core"
 import { createServer } from "node:net"
-import { networkInterfaces, tmpdir } from "node:os"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { anyFfmpeg } from "../engine/ffmpeg/Binaries.ts"
 import { restream } from "../kit/Command.ts"
 import { until } from "../kit/Eventually.ts"
 import * as Daemon from "../kit/Daemon.ts"
+import { hasIpv6 } from "../kit/Ipv6.ts"
 import { Postgres } from "../kit/Postgres.ts"
 import { problemsOf, valuesOf } from "../metrics/ExpositionRules.ts"
 import { program } from "../kit/Program.ts"
@@ -35,8 +36,7 @@ const running = Effect.gen(function* () {
       RESTREAM_MEDIA_SERVER_CHECK_INTERVAL: "100ms"
     }
   })
-  const line = yield* daemon.awaitLine(/HTTP server listens on http:\S+/)
-  const url = /http:[^\s"]+/.exec(line)![0]
+  const { origin: url } = yield* Daemon.httpUrl(daemon)
   yield* site.awaitLive(paths)
   return { site, daemon, url, paths }
 })
@@ -293,8 +293,7 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
           RESTREAM_HTTP_PORT: "0"
         }
       })
-      const line = yield* daemon.awaitLine(/HTTP server listens on http:\S+/)
-      const port = /:(\d+)"?$/.exec(line)![1]!
+      const { port } = yield* Daemon.httpUrl(daemon)
       yield* daemon.awaitLine(/127\.0\.0\.1:1/)
       const { ended } = yield* start(process.execPath, [program, "status"], {
         env: { RESTREAM_HTTP_PORT: port }
@@ -331,19 +330,15 @@ layer(Postgres.layer, { excludeTestServices: true, timeout: "30 seconds" })((it)
   it.effect("commands reach a daemon that listens on any loopback address", () =>
     Effect.gen(function* () {
       const site = yield* Site.make
-      const hasIpv6 = Object.values(networkInterfaces())
-        .flat()
-        .some((address) => address?.address === "::1")
       for (const host of [...(hasIpv6 ? ["::1"] : []), "127.0.0.2", "localhost"]) {
         const env = { ...site.env, RESTREAM_HTTP_ENABLED: "yes", RESTREAM_HTTP_HOST: host }
         const daemon = yield* Daemon.start({ env: { ...env, RESTREAM_HTTP_PORT: "0" } })
-        const line = yield* daemon.awaitLine(/HTTP server listens on http:\S+/)
-        const [, port = ""] = /:(\d+)"?$/.exec(line.trim()) ?? []
+        const { port } = yield* Daemon.httpUrl(daemon)
         const { code, stderr, stdout } = yield* restream(["status"], {
           ...env,
           RESTREAM_HTTP_PORT: port
         })
-        assert.strictEqual(code, 0, `${host}: ${line} ${stderr}`)
+        assert.strictEqual(code, 0, `${host}: ${stderr}`)
         assert.include(stdout, "The camera list is empty.")
         yield* daemon.signal("SIGTERM")
         yield* daemon.exit

@@ -1,5 +1,5 @@
 /** The built daemon, `restream run`, as a process. */
-import type { Effect, Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { program } from "./Program.ts"
 import * as Spawn from "./Spawn.ts"
 
@@ -28,3 +28,10 @@ export const start = ({
     inheritsEnv: false
   })
 }
+
+/** The URL of the HTTP server, once it listens. */
+export const httpUrl = (daemon: Daemon): Effect.Effect<URL> =>
+  Effect.map(
+    daemon.awaitLine(/HTTP server listens on http:\S+/),
+    (line) => new URL(/http:[^\s"]+/.exec(line)![0])
+  )

@@ -16,6 +16,7 @@ import { networkInterfaces } from "node:os"
 import { connect, type Socket } from "node:net"
 import { skipped } from "../../rtsp/Peers.ts"
 import { certificate, key } from "../../rtsp/Certificate.ts"
+import { hasIpv6 } from "../../kit/Ipv6.ts"
 import { scripted } from "../../kit/ScriptedServer.ts"
 import { start } from "../../kit/Spawn.ts"
 import { camera as cameraOf, job, probe, startRelay, urlOf } from "../Streams.ts"
@@ -103,9 +104,6 @@ describe.concurrent("the native engine, with TLS,", () => {
   )
 })
 
-const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
-  addresses?.some(({ address }) => address === "::1")
-)
 if (!hasIpv6) skipped("peers at IPv6 addresses", "this machine has no ::1")
 
 describe.skipIf(!hasIpv6)("the native engine, by IPv6,", () => {
