@@ -10,6 +10,7 @@ import type { PgClient } from "@effect/sql-pg"
 import type { CameraId } from "@restream/core"
 import { EmbeddedPostgres, RtspServer, TestPattern } from "@restream/core/testing"
 import { Effect, Exit, Redacted, Scope } from "effect"
+import { untilEffect } from "../kit/Eventually.ts"
 import { childrenOf } from "../kit/Proc.ts"
 import { client, Postgres } from "../kit/Postgres.ts"
 import {
@@ -103,9 +104,10 @@ let names = 0
 const listening = Effect.fnUntraced(function* ({ tree }: Site, sql: PgClient.PgClient) {
   const name = `Gate ${++names}`
   yield* sql`update cameras set name = ${name} where id = 1`
-  yield* tree.status
-    .get("1" as CameraId)
-    .pipe(Effect.delay("10 millis"), Effect.repeat({ until: (camera) => camera?.name === name }))
+  yield* untilEffect(
+    "a notification",
+    Effect.map(tree.status.get("1" as CameraId), (camera) => camera?.name === name)
+  )
 })
 
 /** What an outage must leave in the log: one line when it began, and one when it ended. */
